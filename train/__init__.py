@@ -1,0 +1,1 @@
+"""Datasets and models, reproduced by commands: ``python -m train --help``."""

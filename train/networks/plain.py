@@ -1,0 +1,79 @@
+"""A plain stack of convolutions on a coarser grid, which predicts what Lanczos and the codec lost."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NEGATIVE_SLOPE = 0.1
+# Mean and spread of photographic luma, about: the first layer's weights are kept for values centred and scaled by them.
+MEAN, SPREAD = 0.45, 0.25
+# The residual is small against the picture: this keeps the last layer's weights of the same order as the others'.
+RESIDUAL_SCALE = 0.1
+
+
+class PlainStack(nn.Module):
+    """``layers`` convolutions of ``channels`` channels on a grid ``stride`` times coarser, with a global skip.
+
+    The first convolution steps by ``stride`` (it equals space-to-depth and a 3x3 convolution), the last is followed by
+    depth-to-space (sub-pixel convolution, Shi et al. 2016, arXiv 1609.05158). Activations are LeakyReLU: ReLU networks
+    of this size die at useful learning rates.
+
+    Input and output: (N, 1, H, W), luma in 0..1, H and W divisible by ``stride``.
+    """
+
+    def __init__(self, stride: int, channels: int, layers: int) -> None:
+        """Make the network; the last layer starts small but not zero."""
+        super().__init__()
+        self.stride = stride
+        self.head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride)
+        self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(layers - 2))
+        self.tail = nn.Conv2d(channels, stride * stride, 3, padding=1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, a=NEGATIVE_SLOPE)
+                assert layer.bias is not None
+                nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.tail.weight, std=0.02)
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """Restore ``luma``."""
+        (weight, bias), *body, tail = self.effective_weights()
+        features = F.leaky_relu(F.conv2d(luma, weight, bias, self.stride, self.stride), NEGATIVE_SLOPE)
+        for weight, bias in body:
+            features = F.leaky_relu(F.conv2d(features, weight, bias, padding=1), NEGATIVE_SLOPE)
+        residual = F.pixel_shuffle(F.conv2d(features, *tail, padding=1), self.stride)
+        return luma + residual.float()
+
+    def effective_weights(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each convolution as the exported graph has them.
+
+        Centring, scaling and the residual's scale are folded in, so that the graph takes and gives plain luma and
+        costs nothing for them; the border is padded with zeros, in training too.
+        """
+        convolutions = [layer for layer in self.modules() if isinstance(layer, nn.Conv2d)]
+        weights = [(layer.weight, layer.bias) for layer in convolutions if layer.bias is not None]
+        head, head_bias = weights[0]
+        tail, tail_bias = weights[-1]
+        weights[0] = (head / SPREAD, head_bias - head.sum(dim=(1, 2, 3)) * (MEAN / SPREAD))
+        weights[-1] = (tail * RESIDUAL_SCALE, tail_bias * RESIDUAL_SCALE)
+        return weights
+
+    @property
+    def macs_per_pixel(self) -> float:
+        """Multiply-accumulates per output pixel."""
+        return sum(p.numel() for p in self.parameters() if p.ndim == 4) / self.stride**2
+
+    @property
+    def parameter_count(self) -> int:
+        """Weights and biases."""
+        return sum(p.numel() for p in self.parameters())
+
+    @property
+    def receptive_field(self) -> int:
+        """Side, in pixels, of the square that one output pixel can see."""
+        return self.stride * (2 * (len(self.body) + 2) + 1)
+
+
+def to_working_format(network: PlainStack, device: torch.device) -> PlainStack:
+    """Move to ``device`` in the memory layout that convolutions are fastest in."""
+    return network.to(device).to(memory_format=torch.channels_last)

@@ -1,0 +1,72 @@
+"""A photograph file as the 4:2:0 picture that a sender would hold."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+type Plane = NDArray[np.uint8]
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+
+# 8:5 needs width and height divisible by 16 for an even, exact 4:2:0 source; 2:1 and 4:3 need less.
+SIZE_MULTIPLE = 16
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The picture files right inside ``folder``, in natural order ("2.png" before "10.png")."""
+    files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(files, key=lambda path: (len(path.stem), path.stem) if path.stem.isdigit() else (0, path.stem))
+
+
+def read_yuv420(path: Path) -> vs.VideoNode:
+    """Read a picture as a one-frame YUV420P8 clip, BT.709 limited range.
+
+    EXIF rotation is applied; alpha is dropped; 16-bit, palette and CMYK files are converted to 8-bit RGB. The size is
+    cut (right and bottom) to a multiple of 16, so that every ratio has an exact source size.
+
+    Raises:
+        ValueError: The file is no picture that can be read, or is smaller than 16x16.
+    """
+    try:
+        with Image.open(path) as file:
+            rgb = np.asarray(_to_rgb8(ImageOps.exif_transpose(file)))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as reason:
+        raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason
+    height, width = (size // SIZE_MULTIPLE * SIZE_MULTIPLE for size in rgb.shape[:2])
+    if not (height and width):
+        raise ValueError(f"{path.name}: {rgb.shape[1]}x{rgb.shape[0]} is smaller than {SIZE_MULTIPLE}x{SIZE_MULTIPLE}")
+    clip = planes_to_clip([rgb[:height, :width, channel] for channel in range(3)], vs.RGB24)
+    return clip.resize.Bicubic(format=vs.YUV420P8, matrix_s="709", range_s="limited")
+
+
+def _to_rgb8(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow would clip 16-bit grey instead of scaling it.
+        return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def planes_to_clip(planes: list[Plane], format_id: int) -> vs.VideoNode:
+    """A one-frame clip that holds copies of ``planes``; the first plane gives the size."""
+    height, width = planes[0].shape
+    frame = vs.core.create_video_frame(vs.core.get_video_format(format_id), width, height)
+    for index, plane in enumerate(planes):
+        np.asarray(frame[index])[...] = plane
+    blank = vs.core.std.BlankClip(format=format_id, width=width, height=height, length=1, keep=True)
+    return blank.std.ModifyFrame(blank, lambda n, f: frame)
+
+
+def clip_planes(clip: vs.VideoNode) -> list[Plane]:
+    """The planes of the first frame of ``clip``, copied."""
+    with clip.get_frame(0) as frame:
+        return [np.array(frame[index]) for index in range(frame.format.num_planes)]
+
+
+def each_luma(folder: Path) -> Iterator[tuple[str, Plane]]:
+    """Name and luma plane of each picture in ``folder``."""
+    for path in list_pictures(folder):
+        yield path.stem, clip_planes(read_yuv420(path))[0]

@@ -1,0 +1,66 @@
+"""What the graph needs of an inference library, and nothing more."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Luma = NDArray[np.unsignedinteger[Any]]
+"""A plane of integer code values, (height, width), uint8 or uint16; rows may be padded."""
+
+
+@dataclass(frozen=True)
+class PlaneFormat:
+    """The luma planes that an engine is made for."""
+
+    width: int
+    """In pixels."""
+    height: int
+    """In pixels."""
+    bits: int
+    """Of a code value, 8 to 16."""
+
+    @property
+    def dtype(self) -> type[np.uint8 | np.uint16]:
+        """Of the arrays that hold such a plane."""
+        return np.uint8 if self.bits == 8 else np.uint16
+
+    @property
+    def peak(self) -> int:
+        """The largest code value."""
+        return (1 << self.bits) - 1
+
+    @property
+    def code_scale(self) -> float:
+        """The code value that the network sees as 1.0: 255 in 8 bits and the same luma in more, not the peak."""
+        return 255.0 * (1 << (self.bits - 8))
+
+
+class Worker(Protocol):
+    """One inference at a time, with buffers of its own. Not to be shared between threads at the same moment."""
+
+    def restore(self, source: Luma, target: Luma) -> None:
+        """Run the network on the plane ``source`` and write the result, clamped and rounded, to ``target``."""
+
+
+class Engine(Protocol):
+    """A network made ready for one format of planes; safe to share."""
+
+    def worker(self) -> Worker:
+        """A new worker."""
+
+
+class BackendConfig(Protocol):
+    """A hashable description of how to run networks: the frozen dataclasses that users pass as ``backend=``."""
+
+    @property
+    def workers(self) -> int:
+        """How many workers keep this backend busy."""
+
+    def compile(self, onnx: bytes, plane: PlaneFormat) -> Engine:
+        """Make the network in ``onnx`` (bytes of a file) ready for planes of one format.
+
+        Raises:
+            vs.Error: The library is missing, or the network does not follow the model contract.
+        """

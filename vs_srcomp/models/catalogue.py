@@ -1,0 +1,95 @@
+"""Descriptors of the models that the package carries: engines/models.json, read once."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from vs_srcomp.errors import error
+from vs_srcomp.geometry import Ratio, ratio_by_name
+
+ENGINES = "vs_srcomp.engines"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A network that the package carries, and what is known of it."""
+
+    name: str
+    """``srcomp-{tier}-{ratio}-q{Q}``, for example ``srcomp-fast-2by1-q40``."""
+    file: str
+    """Name of the ONNX file in the folder of models."""
+    sha256: str
+    """Of the ONNX file, in lower-case hexadecimal."""
+    tier: str
+    """``"fast"``: real time on a processor; ``"quality"``: real time on a graphics card."""
+    ratio: str
+    """``"2:1"``, ``"8:5"`` or ``"4:3"``."""
+    q: int
+    """20, 30, 40 or 50, on libaom's quantizer scale of 0 to 63."""
+    parameters: int
+    """Number of weights and biases."""
+    macs_per_pixel: float
+    """Multiply-accumulates per output pixel."""
+    receptive_field: int
+    """Side in pixels of the square that one output pixel depends on."""
+    recipe: str
+    """The training recipe, relative to the project's root."""
+    gain_db: dict[str, float] = field(default_factory=dict)
+    """Mean gain in Y-PSNR over Lanczos-5 in dB, by name of the test set."""
+
+
+def models() -> tuple[Model, ...]:
+    """All models that the package carries."""
+    return _catalogue()
+
+
+def find_model(tier: str, ratio: Ratio, q: int) -> Model | None:
+    """The model for ``ratio`` and compression level ``q`` in ``tier``, or None where there is none.
+
+    Raises:
+        vs.Error: No model at all has that tier.
+    """
+    tiers = sorted({model.tier for model in models()})
+    if tier not in tiers:
+        raise error(f"there is no model {tier!r}", f"use one of {', '.join(tiers)}, or the path of an ONNX file")
+    for model in models():
+        if (model.tier, model.ratio, model.q) == (tier, ratio.name, q):
+            return model
+    return None
+
+
+@cache
+def load_onnx(source: Model | Path) -> bytes:
+    """The bytes of an ONNX file, read once a process.
+
+    Raises:
+        vs.Error: The file cannot be read, or a model that the package carries is not the one it was made with.
+    """
+    if isinstance(source, Path):
+        try:
+            return source.read_bytes()
+        except OSError as reason:
+            raise error(
+                f"cannot read the model {str(source)!r}: {reason.strerror}", "give the path of an ONNX file"
+            ) from reason
+    data = _engines().joinpath(source.file).read_bytes()
+    if hashlib.sha256(data).hexdigest() != source.sha256:
+        raise error(f"the model file {source.file} is damaged", "install vs-srcomp again")
+    return data
+
+
+@cache
+def _catalogue() -> tuple[Model, ...]:
+    entries = json.loads(_engines().joinpath("models.json").read_text("utf-8"))["models"]
+    catalogue = tuple(Model(**entry) for entry in entries)
+    for model in catalogue:
+        ratio_by_name(model.ratio)
+    return catalogue
+
+
+def _engines() -> Traversable:
+    return files(ENGINES)

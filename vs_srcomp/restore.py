@@ -1,0 +1,123 @@
+"""The frame callback: which network a frame needs, and running it."""
+
+import os
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vapoursynth as vs
+
+from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat, Worker
+from vs_srcomp.engine_cache import get_engine
+from vs_srcomp.errors import error
+from vs_srcomp.geometry import QUANTIZERS, Ratio, nearest_quantizer
+from vs_srcomp.log import say_once
+from vs_srcomp.models import find_model, load_onnx
+
+DEFAULT_Q = 40.0
+"""The compression level of a frame that does not tell its own: the middle of what is sent in practice."""
+
+# Those that the callback decides; the rest of a frame's properties never pass through Python.
+OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio", "_SARNum", "_SARDen"]
+
+# The name in SrcompModel of frames that no network has touched.
+NO_MODEL = "lanczos5"
+
+
+class Networks:
+    """The networks of one graph: one a compression level, made ready when the first frame asks for it."""
+
+    def __init__(
+        self, model: str | os.PathLike[str], ratio: Ratio, q: float | None, backend: BackendConfig, plane: PlaneFormat
+    ) -> None:
+        """Find the networks; that of the level ``q``, or of the default level, is made ready at once.
+
+        Args:
+            model: A tier, or the path of an ONNX file that is then used for every level.
+            ratio: Whose models to take.
+            q: The level of every frame, or None to go by each frame's own.
+            backend: What runs them.
+            plane: The luma planes they run on.
+
+        Raises:
+            vs.Error: There is no such model, or it cannot be used.
+        """
+        self.ratio = ratio
+        self.plane = plane
+        self._q = q
+        self._backend = backend
+        self._found = {level: _find_network(model, ratio, level) for level in QUANTIZERS}
+        self.engine(self.q_of({}))
+
+    @property
+    def workers(self) -> int:
+        """How many frames at a time keep the backend busy."""
+        return self._backend.workers
+
+    def q_of(self, props: Mapping[str, Any]) -> float:
+        """The compression level of a frame with ``props``."""
+        return float(props.get("SrcompQ", DEFAULT_Q)) if self._q is None else self._q
+
+    def name(self, q: float) -> str:
+        """What ``SrcompModel`` says of frames of the level ``q``."""
+        name, _ = self._found[nearest_quantizer(q)]
+        return name
+
+    def engine(self, q: float) -> Engine | None:
+        """What restores frames of the level ``q``; None where there is no network for it."""
+        _, onnx = self._found[nearest_quantizer(q)]
+        return get_engine(onnx, self._backend, self.plane) if onnx is not None else None
+
+
+def _find_network(model: str | os.PathLike[str], ratio: Ratio, level: int) -> tuple[str, bytes | None]:
+    """Name and ONNX bytes of the network for one compression level, which may be missing."""
+    path = Path(model)
+    if isinstance(model, os.PathLike) or path.suffix == ".onnx":
+        return path.name, load_onnx(path)
+    found = find_model(model, ratio, level)
+    if found is None:
+        say_once(f"there is no {model} model for {ratio.name} at Q {level}: Lanczos alone")
+        return NO_MODEL, None
+    return found.name, load_onnx(found)
+
+
+class FrameRestorer:
+    """The callback of one node of the pool, with inference requests that no other node uses."""
+
+    def __init__(self, networks: Networks, stretch: Fraction) -> None:
+        """Restore with ``networks``.
+
+        Args:
+            networks: Shared by all nodes of the pool.
+            stretch: Vertical over horizontal scale factor: 1 for a ratio, another number for a target size of another
+                shape, where pixels change their aspect ratio.
+        """
+        self._networks = networks
+        self._stretch = stretch
+        self._workers: dict[Engine, Worker] = {}
+
+    def __call__(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        """The restored luma plane of frame ``n``, whose only properties are those of ``OWN_PROPS``."""
+        if f.props.get("_FieldBased", 0):
+            raise error(f"frame {n} is interlaced", "deinterlace first, or set _FieldBased to 0 if it is progressive")
+        q = self._networks.q_of(f.props)
+        engine = self._networks.engine(q)
+        if engine is None:
+            out = f.copy()
+        else:
+            out = vs.core.create_video_frame(f.format, f.width, f.height)
+            self._worker(engine).restore(np.asarray(f[0]), np.asarray(out[0]))
+        out.props["SrcompModel"] = self._networks.name(q)
+        out.props["SrcompQ"] = q
+        out.props["SrcompRatio"] = self._networks.ratio.name
+        if "_SARNum" in f.props and "_SARDen" in f.props:
+            aspect = Fraction(f.props["_SARNum"], f.props["_SARDen"] or 1) * self._stretch
+            out.props["_SARNum"], out.props["_SARDen"] = aspect.numerator, aspect.denominator
+        return out
+
+    def _worker(self, engine: Engine) -> Worker:
+        if engine not in self._workers:
+            self._workers[engine] = engine.worker()
+        return self._workers[engine]

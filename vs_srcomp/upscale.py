@@ -1,0 +1,128 @@
+"""The VapourSynth graph: Lanczos-5 for every plane, then the network for the luma plane."""
+
+import os
+from fractions import Fraction
+from typing import Literal
+
+import vapoursynth as vs
+
+from vs_srcomp.backends import OpenVINO
+from vs_srcomp.backends.base import BackendConfig, PlaneFormat
+from vs_srcomp.errors import error
+from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks
+
+SAME_SHAPE = 0.01
+"""A target whose shape differs by less has only been rounded: its pixels keep their aspect ratio."""
+
+
+def upscale(
+    clip: vs.VideoNode,
+    *,
+    ratio: str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    q: float | Literal["auto"] = "auto",
+    model: str | os.PathLike[str] = "fast",
+    backend: BackendConfig | None = None,
+) -> vs.VideoNode:
+    """Upscale a clip that was coded at a lower resolution, and repair its luma.
+
+    Every plane goes through Lanczos (a = 5); the luma plane then goes through a network made for the ratio and the
+    compression level. Chroma is not touched after the resize. Every frame property is kept, and ``SrcompModel``,
+    ``SrcompQ`` and ``SrcompRatio`` tell what was done.
+
+    Args:
+        clip: YUV or GRAY of constant format and size: 8 to 16 bit integer, half or float. Progressive.
+        ratio: ``"2:1"`` (the default), ``"8:5"`` or ``"4:3"``, for both axes. A size that the chroma subsampling cannot
+            hold goes to the nearest one that it can, ties upwards.
+        width: Target width in luma pixels, instead of a ratio. With one of width and height the other follows from
+            the clip's shape; the model is that of the nearest ratio.
+        height: Target height in luma pixels, likewise.
+        q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4);
+            the model of the nearest level is taken. ``"auto"`` reads the property ``SrcompQ`` of each frame, and takes
+            40 for frames without it.
+        model: A tier, such as ``"fast"``, or the path of an ONNX file with the same contract: one input and one output,
+            [N, 1, H, W] float32, luma in 0..1 after Lanczos in, restored luma out.
+        backend: What runs the network, one of ``vs_srcomp.Backend``; OpenVINO on the processor by default.
+
+    Returns:
+        A clip of the same format, length and timing, in the new size.
+
+    Raises:
+        vs.Error: An argument or the clip's format cannot be used; the last line says what to do.
+    """
+    _check_clip(clip)
+    target_width, target_height, nearest = _target(clip, ratio, width, height)
+    up = lanczos5(clip, target_width, target_height)
+    luma = up.std.ShufflePlanes(0, vs.GRAY)
+    # zimg maps the range of float luma to codes, and back below, by the frame's own properties.
+    codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
+
+    plane = PlaneFormat(target_width, target_height, codes.format.bits_per_sample)
+    networks = Networks(model, nearest, _checked_q(q), backend or OpenVINO(), plane)
+    stretch = Fraction(target_height * clip.width, target_width * clip.height)
+    if abs(stretch - 1) < SAME_SHAPE:
+        stretch = Fraction(1)
+    # The core runs one node's callback for one frame at a time: a pool of nodes gives as many at a time as it has.
+    pool = [codes.std.ModifyFrame(codes, FrameRestorer(networks, stretch)) for _ in range(networks.workers)]
+    restored = codes.std.FrameEval(lambda n: pool[n % len(pool)], clip_src=pool)
+
+    y = restored if codes is luma else restored.std.CopyFrameProps(codes).resize.Point(format=luma.format.id)
+    out = y if up.format.color_family == vs.GRAY else vs.core.std.ShufflePlanes([y, up, up], [0, 1, 2], vs.YUV)
+    return out.std.CopyFrameProps(up).std.CopyFrameProps(restored, props=OWN_PROPS)
+
+
+def _check_clip(clip: vs.VideoNode) -> None:
+    if not isinstance(clip, vs.VideoNode):
+        raise error(
+            f"a clip is needed, not {type(clip).__name__}", "pass a vs.VideoNode, such as vs_srcomp.source(path)"
+        )
+    if clip.format.id == vs.NONE or not (clip.width and clip.height):
+        raise error("the clip changes its format or size", "split it with std.Splice's parts, or resize it to one size")
+    if clip.format.color_family not in (vs.YUV, vs.GRAY):
+        raise error(
+            f"{clip.format.name} is not YUV or GRAY",
+            'convert first, for example resize.Bicubic(format=vs.YUV444P16, matrix_s="709")',
+        )
+    if clip.format.sample_type == vs.INTEGER and clip.format.bits_per_sample > 16:
+        raise error(
+            f"{clip.format.name} has more than 16 bits",
+            "convert to 16 bits or float first, with resize.Point(format=...)",
+        )
+
+
+def _target(clip: vs.VideoNode, ratio: str | None, width: int | None, height: int | None) -> tuple[int, int, Ratio]:
+    """Target width and height, and the ratio whose models fit them."""
+    subsampling = clip.format.subsampling_w, clip.format.subsampling_h
+    if width is None and height is None:
+        try:
+            chosen = ratio_by_name(ratio or "2:1")
+        except ValueError as reason:
+            raise error(str(reason), "use one of these, or width= and height=") from None
+        return *scaled_size(clip.width, clip.height, chosen.factor, *subsampling), chosen
+    if ratio is not None:
+        raise error("ratio and width or height exclude each other", "give a ratio, or a size")
+    for size in (width, height):
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise error(f"a size of {size!r} pixels cannot be", "give width and height as whole numbers above 0")
+    factors = [Fraction(new, old) for new, old in ((width, clip.width), (height, clip.height)) if new is not None]
+    sizes = [scaled_size(clip.width, clip.height, factor, *subsampling) for factor in (factors[0], factors[-1])]
+    target_width = sizes[-1 if width is None else 0][0]
+    target_height = sizes[-1][1]
+    if target_width < clip.width or target_height < clip.height:
+        raise error(
+            f"{target_width}x{target_height} is smaller than the clip ({clip.width}x{clip.height})",
+            "give a size that is not smaller; to go down, use resize",
+        )
+    return target_width, target_height, nearest_ratio(max(factors))
+
+
+def _checked_q(q: float | str) -> float | None:
+    """The compression level, or None for "auto"."""
+    if q == "auto":
+        return None
+    if isinstance(q, int | float) and 0 <= q <= MAX_QUANTIZER:
+        return float(q)
+    raise error(f"q={q!r} is no compression level", f'give a number from 0 to {MAX_QUANTIZER}, or q="auto"')
