@@ -39,5 +39,42 @@ def fit(recipes: tuple[Path, ...], images: Path, work: Path, threads: int | None
         fit_one(recipe, train, valid, work / "runs", device)
 
 
+@main.command()
+@click.argument("recipes", nargs=-1, required=True, type=FILE)
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Where the runs are.")
+@click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json go.")
+def export(recipes: tuple[Path, ...], work: Path, engines: Path) -> None:
+    """Write the trained models of RECIPES as ONNX files, with their descriptors, logs and curves."""
+    from train.export import export_run
+    from train.recipe import load_recipe
+
+    for path in recipes:
+        click.echo(export_run(load_recipe(path), path, work / "runs", engines))
+
+
+@main.command()
+@click.option("--images", type=FOLDER, required=True, help="Pictures to measure on; never those trained on.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams are kept here.")
+@click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
+@click.option("--pair", "slugs", multiple=True, help="Such as 2by1-q40; may be repeated [default: all twelve].")
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write every single score here.")
+@click.option("--record", is_flag=True, help="Note the gains in engines/models.json, under the folder's name.")
+def evaluate(
+    images: Path, work: Path, tiers: tuple[str, ...], slugs: tuple[str, ...], csv_path: Path | None, record: bool
+) -> None:
+    """Measure Y-PSNR of the models and of classic kernels, through vs_srcomp.upscale on 8-bit frames."""
+    from train.degrade import PAIRS, pair_by_slug
+    from train.evaluate import evaluate as scores_of
+    from train.evaluate import gain_table, record_gains, write_csv
+
+    pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
+    scores = list(scores_of(images, work / "evaluation" / images.name, pairs, tiers))
+    if csv_path:
+        write_csv(scores, csv_path)
+    if record:
+        record_gains(scores, images.name, Path("engines/models.json"))
+    click.echo(gain_table(scores))
+
+
 if __name__ == "__main__":
     main(prog_name="python -m train")

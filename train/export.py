@@ -1,13 +1,58 @@
-"""A trained network as an ONNX file of plain operators."""
+"""A trained network as an ONNX file of plain operators, and its entry in the catalogue of models."""
+
+import hashlib
+import json
+import shutil
+from fractions import Fraction
+from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import load_file
 
 from train.networks.plain import NEGATIVE_SLOPE, PlainStack
+from train.recipe import Recipe
+from vs_srcomp.files import write_atomically
 
 # The oldest that has every operator used here in its present form; every backend reads it.
 OPSET = 13
 IR_VERSION = 8
+
+
+def export_run(recipe: Recipe, recipe_path: Path, runs: Path, engines: Path) -> str:
+    """Export the finished run of ``recipe`` to the folder ``engines``; returns a line that says what was written.
+
+    The run's log goes to train/runs beside the recipes, so that a committed model has its history with it.
+    """
+    network = PlainStack(recipe.stride, recipe.channels, recipe.layers)
+    network.load_state_dict(load_file(runs / recipe.name / "weights.safetensors"))
+    data = to_onnx(network, recipe.name)
+    write_atomically(engines / f"{recipe.name}.onnx", data)
+    history = recipe_path.parent.parent / "runs"
+    history.mkdir(exist_ok=True)
+    shutil.copyfile(runs / recipe.name / "log.csv", history / f"{recipe.name}.csv")
+
+    catalogue = engines / "models.json"
+    entries = json.loads(catalogue.read_text("utf-8"))["models"] if catalogue.exists() else []
+    entries = [entry for entry in entries if entry["name"] != recipe.name]
+    entries.append(
+        {
+            "name": recipe.name,
+            "file": f"{recipe.name}.onnx",
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "tier": recipe.tier,
+            "ratio": recipe.pair.ratio.name,
+            "q": recipe.pair.q,
+            "parameters": network.parameter_count,
+            "macs_per_pixel": network.macs_per_pixel,
+            "receptive_field": network.receptive_field,
+            "recipe": f"train/recipes/{recipe_path.name}",
+            "gain_db": {},
+        }
+    )
+    entries.sort(key=lambda entry: (entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["q"]))
+    write_atomically(catalogue, (json.dumps({"models": entries}, indent=2) + "\n").encode())
+    return f"{recipe.name}: {network.parameter_count} parameters, {network.macs_per_pixel / 1000:.1f} kMAC/pixel"
 
 
 def to_onnx(network: PlainStack, name: str) -> bytes:

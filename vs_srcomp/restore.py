@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from vs_srcomp.models import find_model, load_onnx
 DEFAULT_Q = 40.0
 """The compression level of a frame that does not tell its own: the middle of what is sent in practice."""
 
-# Those that the callback decides; the rest of a frame's properties never pass through Python.
-OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio", "_SARNum", "_SARDen"]
+# Those that the callback sets; the rest of a frame's properties never pass through Python.
+OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio"]
 
 # The name in SrcompModel of frames that no network has touched.
 NO_MODEL = "lanczos5"
@@ -48,7 +47,8 @@ class Networks:
         self.plane = plane
         self._q = q
         self._backend = backend
-        self._found = {level: _find_network(model, ratio, level) for level in QUANTIZERS}
+        levels = QUANTIZERS if q is None else (nearest_quantizer(q),)
+        self._found = {level: _find_network(model, ratio, level) for level in levels}
         self.engine(self.q_of({}))
 
     @property
@@ -86,16 +86,9 @@ def _find_network(model: str | os.PathLike[str], ratio: Ratio, level: int) -> tu
 class FrameRestorer:
     """The callback of one node of the pool, with inference requests that no other node uses."""
 
-    def __init__(self, networks: Networks, stretch: Fraction) -> None:
-        """Restore with ``networks``.
-
-        Args:
-            networks: Shared by all nodes of the pool.
-            stretch: Vertical over horizontal scale factor: 1 for a ratio, another number for a target size of another
-                shape, where pixels change their aspect ratio.
-        """
+    def __init__(self, networks: Networks) -> None:
+        """Restore with ``networks``, which all nodes of the pool share."""
         self._networks = networks
-        self._stretch = stretch
         self._workers: dict[Engine, Worker] = {}
 
     def __call__(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
@@ -112,9 +105,6 @@ class FrameRestorer:
         out.props["SrcompModel"] = self._networks.name(q)
         out.props["SrcompQ"] = q
         out.props["SrcompRatio"] = self._networks.ratio.name
-        if "_SARNum" in f.props and "_SARDen" in f.props:
-            aspect = Fraction(f.props["_SARNum"], f.props["_SARDen"] or 1) * self._stretch
-            out.props["_SARNum"], out.props["_SARDen"] = aspect.numerator, aspect.denominator
         return out
 
     def _worker(self, engine: Engine) -> Worker:

@@ -62,16 +62,16 @@ def upscale(
 
     plane = PlaneFormat(target_width, target_height, codes.format.bits_per_sample)
     networks = Networks(model, nearest, _checked_q(q), backend or OpenVINO(), plane)
-    stretch = Fraction(target_height * clip.width, target_width * clip.height)
-    if abs(stretch - 1) < SAME_SHAPE:
-        stretch = Fraction(1)
     # The core runs one node's callback for one frame at a time: a pool of nodes gives as many at a time as it has.
-    pool = [codes.std.ModifyFrame(codes, FrameRestorer(networks, stretch)) for _ in range(networks.workers)]
+    pool = [codes.std.ModifyFrame(codes, FrameRestorer(networks)) for _ in range(networks.workers)]
     restored = codes.std.FrameEval(lambda n: pool[n % len(pool)], clip_src=pool)
 
     y = restored if codes is luma else restored.std.CopyFrameProps(codes).resize.Point(format=luma.format.id)
     out = y if up.format.color_family == vs.GRAY else vs.core.std.ShufflePlanes([y, up, up], [0, 1, 2], vs.YUV)
-    return out.std.CopyFrameProps(up).std.CopyFrameProps(restored, props=OWN_PROPS)
+    # From the clip itself: the resize fills in what it does not know with its own guesses.
+    out = out.std.CopyFrameProps(clip).std.CopyFrameProps(restored, props=OWN_PROPS)
+    stretch = Fraction(target_height * clip.width, target_width * clip.height)
+    return out if abs(stretch - 1) < SAME_SHAPE else out.std.CopyFrameProps(up, props=["_SARNum", "_SARDen"])
 
 
 def _check_clip(clip: vs.VideoNode) -> None:

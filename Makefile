@@ -1,0 +1,51 @@
+# make demo      upscale the clip in examples/ and say what was done
+# make test      lint, types and every test
+# make models    train the twelve fast models again (hours), from the photographs in $(DATA)/train
+# make results   measure the models and write the tables of train/RESULTS.md
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# VapourSynth looks its configuration up by the real path of its library: an environment that is reached through a
+# symbolic link would be written down under another name and never found.
+VENV := $(realpath .)/.venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+DATA ?= ../shared/data
+WORK ?= work
+
+.PHONY: demo test models results clean
+
+demo: $(VENV)/ready
+	$(BIN)/vs-srcomp upscale examples/demo.mkv out.mkv --ratio 2:1 --overwrite
+
+test: $(VENV)/ready-for-tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+models: $(VENV)/ready-for-tests
+	$(BIN)/python -m train fit train/recipes/fast-*.toml --images $(DATA)/train --work $(WORK)
+	$(BIN)/python -m train export train/recipes/fast-*.toml --work $(WORK)
+
+results: $(VENV)/ready-for-tests
+	$(BIN)/python -m train results --sets $(DATA)/test --work $(WORK)
+
+clean:
+	rm -rf $(VENV) build *.egg-info out.mkv
+
+$(VENV)/made:
+	python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh); "$$python" -m venv --clear $(VENV)
+	touch $@
+
+$(VENV)/ready: $(VENV)/made pyproject.toml setup.py
+	@echo "Installing vs-srcomp into .venv (the first time, about 200 MB to download)"
+	$(INSTALL) --editable .
+	@# Adds one line for this environment to the user's vapoursynth.toml; lines of other installations stay.
+	$(BIN)/vapoursynth config || echo "vspipe and mpv will not find this environment: see README, Troubles" >&2
+	touch $@
+
+$(VENV)/ready-for-tests: $(VENV)/ready
+	@echo "Installing what training and tests need (PyTorch: the first time, some gigabytes to download)"
+	$(INSTALL) --editable '.[test,train]'
+	touch $@

@@ -1,0 +1,56 @@
+"""Small networks for tests, and what they must give, evaluated by another library than the one under test."""
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from vs_srcomp.backends.base import Luma
+
+
+def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
+    """A network with the form of ours and random weights, large enough that the result differs from the input a lot."""
+    rng = np.random.default_rng(seed)
+    weights = {
+        "w0": rng.normal(0, 0.3, (channels, 1, 3 * stride, 3 * stride)),
+        "b0": rng.normal(0, 0.1, channels),
+        "w1": rng.normal(0, 0.1, (stride * stride, channels, 3, 3)),
+        "b1": rng.normal(0, 0.02, stride * stride),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w0", "b0"], ["f"], strides=[stride] * 2, pads=[stride] * 4),
+        helper.make_node("LeakyRelu", ["f"], ["g"], alpha=0.1),
+        helper.make_node("Conv", ["g", "w1", "b1"], ["h"], pads=[1] * 4),
+        helper.make_node("DepthToSpace", ["h"], ["r"], blocksize=stride, mode="CRD"),
+        helper.make_node("Add", ["x", "r"], ["y"]),
+    ]
+    return make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
+
+
+def make_onnx(
+    nodes: list[onnx.NodeProto], weights: dict[str, NDArray[np.float32]], shape: tuple[object, ...] = ("N", 1, "H", "W")
+) -> bytes:
+    """An ONNX file of ``nodes`` from input "x" to output "y"."""
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ("N", 1, "H2", "W2"))],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return bytes(
+        helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString()
+    )
+
+
+def reference(network: bytes, codes: Luma, bits: int, stride: int = 2) -> Luma:
+    """What the network makes of a plane, by ONNX Runtime in float32, with rounding and clamping in float64."""
+    height, width = codes.shape
+    scale = 255.0 * 2 ** (bits - 8)
+    padded = np.pad(codes, ((0, -height % stride), (0, -width % stride)), mode="edge")
+    luma = (padded / scale).astype(np.float32)[None, None]
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    restored = session.run(None, {session.get_inputs()[0].name: luma})[0][0, 0, :height, :width]
+    values = np.clip(np.rint(restored.astype(np.float64) * scale), 0, 2**bits - 1)
+    return values.astype(codes.dtype)

@@ -1,0 +1,226 @@
+import gc
+import weakref
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+import vs_srcomp
+from tests.networks import random_network, reference
+from vs_srcomp.backends import OpenVINO
+from vs_srcomp.resample import lanczos5
+
+core = vs.core
+F32 = OpenVINO(precision="f32")
+
+INTEGER_FORMATS = [
+    vs.GRAY8, vs.GRAY16, vs.YUV420P8, vs.YUV420P10, vs.YUV420P12, vs.YUV420P14, vs.YUV420P16,
+    vs.YUV422P8, vs.YUV422P10, vs.YUV444P8, vs.YUV444P12, vs.YUV444P16,
+]  # fmt: skip
+FLOAT_FORMATS = [vs.GRAYH, vs.GRAYS, vs.YUV420PH, vs.YUV420PS, vs.YUV422PS, vs.YUV444PH, vs.YUV444PS]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "random.onnx"
+    path.write_bytes(random_network())
+    return path
+
+
+def textured(format_id: int, width: int = 64, height: int = 48, length: int = 4) -> vs.VideoNode:
+    """Smooth texture that differs from frame to frame, in any format."""
+    blank = core.std.BlankClip(format=vs.GRAYS, width=width, height=height, length=length, keep=True)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+
+    def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        out = f.copy()
+        np.asarray(out[0])[:] = 0.5 + 0.2 * np.sin(0.4 * x + n) + 0.2 * np.cos(0.3 * y - n)
+        return out
+
+    gray = blank.std.ModifyFrame(blank, draw)
+    clip = core.std.ShufflePlanes([gray] * 3, [0, 0, 0], vs.RGB)
+    return clip.resize.Bicubic(format=format_id, matrix_s="709", range_s="limited")
+
+
+def planes(frame: vs.VideoFrame) -> list[np.ndarray]:
+    return [np.array(frame[index]) for index in range(frame.format.num_planes)]
+
+
+@pytest.mark.parametrize("format_id", INTEGER_FORMATS)
+def test_luma_is_lanczos_then_network_and_chroma_is_lanczos_alone(format_id: int, network: Path) -> None:
+    clip = textured(format_id)
+    out = vs_srcomp.upscale(clip, model=network, backend=F32)
+    plain = lanczos5(clip, 128, 96)
+    assert (out.format.id, out.width, out.height, out.num_frames) == (format_id, 128, 96, clip.num_frames)
+    for n in (0, 3):
+        with out.get_frame(n) as got, plain.get_frame(n) as up:
+            luma, *chroma = planes(got)
+            plain_luma, *plain_chroma = planes(up)
+        expected = reference(random_network(), plain_luma, clip.format.bits_per_sample)
+        assert not np.array_equal(expected, plain_luma)
+        assert np.abs(luma.astype(int) - expected.astype(int)).max() <= 1
+        for plane, plain_plane in zip(chroma, plain_chroma, strict=True):
+            assert np.array_equal(plane, plain_plane)
+
+
+@pytest.mark.parametrize("range_", [vs.RANGE_LIMITED, vs.RANGE_FULL])
+@pytest.mark.parametrize("format_id", FLOAT_FORMATS)
+def test_float_means_the_same_picture_as_16_bit(format_id: int, range_: int, network: Path) -> None:
+    clip = textured(format_id).std.SetFrameProps(_Range=range_)
+    out = vs_srcomp.upscale(clip, model=network, backend=F32)
+    assert out.format.id == format_id
+    luma = clip.resize.Point(format=clip.format.replace(sample_type=vs.FLOAT, bits_per_sample=32).id)
+    codes = lanczos5(luma.std.ShufflePlanes(0, vs.GRAY), 128, 96).resize.Point(format=vs.GRAY16)
+    with codes.get_frame(1) as up, out.get_frame(1) as got:
+        expected = reference(random_network(), np.array(up[0]), 16).astype(np.float64)
+        luma_plane = np.array(got[0]).astype(np.float64)
+    black, white = (16 << 8, 235 << 8) if range_ == vs.RANGE_LIMITED else (0, 65535)
+    tolerance = 2e-3 if clip.format.bits_per_sample == 16 else 1e-4
+    assert np.abs(luma_plane - (expected - black) / (white - black)).max() < tolerance
+
+
+def test_every_property_survives_and_ours_are_added(network: Path) -> None:
+    props = {
+        "_Matrix": 9, "_Transfer": 16, "_Primaries": 9, "_Range": 0, "_ChromaLocation": 2, "_SARNum": 4, "_SARDen": 3,
+        "_DurationNum": 1001, "_DurationDen": 24000, "_AbsoluteTime": 1.25, "_PictType": b"P", "_FieldBased": 0,
+        "MasteringDisplayPrimariesX": [0.68, 0.265, 0.15], "ContentLightLevelMax": 1000, "_MP_IMAGE": b"\x00\xff\x01",
+    }  # fmt: skip
+    clip = textured(vs.YUV420P10).std.SetFrameProps(**props)
+    with clip.get_frame(2) as frame:
+        before = dict(frame.props)
+    with vs_srcomp.upscale(clip, q=23, model=network, backend=F32).get_frame(2) as frame:
+        after = dict(frame.props)
+    own = {key: after.pop(key) for key in ("SrcompModel", "SrcompQ", "SrcompRatio")}
+    assert own == {"SrcompModel": "random.onnx", "SrcompQ": 23.0, "SrcompRatio": "2:1"}
+    assert after == before
+
+
+@pytest.mark.parametrize("format_id", [vs.GRAY8, vs.GRAYS, vs.YUV444PS])
+def test_properties_survive_without_chroma_and_in_float(format_id: int, network: Path) -> None:
+    clip = textured(format_id).std.SetFrameProps(opaque=b"\x00\x01", _DurationNum=1, _DurationDen=7)
+    with vs_srcomp.upscale(clip, model=network, backend=F32).get_frame(0) as frame:
+        assert frame.props["opaque"] == b"\x00\x01"
+        assert frame.props["_DurationDen"] == 7
+
+
+def test_nothing_is_invented(network: Path) -> None:
+    clip = textured(vs.YUV420P8).std.RemoveFrameProps()
+    with vs_srcomp.upscale(clip, model=network, backend=F32).get_frame(0) as frame:
+        assert set(frame.props) == {"SrcompModel", "SrcompQ", "SrcompRatio"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size", "ratio"),
+    [
+        ({}, (128, 96), "2:1"),
+        ({"ratio": "8:5"}, (102, 76), "8:5"),
+        ({"ratio": "4:3"}, (86, 64), "4:3"),
+        ({"width": 128}, (128, 96), "2:1"),
+        ({"height": 80}, (106, 80), "8:5"),
+        ({"width": 101, "height": 75}, (102, 76), "8:5"),
+        ({"width": 192, "height": 144}, (192, 144), "2:1"),
+        ({"width": 64, "height": 48}, (64, 48), "4:3"),
+    ],
+)
+def test_sizes(arguments: dict[str, object], size: tuple[int, int], ratio: str, network: Path) -> None:
+    out = vs_srcomp.upscale(textured(vs.YUV420P8), model=network, backend=F32, **arguments)  # type: ignore[arg-type]
+    assert (out.width, out.height) == size
+    with out.get_frame(0) as frame:
+        assert (frame.width, frame.height) == size
+        assert frame.props["SrcompRatio"] == ratio
+
+
+def test_pixels_keep_their_shape_unless_the_picture_changes_it(network: Path) -> None:
+    clip = textured(vs.YUV420P8).std.SetFrameProps(_SARNum=4, _SARDen=3)
+    for arguments, aspect in (
+        ({"ratio": "8:5"}, Fraction(4, 3)),
+        ({"width": 128, "height": 96}, Fraction(4, 3)),
+        # 4:3 pixels on 64x48 show 16:9; on 128x72 that takes square ones.
+        ({"width": 128, "height": 72}, Fraction(1)),
+    ):
+        with vs_srcomp.upscale(clip, model=network, backend=F32, **arguments).get_frame(0) as frame:  # type: ignore[arg-type]
+            assert Fraction(frame.props["_SARNum"], frame.props["_SARDen"]) == aspect
+
+
+def test_auto_follows_each_frame() -> None:
+    blank = textured(vs.YUV420P8)
+    clip = core.std.Splice(
+        [blank[0].std.SetFrameProps(SrcompQ=22.0), blank[1].std.SetFrameProps(SrcompQ=48.0), blank[2]]
+    )
+    out = vs_srcomp.upscale(clip, ratio="2:1")
+    names = [frame.props["SrcompModel"] for frame in out.frames()]
+    assert names == ["srcomp-fast-2by1-q20", "srcomp-fast-2by1-q50", "srcomp-fast-2by1-q40"]
+    with vs_srcomp.upscale(clip, ratio="2:1", q=30).get_frame(1) as frame:
+        assert frame.props["SrcompModel"] == "srcomp-fast-2by1-q30"
+
+
+def test_vfr_keeps_its_unknown_rate_and_its_durations(network: Path) -> None:
+    parts = [core.std.BlankClip(format=vs.YUV420P8, width=16, height=16, length=1, fpsnum=fps) for fps in (24, 30)]
+    clip = core.std.Splice([part.std.SetFrameProps(_DurationNum=1, _DurationDen=i + 1) for i, part in enumerate(parts)])
+    out = vs_srcomp.upscale(clip, model=network, backend=F32)
+    assert out.fps == 0
+    assert [frame.props["_DurationDen"] for frame in out.frames()] == [1, 2]
+
+
+def test_random_access_gives_the_same_frames(network: Path) -> None:
+    out = vs_srcomp.upscale(textured(vs.YUV420P8, length=12), model=network, backend=F32)
+    forward = [planes(frame) for frame in out.frames(close=True)]
+    for n in (7, 0, 11, 3, 3, 10):
+        with out.get_frame(n) as frame:
+            assert all(np.array_equal(a, b) for a, b in zip(planes(frame), forward[n], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ratio": "3:2"}, "no ratio is called '3:2'"),
+        ({"ratio": "2:1", "width": 128}, "exclude each other"),
+        ({"width": 0}, "0 pixels"),
+        ({"height": 99.5}, "99.5 pixels"),
+        ({"width": 32}, "smaller than the clip"),
+        ({"q": 64}, "q=64"),
+        ({"q": -1}, "q=-1"),
+        ({"q": "best"}, "q='best'"),
+        ({"model": "slow"}, "no model 'slow'"),
+        ({"model": "/nowhere/net.onnx"}, "cannot read the model"),
+    ],
+)
+def test_bad_arguments_say_what_to_do(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(vs.Error, match=rf"^srcomp: (.|\n)*{message}") as caught:
+        vs_srcomp.upscale(textured(vs.YUV420P8), **arguments)  # type: ignore[arg-type]
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("bad", ["rgb", "variable", "32 bit", "no clip"])
+def test_clips_that_cannot_be_used_say_so(bad: str) -> None:
+    blank = core.std.BlankClip(format=vs.YUV420P8, width=16, height=16)
+    clip = {
+        "rgb": core.std.BlankClip(format=vs.RGB24),
+        "variable": core.std.Splice(
+            [blank, core.std.BlankClip(format=vs.YUV420P8, width=32, height=16)], mismatch=True
+        ),
+        "32 bit": core.std.BlankClip(format=vs.GRAY32),
+        "no clip": "clip.mkv",
+    }[bad]
+    with pytest.raises(vs.Error, match=r"^srcomp: "):
+        vs_srcomp.upscale(clip)
+
+
+def test_interlaced_frames_are_refused(network: Path) -> None:
+    clip = textured(vs.YUV420P8).std.SetFrameProps(_FieldBased=2)
+    with pytest.raises(vs.Error, match="deinterlace"):
+        vs_srcomp.upscale(clip, model=network, backend=F32).get_frame(0)
+
+
+def test_graphs_are_freed(network: Path) -> None:
+    clip = textured(vs.YUV420P8)
+    held = []
+    for _ in range(3):
+        out = vs_srcomp.upscale(clip, model=network, backend=F32)
+        out.get_frame(0).close()
+        held.append(weakref.ref(out))
+        del out
+    gc.collect()
+    assert not any(reference() for reference in held)
