@@ -1,7 +1,7 @@
 # make demo      upscale the clip in examples/ and say what was done
 # make test      lint, types and every test
 # make models    train the twelve fast models again (hours), from the photographs in $(DATA)/train
-# make results   measure the models and write the tables of train/RESULTS.md
+# make results   measure the models on $(DATA)/test and write the tables here and in train/RESULTS.md
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -29,7 +29,7 @@ models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train export train/recipes/fast-*.toml --work $(WORK)
 
 results: $(VENV)/ready-for-tests
-	$(BIN)/python -m train results --sets $(DATA)/test --work $(WORK)
+	$(BIN)/python -m train evaluate --record --work $(WORK) $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
 
 clean:
 	rm -rf $(VENV) build *.egg-info out.mkv

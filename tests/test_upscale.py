@@ -140,7 +140,7 @@ def test_pixels_keep_their_shape_unless_the_picture_changes_it(network: Path) ->
         # 4:3 pixels on 64x48 show 16:9; on 128x72 that takes square ones.
         ({"width": 128, "height": 72}, Fraction(1)),
     ):
-        with vs_srcomp.upscale(clip, model=network, backend=F32, **arguments).get_frame(0) as frame:  # type: ignore[arg-type]
+        with vs_srcomp.upscale(clip, model=network, backend=F32, **arguments).get_frame(0) as frame:
             assert Fraction(frame.props["_SARNum"], frame.props["_SARDen"]) == aspect
 
 

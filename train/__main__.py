@@ -53,27 +53,30 @@ def export(recipes: tuple[Path, ...], work: Path, engines: Path) -> None:
 
 
 @main.command()
-@click.option("--images", type=FOLDER, required=True, help="Pictures to measure on; never those trained on.")
+@click.option(
+    "--images", "folders", multiple=True, type=FOLDER, required=True, help="Pictures; never those trained on."
+)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams are kept here.")
 @click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
 @click.option("--pair", "slugs", multiple=True, help="Such as 2by1-q40; may be repeated [default: all twelve].")
-@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write every single score here.")
-@click.option("--record", is_flag=True, help="Note the gains in engines/models.json, under the folder's name.")
+@click.option("--record", is_flag=True, help="Write scores, tables and the models' gains to the files of the project.")
 def evaluate(
-    images: Path, work: Path, tiers: tuple[str, ...], slugs: tuple[str, ...], csv_path: Path | None, record: bool
+    folders: tuple[Path, ...], work: Path, tiers: tuple[str, ...], slugs: tuple[str, ...], record: bool
 ) -> None:
     """Measure Y-PSNR of the models and of classic kernels, through vs_srcomp.upscale on 8-bit frames."""
     from train.degrade import PAIRS, pair_by_slug
     from train.evaluate import evaluate as scores_of
-    from train.evaluate import gain_table, record_gains, write_csv
+    from train.report import gain_table, record_gains, write_scores, write_tables
 
     pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
-    scores = list(scores_of(images, work / "evaluation" / images.name, pairs, tiers))
-    if csv_path:
-        write_csv(scores, csv_path)
+    scores = {path.name: list(scores_of(path, work / "evaluation" / path.name, pairs, tiers)) for path in folders}
+    for name, of_set in scores.items():
+        click.echo(f"{name}, {len({score.picture for score in of_set})} pictures\n{gain_table(of_set)}\n")
+        if record:
+            write_scores(of_set, Path("train/results") / f"{name}.csv")
+            record_gains(of_set, name, Path("engines/models.json"))
     if record:
-        record_gains(scores, images.name, Path("engines/models.json"))
-    click.echo(gain_table(scores))
+        write_tables(scores, [Path("README.md"), Path("train/RESULTS.md")])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the receiver gets: each picture, lowered in resolution and coded with AV1, kept as a small IVF file."""
 
 import io
+import multiprocessing
 import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -113,7 +114,11 @@ def make_streams(
         for path in list_pictures(pictures)
         if not (target := stream_path(folder, pair, path.stem)).exists()
     ]
-    with ProcessPoolExecutor(processes, initializer=_single_threaded_core) as pool:
+    if not jobs:
+        return
+    # A forked child would inherit the locks of VapourSynth's threads, but not the threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_single_threaded_core) as pool:
         futures = [pool.submit(_make_stream, *job) for job in jobs]
         for future in track(as_completed(futures), "coding", total=len(futures)):
             future.result()

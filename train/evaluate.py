@@ -1,19 +1,14 @@
 """What a model gains over Lanczos, measured through the same ``vs_srcomp.upscale`` that users call."""
 
-import csv
-import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 import vapoursynth as vs
 
 from train.degrade import EVALUATION_SPEED, Pair, decode, make_streams, stream_path
 from train.pictures import Plane, clip_planes, each_luma
-from vs_srcomp.files import atomic_path, write_atomically
-from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 from vs_srcomp.models import models
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.upscale import upscale
@@ -83,50 +78,3 @@ CLASSIC: dict[str, Method] = {
     "bicubic": lambda clip, pair, width, height: clip.resize.Bicubic(width, height),
     "spline36": lambda clip, pair, width, height: clip.resize.Spline36(width, height),
 }
-
-
-def write_csv(scores: list[Score], path: Path) -> None:
-    """All scores, a row each."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Score)], lineterminator="\n")
-        writer.writeheader()
-        for score in scores:
-            row = asdict(score)
-            writer.writerow(row | {key: round(value, 4) for key, value in row.items() if isinstance(value, float)})
-
-
-def record_gains(scores: list[Score], set_name: str, catalogue: Path) -> None:
-    """Note each model's mean gain on the set in the catalogue of models."""
-    entries = json.loads(catalogue.read_text("utf-8"))
-    mean = _mean_psnr(scores)
-    for entry in entries["models"]:
-        slug = Pair(ratio_by_name(entry["ratio"]), entry["q"]).slug
-        if (entry["tier"], slug) in mean:
-            entry["gain_db"][set_name] = round(mean[entry["tier"], slug] - mean[REFERENCE, slug], 3)
-    write_atomically(catalogue, (json.dumps(entries, indent=2) + "\n").encode())
-
-
-def gain_table(scores: list[Score]) -> str:
-    """Mean gain in Y-PSNR over Lanczos-5 as Markdown: a row per method, a column per pair, and Lanczos' own PSNR."""
-    mean = _mean_psnr(scores)
-    columns = [Pair(ratio, q) for ratio in RATIOS for q in QUANTIZERS if (REFERENCE, Pair(ratio, q).slug) in mean]
-    lines = [
-        "| | " + " | ".join(f"{pair.ratio.name} Q{pair.q}" for pair in columns) + " |",
-        "| --- |" + " ---: |" * len(columns),
-        f"| {REFERENCE}, dB | " + " | ".join(f"{mean[REFERENCE, pair.slug]:.2f}" for pair in columns) + " |",
-    ]
-    for method in dict.fromkeys(score.method for score in scores if score.method != REFERENCE):
-        gains = (
-            f"{mean[method, pair.slug] - mean[REFERENCE, pair.slug]:+.2f}" if (method, pair.slug) in mean else "-"
-            for pair in columns
-        )
-        lines.append(f"| {method} | " + " | ".join(gains) + " |")
-    return "\n".join(lines)
-
-
-def _mean_psnr(scores: list[Score]) -> dict[tuple[str, str], float]:
-    """Mean over the pictures, by method and pair."""
-    by_cell: dict[tuple[str, str], list[float]] = {}
-    for score in scores:
-        by_cell.setdefault((score.method, score.pair), []).append(score.psnr_y)
-    return {cell: fmean(values) for cell, values in by_cell.items()}

@@ -183,9 +183,13 @@ def _restore(
     network.load_state_dict(_with_prefix(tensors, "network."))
     average.load_state_dict(_with_prefix(tensors, "average."))
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = list(network.parameters())
     for name, value in _with_prefix(tensors, "optimizer.").items():
-        index, key = name.split(".")
-        state.setdefault(int(index), {})[key] = value
+        index, key = int(name.split(".")[0]), name.split(".")[1]
+        if value.ndim:
+            # The fused optimizer walks the memory of a parameter and of its moments side by side.
+            value = torch.empty_like(parameters[index]).copy_(value)
+        state.setdefault(index, {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(state[0]["step"].item())
 

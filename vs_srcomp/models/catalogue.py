@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -38,7 +39,7 @@ class Model:
     """Side in pixels of the square that one output pixel depends on."""
     recipe: str
     """The training recipe, relative to the project's root."""
-    gain_db: dict[str, float] = field(default_factory=dict)
+    gain_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Mean gain in Y-PSNR over Lanczos-5 in dB, by name of the test set."""
 
 

@@ -1,0 +1,46 @@
+"""The scripts in examples/, run by vspipe as a user runs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+VSPIPE = Path(sys.executable).with_name("vspipe")
+SIZES = {"upscale.vpy": (640, 352), "to_size.vpy": (512, 282), "compare.vpy": (640, 352)}
+
+
+def test_every_script_has_a_test() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.vpy")} == set(SIZES)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_script_gives_clean_y4m_that_ffmpeg_reads(name: str) -> None:
+    pipe = subprocess.run([VSPIPE, "-c", "y4m", "--end", "4", EXAMPLES / name, "-"], capture_output=True, check=False)
+    assert pipe.returncode == 0, pipe.stderr.decode()
+    width, height = SIZES[name]
+    header, first_frame = pipe.stdout.split(b"\n", 1)
+    assert header.startswith(b"YUV4MPEG2")
+    assert {b"W%d" % width, b"H%d" % height, b"F25:1"} <= set(header.split(b" "))
+    # A single byte of noise on stdout would move every frame.
+    assert len(first_frame) == 5 * (len(b"FRAME\n") + width * height * 3 // 2)
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", "-", "-f", "framemd5", "-"]
+    checksums = subprocess.run(ffmpeg, input=pipe.stdout, capture_output=True, check=True).stdout
+    assert len([line for line in checksums.splitlines() if not line.startswith(b"#")]) == 5
+
+
+def test_arguments_reach_the_script() -> None:
+    command = [VSPIPE, "--info", "-a", "ratio=4:3", "-a", "q=50", EXAMPLES / "upscale.vpy"]
+    info = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert info.returncode == 0, info.stderr
+    assert "Width: 426" in info.stdout
+
+
+def test_a_mistake_is_told_in_the_last_lines() -> None:
+    command = [VSPIPE, "--info", "-a", "ratio=7:3", EXAMPLES / "upscale.vpy"]
+    info = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert info.returncode != 0
+    assert "srcomp: no ratio is called '7:3'" in info.stderr
