@@ -1,0 +1,94 @@
+"""Spatial layers, put together from a stream without: no encoder at hand writes them.
+
+Frames take turns as base and enhancement layer. Their headers do not tell, so that the records stay what they were.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+
+from vs_srcomp.av1 import ShownFrame, scan
+from vs_srcomp.av1.obu import ObuType, low_overhead_obus
+
+from .bitwriter import obu
+from .ivf import write_ivf
+
+_IDC_AT = 3 + 1 + 1 + 1 + 1 + 5
+"""Bit of operating_point_idc in a sequence header without timing info."""
+
+_BOTH_LAYERS = 0x301
+_BASE_LAYER = 0x101
+
+
+@pytest.fixture
+def flat(made: Callable[[str], Path]) -> list[ShownFrame]:
+    return list(scan(made("aom-realtime-cyclic")))
+
+
+@pytest.fixture
+def units(made: Callable[[str], Path]) -> list[bytes]:
+    with av.open(str(made("aom-realtime-cyclic"))) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def _with_idc(header: bytes, idc: int) -> bytes:
+    bits = f"{int.from_bytes(header):0{8 * len(header)}b}"
+    assert bits[5] == "0"  # timing_info_present_flag
+    bits = bits[:_IDC_AT] + f"{idc:012b}" + bits[_IDC_AT + 12 :]
+    return int(bits, 2).to_bytes(len(header))
+
+
+def _in_layer(unit: bytes, spatial_id: int, idc: int) -> bytes:
+    out = b""
+    for one in low_overhead_obus(unit):
+        payload = unit[one.payload : one.end]
+        if one.type == ObuType.SEQUENCE_HEADER:
+            out += obu(one.type, _with_idc(payload, idc))
+        else:
+            out += obu(one.type, payload, layer=(0, spatial_id))
+    return out
+
+
+def _layers(units: list[bytes], idc: int) -> list[bytes]:
+    return [_in_layer(unit, i % 2, idc) for i, unit in enumerate(units)]
+
+
+_DELIMITER = obu(ObuType.TEMPORAL_DELIMITER, b"")
+
+
+def test_layers_in_one_packet(flat: list[ShownFrame], units: list[bytes], tmp_path: Path) -> None:
+    layers = _layers(units, _BOTH_LAYERS)
+    packets = [(i, _DELIMITER + layers[2 * i] + layers[2 * i + 1]) for i in range(len(units) // 2)]
+    records = list(scan(write_ivf(tmp_path / "layers.ivf", packets)))
+    _check(records, flat)
+
+
+def test_a_packet_for_each_layer(flat: list[ShownFrame], units: list[bytes], tmp_path: Path) -> None:
+    packets = [(i // 2, (b"" if i % 2 else _DELIMITER) + unit) for i, unit in enumerate(_layers(units, _BOTH_LAYERS))]
+    records = list(scan(write_ivf(tmp_path / "packets.ivf", packets)))
+    _check(records, flat)
+
+
+def _check(records: list[ShownFrame], flat: list[ShownFrame]) -> None:
+    assert len(flat) == 16
+    assert [record.pts for record in records] == list(range(8))
+    for i, record in enumerate(records):
+        base, top = flat[2 * i].frame, flat[2 * i + 1].frame
+        assert record.frame is not None
+        assert top is not None
+        assert base is not None
+        assert [frame._replace(size=0) for frame in record.coded] == [base._replace(size=0), top._replace(size=0)]
+        assert record.frame is record.coded[1]
+
+
+def test_frames_outside_the_operating_point_are_dropped(
+    flat: list[ShownFrame], units: list[bytes], tmp_path: Path
+) -> None:
+    packets = [(i, _DELIMITER + unit) for i, unit in enumerate(_layers(units, _BASE_LAYER))]
+    records = list(scan(write_ivf(tmp_path / "base.ivf", packets)))
+    assert [record.pts for record in records] == list(range(0, 16, 2))
+    assert [record.frame and record.frame.base_q_idx for record in records] == [
+        record.frame and record.frame.base_q_idx for record in flat[::2]
+    ]

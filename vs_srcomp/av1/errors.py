@@ -1,0 +1,30 @@
+"""What the parser says of bytes that are not a valid AV1 stream, and of files that hold none."""
+
+
+class Av1Error(ValueError):
+    """The bytes break the AV1 syntax, or need frames that were never seen.
+
+    Attributes:
+        what: What is wrong, in lower case.
+        section: Section of the AV1 specification that was being parsed, such as "5.9.15 tile_info".
+        bit: Where, as a bit offset into the bytes that were handed in.
+    """
+
+    def __init__(self, what: str, section: str, bit: int) -> None:
+        """Keep the parts beside the message."""
+        super().__init__(what, section, bit)
+        self.what = what
+        self.section = section
+        self.bit = bit
+
+    def __str__(self) -> str:
+        """The parts as one line."""
+        return f"{self.what} at byte {self.bit >> 3}, bit {self.bit & 7} ({self.section})"
+
+
+class NotAv1Error(ValueError):
+    """The file cannot be demuxed, or has no AV1 video stream."""
+
+
+class ScanCancelledError(Exception):
+    """The caller asked a scan to stop before the end of the file."""

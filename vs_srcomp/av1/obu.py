@@ -1,0 +1,114 @@
+"""Open bitstream units: sections 5.3 and 6.2 (headers and types), 5.2 (low overhead) and Annex B (length delimited)."""
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from vs_srcomp.av1.bits import leb128
+from vs_srcomp.av1.errors import Av1Error
+
+
+class ObuType(IntEnum):
+    """obu_type, section 6.2.2; other values are reserved and to be ignored."""
+
+    SEQUENCE_HEADER = 1
+    TEMPORAL_DELIMITER = 2
+    FRAME_HEADER = 3
+    TILE_GROUP = 4
+    METADATA = 5
+    FRAME = 6
+    REDUNDANT_FRAME_HEADER = 7
+    TILE_LIST = 8
+    PADDING = 15
+
+
+class Obu(NamedTuple):
+    """One open bitstream unit inside a larger buffer."""
+
+    type: int
+    """obu_type: an :class:`ObuType`, or a reserved value."""
+    has_extension: bool
+    """Whether the two layer ids are coded; they are 0 where not."""
+    temporal_id: int
+    spatial_id: int
+    start: int
+    """Index of the first byte of the OBU, its header included."""
+    payload: int
+    """Index of the first byte after header and size."""
+    end: int
+    """Index of the first byte after the OBU."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, the header included."""
+        return self.end - self.start
+
+
+def low_overhead_obus(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Obu]:
+    """The OBUs of ``data[start:end]`` in the low overhead format, section 5.2.
+
+    As containers allow, an OBU without obu_size takes all that is left.
+
+    Raises:
+        Av1Error: An OBU header is malformed, or an OBU is longer than the data.
+    """
+    stop = len(data) if end is None else end
+    at = start
+    while at < stop:
+        obu = _open_bitstream_unit(data, at, stop)
+        yield obu
+        at = obu.end
+
+
+def annex_b_obus(data: bytes) -> Iterator[Obu]:
+    """The OBUs of one or more whole temporal units in the length delimited format, Annex B.
+
+    Raises:
+        Av1Error: A length is malformed or does not fit in what holds it.
+    """
+    for unit, unit_end in _delimited(data, 0, len(data), "B.2 temporal_unit_size"):
+        for frame, frame_end in _delimited(data, unit, unit_end, "B.2 frame_unit_size"):
+            for obu, obu_end in _delimited(data, frame, frame_end, "B.2 obu_length"):
+                yield _open_bitstream_unit(data, obu, obu_end)
+
+
+def annex_b_temporal_units(data: bytes) -> Iterator[bytes]:
+    """Cut a whole Annex B bitstream into its temporal units, each with its size before it."""
+    at = 0
+    for _, end in _delimited(data, 0, len(data), "B.2 temporal_unit_size"):
+        yield data[at:end]
+        at = end
+
+
+def _delimited(data: bytes, start: int, end: int, section: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each run of bytes that a leb128 length precedes."""
+    at = start
+    while at < end:
+        size, at = leb128(data, at, end, section)
+        if at + size > end:
+            raise Av1Error(f"a length of {size} bytes, but {end - at} are left", section, at << 3)
+        yield at, at + size
+        at += size
+
+
+def _open_bitstream_unit(data: bytes, start: int, end: int) -> Obu:
+    """open_bitstream_unit(sz), section 5.3.1, as far as the payload; ``start`` < ``end``.
+
+    Reads whole bytes instead of bits: the fields never straddle one, and this runs for every OBU of a film.
+    """
+    header = data[start]
+    if header & 0x80:
+        raise Av1Error("obu_forbidden_bit is set", "5.3.2 obu_header", start << 3)
+    at = start + 1
+    temporal_id = spatial_id = 0
+    if header & 0x04:
+        if at >= end:
+            raise Av1Error("the data ends", "5.3.3 obu_extension_header", at << 3)
+        temporal_id, spatial_id = data[at] >> 5, (data[at] >> 3) & 3
+        at += 1
+    if header & 0x02:
+        size, at = leb128(data, at, end, "5.3.1 obu_size")
+        if at + size > end:
+            raise Av1Error(f"an OBU of {size} bytes, but {end - at} are left", "5.3.1 obu_size", at << 3)
+        end = at + size
+    return Obu((header >> 3) & 15, header & 0x04 != 0, temporal_id, spatial_id, start, at, end)
