@@ -12,6 +12,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 DATA ?= ../shared/data
 WORK ?= work
+# In the order in which one starts from another.
+RECIPES = $(foreach q,20 30 40 50,train/recipes/fast-2by1-q$(q)-draft.toml) \
+	$(foreach q,20 30 40 50,train/recipes/fast-2by1-q$(q).toml) \
+	$(foreach ratio,4by3 8by5,$(foreach q,20 30 40 50,train/recipes/fast-$(ratio)-q$(q).toml))
 
 .PHONY: demo test models results clean
 
@@ -25,8 +29,8 @@ test: $(VENV)/ready-for-tests
 	$(BIN)/python -m pytest
 
 models: $(VENV)/ready-for-tests
-	$(BIN)/python -m train fit train/recipes/fast-*.toml --images $(DATA)/train --work $(WORK)
-	$(BIN)/python -m train export train/recipes/fast-*.toml --work $(WORK)
+	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --work $(WORK)
+	$(BIN)/python -m train export $(RECIPES) --work $(WORK)
 
 results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))

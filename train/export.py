@@ -22,15 +22,18 @@ IR_VERSION = 8
 def export_run(recipe: Recipe, recipe_path: Path, runs: Path, engines: Path) -> str:
     """Export the finished run of ``recipe`` to the folder ``engines``; returns a line that says what was written.
 
-    The run's log goes to train/runs beside the recipes, so that a committed model has its history with it.
+    The run's log goes to train/runs beside the recipes, so that a committed model has its history with it. Of a draft
+    only the log is kept.
     """
+    history = recipe_path.parent.parent / "runs"
+    history.mkdir(exist_ok=True)
+    shutil.copyfile(runs / recipe.name / "log.csv", history / f"{recipe.name}.csv")
+    if recipe.draft:
+        return f"{recipe.name}: a draft, only its log is kept"
     network = PlainStack(recipe.stride, recipe.channels, recipe.layers)
     network.load_state_dict(load_file(runs / recipe.name / "weights.safetensors"))
     data = to_onnx(network, recipe.name)
     write_atomically(engines / f"{recipe.name}.onnx", data)
-    history = recipe_path.parent.parent / "runs"
-    history.mkdir(exist_ok=True)
-    shutil.copyfile(runs / recipe.name / "log.csv", history / f"{recipe.name}.csv")
 
     catalogue = engines / "models.json"
     entries = json.loads(catalogue.read_text("utf-8"))["models"] if catalogue.exists() else []
