@@ -31,3 +31,14 @@ def test_the_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
     plain.touch()
     write_atomically(atomic, b"")
     assert stat.S_IMODE(atomic.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_what_came_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "out.bin"
+    with pytest.raises(FileExistsError), atomic_path(target, overwrite=False) as temporary:  # noqa: PT012 - see above
+        temporary.write_bytes(b"ours")
+        target.write_bytes(b"theirs")
+    assert target.read_bytes() == b"theirs"
+    with atomic_path(tmp_path / "other.bin", overwrite=False) as temporary:
+        temporary.write_bytes(b"ours")
+    assert {path.name for path in tmp_path.iterdir()} == {"out.bin", "other.bin"}

@@ -1,5 +1,6 @@
 """Files that are whole or not there at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,10 +9,13 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary path beside ``target`` to write to; renamed to it, after fsync, if the block succeeds.
 
     If the block raises, the temporary file is removed and ``target`` is as it was.
+
+    Raises:
+        FileExistsError: ``overwrite`` is false and there is a target by the time the file is whole.
     """
     handle, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}.", suffix=target.suffix, dir=target.parent)
     os.close(handle)
@@ -21,9 +25,24 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
+        if overwrite:
+            temporary.replace(target)
+        else:
+            _rename_without_replacing(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _rename_without_replacing(temporary: Path, target: Path) -> None:
+    """A rename would replace what has come in the meantime; a second name for the file cannot."""
+    try:
+        target.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as exFAT
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        temporary.replace(target)
 
 
 def write_atomically(target: Path, data: bytes) -> None:

@@ -1,0 +1,34 @@
+"""The command as a user runs it, and a small film."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.transcode.films import Studio, write_model
+
+type Command = Callable[..., subprocess.CompletedProcess[str]]
+
+ARGV = [sys.executable, "-c", "from vs_srcomp.cli import main; main(prog_name='vs-srcomp')"]
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Run ``vs-srcomp`` with the given arguments in a process of its own."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*ARGV, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "brighter.onnx")
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Studio(tmp_path_factory.mktemp("films")).film()

@@ -1,0 +1,126 @@
+"""Every picture is shown when it was, together with what is heard then."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+from tests.transcode.conftest import Upscaled
+from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
+
+SHIFTS = [r"0.015*mod(N\,3)", r"0.5*gt(N\,4)"]
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_variable_frame_rate(studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str, shift: str) -> None:
+    name = f"vfr{SHIFTS.index(shift)}.mkv"
+    film = studio.picture(
+        name, "-vf", f"settb=1/1000,setpts=PTS+({shift})/TB", "-fps_mode", "passthrough", "-enc_time_base", "1:1000"
+    )
+    before = times_of(film)
+    assert len({b - a for a, b in pairwise(before)}) > 1
+    output = upscaled(film, tmp_path / f"out{suffix}").target
+    assert times_of(output) == before
+    assert [frame.time for frame in frames_of(output)] == pytest.approx([float(time) for time in before])
+
+
+def test_two_pictures_at_one_moment(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    twice = ("-vf", r"setpts=PTS-0.04*eq(N\,5)/TB", "-fps_mode", "passthrough", "-enc_time_base", "1:1000")
+    film = studio.picture("twice.mkv", "-c:v", "ffv1", *twice)
+    before = times_of(film)
+    assert before[4] == before[5]
+    after = times_of(upscaled(film, tmp_path / "out.mp4").target)
+    assert after == [*before[:5], before[5] + Fraction(1, 1000), *before[6:]]
+
+
+def test_ntsc_rates_are_exact_in_mp4_and_rounded_to_milliseconds_in_matroska(
+    studio: Studio, upscaled: Upscaled, tmp_path: Path
+) -> None:
+    film = studio.picture("ntsc.mp4", rate="30000/1001")
+    before = times_of(film)
+    assert before[1] == Fraction(1001, 30000)
+    assert times_of(upscaled(film, tmp_path / "out.mp4").target) == before
+    assert times_of(upscaled(film, tmp_path / "out.mkv").target) == [Fraction(round(t * 1000), 1000) for t in before]
+
+
+def test_how_long_the_last_picture_is_shown(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    film = studio.picture("slow.mp4", rate="5", seconds=1)
+    assert durations_of(upscaled(film, tmp_path / "out.mp4").target) == durations_of(film) == [Fraction(1, 5)] * 5
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
+def test_real_clip_whose_sound_begins_first(upscaled: Upscaled, tmp_path: Path, shared_data: Path, suffix: str) -> None:
+    film = shared_data / "av1" / "beach.webm"
+    output = upscaled(film, tmp_path / f"out{suffix}", ratio="4:3", end=Fraction(1, 5)).target
+    assert times_of(output) == times_of(film)[:5] == [Fraction(t, 1000) for t in (7, 47, 87, 127, 167)]
+    sound = [packet for packet in packets_of(film, 1) if packet[0] < Fraction(1, 5)]
+    # Opus in MP4 counts samples, so that the time before 0 is no longer rounded to milliseconds.
+    assert [float(time) for time, _ in packets_of(output, 1)] == pytest.approx([float(t) for t, _ in sound], abs=1e-3)
+    assert [content for _, content in packets_of(output, 1)] == [content for _, content in sound]
+
+
+def test_broadcast_clocks_begin_at_zero(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    film = studio.sound(studio.picture("broadcast-picture.mkv", seconds=0.4), "broadcast.ts", "mp2")
+    with av.open(str(film)) as container:
+        began = Fraction(container.start_time, av.time_base)
+    assert began > 1
+    output = upscaled(film, tmp_path / "out.mp4").target
+    for index in range(2):
+        before = [time - began for time, _ in packets_of(film, index)]
+        assert [float(time) for time, _ in packets_of(output, index)] == pytest.approx(
+            [float(t) for t in before], abs=1e-4
+        )
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_cut_keeps_picture_and_sound_together(studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str) -> None:
+    film = studio.sound(studio.picture("beep-picture.mkv", "-g", "10", seconds=2), "beep.mkv", "flac")
+    output = upscaled(film, tmp_path / f"out{suffix}", start=Fraction(61, 100), end=Fraction(33, 20)).target
+    # The first picture at or after 0.61 s is that of 0.64 s, and the last one before 1.65 s that of 1.64 s.
+    assert times_of(output) == [Fraction(number, 25) for number in range(26)]
+    assert tone_changes_at(output) == pytest.approx(1 - 0.64, abs=0.005)
+    assert tone_changes_at(film) == pytest.approx(1, abs=0.005)
+    times = [time for time, _ in packets_of(output, 1)]
+    assert 0 <= times[0] < Fraction(11, 100)
+    assert Fraction(9, 10) < times[-1] < Fraction(101, 100)
+
+
+def tone_changes_at(film: Path) -> float:
+    """When the tone becomes high, in seconds."""
+    with av.open(str(film)) as container:
+        for frame in container.decode(audio=0):
+            samples = frame.to_ndarray()[0].astype(float)
+            crossings = np.flatnonzero(np.diff(np.signbit(samples)))
+            steps = np.diff(crossings)
+            short = np.flatnonzero(steps < 20)
+            if len(short) and frame.time is not None:
+                return frame.time + float(crossings[short[0]]) / frame.sample_rate
+    raise AssertionError("the tone does not change")
+
+
+def test_cut_of_subtitles_and_chapters(film: Path, upscaled: Upscaled, tmp_path: Path) -> None:
+    output = upscaled(film, tmp_path / "out.mkv", start=Fraction(2, 5), end=Fraction(6, 5)).target
+    assert len(times_of(output)) == 20
+    for index in (3, 4):
+        assert [float(time) for time, _ in packets_of(output, index)] == [0, 0.5]
+    assert durations_of(output, 4) == [Fraction(3, 10), Fraction(2, 5)]
+    with av.open(str(output)) as container:
+        chapters = [(c["start"] / 1e9, c["end"] / 1e9, c["metadata"]["title"]) for c in container.chapters()]
+    assert chapters == [(0, 0.4, "Beginning"), (0.4, 0.8, "Ende")]
+
+
+def test_end_alone_keeps_the_clock(film: Path, upscaled: Upscaled, tmp_path: Path) -> None:
+    output = upscaled(film, tmp_path / "out.mkv", end=Fraction(1, 2)).target
+    assert times_of(output) == times_of(film)[:13]
+    assert packets_of(output, 1) == [packet for packet in packets_of(film, 1) if packet[0] < Fraction(1, 2)]
+
+
+def test_a_time_beyond_the_end_is_refused(film: Path, upscaled: Upscaled, tmp_path: Path) -> None:
+    with pytest.raises(vs.Error, match=r"the last frame is shown at 1\.560 s"):
+        upscaled(film, tmp_path / "out.mkv", start=Fraction(5))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,26 @@
+"""The command ``vs-srcomp``. Each command is a module here, which imports what is heavy only when it runs."""
+
+import click
+
+from vs_srcomp import __version__
+from vs_srcomp.cli.models import models
+from vs_srcomp.cli.reports import CONTEXT_SETTINGS, ReportingGroup
+from vs_srcomp.cli.upscale import upscale
+
+__all__ = ["main"]
+
+
+@click.group(cls=ReportingGroup, context_settings=CONTEXT_SETTINGS)
+@click.version_option(__version__, prog_name="vs-srcomp")
+def main() -> None:
+    """Super-resolution for compressed video.
+
+    \b
+    vs-srcomp upscale in.mkv out.mkv     upscale a file, and keep everything else in it
+    vs-srcomp models                     list the networks that there are
+    vs-srcomp COMMAND --help             tell more about a command
+    """
+
+
+for command in (upscale, models):
+    main.add_command(command)

@@ -1,0 +1,76 @@
+"""``vs-srcomp models``: the networks that the package carries."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from vs_srcomp.cli.reports import debug_option, explain, stderr
+
+if TYPE_CHECKING:
+    from vs_srcomp.models import Model
+
+# Of a table that does not go to a terminal.
+_PLAIN_WIDTH = 120
+
+
+@click.command(short_help="List the networks that there are.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is known of them, as JSON.")
+@click.option("--verify", is_flag=True, help="Check the files against their SHA-256.")
+@debug_option
+@click.pass_context
+def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
+    """List the networks that come with vs-srcomp.
+
+    The gain is the mean over a test set, in dB of luma PSNR over Lanczos alone.
+
+    \b
+    Examples:
+      vs-srcomp models
+      vs-srcomp models --json
+      vs-srcomp models --verify
+    """
+    import vs_srcomp
+
+    found = vs_srcomp.models()
+    if as_json:
+        click.echo(json.dumps([asdict(model) for model in found], indent=2))
+    elif not verify:
+        _print_table(found)
+    if verify and sum(not _is_sound(model) for model in found):
+        ctx.exit(1)
+
+
+def _print_table(found: tuple["Model", ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("tier")
+    table.add_column("ratio")
+    for numeric in ("Q", "parameters", "kMAC/pixel"):
+        table.add_column(numeric, justify="right")
+    table.add_column("gain")
+    for model in found:
+        gains = ", ".join(f"{gain:+.2f} dB {test_set}" for test_set, gain in model.gain_db.items())
+        numbers = (str(model.q), f"{model.parameters:,}", f"{model.macs_per_pixel / 1000:.1f}")
+        table.add_row(model.name, model.tier, model.ratio, *numbers, gains)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else _PLAIN_WIDTH)
+
+
+def _is_sound(model: "Model") -> bool:
+    import vapoursynth as vs
+
+    from vs_srcomp.models import load_onnx
+
+    try:
+        load_onnx(model)
+    except (vs.Error, OSError) as failure:
+        reason = explain(failure) if isinstance(failure, vs.Error) else str(failure)
+        stderr().print(f"{model.name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        return False
+    stderr().print(f"{model.name}: sound", markup=False, highlight=False, soft_wrap=True)
+    return True

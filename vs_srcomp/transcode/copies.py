@@ -1,0 +1,120 @@
+"""What is taken over from the source: packets, chapters and tags, cut to the wanted section."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Disposition, Stream
+
+from vs_srcomp.source.index import readable
+from vs_srcomp.transcode.plan import Plan
+from vs_srcomp.transcode.section import Section
+from vs_srcomp.transcode.times import fraction
+
+type AnyPacket = Packet[Stream]
+
+# These describe the file they were found in, not what it shows; muxers write their own.
+_OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+# These describe a stream as it was in that file: mkvmerge's statistics.
+_OF_THE_STREAM = {"duration", "bps", "number_of_frames", "number_of_bytes", "source_id"}
+
+
+def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iterator[AnyPacket]:
+    """The packets to copy, in the file's order and on its clock.
+
+    Packets that begin in the section are in it; a subtitle that is shown when the section begins is cut.
+
+    Args:
+        source: The file; its other streams are not read any more.
+        plan: Which streams are copied.
+        section: The part that is wanted.
+    """
+    for stream in source.streams:
+        if stream not in plan.copied:
+            stream.discard = Discard.all
+    if not plan.copied:
+        return
+    if section.start is not None:
+        source.seek(int(section.start * av.time_base))
+    # Subtitles may be hours apart, so the sound tells when the end is reached.
+    unfinished = {stream.index for stream in plan.copied if stream.type == "audio"}
+    unfinished = unfinished or {stream.index for stream in plan.copied}
+    packets: Iterator[AnyPacket] = readable(source.demux(plan.copied))  # type: ignore[arg-type, assignment]
+    for packet in packets:
+        if packet.size and packet.stream.disposition & Disposition.attached_pic:
+            packet.pts = packet.dts = round(section.zero / fraction(packet.time_base))
+            yield packet
+            continue
+        if packet.size == 0 or packet.pts is None:  # the end of a stream, or nothing that can be placed
+            continue
+        shown = packet.pts * fraction(packet.time_base)
+        if section.end is not None and shown >= section.end:
+            unfinished.discard(packet.stream_index)
+            if not unfinished:
+                return
+        elif section.start is None or shown >= section.start or _cut_subtitle(packet, section):
+            yield packet
+
+
+def _cut_subtitle(packet: AnyPacket, section: Section) -> bool:
+    """Whether ``packet`` is a subtitle that is still shown when the section begins; then it begins there, too."""
+    if packet.stream.type != "subtitle" or section.start is None:
+        return False
+    time_base = fraction(packet.time_base)
+    end = (packet.pts or 0) + (packet.duration or 0)
+    if end * time_base <= section.start:
+        return False
+    packet.pts = packet.dts = round(section.start / time_base)
+    packet.duration = end - packet.pts
+    return True
+
+
+def copied_chapters(source: InputContainer, section: Section) -> list[Any]:
+    """The chapters of ``source`` that the section has a part of, on the clock of the output."""
+    chapters = []
+    for chapter in source.chapters():
+        time_base = fraction(chapter["time_base"])
+        first, last = chapter["start"], chapter["end"]
+        if section.start is not None:
+            first = max(first, round(section.start / time_base))
+        if section.end is not None:
+            last = min(last, round(section.end / time_base))
+        if first < last or chapter["start"] == first == last == chapter["end"]:
+            zero = round(section.zero / time_base)
+            chapters.append({**chapter, "start": first - zero, "end": last - zero})
+    return chapters
+
+
+def attachment(stream: Stream) -> tuple[str, str, bytes]:
+    """Name, media type and content of the file that an attachment or cover art is."""
+    if isinstance(stream, AttachmentStream):
+        return stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data
+    codec = stream.codec_context.codec.canonical_name
+    kind = "jpeg" if codec == "mjpeg" else codec
+    # Opened anew, because the packet is read only once and long before others.
+    with av.open(stream.container.name) as again:
+        packet = next(packet for packet in again.demux(again.streams[stream.index]) if packet.size)
+        content = bytes(packet)
+    tags = stream.metadata
+    return tags.get("filename", f"cover.{kind}"), tags.get("mimetype", f"image/{kind}"), content
+
+
+def file_tags(source: InputContainer) -> dict[str, str]:
+    """The tags of the whole file."""
+    return _without(source.metadata, _OF_THE_FILE)
+
+
+def stream_tags(stream: Stream, *, encoded_anew: bool) -> dict[str, str]:
+    """The tags of a stream; those of its old encoder too, unless it is encoded anew."""
+    return _without(stream.metadata, _OF_THE_STREAM | {"encoder"} if encoded_anew else _OF_THE_STREAM)
+
+
+def _without(tags: dict[str, str], unwanted: set[str]) -> dict[str, str]:
+    # Matroska writes the names in capitals, and mkvmerge a language behind some of them.
+    return {
+        name: value
+        for name, value in tags.items()
+        if name.lower().partition("-")[0] not in unwanted and not name.startswith("_STATISTICS")
+    }

@@ -1,0 +1,154 @@
+"""The output file: the encoded video and the copied streams, interleaved by time."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Self
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from vs_srcomp.transcode.containers import ContainerKind
+from vs_srcomp.transcode.copies import AnyPacket, attachment, copied_chapters, copied_packets, file_tags, stream_tags
+from vs_srcomp.transcode.display import display_matrix, display_size
+from vs_srcomp.transcode.matroska import SPARE, set_display_size, video_template
+from vs_srcomp.transcode.picture import Picture
+from vs_srcomp.transcode.plan import Plan
+from vs_srcomp.transcode.section import Section
+from vs_srcomp.transcode.subtitles import PLAIN_TEXT, as_plain_text, is_timed_text
+from vs_srcomp.transcode.times import fraction
+
+type VideoPacket = Packet[VideoStream]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoTrack:
+    """The encoded video, as the container has to describe it."""
+
+    picture: Picture
+    header: bytes
+    """The sequence header."""
+    time_base: Fraction
+    rate: Fraction | None
+    """Frames per second, if they are shown at one rate."""
+
+
+class Muxer:
+    """Writes a file; a context manager that leaves an unfinished file behind if its block fails."""
+
+    def __init__(
+        self, path: Path, kind: ContainerKind, source: InputContainer, plan: Plan, track: VideoTrack, section: Section
+    ) -> None:
+        """Describe all streams; nothing is written yet.
+
+        Args:
+            path: The file to write.
+            kind: Its container.
+            source: The file that streams are copied from; the muxer reads it from its present position.
+            plan: What becomes of its streams.
+            track: The encoded video.
+            section: The part of ``source`` that is wanted.
+        """
+        self._path = path
+        self._picture = track.picture
+        self._zero = section.zero
+        self._container = av.open(str(path), "w", format=kind.muxer, container_options=dict(kind.options))
+        self._names_room = kind.muxer != "mp4" and track.picture.sample_aspect_ratio != 1
+        self._copies: dict[int, Stream] = {}
+        for stream in plan.streams:
+            if stream is plan.video:
+                self._video = self._add_video(plan.video, track)
+            elif stream in plan.attached:
+                self._container.add_attachment(*attachment(stream))
+            else:
+                self._copies[stream.index] = _add_copy(self._container, kind, stream)
+        self._container.metadata.update(file_tags(source))
+        self._container.set_chapters(copied_chapters(source, section))
+        self._waiting = copied_packets(source, plan, section)
+        self._next: AnyPacket | None = next(self._waiting, None)
+
+    def __enter__(self) -> Self:
+        """Nothing more than the muxer itself."""
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Close the file, whatever happened."""
+        if failure:
+            with suppress(av.FFmpegError):
+                self._container.close()
+        else:
+            self._container.close()
+            if self._names_room:
+                set_display_size(self._path, *display_size(self._picture))
+
+    def write(self, packet: VideoPacket) -> None:
+        """Write a packet of the encoded video, and before it the copied packets that are due.
+
+        Args:
+            packet: With timestamps on the source's clock.
+        """
+        assert packet.dts is not None
+        self._copy_until(packet.dts * fraction(packet.time_base))
+        self._put(packet, self._video)
+
+    def finish(self) -> None:
+        """Write the copied packets that are left."""
+        self._copy_until(None)
+
+    def _copy_until(self, time: Fraction | None) -> None:
+        while self._next is not None:
+            packet = self._next
+            if time is not None and packet.dts is not None and packet.dts * fraction(packet.time_base) > time:
+                return
+            stream = self._copies[packet.stream_index]
+            if is_timed_text(packet.stream) and not is_timed_text(stream):
+                packet = as_plain_text(packet)
+            if packet.size:
+                self._put(packet, stream)
+            self._next = next(self._waiting, None)
+
+    def _put(self, packet: AnyPacket | VideoPacket, stream: Stream) -> None:
+        shift = round(self._zero / fraction(packet.time_base))
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        packet.dts = None if packet.dts is None else packet.dts - shift
+        packet.stream = stream
+        self._container.mux(packet)
+
+    def _add_video(self, source: VideoStream, track: VideoTrack) -> VideoStream:
+        picture = track.picture
+        with video_template(picture) as template:
+            # As a copy, because it is encoded elsewhere.
+            stream = self._container.add_stream_from_template(template.streams.video[0], opaque=True)
+        context = stream.codec_context
+        context.extradata = track.header
+        context.width, context.height = picture.width, picture.height
+        context.sample_aspect_ratio = picture.sample_aspect_ratio
+        context.pix_fmt = "yuv420p" if picture.bits == 8 else "yuv420p10le"
+        context.colorspace = picture.colour.matrix
+        context.color_primaries = picture.colour.primaries
+        context.color_trc = picture.colour.transfer
+        context.color_range = picture.colour.range
+        context.chroma_sample_location = picture.colour.chroma_location
+        if track.rate is not None:
+            context.framerate = track.rate
+        stream.time_base = track.time_base
+        stream.disposition = source.disposition
+        stream.set_display_matrix(display_matrix(source))
+        stream.metadata.update(stream_tags(source, encoded_anew=True))
+        if self._names_room:
+            stream.metadata["title"] = stream.metadata.get("title", "") + SPARE
+        return stream
+
+
+def _add_copy(container: OutputContainer, kind: ContainerKind, template: Stream) -> Stream:
+    if kind.holds(template):
+        stream = container.add_stream_from_template(template, opaque=True)
+    else:
+        stream = container.add_mux_stream(PLAIN_TEXT)
+    stream.disposition = template.disposition
+    stream.metadata.update(stream_tags(template, encoded_anew=False))
+    return stream

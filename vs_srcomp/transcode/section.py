@@ -1,0 +1,78 @@
+"""Which part of a clip is wanted."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from fractions import Fraction
+
+import vapoursynth as vs
+
+from vs_srcomp.errors import error
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a file. Times are in seconds on the file's own clock."""
+
+    first: int
+    """Number of the first frame."""
+    stop: int
+    """Number of the frame after the last."""
+    start: Fraction | None
+    """What is shown before this moment, when the first frame is shown, is left out."""
+    end: Fraction | None
+    """What is shown at this moment or later is left out."""
+    zero: Fraction
+    """This moment becomes 0 in the output."""
+
+
+def find_section(
+    clip: vs.VideoNode,
+    start: Fraction | None,
+    end: Fraction | None,
+    *,
+    origin: Fraction,
+    keeps_clock: bool,
+    time_base: Fraction,
+) -> Section:
+    """Find the frames that are shown from ``start`` to ``end``.
+
+    Args:
+        clip: A whole file, from ``vs_srcomp.source``.
+        start: In seconds after ``origin``; None is the beginning.
+        end: Likewise; None is the end.
+        origin: When the file begins, on its own clock.
+        keeps_clock: Whether the output goes by the same clock if it begins where the file begins. If not, and if
+            ``start`` is given, it begins at 0.
+        time_base: The unit of the file's timestamps, in seconds.
+
+    Raises:
+        vs.Error: No frame is shown in that time.
+    """
+    first, stop, began = 0, clip.num_frames, None
+    finish = None if end is None else end + origin
+
+    def time_of(number: int) -> Fraction:
+        return frame_time(clip.get_frame(number), time_base)
+
+    # Each look at a time decodes a frame somewhere, and halving needs few of them, however long the clip is.
+    numbers = range(clip.num_frames)
+    if start is not None:
+        first = bisect_left(numbers, start + origin, key=time_of)
+    if finish is not None:
+        stop = bisect_left(numbers, finish, key=time_of)
+    if first >= stop:
+        length = time_of(clip.num_frames - 1) - origin
+        raise error(
+            "no frame is shown between the start and the end that were asked for",
+            f"the last frame is shown at {float(length):.3f} s",
+        )
+    if start is not None:
+        began = time_of(first)
+    return Section(
+        first, stop, began, finish, zero=began if began is not None else Fraction(0) if keeps_clock else origin
+    )
+
+
+def frame_time(frame: vs.VideoFrame, time_base: Fraction) -> Fraction:
+    """When ``frame`` is shown, in seconds: the timestamp itself, which its property rounds to a float."""
+    return round(Fraction(frame.props["_AbsoluteTime"]) / time_base) * time_base
