@@ -49,7 +49,7 @@ class Networks:
         self._backend = backend
         levels = QUANTIZERS if q is None else (nearest_quantizer(q),)
         self._found = {level: _find_network(model, ratio, level) for level in levels}
-        self.engine(self.q_of({}))
+        self.engine(DEFAULT_Q if q is None else q)
 
     @property
     def workers(self) -> int:
@@ -57,8 +57,21 @@ class Networks:
         return self._backend.workers
 
     def q_of(self, props: Mapping[str, Any]) -> float:
-        """The compression level of a frame with ``props``."""
-        return float(props.get("SrcompQ", DEFAULT_Q)) if self._q is None else self._q
+        """The compression level of a frame with ``props``.
+
+        Of each frame alone, whatever frames came before: the level does not depend on the order of access. It does
+        not flicker, because the estimates of `vs_srcomp.source` are constant in each scene.
+        """
+        if self._q is not None:
+            return self._q
+        if "SrcompQ" not in props:
+            if len(set(self._found.values())) > 1:
+                say_once(
+                    f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:.0f} is taken; "
+                    "say it with q=, or open AV1 files with vs_srcomp.source"
+                )
+            return DEFAULT_Q
+        return float(props["SrcompQ"])
 
     def name(self, q: float) -> str:
         """What ``SrcompModel`` says of frames of the level ``q``."""

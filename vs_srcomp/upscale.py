@@ -41,8 +41,8 @@ def upscale(
             the clip's shape; the model is that of the nearest ratio.
         height: Target height in luma pixels, likewise.
         q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4);
-            the model of the nearest level is taken. ``"auto"`` reads the property ``SrcompQ`` of each frame, and takes
-            40 for frames without it.
+            the model of the nearest level is taken. ``"auto"`` reads the property ``SrcompQ`` of each frame, which
+            `vs_srcomp.source` sets on AV1, and takes 40 for frames without it, which the log tells.
         model: A tier, such as ``"fast"``, or the path of an ONNX file with the same contract: one input and one output,
             [N, 1, H, W] float32, luma in 0..1 after Lanczos in, restored luma out.
         backend: What runs the network, one of ``vs_srcomp.Backend``; OpenVINO on the processor by default.

@@ -1,0 +1,150 @@
+"""What cannot be read is refused with one clear error, and costs no more than the frames concerned."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import vapoursynth as vs
+
+from vs_srcomp.source import source
+
+from .reference import clip_digest, linear_digests, write_scenes
+
+AV1: dict[str, Any] = {"codec": "libsvtav1", "options": {"g": "10", "preset": "12"}}
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(vs.Error, match=r"srcomp: .*nothing.mkv' does not exist\ncheck the path"):
+        source(tmp_path / "nothing.mkv")
+
+
+def test_directory(tmp_path: Path) -> None:
+    with pytest.raises(vs.Error, match=r"srcomp: .* is not a regular file"):
+        source(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["http://localhost/a.mkv", "rtsp://localhost/a", "https://localhost", "file:///a.mkv"])
+def test_addresses(url: str) -> None:
+    with pytest.raises(vs.Error, match=r"srcomp: .* is an address, not a file"):
+        source(url)
+
+
+def test_a_colon_in_a_file_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_scenes(tmp_path / "v.mkv", 3).rename(tmp_path / "http:v.mkv")
+    monkeypatch.chdir(tmp_path)
+    assert len(source("http:v.mkv")) == 3
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "e.mp4").touch()
+    with pytest.raises(vs.Error, match=r"srcomp: .* is empty"):
+        source(tmp_path / "e.mp4")
+
+
+def test_text(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("this is not a video\n" * 100)
+    with pytest.raises(vs.Error, match=r"srcomp: .* is a text file"):
+        source(tmp_path / "t.txt")
+
+
+def test_noise(tmp_path: Path) -> None:
+    (tmp_path / "n.mp4").write_bytes(os.urandom(100_000))
+    with pytest.raises(vs.Error, match=r"srcomp: .* cannot be opened"):
+        source(tmp_path / "n.mp4")
+
+
+def test_playlist_with_addresses(tmp_path: Path) -> None:
+    (tmp_path / "p.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
+    with pytest.raises(vs.Error, match=r"srcomp: .* is a playlist"):
+        source(tmp_path / "p.m3u8")
+
+
+def test_audio_only(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame(format="s16", layout="mono", samples=800)
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+    with pytest.raises(vs.Error, match=r"srcomp: .* has no video track"):
+        source(file)
+
+
+def test_wrong_arguments(shared_data: Path) -> None:
+    file = shared_data / "av1/av1.webm"
+    with pytest.raises(vs.Error, match=r"srcomp: track 1 does not exist .*\nchoose a track from 0 to 0"):
+        source(file, track=1)
+    with pytest.raises(vs.Error, match=r"srcomp: threads is -1"):
+        source(file, threads=-1)
+
+
+def test_encrypted(shared_data: Path) -> None:
+    with pytest.raises(vs.Error, match=r"srcomp: .* cannot be opened .*\n.*neither damaged nor encrypted"):
+        source(shared_data / "av1/sample_av1c_fragmented_clearkey.mp4")
+
+
+def test_tile_list(shared_data: Path) -> None:
+    file = shared_data / "av1/vase_tile_list.ivf"
+    with pytest.raises(vs.Error, match=r"srcomp: frame 5 .* cannot be decoded"):
+        source(file).get_frame(5)
+
+
+def test_file_names_that_are_not_text(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff\xfe v.mkv"
+    os.rename(write_scenes(tmp_path / "v.mkv", 3), name)  # noqa: PTH104 (a Path cannot be made from bytes)
+    clip = source(os.fsdecode(name))
+    assert len(clip) == 3
+    clip.get_frame(2)
+
+
+@pytest.mark.parametrize("name", ["c.mp4", "c.mkv", "c.ivf", "c.obu"])
+def test_a_cut_file_keeps_its_whole_frames(name: str, tmp_path: Path) -> None:
+    options = {"movflags": "faststart"} if name.endswith("mp4") else {}
+    whole = write_scenes(tmp_path / f"whole-{name}", 40, **AV1, muxing=options)
+    expected = linear_digests(whole)
+    with av.open(str(whole)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    middle = packets[25]
+    cut = tmp_path / name
+    cut.write_bytes(whole.read_bytes()[: (middle.pos or 0) + middle.size // 2])
+    clip = source(cut)
+    assert len(clip) == 25
+    assert [clip_digest(clip, n) for n in range(25)] == expected[:25]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("damaged", [0, 13, 39])
+def test_damage_costs_the_frames_up_to_the_next_key_frame(damaged: int, threads: int, tmp_path: Path) -> None:
+    file = write_scenes(tmp_path / "d.mkv", 40, **AV1)
+    expected = linear_digests(file)
+    with av.open(str(file)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert [n for n, packet in enumerate(packets) if packet.is_keyframe] == [0, 10, 20, 30]
+    payload = bytes(packets[damaged])
+    whole = file.read_bytes()
+    assert whole.count(payload) == 1
+    file.write_bytes(whole.replace(payload, b"\xff" * len(payload)))
+    lost = range(damaged, damaged // 10 * 10 + 10)
+    for order in (range(40), reversed(range(40))):
+        clip = source(file, threads=threads)
+        for n in order:
+            if n in lost:
+                with pytest.raises(vs.Error, match=rf"srcomp: frame {n} of .* its data is damaged"):
+                    clip.get_frame(n)
+            else:
+                assert clip_digest(clip, n) == expected[n]
+
+
+def test_another_size_in_mid_stream_is_an_error_of_those_frames(tmp_path: Path) -> None:
+    small = write_scenes(tmp_path / "s.obu", 6, (64, 48), **AV1)
+    large = write_scenes(tmp_path / "l.obu", 6, (96, 64), **AV1)
+    both = tmp_path / "b.obu"
+    both.write_bytes(small.read_bytes() + large.read_bytes())
+    clip = source(both)
+    assert (len(clip), clip.width, clip.height) == (12, 64, 48)
+    assert [clip_digest(clip, n) for n in range(6)] == linear_digests(small)
+    with pytest.raises(vs.Error, match=r"srcomp: frame 6 of .* is yuv420p 96x64, but the clip began as yuv420p 64x48"):
+        clip.get_frame(6)
+    assert clip_digest(clip, 2) == linear_digests(small)[2]

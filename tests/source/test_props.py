@@ -1,0 +1,153 @@
+"""Frame properties: the same as BestSource's, but for differences that are listed here with their reasons."""
+
+import struct
+from fractions import Fraction
+from math import cos, radians, sin
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vapoursynth as vs
+
+from vs_srcomp.source import source
+from vs_srcomp.source.props import orientation
+
+from .reference import scene, shared_files, video_frame, write_scenes, write_video
+
+UNSPECIFIED = {"_Matrix": 2, "_Primaries": 2, "_Transfer": 2}
+
+
+def deliberate_differences(theirs: dict[str, Any], number: int, last: int) -> dict[str, Any]:
+    """BestSource's properties without those that are left to differ."""
+    kept = dict(theirs)
+    for name, unspecified in UNSPECIFIED.items():
+        if kept.get(name) == unspecified:
+            del kept[name]  # unknown is not set
+    for name in ("Rotation", "FlipVertical"):
+        if not kept.get(name):
+            kept.pop(name, None)  # a file that says nothing of orientation says nothing of it
+    for name in ("RepeatField", "TopFieldFirst"):
+        kept.pop(name, None)  # PyAV does not tell them
+    if kept.get("_PictType") == "?":
+        del kept["_PictType"]
+    return kept
+
+
+def mine_to_compare(mine: dict[str, Any], theirs: dict[str, Any], number: int, last: int) -> dict[str, Any]:
+    """Our properties without those that BestSource does not set."""
+    kept = {name: value for name, value in mine.items() if not name.startswith("Srcomp")}
+    del kept["_AbsoluteTime"]
+    if "_DurationNum" not in theirs:
+        # BestSource takes durations from the next timestamp alone: none for the last frame and raw streams.
+        assert number == last or theirs.get("_AbsoluteTime") is None
+        del kept["_DurationNum"], kept["_DurationDen"]
+    for name in ("Rotation", "FlipVertical"):
+        if not kept.get(name):
+            kept.pop(name, None)
+    return kept
+
+
+# BestSource gives a mean rate to streams whose timestamps keep to none.
+VARIABLE = {"video/hdr10-video-with-sdr-container.mp4", "video/portrait_4k60.mp4"}
+# Five frames of 33 or 34 ms: BestSource takes FFmpeg's estimate, 359/12.
+ROUNDED = {"av1/av1.webm"}
+# Neither has a decoder for BestSource, and the last is broken on purpose.
+NOT_COMPARED = {
+    "av1/video_dovi_3840x2160_30fps_dav1_10.mp4",
+    "av1/sample_av1c_fragmented_clearkey.mp4",
+    "av1/vase_tile_list.ivf",
+}
+
+
+@pytest.mark.parametrize("name", [n for n in shared_files("av1", "video") if n not in NOT_COMPARED])
+def test_like_bestsource(name: str, shared_data: Path) -> None:
+    if not hasattr(vs.core, "bs"):
+        pytest.skip("BestSource is not installed")
+    theirs = vs.core.bs.VideoSource(str(shared_data / name), cachemode=0, apply_rotation=0)
+    mine = source(shared_data / name)
+    assert (mine.width, mine.height, mine.format.id) == (theirs.width, theirs.height, theirs.format.id)
+    assert len(mine) == len(theirs)
+    if name in VARIABLE:
+        assert mine.fps == 0
+    elif name not in ROUNDED:
+        assert mine.fps == theirs.fps
+    last = len(mine) - 1
+    for number in {0, 1, min(5, last), last} if len(mine) < 1000 else {0, 1, 5}:
+        their_props = dict(theirs.get_frame(number).props)
+        my_props = dict(mine.get_frame(number).props)
+        assert mine_to_compare(my_props, their_props, number, last) == deliberate_differences(their_props, number, last)
+
+
+def test_hdr_properties_are_really_compared(shared_data: Path) -> None:
+    static = {
+        *(f"MasteringDisplay{what}{axis}" for what in ("Primaries", "WhitePoint") for axis in "XY"),
+        "ContentLightLevelMax",
+        "ContentLightLevelAverage",
+    }
+    luminance = {"MasteringDisplayMinLuminance", "MasteringDisplayMaxLuminance"}
+    hevc = source(shared_data / "video/hdr10-video-with-sdr-container.mp4").get_frame(0).props
+    assert static | {"HDR10Plus"} <= set(hevc)
+    av1 = source(shared_data / "av1/metadata_hdr_cll_mdcv.ivf").get_frame(0).props
+    assert static | luminance <= set(av1)
+
+
+def test_colour_and_shape_are_those_of_the_stream(tmp_path: Path) -> None:
+    file = write_scenes(
+        tmp_path / "c.mp4",
+        3,
+        codec="libx264",
+        setup={
+            "color_range": 2,
+            "colorspace": 9,
+            "color_primaries": 9,
+            "color_trc": 16,
+            "chroma_sample_location": 3,
+            "sample_aspect_ratio": Fraction(8, 9),
+        },
+    )
+    props = source(file).get_frame(0).props
+    assert props["_Range"] == vs.RANGE_FULL
+    assert (props["_Matrix"], props["_Primaries"], props["_Transfer"]) == (9, 9, 16)
+    assert props["_ChromaLocation"] == vs.CHROMA_TOP_LEFT
+    assert (props["_SARNum"], props["_SARDen"]) == (8, 9)
+
+
+def test_unknown_is_not_set(tmp_path: Path) -> None:
+    frame = video_frame([scene(0, 64, 48)], "gray", 64, 48)
+    props = source(write_video(tmp_path / "g.nut", [frame])).get_frame(0).props
+    assert not {"_Matrix", "_Primaries", "_Transfer", "_ChromaLocation", "Rotation"} & set(props)
+    assert "ContentLightLevelMax" not in props
+
+
+def test_picture_types(tmp_path: Path) -> None:
+    options = {"bf": "2", "g": "10", "x264-params": "b-adapt=0:scenecut=0"}
+    clip = source(write_scenes(tmp_path / "b.mp4", 20, codec="libx264", options=options))
+    types = "".join(frame.props["_PictType"] for frame in clip.frames())
+    assert types[0] == "I"
+    assert set(types) == {"I", "P", "B"}
+
+
+@pytest.mark.parametrize(("tff", "expected"), [("1", vs.FIELD_TOP), ("0", vs.FIELD_BOTTOM)])
+def test_interlaced_frames_say_their_field_order(tff: str, expected: int, tmp_path: Path) -> None:
+    order = "tff=1" if tff == "1" else "bff=1"
+    file = write_scenes(tmp_path / "i.mp4", 4, codec="libx264", options={"x264-params": order})
+    assert {frame.props["_FieldBased"] for frame in source(file).frames()} == {expected}
+
+
+def matrix(degrees: float, flip_horizontal: bool = False) -> bytes:
+    """A display matrix that turns the picture clockwise, mirrored first or not."""
+    a, b = round(cos(radians(degrees)) * 65536), round(sin(radians(degrees)) * 65536)
+    mirror = -1 if flip_horizontal else 1
+    return struct.pack("=9i", mirror * a, mirror * b, 0, -b, a, 0, 0, 0, 1 << 30)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_rotation(degrees: int) -> None:
+    assert orientation(matrix(degrees)) == {"Rotation": degrees, "FlipVertical": 0}
+
+
+def test_a_mirrored_picture_is_flipped_vertically_and_turned(shared_data: Path) -> None:
+    # Left-right mirroring is a vertical flip and half a turn.
+    assert orientation(matrix(0, flip_horizontal=True)) == {"Rotation": 180, "FlipVertical": 1}
+    assert orientation(None) == {}
+    assert source(shared_data / "video/portrait_4k60.mp4").get_frame(0).props["Rotation"] == 90

@@ -1,0 +1,102 @@
+"""Durations and times follow the timestamps exactly; a frame rate is claimed only where they keep to it."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+import vapoursynth as vs
+
+from vs_srcomp.source import source
+
+from .reference import write_scenes
+
+
+def durations(clip: vs.VideoNode) -> list[Fraction]:
+    return [Fraction(frame.props["_DurationNum"], frame.props["_DurationDen"]) for frame in clip.frames()]
+
+
+def times(clip: vs.VideoNode) -> list[float]:
+    return [frame.props["_AbsoluteTime"] for frame in clip.frames()]
+
+
+def packet_times(file: Path) -> list[Fraction]:
+    with av.open(str(file)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    return sorted(
+        Fraction(packet.pts or 0) * Fraction(packet.time_base.num, packet.time_base.den) for packet in packets
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [("v.mkv", "ffv1", {}), ("v.mp4", "libx264", {"bf": "2"}), ("av1.mp4", "libsvtav1", {"preset": "12"})],
+)
+def test_variable_rate(name: str, codec: str, options: dict[str, str], tmp_path: Path) -> None:
+    pts = [0, 33, 100, 134, 300, 1000, 1001, 1400, 1450, 2000]
+    file = write_scenes(
+        tmp_path / name, len(pts), codec=codec, pts=pts, time_base=Fraction(1, 1000), options=options, rate=30
+    )
+    clip = source(file)
+    assert clip.fps == 0
+    assert durations(clip)[:-1] == [Fraction(b - a, 1000) for a, b in pairwise(pts)]
+    assert times(clip) == [float(time) for time in packet_times(file)]
+
+
+@pytest.mark.parametrize(
+    "rate", [Fraction(30), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60), Fraction(25)]
+)
+def test_milliseconds_of_webm_do_not_hide_a_constant_rate(rate: Fraction, tmp_path: Path) -> None:
+    file = write_scenes(tmp_path / "c.mkv", 90, codec="ffv1", rate=rate)
+    clip = source(file)
+    assert clip.fps == rate
+    assert durations(clip)[:-1] == [b - a for a, b in pairwise(packet_times(file))]
+
+
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(50), Fraction(17), Fraction(100, 7)])
+def test_constant_rate_is_exact_in_mp4(rate: Fraction, tmp_path: Path) -> None:
+    clip = source(write_scenes(tmp_path / "c.mp4", 40, codec="libx264", rate=rate))
+    assert clip.fps == rate
+    assert set(durations(clip)) == {1 / rate}
+
+
+def test_a_dropped_frame_makes_the_rate_variable(tmp_path: Path) -> None:
+    pts = [n for n in range(40) if n != 20]
+    clip = source(write_scenes(tmp_path / "d.mkv", len(pts), pts=pts, rate=25))
+    assert clip.fps == 0
+    assert durations(clip)[19] == Fraction(2, 25)
+
+
+def test_a_pulldown_pattern_is_not_a_constant_rate(tmp_path: Path) -> None:
+    pts = [0, 2, 5, 7, 10, 12, 15, 17, 20, 22]
+    clip = source(
+        write_scenes(tmp_path / "p.mp4", len(pts), codec="libx264", pts=pts, rate=60, time_base=Fraction(1, 60))
+    )
+    assert clip.fps == 0
+
+
+def test_last_frame_lasts_as_its_packet_says(tmp_path: Path) -> None:
+    file = write_scenes(tmp_path / "l.mp4", 5, codec="libx264", rate=25)
+    with av.open(str(file)) as container:
+        last = [packet for packet in container.demux(video=0) if packet.size][-1]
+        expected = Fraction(last.duration or 0) * Fraction(last.time_base.num, last.time_base.den)
+    assert expected > 0
+    assert durations(source(file))[-1] == expected
+
+
+def test_a_stream_without_timestamps_keeps_to_its_stated_rate(tmp_path: Path) -> None:
+    clip = source(write_scenes(tmp_path / "r.264", 20, codec="libx264", rate=30, options={"bf": "2"}))
+    assert clip.fps == 30
+    assert set(durations(clip)) == {Fraction(1, 30)}
+
+
+def test_a_single_picture(tmp_path: Path) -> None:
+    clip = source(write_scenes(tmp_path / "s.mp4", 1, codec="libx264", rate=25))
+    assert len(clip) == 1
+    assert durations(clip) == [Fraction(1, 25)]
+
+
+def test_first_timestamp_is_kept(shared_data: Path) -> None:
+    clip = source(shared_data / "av1/beach.webm")
+    assert clip.get_frame(0).props["_AbsoluteTime"] == 7 / 1000

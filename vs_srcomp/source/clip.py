@@ -1,0 +1,98 @@
+"""The VapourSynth clip of a video file."""
+
+import os
+
+import vapoursynth as vs
+from av.sidedata.sidedata import Type
+from av.video.frame import VideoFrame
+
+from vs_srcomp.errors import error
+from vs_srcomp.log import say
+from vs_srcomp.source.decoder import Decoder
+from vs_srcomp.source.formats import pixel_format
+from vs_srcomp.source.media import StreamInfo, local_file
+from vs_srcomp.source.props import PropsMaker
+from vs_srcomp.source.quantizer import Quantizers, quantizers_of
+from vs_srcomp.source.reader import FrameReader, LostFrameError
+from vs_srcomp.source.timing import timing
+
+
+def open_clip(path: str | os.PathLike[str], *, film_grain: bool, track: int, threads: int) -> vs.VideoNode:
+    """What `vs_srcomp.source.source` does."""
+    if not 0 <= threads <= 256:
+        raise error(f"threads is {threads}", "give a number from 0, which means one per processor, to 256")
+    file = local_file(path)
+    decoder = Decoder(file, track, film_grain=film_grain, threads=threads)
+    try:
+        reader = FrameReader(decoder)
+    except LostFrameError as cause:
+        raise error(
+            f"{file!r} has no picture that can be decoded", "check that it is neither damaged nor encrypted"
+        ) from cause
+    return _Clip(file, reader, decoder.info, quantizers_of(file, track, reader.index)).node()
+
+
+class _Clip:
+    """Answers the core's requests for frames."""
+
+    def __init__(self, file: str, reader: FrameReader, stream: StreamInfo, quantizers: Quantizers | None) -> None:
+        self._file = file
+        self._reader = reader
+        self._timing = timing(reader.index)
+        self._pixel_format = pixel_format(reader.first.format.name)
+        self._format = self._pixel_format.video_format()
+        self._picture = _picture(reader.first)
+        self._width, self._height = self._pixel_format.size(reader.first)
+        self._props = PropsMaker(stream, self._pixel_format, self._timing)
+        self._quantizers = quantizers
+        self._grain_told = False
+        if self._pixel_format.has_alpha:
+            say(f"{file!r} has an alpha plane, which is left out")
+        if (self._width, self._height) != self._picture[1:]:
+            say(f"{file!r} is cropped to {self._width}x{self._height}, which the chroma subsampling divides")
+
+    def node(self) -> vs.VideoNode:
+        rate = self._timing.rate
+        template = vs.core.std.BlankClip(
+            format=self._format.id,
+            width=self._width,
+            height=self._height,
+            length=len(self._reader.index),
+            fpsnum=rate.numerator if rate else 0,
+            fpsden=rate.denominator if rate else 1,
+            keep=True,
+        )
+        return template.std.ModifyFrame(template, self._frame)
+
+    def _frame(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        try:
+            decoded = self._reader.get(n)
+        except LostFrameError:
+            raise error(
+                f"frame {n} of {self._file!r} cannot be decoded, because its data is damaged",
+                "leave it out, or get an undamaged copy; the frames around it can be used",
+            ) from None
+        if _picture(decoded) != self._picture:
+            raise error(
+                "frame {} of {!r} is {} {}x{}, but the clip began as {} {}x{}".format(
+                    n, self._file, *_picture(decoded), *self._picture
+                ),
+                "cut the file where the picture changes, or convert it to one size and pixel format",
+            )
+        # A frame made from scratch, because a copy of ``f`` would be copied again before it is written to.
+        frame = vs.core.create_video_frame(self._format, self._width, self._height)
+        self._pixel_format.copy(decoded, frame)
+        props = frame.props
+        for name, value in self._props.props(n, decoded).items():
+            props[name] = value
+        if self._quantizers:
+            for name, value in self._quantizers.props(n).items():
+                props[name] = value
+        if not self._grain_told and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
+            self._grain_told = True
+            say(f"{self._file!r} asks for film grain, which is left out; film_grain=True applies it")
+        return frame
+
+
+def _picture(frame: VideoFrame) -> tuple[str, int, int]:
+    return frame.format.name, frame.width, frame.height

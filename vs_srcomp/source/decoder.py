@@ -1,0 +1,124 @@
+"""Linear decoding from any key packet on, where every frame comes with its number."""
+
+import weakref
+from collections.abc import Iterator
+from functools import cached_property
+
+import av
+from av.video.frame import VideoFrame
+
+from vs_srcomp.source.demuxer import Demuxer
+from vs_srcomp.source.index import Packets, build_index
+from vs_srcomp.source.media import decoder_for, open_container, stream_info, video_stream
+
+
+class DamageError(Exception):
+    """A packet cannot be decoded, and other packets were under way: it is not known which frames are lost."""
+
+
+class Decoder:
+    """One demuxer and one decoder for a video stream.
+
+    Attributes:
+        info: What is known of the whole stream.
+        index: Its frames and packets.
+        decoded: How many frames have come out of the decoder so far.
+        damaged: Whether a packet was met that cannot be decoded.
+    """
+
+    def __init__(self, file: str, track: int, *, film_grain: bool, threads: int) -> None:
+        """Open the stream and make its index."""
+        self._file = file
+        self._track = track
+        self._film_grain = film_grain
+        self._threads = threads
+        self._open()
+        self.info = stream_info(self._stream)
+        self.decoded = 0
+        self.damaged = False
+        self.index = build_index(self._container, self._stream, self._display_order)
+
+    @property
+    def next_packet(self) -> int:
+        """The number of the packet that will be decoded next."""
+        return self._demuxer.next
+
+    def locate_damage(self) -> None:
+        """From now on decode one packet at a time, so that it is known which of them is damaged."""
+        self._threads = 1
+        self._finalize()
+        self._open()
+
+    def close(self) -> None:
+        """Free everything now, not when the garbage collector comes along."""
+        self._finalize()
+        if "_demuxer" in vars(self):
+            self._demuxer.close()
+
+    def frames(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Decode from packet ``start`` on, a key packet or 0, to the end of the stream.
+
+        Yields:
+            Frame numbers, rising, and frames. A number left out belongs to a frame that is damaged or that
+            needs an earlier start.
+
+        Raises:
+            DamageError: A packet is damaged. After `locate_damage`, decoding goes on at the next key packet
+                instead.
+        """
+        last = self.index.first_frame(start) - 1
+        for frame in self._decode(self._demuxer, start):
+            number = -1 if frame.pts is None else int(self.index.frame_of[frame.pts])
+            if number > last:
+                last = number
+                yield number, frame
+
+    @cached_property
+    def _demuxer(self) -> Demuxer:
+        return Demuxer(self._file, self._track, self.index.packets)
+
+    def _open(self) -> None:
+        self._container = open_container(self._file)
+        self._finalize = weakref.finalize(self, self._container.close)
+        self._stream = video_stream(self._container, self._track)
+        self._context = decoder_for(self._stream, film_grain=self._film_grain, threads=self._threads)
+
+    def _display_order(self, packets: Packets) -> list[int]:
+        try:
+            return [f.pts for f in self._decode(Demuxer(self._file, self._track, packets), 0) if f.pts is not None]
+        except DamageError:
+            self.locate_damage()
+            return self._display_order(packets)
+
+    def _decode(self, demuxer: Demuxer, start: int) -> Iterator[VideoFrame]:
+        """Decode all packets from ``start`` on. The ``pts`` of a frame is the number of its packet."""
+        self._context.flush_buffers()
+        demuxer.seek(start)
+        while (packet := demuxer.read()) is not None:
+            # The packet's number passes through the decoder in place of its timestamp, which the index has.
+            # So each frame tells where it came from, in streams without timestamps too.
+            number = demuxer.next - 1
+            packet.pts = number
+            try:
+                frames = self._context.decode(packet)
+            except av.FFmpegError as damage:
+                yield from self._drain(damage)
+                demuxer.seek(demuxer.packets.next_key(number))
+                continue
+            self.decoded += len(frames)
+            yield from frames
+        yield from self._drain()
+
+    def _drain(self, damage: av.FFmpegError | None = None) -> list[VideoFrame]:
+        """The frames that are still under way, after the last packet or after a damaged one."""
+        frames: list[VideoFrame] = []
+        try:
+            frames = self._context.decode(None)
+        except av.FFmpegError as cause:
+            damage = damage or cause
+        self.damaged = self.damaged or damage is not None
+        if damage and self._threads != 1:
+            raise DamageError from damage
+        self._context.flush_buffers()
+        self.decoded += len(frames)
+        return frames

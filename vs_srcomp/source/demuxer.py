@@ -1,0 +1,91 @@
+"""Reading the packets of a stream from any number on."""
+
+import weakref
+from collections.abc import Iterator
+
+import av
+
+from vs_srcomp.source.index import UNKNOWN, Packets, readable
+from vs_srcomp.source.media import VideoPacket, open_container, video_stream
+
+# Reading so many packets takes about as long as a seek.
+_NEAR = 64
+
+
+class Demuxer:
+    """Gives the packets of a stream by their numbers in decoding order.
+
+    A container's own seeking is used where it leads to a packet that is recognised beyond doubt. Otherwise the
+    packets are counted from the start of the file, which costs reading but no decoding.
+
+    Attributes:
+        packets: What is known of all packets of the stream.
+        next: The number of the packet that `read` gives next.
+    """
+
+    def __init__(self, file: str, track: int, packets: Packets) -> None:
+        """Open ``file`` at its first packet."""
+        self._file = file
+        self._track = track
+        self.packets = packets
+        self._open()
+
+    def read(self) -> VideoPacket | None:
+        """The next packet, or None at the end of the stream."""
+        if self.next >= len(self.packets):
+            return None
+        packet = next(self._source, None)
+        if packet is not None:
+            self.next += 1
+        return packet
+
+    def seek(self, number: int) -> None:
+        """Go where `read` gives packet ``number``."""
+        if not self.next <= number <= self.next + _NEAR and not self._jump(number):
+            self._rewind()
+        while self.next < number and self.read() is not None:
+            pass
+
+    def _jump(self, number: int) -> bool:
+        """Seek by timestamp; False if that did not lead to a known packet at or before ``number``."""
+        timestamp = int(self.packets.pts[number])
+        if timestamp == UNKNOWN:
+            return False
+        try:
+            self._container.seek(timestamp, stream=self._stream)
+        except av.FFmpegError:
+            return False
+        source = self._demux()
+        landing = next(source, None)
+        landed = None if landing is None else self.packets.find(landing)
+        if landing is None or landed is None or landed > number:
+            return False
+        self._source = _chain(landing, source)
+        self.next = landed
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source = iter(())
+        self._finalize()
+
+    def _rewind(self) -> None:
+        # Opened anew, because raw streams cannot always seek back to their first packet.
+        self.close()
+        self._open()
+
+    def _open(self) -> None:
+        self._container = open_container(self._file)
+        # A container and its streams refer to each other, so that otherwise they would wait for the collector.
+        self._finalize = weakref.finalize(self, self._container.close)
+        self._stream = video_stream(self._container, self._track)
+        self._source = self._demux()
+        self.next = 0
+
+    def _demux(self) -> Iterator[VideoPacket]:
+        return (packet for packet in readable(self._container.demux(self._stream)) if packet.size)
+
+
+def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
+    yield first
+    yield from rest

@@ -1,0 +1,123 @@
+"""FFmpeg's pixel formats as VapourSynth's planar ones."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import vapoursynth as vs
+from av.video.frame import VideoFrame
+
+from vs_srcomp.errors import error
+
+# log2 of the chroma subsampling, horizontally and vertically
+_SUBSAMPLING = {"444": (0, 0), "440": (0, 1), "422": (1, 0), "420": (1, 1), "411": (2, 0), "410": (2, 2)}
+
+_PLANAR = re.compile(
+    r"(?:yuv(?P<alpha>a?)(?P<full>j?)(?P<yuv>4\d\d)p|(?P<gray>gray)|gbr(?P<rgb_alpha>a?)p)(?P<bits>f32|\d*)(?P<order>le|be|)"
+)
+
+# Formats that are not planar, and the planar one that holds the same samples.
+_REARRANGED = {
+    "nv12": "yuv420p",
+    "nv21": "yuv420p",
+    "nv16": "yuv422p",
+    "nv24": "yuv444p",
+    "nv42": "yuv444p",
+    "nv20le": "yuv422p10le",
+    **{f"p{n}{bits}le": f"yuv{yuv}p{bits}le" for n, yuv in [(0, 420), (2, 422), (4, 444)] for bits in (10, 12, 16)},
+    **dict.fromkeys(("yuyv422", "uyvy422", "yvyu422"), "yuv422p"),
+    "y210le": "yuv422p10le",
+    "y212le": "yuv422p12le",
+    **dict.fromkeys(("vuyx", "vyu444", "vuya"), "yuv444p"),
+    "v30xle": "yuv444p10le",
+    "xv36le": "yuv444p12le",
+    **dict.fromkeys(("rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr", "rgba", "bgra", "argb", "abgr", "pal8"), "gbrp"),
+    **dict.fromkeys(("x2rgb10le", "x2bgr10le"), "gbrp10le"),
+    **dict.fromkeys(("rgb48le", "rgb48be", "bgr48le", "bgr48be", "rgba64le", "rgba64be"), "gbrp16le"),
+    **dict.fromkeys(("monow", "monob", "ya8"), "gray"),
+    **dict.fromkeys(("ya16le", "ya16be"), "gray16le"),
+}
+_WITH_ALPHA = {"vuya", "rgba", "bgra", "argb", "abgr", "rgba64le", "rgba64be", "ya8", "ya16le", "ya16be"}
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """How frames of one FFmpeg pixel format become VapourSynth frames.
+
+    Attributes:
+        name: FFmpeg's name of the format.
+        planar: The planar format to rearrange the samples into first, or None where they are planar already.
+        color_family: VapourSynth's colour family.
+        sample_type: VapourSynth's sample type.
+        bits: Bits per sample.
+        subsampling: log2 of the chroma subsampling, horizontally and vertically.
+        has_alpha: Whether there is an alpha plane, which is left behind.
+        full_range: Whether the format itself says that samples use the full range.
+    """
+
+    name: str
+    planar: str | None
+    color_family: vs.ColorFamily
+    sample_type: vs.SampleType
+    bits: int
+    subsampling: tuple[int, int]
+    has_alpha: bool
+    full_range: bool
+
+    def video_format(self) -> vs.VideoFormat:
+        """VapourSynth's format."""
+        return vs.core.query_video_format(self.color_family, self.sample_type, self.bits, *self.subsampling)
+
+    def size(self, frame: VideoFrame) -> tuple[int, int]:
+        """Width and height of ``frame`` as a VapourSynth frame: whole chroma samples only."""
+        w, h = self.subsampling
+        return frame.width >> w << w, frame.height >> h << h
+
+    def copy(self, frame: VideoFrame, target: vs.VideoFrame) -> None:
+        """Copy the planes of ``frame``, which must have this format, into those of ``target``."""
+        if self.planar:
+            # With both ranges given, none is converted. One thread, because swscale's vector code writes past the
+            # end of rows, over the first pixels of a row that another thread has done already.
+            frame = frame.reformat(
+                format=self.planar, src_color_range=1, dst_color_range=1, interpolation="POINT", threads=1
+            )
+        sources = frame.planes
+        for number in range(target.format.num_planes):
+            # FFmpeg stores RGB as green, blue, red.
+            source = sources[(2, 0, 1)[number]] if self.color_family == vs.RGB else sources[number]
+            sink = np.asarray(target[number])
+            height, width = sink.shape
+            rows: npt.NDArray[Any] = np.frombuffer(source, sink.dtype).reshape(source.height, -1)
+            if source.line_size < 0:  # stored from the bottom up
+                rows = rows[::-1]
+            np.copyto(sink, rows[:height, :width])
+
+
+@cache
+def pixel_format(name: str) -> PixelFormat:
+    """The way of FFmpeg's pixel format ``name`` into VapourSynth.
+
+    Raises:
+        vapoursynth.Error: No planar format holds the samples of this one exactly.
+    """
+    planar = _REARRANGED.get(name)
+    match = _PLANAR.fullmatch(planar or name)
+    bits = match["bits"] if match else ""
+    if match is None or (bits.isdigit() and not 8 <= int(bits) <= 16):
+        raise error(f"the pixel format {name} has no counterpart in VapourSynth", "convert the file to a planar format")
+    if match["order"] == "be":
+        planar = f"{name[:-2]}le"
+    family = vs.YUV if match["yuv"] else vs.GRAY if match["gray"] else vs.RGB
+    return PixelFormat(
+        name=name,
+        planar=planar,
+        color_family=family,
+        sample_type=vs.FLOAT if bits == "f32" else vs.INTEGER,
+        bits=32 if bits == "f32" else int(bits or 8),
+        subsampling=_SUBSAMPLING[match["yuv"]] if match["yuv"] else (0, 0),
+        has_alpha=name in _WITH_ALPHA or bool(match["alpha"] or match["rgb_alpha"]),
+        full_range=bool(match["full"]),
+    )

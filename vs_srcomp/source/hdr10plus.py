@@ -1,0 +1,32 @@
+"""HDR10+ metadata in the form in which streams carry it."""
+
+import ctypes
+from functools import cache
+
+from av.sidedata import sidedata
+from av.sidedata.sidedata import SideData
+
+
+def t35_payload(metadata: SideData) -> bytes | None:
+    """Serialise FFmpeg's AVDynamicHDRPlus as an ITU-T T.35 payload (SMPTE ST 2094-40), as BestSource does.
+
+    The structure is FFmpeg's affair, and PyAV does not wrap the function that serialises it.
+    """
+    library = _libavutil()
+    data = ctypes.c_void_p()
+    size = ctypes.c_size_t()
+    failed = library.av_dynamic_hdr_plus_to_t35(
+        ctypes.c_void_p(metadata.buffer_ptr), ctypes.byref(data), ctypes.byref(size)
+    )
+    if failed < 0 or data.value is None:
+        return None
+    try:
+        return ctypes.string_at(data.value, size.value)
+    finally:
+        library.av_free(data)
+
+
+@cache
+def _libavutil() -> ctypes.CDLL:
+    # Looked up through the extension module, symbols come from the very library that PyAV is linked with.
+    return ctypes.CDLL(sidedata.__file__)

@@ -1,0 +1,118 @@
+"""Opening a local file: its container, the wanted video stream, and a decoder for it."""
+
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from vs_srcomp.errors import error
+
+type VideoPacket = Packet[VideoStream]
+
+
+# HLS, FFmpeg's concatenation and session descriptions; their demuxers wait for what they name.
+_PLAYLIST_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What the container or the codec's headers tell of a whole stream.
+
+    Attributes:
+        sample_aspect_ratio: Width to height of a pixel, or None.
+        display_matrix: How the picture is turned for display (ISO/IEC 14496-12, 8.5.2), or None.
+        field_order: FFmpeg's AVFieldOrder; 0 where unknown.
+    """
+
+    sample_aspect_ratio: Fraction | None
+    display_matrix: bytes | None
+    field_order: int
+
+
+def stream_info(stream: VideoStream) -> StreamInfo:
+    """Collect what is known of ``stream``; a stream without a decoder of its own tells little."""
+    ratio = stream.sample_aspect_ratio
+    context = stream.codec_context
+    return StreamInfo(
+        Fraction(ratio.num, ratio.den) if ratio else None,
+        context.coded_side_data.get("display_matrix") if context else None,
+        context.field_order if context else 0,
+    )
+
+
+def local_file(path: str | os.PathLike[str]) -> str:
+    """The absolute path of a regular file that is not empty; anything else is refused with its reason.
+
+    An absolute path cannot be taken for one of FFmpeg's protocols, whatever characters a file name has.
+    """
+    name = os.fsdecode(path)
+    if "://" in name and not Path(name).exists():
+        raise error(f"{name!r} is an address, not a file", "download it first: only local files are read")
+    if "\0" in name:
+        raise error(f"{name!r} is no file name", "remove the null character")
+    file = Path(name)
+    if not file.exists():
+        raise error(f"{name!r} does not exist", "check the path")
+    if not file.is_file():
+        raise error(f"{name!r} is not a regular file", "give the path of a video file")
+    with file.open("rb") as opened:
+        head = opened.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if not head:
+        raise error(f"{name!r} is empty", "give the path of a video file")
+    if head.startswith(_PLAYLIST_HEADS):
+        raise error(f"{name!r} is a playlist", "give the path of one of the files it names")
+    return str(file.absolute())
+
+
+def open_container(file: str) -> InputContainer:
+    """Open ``file`` and read its headers. Whatever further resources it names, none but files are opened."""
+    try:
+        container = av.open(file, options={"protocol_whitelist": "file,crypto,data"})
+    except av.FFmpegError as cause:
+        raise error(
+            f"{file!r} cannot be opened ({cause.strerror or cause})",
+            "check that it is a video file, and neither damaged nor encrypted",
+        ) from cause
+    if container.format.name == "tty":  # FFmpeg draws text files on a terminal
+        container.close()
+        raise error(f"{file!r} is a text file", "give the path of a video file")
+    return container
+
+
+def video_stream(container: InputContainer, track: int) -> VideoStream:
+    """The video stream number ``track``, counted from 0, cover art left out."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        raise error(f"{container.name!r} has no video track", "give a file with a video track")
+    if not 0 <= track < len(streams):
+        raise error(
+            f"track {track} does not exist in {container.name!r}", f"choose a track from 0 to {len(streams) - 1}"
+        )
+    return streams[track]
+
+
+def decoder_for(stream: VideoStream, *, film_grain: bool, threads: int) -> VideoCodecContext:
+    """A decoder for ``stream``, not opened yet; it belongs to the stream's container.
+
+    Args:
+        stream: The stream to decode.
+        film_grain: Whether the decoder adds the film grain. If not, it describes it in each frame's side data.
+        threads: Number of threads, 0 for one per processor. With 1, each packet is decoded before the next.
+    """
+    # FFmpeg finds no decoder for some tags, such as "dav1", which is Dolby Vision over plain AV1. Such a
+    # stream has no context, and everything that AV1 needs is in its packets.
+    context = stream.codec_context or av.CodecContext.create("libdav1d", "r")
+    if not isinstance(context, VideoCodecContext):
+        raise error("the video track has no decoder", "convert the file to a usual codec")
+    context.thread_type = "AUTO"
+    context.thread_count = threads
+    if not film_grain:
+        context.options = {"export_side_data": "film_grain"}
+    return context

@@ -1,0 +1,158 @@
+"""How strongly each frame of an AV1 clip was compressed, read from its headers ahead of the frames asked for."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from vs_srcomp.av1 import Av1Error, CodedFrame, Parser, ShownFrame
+from vs_srcomp.av1.estimate import SceneJudge
+from vs_srcomp.geometry import MAX_QUANTIZER
+from vs_srcomp.source.demuxer import Demuxer
+from vs_srcomp.source.index import Index
+from vs_srcomp.source.media import open_container, video_stream
+
+# Parsing goes so many packets ahead with each frame asked for, so that no frame waits for a whole stretch.
+_PACKETS_AHEAD = 2
+
+# Reading so many packets takes about as long as a seek.
+_NEAR = 64
+
+_Q_IDX_PER_QUANTIZER = 4
+
+_UNKNOWN = -1
+
+
+class _Record(NamedTuple):
+    """What the headers tell of one frame of the clip."""
+
+    packet: int
+    """The last one that belongs to the frame."""
+    number: int
+    """Of the frame; -1 for one that the clip leaves out."""
+    shown: ShownFrame | None
+    """None where the packet shows nothing."""
+
+
+def quantizers_of(file: str, track: int, index: Index) -> "Quantizers | None":
+    """The quantizers of a clip's frames, or None where the codec is not AV1.
+
+    Args:
+        file: Absolute path.
+        track: Of the file's video streams, as for `vs_srcomp.source.source`.
+        index: The clip's frames and packets.
+    """
+    with open_container(file) as container:
+        context = video_stream(container, track).codec_context
+        # FFmpeg knows no codec behind Dolby Vision's 'dav1' tag, which is tried as AV1 (see `media.decoder_for`).
+        if context is not None and context.codec.canonical_name != "av1":
+            return None
+        return Quantizers(Demuxer(file, track, index.packets), index, (context and context.extradata) or b"")
+
+
+class Quantizers:
+    """The quantizers of the frames of an AV1 stream: the same values in whatever order they are asked for."""
+
+    def __init__(self, demuxer: Demuxer, index: Index, extradata: bytes) -> None:
+        """Read nothing yet.
+
+        Args:
+            demuxer: Of the stream; nothing else may use it.
+            index: The stream's frames and packets.
+            extradata: What the container keeps beside the packets.
+        """
+        self._demuxer = demuxer
+        self._index = index
+        self._extradata = extradata
+        self._keys = np.flatnonzero(index.packets.key)
+        self._read = np.zeros(len(index), bool)
+        self._base_q_idx = np.full(len(index), _UNKNOWN, np.int16)
+        self._estimate = np.zeros(len(index), np.float32)
+        self._run: Iterator[None] = iter(())
+        self._stretch = len(index.packets)  # the packet where the stretch begins that the run is reading
+
+    def props(self, number: int) -> dict[str, int | float]:
+        """``SrcompQ``, 0 to 63 on libaom's quantizer scale, and ``SrcompBaseQIdx`` of a frame; nothing if unknown.
+
+        Calls may come in any order, but not at the same time.
+        """
+        self._ensure(number)
+        base_q_idx = int(self._base_q_idx[number])
+        if base_q_idx == _UNKNOWN:
+            return {}
+        q = min(float(self._estimate[number]) / _Q_IDX_PER_QUANTIZER, MAX_QUANTIZER)
+        return {"SrcompQ": q, "SrcompBaseQIdx": base_q_idx}
+
+    def _ensure(self, number: int) -> None:
+        """Read on until the frame has been judged, or for any other a few packets ahead."""
+        if not self._read[number]:
+            self._head_for(int(self._index.packet_of[number]))
+        for ahead, _ in enumerate(self._run, 1):
+            if self._read[number] and ahead >= _PACKETS_AHEAD:
+                break
+        self._read[number] = True  # nothing more is to come
+
+    def _head_for(self, packet: int) -> None:
+        """Start another run if the present one does not lead to ``packet``, or not on the shortest way.
+
+        It starts at a key packet whose frame is a key frame indeed: as nothing after that leans on anything before,
+        every run gives the same values.
+        """
+        while True:
+            key = int(np.searchsorted(self._keys, packet, "right")) - 1
+            start = int(self._keys[key]) if key >= 0 else 0
+            if self._stretch <= packet and start <= self._demuxer.next + _NEAR:
+                return
+            records = self._records(start)
+            first = next(records, None)
+            if start == 0 or (first and first.shown and first.shown.starts_scene):
+                self._stretch = start
+                self._run = self._judge(chain([first] if first else [], records))
+                return
+            self._keys = np.delete(self._keys, key)
+
+    def _records(self, start: int) -> Iterator[_Record]:
+        """Parse the packets from ``start`` on. Spatial layers may be packets of their own: the last one is shown."""
+        parser = Parser(self._extradata)
+        self._demuxer.seek(start)
+        shown: ShownFrame | None = None
+        coded: list[CodedFrame] = []
+        while (data := self._demuxer.read()) is not None:
+            packet = self._demuxer.next - 1
+            number = int(self._index.frame_of[packet])
+            try:
+                unit = parser.parse(bytes(data))
+            except Av1Error:
+                shown, coded = None, []
+                yield _Record(packet, number, ShownFrame(None, None, None, ()))
+                continue
+            for shown in unit.shown:
+                coded += shown.coded
+            if number < 0 or packet == self._index.packet_of[number]:
+                yield _Record(packet, number, shown and shown._replace(coded=tuple(coded)))
+                if shown:
+                    shown, coded = None, []
+            coded += unit.hidden
+
+    def _judge(self, records: Iterable[_Record]) -> Iterator[None]:
+        """Note base_q_idx and the estimate of each frame; stops after each packet."""
+        judge = SceneJudge()
+        numbers: list[int] = []
+        for packet, number, shown in records:
+            if judge.begins_stretch(shown):
+                self._settle(numbers, judge.settle())
+                numbers = []
+                self._stretch = packet
+            judge.follow(shown)
+            if number >= 0:
+                numbers.append(number)
+                if shown and shown.frame:
+                    self._base_q_idx[number] = shown.frame.base_q_idx
+            yield
+        self._settle(numbers, judge.settle())
+
+    def _settle(self, numbers: list[int], estimate: float | None) -> None:
+        if estimate is not None:
+            self._estimate[numbers] = estimate
+        self._read[numbers] = True

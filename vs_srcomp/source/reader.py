@@ -1,0 +1,221 @@
+"""Frames by number: a thread decodes ahead while they are asked for in order, and a window keeps the latest."""
+
+import threading
+import weakref
+from collections.abc import Iterator
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from vs_srcomp.source.decoder import DamageError, Decoder
+
+# Decoded frames that are kept: while requests go forward only a few, because frames that stay in the processor's
+# cache are faster; for going backwards as many as fit into so many bytes.
+_FEW = 16
+_MANY_BYTES = 128 << 20
+
+# How far the thread decodes ahead, and how many of these frames must be used up before it wakes: waking it
+# for every single frame would cost more than copying one.
+_AHEAD = 8
+_BATCH = 4
+
+
+class LostFrameError(Exception):
+    """A frame that is in the index, but that the decoder does not deliver: its data is damaged."""
+
+
+class ClosedError(Exception):
+    """The interpreter exits while a frame is still asked for."""
+
+
+class FrameReader:
+    """Hands out the frames of a stream in any order.
+
+    Attributes:
+        index: The frames and packets of the stream.
+        first: The first frame; opening the stream has decoded it.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        """Take over ``decoder``, which is closed when the reader dies, and decode the first frame.
+
+        Raises:
+            LostFrameError: No frame can be decoded at all.
+        """
+        try:
+            worker = _Worker(decoder)
+        except BaseException:
+            decoder.close()
+            raise
+        self.first = worker.first
+        self.index = decoder.index
+        self._worker = worker
+        # The thread holds the worker and the worker does not know the reader, so that the reader can die.
+        weakref.finalize(self, worker.close)
+
+    @property
+    def decoded(self) -> int:
+        """How many frames have come out of the decoder so far, wanted or on the way to wanted ones."""
+        return self._worker.decoder.decoded
+
+    def get(self, number: int) -> VideoFrame:
+        """The frame ``number``; waits until it is decoded.
+
+        Raises:
+            LostFrameError: Its data is damaged.
+        """
+        return self._worker.get(number)
+
+
+class _Worker:
+    """What the thread and the callers share.
+
+    The decoder and its run belong to the thread, once there is one; ``_changed`` guards the rest.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self._run: Iterator[tuple[int, VideoFrame]] | None
+        self._start: int
+        self._run_from(0)
+        number, self.first = self._decode_first()
+        self._nearest, self._earlier = decoder.index.starts()
+        self._skipped = np.zeros(len(decoder.index), bool)  # decoding from the nearest start did not bring it
+        self._lost = np.zeros(len(decoder.index), bool)  # neither did an earlier start
+
+        frame_bytes = sum(plane.buffer_size for plane in self.first.planes)
+        self._many = max(_FEW, _MANY_BYTES // frame_bytes)
+        self._capacity = _FEW
+        self._window: dict[int, VideoFrame] = {}
+        self._store(number, self.first)
+
+        self._changed = threading.Condition()
+        self._wanted: int | None = None
+        self._highest = -1
+        self._goal = -1
+        self._failure: BaseException | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def get(self, number: int) -> VideoFrame:
+        with self._changed:
+            self._plan(number)
+            if self._batch_is_due():
+                self._wake()
+            while number not in self._window:
+                if self._lost[number]:
+                    raise LostFrameError
+                if self._failure or self._closed:
+                    raise self._failure or ClosedError
+                self._wanted = number
+                self._wake()
+                self._changed.wait_for(lambda: self._wanted is None or self._failure or self._closed)
+            return self._window[number]
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread:
+            self._thread.join()
+        self._run = None
+        self.decoder.close()
+
+    def _plan(self, number: int) -> None:
+        """Aim ahead of requests that go forward, where the threads of a host may get a little out of step."""
+        if number > self._highest:
+            in_order = number <= self._highest + _AHEAD
+            self._highest = number
+            self._goal = number + _AHEAD if in_order else number
+            if in_order:
+                self._capacity = _FEW
+        elif number < self._highest - _AHEAD:
+            self._highest = self._goal = number
+            self._capacity = self._many
+
+    def _batch_is_due(self) -> bool:
+        return self._run is not None and self._delivered + _BATCH <= self._goal
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            # A daemon, because at exit the interpreter waits for other threads before it runs finalizers.
+            self._thread = threading.Thread(target=self._work, name="srcomp source", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    if self._wanted is None and (self._run is None or self._delivered >= self._goal):
+                        self._changed.wait_for(lambda: self._closed or self._wanted is not None or self._batch_is_due())
+                    if self._closed:
+                        return
+                    wanted = self._wanted
+                if wanted is not None:
+                    self._head_for(wanted)
+                self._decode_next()
+        except BaseException as failure:
+            with self._changed:
+                self._failure = failure
+                self._changed.notify_all()
+
+    def _head_for(self, number: int) -> None:
+        """Start another run if the present one does not lead to frame ``number``, or not on the shortest way."""
+        start = int((self._earlier if self._skipped[number] else self._nearest)[number])
+        if self._run is None or self._delivered >= number or self.decoder.next_packet < start:
+            self._run_from(start)
+
+    def _decode_next(self) -> None:
+        try:
+            delivery = next(self._run, None) if self._run else None
+        except DamageError:
+            self.decoder.locate_damage()
+            self._run_from(self._start)
+            return
+        with self._changed:
+            if delivery:
+                self._store(*delivery)
+            else:
+                self._run = None
+                self._note_gap(len(self._lost))
+            if self._wanted is not None and (self._wanted in self._window or self._lost[self._wanted]):
+                self._wanted = None
+                self._changed.notify_all()
+
+    def _run_from(self, start: int) -> None:
+        self._run = self.decoder.frames(start)
+        self._start = start
+        self._delivered = self.decoder.index.first_frame(start) - 1
+
+    def _store(self, number: int, frame: VideoFrame) -> None:
+        self._note_gap(number)
+        self._delivered = number
+        self._window.pop(number, None)
+        self._window[number] = frame
+        while len(self._window) > self._capacity:
+            del self._window[next(iter(self._window))]
+
+    def _note_gap(self, end: int) -> None:
+        """The run has left out the frames between the last one delivered and ``end``."""
+        gap = slice(self._delivered + 1, end)
+        if gap.start < gap.stop:
+            self._skipped[gap] = True
+            self._lost[gap] |= (self._nearest[gap] > self._start) | (self._start == 0)
+
+    def _decode_first(self) -> tuple[int, VideoFrame]:
+        assert self._run is not None
+        try:
+            delivery = next(self._run, None)
+        except DamageError:
+            self.decoder.locate_damage()
+            self._run_from(0)
+            delivery = next(self._run, None)
+        if delivery and delivery[0] > 0 and not self.decoder.damaged:
+            # What should be shown before leans on pictures that were cut off when the file was made.
+            self.decoder.index = self.decoder.index.without_first(delivery[0])
+            self._run_from(0)
+            delivery = next(self._run, None)
+        if delivery is None:
+            raise LostFrameError
+        return delivery
