@@ -30,7 +30,7 @@ test: $(VENV)/ready-for-tests
 
 models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --work $(WORK)
-	$(BIN)/python -m train export $(RECIPES) --work $(WORK)
+	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --work $(WORK)
 
 results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
@@ -39,17 +39,17 @@ clean:
 	rm -rf $(VENV) build *.egg-info out.mkv
 
 $(VENV)/made:
-	python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh); "$$python" -m venv --clear $(VENV)
-	touch $@
+	@python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh); "$$python" -m venv --clear $(VENV)
+	@touch $@
 
 $(VENV)/ready: $(VENV)/made pyproject.toml setup.py
 	@echo "Installing vs-srcomp into .venv (the first time, about 200 MB to download)"
-	$(INSTALL) --editable .
+	@$(INSTALL) --editable .
 	@# Adds one line for this environment to the user's vapoursynth.toml; lines of other installations stay.
-	$(BIN)/vapoursynth config || echo "vspipe and mpv will not find this environment: see README, Troubles" >&2
-	touch $@
+	@$(BIN)/vapoursynth config || echo "vspipe and mpv will not find this environment: see README, Troubles" >&2
+	@touch $@
 
 $(VENV)/ready-for-tests: $(VENV)/ready
 	@echo "Installing what training and tests need (PyTorch: the first time, some gigabytes to download)"
-	$(INSTALL) --editable '.[test,train]'
-	touch $@
+	@$(INSTALL) --editable '.[test,train]'
+	@touch $@

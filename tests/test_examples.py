@@ -33,14 +33,14 @@ def test_script_gives_clean_y4m_that_ffmpeg_reads(name: str) -> None:
 
 
 def test_arguments_reach_the_script() -> None:
-    command = [VSPIPE, "--info", "-a", "ratio=4:3", "-a", "q=50", EXAMPLES / "upscale.vpy"]
+    command: list[str | Path] = [VSPIPE, "--info", "-a", "ratio=4:3", "-a", "q=50", EXAMPLES / "upscale.vpy"]
     info = subprocess.run(command, capture_output=True, text=True, check=False)
     assert info.returncode == 0, info.stderr
     assert "Width: 426" in info.stdout
 
 
 def test_a_mistake_is_told_in_the_last_lines() -> None:
-    command = [VSPIPE, "--info", "-a", "ratio=7:3", EXAMPLES / "upscale.vpy"]
+    command: list[str | Path] = [VSPIPE, "--info", "-a", "ratio=7:3", EXAMPLES / "upscale.vpy"]
     info = subprocess.run(command, capture_output=True, text=True, check=False)
     assert info.returncode != 0
     assert "srcomp: no ratio is called '7:3'" in info.stderr

@@ -1,11 +1,28 @@
 """The command line of ``python -m train``."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from train.crops import PlanePair
+    from train.recipe import Recipe
+
+type Command = Callable[..., Any]
+
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def photographs(command: Command) -> Command:
+    """The options of commands that read what was trained on."""
+    images = click.option("--images", type=FOLDER, required=True, help="Photographs to train on.")
+    work = click.option(
+        "--work", type=click.Path(path_type=Path), default=Path("work"), help="Streams and runs go here."
+    )
+    return images(work(command))
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -15,41 +32,51 @@ def main() -> None:
 
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
-@click.option("--images", type=FOLDER, required=True, help="Photographs to train on.")
-@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams and runs go here.")
+@photographs
 @click.option("--threads", type=int, help="CPU threads to compute with [default: all].")
 def fit(recipes: tuple[Path, ...], images: Path, work: Path, threads: int | None) -> None:
     """Train the models of RECIPES, one after the other; a run that was stopped goes on."""
     import torch
 
-    from train.crops import load_pairs, split
-    from train.degrade import make_streams
     from train.fit import fit as fit_one
-    from train.pictures import each_luma
-    from train.recipe import load_recipe
 
     if threads:
         torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    loaded = [load_recipe(path) for path in recipes]
-    make_streams(images, work / "streams", dict.fromkeys(recipe.pair for recipe in loaded))
-    originals = list(each_luma(images))
-    for recipe in loaded:
-        train, valid = split(load_pairs(originals, work / "streams", recipe.pair), recipe.valid_share, recipe.seed)
+    for _, recipe, train, valid in each_recipe(recipes, images, work):
         fit_one(recipe, train, valid, work / "runs", device)
 
 
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
-@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Where the runs are.")
+@photographs
 @click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json go.")
-def export(recipes: tuple[Path, ...], work: Path, engines: Path) -> None:
-    """Write the trained models of RECIPES as ONNX files, with their descriptors, logs and curves."""
+def export(recipes: tuple[Path, ...], images: Path, work: Path, engines: Path) -> None:
+    """Write the trained models of RECIPES as ONNX files, with their descriptors and logs."""
     from train.export import export_run
+
+    for path, recipe, _, valid in each_recipe(recipes, images, work):
+        click.echo(export_run(recipe, path, valid, work / "runs", engines))
+
+
+def each_recipe(
+    paths: tuple[Path, ...], images: Path, work: Path
+) -> "Iterator[tuple[Path, Recipe, list[PlanePair], list[PlanePair]]]":
+    """Each recipe with its pictures to learn from and to measure on, coded where they are not yet."""
+    from train.crops import load_pairs, split
+    from train.degrade import make_streams
+    from train.pictures import each_luma
     from train.recipe import load_recipe
 
-    for path in recipes:
-        click.echo(export_run(load_recipe(path), path, work / "runs", engines))
+    recipes = [load_recipe(path) for path in paths]
+    make_streams(images, work / "streams", dict.fromkeys(recipe.pair for recipe in recipes))
+    originals = list(each_luma(images))
+    for path, recipe in zip(paths, recipes, strict=True):
+        yield (
+            path,
+            recipe,
+            *split(load_pairs(originals, work / "streams", recipe.pair), recipe.valid_share, recipe.seed),
+        )
 
 
 @main.command()

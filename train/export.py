@@ -7,9 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file
 
+from train.crops import PlanePair
+from train.fit import remove_drift
 from train.networks.plain import NEGATIVE_SLOPE, PlainStack
 from train.recipe import Recipe
 from vs_srcomp.files import write_atomically
@@ -19,8 +22,10 @@ OPSET = 13
 IR_VERSION = 8
 
 
-def export_run(recipe: Recipe, recipe_path: Path, runs: Path, engines: Path) -> str:
+def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: Path, engines: Path) -> str:
     """Export the finished run of ``recipe`` to the folder ``engines``; returns a line that says what was written.
+
+    The network's mean residual over the validation pictures is taken out first.
 
     The run's log goes to train/runs beside the recipes, so that a committed model has its history with it. Of a draft
     only the log is kept.
@@ -32,6 +37,7 @@ def export_run(recipe: Recipe, recipe_path: Path, runs: Path, engines: Path) -> 
         return f"{recipe.name}: a draft, only its log is kept"
     network = PlainStack(recipe.stride, recipe.channels, recipe.layers)
     network.load_state_dict(load_file(runs / recipe.name / "weights.safetensors"))
+    remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)
     write_atomically(engines / f"{recipe.name}.onnx", data)
 

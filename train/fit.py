@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,15 +151,30 @@ def has_bf16_units(device: torch.device) -> bool:
 def validation_gain(network: PlainStack, pairs: list[PlanePair], device: torch.device) -> float:
     """Mean gain in PSNR over the degraded pictures, in dB, on the middle of each picture."""
     gains = []
-    for pair in pairs:
-        window = tuple(
-            slice(max(0, (size - VALIDATION_CROP) // 2), (size + VALIDATION_CROP) // 2) for size in pair.original.shape
-        )
-        degraded, original = to_luma(pair.degraded[window][None], device), to_luma(pair.original[window][None], device)
+    for degraded, original in _middles(pairs, device):
         restored = (network(degraded).clamp(0, 1) * 255).round() / 255
         before, after = ((x - original).square().mean().item() for x in (degraded, restored))
         gains.append(10 * math.log10(before / after))
     return float(np.mean(gains))
+
+
+@torch.no_grad()
+def remove_drift(network: PlainStack, pairs: list[PlanePair], device: torch.device) -> None:
+    """Make the network's residual zero on average over ``pairs``: restoring must not brighten or darken.
+
+    Training leaves some hundredths of a code, which are the codec's own rounding undone.
+    """
+    drift = np.mean([(network(degraded) - degraded).mean().item() for degraded, _ in _middles(pairs, device)])
+    network.shift_residual(-float(drift))
+
+
+def _middles(pairs: list[PlanePair], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """The middle of each picture, degraded and original, as luma in 0..1."""
+    for pair in pairs:
+        window = tuple(
+            slice(max(0, (size - VALIDATION_CROP) // 2), (size + VALIDATION_CROP) // 2) for size in pair.original.shape
+        )
+        yield to_luma(pair.degraded[window][None], device), to_luma(pair.original[window][None], device)
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ import train.fit as fit_module
 from train.crops import CropSampler, PlanePair, split
 from train.degrade import pair_by_slug
 from train.export import to_onnx
-from train.fit import Diverged, Run, fit, learning_rate, validation_gain
+from train.fit import Diverged, Run, fit, learning_rate, remove_drift, to_luma, validation_gain
 from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, PlainStack
 from train.recipe import Recipe, load_recipe
 
@@ -85,6 +85,17 @@ def test_a_warm_start_takes_the_weights_of_another_run(tmp_path: Path) -> None:
     network = fit(next_recipe, pairs, pairs, tmp_path, CPU)
     for name, value in load_file(Run(tmp_path / TINY.name).weights).items():
         assert torch.equal(network.state_dict()[name], value)
+
+
+def test_drift_is_taken_out() -> None:
+    torch.manual_seed(0)
+    network = PlainStack(2, 8, 3)
+    network.shift_residual(0.02)
+    pairs = blurred_pairs()
+    remove_drift(network, pairs, CPU)
+    residuals = [network(luma) - luma for luma in (to_luma(pair.degraded[None], CPU) for pair in pairs)]
+    assert abs(torch.stack(residuals).mean().item()) < 1e-6
+    assert torch.stack(residuals).abs().mean().item() > 1e-4
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:

@@ -58,6 +58,12 @@ class PlainStack(nn.Module):
         weights[-1] = (tail * RESIDUAL_SCALE, tail_bias * RESIDUAL_SCALE)
         return weights
 
+    @torch.no_grad()
+    def shift_residual(self, luma: float) -> None:
+        """Add ``luma`` to everything that the network gives."""
+        assert self.tail.bias is not None
+        self.tail.bias += luma / RESIDUAL_SCALE
+
     @property
     def macs_per_pixel(self) -> float:
         """Multiply-accumulates per output pixel."""

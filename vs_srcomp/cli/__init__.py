@@ -4,6 +4,7 @@ import click
 
 from vs_srcomp import __version__
 from vs_srcomp.cli.models import models
+from vs_srcomp.cli.probe import probe
 from vs_srcomp.cli.reports import CONTEXT_SETTINGS, ReportingGroup
 from vs_srcomp.cli.upscale import upscale
 
@@ -17,10 +18,11 @@ def main() -> None:
 
     \b
     vs-srcomp upscale in.mkv out.mkv     upscale a file, and keep everything else in it
+    vs-srcomp probe in.mkv               tell how strongly a file was compressed
     vs-srcomp models                     list the networks that there are
     vs-srcomp COMMAND --help             tell more about a command
     """
 
 
-for command in (upscale, models):
+for command in (upscale, probe, models):
     main.add_command(command)
