@@ -13,9 +13,8 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 DATA ?= ../shared/data
 WORK ?= work
 # In the order in which one starts from another.
-RECIPES = $(foreach q,20 30 40 50,train/recipes/fast-2by1-q$(q)-draft.toml) \
-	$(foreach q,20 30 40 50,train/recipes/fast-2by1-q$(q).toml) \
-	$(foreach ratio,4by3 8by5,$(foreach q,20 30 40 50,train/recipes/fast-$(ratio)-q$(q).toml))
+RECIPES = $(addprefix train/recipes/fast-,$(addsuffix .toml,2by1-q20-draft 2by1-q30-draft \
+	$(foreach ratio,2by1 4by3 8by5,$(foreach q,20 30 40 50,$(ratio)-q$(q)))))
 
 .PHONY: demo test models results clean
 
