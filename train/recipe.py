@@ -36,14 +36,14 @@ class Recipe:
     """Share of the pictures that are measured on instead of learned from."""
     start: str | None = None
     """Name of a finished run whose weights are the first ones."""
-    draft: bool = False
-    """The run is only the start of others: its name ends in ``-draft`` and it is not exported."""
+    draft: int = 0
+    """Above 0 the run is only the start of others: its name ends in ``-draft1`` and so on, and it is not exported."""
     seed: int = 1
 
     @property
     def name(self) -> str:
         """The run's and the model's name: ``"srcomp-fast-2by1-q40"``."""
-        return f"srcomp-{self.tier}-{self.pair.slug}" + ("-draft" if self.draft else "")
+        return f"srcomp-{self.tier}-{self.pair.slug}" + (f"-draft{self.draft}" if self.draft else "")
 
 
 def load_recipe(path: Path) -> Recipe:

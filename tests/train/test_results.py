@@ -1,0 +1,59 @@
+"""The committed scores are those of the committed models."""
+
+import csv
+import shutil
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from train.degrade import PAIRS, pair_by_slug
+from train.evaluate import REFERENCE, Score, evaluate
+from train.report import gain_table
+
+ROOT = Path(__file__).resolve().parents[2]
+# Floating-point sums in another order round some pixels to the neighbouring code.
+TOLERANCE_DB = 0.01
+MAX_DRIFT = 0.05  # codes
+SHADERS = {  # the best of the shaders in the README's table, in dB, by ratio for Q 20 to 50
+    "2by1": (0.41, 0.31, 0.18, 0.06),
+    "8by5": (0.70, 0.50, 0.28, 0.11),
+    "4by3": (0.84, 0.57, 0.28, 0.11),
+}
+
+
+def committed(name: str) -> list[Score]:
+    rows = csv.DictReader((ROOT / "train" / "results" / f"{name}.csv").read_text().splitlines())
+    numbers = ("psnr_y", "mean_drift", "bits_per_pixel")
+    return [Score(**(row | {key: float(row[key]) for key in numbers})) for row in rows]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("slug", ["2by1-q40", "4by3-q20"])
+def test_measuring_again_gives_the_committed_scores(slug: str, shared_data: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "kodak"
+    pictures.mkdir()
+    for name in ("3", "19", "23"):
+        shutil.copy(shared_data / "test" / "kodak" / f"{name}.png", pictures)
+    expected = {(score.picture, score.method): score for score in committed("kodak") if score.pair == slug}
+    scores = list(evaluate(pictures, tmp_path / "streams", [pair_by_slug(slug)], ["fast"]))
+    assert len(scores) == 12
+    for score in scores:
+        before = expected[score.picture, score.method]
+        assert score.bits_per_pixel == pytest.approx(before.bits_per_pixel, abs=1e-4)
+        assert score.psnr_y == pytest.approx(before.psnr_y, abs=TOLERANCE_DB)
+        assert abs(score.mean_drift) < MAX_DRIFT or score.method != "fast"
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.slug)
+def test_every_model_gains_more_than_any_shader_and_keeps_the_mean(pair: object) -> None:
+    scores = [score for score in committed("kodak") if score.pair == pair.slug]  # type: ignore[attr-defined]
+    mean = {method: fmean(s.psnr_y for s in scores if s.method == method) for method in (REFERENCE, "fast")}
+    drift = fmean(score.mean_drift for score in scores if score.method == "fast")
+    ratio, q = pair.slug.split("-q")  # type: ignore[attr-defined]
+    assert mean["fast"] - mean[REFERENCE] > SHADERS[ratio][(20, 30, 40, 50).index(int(q))]
+    assert abs(drift) < MAX_DRIFT
+
+
+@pytest.mark.parametrize("document", ["README.md", "train/RESULTS.md"])
+def test_documents_show_the_committed_scores(document: str) -> None:
+    assert gain_table(committed("kodak")) in (ROOT / document).read_text()
