@@ -1,5 +1,8 @@
 """What every test shares: where the real material lies, and a fresh VapourSynth environment."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,3 +16,26 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real test material is not there: {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def vapoursynth_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration folder in which vspipe finds this interpreter, made as users make theirs."""
+    folder = tmp_path_factory.mktemp("config")
+    program = Path(sys.executable).with_name("vapoursynth")
+    done = subprocess.run(
+        [program, "config"],
+        env={**os.environ, "XDG_CONFIG_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not (folder / "vapoursynth" / "vapoursynth.toml").exists():
+        pytest.skip(f"vspipe cannot be set up for this Python: {done.stdout}{done.stderr}")
+    return folder
+
+
+@pytest.fixture
+def configured_vapoursynth(vapoursynth_configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let vspipe find this interpreter, whatever the user's own configuration says."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(vapoursynth_configuration))

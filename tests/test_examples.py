@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 VSPIPE = Path(sys.executable).with_name("vspipe")
+pytestmark = pytest.mark.usefixtures("configured_vapoursynth")
 SIZES = {"upscale.vpy": (640, 352), "to_size.vpy": (512, 282), "compare.vpy": (640, 352)}
 
 
