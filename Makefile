@@ -1,5 +1,6 @@
 # make demo      upscale the clip in examples/ and say what was done
 # make test      lint, types and every test
+# make test-mpv  test the player's side with a real mpv; builds one if there is none (root, debootstrap, minutes)
 # make models    train the twelve fast models again (hours), from the photographs in $(DATA)/train
 # make results   measure the models on $(DATA)/test and write the tables here and in train/RESULTS.md
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ WORK ?= work
 RECIPES = $(addprefix train/recipes/fast-,$(addsuffix .toml,2by1-q20-draft1 2by1-q20-draft2 2by1-q30-draft1 \
 	$(foreach ratio,2by1 4by3 8by5,$(foreach q,20 30 40 50,$(ratio)-q$(q)))))
 
-.PHONY: demo test models results clean
+.PHONY: demo test test-mpv models results clean
 
 demo: $(VENV)/ready
 	$(BIN)/vs-srcomp upscale examples/demo.mkv out.mkv --ratio 2:1 --overwrite
@@ -26,6 +27,9 @@ test: $(VENV)/ready-for-tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+test-mpv: $(VENV)/ready-for-tests
+	PYTHON=$(BIN)/python scripts/test-mpv.sh
 
 models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --work $(WORK)

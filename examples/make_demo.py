@@ -24,7 +24,7 @@ CODED = ORIGINAL[0] // 2, ORIGINAL[1] // 2
 
 def pan(picture: vs.VideoNode, position: float) -> vs.VideoNode:
     """The coded view at ``position`` (0..1) of a diagonal move over ``picture``: one resize crops, moves and lowers."""
-    left, top = (position * (size - window) for size, window in zip((picture.width, picture.height), ORIGINAL, strict=True))
+    left, top = position * (picture.width - ORIGINAL[0]), position * (picture.height - ORIGINAL[1])
     window = {"src_left": left, "src_top": top, "src_width": ORIGINAL[0], "src_height": ORIGINAL[1]}
     return picture.resize.Lanczos(*CODED, filter_param_a=5, **window)
 

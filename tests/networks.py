@@ -29,7 +29,7 @@ def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
 
 
 def make_onnx(
-    nodes: list[onnx.NodeProto], weights: dict[str, NDArray[np.float32]], shape: tuple[object, ...] = ("N", 1, "H", "W")
+    nodes: list[onnx.NodeProto], weights: dict[str, NDArray[np.float32]], shape: tuple[str | int, ...] = ("N", 1, "H", "W")
 ) -> bytes:
     """An ONNX file of ``nodes`` from input "x" to output "y"."""
     graph = helper.make_graph(
@@ -53,4 +53,5 @@ def reference(network: bytes, codes: Luma, bits: int, stride: int = 2) -> Luma:
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     restored = session.run(None, {session.get_inputs()[0].name: luma})[0][0, 0, :height, :width]
     values = np.clip(np.rint(restored.astype(np.float64) * scale), 0, 2**bits - 1)
-    return values.astype(codes.dtype)
+    restored_codes: Luma = values.astype(codes.dtype)
+    return restored_codes

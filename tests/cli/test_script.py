@@ -1,0 +1,242 @@
+"""The scripts and command lines that are written for a file, run by a shell."""
+
+import os
+import shlex
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from shutil import which
+
+import av
+import imageio_ffmpeg
+import pytest
+from click.testing import CliRunner, Result
+
+import vs_srcomp
+from tests.transcode.films import Studio
+from vs_srcomp.cli.script import script
+
+# Set on the frames: options of the output do not hold against what those say.
+BT709 = ("-vf", "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709")
+FULL = (
+    "-vf",
+    "scale=out_range=pc,setsar=16/15,setparams=range=pc:colorspace=smpte170m:color_primaries=unknown:color_trc=unknown",
+)
+HDR = (
+    *("-vf", "setparams=range=tv:colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084"),
+    *("-pix_fmt", "yuv420p10le", "-chroma_sample_location", "topleft"),
+)
+METADATA = (
+    "hdr10=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
+)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which vspipe starts and there is an ffmpeg."""
+    folder = tmp_path_factory.mktemp("shell")
+    (folder / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+    path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "XDG_CONFIG_HOME": str(folder)}
+    subprocess.run([sys.executable, "-m", "vapoursynth", "config"], env=environment, check=True, capture_output=True)
+    if not (folder / "vapoursynth" / "vapoursynth.toml").read_text():
+        pytest.skip("this Python has no shared libpython: vspipe cannot start")
+    return environment
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(script, [*map(str, arguments), "--q", "20"])
+
+
+def in_shell(command: str, environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    argv = ["bash", "-c", command]
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_script_is_printed_with_its_command(studio: Studio) -> None:
+    film = studio.picture("it's.mkv", seconds=0.2)
+    result = run(film, "--ratio", "4:3")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "# To be saved as it's.vpy and run with"
+    assert lines[2].startswith("#   set -o pipefail; ")
+    assert "# 5 frames of 128x86 in 8 bits, 25 frames a second" in lines
+    given: dict[str, object] = {}
+    exec(result.stdout.replace("clip.set_output()", ""), given)
+    assert (given["clip"].width, given["clip"].num_frames) == (128, 5)  # type: ignore[attr-defined]
+    assert shlex.split(lines[2][4:])[-1] == "it's.srcomp.mkv"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "tags", "sar"),
+    [
+        ("sdr", BT709, (1, 1, 1, 1), 1),
+        ("full", FULL, (6, 2, 2, 2), Fraction(16, 15)),
+        ("hdr", HDR, (9, 9, 16, 1), 1),
+    ],
+)
+def test_ffmpeg_gets_what_y4m_loses(
+    studio: Studio,
+    shell: dict[str, str],
+    tmp_path: Path,
+    name: str,
+    options: tuple[str, ...],
+    tags: tuple[int, ...],
+    sar: Fraction,
+) -> None:
+    film = studio.picture(f"{name}.mkv", *options)
+    written = run(film, "-o", tmp_path / "s.vpy", "--for", "ffmpeg")
+    assert written.exit_code == 0, written.output
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    with av.open(tmp_path / f"{name}.srcomp.mkv") as made:
+        stream = made.streams.video[0]
+        context = stream.codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == tags
+        assert stream.sample_aspect_ratio == sar
+        assert sum(1 for _ in made.decode(video=0)) == 10
+        assert (context.width, context.height) == (192, 128)
+
+
+def test_what_a_file_does_not_tell_is_not_made_up(studio: Studio, tmp_path: Path) -> None:
+    film = studio.picture("untold.mkv")
+    for program in ("ffmpeg", "x265", "mpv"):
+        command = words(run(film, "-o", tmp_path / "s.vpy", "--for", program))
+        told = " ".join(command)
+        assert not [
+            name
+            for name in ("colorspace", "matrix", "prim", "trc", "transfer", "gamma", "setsar", "dar")
+            if name in told
+        ]
+
+
+def test_varying_rates_go_as_matroska(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
+    times = ("-vf", "settb=1/1000,setpts='N*40+100*gt(N\\,4)+7*mod(N\\,2)'", "-fps_mode", "passthrough")
+    film = studio.picture("vfr.mkv", *times, "-enc_time_base", "1/1000")
+    written = run(film, "-o", tmp_path / "s.vpy", "--for", "ffmpeg")
+    assert " -c mkv " in written.stdout
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = (
+        [frame.props["_AbsoluteTime"] for frame in vs_srcomp.source(path).frames()]
+        for path in (film, tmp_path / "vfr.srcomp.mkv")
+    )
+    assert after == pytest.approx(before, abs=0.0011)
+
+
+@pytest.mark.parametrize("program", ["svtav1", "x265"])
+def test_varying_rates_are_refused_where_they_would_be_lost(studio: Studio, tmp_path: Path, program: str) -> None:
+    times = ("-vf", "settb=1/1000,setpts='N*40+100*gt(N\\,4)'", "-fps_mode", "passthrough")
+    film = studio.picture("vfr2.mkv", *times, "-enc_time_base", "1/1000")
+    result = run(film, "-o", tmp_path / "s.vpy", "--for", program)
+    assert result.exit_code == 1
+    assert "the frame rate varies" in str(result.exception)
+    assert not (tmp_path / "s.vpy").exists()
+
+
+def test_a_failing_script_fails_the_command(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
+    film = studio.picture("sound.mkv")
+    written = run(film, "-o", tmp_path / "s.vpy")
+    (tmp_path / "s.vpy").write_text((tmp_path / "s.vpy").read_text().replace('model="fast"', 'model="none"'))
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode != 0
+    assert "srcomp: there is no model 'none'" in done.stderr
+
+
+def test_sound_and_chapters_come_along(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
+    film = studio.film()
+    written = run(film, "-o", tmp_path / "s.vpy", "--ratio", "4:3")
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    with av.open(film) as before, av.open(tmp_path / f"{film.stem}.srcomp.mkv") as after:
+        kinds = [
+            [stream.type for stream in container.streams if stream.type in ("audio", "subtitle")]
+            for container in (before, after)
+        ]
+        assert kinds[0] == kinds[1] != []
+        assert len(before.chapters()) == len(after.chapters()) != 0
+
+
+def words(result: Result) -> list[str]:
+    """Of the command after the pipe."""
+    assert result.exit_code == 0, result.output
+    return shlex.split(result.stdout.partition(" | ")[2])
+
+
+def after(command: list[str], option: str) -> str:
+    return command[command.index(option) + 1]
+
+
+@pytest.fixture(scope="module")
+def hdr(studio: Studio) -> Path:
+    source = ("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.2")
+    return studio.make(*source, "-c:v", "libx265", "-preset", "ultrafast", *HDR, "-x265-params", METADATA, "meta.mkv")
+
+
+def test_hdr_metadata_in_each_programs_own_words(hdr: Path, tmp_path: Path) -> None:
+    commands = {name: words(run(hdr, "-o", tmp_path / "s.vpy", "--for", name)) for name in ("ffmpeg", "svtav1", "x265")}
+    floats = "G(0.265000,0.690000)B(0.150000,0.060000)R(0.680000,0.320000)WP(0.312700,0.329000)L(1000.0000,0.0050)"
+    assert after(commands["ffmpeg"], "-svtav1-params") == f"mastering-display={floats}:content-light=1000,400"
+    assert after(commands["svtav1"], "--mastering-display") == floats
+    assert after(commands["svtav1"], "--content-light") == "1000,400"
+    assert f"master-display={after(commands['x265'], '--master-display')}" in METADATA
+    assert after(commands["x265"], "--max-cll") == "1000,400"
+    assert after(commands["x265"], "--transfer") == "smpte2084"
+    assert after(commands["svtav1"], "--transfer-characteristics") == "16"
+    played = words(run(hdr, "-o", tmp_path / "s.vpy", "--for", "mpv"))
+    assert "--vf=format=colormatrix=bt.2020-ncl:primaries=bt.2020:gamma=pq:colorlevels=limited" in played
+
+
+def test_pixels_that_are_not_square(studio: Studio, tmp_path: Path) -> None:
+    film = studio.picture("wide.mkv", "-vf", "setsar=16/15")
+    assert after(words(run(film, "-o", tmp_path / "s.vpy", "--for", "x265")), "--sar") == "16:15"
+    played = words(run(film, "-o", tmp_path / "s.vpy", "--for", "mpv"))
+    assert any("dar=1.600000" in word for word in played)
+    result = run(film, "-o", tmp_path / "s.vpy", "--for", "svtav1")
+    assert "--aspect-ratio-factor 0:16/15" in result.stderr
+
+
+def test_what_svt_av1_cannot_take_is_converted(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
+    film = studio.make(
+        "-f", "lavfi", "-i", "testsrc2=size=96x64:duration=0.2", "-pix_fmt", "yuv444p12le", "-c:v", "ffv1", "444.mkv"
+    )
+    written = run(film, "-o", tmp_path / "s.vpy")
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    with av.open(tmp_path / "444.srcomp.mkv") as made:
+        assert made.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
+    assert "resize" not in run(film, "--for", "x265").stdout
+
+
+@pytest.mark.parametrize(("program", "binary", "made"), [("x265", "x265", "hevc"), ("svtav1", "SvtAv1EncApp", "ivf")])
+def test_encoders_of_their_own(
+    hdr: Path, shell: dict[str, str], tmp_path: Path, program: str, binary: str, made: str
+) -> None:
+    if which(binary) is None:
+        pytest.skip(f"{binary} is not installed")
+    written = run(hdr, "-o", tmp_path / "s.vpy", "--for", program)
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    with av.open(tmp_path / f"meta.srcomp.{made}") as container:
+        context = container.streams.video[0].codec_context
+        assert sum(1 for _ in container.decode(video=0)) == 5
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (9, 9, 16, 1)
+
+
+def test_wrong_usage(studio: Studio) -> None:
+    film = studio.picture("usage.mkv", seconds=0.1)
+    assert run(film, "--ratio", "2:1", "--width", "192").exit_code == 2
+    assert run(film, "--for", "vlc").exit_code == 2
+
+
+def test_the_times_of_frames_are_exact(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
+    film = studio.picture("ntsc.mkv", rate="30000/1001")
+    written = run(film, "-o", tmp_path / "s.vpy")
+    assert in_shell(written.stdout, shell, tmp_path).returncode == 0
+    assert vs_srcomp.source(tmp_path / "ntsc.srcomp.mkv").fps == Fraction(30000, 1001)

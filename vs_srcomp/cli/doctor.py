@@ -1,0 +1,94 @@
+"""``vs-srcomp doctor``: whether everything is there, and what to do if not."""
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from vs_srcomp.cli.reports import debug_option
+
+if TYPE_CHECKING:
+    from vs_srcomp.doctor import Finding
+
+_COLOURS = {"fine": "green", "note": "yellow", "broken": "red"}
+
+# Of a table that does not go to a terminal.
+_PLAIN_WIDTH = 160
+
+
+@click.command(short_help="Look for what is missing or broken.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
+@debug_option
+@click.pass_context
+def doctor(ctx: click.Context, fix: bool, as_json: bool) -> None:
+    """Look at Python, VapourSynth and its configuration, vspipe, mpv, the networks and what runs them.
+
+    The exit code is 0 if everything works, and 1 if something is broken. What only some people need, such as mpv, may
+    be missing.
+
+    \b
+    Examples:
+      vs-srcomp doctor
+      vs-srcomp doctor --fix
+      vs-srcomp doctor --json
+    """
+    from vs_srcomp.doctor import checks
+
+    found = []
+    for check in checks():
+        finding = check()
+        mended = fix and finding.mend is not None and _mend(finding)
+        found.append((check() if mended else finding, mended))
+    if as_json:
+        click.echo(json.dumps(_report(found), indent=2))
+    else:
+        _print_table(found)
+    if any(finding.state == "broken" for finding, _ in found):
+        ctx.exit(1)
+
+
+def _mend(finding: "Finding") -> bool:
+    from vs_srcomp.cli.reports import stderr
+
+    assert finding.mend
+    try:
+        finding.mend()
+    except OSError as reason:
+        stderr().print(f"{finding.name} cannot be mended: {reason}", markup=False, highlight=False, soft_wrap=True)
+        return False
+    return True
+
+
+def _report(found: list[tuple["Finding", bool]]) -> dict[str, object]:
+    checks = [
+        {
+            "name": finding.name,
+            "state": finding.state,
+            "says": finding.says,
+            "todo": finding.todo,
+            "mended": mended,
+            "can_be_mended": finding.mend is not None,
+        }
+        for finding, mended in found
+    ]
+    return {"ok": all(finding.state != "broken" for finding, _ in found), "checks": checks}
+
+
+def _print_table(found: list[tuple["Finding", bool]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding, mended in found:
+        says = Text(finding.says)
+        if finding.todo:
+            says.append(f"\n{finding.todo}", style="italic")
+        state = "mended" if mended and finding.state == "fine" else finding.state
+        table.add_row(finding.name, Text(state, style=_COLOURS[finding.state]), says)
+    Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(table)

@@ -1,0 +1,324 @@
+"""``vs-srcomp script``: a VapourSynth script for a file, and the command line that plays or encodes it.
+
+y4m carries size, depth and a constant frame rate; colour, range, pixel aspect and HDR metadata it does not. vspipe's
+Matroska carries the time of every frame besides. What is lost on the way is put into the command line.
+"""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from vs_srcomp.cli.arguments import ModelName, Quantizer
+from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
+
+if TYPE_CHECKING:
+    from vs_srcomp.transcode.picture import Mastering, Picture
+
+# Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is not told.
+_PRIMARIES = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "film",
+    9: "bt2020",
+    11: "smpte431",
+    12: "smpte432",
+}
+_TRANSFERS = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    18: "arib-std-b67",
+}
+_MATRICES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
+_MPV_PRIMARIES = {1: "bt.709", 4: "bt.470m", 5: "bt.601-625", 6: "bt.601-525", 7: "bt.601-525", 9: "bt.2020"}
+_MPV_TRANSFERS = {**dict.fromkeys((1, 6, 7, 14, 15), "bt.1886"), 8: "linear", 13: "srgb", 16: "pq", 18: "hlg"}
+_MPV_MATRICES = {1: "bt.709", 5: "bt.601", 6: "bt.601", 7: "smpte-240m", 9: "bt.2020-ncl", 10: "bt.2020-cl"}
+_LOCATIONS = {1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom"}
+_RANGES = {1: "limited", 2: "full"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """What the command line must know of a file."""
+
+    source: Path
+    picture: "Picture"
+    """Of the output."""
+    frames: int
+    rate: Fraction | None
+    """In frames per second; None if it varies."""
+
+
+@click.command(short_help="Write a script for vspipe, and the command for it.")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.option(
+    "--for",
+    "program",
+    type=click.Choice(["ffmpeg", "svtav1", "x265", "mpv"]),
+    default="ffmpeg",
+    show_default=True,
+    help="What the frames go to.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="OUT.vpy",
+    help="Write the script there, and print the command.",
+)
+@click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]")
+@click.option("--width", type=click.IntRange(min=1), help="Target width instead; the height follows unless given.")
+@click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given.")
+@click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
+@click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use.")
+@debug_option
+def script(
+    source: Path,
+    program: str,
+    output: Path | None,
+    ratio: str | None,
+    width: int | None,
+    height: int | None,
+    q: float | Literal["auto"],
+    model: str | Path,
+) -> None:
+    """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
+
+    The command holds what is lost in a pipe of raw frames: colour, range, pixel aspect ratio and HDR metadata of this
+    very file. Where the frame rate varies, the frames go as Matroska, which keeps their times.
+
+    \b
+    Examples:
+      vs-srcomp script in.mkv > in.vpy
+      vs-srcomp script in.mkv --for svtav1 --ratio 4:3 -o in.vpy
+      vs-srcomp script in.mkv --for mpv -o in.vpy | bash
+    """
+    if ratio and (width or height):
+        raise click.UsageError("--ratio and --width or --height exclude each other.")
+    size = {"ratio": ratio, "width": width, "height": height} if ratio or width or height else {"ratio": "2:1"}
+    arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
+    arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
+
+    with core_log_on_stderr():
+        clip, conversion = _examine(source.resolve(), arguments, program)
+    path = output or Path(source.stem + ".vpy")
+    command = command_line(program, clip, path)
+    text = f"# {_facts(clip)}\n" + _script(clip.source, arguments, conversion)
+    if output is None:
+        click.echo(f"# To be saved as {path} and run with\n#\n#   {command}\n#\n{text}", nl=False)
+    else:
+        from vs_srcomp.files import write_atomically
+
+        write_atomically(output, text.encode())
+        click.echo(command)
+    for note in _notes(program, clip):
+        click.echo(note, err=True)
+
+
+def command_line(program: str, clip: Clip, script_path: Path) -> str:
+    """What a shell runs to give the frames of the script to ``program``.
+
+    Raises:
+        vs.Error: The program cannot read frames at a varying rate.
+    """
+    container = "y4m" if clip.rate else "mkv"
+    if not clip.rate and program in ("svtav1", "x265"):
+        from vs_srcomp.errors import error
+
+        raise error(
+            f"the frame rate varies, and {_PROGRAMS[program]} reads only y4m, which cannot say so",
+            "use --for ffmpeg, which takes Matroska, or vs-srcomp upscale",
+        )
+    pipe = [_vspipe(), "-c", container, str(script_path), "-"]
+    return f"set -o pipefail; {shlex.join(pipe)} | {shlex.join(_COMMANDS[program](clip))}"
+
+
+def _ffmpeg(clip: Clip) -> Iterator[str]:
+    picture, colour = clip.picture, clip.picture.colour
+    yield from ("ffmpeg", "-i", "-", "-i", str(clip.source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?")
+    yield from ("-map_metadata", "1", "-map_chapters", "1", "-c", "copy")
+    yield from ("-c:v", "libsvtav1", "-crf", "26", "-preset", "8")
+    tags = {
+        "range": _RANGES.get(colour.range),
+        "colorspace": _MATRICES.get(colour.matrix),
+        "color_primaries": _PRIMARIES.get(colour.primaries),
+        "color_trc": _TRANSFERS.get(colour.transfer),
+    }
+    filters = [f"setparams={_joined(tags, '=', ':')}"] if any(tags.values()) else []
+    if picture.sample_aspect_ratio != 1:
+        filters.append("setsar={}/{}".format(*picture.sample_aspect_ratio.as_integer_ratio()))
+    if filters:
+        yield from ("-vf", ",".join(filters))
+    if colour.chroma_location in _LOCATIONS:
+        yield from ("-chroma_sample_location", _LOCATIONS[colour.chroma_location])
+    params = {
+        "mastering-display": _mastering(picture.mastering, "{:.6f}".format, "{:.4f}".format),
+        "content-light": _light(picture),
+        # SVT-AV1 takes the clock of the timestamps for the rate, and refuses it; only the bit rate depends on it.
+        **({} if clip.rate else {"fps-num": "25", "fps-denom": "1"}),
+    }
+    if any(params.values()):
+        yield from ("-svtav1-params", _joined(params, "=", ":"))
+    if clip.rate is None:
+        yield from ("-fps_mode", "passthrough")
+    yield clip.source.stem + ".srcomp.mkv"
+
+
+def _svtav1(clip: Clip) -> Iterator[str]:
+    picture, colour = clip.picture, clip.picture.colour
+    yield from ("SvtAv1EncApp", "-i", "stdin", "-b", clip.source.stem + ".srcomp.ivf", "--crf", "26", "--preset", "8")
+    yield from ("--color-primaries", str(colour.primaries), "--transfer-characteristics", str(colour.transfer))
+    yield from ("--matrix-coefficients", str(colour.matrix))
+    yield from _options(
+        {
+            "--color-range": {1: "0", 2: "1"}.get(colour.range),
+            "--chroma-sample-position": {1: "left", 3: "topleft"}.get(colour.chroma_location),
+            "--mastering-display": _mastering(picture.mastering, "{:.6f}".format, "{:.4f}".format),
+            "--content-light": _light(picture),
+        }
+    )
+
+
+def _x265(clip: Clip) -> Iterator[str]:
+    picture, colour = clip.picture, clip.picture.colour
+    yield from ("x265", "--y4m", "--input", "-", "--output", clip.source.stem + ".srcomp.hevc", "--crf", "20")
+    square = picture.sample_aspect_ratio == 1
+    yield from _options(
+        {
+            "--range": _RANGES.get(colour.range),
+            "--colormatrix": _MATRICES.get(colour.matrix),
+            "--colorprim": _PRIMARIES.get(colour.primaries),
+            "--transfer": _TRANSFERS.get(colour.transfer),
+            "--chromaloc": str(colour.chroma_location - 1) if colour.chroma_location else None,
+            "--sar": None if square else "{}:{}".format(*picture.sample_aspect_ratio.as_integer_ratio()),
+            # In units of 0.00002 and of 0.0001 cd/m², as H.265 codes them (D.3.28).
+            "--master-display": _mastering(
+                picture.mastering, lambda value: str(round(value * 50000)), lambda value: str(round(value * 10000))
+            ),
+            "--max-cll": _light(picture),
+        }
+    )
+
+
+def _mpv(clip: Clip) -> Iterator[str]:
+    picture, colour = clip.picture, clip.picture.colour
+    shape = picture.sample_aspect_ratio * picture.width / picture.height
+    settings = {
+        "colormatrix": _MPV_MATRICES.get(colour.matrix),
+        "primaries": _MPV_PRIMARIES.get(colour.primaries),
+        "gamma": _MPV_TRANSFERS.get(colour.transfer),
+        "colorlevels": _RANGES.get(colour.range),
+        "dar": None if picture.sample_aspect_ratio == 1 else f"{float(shape):.6f}",
+    }
+    yield "mpv"
+    if any(settings.values()):
+        yield f"--vf=format={_joined(settings, '=', ':')}"
+    yield from (f"--audio-file={clip.source}", "-")
+
+
+_COMMANDS: Mapping[str, Callable[[Clip], Iterator[str]]] = {
+    "ffmpeg": _ffmpeg,
+    "svtav1": _svtav1,
+    "x265": _x265,
+    "mpv": _mpv,
+}
+
+_PROGRAMS = {"svtav1": "SvtAv1EncApp", "x265": "x265"}
+
+
+def _examine(source: Path, arguments: Mapping[str, Any], program: str) -> tuple[Clip, str | None]:
+    """What the clip becomes, and the name of the format that SVT-AV1 needs instead of its own."""
+    import vs_srcomp
+    from vs_srcomp.transcode.encode import encodable
+    from vs_srcomp.transcode.picture import describe_picture
+
+    clip = vs_srcomp.source(source)
+    upscaled = vs_srcomp.upscale(clip, **arguments)
+    out = encodable(upscaled) if program in ("ffmpeg", "svtav1") else upscaled
+    picture = describe_picture(out, clip.get_frame(0).props, upscaled.get_frame(0).props)
+    rate = Fraction(clip.fps) if clip.fps else None
+    conversion = None if out.format.id == upscaled.format.id else out.format.name
+    return Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate), conversion
+
+
+def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None) -> str:
+    words = ", ".join(f"{key}={_python(value)}" for key, value in arguments.items())
+    lines = [
+        "import vs_srcomp",
+        "",
+        f"clip = vs_srcomp.source({_python(str(source))})",
+        f"clip = vs_srcomp.upscale(clip, {words})",
+    ]
+    if conversion:
+        lines.insert(0, "import vapoursynth as vs\n")
+        lines += [
+            "# SVT-AV1 takes 4:2:0 in 8 or 10 bits.",
+            "clip = clip.std.Crop(right=clip.width % 2, bottom=clip.height % 2)",
+            f'clip = clip.resize.Bicubic(format=vs.{conversion}, dither_type="error_diffusion")',
+        ]
+    return "\n".join([*lines, "clip.set_output()", ""])
+
+
+def _python(value: object) -> str:
+    text = repr(value)
+    return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text else text
+
+
+def _facts(clip: Clip) -> str:
+    rate = f"{float(clip.rate):.3f} frames a second".replace(".000", "") if clip.rate else "a varying frame rate"
+    return f"{clip.frames} frames of {clip.picture.width}x{clip.picture.height} in {clip.picture.bits} bits, {rate}"
+
+
+def _notes(program: str, clip: Clip) -> Iterator[str]:
+    if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
+        sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
+        yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"
+
+
+def _mastering(
+    mastering: "Mastering | None", point: Callable[[float], str], light: Callable[[float], str]
+) -> str | None:
+    if mastering is None or not mastering.primaries:
+        return None
+    red, green, blue, white = mastering.primaries
+    low, high = mastering.luminance or (0.0, 0.0)
+    points = zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True)
+    return "".join(f"{name}({point(x)},{point(y)})" for name, (x, y) in points) + f"L({light(high)},{light(low)})"
+
+
+def _light(picture: "Picture") -> str | None:
+    return "{},{}".format(*picture.content_light) if picture.content_light else None
+
+
+def _joined(settings: Mapping[str, str | None], between: str, after: str) -> str:
+    return after.join(f"{key}{between}{value}" for key, value in settings.items() if value is not None)
+
+
+def _options(settings: Mapping[str, str | None]) -> Iterator[str]:
+    for key, value in settings.items():
+        if value is not None:
+            yield from (key, value)
+
+
+def _vspipe() -> str:
+    """By its name alone where a shell finds the one beside this Python."""
+    beside = Path(sys.executable).with_name("vspipe")
+    found = which("vspipe")
+    return "vspipe" if found and Path(found).parent.resolve() == beside.parent.resolve() else str(beside)

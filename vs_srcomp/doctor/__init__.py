@@ -1,0 +1,62 @@
+"""What is needed to run scripts and networks, looked at one by one."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from shutil import which
+
+import vapoursynth as vs
+
+import vs_srcomp
+from vs_srcomp.doctor.configuration import Installation, check_configuration, check_folder, configuration_path
+from vs_srcomp.doctor.finding import Finding
+from vs_srcomp.doctor.inference import check_models, check_openvino
+from vs_srcomp.doctor.programs import check_mpv, check_vspipe
+
+__all__ = ["Finding", "checks"]
+
+OLDEST_PYTHON = 3, 12
+OLDEST_VAPOURSYNTH = 80
+
+
+def checks() -> Sequence[Callable[[], Finding]]:
+    """All checks of this computer, in the order in which one rests on another."""
+    from vapoursynth._utils import _find_python_symbol_path, get_vsscript
+
+    library = Path(get_vsscript())
+    shared = _find_python_symbol_path()
+    installation = Installation(library=library, python=Path(sys.executable), shared=Path(shared) if shared else None)
+    path = configuration_path(os.environ)
+    return (
+        lambda: check_python(sys.version_info[:3], installation.shared),
+        lambda: check_vapoursynth(vs.__version__.release_major, library.parent),
+        lambda: check_folder(path),
+        lambda: check_configuration(path, installation),
+        lambda: check_vspipe(library.with_name("vspipe"), os.environ),
+        lambda: check_mpv(which("mpv"), library, os.environ),
+        lambda: check_models(vs_srcomp.models()),
+        lambda: check_openvino(next(iter(vs_srcomp.models()), None)),
+    )
+
+
+def check_python(version: tuple[int, ...], shared: Path | None) -> Finding:
+    """Whether the interpreter is new enough, and whether it can be loaded by other programs."""
+    says = f"{'.'.join(map(str, version))}, {sys.executable}"
+    if version < OLDEST_PYTHON:
+        return Finding(name="Python", state="broken", says=says, todo="3.12 or newer is needed")
+    if shared is None:
+        todo = "apt install libpython3-dev, or build Python with --enable-shared"
+        return Finding(
+            name="Python", state="broken", says=f"{says}: no shared libpython, which vspipe and mpv load", todo=todo
+        )
+    return Finding(name="Python", state="fine", says=f"{says}, {shared}")
+
+
+def check_vapoursynth(release: int, folder: Path) -> Finding:
+    """Whether VapourSynth is new enough."""
+    says = f"R{release}, {folder}"
+    if release < OLDEST_VAPOURSYNTH:
+        todo = f"pip install 'vapoursynth>={OLDEST_VAPOURSYNTH}'"
+        return Finding(name="VapourSynth", state="broken", says=says, todo=todo)
+    return Finding(name="VapourSynth", state="fine", says=says)

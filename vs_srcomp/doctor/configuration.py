@@ -1,0 +1,135 @@
+"""vapoursynth.toml: by which Python vspipe and mpv find this installation.
+
+The library behind both, libvsscript, reads the file line by line and takes the one whose key is its own path, as the
+system's loader resolved it. A line is ``"<libvsscript>" = ["<python>","<libpython>","<time of change of python>"]``; it
+counts only while the interpreter has not been changed since. ``vapoursynth config`` writes the path that Python sees,
+which is another one if the environment is reached through a symbolic link.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vs_srcomp.doctor.finding import Finding
+from vs_srcomp.files import write_atomically
+
+_NAME = "vapoursynth.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """The Python that runs, and the VapourSynth in it."""
+
+    library: Path
+    """libvsscript, as Python sees it."""
+    python: Path
+    """The interpreter."""
+    shared: Path | None
+    """libpython, which vspipe and mpv load."""
+
+    @property
+    def key(self) -> str:
+        """By which libvsscript looks for its line."""
+        return _key(self.library.resolve())
+
+    @property
+    def entry(self) -> list[str]:
+        """What that line says."""
+        return [str(self.python), str(self.shared), str(_changed(self.python))]
+
+
+def configuration_path(environment: Mapping[str, str]) -> Path | None:
+    """Where libvsscript looks for the file; None if the environment does not tell."""
+    if folder := environment.get("XDG_CONFIG_HOME"):
+        return Path(folder, "vapoursynth", _NAME)
+    return Path(home, ".config", "vapoursynth", _NAME) if (home := environment.get("HOME")) else None
+
+
+def check_folder(path: Path | None) -> Finding:
+    """Whether the file can be written where it belongs."""
+    name = "configuration folder"
+    if path is None:
+        return Finding(name=name, state="broken", says="HOME is not set", todo="set HOME, or XDG_CONFIG_HOME")
+    existing = next(folder for folder in path.parents if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        todo = "make it writable, or set HOME or XDG_CONFIG_HOME to a folder that is"
+        return Finding(name=name, state="broken", says=f"{existing} cannot be written to", todo=todo)
+    return Finding(name=name, state="fine", says=str(path.parent))
+
+
+def check_configuration(path: Path | None, installation: Installation) -> Finding:
+    """Whether the file has the right line for this installation."""
+    name = _NAME
+    if path is None or installation.shared is None:
+        return Finding(name=name, state="broken", says="it cannot be written yet", todo="mend what is above first")
+
+    def broken(says: str) -> Finding:
+        return Finding(
+            name=name, state="broken", says=says, todo="vs-srcomp doctor --fix", mend=lambda: write(path, installation)
+        )
+
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return broken(f"there is no {path}")
+    except OSError as reason:
+        return Finding(name=name, state="broken", says=f"{path}: {reason.strerror}", todo="make it readable")
+    entries = {key: entry for key, entry in map(_read, lines) if key is not None}
+    entry = entries.get(installation.key)
+    if entry is None:
+        if _key(installation.library) in entries:
+            return broken(f"the environment is reached through a link, but the line must name {installation.key}")
+        return broken(
+            "no line is for this installation" + (" and some are damaged" if len(entries) < len(lines) else "")
+        )
+    if len(entry) != 3:
+        return broken("the line for this installation is damaged")
+    python, shared, changed = entry
+    if Path(python).parent.resolve() != installation.python.parent.resolve():
+        return broken(f"the line names another Python, {python}")
+    if changed != str(_changed(Path(python))):
+        return broken(f"{python} was changed since the line was written")
+    if not Path(shared).exists():
+        return broken(f"the line names {shared}, which is not there")
+    return Finding(name=name, state="fine", says=f"{path} names {python}")
+
+
+def write(path: Path, installation: Installation) -> None:
+    """Put the line for ``installation`` into the file; all other lines stay as they are."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    # libvsscript takes the first line that begins with its key, even if that is damaged.
+    own = _quote(installation.key).encode()
+    kept = [line for line in lines if not line.lstrip().startswith(own)]
+    # As `vapoursynth config` writes it: libvsscript takes no number where it looks for text.
+    entry = ",".join(map(_quote, installation.entry))
+    kept.append(f"{_quote(installation.key)} = [{entry}]".encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, b"\n".join(kept) + b"\n")
+
+
+def _read(line: str) -> tuple[str | None, list[str]]:
+    """Key and entry of a line, which is empty if it is not all text; no key if it is no such line."""
+    try:
+        ((key, entry),) = tomllib.loads(line).items()
+    except ValueError:
+        return None, []
+    is_text = isinstance(entry, list) and all(isinstance(item, str) for item in entry)
+    return key, entry if is_text else []
+
+
+def _key(library: Path) -> str:
+    # libvsscript does this because some systems' loaders see one folder under both names.
+    return str(library).replace("/lib64/", "/lib/")
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\") + '"'
+
+
+def _changed(python: Path) -> int | None:
+    try:
+        return int(python.stat().st_mtime)
+    except OSError:
+        return None

@@ -1,0 +1,78 @@
+"""The programs that run scripts: vspipe and mpv."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from vs_srcomp.doctor.finding import Finding
+
+OLDEST_MPV = 0, 39
+"""The first that speaks VSScript 4; VapourSynth has no other since R73."""
+
+LAST_LINKED_MPV = 0, 41
+"""The last release that is linked to libvsscript; later ones look for it when they run."""
+
+_BARE_PATH = "/usr/bin:/bin"
+
+_PIPE = "vs-srcomp script IN --for mpv shows how to play through a pipe"
+
+
+def check_vspipe(vspipe: Path, environment: Mapping[str, str]) -> Finding:
+    """Whether vspipe starts by itself, as mpv does, without the environment's programs on the PATH."""
+    command = [str(vspipe), "--version"]
+    try:
+        done = subprocess.run(
+            command, env={**environment, "PATH": _BARE_PATH}, capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as reason:
+        return Finding(
+            name="vspipe", state="broken", says=f"it does not run: {reason}", todo="install VapourSynth again"
+        )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        todo = "mend what is above first; then it should start"
+        return Finding(name="vspipe", state="broken", says=said[-1].strip(), todo=todo)
+    return Finding(name="vspipe", state="fine", says=f"{vspipe} starts")
+
+
+def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) -> Finding:
+    """Whether mpv can run scripts with the VapourSynth whose libvsscript is ``library``."""
+
+    def note(says: str, todo: str) -> Finding:
+        return Finding(name="mpv", state="note", says=says, todo=todo)
+
+    if mpv is None:
+        return note("it is not installed", "install it if you want to watch as it is upscaled")
+    said = _ask(mpv, "--version")
+    version = re.search(r"mpv v?(\d+)\.(\d+)([^\s]*)", said)
+    if version is None:
+        return note(f"{mpv} does not tell its version", "try mpv --version")
+    number = int(version[1]), int(version[2])
+    release = version[0].removeprefix("mpv ")
+    if number < OLDEST_MPV:
+        return note(f"{release} is too old for this VapourSynth, 0.39 is needed", f"install a newer one; {_PIPE}")
+    if not re.search(r"^\s*vapoursynth\b", _ask(mpv, "--no-config", "--vf=help"), re.MULTILINE):
+        return note(
+            f"{release} is built without the vapoursynth filter", f"build it with -Dvapoursynth=enabled; {_PIPE}"
+        )
+    # A build between releases carries the number of the last one: 0.41.0-933-gb955aa28.
+    if number > LAST_LINKED_MPV or (number == LAST_LINKED_MPV and "-g" in version[3]):
+        wanted = str(library.resolve())
+        found = environment.get("VSSCRIPT_PATH")
+        if found != wanted:
+            is_now = f"is {found}" if found else "is not set"
+            return Finding(
+                name="mpv",
+                state="broken",
+                says=f"{release} looks for VapourSynth at VSSCRIPT_PATH, which {is_now}",
+                todo=f"export VSSCRIPT_PATH={wanted}",
+            )
+    return Finding(name="mpv", state="fine", says=f"{release} with the vapoursynth filter")
+
+
+def _ask(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

@@ -1,0 +1,344 @@
+"""Inside a player: which size to make, with which network, and what to do if it does not keep up.
+
+mpv loads its script anew at every seek, in the same interpreter. What must outlive a seek is therefore kept in modules:
+compiled engines in ``engine_cache``, and here what is known of the speed. Nodes and frames are never kept.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import vapoursynth as vs
+
+from vs_srcomp.errors import error
+from vs_srcomp.files import write_atomically
+from vs_srcomp.geometry import RATIOS, ratio_by_name, scaled_size
+from vs_srcomp.log import say, say_once
+from vs_srcomp.models import models
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.restore import NO_MODEL, OWN_PROPS
+from vs_srcomp.upscale import upscale
+
+ENVIRONMENT = "SRCOMP_MPV"
+"""The environment variable with options for every file."""
+
+ASSUMED_DISPLAY = 1920, 1080
+"""Before a window is there, and without one, mpv does not know the display."""
+
+LEAST_FACTOR = Fraction(7, 6)
+"""Below this, half-way to the smallest ratio that there are models for, the picture is left as it is."""
+
+LEAST_SIDE = 32
+"""In pixels; a network of ours sees 26 at a time."""
+
+FIRST_WINDOW, LATER_WINDOW = 1.0, 5.0
+"""Seconds of video, or of work if that takes longer, after which the speed is judged."""
+
+WARM_UP = 2
+"""Frames after each loading of the script that do not count: they make their buffers."""
+
+LEAST_FRAMES = 2
+"""To judge by."""
+
+LASTING_VERDICT = 600.0
+"""For how many seconds a network counts as too slow: what kept the machine busy then may be over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user can say in ``user-data``, and in the environment: ``ratio=2:1,q=40,model=fast``."""
+
+    ratio: str = "auto"
+    """A ratio, or ``"auto"``: to the size of the display, but not beyond the largest ratio."""
+    display: tuple[int, int] | None = None
+    """Size of the display in pixels, instead of what the player says."""
+    q: float | Literal["auto"] = "auto"
+    """The compression level, as for ``upscale``."""
+    model: str = "fast"
+    """A tier, or the path of an ONNX file."""
+    adapt: bool = True
+    """Whether to take a faster network, and then none, if this one does not keep up."""
+    status: Path | None = None
+    """A file to write to what is done, as JSON, for whoever wants to show it."""
+
+
+def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int], options: str = "") -> vs.VideoNode:
+    """Upscale the clip of a player, as far as that makes it better.
+
+    Args:
+        clip: What the player gives: any length, no frame rate, few properties. No frame of it is read here.
+        shown: Width and height at which it is shown at 100 %, other than its own if pixels are not square.
+        display: Width and height of the display in pixels; zeros if not known.
+        options: ``key=value,key=value``, see `Options`; they go before those in the environment variable SRCOMP_MPV.
+
+    Returns:
+        The clip itself, or one of the same format, timing and properties in the new size.
+
+    Raises:
+        vs.Error: The options cannot be understood, or the network cannot be used.
+    """
+    chosen = read_options(os.environ.get(ENVIRONMENT, ""), options)
+    size = target_size(clip, shown, chosen.display or display, chosen.ratio)
+    if size is None:
+        _write_status(chosen.status, {"width": clip.width, "height": clip.height, "model": None})
+        return clip
+
+    steps = _steps(chosen)
+    pace = _pace(
+        (*steps, chosen.adapt, clip.format.id, clip.width, clip.height, *size), chosen.adapt * (len(steps) - 1)
+    )
+    # Interlaced pictures are scaled as they are woven, which is what players do without a deinterlacer.
+    plain = lanczos5(clip.std.RemoveFrameProps("_FieldBased"), *size).std.CopyFrameProps(clip)
+    plain = plain.std.SetFrameProps(SrcompModel=NO_MODEL)
+    made = {len(steps) - 1: plain}
+
+    def graph(step: int) -> vs.VideoNode:
+        if step not in made:
+            made[step] = upscale(clip, width=size[0], height=size[1], q=chosen.q, model=steps[step])
+        return made[step]
+
+    # Mistakes are told, and engines made, while the script loads; only a step down makes one later.
+    graph(pace.step)
+    watch = _Watch(pace, steps, chosen.status)
+
+    def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
+        if f.props.get("_FieldBased", 0):
+            say_once("interlaced pictures are only enlarged: deinterlace them first, with --deinterlace=yes")
+            return plain
+        return graph(watch.begin(n))
+
+    out = plain.std.FrameEval(choose, prop_src=clip, clip_src=[plain, graph(pace.step)])
+    return out.std.ModifyFrame(out, watch.end)
+
+
+def show_messages() -> None:
+    """Print what the core has to say on standard error: mpv does not show it."""
+    vs.core.add_log_handler(_print)
+
+
+def _print(kind: vs.MessageType, message: str) -> None:
+    if kind != vs.MESSAGE_TYPE_DEBUG:
+        print(message, file=sys.stderr, flush=True)  # noqa: T201  # a player's terminal, not a library's output
+
+
+def read_options(*texts: str) -> Options:
+    """The options in ``texts``, of which later ones go before earlier ones; vs.Error tells what is wrong."""
+    values: dict[str, Any] = {}
+    for item in (item.strip() for text in texts for item in text.split(",")):
+        if item:
+            key, _, value = item.partition("=")
+            if key not in _READERS:
+                raise error(f"there is no option {key!r}", f"the options are {', '.join(_READERS)}: ratio=2:1,q=40")
+            try:
+                values[key] = _READERS[key](value)
+            except ValueError as reason:
+                raise error(f"{key}={value} cannot be understood", f"{key} is {reason}") from None
+    return Options(**values)
+
+
+def target_size(
+    clip: vs.VideoNode, shown: tuple[int, int], display: tuple[int, int], ratio: str
+) -> tuple[int, int] | None:
+    """Width and height to make of ``clip``, or None if it is to be left as it is."""
+    if clip.format.color_family != vs.YUV or clip.format.sample_type != vs.INTEGER:
+        reason = f"{clip.format.name} is not integer YUV"
+    elif min(clip.width, clip.height) < LEAST_SIDE:
+        reason = "it is too small"
+    else:
+        if ratio == "auto":
+            known = display if min(display) > 0 else ASSUMED_DISPLAY
+            pairs = zip(known, shown if min(shown) > 0 else (clip.width, clip.height), strict=True)
+            factor = min(RATIOS[0].factor, *(Fraction(there, here) for there, here in pairs))
+        else:
+            factor = ratio_by_name(ratio).factor
+        if factor >= LEAST_FACTOR:
+            return scaled_size(clip.width, clip.height, factor, clip.format.subsampling_w, clip.format.subsampling_h)
+        reason = "the display has about its size"
+    say_once(f"the picture of {clip.width}x{clip.height} is left as it is: {reason}")
+    return None
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of the graph, in frames per second."""
+
+    possible: float
+    needed: float
+
+
+class Pace:
+    """Which step to run, by the speed of the frames so far.
+
+    What counts is the time in which at least one frame was being worked on. A pause, a slow disk or a player that waits
+    for its clock do not make a network slow, and several frames at a time make it as fast as they are together.
+    """
+
+    def __init__(self, last: int) -> None:
+        """Begin with step 0; step ``last`` is never left."""
+        self.step = 0
+        self.lock = threading.Lock()
+        self._last = last
+        self._changed = time.monotonic()
+        self._measure_anew(FIRST_WINDOW)
+
+    def load(self) -> None:
+        """The script is loaded again."""
+        if time.monotonic() - self._changed > LASTING_VERDICT:
+            self._go_to(0)
+
+    def count(self, duration: float, work: float) -> Speed | None:
+        """Count a frame that is shown for ``duration`` seconds and took ``work`` seconds, both above 0.
+
+        Returns:
+            The speed, each time that the frames since the last time tell it; ``step`` may then be another.
+        """
+        self._frames += 1
+        self._video += duration
+        self._work += work
+        if self._frames < LEAST_FRAMES or max(self._video, self._work) < self._window:
+            return None
+        speed = Speed(possible=self._frames / self._work, needed=self._frames / self._video)
+        self._measure_anew(LATER_WINDOW)
+        if speed.possible < speed.needed and self.step < self._last:
+            self._go_to(self.step + 1)
+        return speed
+
+    def _go_to(self, step: int) -> None:
+        self.step = step
+        self._changed = time.monotonic()
+        self._measure_anew(FIRST_WINDOW)
+
+    def _measure_anew(self, window: float) -> None:
+        self._window = window
+        self._frames = 0
+        self._video = self._work = 0.0
+
+
+# By what decides on the speed: one picture size and one list of networks.
+_paces: dict[tuple[object, ...], Pace] = {}
+
+
+def _pace(key: tuple[object, ...], last: int) -> Pace:
+    pace = _paces.setdefault(key, Pace(last))
+    with pace.lock:
+        pace.load()
+    return pace
+
+
+class _Watch:
+    """Times the frames of one loading of the script, between its two callbacks."""
+
+    def __init__(self, pace: Pace, steps: list[str], status: Path | None) -> None:
+        self._pace = pace
+        self._steps = steps
+        self._status = status
+        self._running: dict[int, int] = {}
+        self._since = 0.0
+        self._finished = 0
+        self._told: int | None = None
+
+    def begin(self, n: int) -> int:
+        """Frame ``n`` has come from the player; gives the step that it is to take."""
+        with self._pace.lock:
+            if not self._running:
+                self._since = time.monotonic()
+            self._running[n] = self._pace.step
+            return self._pace.step
+
+    def end(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        """Frame ``n`` is ready, and goes on as it is."""
+        with self._pace.lock:
+            step = self._running.pop(n, None)
+            if step is None:
+                return f
+            now = time.monotonic()
+            work, self._since = now - self._since, now
+            self._finished += 1
+            speed = None
+            # The last frame's duration is negative: the player does not know it.
+            duration = f.props.get("_DurationNum", 0) / (f.props.get("_DurationDen", 0) or 1)
+            if self._finished > WARM_UP and step == self._pace.step and duration > 0 and work > 0:
+                speed = self._pace.count(duration, work)
+            later = self._pace.step
+        if speed and later != step:
+            say(
+                f"{self._steps[step]} is too slow here, {speed.possible:.1f} of {speed.needed:.1f} frames a second: "
+                f"{self._steps[later]} from now on (adapt=no keeps it)"
+            )
+        if speed or step != self._told:
+            self._told = step
+            self._tell(f, later, speed)
+        return f
+
+    def _tell(self, f: vs.VideoFrame, step: int, speed: Speed | None) -> None:
+        own = {name: f.props[name] for name in OWN_PROPS if name in f.props}
+        status = {"width": f.width, "height": f.height, "model": own.get("SrcompModel"), "q": own.get("SrcompQ")}
+        status |= {"ratio": own.get("SrcompRatio"), "too_slow": self._steps[0] if step else None}
+        status |= {"possible_fps": round(speed.possible, 1), "needed_fps": round(speed.needed, 1)} if speed else {}
+        _write_status(self._status, status)
+
+
+def _write_status(path: Path | None, status: Mapping[str, Any]) -> None:
+    if path is not None:
+        # Playing goes on without it.
+        with suppress(OSError):
+            write_atomically(path, json.dumps(status).encode())
+
+
+def _steps(options: Options) -> list[str]:
+    """What to run, best first; the last one is no network at all."""
+    faster = [] if options.model.endswith(".onnx") or options.model == "fast" else ["fast"]
+    tiers = {model.tier for model in models()}
+    return [options.model, *(tier for tier in faster if tier in tiers), NO_MODEL]
+
+
+def _ratio(text: str) -> str:
+    if text == "auto":
+        return text
+    try:
+        return ratio_by_name(text).name
+    except ValueError:
+        raise ValueError(f"auto, or one of {', '.join(ratio.name for ratio in RATIOS)}") from None
+
+
+def _display(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ValueError("a size in pixels, such as 1920x1080")
+    return int(width), int(height)
+
+
+def _q(text: str) -> float | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        q = float(text)
+    except ValueError:
+        q = -1.0
+    if not 0 <= q <= 63:
+        raise ValueError("auto, or a number from 0 to 63")
+    return q
+
+
+def _adapt(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("yes or no")
+    return text == "yes"
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "ratio": _ratio,
+    "display": _display,
+    "q": _q,
+    "model": str,
+    "adapt": _adapt,
+    "status": Path,
+}
