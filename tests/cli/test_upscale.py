@@ -31,7 +31,7 @@ def test_options_reach_the_work(command: Command, film: Path, model: Path, tmp_p
     sizes = []
     for crf in ("5", "60"):
         target = tmp_path / f"{crf}.mp4"
-        options = ("--height", "86", "--crf", crf, "--drop-incompatible", "--q", "33.5", "--no-film-grain")
+        options = ("--height", "86", "--crf", crf, "--drop-incompatible", "--q", "33.5", "--film-grain", "apply")
         done = command("upscale", film, target, *settings, *options)
         assert done.returncode == 0, done.stderr
         assert "96x64 to 130x86, 5 frames" in done.stderr

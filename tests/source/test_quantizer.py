@@ -1,5 +1,7 @@
 """SrcompQ and SrcompBaseQIdx: of the right frame, the same in any order of access, and constant in a scene."""
 
+import gc
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,8 @@ import vapoursynth as vs
 
 import vs_srcomp
 from vs_srcomp.av1 import scan
-from vs_srcomp.av1.estimate import propagated_scene, scenes
+from vs_srcomp.av1.estimate import byte_weighted, scenes
+from vs_srcomp.log import say_once
 from vs_srcomp.source import source
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.index import Index
@@ -38,7 +41,7 @@ def quantizers(clip: vs.VideoNode, numbers: list[int]) -> dict[int, tuple[object
 def expected(file: Path) -> dict[int, tuple[object, object]]:
     """By the scan of the whole file."""
     shown = list(scan(file))
-    estimates = propagated_scene(shown)
+    estimates = byte_weighted(shown)
     return {
         number: (pytest.approx(estimate / 4, abs=1e-4), frame.frame.base_q_idx) if frame.frame else (None, None)
         for number, (frame, estimate) in enumerate(zip(shown, estimates, strict=True))
@@ -124,6 +127,41 @@ def test_upscale_goes_by_them(film: Path) -> None:
         assert frame.props["SrcompQ"] == 20
 
 
+def test_frames_without_them_are_told_once() -> None:
+    blank = vs.core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=3)
+    say_once.cache_clear()
+    messages: list[str] = []
+    handler = vs.core.add_log_handler(lambda _, message: messages.append(message))
+    try:
+        for clip in (blank.std.SetFrameProps(SrcompQ=20.0), blank, blank):
+            for frame in vs_srcomp.upscale(clip).frames(close=True):
+                assert frame.props["SrcompModel"].startswith("srcomp-fast-2by1-q")
+    finally:
+        vs.core.remove_log_handler(handler)
+    told = [message for message in messages if "Q 40 is taken" in message]
+    assert len(told) == 1
+    assert told[0].startswith("srcomp: ")
+
+
 @pytest.mark.parametrize("name", shared_files("video"))
 def test_real_files_of_other_codecs(shared_data: Path, name: str) -> None:
     assert quantizers(source(shared_data / name), [0]) == {0: (None, None)}
+
+
+def test_the_file_is_closed_without_waiting_for_the_collector(film: Path) -> None:
+    def opened() -> int:
+        return sum(os.path.realpath(link) == str(film) for link in Path("/proc/self/fd").iterdir())
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("needs /proc")
+    gc.collect()
+    before = opened()
+    gc.disable()
+    try:
+        clip = source(film)
+        clip.get_frame(40).close()
+        assert opened() > before
+        del clip
+        assert opened() == before
+    finally:
+        gc.enable()

@@ -31,7 +31,7 @@ _WEIGHT_OF_NEW: Final = 1.5
 
 _WINDOW_RADIUS: Final = 8
 
-_STRETCH: Final = 512
+_STRETCH: Final = 256
 _MARGIN: Final = 10.0
 
 
@@ -61,8 +61,13 @@ def byte_weighted(frames: Sequence[ShownFrame]) -> list[float]:
 
 
 def propagated(frames: Sequence[ShownFrame]) -> list[float]:
-    """The quantizer that reaches each frame through its references: see :class:`Propagation`."""
-    return _filled(map(Propagation().follow, frames))
+    """The quantizer that reaches each frame through its references.
+
+    A key frame, and any frame without references, has its own q. Another one mixes its own with the mean of its
+    distinct references, by how much of it is new: w = min(1, 1.5 sqrt(x)), where x is its size over that of the
+    latest key frame, had that been coded at the same quantizer.
+    """
+    return _filled(_propagated(frames))
 
 
 def propagated_window(frames: Sequence[ShownFrame]) -> list[float]:
@@ -113,6 +118,48 @@ def choose_quantizers(frames: Sequence[ShownFrame], estimates: Sequence[float], 
     return levels
 
 
+class SceneJudge:
+    """:func:`byte_weighted` for streams of any length, a frame at a time.
+
+    One estimate holds for a whole scene, because inside it the quality is nearly flat, and a network that changes
+    without a cut would be seen. A scene of hours, as live streams have, is judged in stretches of 256 frames. Each
+    keeps the estimate of the one before it unless its own lies more than 10 away, a quarter of the way from one
+    network's level to the next: a value beside the threshold between two must not sway about it.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first frame, or at any key frame that is shown."""
+        self._length = 0
+        self._coded: list[CodedFrame] = []
+        self._shown: list[CodedFrame] = []
+        self._held: float | None = None
+
+    def begins_stretch(self, shown: ShownFrame | None) -> bool:
+        """Whether the next frame belongs to another stretch than the frames before it: it is time to settle those."""
+        return self._length == _STRETCH or (shown is not None and shown.starts_scene)
+
+    def follow(self, shown: ShownFrame | None) -> None:
+        """Take the next frame, None for one that is missing."""
+        self._length += 1
+        if shown is None or shown.frame is None:
+            return
+        if shown.starts_scene:
+            self._held = None
+        self._coded += shown.coded
+        self._shown.append(shown.frame)
+
+    def settle(self) -> float | None:
+        """The effective base_q_idx of the frames since the last call, None where none of them is known."""
+        # A scene may show nothing but frames that were coded before it.
+        estimate = _weighted_mean(self._coded or self._shown)
+        if estimate is not None and (self._held is None or abs(estimate - self._held) > _MARGIN):
+            self._held = estimate
+        self._length = 0
+        self._coded.clear()
+        self._shown.clear()
+        return self._held if estimate is not None else None
+
+
 def _nearest(q_idx: float) -> int:
     return nearest_quantizer(q_idx / _Q_IDX_PER_QUANTIZER)
 
@@ -150,83 +197,6 @@ def _weighted_mean(coded: Sequence[CodedFrame]) -> float | None:
     return sum(frame.base_q_idx * frame.size for frame in coded) / sum(frame.size for frame in coded)
 
 
-class Propagation:
-    """The quantizer that reaches each frame of a stream through its references.
-
-    A key frame, and any frame without references, has its own q. Another one mixes its own with the mean of its
-    distinct references, by how much of it is new: w = min(1, 1.5 sqrt(x)), where x is its size over that of the
-    latest key frame, had that been coded at the same quantizer.
-    """
-
-    def __init__(self) -> None:
-        """Start before the first frame, or at any key frame that is shown."""
-        self._slots: list[_Held | None] = [None] * NUM_REF_FRAMES
-        self._key: CodedFrame | None = None
-
-    def follow(self, shown: ShownFrame) -> float | None:
-        """The effective base_q_idx of the next frame; None of an unknown one, which empties the slots as in parsing."""
-        if shown.frame is None:
-            self._slots = [None] * NUM_REF_FRAMES
-            return None
-        latest = _Held(shown.frame.base_q_idx)
-        for frame in shown.coded:
-            if frame.frame_type == FrameType.KEY:
-                self._key = frame
-            latest = _Held(self._mixed(frame))
-            self._slots = [latest if frame.refresh_frame_flags >> i & 1 else held for i, held in enumerate(self._slots)]
-        if shown.existing_slot is not None:
-            latest = self._slots[shown.existing_slot] or _Held(shown.frame.base_q_idx)
-            if shown.starts_scene:
-                self._slots = [latest] * NUM_REF_FRAMES
-        return latest.q
-
-    def _mixed(self, frame: CodedFrame) -> float:
-        q, key = frame.base_q_idx, self._key
-        references = {held for i in frame.references if (held := self._slots[i]) is not None}
-        if not references or key is None:
-            return q
-        key_size_at_q = key.size * exp2((key.base_q_idx - q) / _Q_IDX_PER_HALVING)
-        weight = min(1.0, _WEIGHT_OF_NEW * sqrt(frame.size / key_size_at_q))
-        return weight * q + (1 - weight) * fmean(held.q for held in references)
-
-
-class SceneJudge:
-    """:func:`propagated_scene` for streams of any length, a frame at a time.
-
-    One estimate holds for a whole scene, because inside it the quality is nearly flat, and a network that changes
-    without a cut would be seen. A scene of hours, as live streams have, is judged in stretches of 512 frames. Each
-    keeps the estimate of the one before it unless its own lies more than 10 away, a quarter of the way from one
-    network's level to the next: a value beside the threshold between two must not sway about it.
-    """
-
-    def __init__(self) -> None:
-        """Start before the first frame, or at any key frame that is shown."""
-        self._propagation = Propagation()
-        self._values: list[float | None] = []
-        self._held: float | None = None
-
-    def begins_stretch(self, shown: ShownFrame | None) -> bool:
-        """Whether the next frame belongs to another stretch than the frames before it: it is time to settle those."""
-        return len(self._values) == _STRETCH or (shown is not None and shown.starts_scene)
-
-    def follow(self, shown: ShownFrame | None) -> None:
-        """Take the next frame, None for one that is missing."""
-        if shown is not None and shown.starts_scene:
-            self._held = None
-        self._values.append(None if shown is None else self._propagation.follow(shown))
-
-    def settle(self) -> float | None:
-        """The effective base_q_idx of the frames since the last call, None where none of them is known."""
-        known = [value for value in self._values if value is not None]
-        self._values.clear()
-        if not known:
-            return None
-        mean = fmean(known)
-        if self._held is None or abs(mean - self._held) > _MARGIN:
-            self._held = mean
-        return self._held
-
-
 class _Held:
     """A frame in a reference slot, told apart from equal ones by its identity."""
 
@@ -234,3 +204,37 @@ class _Held:
 
     def __init__(self, q: float) -> None:
         self.q = q
+
+
+def _propagated(frames: Sequence[ShownFrame]) -> list[float | None]:
+    """:func:`propagated`, None for unknown frames, which also empty the reference slots as the parser does."""
+    slots: list[_Held | None] = [None] * NUM_REF_FRAMES
+    key: CodedFrame | None = None
+    values: list[float | None] = []
+    for shown in frames:
+        if shown.frame is None:
+            slots = [None] * NUM_REF_FRAMES
+            values.append(None)
+            continue
+        latest = _Held(shown.frame.base_q_idx)
+        for frame in shown.coded:
+            if frame.frame_type == FrameType.KEY:
+                key = frame
+            latest = _Held(_mixed(frame, {held for i in frame.references if (held := slots[i]) is not None}, key))
+            slots = [latest if frame.refresh_frame_flags >> i & 1 else held for i, held in enumerate(slots)]
+        if shown.existing_slot is not None:
+            latest = slots[shown.existing_slot] or _Held(shown.frame.base_q_idx)
+            if shown.starts_scene:
+                slots = [latest] * NUM_REF_FRAMES
+        values.append(latest.q)
+    return values
+
+
+def _mixed(frame: CodedFrame, references: set[_Held], key: CodedFrame | None) -> float:
+    """The effective quantizer of a coded frame."""
+    q = frame.base_q_idx
+    if not references or key is None:
+        return q
+    key_size_at_q = key.size * exp2((key.base_q_idx - q) / _Q_IDX_PER_HALVING)
+    weight = min(1.0, _WEIGHT_OF_NEW * sqrt(frame.size / key_size_at_q))
+    return weight * q + (1 - weight) * fmean(held.q for held in references)

@@ -3,9 +3,11 @@
 import click
 
 from vs_srcomp import __version__
+from vs_srcomp.cli.doctor import doctor
 from vs_srcomp.cli.models import models
 from vs_srcomp.cli.probe import probe
 from vs_srcomp.cli.reports import CONTEXT_SETTINGS, ReportingGroup
+from vs_srcomp.cli.script import script
 from vs_srcomp.cli.upscale import upscale
 
 __all__ = ["main"]
@@ -19,10 +21,12 @@ def main() -> None:
     \b
     vs-srcomp upscale in.mkv out.mkv     upscale a file, and keep everything else in it
     vs-srcomp probe in.mkv               tell how strongly a file was compressed
+    vs-srcomp script in.mkv              write a script for vspipe, and the command for it
     vs-srcomp models                     list the networks that there are
+    vs-srcomp doctor                     look for what is missing or broken
     vs-srcomp COMMAND --help             tell more about a command
     """
 
 
-for command in (upscale, probe, models):
+for command in (upscale, probe, script, models, doctor):
     main.add_command(command)

@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 @click.option("--svt-params", default="", metavar="K=V:K=V", help="More settings of SVT-AV1.")
 @click.option("--start", type=Time(), help="Leave out what is before: seconds, or HH:MM:SS.mmm.")
 @click.option("--end", type=Time(), help="Leave out what is from there on.")
-@click.option("--film-grain/--no-film-grain", default=False, help="Apply the input's film grain first.  [default: no]")
+@click.option(
+    "--film-grain",
+    type=click.Choice(["off", "apply", "restore"]),
+    default="off",
+    show_default=True,
+    help="Of the input: leave it out, apply it before the network, or put it back after it.",
+)
 @click.option("--drop-incompatible", is_flag=True, help="Leave out streams that OUT's container cannot hold.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @debug_option
@@ -48,7 +54,7 @@ def upscale(
     svt_params: str,
     start: Fraction | None,
     end: Fraction | None,
-    film_grain: bool,
+    film_grain: Literal["off", "apply", "restore"],
     drop_incompatible: bool,
     overwrite: bool,
 ) -> None:

@@ -1,6 +1,7 @@
 """The VapourSynth clip of a video file."""
 
 import os
+import weakref
 
 import vapoursynth as vs
 from av.sidedata.sidedata import Type
@@ -45,6 +46,8 @@ class _Clip:
         self._width, self._height = self._pixel_format.size(reader.first)
         self._props = PropsMaker(stream, self._pixel_format, self._timing)
         self._quantizers = quantizers
+        if quantizers:
+            weakref.finalize(self, quantizers.close)
         self._grain_told = False
         if self._pixel_format.has_alpha:
             say(f"{file!r} has an alpha plane, which is left out")
@@ -90,7 +93,10 @@ class _Clip:
                 props[name] = value
         if not self._grain_told and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
             self._grain_told = True
-            say(f"{self._file!r} asks for film grain, which is left out; film_grain=True applies it")
+            say(
+                f"{self._file!r} asks for film grain, which is left out; film_grain=True applies it, "
+                "vs_srcomp.restore_grain puts it back after upscaling"
+            )
         return frame
 
 

@@ -84,6 +84,11 @@ class Quantizers:
         q = min(float(self._estimate[number]) / _Q_IDX_PER_QUANTIZER, MAX_QUANTIZER)
         return {"SrcompQ": q, "SrcompBaseQIdx": base_q_idx}
 
+    def close(self) -> None:
+        """Close the file now: the run under way refers back to this object, which would wait for the collector."""
+        self._run = iter(())
+        self._demuxer.close()
+
     def _ensure(self, number: int) -> None:
         """Read on until the frame has been judged, or for any other a few packets ahead."""
         if not self._read[number]:
@@ -129,11 +134,10 @@ class Quantizers:
                 continue
             for shown in unit.shown:
                 coded += shown.coded
+            coded += unit.hidden
             if number < 0 or packet == self._index.packet_of[number]:
                 yield _Record(packet, number, shown and shown._replace(coded=tuple(coded)))
-                if shown:
-                    shown, coded = None, []
-            coded += unit.hidden
+                shown, coded = None, []
 
     def _judge(self, records: Iterable[_Record]) -> Iterator[None]:
         """Note base_q_idx and the estimate of each frame; stops after each packet."""

@@ -24,8 +24,8 @@ class Job:
     q: float | Literal["auto"] = "auto"
     model: str | Path = "fast"
     backend: BackendConfig | None = None
-    film_grain: bool = False
-    """Apply the source's film grain before upscaling; without it, the networks see the clean picture."""
+    film_grain: Literal["off", "apply", "restore"] = "off"
+    """The source's film grain: left out, applied before the networks, or put back after them."""
 
     crf: int = 26
     """Of SVT-AV1, 1 (best) to 63."""

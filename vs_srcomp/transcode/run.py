@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.grain import restore_grain
 from vs_srcomp.log import say
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container
@@ -84,7 +85,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
     _check_target(job)
     with open_container(file) as container:
         plan = make_plan(container, kind, drop_incompatible=job.drop_incompatible)
-        clip = source(file, film_grain=job.film_grain)
+        clip = source(file, film_grain=job.film_grain == "apply")
         time_base = fraction(plan.video.time_base)
         section = find_section(
             clip,
@@ -96,7 +97,8 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
             time_base=time_base,
         )
         clip = clip[section.first : section.stop]
-        output = _output(clip, job)
+        grainy = source(file, film_grain=True)[section.first : section.stop] if job.film_grain == "restore" else None
+        output = _output(clip, grainy, job)
         first = clip.get_frame(0)
         _announce_losses(first)
         picture = describe_picture(output, first.props, output.get_frame(0).props)
@@ -145,7 +147,7 @@ def _written(job: Job) -> Iterator[Path]:
         ) from reason
 
 
-def _output(clip: vs.VideoNode, job: Job) -> vs.VideoNode:
+def _output(clip: vs.VideoNode, grainy: vs.VideoNode | None, job: Job) -> vs.VideoNode:
     if clip.format.color_family == vs.RGB:
         return encodable(clip)
     up = upscale(
@@ -157,7 +159,7 @@ def _output(clip: vs.VideoNode, job: Job) -> vs.VideoNode:
         model=job.model,
         **({} if job.backend is None else {"backend": job.backend}),
     )
-    return encodable(up)
+    return encodable(up if grainy is None else restore_grain(up, clip, grainy))
 
 
 def _announce_losses(first: vs.VideoFrame) -> None:

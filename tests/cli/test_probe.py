@@ -1,0 +1,94 @@
+"""``vs-srcomp probe`` as a user runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.cli.conftest import Command
+from tests.source.reference import shared_files, write_scenes
+from vs_srcomp.cli import main
+from vs_srcomp.probe import probe
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = {"preset": "12", "crf": "30", "g": "24", "svtav1-params": "lp=1:scd=0"}
+    return write_scenes(tmp_path_factory.mktemp("q") / "q.mkv", 40, (64, 64), codec="libsvtav1", options=options)
+
+
+def test_json_has_the_facts_and_every_frame(stream: Path, command: Command) -> None:
+    done = command("probe", stream, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    found = probe(stream)
+    assert told["frames"] == [frame._asdict() for frame in found.frames]
+    assert {"container", "codec", "width", "height", "bit_depth", "spatial_layers"} <= told.keys()
+    assert (told["frame_rate"], told["q"], told["complete"]) == ("25", found.q, True)
+    assert sum(told["models"].values()) == 40
+
+
+def test_quick_json_is_short(stream: Path) -> None:
+    result = CliRunner().invoke(main, ["probe", str(stream), "--quick", "--json"])
+    told = json.loads(result.stdout)
+    found = probe(stream)
+    assert (told["q"], told["complete"]) == (found.q, True)
+    assert told["scenes"] == [{"start": scene.start, "end": scene.end, "q": scene.q} for scene in found.scenes]
+
+
+def test_the_report_names_what_there_is(stream: Path) -> None:
+    result = CliRunner().invoke(main, ["probe", str(stream)])
+    assert result.exit_code == 0
+    found = probe(stream)
+    for word in ("av1, 64x64, 8 bit", "40, 25 a second", f"median {found.q:.1f}", "srcomp-fast-2by1-q", "film grain"):
+        assert word in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100 + len(str(stream))
+
+
+@pytest.mark.parametrize("name", shared_files("av1", "video"))
+def test_real_files_give_a_report_or_one_reason(shared_data: Path, name: str) -> None:
+    result = CliRunner().invoke(main, ["probe", str(shared_data / name), "--quick"])
+    if result.exit_code:
+        assert result.exit_code == 1
+        assert result.stderr.startswith("vs-srcomp: error: ")
+        assert len(result.stderr.splitlines()) <= 2
+    else:
+        assert result.stderr == ""
+        assert "container" in result.stdout
+        known = "base_q_idx" in result.stdout or "is not known: only AV1's headers are read" in result.stdout
+        assert known
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no video"])
+def test_bad_files_end_in_one_reason(content: bytes | None, tmp_path: Path, command: Command) -> None:
+    file = tmp_path / "bad.mkv"
+    if content is not None:
+        file.write_bytes(content)
+    done = command("probe", file, "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("vs-srcomp: error: ")
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_plot(stream: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs it")
+    target = tmp_path / "q.png"
+    result = CliRunner().invoke(main, ["probe", str(stream), "--plot", str(target)])
+    assert result.exit_code == 0, result.stderr
+    assert target.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_plot_of_nothing_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs it")
+    file = write_scenes(tmp_path / "m.mkv", 3, (64, 64), codec="mpeg4")
+    result = CliRunner().invoke(main, ["probe", str(file), "--plot", str(tmp_path / "q.png")])
+    assert result.exit_code == 1
+    assert "no quantizer to draw" in result.stderr
+
+
+def test_plot_without_matplotlib_says_what_to_install(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    result = CliRunner().invoke(main, ["probe", str(stream), "--plot", "q.png"])
+    assert result.exit_code == 1
+    assert "pip install" in result.stderr

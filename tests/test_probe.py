@@ -1,0 +1,148 @@
+"""What is told of a file without decoding it."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+import vapoursynth as vs
+
+from tests.av1.ivf import write_ivf
+from tests.av1.streams import RECIPES, make_stream
+from tests.av1.test_layers import _BOTH_LAYERS, _DELIMITER, _layers
+from tests.source.reference import write_scenes
+from vs_srcomp.av1 import FrameType, scan
+from vs_srcomp.probe import probe
+from vs_srcomp.source import source
+from vs_srcomp.source.decoder import Decoder
+from vs_srcomp.source.quantizer import quantizers_of
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three key frames, with pyramids between them."""
+    options = {"preset": "12", "crf": "40", "g": "24", "svtav1-params": "lp=1:scd=0"}
+    return write_scenes(tmp_path_factory.mktemp("q") / "q.mkv", 60, (64, 64), codec="libsvtav1", options=options)
+
+
+def test_every_frame_is_there_as_the_scan_and_the_clip_tell(film: Path) -> None:
+    found = probe(film)
+    clip = source(film)
+    shown = list(scan(film))
+    assert (found.frame_count, found.complete) == (60, True)
+    assert len(found.frames) == len(shown) == len(clip)
+    for number, (frame, record) in enumerate(zip(found.frames, shown, strict=True)):
+        coded = record.frame
+        assert coded is not None
+        assert FrameType[str(frame.type).upper()] == coded.frame_type
+        assert frame.shows_existing == (record.existing_slot is not None)
+        assert (frame.base_q_idx, frame.min_q_idx, frame.max_q_idx) == (
+            coded.base_q_idx, coded.min_q_idx, coded.max_q_idx,
+        )  # fmt: skip
+        assert (frame.width, frame.height, frame.superres_denom) == (64, 64, 8)
+        assert frame.bytes == sum(part.size for part in record.coded)
+        with clip.get_frame(number) as picture:
+            assert frame.time == pytest.approx(picture.props["_AbsoluteTime"])
+            assert frame.q == pytest.approx(picture.props["SrcompQ"], abs=1e-3)
+    assert any(frame.shows_existing for frame in found.frames)
+
+
+def test_facts(film: Path) -> None:
+    found = probe(film)
+    assert (found.codec, found.width, found.height, found.bit_depth) == ("av1", 64, 64, 8)
+    assert (found.frame_rate, found.variable_frame_rate) == (Fraction(25), False)
+    assert (found.may_have_film_grain, found.spatial_layers, found.temporal_layers) == (False, 1, 1)
+    assert "Matroska" in found.container
+    assert sum(found.levels.values()) == 60
+
+
+def test_scenes_follow_each_other_and_hold_every_frame(film: Path) -> None:
+    found = probe(film)
+    scenes = found.scenes
+    assert [scene.frames for scene in scenes] == [24, 24, 12]
+    assert [scene.start for scene in scenes] == pytest.approx([0, 0.96, 1.92])
+    assert [scene.end for scene in scenes] == pytest.approx([0.96, 1.92, 2.4])
+    assert (
+        sorted(scene.q for scene in scenes if scene.q)[1] - 3
+        < (found.q or 0)
+        < sorted(scene.q for scene in scenes if scene.q)[1] + 3
+    )
+
+
+def test_variable_frame_rate(tmp_path: Path) -> None:
+    times = [0, 40, 80, 200, 210, 500]
+    options = {"preset": "12", "svtav1-params": "lp=1"}
+    file = write_scenes(
+        tmp_path / "v.mkv", 6, (64, 64), codec="libsvtav1", options=options, pts=times, time_base=Fraction(1, 1000)
+    )
+    found = probe(file)
+    assert (found.frame_rate, found.variable_frame_rate) == (None, True)
+    assert [frame.time for frame in found.frames] == [time / 1000 for time in times]
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"),
+    [("aom-film-grain", "film_grain"), ("svt-superres", "superres_denom"), ("aom-deltaq", "delta_q_present")],
+)
+def test_what_streams_have_is_seen(name: str, frames: str, tmp_path: Path) -> None:
+    found = probe(make_stream(RECIPES[name], tmp_path, name))
+    values = [getattr(frame, frames) for frame in found.frames]
+    assert any(value > 8 if frames == "superres_denom" else value for value in values)
+    assert found.may_have_film_grain == (name == "aom-film-grain")
+
+
+def test_what_cannot_be_read_in_time_is_left_out(shared_data: Path) -> None:
+    file = shared_data / "av1/long_180p_av1.mp4"
+    found = probe(file, seconds=0.05)
+    whole = [shown.frame.base_q_idx for shown in scan(file) if shown.frame]
+    assert not found.complete
+    assert found.frame_count is None
+    assert 0 < len(found.frames) < len(whole)
+    assert [frame.base_q_idx for frame in found.frames] == whole[: len(found.frames)]
+    assert found.q is not None
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "ffv1"])
+def test_of_other_codecs_only_the_container_tells(codec: str, tmp_path: Path) -> None:
+    found = probe(write_scenes(tmp_path / "o.mkv", 5, (64, 48), codec=codec))
+    assert (found.codec, found.width, found.height, found.bit_depth) == (codec, 64, 48, 8)
+    assert (found.frame_count, found.frame_rate) == (5, Fraction(25))
+    assert (found.frames, found.q, found.scenes, found.may_have_film_grain) == ((), None, (), None)
+
+
+def test_a_raw_stream_whose_frames_only_decoding_counts(shared_data: Path) -> None:
+    found = probe(shared_data / "video/VID_1280x720_cabac_temporal_direct.264")
+    assert (found.codec, found.width, found.height, found.frame_count) == ("h264", 1280, 720, None)
+
+
+@pytest.mark.parametrize("packets_each", [1, 2])
+def test_layers_are_told_and_the_highest_counts(packets_each: int, tmp_path: Path) -> None:
+    """Put together from a stream without layers; source() gives the same."""
+    flat = make_stream(RECIPES["aom-realtime-cyclic"], tmp_path, "flat")
+    with av.open(str(flat)) as container:
+        units = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    layers = _layers(units, _BOTH_LAYERS)
+    packets = [(i // 2, (b"" if i % 2 else _DELIMITER) + unit) for i, unit in enumerate(layers)]
+    if packets_each == 1:
+        packets = [(i, packets[2 * i][1] + packets[2 * i + 1][1]) for i in range(8)]
+    file = write_ivf(tmp_path / "layers.ivf", packets)
+    found = probe(file)
+    assert (found.spatial_layers, found.frame_count) == (2, 8)
+    base_q_idx = [shown.frame.base_q_idx for shown in scan(flat) if shown.frame][1::2]
+    assert [frame.base_q_idx for frame in found.frames] == base_q_idx
+    decoder = Decoder(str(file), 0, film_grain=False, threads=1)
+    decoder.close()
+    quantizers = quantizers_of(str(file), 0, decoder.index)
+    assert quantizers is not None
+    for number in (5, 0, 7, 3):
+        props = quantizers.props(number)
+        assert props["SrcompBaseQIdx"] == base_q_idx[number]
+        assert props["SrcompQ"] == pytest.approx(found.frames[number].q, abs=1e-3)
+
+
+def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
+    text = tmp_path / "notes.mkv"
+    text.write_text("no video")
+    for path in (text, tmp_path / "absent.mkv", tmp_path):
+        with pytest.raises(vs.Error, match=r"^srcomp: .*\n.+$"):
+            probe(path)

@@ -1,0 +1,335 @@
+"""Which estimate of a stream's compression level picks the best network: measured on video with known originals.
+
+Short clips are lowered 2:1, coded by several encoders at many levels, and restored by the network of every level. The
+oracle of a stream is the network that comes closest to the originals over the whole clip; an estimator is as good as
+the little that its choices lose against that.
+"""
+
+import csv
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+
+import click
+import imageio_ffmpeg
+import numpy as np
+import vapoursynth as vs
+
+from train.evaluate import psnr
+from train.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
+from vs_srcomp.av1 import scan
+from vs_srcomp.av1.estimate import ESTIMATORS
+from vs_srcomp.files import atomic_path
+from vs_srcomp.geometry import QUANTIZERS, nearest_quantizer
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.source import source
+from vs_srcomp.upscale import upscale
+
+WIDTH, HEIGHT = 480, 256
+"""Of the originals."""
+
+_SMALLER = f"scale={WIDTH}:-2:flags=lanczos,crop={WIDTH}:{HEIGHT}"
+
+VIDEOS = {
+    "cartoon": ("bbb_1920x1080_60fps_vp8.webm", _SMALLER),
+    "camera": ("VID_1280x720_cabac_temporal_direct.264", _SMALLER),
+    "roof": ("hdr10-video-with-sdr-container.mp4", f"scale=640:-2:flags=lanczos,crop={WIDTH}:{HEIGHT}"),
+    "trees": ("park_joy_420_720p50_frm0to9_480x270.y4m", f"crop={WIDTH}:{HEIGHT}"),
+}
+"""Clips by name: the file, and the filter that makes the original from it."""
+
+PANS = {"houses": ("8.png", 0.0), "lighthouse": ("21.png", 1.5)}
+"""Clips by name: a picture that is larger than the window moving over it, and the deviation of the noise added."""
+
+LEVELS = (20, 28, 36, 44, 52)
+"""On and between the levels that networks are made for, and beyond."""
+
+NEAR_LOSSLESS = "near lossless"
+
+_AOM = "-c:v libaom-av1 -threads 1"
+_AOM_FIXED = f"{_AOM} -cpu-used 8 -crf {{q}} -qmin {{q}} -qmax {{q}} -b:v 0"
+_AOM_REALTIME = f"{_AOM} -usage realtime -cpu-used 8"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A way to code, at some levels."""
+
+    name: str
+    options: str
+    """Of FFmpeg, with the level as ``{q}``."""
+    levels: tuple[int, ...]
+    length: int = 24
+    """Frames to code, where the clip has so many: a mini-GOP of a usual pyramid and a half."""
+    step: int = 5
+    """Every so many frames one is restored. It shares no factor with a pyramid, so that all of its layers are met."""
+
+
+# Without a pyramid, quality changes slowly: it is the length of the scene that counts.
+_LONG = {"length": 96, "step": 19}
+
+ENCODERS = (
+    Encoder("libaom crf", f"{_AOM} -cpu-used 6 -crf {{q}} -b:v 0", LEVELS),
+    Encoder("SVT-AV1 crf", "-c:v libsvtav1 -preset 8 -crf {q} -svtav1-params lp=1", LEVELS),
+    Encoder("libaom realtime crf", f"{_AOM_REALTIME} -crf {{q}} -b:v 0", LEVELS, **_LONG),
+    Encoder("libaom realtime kbit/s", f"{_AOM_REALTIME} -aq-mode 3 -b:v {{q}}k", (40, 120, 360), **_LONG),
+    Encoder("libaom fixed q", _AOM_FIXED, QUANTIZERS),
+    Encoder(NEAR_LOSSLESS, _AOM_FIXED, (0, 5, 10, 15)),
+)
+
+_MOST = max(encoder.length for encoder in ENCODERS)
+
+REFERENCE = "lanczos5"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A coded clip: how near each network came to the original, and what came of each estimator's choices."""
+
+    clip: str
+    encoder: str
+    level: int
+    psnr: Mapping[str, float]
+    """Mean Y-PSNR in dB by method: ``lanczos5``, ``q20``, ..."""
+    estimate: Mapping[str, float]
+    """Mean effective base_q_idx by estimator."""
+    loss: Mapping[str, float]
+    """In dB by estimator: of the networks that it chooses, frame by frame, against the best one for all frames."""
+    switches: Mapping[str, float]
+    """By estimator: how often the network changes from one frame to the next, in 24 frames."""
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("../shared/data"),
+    show_default=True,
+    help="Where the folders video and test are.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    default=Path("work"),
+    show_default=True,
+    help="Coded streams are kept here.",
+)
+@click.option("--tier", default="fast", show_default=True, help="Networks to choose from.")
+@click.option(
+    "--results",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("train/results/quantizer.csv"),
+    show_default=True,
+    help="What was measured, a row for each stream.",
+)
+@click.option("--tables-only", is_flag=True, help="Make the tables of RESULTS, without measuring again.")
+def main(data: Path, work: Path, tier: str, results: Path, tables_only: bool) -> None:
+    """Measure the estimators of vs_srcomp.av1 with the networks there are; print the tables of docs/quantizer.md."""
+    if not tables_only:
+        write_streams(list(measure(data, work / "quantizer", tier)), results)
+    streams = read_streams(results)
+    click.echo("\n\n".join(table(streams) for table in (loss_table, threshold_table, best_table, lossless_table)))
+
+
+def measure(data: Path, folder: Path, tier: str) -> Iterator[Stream]:
+    """Code and restore every clip with every encoder at every level."""
+    from rich.progress import track
+
+    folder.mkdir(parents=True, exist_ok=True)
+    originals = {}
+    for clip in track([*VIDEOS, *PANS], "preparing"):
+        originals[clip] = read_video(data, clip) if clip in VIDEOS else make_pan(data, clip)
+    jobs = [(clip, encoder, level) for clip in originals for encoder in ENCODERS for level in encoder.levels]
+    for clip, encoder, level in track(jobs, "restoring"):
+        path = folder / f"{clip}-{encoder.name.replace('/', ' per ').replace(' ', '-')}-{level}.mkv"
+        original = originals[clip][: encoder.length]
+        if not path.exists():
+            encode(original, encoder, level, path)
+        yield score(path, clip, encoder, level, [planes[0] for planes in original], tier)
+
+
+def read_video(data: Path, clip: str) -> list[list[Plane]]:
+    """The original of a clip: the planes of each frame, 8-bit 4:2:0."""
+    file, filters = VIDEOS[clip]
+    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-noautorotate", "-i", str(data / "video" / file)]
+    argv += ["-vf", filters, "-frames:v", str(_MOST), "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1"]
+    raw = np.frombuffer(subprocess.run(argv, check=True, capture_output=True).stdout, np.uint8)
+    area = WIDTH * HEIGHT
+    return [
+        [frame[:area].reshape(HEIGHT, WIDTH), *frame[area:].reshape(2, HEIGHT // 2, WIDTH // 2)]
+        for frame in raw.reshape(-1, area * 3 // 2)
+    ]
+
+
+def make_pan(data: Path, clip: str) -> list[list[Plane]]:
+    """A window that moves over a photograph by fractions of a pixel, with noise as of a camera."""
+    picture, deviation = PANS[clip]
+    photograph = read_yuv420(data / "test/kodak" / picture)
+    room = photograph.width - WIDTH, photograph.height - HEIGHT
+    noise = np.random.default_rng(1)
+    frames = []
+    for n in range(_MOST):
+        x, y = (space * (0.05 + 0.9 * n / _MOST) for space in room)
+        window = photograph.resize.Bicubic(WIDTH, HEIGHT, src_left=x, src_top=y, src_width=WIDTH, src_height=HEIGHT)
+        planes = [plane + noise.normal(0, deviation, plane.shape) for plane in clip_planes(window)]
+        frames.append([np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in planes])
+    return frames
+
+
+def encode(original: Sequence[list[Plane]], encoder: Encoder, level: int, path: Path) -> None:
+    """Lower a clip 2:1, as training does, and code it."""
+    width, height = WIDTH // 2, HEIGHT // 2
+    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p"]
+    argv += ["-video_size", f"{width}x{height}", "-framerate", "25", "-i", "pipe:0"]
+    argv += encoder.options.format(q=level).split()
+    lowered = (clip_planes(lanczos5(planes_to_clip(planes, vs.YUV420P8), width, height)) for planes in original)
+    raw = b"".join(plane.tobytes() for planes in lowered for plane in planes)
+    with atomic_path(path) as temporary:
+        subprocess.run([*argv, "-f", "matroska", "-y", str(temporary)], input=raw, check=True, capture_output=True)
+
+
+def score(path: Path, clip: str, encoder: Encoder, level: int, original: Sequence[Plane], tier: str) -> Stream:
+    """Restore some frames of a stream with every network, and see which of them the estimators choose."""
+    coded = source(path)
+    sampled = coded[:: encoder.step]
+    methods = {REFERENCE: lanczos5(sampled, WIDTH, HEIGHT)}
+    methods |= {f"q{q}": upscale(sampled, ratio="2:1", q=q, model=tier) for q in QUANTIZERS}
+    scores = {method: list(_psnrs(restored, original[:: encoder.step])) for method, restored in methods.items()}
+    mean = {method: fmean(values) for method, values in scores.items()}
+    best = max(mean[f"q{q}"] for q in QUANTIZERS)
+
+    shown = list(scan(path))
+    estimates = {name: estimator(shown) for name, estimator in ESTIMATORS.items()}
+    choices = {name: [f"q{nearest_quantizer(value / 4)}" for value in values] for name, values in estimates.items()}
+    return Stream(
+        clip,
+        encoder.name,
+        level,
+        mean,
+        {name: fmean(values) for name, values in estimates.items()},
+        {
+            name: best - fmean(scores[choice][i] for i, choice in enumerate(chosen[:: encoder.step]))
+            for name, chosen in choices.items()
+        },
+        {name: 24 * fmean(a != b for a, b in pairwise(chosen)) for name, chosen in choices.items()},
+    )
+
+
+def _psnrs(clip: vs.VideoNode, original: Iterable[Plane]) -> Iterator[float]:
+    for frame, luma in zip(clip.frames(close=True), original, strict=True):
+        yield psnr(np.asarray(frame[0]), luma)
+
+
+_GROUPS = ("psnr", "estimate", "loss", "switches")
+
+
+def write_streams(streams: Sequence[Stream], path: Path) -> None:
+    """A row for each stream."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        columns = [f"{group} {key}" for group in _GROUPS for key in getattr(streams[0], group)]
+        writer.writerow(["clip", "encoder", "level", *columns])
+        for stream in streams:
+            values = [value for group in _GROUPS for value in getattr(stream, group).values()]
+            writer.writerow([stream.clip, stream.encoder, stream.level, *(round(value, 4) for value in values)])
+
+
+def read_streams(path: Path) -> list[Stream]:
+    """What :func:`write_streams` wrote."""
+    with path.open(newline="") as file:
+        return [_stream(row) for row in csv.DictReader(file)]
+
+
+def _stream(row: Mapping[str, str]) -> Stream:
+    groups: dict[str, dict[str, float]] = {group: {} for group in _GROUPS}
+    for column, value in row.items():
+        group, _, key = column.partition(" ")
+        if key:
+            groups[group][key] = float(value)
+    return Stream(row["clip"], row["encoder"], int(row["level"]), *(groups[group] for group in _GROUPS))
+
+
+def loss_table(streams: Sequence[Stream]) -> str:
+    """Mean loss of each estimator against the best network of each stream, and its switches, as Markdown."""
+    compressed = [stream for stream in streams if stream.encoder != NEAR_LOSSLESS]
+    encoders = list(dict.fromkeys(stream.encoder for stream in compressed))
+    lines = [
+        f"| loss in dB | {' | '.join(encoders)} | mean | worst | switches in 24 frames |",
+        "| --- |" + " ---: |" * (len(encoders) + 3),
+    ]
+    for name in compressed[0].loss:
+        means = [fmean(stream.loss[name] for stream in compressed if stream.encoder == encoder) for encoder in encoders]
+        losses = [stream.loss[name] for stream in compressed]
+        cells = [f"{value:.3f}" for value in (*means, fmean(losses), max(losses))]
+        cells.append(f"{fmean(stream.switches[name] for stream in compressed):.1f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for q in QUANTIZERS:
+        by_stream = {id(stream): _best(stream) - stream.psnr[f"q{q}"] for stream in compressed}
+        means = [
+            fmean(by_stream[id(stream)] for stream in compressed if stream.encoder == encoder) for encoder in encoders
+        ]
+        cells = [f"{value:.3f}" for value in (*means, fmean(by_stream.values()), max(by_stream.values()))]
+        lines.append(f"| always Q{q} | {' | '.join(cells)} | 0.0 |")
+    return "\n".join(lines)
+
+
+def threshold_table(streams: Sequence[Stream]) -> str:
+    """Mean loss of the estimators that give a scene one value, if all thresholds were moved, as Markdown."""
+    compressed = [stream for stream in streams if stream.encoder != NEAR_LOSSLESS]
+    shifts = (-4, -2, 0, 2, 4)
+    lines = [
+        f"| loss in dB, thresholds moved by | {' | '.join(f'{shift:+d} Q' if shift else '0' for shift in shifts)} |",
+        "| --- |" + " ---: |" * len(shifts),
+    ]
+    for name in ("clip_median", "byte_weighted", "propagated_scene"):
+        losses = [
+            fmean(
+                _best(stream) - stream.psnr[f"q{nearest_quantizer(stream.estimate[name] / 4 - shift)}"]
+                for stream in compressed
+            )
+            for shift in shifts
+        ]
+        lines.append(f"| {name} | {' | '.join(f'{loss:.3f}' for loss in losses)} |")
+    return "\n".join(lines)
+
+
+def best_table(streams: Sequence[Stream]) -> str:
+    """For each encoder and level: the mean gain of each network over Lanczos, as Markdown."""
+    lines = [
+        f"| encoder | level | {REFERENCE}, dB | {' | '.join(f'Q{q}' for q in QUANTIZERS)} |",
+        "| --- | ---: | ---: |" + " ---: |" * len(QUANTIZERS),
+    ]
+    for encoder, level in dict.fromkeys((stream.encoder, stream.level) for stream in streams):
+        group = [stream for stream in streams if (stream.encoder, stream.level) == (encoder, level)]
+        gains = [fmean(stream.psnr[f"q{q}"] - stream.psnr[REFERENCE] for stream in group) for q in QUANTIZERS]
+        cells = [f"**{gain:+.2f}**" if gain == max(gains) else f"{gain:+.2f}" for gain in gains]
+        reference = fmean(stream.psnr[REFERENCE] for stream in group)
+        lines.append(f"| {encoder} | {level} | {reference:.2f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def lossless_table(streams: Sequence[Stream]) -> str:
+    """What the network for the weakest compression gains where there is next to none, by clip, as Markdown."""
+    weak = [stream for stream in streams if stream.encoder == NEAR_LOSSLESS]
+    levels = sorted({stream.level for stream in weak})
+    lines = [
+        f"| gain of Q{QUANTIZERS[0]} in dB | {' | '.join(f'base_q_idx {4 * level}' for level in levels)} |",
+        "| --- |" + " ---: |" * len(levels),
+    ]
+    for clip in dict.fromkeys(stream.clip for stream in weak):
+        by_level = {stream.level: stream for stream in weak if stream.clip == clip}
+        gains = [by_level[level].psnr[f"q{QUANTIZERS[0]}"] - by_level[level].psnr[REFERENCE] for level in levels]
+        lines.append(f"| {clip} | {' | '.join(f'{gain:+.2f}' for gain in gains)} |")
+    return "\n".join(lines)
+
+
+def _best(stream: Stream) -> float:
+    return max(stream.psnr[f"q{q}"] for q in QUANTIZERS)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m train.quantizer_study")

@@ -1,0 +1,264 @@
+"""``vs-srcomp probe``: what a file tells of itself, above all how strongly each AV1 frame was compressed."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vs_srcomp.cli.reports import debug_option
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vs_srcomp.probe import Frame, Probe
+
+# What --quick reads, in seconds; starting Python takes about as long.
+_QUICK = 1.0
+
+# Of what does not go to a terminal.
+_PLAIN_WIDTH = 100
+
+_TIER, _RATIO = "fast", "2:1"
+
+_BIN = 4
+"""Width of a bar of the histograms, on the quantizer scale of 0 to 63."""
+
+
+@click.command(short_help="Tell how strongly a file was compressed.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything, with an object for each frame, as JSON.")
+@click.option("--quick", is_flag=True, help="Stop reading after a second; with --json, print a short form.")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.png", help="Draw a picture of it."
+)
+@debug_option
+def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
+    """Tell what FILE is, how strongly each of its frames was compressed, and which networks q="auto" takes for them.
+
+    Only headers are read, nothing is decoded. Of codecs other than AV1 the strength of compression is not known.
+
+    \b
+    Examples:
+      vs-srcomp probe in.mkv
+      vs-srcomp probe in.mkv --json | jq '.frames[] | select(.type == "key")'
+      vs-srcomp probe in.mkv --quick --json
+      vs-srcomp probe in.mkv --plot quantizer.png
+    """
+    from vs_srcomp.probe import probe as read
+
+    draw = _plotter() if plot else None
+    found = read(file, seconds=_QUICK if quick else None)
+    if as_json:
+        for line in _short_json(found) if quick else _json(found):
+            click.echo(line)
+    else:
+        _print(found)
+    if plot and draw:
+        draw(found, plot)
+
+
+def _short_json(found: "Probe") -> Iterator[str]:
+    scenes = [{"start": scene.start, "end": scene.end, "q": scene.q} for scene in found.scenes]
+    yield json.dumps({"q": found.q, "complete": found.complete, "codec": found.codec, "scenes": scenes})
+
+
+def _json(found: "Probe") -> Iterator[str]:
+    """One JSON object, a frame in each line."""
+    facts = {name: value for name, value in vars(found).items() if name != "frames"}
+    facts["frame_rate"] = str(found.frame_rate) if found.frame_rate else None
+    facts["q"] = found.q
+    facts["models"] = dict(_models(found))
+    yield json.dumps(facts, indent=2)[:-2] + ',\n  "frames": ['
+    for number, frame in enumerate(found.frames, 1):
+        yield f"    {json.dumps(frame._asdict())}" + ("," if number < len(found.frames) else "")
+    yield "  ]\n}"
+
+
+def _models(found: "Probe") -> Iterator[tuple[str, int]]:
+    """The networks that would be used, and for how many frames."""
+    from vs_srcomp.geometry import ratio_by_name
+    from vs_srcomp.models import find_model
+
+    for level, count in sorted((level, count) for level, count in found.levels.items() if level is not None):
+        model = find_model(_TIER, ratio_by_name(_RATIO), level)
+        yield (model.name if model else f"(no model for Q {level})"), count
+
+
+def _print(found: "Probe") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in _facts(found):
+        table.add_row(name, value)
+    console.print(table)
+    if found.codec != "av1":
+        console.print(
+            f"\nHow strongly {found.codec} frames were compressed is not known: only AV1's headers are read. "
+            "Say it with q=, on libaom's scale of 0 to 63; otherwise 40 is taken.",
+            soft_wrap=True,
+        )
+        return
+    for part in _charts(found, console.width):
+        console.print()
+        console.print(part)
+
+
+def _facts(found: "Probe") -> Iterator[tuple[str, str]]:
+    """The first lines: a name and what there is to say."""
+    yield "file", found.file
+    yield "container", found.container
+    bits = f", {found.bit_depth} bit" if found.bit_depth else ""
+    yield (
+        "video",
+        f"{found.codec}, {found.width}x{found.height}{bits}"
+        + (f", {found.pixel_format}" if found.pixel_format else ""),
+    )
+    yield "frames", _frames(found)
+    if found.codec != "av1":
+        return
+    known = [frame for frame in found.frames if frame.base_q_idx is not None]
+    count = len(known)
+    yield "", _counted(Counter(str(frame.type).replace("_", "-") for frame in known))
+    if len(known) < len(found.frames):
+        yield "", f"{len(found.frames) - len(known)} cannot be judged: their headers need frames that are not there"
+    sizes = Counter(f"{frame.width}x{frame.height}" for frame in known)
+    if len(sizes) > 1:
+        yield "sizes", f"change, which upscale refuses: {_counted(sizes)}"
+    grainy = sum(bool(frame.film_grain) for frame in known)
+    yield (
+        "film grain",
+        f"in {grainy} frames" if grainy else "allowed, but in no frame" if found.may_have_film_grain else "none",
+    )
+    superres = [frame for frame in known if frame.superres_denom != 8]
+    if superres:
+        widths = Counter(f"8/{frame.superres_denom}" for frame in superres)
+        yield "superres", f"coded narrower, worse than the estimate says: {_counted(widths)} of the width"
+    if (found.spatial_layers or 1) > 1 or (found.temporal_layers or 1) > 1:
+        yield "layers", f"{found.spatial_layers} spatial, {found.temporal_layers} temporal; the highest is shown"
+    varying = sum(frame.min_q_idx != frame.max_q_idx for frame in known)
+    deltas = sum(bool(frame.delta_q_present) for frame in known)
+    if varying or deltas:
+        yield "q varies", f"inside {varying} frames by segments, {deltas} by blocks, of {count}"
+    if not count:
+        return
+    own = sorted(frame.base_q_idx for frame in known if frame.base_q_idx is not None)
+    yield "base_q_idx", f"{own[0]} to {own[-1]}, median {own[count // 2]}" + (" (0: lossless)" if own[0] == 0 else "")
+    estimates = sorted(frame.q for frame in known if frame.q is not None)
+    yield "estimate", f"Q {estimates[0]:.1f} to {estimates[-1]:.1f}, median {found.q:.1f}"
+    yield "networks", ", ".join(f"{name} ({frames})" for name, frames in _models(found))
+
+
+def _frames(found: "Probe") -> str:
+    if found.frame_count is not None:
+        count = str(found.frame_count)
+    elif found.complete:
+        count = "only decoding tells how many"
+    else:
+        count = f"more than {len(found.frames)}, the rest is not read" if found.frames else "not counted"
+    if found.variable_frame_rate is None:
+        return count
+    if found.frame_rate is None:
+        return f"{count}, at a variable rate"
+    return f"{count}, {float(found.frame_rate):.6g} a second"
+
+
+def _counted(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counter.most_common())
+
+
+def _charts(found: "Probe", width: int) -> "Iterator[RenderableType]":
+    known = [frame for frame in found.frames if frame.base_q_idx is not None]
+    if known:
+        yield _histograms(known, width)
+        yield _course(found.frames, width)
+
+
+def _histograms(known: "Sequence[Frame]", width: int) -> str:
+    """Frames by base_q_idx and by estimate, beside each other."""
+    own = Counter((frame.base_q_idx or 0) // (4 * _BIN) for frame in known)
+    estimates = Counter(int((frame.q or 0) // _BIN) for frame in known)
+    half = (width - 22) // 2
+    lines = [f"{'Q':>5}  {'frames by base_q_idx / 4':<{half + 7}}frames by estimate"]
+    bins = [*own, *estimates]
+    for number in range(min(bins), max(bins) + 1):
+        cells = (
+            f"{_bar(counts[number], max(counts.values()), half)} {counts[number] or ''}" for counts in (own, estimates)
+        )
+        left, right = cells
+        lines.append(f"{number * _BIN:>2}-{number * _BIN + _BIN - 1:>2}  {left:<{half + 7}}{right}".rstrip())
+    return "\n".join(lines)
+
+
+def _bar(count: int, most: int, width: int) -> str:
+    eighths = -(-count * width * 8 // most)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _course(frames: "Sequence[Frame]", width: int) -> str:
+    """The quantizer over time: base_q_idx from lowest to highest, and the estimate, for each column of the screen."""
+    columns = min(len(frames), width - 6)
+    slices = [frames[len(frames) * i // columns : len(frames) * (i + 1) // columns] for i in range(columns)]
+    grid = [[" "] * columns for _ in range(64 // _BIN)]
+    for x, part in enumerate(slices):
+        known = [frame for frame in part if frame.base_q_idx is not None and frame.q is not None]
+        if not known:
+            continue
+        own = [(frame.base_q_idx or 0) // (4 * _BIN) for frame in known]
+        for y in range(min(own), max(own) + 1):
+            grid[y][x] = "░"
+        for frame in known:
+            grid[int((frame.q or 0) // _BIN)][x] = "━"
+    rows = [f"{y * _BIN:>4} {''.join(row).rstrip()}" for y, row in enumerate(grid)]
+    used = [y for y, row in enumerate(grid) if any(cell != " " for cell in row)]
+    lines = ["   Q over time: ░ base_q_idx / 4, ━ the estimate, ┃ key frames"]
+    keys = "".join("┃" if any(frame.type == "key" for frame in part) else " " for part in slices)
+    lines += reversed(rows[min(used) : max(used) + 1])
+    lines.append(f"     {keys}".rstrip())
+    times = [frame.time for frame in frames if frame.time is not None]
+    if times:
+        last = f"{times[-1]:.1f} s"
+        lines.append(f"     {f'{times[0]:.1f} s':<{max(columns - len(last), 8)}}{last}")
+    return "\n".join(lines)
+
+
+def _plotter() -> "Callable[[Probe, Path], None]":
+    """What draws; asked for before any work is done, because it may be missing."""
+    from vs_srcomp.errors import error
+
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise error("--plot needs matplotlib, which is not installed", "pip install 'vs-srcomp[plot]'") from None
+
+    def draw(found: "Probe", target: Path) -> None:
+        points = [
+            (frame.time, frame.base_q_idx / 4, frame.q)
+            for frame in found.frames
+            if frame.time is not None and frame.base_q_idx is not None and frame.q is not None
+        ]
+        if not points:
+            raise error(f"there is no quantizer to draw of {found.file!r}", "give a file with AV1 video")
+        times, own, estimates = zip(*points, strict=True)
+        figure = Figure(figsize=(12, 5), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(times, own, ".", ms=3, color="0.6", label="base_q_idx / 4")
+        axes.plot(times, estimates, drawstyle="steps-post", color="C3", label="estimate")
+        for threshold in (25, 35, 45):
+            axes.axhline(threshold, color="0.85", zorder=0)
+        axes.set(xlabel="seconds", ylabel="Q", ylim=(0, 63), title=Path(found.file).name)
+        axes.legend(loc="upper right")
+        try:
+            figure.savefig(target, dpi=120)
+        except (OSError, ValueError) as reason:
+            raise error(f"cannot write {str(target)!r}: {reason}", "give another name, such as out.png") from reason
+
+    return draw

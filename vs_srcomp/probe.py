@@ -1,0 +1,283 @@
+"""What can be told of a video file without decoding it, above all how strongly each AV1 frame was compressed."""
+
+import os
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+import av
+from av.container import InputContainer
+from av.video.format import VideoFormat
+from av.video.stream import VideoStream
+
+from vs_srcomp.av1 import Av1Error, NotAv1Error, Parser, ScanCancelledError, ShownFrame, scan
+from vs_srcomp.av1.estimate import SceneJudge
+from vs_srcomp.av1.sequence import SequenceHeader
+from vs_srcomp.errors import error
+from vs_srcomp.geometry import MAX_QUANTIZER, nearest_quantizer
+from vs_srcomp.source.index import Packets, build_index
+from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.source.timing import timing
+
+_Q_IDX_PER_QUANTIZER = 4
+
+
+class Frame(NamedTuple):
+    """A shown frame; what follows ``time`` is None where its headers could not be parsed, as before a key frame."""
+
+    pts: int | None
+    """In units of the stream's time base."""
+    time: float | None
+    """Seconds."""
+    type: str | None = None
+    """``"key"``, ``"inter"``, ``"intra_only"`` or ``"switch"``."""
+    shows_existing: bool | None = None
+    """Coded earlier and hidden then, with the values below, and shown by a mere reference."""
+    base_q_idx: int | None = None
+    """0 to 255."""
+    min_q_idx: int | None = None
+    """Of the segments."""
+    max_q_idx: int | None = None
+    delta_q_present: bool | None = None
+    """Blocks differ further, by what only decoding tells."""
+    superres_denom: int | None = None
+    """Coded at 8 / denom of the width."""
+    width: int | None = None
+    """After super-resolution of the codec."""
+    height: int | None = None
+    film_grain: bool | None = None
+    """To be applied to this frame."""
+    bytes: int = 0
+    """Of all that was coded since the frame before, hidden frames included."""
+    q: float | None = None
+    """The estimate, 0 to 63 on libaom's quantizer scale: what `vs_srcomp.source` gives as ``SrcompQ``."""
+    level: int | None = None
+    """The nearest compression level that networks are made for: what ``upscale(q="auto")`` chooses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Frames that have one estimate in common."""
+
+    start: float | None
+    """Seconds."""
+    end: float | None
+    frames: int
+    q: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What is known of the first video track of a file."""
+
+    file: str
+    container: str
+    """As FFmpeg calls it."""
+    codec: str
+    width: int
+    height: int
+    pixel_format: str | None
+    """As FFmpeg calls it."""
+    bit_depth: int | None
+    frame_count: int | None
+    """Of the clip that `vs_srcomp.source` gives; None where reading was cut short, or only decoding could tell."""
+    frame_rate: Fraction | None
+    """Frames per second, None where they are not evenly spaced, or not known."""
+    variable_frame_rate: bool | None
+    may_have_film_grain: bool | None
+    """The sequence header allows it; each frame says whether it has some. This and what follows is of AV1 alone."""
+    spatial_layers: int | None
+    temporal_layers: int | None
+    complete: bool
+    """Everything has been read."""
+    frames: tuple[Frame, ...]
+    """In order of display; none unless the codec is AV1."""
+
+    @property
+    def q(self) -> float | None:
+        """The median of the estimates."""
+        known = sorted(frame.q for frame in self.frames if frame.q is not None)
+        return known[len(known) // 2] if known else None
+
+    @property
+    def levels(self) -> Counter[int | None]:
+        """Number of frames by compression level; None counts those that are not known."""
+        return Counter(frame.level for frame in self.frames)
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """Runs of frames with one estimate."""
+        starts = [
+            i for i, frame in enumerate(self.frames) if i == 0 or frame.q != self.frames[i - 1].q or frame.type == "key"
+        ]
+        return tuple(
+            Scene(
+                start=self.frames[start].time,
+                end=self.frames[end].time if end < len(self.frames) else self._end,
+                frames=end - start,
+                q=self.frames[start].q,
+            )
+            for start, end in pairwise([*starts, len(self.frames)])
+        )
+
+    @property
+    def _end(self) -> float | None:
+        """Seconds: the last frame is taken to last as long as those before it do on average."""
+        times = [frame.time for frame in self.frames if frame.time is not None]
+        if len(times) < 2:
+            return times[0] if times else None
+        return round(times[-1] + (times[-1] - times[0]) / (len(times) - 1), 6)
+
+
+def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Probe:
+    """Read the headers of a file.
+
+    Args:
+        path: A local file; any codec, but only AV1 tells how strongly it was compressed.
+        seconds: Stop reading after about so long, with what is known by then: a scene that was not read to its end is
+            judged by its beginning, and the number of frames and their rate stay unknown.
+
+    Raises:
+        vs.Error: The file cannot be read, or has no video.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    file = local_file(path)
+    with open_container(file) as container:
+        stream = video_stream(container, 0)
+        context = stream.codec_context
+        # FFmpeg knows no codec behind Dolby Vision's 'dav1' tag; `scan` finds out whether it is plain AV1.
+        codec = context.codec.canonical_name if context else "av1"
+        size = (context.width, context.height) if context else (0, 0)
+        pixel_format = context.format if context else None
+        time_base = Fraction(stream.time_base.num, stream.time_base.den)
+        long_name = container.format.long_name
+        count, rate = _count_and_rate(container, stream) if deadline is None else (None, None)
+    shown: list[ShownFrame] = []
+    sequence, complete = None, deadline is None
+    if codec == "av1":
+        shown, complete = _scan(file, deadline)
+        sequence = _sequence(file)
+        count = len(shown) if complete else None
+        size = next(((f.frame.width, f.frame.height) for f in shown if f.frame), size)
+    frames = _frames(shown, time_base, rate)
+    return Probe(
+        file=file,
+        container=long_name,
+        codec=codec,
+        width=size[0],
+        height=size[1],
+        pixel_format=pixel_format.name if pixel_format else None,
+        bit_depth=_bit_depth(pixel_format, sequence),
+        frame_count=count,
+        frame_rate=rate,
+        variable_frame_rate=None if count is None else rate is None,
+        may_have_film_grain=sequence and bool(sequence.film_grain_params_present),
+        spatial_layers=sequence and sequence.spatial_layers,
+        temporal_layers=sequence and max(1, (sequence.operating_point.idc & 0xFF).bit_length()),
+        complete=complete,
+        frames=frames,
+    )
+
+
+def _count_and_rate(container: InputContainer, stream: VideoStream) -> tuple[int | None, Fraction | None]:
+    """How many frames there are, and their rate if it is constant; (None, None) where only decoding could tell."""
+    only_decoding_tells = False
+
+    def in_decoding_order(packets: Packets) -> range:
+        nonlocal only_decoding_tells
+        only_decoding_tells = True
+        return range(len(packets))
+
+    index = build_index(container, stream, in_decoding_order)
+    if not len(index):
+        return None, None
+    # The order of frames makes no difference where there are no timestamps: the nominal rate is all there is.
+    return None if only_decoding_tells else len(index), timing(index).rate
+
+
+def _scan(file: str, deadline: float | None) -> tuple[list[ShownFrame], bool]:
+    """The shown frames, and whether these are all."""
+    shown: list[ShownFrame] = []
+    try:
+        # What has come stays in the list when the scan ends with an error.
+        shown.extend(scan(file, cancel=lambda: deadline is not None and time.monotonic() > deadline))
+    except ScanCancelledError:
+        return shown, False
+    except NotAv1Error as reason:
+        if not shown:
+            raise error(
+                f"{file!r} cannot be read as AV1 ({reason})", "check that it is neither damaged nor encrypted"
+            ) from reason
+        return shown, False
+    return shown, True
+
+
+def _sequence(file: str) -> SequenceHeader | None:
+    """The first sequence header, from beside the packets or from the first of them."""
+    with open_container(file) as container:
+        stream = video_stream(container, 0)
+        parser = Parser((stream.codec_context.extradata if stream.codec_context else None) or b"")
+        if parser.sequence is None:
+            with suppress(Av1Error, av.FFmpegError):
+                parser.parse(bytes(next(container.demux(stream))))
+        return parser.sequence
+
+
+def _bit_depth(pixel_format: VideoFormat | None, sequence: SequenceHeader | None) -> int | None:
+    if sequence:
+        return sequence.color.bit_depth
+    return pixel_format.components[0].bits if pixel_format else None
+
+
+def _frames(shown: list[ShownFrame], time_base: Fraction, rate: Fraction | None) -> tuple[Frame, ...]:
+    frames = []
+    for number, (record, estimate) in enumerate(zip(shown, _estimates(shown), strict=True)):
+        at = _seconds(record.pts, time_base, number, rate)
+        size = sum(frame.size for frame in record.coded)
+        coded = record.frame
+        if coded is None or estimate is None:
+            frames.append(Frame(record.pts, at, bytes=size))
+            continue
+        q = min(estimate / _Q_IDX_PER_QUANTIZER, MAX_QUANTIZER)
+        frames.append(
+            Frame(
+                pts=record.pts,
+                time=at,
+                type=coded.frame_type.name.lower(),
+                shows_existing=record.existing_slot is not None,
+                base_q_idx=coded.base_q_idx,
+                min_q_idx=coded.min_q_idx,
+                max_q_idx=coded.max_q_idx,
+                delta_q_present=coded.delta_q_present,
+                superres_denom=coded.superres_denom,
+                width=coded.width,
+                height=coded.height,
+                film_grain=coded.apply_grain,
+                bytes=size,
+                q=round(q, 3),
+                level=nearest_quantizer(q),
+            )
+        )
+    return tuple(frames)
+
+
+def _seconds(pts: int | None, time_base: Fraction, number: int, rate: Fraction | None) -> float | None:
+    """When a frame is shown, by the rate of a stream without timestamps."""
+    if pts is not None:
+        return round(float(pts * time_base), 6)
+    return round(float(number / rate), 6) if rate else None
+
+
+def _estimates(shown: list[ShownFrame]) -> list[float | None]:
+    """The estimate of each frame, as `vs_srcomp.source` makes it."""
+    judge = SceneJudge()
+    estimates: list[float | None] = []
+    for number, frame in enumerate(shown):
+        if judge.begins_stretch(frame):
+            estimates += [judge.settle()] * (number - len(estimates))
+        judge.follow(frame)
+    return estimates + [judge.settle()] * (len(shown) - len(estimates))
