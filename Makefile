@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 DATA ?= ../shared/data
 WORK ?= work
 # In the order in which one starts from another.
-RECIPES = $(addprefix train/recipes/fast-,$(addsuffix .toml,2by1-q20-draft1 2by1-q20-draft2 2by1-q30-draft1 \
+RECIPES = $(addprefix train/recipes/fast-,$(addsuffix .toml,2by1-q20-draft1 2by1-q20-draft2 2by1-q30-draft1 2by1-q30-draft2 \
 	$(foreach ratio,2by1 4by3 8by5,$(foreach q,20 30 40 50,$(ratio)-q$(q)))))
 
 .PHONY: demo test test-mpv models results clean

@@ -52,13 +52,15 @@ def _print_table(found: tuple["Model", ...]) -> None:
     table.add_column("ratio")
     for numeric in ("Q", "parameters", "kMAC/pixel"):
         table.add_column(numeric, justify="right")
-    table.add_column("gain")
+    test_sets = list(dict.fromkeys(test_set for model in found for test_set in model.gain_db))
+    for test_set in test_sets:
+        table.add_column(f"{test_set}, dB", justify="right")
     for model in found:
-        gains = ", ".join(f"{gain:+.2f} dB {test_set}" for test_set, gain in model.gain_db.items())
         numbers = (str(model.q), f"{model.parameters:,}", f"{model.macs_per_pixel / 1000:.1f}")
-        table.add_row(model.name, model.tier, model.ratio, *numbers, gains)
+        gains = (f"{model.gain_db[name]:+.2f}" if name in model.gain_db else "-" for name in test_sets)
+        table.add_row(model.name, model.tier, model.ratio, *numbers, *gains)
     console = Console()
-    console.print(table, width=None if console.is_terminal else _PLAIN_WIDTH)
+    (console if console.is_terminal else Console(width=_PLAIN_WIDTH)).print(table)
 
 
 def _is_sound(model: "Model") -> bool:
