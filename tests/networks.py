@@ -29,7 +29,9 @@ def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
 
 
 def make_onnx(
-    nodes: list[onnx.NodeProto], weights: dict[str, NDArray[np.float32]], shape: tuple[str | int, ...] = ("N", 1, "H", "W")
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, NDArray[np.float32]],
+    shape: tuple[str | int, ...] = ("N", 1, "H", "W"),
 ) -> bytes:
     """An ONNX file of ``nodes`` from input "x" to output "y"."""
     graph = helper.make_graph(
