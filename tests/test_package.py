@@ -20,7 +20,8 @@ def test_import_does_no_work() -> None:
 
 
 def test_a_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT, cwd=tmp_path)
+    # By way of a source archive, which is what others build from, and which leaves no build folder in the tree.
+    run(sys.executable, "-m", "build", "--outdir", tmp_path, ROOT, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"

@@ -1,6 +1,6 @@
 """Messages to the user go through VapourSynth's log: standard output belongs to the video."""
 
-from functools import cache
+import threading
 
 import vapoursynth as vs
 
@@ -10,7 +10,15 @@ def say(message: str) -> None:
     vs.core.log_message(vs.MESSAGE_TYPE_INFORMATION, f"srcomp: {message}")
 
 
-@cache
+_said: set[str] = set()
+_said_lock = threading.Lock()
+
+
 def say_once(message: str) -> None:
     """Send a line that is worth one showing a process, however often a player loads the script again."""
+    # Frames are made by several threads, which may all be the first.
+    with _said_lock:
+        if message in _said:
+            return
+        _said.add(message)
     say(message)

@@ -12,9 +12,9 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
+from vs_srcomp import log
 from vs_srcomp.av1 import scan
 from vs_srcomp.av1.estimate import byte_weighted, scenes
-from vs_srcomp.log import say_once
 from vs_srcomp.source import source
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.index import Index
@@ -127,9 +127,9 @@ def test_upscale_goes_by_them(film: Path) -> None:
         assert frame.props["SrcompQ"] == 20
 
 
-def test_frames_without_them_are_told_once() -> None:
+def test_frames_without_them_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     blank = vs.core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=3)
-    say_once.cache_clear()
+    monkeypatch.setattr(log, "_said", set())
     messages: list[str] = []
     handler = vs.core.add_log_handler(lambda _, message: messages.append(message))
     try:
