@@ -17,7 +17,6 @@ fi
 
 mkdir -p "${1:-build/mpv}"
 root=$(realpath "${1:-build/mpv}")
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 if [ "$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null; then
     echo "there is no mpv with the vapoursynth filter; building one needs root and debootstrap (apt install debootstrap)" >&2
@@ -35,8 +34,9 @@ stage() {
 }
 
 bootstrap() {
-    [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase trixie "$root" "$mirror" >/dev/null
-    printf '%s trixie main\n' "deb $mirror" "deb-src $mirror" >"$root/etc/apt/sources.list"
+    [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase trixie "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >/dev/null
+    # debootstrap has written down where the packages come from; mpv's source comes from there too.
+    sed -i '/^deb-src/d; p; s/^deb /deb-src /' "$root/etc/apt/sources.list"
 }
 
 packages() {
