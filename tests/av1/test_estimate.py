@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vs_srcomp.av1 import CodedFrame, FrameType, ShownFrame, scan
+from vs_srcomp.av1 import CodedFrame, ShownFrame, scan
 from vs_srcomp.av1.estimate import (
     ESTIMATORS,
     byte_weighted,
@@ -18,31 +18,7 @@ from vs_srcomp.av1.estimate import (
     scenes,
 )
 
-
-def _coded(
-    q: int,
-    size: int,
-    *,
-    key: bool = False,
-    references: tuple[int, ...] = (),
-    refresh: int = 0,
-    show: bool = True,
-) -> CodedFrame:
-    return CodedFrame(
-        frame_type=FrameType.KEY if key else FrameType.INTER,
-        show_frame=show,
-        base_q_idx=q,
-        min_q_idx=q,
-        max_q_idx=q,
-        delta_q_present=False,
-        superres_denom=8,
-        width=64,
-        height=64,
-        apply_grain=False,
-        references=references,
-        refresh_frame_flags=255 if key and show else refresh,
-        size=size,
-    )
+from .frames import coded
 
 
 def _shown(*coded: CodedFrame) -> ShownFrame:
@@ -56,9 +32,9 @@ def _again(slot: int, frame: CodedFrame, *coded: CodedFrame) -> ShownFrame:
 _UNKNOWN = ShownFrame(None, None, None, ())
 
 # A pyramid: a key frame, a hidden frame shown last, a leaf between them.
-_KEY = _coded(60, 1600, key=True)
-_HIDDEN = _coded(105, 200, references=(0,) * 7, refresh=0b10, show=False)
-_LEAF = _coded(150, 25, references=(0, 1, 0, 1, 0, 1, 7))
+_KEY = coded(60, 1600, key=True)
+_HIDDEN = coded(105, 200, references=(0,) * 7, refresh=0b10, show=False)
+_LEAF = coded(150, 25, references=(0, 1, 0, 1, 0, 1, 7))
 _PYRAMID = [_shown(_KEY), _shown(_HIDDEN, _LEAF), _again(1, _HIDDEN)]
 
 # At 105 the key frame would have 1600 / 2 bytes, at 150 1600 / 4.
@@ -80,19 +56,19 @@ def test_own_q() -> None:
 def test_clip_median() -> None:
     assert clip_median(_PYRAMID) == [105, 105, 105]
     assert clip_median(_PYRAMID[:2]) == [105, 105]
-    assert clip_median([*_PYRAMID, _shown(_coded(201, 9))]) == [127.5] * 4
+    assert clip_median([*_PYRAMID, _shown(coded(201, 9))]) == [127.5] * 4
 
 
 def test_byte_weighted() -> None:
     mean = (60 * 1600 + 105 * 200 + 150 * 25) / 1825
     assert byte_weighted(_PYRAMID) == [mean] * 3
-    second = [_shown(_coded(100, 30, key=True)), _shown(_coded(160, 10))]
+    second = [_shown(coded(100, 30, key=True)), _shown(coded(160, 10))]
     assert byte_weighted([*_PYRAMID, *second]) == [mean] * 3 + [115.0] * 2
 
 
 def test_byte_weighted_of_a_scene_that_was_coded_before_it() -> None:
-    ahead = _coded(80, 500, key=True, refresh=0b100, show=False)
-    clip = [_shown(_coded(40, 100, key=True)), _shown(ahead, _coded(60, 100)), _again(2, ahead)]
+    ahead = coded(80, 500, key=True, refresh=0b100, show=False)
+    clip = [_shown(coded(40, 100, key=True)), _shown(ahead, coded(60, 100)), _again(2, ahead)]
     assert byte_weighted(clip) == [(4000 + 40000 + 6000) / 700] * 2 + [80.0]
 
 
@@ -101,27 +77,27 @@ def test_propagated() -> None:
 
 
 def test_propagated_frames_that_are_all_new_have_their_own_q() -> None:
-    assert propagated([_shown(_KEY), _shown(_coded(90, 1600, references=(0,) * 7))]) == [60, 90]
-    assert propagated([_shown(_KEY), _shown(_coded(90, 10))]) == [60, 90]
+    assert propagated([_shown(_KEY), _shown(coded(90, 1600, references=(0,) * 7))]) == [60, 90]
+    assert propagated([_shown(_KEY), _shown(coded(90, 10))]) == [60, 90]
 
 
 def test_a_key_frame_shown_from_a_slot_fills_all_slots() -> None:
-    ahead = _coded(80, 400, key=True, refresh=0b100, show=False)
-    last = _coded(80, 100, references=(5,) * 7)
-    clip = [_shown(_KEY), _shown(ahead, _coded(60, 9)), _again(2, ahead), _shown(last)]
+    ahead = coded(80, 400, key=True, refresh=0b100, show=False)
+    last = coded(80, 100, references=(5,) * 7)
+    clip = [_shown(_KEY), _shown(ahead, coded(60, 9)), _again(2, ahead), _shown(last)]
     assert propagated(clip)[2:] == [80, 80]
     assert [list(scene) for scene in scenes(clip)] == [[0, 1], [2, 3]]
 
 
 def test_propagated_means_stay_in_their_scene() -> None:
-    clip = [*_PYRAMID, _shown(_coded(200, 100, key=True))]
+    clip = [*_PYRAMID, _shown(coded(200, 100, key=True))]
     mean = (60 + _LEAF_Q + _HIDDEN_Q) / 3
     assert propagated_scene(clip) == [mean] * 3 + [200]
     assert propagated_window(clip) == [mean] * 3 + [200]
 
 
 def test_the_window_reaches_eight_frames() -> None:
-    clip = [_shown(_coded(100, 50, key=True))] + [_shown(_coded(100 + i, 50)) for i in range(1, 20)]
+    clip = [_shown(coded(100, 50, key=True))] + [_shown(coded(100 + i, 50)) for i in range(1, 20)]
     values = propagated_window(clip)
     assert values[0] == 100 + sum(range(9)) / 9
     assert values[10] == 110
@@ -130,7 +106,7 @@ def test_the_window_reaches_eight_frames() -> None:
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_unknown_frames_take_the_value_before_them(name: str) -> None:
-    key = _coded(100, 50, key=True)
+    key = coded(100, 50, key=True)
     assert ESTIMATORS[name]([_UNKNOWN, _shown(key), _UNKNOWN, _shown(key)]) == [100] * 4
     with pytest.raises(ValueError, match="no frame"):
         ESTIMATORS[name]([_UNKNOWN, _UNKNOWN])
@@ -142,7 +118,7 @@ def test_a_fixed_quantizer_is_found_by_all(name: str, made: Callable[[str], Path
 
 
 def _clip(*scene_lengths: int) -> list[ShownFrame]:
-    return [_shown(_coded(100, 50, key=i == 0)) for length in scene_lengths for i in range(length)]
+    return [_shown(coded(100, 50, key=i == 0)) for length in scene_lengths for i in range(length)]
 
 
 @pytest.mark.parametrize(

@@ -4,29 +4,17 @@ from collections.abc import Iterable
 
 import pytest
 
-from vs_srcomp.av1 import CodedFrame, FrameType, ShownFrame
+from vs_srcomp.av1 import ShownFrame
 from vs_srcomp.av1.estimate import SceneJudge, byte_weighted
+
+from .frames import coded
 
 _UNKNOWN = ShownFrame(None, None, None, ())
 
 
 def _shown(q: int, *, size: int = 1000, key: bool = False, references: tuple[int, ...] = (0,)) -> ShownFrame:
     """A frame that takes slot 0, coded without hidden ones; a key frame takes all."""
-    frame = CodedFrame(
-        frame_type=FrameType.KEY if key else FrameType.INTER,
-        show_frame=True,
-        base_q_idx=q,
-        min_q_idx=q,
-        max_q_idx=q,
-        delta_q_present=False,
-        superres_denom=8,
-        width=64,
-        height=64,
-        apply_grain=False,
-        references=() if key else references,
-        refresh_frame_flags=255 if key else 1,
-        size=size,
-    )
+    frame = coded(q, size, key=key, references=() if key else references, refresh=1)
     return ShownFrame(None, frame, None, (frame,))
 
 

@@ -9,7 +9,7 @@ from vs_srcomp.source.index import UNKNOWN, Packets, readable
 from vs_srcomp.source.media import VideoPacket, open_container, video_stream
 
 # Reading so many packets takes about as long as a seek.
-_NEAR = 64
+NEAR = 64
 
 
 class Demuxer:
@@ -41,7 +41,7 @@ class Demuxer:
 
     def seek(self, number: int) -> None:
         """Go where `read` gives packet ``number``."""
-        if not self.next <= number <= self.next + _NEAR and not self._jump(number):
+        if not self.next <= number <= self.next + NEAR and not self._jump(number):
             self._rewind()
         while self.next < number and self.read() is not None:
             pass

@@ -9,15 +9,12 @@ import numpy as np
 from vs_srcomp.av1 import Av1Error, CodedFrame, Parser, ShownFrame
 from vs_srcomp.av1.estimate import SceneJudge
 from vs_srcomp.geometry import MAX_QUANTIZER
-from vs_srcomp.source.demuxer import Demuxer
+from vs_srcomp.source.demuxer import NEAR, Demuxer
 from vs_srcomp.source.index import Index
 from vs_srcomp.source.media import open_container, video_stream
 
 # Parsing goes so many packets ahead with each frame asked for, so that no frame waits for a whole stretch.
 _PACKETS_AHEAD = 2
-
-# Reading so many packets takes about as long as a seek.
-_NEAR = 64
 
 _Q_IDX_PER_QUANTIZER = 4
 
@@ -107,7 +104,7 @@ class Quantizers:
         while True:
             key = int(np.searchsorted(self._keys, packet, "right")) - 1
             start = int(self._keys[key]) if key >= 0 else 0
-            if self._stretch <= packet and start <= self._demuxer.next + _NEAR:
+            if self._stretch <= packet and start <= self._demuxer.next + NEAR:
                 return
             records = self._records(start)
             first = next(records, None)
