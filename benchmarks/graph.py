@@ -18,7 +18,7 @@ import numpy as np
 
 from vs_srcomp import Backend, models
 from vs_srcomp.backends.base import PlaneFormat
-from vs_srcomp.models import load_onnx
+from vs_srcomp.models import load_network
 
 WIDTH, HEIGHT = 1920, 1080
 SCRIPT = """
@@ -51,7 +51,7 @@ def graph_fps(script: Path) -> float:
 def inference_fps(bits: int, frames: int) -> float:
     """Frames per second of the same network on planes in memory, through the inference library's own API."""
     network = next(model for model in models() if model.name == "srcomp-fast-2by1-q40")
-    engine = Backend.OpenVINO().compile(load_onnx(network), PlaneFormat(WIDTH, HEIGHT, bits))
+    engine = Backend.OpenVINO().compile(load_network(network), PlaneFormat(WIDTH, HEIGHT, bits))
     requests = [engine._compiled.create_infer_request() for _ in range(Backend.OpenVINO().workers)]
     rng = np.random.default_rng(0)
     for request in requests:

@@ -1,5 +1,7 @@
 """Small networks for tests, and what they must give, evaluated by another library than the one under test."""
 
+import hashlib
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from vs_srcomp.backends.base import Luma
+from vs_srcomp.models import Network
 
 
 def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
@@ -57,3 +60,9 @@ def reference(network: bytes, codes: Luma, bits: int, stride: int = 2) -> Luma:
     values = np.clip(np.rint(restored.astype(np.float64) * scale), 0, 2**bits - 1)
     restored_codes: Luma = values.astype(codes.dtype)
     return restored_codes
+
+
+def as_network(onnx: bytes, *, stride: int = 2, scale: int = 1, receptive_field: int = 34) -> Network:
+    """What backends take; the defaults are those of `random_network`, with a generous receptive field."""
+    sha256 = hashlib.sha256(onnx).hexdigest()
+    return Network(onnx=onnx, sha256=sha256, stride=stride, scale=scale, receptive_field=receptive_field)

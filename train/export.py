@@ -54,6 +54,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
             "q": recipe.pair.q,
             "parameters": network.parameter_count,
             "macs_per_pixel": network.macs_per_pixel,
+            "stride": network.stride,
             "receptive_field": network.receptive_field,
             "recipe": f"train/recipes/{recipe_path.name}",
             "gain_db": {},

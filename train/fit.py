@@ -141,10 +141,11 @@ def to_luma(codes: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 
 def has_bf16_units(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there: CUDA cards of today, processors with AMX."""
+    """Whether bfloat16 is faster than float32 there: CUDA cards of today, processors with AMX or AVX-512 BF16."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
 
 
 @torch.no_grad()

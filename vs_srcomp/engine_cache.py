@@ -3,27 +3,27 @@
 mpv loads the script anew at every seek, so engines must outlive nodes. Nodes themselves are never kept here.
 """
 
-import hashlib
 import threading
 from collections import OrderedDict
 
 from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat
+from vs_srcomp.models.network import Network
 
 # Four compression levels for a player window that was resized a few times.
 MAX_ENGINES = 16
 
-type _Key = tuple[str, BackendConfig, PlaneFormat]
+type _Key = tuple[Network, BackendConfig, PlaneFormat]
 
 _engines: OrderedDict[_Key, Engine] = OrderedDict()
 _lock = threading.Lock()
 
 
-def get_engine(onnx: bytes, backend: BackendConfig, plane: PlaneFormat) -> Engine:
-    """The engine for the network in ``onnx`` on planes of one format; compiled at the first request."""
-    key = (hashlib.sha256(onnx).hexdigest(), backend, plane)
+def get_engine(network: Network, backend: BackendConfig, plane: PlaneFormat) -> Engine:
+    """The engine for ``network`` on planes of one format; compiled at the first request."""
+    key = (network, backend, plane)
     with _lock:
         if key not in _engines:
-            _engines[key] = backend.compile(onnx, plane)
+            _engines[key] = backend.compile(network, plane)
             if len(_engines) > MAX_ENGINES:
                 _engines.popitem(last=False)
         _engines.move_to_end(key)

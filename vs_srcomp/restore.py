@@ -13,7 +13,7 @@ from vs_srcomp.engine_cache import get_engine
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import QUANTIZERS, Ratio, nearest_quantizer
 from vs_srcomp.log import say_once
-from vs_srcomp.models import find_model, load_onnx
+from vs_srcomp.models import Network, find_model, load_network
 
 DEFAULT_Q = 40.0
 """The compression level of a frame that does not tell its own: the middle of what is sent in practice."""
@@ -80,20 +80,20 @@ class Networks:
 
     def engine(self, q: float) -> Engine | None:
         """What restores frames of the level ``q``; None where there is no network for it."""
-        _, onnx = self._found[nearest_quantizer(q)]
-        return get_engine(onnx, self._backend, self.plane) if onnx is not None else None
+        _, network = self._found[nearest_quantizer(q)]
+        return get_engine(network, self._backend, self.plane) if network is not None else None
 
 
-def _find_network(model: str | os.PathLike[str], ratio: Ratio, level: int) -> tuple[str, bytes | None]:
-    """Name and ONNX bytes of the network for one compression level, which may be missing."""
+def _find_network(model: str | os.PathLike[str], ratio: Ratio, level: int) -> tuple[str, Network | None]:
+    """Name and network for one compression level, which may be missing."""
     path = Path(model)
     if isinstance(model, os.PathLike) or path.suffix == ".onnx":
-        return path.name, load_onnx(path)
+        return path.name, load_network(path)
     found = find_model(model, ratio, level)
     if found is None:
         say_once(f"there is no {model} model for {ratio.name} at Q {level}: Lanczos alone")
         return NO_MODEL, None
-    return found.name, load_onnx(found)
+    return found.name, load_network(found)
 
 
 class FrameRestorer:

@@ -4,7 +4,7 @@ import pytest
 import vapoursynth as vs
 from onnx import helper
 
-from tests.networks import make_onnx, random_network, reference
+from tests.networks import as_network, make_onnx, random_network, reference
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
 
@@ -19,7 +19,7 @@ def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
 
 def restore(backend: OpenVINO, network: bytes, plane: PlaneFormat, codes: Luma) -> Luma:
     target = np.zeros_like(codes)
-    backend.compile(network, plane).worker().restore(codes, target)
+    backend.compile(as_network(network), plane).worker().restore(codes, target)
     return target
 
 
@@ -72,14 +72,14 @@ def test_planes_with_padded_rows_are_read_and_written_in_place() -> None:
     source, target = np.zeros((20, 64), np.uint8), np.full((20, 64), 7, np.uint8)
     source[:, :30] = codes
     network = random_network()
-    OpenVINO(precision="f32").compile(network, plane).worker().restore(source[:, :30], target[:, :30])
+    OpenVINO(precision="f32").compile(as_network(network), plane).worker().restore(source[:, :30], target[:, :30])
     assert np.array_equal(target[:, :30], restore(OpenVINO(precision="f32"), network, plane, codes))
     assert (target[:, 30:] == 7).all()
 
 
 def test_workers_of_one_engine_do_not_share_buffers() -> None:
     plane = PlaneFormat(32, 32, 8)
-    engine = OpenVINO(precision="f32").compile(random_network(), plane)
+    engine = OpenVINO(precision="f32").compile(as_network(random_network()), plane)
     first, second = engine.worker(), engine.worker()
     results = []
     for worker, seed in ((first, 1), (second, 2), (first, 1)):
@@ -100,7 +100,7 @@ def test_workers_of_one_engine_do_not_share_buffers() -> None:
 )
 def test_what_does_not_follow_the_contract_is_refused(network: bytes, message: str) -> None:
     with pytest.raises(vs.Error, match=rf"^srcomp: .*{message}"):
-        OpenVINO().compile(network, PlaneFormat(32, 32, 8))
+        OpenVINO().compile(as_network(network), PlaneFormat(32, 32, 8))
 
 
 def test_unknown_precision_is_refused() -> None:

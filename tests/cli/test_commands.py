@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import vs_srcomp
 from tests.cli.conftest import Command
 from vs_srcomp.cli import main
-from vs_srcomp.models import Model, load_onnx
+from vs_srcomp.models import Model, load_network
 
 
 def test_version(command: Command) -> None:
@@ -77,7 +77,7 @@ def test_a_damaged_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     sound, *_ = vs_srcomp.models()
     other = Model(**{**vars(sound), "name": "other", "sha256": "0" * 64})
     monkeypatch.setattr(vs_srcomp, "models", lambda: (sound, other))
-    load_onnx.cache_clear()
+    load_network.cache_clear()
     result = CliRunner().invoke(main, ["models", "--verify"])
     assert result.exit_code == 1
     assert f"{sound.name}: sound" in result.stderr

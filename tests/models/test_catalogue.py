@@ -6,7 +6,7 @@ import pytest
 import vapoursynth as vs
 
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, Ratio
-from vs_srcomp.models import Model, find_model, load_onnx, models
+from vs_srcomp.models import Model, find_model, load_network, models
 
 ENGINES = Path(__file__).resolve().parents[2] / "engines"
 FAST_LIMIT = 10_000  # multiply-accumulates per output pixel
@@ -29,7 +29,7 @@ def test_a_pair_without_a_model_is_none_and_an_unknown_tier_an_error() -> None:
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
 def test_a_descriptor_says_what_its_file_holds(model: Model) -> None:
-    data = load_onnx(model)
+    data = load_network(model).onnx
     assert hashlib.sha256(data).hexdigest() == model.sha256
     network = onnx.load_from_string(data)
     onnx.checker.check_model(network, full_check=True)

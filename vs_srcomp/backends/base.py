@@ -1,10 +1,13 @@
 """What the graph needs of an inference library, and nothing more."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vs_srcomp.models.network import Network
 
 type Luma = NDArray[np.unsignedinteger[Any]]
 """A plane of integer code values, (height, width), uint8 or uint16; rows may be padded."""
@@ -12,7 +15,7 @@ type Luma = NDArray[np.unsignedinteger[Any]]
 
 @dataclass(frozen=True)
 class PlaneFormat:
-    """The luma planes that an engine is made for."""
+    """The luma planes that an engine takes; those that it gives are ``Network.scale`` times as large."""
 
     width: int
     """In pixels."""
@@ -58,9 +61,27 @@ class BackendConfig(Protocol):
     def workers(self) -> int:
         """How many workers keep this backend busy."""
 
-    def compile(self, onnx: bytes, plane: PlaneFormat) -> Engine:
-        """Make the network in ``onnx`` (bytes of a file) ready for planes of one format.
+    def compile(self, network: Network, plane: PlaneFormat) -> Engine:
+        """Make ``network`` ready for planes of one format.
 
         Raises:
-            vs.Error: The library is missing, or the network does not follow the model contract.
+            vs.Error: The library is missing, or cannot run the network.
+        """
+
+
+@runtime_checkable
+class StoringBackend(BackendConfig, Protocol):
+    """A backend whose compiled networks are worth keeping on disk. ``compile`` is ``load`` of what ``build`` gives."""
+
+    def identity(self) -> Mapping[str, str]:
+        """What a compiled network depends on besides network and planes: versions, device, driver, precision."""
+
+    def build(self, network: Network, plane: PlaneFormat) -> bytes:
+        """Compile ``network`` to bytes that ``load`` takes; errors as of ``compile``."""
+
+    def load(self, built: bytes, plane: PlaneFormat) -> Engine:
+        """Make ready what ``build`` gave.
+
+        Raises:
+            Exception: It cannot be loaded here, whatever the library raises; the caller builds anew.
         """

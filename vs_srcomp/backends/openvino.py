@@ -9,6 +9,7 @@ import numpy as np
 
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.errors import error
+from vs_srcomp.models.network import Network
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -42,9 +43,9 @@ class OpenVINO:
         """One more than streams, so that the next frame is copied while the last one is computed."""
         return self._stream_count() + 1
 
-    def compile(self, onnx: bytes, plane: PlaneFormat) -> "OpenVINOEngine":
+    def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
         """Make the network ready; see ``BackendConfig``."""
-        model = _with_integer_planes(_read(onnx), plane)
+        model = _with_integer_planes(_read(network.onnx), plane)
         properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": self._stream_count(),

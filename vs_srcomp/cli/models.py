@@ -66,10 +66,10 @@ def _print_table(found: tuple["Model", ...]) -> None:
 def _is_sound(model: "Model") -> bool:
     import vapoursynth as vs
 
-    from vs_srcomp.models import load_onnx
+    from vs_srcomp.models import load_network
 
     try:
-        load_onnx(model)
+        load_network(model)
     except (vs.Error, OSError) as failure:
         reason = explain(failure) if isinstance(failure, vs.Error) else str(failure)
         stderr().print(f"{model.name}: {reason}", markup=False, highlight=False, soft_wrap=True)

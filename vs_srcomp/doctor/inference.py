@@ -11,7 +11,7 @@ import vapoursynth as vs
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.doctor.finding import Finding
-from vs_srcomp.models import Model, load_onnx
+from vs_srcomp.models import Model, load_network
 
 MEASURED = PlaneFormat(width=960, height=540, bits=8)
 
@@ -28,7 +28,7 @@ def check_models(models: Iterable[Model]) -> Finding:
     damaged, sound = [], 0
     for model in models:
         try:
-            load_onnx(model)
+            load_network(model)
         except (vs.Error, OSError):
             damaged.append(model.file)
         else:
@@ -54,7 +54,7 @@ def check_openvino(model: Model | None, seconds: float = 1.0) -> Finding:
         return Finding(name=name, state="broken", says=f"{release} has nothing to run", todo=todo)
     try:
         backend = OpenVINO()
-        speed = _FULL_HD * _frames_per_second(backend.compile(load_onnx(model), MEASURED), backend.workers, seconds)
+        speed = _FULL_HD * _frames_per_second(backend.compile(load_network(model), MEASURED), backend.workers, seconds)
     except (vs.Error, RuntimeError, OSError) as reason:
         says = f"{release} does not run {model.name}: {str(reason).splitlines()[0]}"
         return Finding(name=name, state="broken", says=says, todo="pip install --force-reinstall openvino")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import Ratio, ratio_by_name
+from vs_srcomp.models.network import Network
 
 ENGINES = "vs_srcomp.engines"
 
@@ -35,6 +36,8 @@ class Model:
     """Number of weights and biases."""
     macs_per_pixel: float
     """Multiply-accumulates per output pixel."""
+    stride: int
+    """Of the network's grid against the picture's: it takes sizes that are multiples of this."""
     receptive_field: int
     """Side in pixels of the square that one output pixel depends on."""
     recipe: str
@@ -64,23 +67,24 @@ def find_model(tier: str, ratio: Ratio, q: int) -> Model | None:
 
 
 @cache
-def load_onnx(source: Model | Path) -> bytes:
-    """The bytes of an ONNX file, read once a process.
+def load_network(source: Model | Path) -> Network:
+    """A network from its file, read once a process.
 
     Raises:
         vs.Error: The file cannot be read, or a model that the package carries is not the one it was made with.
     """
     if isinstance(source, Path):
         try:
-            return source.read_bytes()
+            onnx = source.read_bytes()
         except OSError as reason:
             raise error(
                 f"cannot read the model {str(source)!r}: {reason.strerror}", "give the path of an ONNX file"
             ) from reason
-    data = _engines().joinpath(source.file).read_bytes()
-    if hashlib.sha256(data).hexdigest() != source.sha256:
+        return Network(onnx=onnx, sha256=hashlib.sha256(onnx).hexdigest(), stride=16, receptive_field=128)
+    onnx = _engines().joinpath(source.file).read_bytes()
+    if hashlib.sha256(onnx).hexdigest() != source.sha256:
         raise error(f"the model file {source.file} is damaged", "install vs-srcomp again")
-    return data
+    return Network(onnx=onnx, sha256=source.sha256, stride=source.stride, receptive_field=source.receptive_field)
 
 
 @cache
