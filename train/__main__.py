@@ -1,14 +1,10 @@
 """The command line of ``python -m train``."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from train.crops import PlanePair
-    from train.recipe import Recipe
 
 type Command = Callable[..., Any]
 
@@ -35,16 +31,30 @@ def main() -> None:
 @photographs
 @click.option("--threads", type=int, help="CPU threads to compute with [default: all].")
 def fit(recipes: tuple[Path, ...], images: Path, work: Path, threads: int | None) -> None:
-    """Train the models of RECIPES, one after the other; a run that was stopped goes on."""
+    """Train the models of RECIPES, those first that others start from; a run that was stopped goes on.
+
+    \b
+    On several cards or machines that share a file system:
+      torchrun --nproc-per-node 4 -m train fit RECIPE --images DIR
+    """
     import torch
 
     from train.fit import fit as fit_one
+    from train.material import gather
+    from train.parallel import team
+    from train.recipe import in_order, load_recipe
 
     if threads:
         torch.set_num_threads(threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for _, recipe, train, valid in each_recipe(recipes, images, work):
-        fit_one(recipe, train, valid, work / "runs", device)
+    loaded = [recipe for _, recipe in in_order((path, load_recipe(path)) for path in recipes)]
+    with team() as processes:
+        if not processes.leads:
+            processes.wait()
+        material = gather(images, work / "streams", loaded, code=processes.leads)
+        if processes.leads:
+            processes.wait()
+        for recipe in loaded:
+            fit_one(recipe, material.train(recipe), material.valid(recipe), work / "runs", processes)
 
 
 @main.command()
@@ -54,29 +64,13 @@ def fit(recipes: tuple[Path, ...], images: Path, work: Path, threads: int | None
 def export(recipes: tuple[Path, ...], images: Path, work: Path, engines: Path) -> None:
     """Write the trained models of RECIPES as ONNX files, with their descriptors and logs."""
     from train.export import export_run
-
-    for path, recipe, _, valid in each_recipe(recipes, images, work):
-        click.echo(export_run(recipe, path, valid, work / "runs", engines))
-
-
-def each_recipe(
-    paths: tuple[Path, ...], images: Path, work: Path
-) -> "Iterator[tuple[Path, Recipe, list[PlanePair], list[PlanePair]]]":
-    """Each recipe with its pictures to learn from and to measure on, coded where they are not yet."""
-    from train.crops import load_pairs, split
-    from train.degrade import make_streams
-    from train.pictures import each_luma
+    from train.material import gather
     from train.recipe import load_recipe
 
-    recipes = [load_recipe(path) for path in paths]
-    make_streams(images, work / "streams", dict.fromkeys(recipe.pair for recipe in recipes))
-    originals = list(each_luma(images))
-    for path, recipe in zip(paths, recipes, strict=True):
-        yield (
-            path,
-            recipe,
-            *split(load_pairs(originals, work / "streams", recipe.pair), recipe.valid_share, recipe.seed),
-        )
+    loaded = [load_recipe(path) for path in recipes]
+    material = gather(images, work / "streams", loaded)
+    for path, recipe in zip(recipes, loaded, strict=True):
+        click.echo(export_run(recipe, path, material.valid(recipe), work / "runs", engines))
 
 
 @main.command()

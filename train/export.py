@@ -9,12 +9,13 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import load_file
 
 from train.crops import PlanePair
 from train.fit import remove_drift
 from train.networks.plain import NEGATIVE_SLOPE, PlainStack
 from train.recipe import Recipe
+from train.run import Run
+from train.trained import load_trained
 from vs_srcomp.files import write_atomically
 
 # The oldest that has every operator used here in its present form; every backend reads it.
@@ -32,11 +33,10 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
     """
     history = recipe_path.parent.parent / "runs"
     history.mkdir(exist_ok=True)
-    shutil.copyfile(runs / recipe.name / "log.csv", history / f"{recipe.name}.csv")
+    shutil.copyfile(Run(runs / recipe.name).log, history / f"{recipe.name}.csv")
     if recipe.draft:
         return f"{recipe.name}: a draft, only its log is kept"
-    network = PlainStack(recipe.stride, recipe.channels, recipe.layers)
-    network.load_state_dict(load_file(runs / recipe.name / "weights.safetensors"))
+    network = load_trained(recipe.name, runs)
     remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)
     write_atomically(engines / f"{recipe.name}.onnx", data)
@@ -50,8 +50,8 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
             "file": f"{recipe.name}.onnx",
             "sha256": hashlib.sha256(data).hexdigest(),
             "tier": recipe.tier,
-            "ratio": recipe.pair.ratio.name,
-            "q": recipe.pair.q,
+            "ratio": recipe.ratio.name,
+            "q": recipe.q,
             "parameters": network.parameter_count,
             "macs_per_pixel": network.macs_per_pixel,
             "stride": network.stride,
@@ -60,7 +60,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
             "gain_db": {},
         }
     )
-    entries.sort(key=lambda entry: (entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["q"]))
+    entries.sort(key=lambda entry: (entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["q"] or 0))
     write_atomically(catalogue, (json.dumps({"models": entries}, indent=2) + "\n").encode())
     return f"{recipe.name}: {network.parameter_count} parameters, {network.macs_per_pixel / 1000:.1f} kMAC/pixel"
 

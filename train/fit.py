@@ -1,59 +1,35 @@
 """The training loop: a recipe in, weights and a log out; killed at any step, it goes on from its last checkpoint."""
 
-import csv
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.crops import CropSampler, PlanePair
 from train.networks.plain import PlainStack, to_working_format
+from train.parallel import Team
 from train.recipe import Recipe
-from vs_srcomp.files import atomic_path
+from train.run import Run, append_log, draw_curves, load_checkpoint, save_checkpoint, save_weights, start_log
+from train.trained import load_trained
 
 VALIDATE_EVERY = 1000
 VALIDATION_CROP = 256
 # Weights averaged over about this many steps generalise a little better than the last ones (Polyak averaging).
 AVERAGE_OVER = 500
 GRADIENT_NORM = 0.5
-LOG_FIELDS = ("step", "learning_rate", "loss", "valid_gain_db")
 
 
 class Diverged(RuntimeError):  # noqa: N818 - reads as what happened
     """The loss is no longer a number."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """Where one training run keeps its files."""
-
-    folder: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        """Everything that is needed to go on."""
-        return self.folder / "checkpoint.safetensors"
-
-    @property
-    def weights(self) -> Path:
-        """The averaged weights of the finished run."""
-        return self.folder / "weights.safetensors"
-
-    @property
-    def log(self) -> Path:
-        """One row per validation."""
-        return self.folder / "log.csv"
-
-
-def fit(recipe: Recipe, train: list[PlanePair], valid: list[PlanePair], runs: Path, device: torch.device) -> PlainStack:
+def fit(recipe: Recipe, train: list[PlanePair], valid: list[PlanePair], runs: Path, team: Team) -> PlainStack:
     """Train the network of ``recipe`` and return it with its averaged weights.
 
     Args:
@@ -61,46 +37,64 @@ def fit(recipe: Recipe, train: list[PlanePair], valid: list[PlanePair], runs: Pa
         train: Pictures to learn from.
         valid: Pictures to measure on, about every thousand steps.
         runs: Folder of all runs; this one's files go to a folder of the recipe's name in it.
-        device: Where to compute. bfloat16 is used where the processor has matrix units for it.
+        team: The processes that train together. bfloat16 is used where the device has units for it. Any number of
+            processes draws the same crops in each step, so that the result does not depend on it but for rounding.
 
     Raises:
         Diverged: The loss became infinite or not a number; the last checkpoint is from before that.
+        ValueError: There is no network to start or to learn from, or it has another form; or the batch cannot be
+            shared evenly.
     """
-    run = Run(runs / recipe.name)
+    run, device = Run(runs / recipe.name), team.device
     run.folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     network = to_working_format(PlainStack(recipe.stride, recipe.channels, recipe.layers), device)
     if recipe.start is not None:
-        network.load_state_dict(load_file(Run(runs / recipe.start).weights, device=str(device)))
+        _warm_start(network, recipe.start, runs)
     average = to_working_format(PlainStack(recipe.stride, recipe.channels, recipe.layers), device)
     average.load_state_dict(network.state_dict())
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = to_working_format(load_trained(recipe.teacher, runs), device).requires_grad_(False)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+    networks = {"network": network, "average": average}
 
-    first_step = 0
-    if run.checkpoint.exists():
-        first_step = _restore(run.checkpoint, network, average, optimizer, device)
-    _start_log(run.log, first_step)
+    first_step = load_checkpoint(run.checkpoint, networks, optimizer, device) if run.checkpoint.exists() else 0
+    team.wait()
+    if team.leads:
+        start_log(run.log, first_step)
     sampler = CropSampler(train, recipe.crop, recipe.seed)
-    with _progress() as progress:
+    learner = Learner(recipe, team.synchronised(network), teacher, optimizer, sampler, team)
+    with _progress(team) as progress:
         bar = progress.add_task(recipe.name, completed=first_step, total=recipe.steps, gain="")
         losses = []
         for step in range(first_step, recipe.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, step)
-            losses.append(_step(network, optimizer, sampler, recipe, step, device))
+            losses.append(learner.take_step(step))
             _follow(average, network, 1 / min(step + 1, AVERAGE_OVER))
             progress.advance(bar)
             if (step + 1) % VALIDATE_EVERY == 0 or step + 1 == recipe.steps:
-                loss, losses = float(np.mean(losses)), []
+                loss, losses = team.mean(float(np.mean(losses))), []
                 if not math.isfinite(loss):
                     raise Diverged(f"{recipe.name}: the loss is {loss} at step {step + 1}; lower learning_rate")
-                gain = validation_gain(average, valid, device)
-                progress.update(bar, gain=f"{gain:+.3f} dB")
-                _append_log(run.log, (step + 1, f"{learning_rate(recipe, step):.2e}", f"{loss:.5f}", f"{gain:.4f}"))
-                _save(run.checkpoint, network, average, optimizer, step + 1)
-    with atomic_path(run.weights) as path:
-        save_file(_contiguous(average), path)
+                if team.leads:
+                    gain = validation_gain(average, valid, device)
+                    progress.update(bar, gain=f"{gain:+.3f} dB")
+                    append_log(run.log, (step + 1, f"{learning_rate(recipe, step):.2e}", f"{loss:.5f}", f"{gain:.4f}"))
+                    draw_curves(run.log, run.curves, recipe.name)
+                    save_checkpoint(run.checkpoint, networks, optimizer, step + 1)
+    if team.leads:
+        save_weights(run.weights, average)
+    # Another run may start from these weights.
+    team.wait()
     return average
+
+
+def _warm_start(network: PlainStack, name: str, runs: Path) -> None:
+    state = load_trained(name, runs).state_dict()
+    shapes = {key: value.shape for key, value in network.state_dict().items()}
+    if shapes != {key: value.shape for key, value in state.items()}:
+        raise ValueError(f"{name} has another stride, or other channels or layers, and cannot be the start")
+    network.load_state_dict(state)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -111,28 +105,57 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
-def _step(
-    network: PlainStack,
-    optimizer: torch.optim.Optimizer,
-    sampler: CropSampler,
-    recipe: Recipe,
-    step: int,
-    device: torch.device,
-) -> float:
-    degraded, original, weight = sampler.draw(step, recipe.batch)
-    target = to_luma(original, device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_bf16_units(device)):
-        restored = network(to_luma(degraded, device))
-    if step < recipe.l1_share * recipe.steps:
-        loss = F.l1_loss(restored, target)
-    else:
-        # Scaled so that both losses have gradients of the same order.
-        loss = 25 * ((restored - target).square() * torch.from_numpy(weight).to(device).view(-1, 1, 1, 1)).mean()
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
-    optimizer.step()
-    return loss.item()
+class Learner:
+    """One optimiser step after the other on one network."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: nn.Module,
+        teacher: PlainStack | None,
+        optimizer: torch.optim.Optimizer,
+        sampler: CropSampler,
+        team: Team,
+    ) -> None:
+        """Teach ``network``, which is synchronised over ``team``, with the crops of ``sampler``."""
+        self._recipe = recipe
+        self._network = network
+        self._teacher = teacher
+        self._optimizer = optimizer
+        self._sampler = sampler
+        self._device = team.device
+        self._own = team.share(recipe.batch)
+
+    def take_step(self, step: int) -> float:
+        """Do step number ``step``; returns the loss over this process's crops."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(self._recipe, step)
+        degraded, original, weight = self._sampler.draw(step, self._recipe.batch)
+        source = to_luma(degraded[self._own], self._device)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=has_bf16_units(self._device)):
+            target = self._target(source, to_luma(original[self._own], self._device))
+            restored = self._network(source)
+        if step < self._recipe.l1_share * self._recipe.steps:
+            loss = F.l1_loss(restored, target)
+        else:
+            # Scaled so that both losses have gradients of the same order.
+            weights = torch.from_numpy(weight[self._own]).to(self._device).view(-1, 1, 1, 1)
+            loss = 25 * ((restored - target).square() * weights).mean()
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), GRADIENT_NORM)
+        self._optimizer.step()
+        return loss.item()
+
+    def _target(self, source: Tensor, original: Tensor) -> Tensor:
+        """The original, or what lies between it and the teacher's answer (Hinton et al. 2015, arXiv 1503.02531).
+
+        With squared error this has the same gradient as the weighted sum of both losses.
+        """
+        if self._teacher is None:
+            return original
+        with torch.no_grad():
+            return torch.lerp(original, self._teacher(source), self._recipe.teacher_share)
 
 
 def to_luma(codes: NDArray[np.uint8], device: torch.device) -> Tensor:
@@ -184,58 +207,6 @@ def _follow(average: PlainStack, network: PlainStack, share: float) -> None:
         slow.lerp_(fast, share)
 
 
-def _save(path: Path, network: PlainStack, average: PlainStack, optimizer: torch.optim.Optimizer, step: int) -> None:
-    tensors = {f"network.{name}": value for name, value in _contiguous(network).items()}
-    tensors |= {f"average.{name}": value for name, value in _contiguous(average).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"step": str(step)})
-
-
-def _restore(
-    path: Path, network: PlainStack, average: PlainStack, optimizer: torch.optim.Optimizer, device: torch.device
-) -> int:
-    tensors = load_file(path, device=str(device))
-    network.load_state_dict(_with_prefix(tensors, "network."))
-    average.load_state_dict(_with_prefix(tensors, "average."))
-    state: dict[int, dict[str, Tensor]] = {}
-    parameters = list(network.parameters())
-    for name, value in _with_prefix(tensors, "optimizer.").items():
-        index, key = int(name.split(".")[0]), name.split(".")[1]
-        if value.ndim:
-            # The fused optimizer walks the memory of a parameter and of its moments side by side.
-            value = torch.empty_like(parameters[index]).copy_(value)
-        state.setdefault(index, {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(state[0]["step"].item())
-
-
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _contiguous(network: PlainStack) -> dict[str, Tensor]:
-    return {name: value.detach().contiguous() for name, value in network.state_dict().items()}
-
-
-def _start_log(path: Path, first_step: int) -> None:
-    """Keep the rows up to ``first_step``: what came after the checkpoint is done again."""
-    rows = []
-    if path.exists():
-        with path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= first_step]
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _append_log(path: Path, row: tuple[object, ...]) -> None:
-    with path.open("a", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow(row)
-
-
-def _progress() -> Progress:
+def _progress(team: Team) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[gain]}"))
+    return Progress(*columns, TextColumn("{task.fields[gain]}"), disable=not team.leads)

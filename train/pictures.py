@@ -1,5 +1,6 @@
 """A photograph file as the 4:2:0 picture that a sender would hold."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,11 @@ SIZE_MULTIPLE = 16
 def list_pictures(folder: Path) -> list[Path]:
     """The picture files right inside ``folder``, in natural order ("2.png" before "10.png")."""
     files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    return sorted(files, key=lambda path: (len(path.stem), path.stem) if path.stem.isdigit() else (0, path.stem))
+    return sorted(files, key=_natural)
+
+
+def _natural(path: Path) -> tuple[int, str, str]:
+    return len(path.stem) if path.stem.isdigit() else 0, path.stem, path.name
 
 
 def read_yuv420(path: Path) -> vs.VideoNode:
@@ -29,13 +34,10 @@ def read_yuv420(path: Path) -> vs.VideoNode:
     cut (right and bottom) to a multiple of 16, so that every ratio has an exact source size.
 
     Raises:
-        ValueError: The file is no picture that can be read, or is smaller than 16x16.
+        ValueError: The file is no picture that can be read, is smaller than 16x16, or has more pixels than Pillow
+            takes for honest (89 million).
     """
-    try:
-        with Image.open(path) as file:
-            rgb = np.asarray(_to_rgb8(ImageOps.exif_transpose(file)))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as reason:
-        raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason
+    rgb = _read_rgb8(path)
     height, width = (size // SIZE_MULTIPLE * SIZE_MULTIPLE for size in rgb.shape[:2])
     if not (height and width):
         raise ValueError(f"{path.name}: {rgb.shape[1]}x{rgb.shape[0]} is smaller than {SIZE_MULTIPLE}x{SIZE_MULTIPLE}")
@@ -43,10 +45,25 @@ def read_yuv420(path: Path) -> vs.VideoNode:
     return clip.resize.Bicubic(format=vs.YUV420P8, matrix_s="709", range_s="limited")
 
 
+def _read_rgb8(path: Path) -> Plane:
+    """Height x width x 3."""
+    try:
+        with warnings.catch_warnings():
+            # Of what Pillow warns of, only sheer size matters here.
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                return np.asarray(_to_rgb8(ImageOps.exif_transpose(file)))
+    except Exception as reason:  # whatever Pillow's parsers meet in a damaged file, from struct.error to MemoryError
+        raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason
+
+
 def _to_rgb8(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         # Pillow would clip 16-bit grey instead of scaling it.
         return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("floating-point samples, whose range nothing tells")
     return image.convert("RGB")
 
 

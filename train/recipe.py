@@ -2,11 +2,16 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from train.degrade import Pair, pair_by_slug
+from train.degrade import PAIRS, Pair, pair_by_slug
+from vs_srcomp.geometry import RATIOS, Ratio
+
+BLIND = "blind"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +20,8 @@ class Recipe:
 
     tier: str
     """``"fast"`` or ``"quality"``."""
-    pair: Pair
-    """Ratio and compression level; ``"2by1-q40"`` in the file."""
+    pair: str
+    """Ratio and compression level, ``"2by1-q40"``; ``"2by1-blind"`` is a generalist for all levels of a ratio."""
     stride: int
     """Of the network's grid against the picture's."""
     channels: int
@@ -24,7 +29,7 @@ class Recipe:
     steps: int
     """Optimiser steps."""
     batch: int
-    """Crops a step."""
+    """Crops a step, over all processes."""
     crop: int = 96
     """Side of a crop in pixels, a multiple of ``stride``."""
     learning_rate: float = 1e-3
@@ -35,7 +40,11 @@ class Recipe:
     valid_share: float = 0.1
     """Share of the pictures that are measured on instead of learned from."""
     start: str | None = None
-    """Name of a finished run whose weights are the first ones."""
+    """Name of a finished run, or of a model in engines/, whose weights are the first ones."""
+    teacher: str | None = None
+    """Name of a finished run, or of a model in engines/, whose output is part of the target (distillation)."""
+    teacher_share: float = 0.5
+    """Of the target; the rest is the original."""
     draft: int = 0
     """Above 0 the run is only the start of others: its name ends in ``-draft1`` and so on, and it is not exported."""
     seed: int = 1
@@ -43,17 +52,52 @@ class Recipe:
     @property
     def name(self) -> str:
         """The run's and the model's name: ``"srcomp-fast-2by1-q40"``."""
-        return f"srcomp-{self.tier}-{self.pair.slug}" + (f"-draft{self.draft}" if self.draft else "")
+        return f"srcomp-{self.tier}-{self.pair}" + (f"-draft{self.draft}" if self.draft else "")
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """What the model is trained on: one pair, or all of its ratio."""
+        slug, _, level = self.pair.rpartition("-")
+        if level == BLIND and slug in {ratio.slug for ratio in RATIOS}:
+            return tuple(pair for pair in PAIRS if pair.ratio.slug == slug)
+        return (pair_by_slug(self.pair),)
+
+    @property
+    def ratio(self) -> Ratio:
+        """That the model is for."""
+        return self.pairs[0].ratio
+
+    @property
+    def q(self) -> int | None:
+        """The compression level that the model is for; None is every level."""
+        return self.pairs[0].q if len(self.pairs) == 1 else None
 
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; ValueError says what is wrong in it."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text())
-        table["pair"] = pair_by_slug(table["pair"])
-        return Recipe(**table)
-    except KeyError as reason:
-        raise ValueError(f"{path}: the key {reason} is missing") from reason
+        recipe = Recipe(**table)
+        _check(recipe)
     except (tomllib.TOMLDecodeError, TypeError, ValueError) as reason:
         known = ", ".join(field.name for field in dataclasses.fields(Recipe))
         raise ValueError(f"{path}: {reason} (a recipe's keys are {known})") from reason
+    return recipe
+
+
+def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]]:
+    """Those that others start or learn from first; otherwise as given. ValueError if two wait for each other."""
+    by_name = {recipe.name: (path, recipe) for path, recipe in recipes}
+    needs = {name: {recipe.start, recipe.teacher} & by_name.keys() for name, (_, recipe) in by_name.items()}
+    try:
+        return [by_name[name] for name in TopologicalSorter(needs).static_order() if name is not None]
+    except CycleError as reason:
+        raise ValueError(f"these wait for each other: {', '.join(reason.args[1])}") from reason
+
+
+def _check(recipe: Recipe) -> None:
+    assert recipe.pairs  # raises ValueError where there is no such pair
+    if recipe.crop % recipe.stride:
+        raise ValueError(f"crop {recipe.crop} is not a multiple of stride {recipe.stride}")
+    if not 0 <= recipe.teacher_share <= 1:
+        raise ValueError(f"teacher_share {recipe.teacher_share} is not between 0 and 1")

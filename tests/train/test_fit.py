@@ -1,27 +1,46 @@
 import csv
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
 import train.fit as fit_module
 from train.crops import CropSampler, PlanePair, split
-from train.degrade import pair_by_slug
 from train.export import to_onnx
-from train.fit import Diverged, Run, fit, learning_rate, remove_drift, to_luma, validation_gain
+from train.fit import Diverged, Learner, fit, learning_rate, remove_drift, to_luma, validation_gain
 from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, PlainStack
-from train.recipe import Recipe, load_recipe
+from train.parallel import Team
+from train.recipe import Recipe, in_order, load_recipe
+from train.run import Run, read_log
+from train.trained import from_onnx
 
 CPU = torch.device("cpu")
+ALONE = Team(CPU)
+# What each of two processes runs: the same as the test itself, on the other half of each batch.
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+import torch
+from tests.train.test_fit import TINY, blurred_pairs
+from train.fit import fit
+from train.parallel import team
+torch.set_num_threads(1)
+with team() as processes:
+    assert processes.size == 2
+    fit(TINY, blurred_pairs(), blurred_pairs(), Path(sys.argv[1]) / "together", processes)
+"""
 RECIPES = Path(__file__).resolve().parents[2] / "train" / "recipes"
-TINY = Recipe(
-    tier="fast", pair=pair_by_slug("2by1-q40"), stride=2, channels=8, layers=3, steps=60, batch=2, crop=32, warmup=5
-)
+COMPLETE = 'tier = "fast"\nstride = 2\nchannels = 8\nlayers = 3\nsteps = 1\nbatch = 1\n'
+TINY = Recipe(tier="fast", pair="2by1-q40", stride=2, channels=8, layers=3, steps=60, batch=2, crop=32, warmup=5)
 
 
 def blurred_pairs(count: int = 3, size: int = 64) -> list[PlanePair]:
@@ -39,7 +58,7 @@ def blurred_pairs(count: int = 3, size: int = 64) -> list[PlanePair]:
 def test_training_gains_on_pictures_that_it_did_not_see(tmp_path: Path) -> None:
     pairs = blurred_pairs(6)
     recipe = dataclasses.replace(TINY, steps=300, batch=4, learning_rate=4e-3)
-    network = fit(recipe, pairs[:4], pairs[4:], tmp_path, CPU)
+    network = fit(recipe, pairs[:4], pairs[4:], tmp_path, ALONE)
     assert validation_gain(network, pairs[4:], CPU) > 0.5
     rows = list(csv.DictReader(Run(tmp_path / recipe.name).log.read_text().splitlines()))
     assert [row["step"] for row in rows] == ["300"]
@@ -48,21 +67,21 @@ def test_training_gains_on_pictures_that_it_did_not_see(tmp_path: Path) -> None:
 def test_a_run_that_was_stopped_ends_where_it_would_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = blurred_pairs()
     monkeypatch.setattr(fit_module, "VALIDATE_EVERY", 20)
-    fit(TINY, pairs, pairs, tmp_path / "whole", CPU)
+    fit(TINY, pairs, pairs, tmp_path / "whole", ALONE)
 
     stop_at = 37
-    take_step = fit_module._step
+    take_step = Learner.take_step
 
-    def interrupted(*arguments: object) -> float:
-        if arguments[4] == stop_at:
+    def interrupted(learner: Learner, step: int) -> float:
+        if step == stop_at:
             raise KeyboardInterrupt
-        return take_step(*arguments)  # type: ignore[arg-type]
+        return take_step(learner, step)
 
-    monkeypatch.setattr(fit_module, "_step", interrupted)
+    monkeypatch.setattr(Learner, "take_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fit(TINY, pairs, pairs, tmp_path / "stopped", CPU)
-    monkeypatch.setattr(fit_module, "_step", take_step)
-    fit(TINY, pairs, pairs, tmp_path / "stopped", CPU)
+        fit(TINY, pairs, pairs, tmp_path / "stopped", ALONE)
+    monkeypatch.setattr(Learner, "take_step", take_step)
+    fit(TINY, pairs, pairs, tmp_path / "stopped", ALONE)
 
     whole, stopped = (Run(tmp_path / folder / TINY.name) for folder in ("whole", "stopped"))
     assert whole.log.read_text() == stopped.log.read_text()
@@ -72,19 +91,103 @@ def test_a_run_that_was_stopped_ends_where_it_would_have(tmp_path: Path, monkeyp
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_module, "_step", lambda *arguments: float("nan"))
+    monkeypatch.setattr(Learner, "take_step", lambda learner, step: float("nan"))
     pairs = blurred_pairs()
     with pytest.raises(Diverged, match="lower learning_rate"):
-        fit(TINY, pairs, pairs, tmp_path, CPU)
+        fit(TINY, pairs, pairs, tmp_path, ALONE)
 
 
 def test_a_warm_start_takes_the_weights_of_another_run(tmp_path: Path) -> None:
     pairs = blurred_pairs()
-    fit(TINY, pairs, pairs, tmp_path, CPU)
-    next_recipe = dataclasses.replace(TINY, pair=pair_by_slug("2by1-q50"), steps=1, learning_rate=0.0, start=TINY.name)
-    network = fit(next_recipe, pairs, pairs, tmp_path, CPU)
+    fit(TINY, pairs, pairs, tmp_path, ALONE)
+    next_recipe = dataclasses.replace(TINY, pair="2by1-q50", steps=1, learning_rate=0.0, start=TINY.name)
+    network = fit(next_recipe, pairs, pairs, tmp_path, ALONE)
     for name, value in load_file(Run(tmp_path / TINY.name).weights).items():
         assert torch.equal(network.state_dict()[name], value)
+
+
+def test_a_warm_start_from_another_form_is_refused(tmp_path: Path) -> None:
+    pairs = blurred_pairs()
+    fit(dataclasses.replace(TINY, steps=1), pairs, pairs, tmp_path, ALONE)
+    with pytest.raises(ValueError, match="cannot be the start"):
+        fit(dataclasses.replace(TINY, pair="2by1-q50", channels=4, start=TINY.name), pairs, pairs, tmp_path, ALONE)
+    with pytest.raises(ValueError, match="train it first"):
+        fit(dataclasses.replace(TINY, start="nobody"), pairs, pairs, tmp_path, ALONE)
+
+
+def test_an_exported_model_can_be_trained_further() -> None:
+    torch.manual_seed(0)
+    network = PlainStack(2, 8, 4)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1)
+    again = from_onnx(to_onnx(network, "test"))
+    for name, value in network.state_dict().items():
+        assert torch.allclose(again.state_dict()[name], value, atol=1e-6), name
+
+
+def test_a_pupil_that_is_its_own_teacher_has_nothing_to_learn(tmp_path: Path) -> None:
+    pairs = blurred_pairs()
+    fit(TINY, pairs, pairs, tmp_path, ALONE)
+    taught = dataclasses.replace(
+        TINY, pair="2by1-q50", start=TINY.name, teacher=TINY.name, teacher_share=1.0, steps=1, l1_share=0.0
+    )
+    half_taught = dataclasses.replace(taught, pair="2by1-q30", teacher_share=0.5)
+    alone = dataclasses.replace(taught, pair="2by1-q20", teacher=None)
+    losses = []
+    for recipe in (taught, half_taught, alone):
+        fit(recipe, pairs, pairs, tmp_path, ALONE)
+        losses.append(float(read_log(Run(tmp_path / recipe.name).log)[0]["loss"]))
+    assert losses[0] < 1e-4 < losses[2]
+    # Squared error: half of the way is a quarter of the loss.
+    assert losses[1] == pytest.approx(losses[2] / 4, rel=0.01)
+
+
+def test_two_processes_train_the_same_network_as_one(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(TWO_PROCESSES)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(program)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(RECIPES.parents[1])}
+    subprocess.run([*launch, str(tmp_path)], env=environment, check=True, capture_output=True, timeout=120)
+    pairs = blurred_pairs()
+    alone = fit(TINY, pairs, pairs, tmp_path / "alone", ALONE)
+    together = load_file(Run(tmp_path / "together" / TINY.name).weights)
+    torch.manual_seed(TINY.seed)
+    start = PlainStack(TINY.stride, TINY.channels, TINY.layers).state_dict()
+    for name, value in alone.state_dict().items():
+        moved = (value - start[name]).norm()
+        # bfloat16 rounds each process's half of the gradient on its own.
+        assert (value - together[name]).norm() < 0.05 * moved, name
+
+
+def test_a_batch_is_shared_evenly_or_refused() -> None:
+    assert [Team(CPU, rank, 3).share(6) for rank in range(3)] == [slice(0, 2), slice(2, 4), slice(4, 6)]
+    with pytest.raises(ValueError, match="shared evenly"):
+        Team(CPU, 0, 3).share(4)
+
+
+def test_a_run_draws_its_curves(tmp_path: Path) -> None:
+    pairs = blurred_pairs()
+    fit(TINY, pairs, pairs, tmp_path, ALONE)
+    with Image.open(Run(tmp_path / TINY.name).curves) as curves:
+        assert curves.size == (800, 450)
+        assert len(np.unique(np.asarray(curves.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+
+
+def test_a_generalist_is_trained_on_every_level_of_its_ratio() -> None:
+    recipe = dataclasses.replace(TINY, pair="8by5-blind")
+    assert [pair.slug for pair in recipe.pairs] == ["8by5-q20", "8by5-q30", "8by5-q40", "8by5-q50"]
+    assert (recipe.name, recipe.ratio.name, recipe.q) == ("srcomp-fast-8by5-blind", "8:5", None)
+    assert TINY.q == 40
+
+
+def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
+    path = Path("recipe.toml")
+    pupil = dataclasses.replace(TINY, pair="2by1-q20", teacher=TINY.name, start="elsewhere")
+    last = dataclasses.replace(TINY, pair="2by1-q30", start=pupil.name)
+    assert [recipe for _, recipe in in_order((path, recipe) for recipe in (last, pupil, TINY))] == [TINY, pupil, last]
+    with pytest.raises(ValueError, match="wait for each other"):
+        in_order((path, recipe) for recipe in (pupil, dataclasses.replace(TINY, start=pupil.name)))
 
 
 def test_drift_is_taken_out() -> None:
@@ -185,9 +288,11 @@ def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> Non
     ("text", "message"),
     [
         ("tier = ", "keys are"),
-        ('tier = "fast"', "'pair' is missing"),
-        ('pair = "2by1-q41"', "no pair is called"),
-        ('pair = "2by1-q40"\nspeed = 1', "keys are"),
+        ('tier = "fast"', "missing .*'pair'"),
+        (COMPLETE + 'pair = "2by1-q41"', "no pair is called"),
+        (COMPLETE + 'pair = "2by1-q40"\nspeed = 1', "'speed'.*keys are"),
+        (COMPLETE + 'pair = "2by1-q40"\ncrop = 97', "not a multiple of stride"),
+        (COMPLETE + 'pair = "2by1-q40"\nteacher_share = 2', "teacher_share"),
     ],
 )
 def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

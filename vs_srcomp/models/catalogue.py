@@ -21,7 +21,7 @@ class Model:
     """A network that the package carries, and what is known of it."""
 
     name: str
-    """``srcomp-{tier}-{ratio}-q{Q}``, for example ``srcomp-fast-2by1-q40``."""
+    """``srcomp-{tier}-{ratio}-q{Q}``, for example ``srcomp-fast-2by1-q40``; ``-blind`` instead of a level."""
     file: str
     """Name of the ONNX file in the folder of models."""
     sha256: str
@@ -30,8 +30,8 @@ class Model:
     """``"fast"``: real time on a processor; ``"quality"``: real time on a graphics card."""
     ratio: str
     """``"2:1"``, ``"8:5"`` or ``"4:3"``."""
-    q: int
-    """20, 30, 40 or 50, on libaom's quantizer scale of 0 to 63."""
+    q: int | None
+    """20, 30, 40 or 50, on libaom's quantizer scale of 0 to 63; None: a generalist for every level of its ratio."""
     parameters: int
     """Number of weights and biases."""
     macs_per_pixel: float
@@ -51,8 +51,8 @@ def models() -> tuple[Model, ...]:
     return _catalogue()
 
 
-def find_model(tier: str, ratio: Ratio, q: int) -> Model | None:
-    """The model for ``ratio`` and compression level ``q`` in ``tier``, or None where there is none.
+def find_model(tier: str, ratio: Ratio, q: int | None) -> Model | None:
+    """The model for ``ratio`` and compression level ``q`` (None: any) in ``tier``, or None where there is none.
 
     Raises:
         vs.Error: No model at all has that tier.

@@ -1,0 +1,68 @@
+"""Several processes that train one network: what ``torchrun`` starts, or one process alone."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that share each step's crops evenly; every one holds the whole network."""
+
+    device: torch.device
+    """Of this process."""
+    rank: int = 0
+    """Of this process, from 0."""
+    size: int = 1
+    """Number of processes."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that measures, logs and saves."""
+        return self.rank == 0
+
+    def share(self, batch: int) -> slice:
+        """Which crops of a step are this process's own; ValueError if they cannot be shared evenly."""
+        if batch % self.size:
+            raise ValueError(f"a batch of {batch} crops cannot be shared evenly by {self.size} processes")
+        own = batch // self.size
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    def synchronised(self, network: nn.Module) -> nn.Module:
+        """``network``, with gradients that are averaged over all processes."""
+        return DistributedDataParallel(network) if self.size > 1 else network
+
+    def mean(self, value: float) -> float:
+        """The mean of each process's ``value``."""
+        if self.size == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(total)
+        return total.item() / self.size
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def team() -> Iterator[Team]:
+    """The processes that ``torchrun`` started with this one, joined; this one alone otherwise."""
+    has_cuda = torch.cuda.is_available()
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Team(torch.device("cuda" if has_cuda else "cpu"))
+        return
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if has_cuda else torch.device("cpu")
+    if has_cuda:
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if has_cuda else "gloo")
+    try:
+        yield Team(device, distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()

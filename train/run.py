@@ -1,0 +1,122 @@
+"""The files of one training run: checkpoint, log and curves, each whole or not there."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vs_srcomp.files import atomic_path
+
+LOG_FIELDS = ("step", "learning_rate", "loss", "valid_gain_db")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where one training run keeps its files."""
+
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Everything that is needed to go on."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        """The averaged weights of the finished run."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def log(self) -> Path:
+        """One row per validation."""
+        return self.folder / "log.csv"
+
+    @property
+    def curves(self) -> Path:
+        """The log as a picture."""
+        return self.folder / "curves.png"
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write the weights of ``network``."""
+    with atomic_path(path) as temporary:
+        save_file(_contiguous(network), temporary)
+
+
+def save_checkpoint(path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Write networks by name, and the optimiser's state after ``step`` steps."""
+    tensors = {
+        f"{name}.{key}": value for name, network in networks.items() for key, value in _contiguous(network).items()
+    }
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"step": str(step)})
+
+
+def load_checkpoint(
+    path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, device: torch.device
+) -> int:
+    """Put everything back as ``save_checkpoint`` found it; returns the number of steps done."""
+    tensors = load_file(path, device=str(device))
+    for name, network in networks.items():
+        network.load_state_dict(_with_prefix(tensors, f"{name}."))
+    state: dict[int, dict[str, Tensor]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for name, value in _with_prefix(tensors, "optimizer.").items():
+        index, key = int(name.split(".")[0]), name.split(".")[1]
+        if value.ndim:
+            # The fused optimizer walks the memory of a parameter and of its moments side by side.
+            value = torch.empty_like(parameters[index]).copy_(value)
+        state.setdefault(index, {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(state[0]["step"].item())
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _contiguous(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().contiguous() for name, value in network.state_dict().items()}
+
+
+def start_log(path: Path, first_step: int) -> None:
+    """Keep the rows up to ``first_step``: what came after the checkpoint is done again."""
+    rows = [row for row in read_log(path) if int(row["step"]) <= first_step] if path.exists() else []
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def append_log(path: Path, row: Iterable[object]) -> None:
+    """Add one row, in the order of ``LOG_FIELDS``."""
+    with path.open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(row)
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """The rows of a log."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def draw_curves(log: Path, target: Path, title: str) -> None:
+    """Draw loss and validation gain over the steps as a PNG."""
+    from matplotlib.figure import Figure
+
+    rows = read_log(log)
+    steps, losses, gains = ([float(row[field]) for row in rows] for field in ("step", "loss", "valid_gain_db"))
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    loss_axes = figure.add_subplot(title=title, xlabel="step", ylabel="loss")
+    loss_axes.plot(steps, losses, "o-", markersize=3, color="tab:gray", label="loss")
+    gain_axes = loss_axes.twinx()
+    gain_axes.plot(steps, gains, "o-", markersize=3, color="tab:blue", label="gain on validation pictures")
+    gain_axes.set_ylabel("gain over Lanczos-5, dB", color="tab:blue")
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, dpi=100)
