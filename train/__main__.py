@@ -27,6 +27,50 @@ def main() -> None:
 
 
 @main.command()
+@click.option("--images", type=FOLDER, required=True, help="Photographs, or DIV2K.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
+@click.option("--ratio", "ratios", multiple=True, default=("all",), show_default=True, help="Such as 2:1.")
+@click.option("--q", "quantizers", multiple=True, default=("all",), show_default=True, help="Such as 40.")
+@click.option("--test-images", type=FOLDER, help="Photographs to test on [default: a ninth of IMAGES; DIV2K's own].")
+@click.option("--name", help="What the files begin with [default: DIV2K, or the folder's name].")
+@click.option("--patches-per-picture", "patches", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the split and the patches.")
+@click.option("--processes", type=click.IntRange(min=1), help="[default: as many as there are cores]")
+def dataset(ratios: tuple[str, ...], quantizers: tuple[str, ...], **options: Any) -> None:
+    """Write patch pairs as .npz: train, valid and test for each ratio and compression level.
+
+    A run that was stopped goes on where it was. The same pictures and options give the same bytes.
+    """
+    from train.dataset import DatasetOptions, choose_pairs, make_dataset
+
+    try:
+        made = make_dataset(DatasetOptions(pairs=choose_pairs(ratios, quantizers), **options))
+    except (ValueError, RuntimeError) as reason:
+        raise click.ClickException(str(reason)) from reason
+    for path in made.files:
+        click.echo(path)
+    if made.skipped:
+        click.echo(f"{len(made.skipped)} pictures were skipped:", err=True)
+        for why in made.skipped:
+            click.echo(f"  {why}", err=True)
+
+
+@main.command()
+@click.argument("file", type=FILE)
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG of some of its pairs here.")
+def inspect(file: Path, sheet: Path | None) -> None:
+    """Show what FILE, an .npz of patch pairs, holds."""
+    from train.inspection import describe, write_sheet
+
+    try:
+        click.echo(describe(file))
+        if sheet:
+            write_sheet(file, sheet)
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+@main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @photographs
 @click.option("--threads", type=int, help="CPU threads to compute with [default: all].")
@@ -80,24 +124,92 @@ def export(recipes: tuple[Path, ...], images: Path, work: Path, engines: Path) -
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams are kept here.")
 @click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
 @click.option("--pair", "slugs", multiple=True, help="Such as 2by1-q40; may be repeated [default: all twelve].")
+@click.option(
+    "--model", "networks", multiple=True, type=FILE, help="An ONNX file to measure too, whatever it was made for."
+)
+@click.option(
+    "--metrics",
+    default="psnr,ssim",
+    show_default=True,
+    callback=lambda context, parameter, value: metric_names(value),
+    help="Some of psnr, ssim, vmaf and vmaf-neg, with commas; vmaf takes the most time.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Scores go here, as CSV and Markdown [default: WORK/scores]."
+)
 @click.option("--record", is_flag=True, help="Write scores, tables and the models' gains to the files of the project.")
 def evaluate(
-    folders: tuple[Path, ...], work: Path, tiers: tuple[str, ...], slugs: tuple[str, ...], record: bool
+    folders: tuple[Path, ...],
+    work: Path,
+    tiers: tuple[str, ...],
+    slugs: tuple[str, ...],
+    networks: tuple[Path, ...],
+    metrics: tuple[str, ...],
+    out: Path | None,
+    record: bool,
 ) -> None:
-    """Measure Y-PSNR of the models and of classic kernels, through vs_srcomp.upscale on 8-bit frames."""
+    """Measure the models and classic kernels on pictures, through vs_srcomp.upscale on 8-bit frames."""
     from train.degrade import PAIRS, pair_by_slug
     from train.evaluate import evaluate as scores_of
-    from train.report import gain_table, record_gains, write_scores, write_tables
+    from train.report import record_gains, tables, write_report, write_scores, write_tables
 
     pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
-    scores = {path.name: list(scores_of(path, work / "evaluation" / path.name, pairs, tiers)) for path in folders}
+    scores = {}
+    for path in folders:
+        streams = work / "evaluation" / path.name
+        scores[path.name] = list(scores_of(path, streams, pairs, tiers, networks=networks, metrics=metrics))
     for name, of_set in scores.items():
-        click.echo(f"{name}, {len({score.picture for score in of_set})} pictures\n{gain_table(of_set)}\n")
+        click.echo(f"{name}, {len({score.picture for score in of_set})} pictures")
+        for metric, table in tables(of_set):
+            click.echo(f"{metric.title}\n{table}\n")
+        write_scores(of_set, (out or work / "scores") / f"{name}.csv")
+        write_report(of_set, name, (out or work / "scores") / f"{name}.md")
         if record:
             write_scores(of_set, Path("train/results") / f"{name}.csv")
             record_gains(of_set, name, Path("engines/models.json"))
     if record:
         write_tables(scores, [Path("README.md"), Path("train/RESULTS.md")])
+
+
+@main.command()
+@click.option("--videos", type=FOLDER, required=True, help="Videos of good quality.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams are kept here.")
+@click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
+@click.option("--ratio", "ratios", multiple=True, default=("2:1",), show_default=True, help="May be repeated.")
+@click.option("--frames", type=click.IntRange(min=2), default=33, show_default=True, help="Of each video.")
+@click.option("--record", is_flag=True, help="Write scores and tables to train/results/video.csv and train/RESULTS.md.")
+def evaluate_video(
+    videos: Path, work: Path, tiers: tuple[str, ...], ratios: tuple[str, ...], frames: int, record: bool
+) -> None:
+    """Measure the models on video coded with inter frames: gain, and steadiness of the error, against Lanczos-5."""
+    from train.report import replace_marked
+    from train.video import evaluate_videos, video_tables, write_clip_scores
+    from vs_srcomp.files import write_atomically
+    from vs_srcomp.geometry import ratio_by_name
+
+    chosen = [ratio_by_name(name) for name in ratios]
+    scores = list(evaluate_videos(videos, work / "video", chosen, tiers, frames))
+    tables = video_tables(scores)
+    for title, table in tables.items():
+        click.echo(f"{title}\n{table}\n")
+    write_clip_scores(scores, work / "scores" / "video.csv")
+    if record:
+        write_clip_scores(scores, Path("train/results/video.csv"))
+        document = Path("train/RESULTS.md")
+        text = document.read_text("utf-8")
+        for title, table in tables.items():
+            text = replace_marked(text, f"video: {title}", table)
+        write_atomically(document, text.encode())
+
+
+def metric_names(names: str) -> tuple[str, ...]:
+    """The metrics in a list with commas."""
+    from train.evaluate import METRICS
+
+    chosen = tuple(name.strip() for name in names.split(","))
+    if unknown := [name for name in chosen if name not in METRICS]:
+        raise click.BadParameter(f"there is no metric {unknown[0]!r}; there are {', '.join(METRICS)}")
+    return chosen
 
 
 if __name__ == "__main__":

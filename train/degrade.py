@@ -2,9 +2,13 @@
 
 import io
 import multiprocessing
+import os
+import re
 import subprocess
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,6 +80,16 @@ def encoder_version() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_version())
 
 
+@cache
+def libaom_version() -> str:
+    """What libaom calls itself in the encoder's log ("v3.15.1"); "unknown" if it does not."""
+    argv = encoder_argv(16, 16, 63, 8)
+    argv[argv.index("error")] = "info"
+    logged = subprocess.run(argv, input=bytes(16 * 16 * 3 // 2), capture_output=True, check=True)
+    found = re.search(r"\[libaom-av1 @ \w+\] (\S+)", logged.stderr.decode(errors="replace"))
+    return found[1] if found else "unknown"
+
+
 def encode(picture: vs.VideoNode, pair: Pair, cpu_used: int) -> bytes:
     """Lower ``picture`` (YUV420P8, one frame) by the pair's ratio with Lanczos-5 and code it with libaom."""
     width, height = (int(size / pair.ratio.factor) for size in (picture.width, picture.height))
@@ -116,16 +130,39 @@ def make_streams(
     ]
     if not jobs:
         return
-    # A forked child would inherit the locks of VapourSynth's threads, but not the threads.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_single_threaded_core) as pool:
+    with worker_pool(processes) as pool:
         futures = [pool.submit(_make_stream, *job) for job in jobs]
         for future in track(as_completed(futures), "coding", total=len(futures)):
             future.result()
 
 
-def _single_threaded_core() -> None:
+@contextmanager
+def worker_pool(processes: int | None) -> Iterator[ProcessPoolExecutor]:
+    """Processes with one VapourSynth thread each, as many as there are cores by default.
+
+    If the block raises, what has not begun is dropped. If this process is killed, the others end too.
+    """
+    # A forked child would inherit the locks of VapourSynth's threads, but not the threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_start_worker) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _start_worker() -> None:
     vs.core.num_threads = 1
+    # Each worker holds both ends of the queue it waits on, so that it would never learn of the other side's death.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _make_stream(path: Path, pair: Pair, cpu_used: int, target: Path) -> None:

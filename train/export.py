@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file of plain operators, and its entry in the catalogue of models."""
+"""A trained network as ONNX files, one of plain operators and one in integers, and its entry in the catalogue."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from train.crops import PlanePair
 from train.fit import remove_drift
 from train.networks.plain import NEGATIVE_SLOPE, PlainStack
+from train.quantize import quantize
 from train.recipe import Recipe
 from train.run import Run
 from train.trained import load_trained
@@ -39,7 +40,9 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
     network = load_trained(recipe.name, runs)
     remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)
+    int8 = quantize(data, valid)
     write_atomically(engines / f"{recipe.name}.onnx", data)
+    write_atomically(engines / f"{recipe.name}.int8.onnx", int8)
 
     catalogue = engines / "models.json"
     entries = json.loads(catalogue.read_text("utf-8"))["models"] if catalogue.exists() else []
@@ -58,6 +61,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
             "receptive_field": network.receptive_field,
             "recipe": f"train/recipes/{recipe_path.name}",
             "gain_db": {},
+            "int8": {"file": f"{recipe.name}.int8.onnx", "sha256": hashlib.sha256(int8).hexdigest(), "loss_db": {}},
         }
     )
     entries.sort(key=lambda entry: (entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["q"] or 0))

@@ -3,74 +3,175 @@
 import csv
 import json
 import re
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
 
-from train.degrade import PAIRS, Pair
-from train.evaluate import REFERENCE, Score
+from train.degrade import PAIRS, Pair, pair_by_slug
+from train.evaluate import REFERENCE, Score, blind, int8
 from vs_srcomp.files import atomic_path, write_atomically
-from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.geometry import QUANTIZERS, ratio_by_name
 
 
-def gain_table(scores: list[Score]) -> str:
-    """Mean gain in Y-PSNR over Lanczos-5 as Markdown: a row per method, a column per pair, and Lanczos' own PSNR."""
-    mean = _mean_psnr(scores)
-    columns = [pair for pair in PAIRS if (REFERENCE, pair.slug) in mean]
-    lines = [
-        "| | " + " | ".join(f"{pair.ratio.name} Q{pair.q}" for pair in columns) + " |",
-        "| --- |" + " ---: |" * len(columns),
-        f"| {REFERENCE}, dB | " + " | ".join(f"{mean[REFERENCE, pair.slug]:.2f}" for pair in columns) + " |",
-    ]
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown."""
+
+    mark: str
+    """Of its tables in the documents: ``<!-- MARK: SET -->`` ... ``<!-- end -->``."""
+    column: str
+    """Of :class:`Score`."""
+    title: str
+    digits: int
+    unit: str = ""
+    has_mean: bool = True
+    """Whether its table ends with the mean over the pairs."""
+
+
+PSNR = Metric("gains", "psnr_y", "Y-PSNR", 2, ", dB", has_mean=False)
+METRICS = (
+    PSNR,
+    Metric("ssim", "ssim_y", "Y-SSIM", 4),
+    Metric("vmaf", "vmaf", "VMAF", 1),
+    Metric("vmaf-neg", "vmaf_neg", "VMAF-NEG", 1),
+)
+RATE = Metric("rate", "bits_per_pixel", "Bits per pixel", 3)
+
+
+def gain_table(scores: Sequence[Score], metric: Metric = PSNR) -> str:
+    """Mean gain over Lanczos-5 as Markdown: a row per method, a column per pair, and Lanczos' own score."""
+    mean = _means(scores, metric)
+    columns = [pair.slug for pair in PAIRS if (REFERENCE, pair.slug) in mean]
+    reference = {slug: mean[REFERENCE, slug] for slug in columns}
+    lines = [*_header(columns, metric), _row(REFERENCE + metric.unit, reference, columns, metric, "")]
     for method in dict.fromkeys(score.method for score in scores if score.method != REFERENCE):
-        gains = (
-            f"{mean[method, pair.slug] - mean[REFERENCE, pair.slug]:+.2f}" if (method, pair.slug) in mean else "-"
-            for pair in columns
-        )
-        lines.append(f"| {method} | " + " | ".join(gains) + " |")
+        gains = {slug: mean[method, slug] - reference[slug] for slug in columns if (method, slug) in mean}
+        lines.append(_row(method, gains, columns, metric, "+"))
     return "\n".join(lines)
+
+
+def rate_table(scores: Sequence[Score]) -> str:
+    """Mean size of the coded pictures in bits per pixel of the original, as Markdown."""
+    mean = _means(scores, RATE)
+    columns = [pair.slug for pair in PAIRS if (REFERENCE, pair.slug) in mean]
+    rates = {slug: mean[REFERENCE, slug] for slug in columns}
+    return "\n".join([*_header(columns, RATE), _row("bits per pixel", rates, columns, RATE, "")])
+
+
+def _header(slugs: Sequence[str], metric: Metric) -> list[str]:
+    pairs = [pair_by_slug(slug) for slug in slugs]
+    titles = [f"{pair.ratio.name} Q{pair.q}" for pair in pairs] + ["mean"] * metric.has_mean
+    return ["| | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
+
+
+def _row(title: str, values: Mapping[str, float], slugs: Sequence[str], metric: Metric, sign: str) -> str:
+    cells = [f"{values[slug]:{sign}.{metric.digits}f}" if slug in values else "-" for slug in slugs]
+    if metric.has_mean:
+        # Over fewer pairs it could not be compared with the other rows' means.
+        cells.append(f"{fmean(values.values()):{sign}.{metric.digits}f}" if len(values) == len(slugs) else "-")
+    return f"| {title} | " + " | ".join(cells) + " |"
+
+
+def tables(scores: Sequence[Score]) -> Iterator[tuple[Metric, str]]:
+    """The table of each metric that was measured, and that of the sizes."""
+    for metric in METRICS:
+        if _is_measured(scores, metric):
+            yield metric, gain_table(scores, metric)
+    yield RATE, rate_table(scores)
+
+
+def _is_measured(scores: Sequence[Score], metric: Metric) -> bool:
+    return all(getattr(score, metric.column) is not None for score in scores)
+
+
+def write_report(scores: Sequence[Score], name: str, path: Path) -> None:
+    """All tables of a set, and the score of each picture, as Markdown."""
+    pictures = len({score.picture for score in scores})
+    parts = [f"# {name}, {pictures} pictures"]
+    for metric, table in tables(scores):
+        what = "" if metric is RATE else f", gain over {REFERENCE}"
+        parts += [f"## {metric.title}{what}", table]
+    shown = [metric for metric in METRICS if _is_measured(scores, metric)]
+    for slug in dict.fromkeys(score.pair for score in scores):
+        pair = pair_by_slug(slug)
+        titles = ["picture", "method", *(metric.title for metric in shown), "bits per pixel"]
+        rows = ["| " + " | ".join(titles) + " |", "| --- | --- |" + " ---: |" * (len(titles) - 2)]
+        for score in scores:
+            if score.pair == slug:
+                cells = [f"{getattr(score, metric.column):.{metric.digits}f}" for metric in [*shown, RATE]]
+                rows.append("| " + " | ".join([score.picture, score.method, *cells]) + " |")
+        parts += [f"## {pair.ratio.name} Q{pair.q}, each picture", "\n".join(rows)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, ("\n\n".join(parts) + "\n").encode())
 
 
 def write_scores(scores: list[Score], path: Path) -> None:
     """All scores, a row each."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Score)], lineterminator="\n")
         writer.writeheader()
         for score in scores:
             row = asdict(score)
-            writer.writerow(row | {key: round(value, 4) for key, value in row.items() if isinstance(value, float)})
+            writer.writerow(row | {key: round(value, 5) for key, value in row.items() if isinstance(value, float)})
+
+
+def read_scores(path: Path) -> list[Score]:
+    """What :func:`write_scores` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    texts = ("pair", "picture", "method")
+    return [
+        # What was not measured is empty.
+        Score(**{key: value if key in texts else float(value) for key, value in row.items() if value})  # type: ignore[arg-type]
+        for row in rows
+    ]
 
 
 def record_gains(scores: list[Score], set_name: str, catalogue: Path) -> None:
-    """Note each model's mean gain on the set in the catalogue of models."""
+    """Note each model's mean gain on the set, and what integers lose, in the catalogue of models."""
     entries = json.loads(catalogue.read_text("utf-8"))
-    mean = _mean_psnr(scores)
+    mean = _means(scores, PSNR)
     for entry in entries["models"]:
-        slug = Pair(ratio_by_name(entry["ratio"]), entry["q"]).slug
-        if (entry["tier"], slug) in mean:
-            entry["gain_db"][set_name] = round(mean[entry["tier"], slug] - mean[REFERENCE, slug], 3)
+        ratio = ratio_by_name(entry["ratio"])
+        # A model for every compression level has its mean over all of them.
+        method = entry["tier"] if entry["q"] is not None else blind(entry["tier"])
+        slugs = [Pair(ratio, q).slug for q in (QUANTIZERS if entry["q"] is None else [entry["q"]])]
+        if all((method, slug) in mean for slug in slugs):
+            gain = fmean(mean[method, slug] - mean[REFERENCE, slug] for slug in slugs)
+            entry["gain_db"][set_name] = round(gain, 3)
+        if "int8" in entry and all((int8(entry["tier"]), slug) in mean for slug in slugs) and entry["q"] is not None:
+            loss = fmean(mean[method, slug] - mean[int8(entry["tier"]), slug] for slug in slugs)
+            entry["int8"]["loss_db"][set_name] = round(loss, 4)
     write_atomically(catalogue, (json.dumps(entries, indent=2) + "\n").encode())
 
 
-def write_tables(scores: dict[str, list[Score]], documents: list[Path]) -> None:
-    """Put the table of each set where a document has ``<!-- gains: NAME -->`` ... ``<!-- end -->``."""
+def write_tables(scores: Mapping[str, Sequence[Score]], documents: Iterable[Path]) -> None:
+    """Put the tables of each set where a document has ``<!-- gains: NAME -->`` ... ``<!-- end -->``.
+
+    ``gains`` stands for Y-PSNR; ``ssim``, ``vmaf``, ``vmaf-neg`` and ``rate`` for the other tables. That of a metric
+    which was not measured stays.
+    """
     for path in documents:
         text = path.read_text("utf-8")
         for name, of_set in scores.items():
-            mark = f"<!-- gains: {name} -->"
-            text = re.sub(
-                f"{re.escape(mark)}.*?<!-- end -->",
-                f"{mark}\n{gain_table(of_set)}\n<!-- end -->",
-                text,
-                flags=re.DOTALL,
-            )
+            for metric, table in tables(of_set):
+                text = replace_marked(text, f"{metric.mark}: {name}", table)
         write_atomically(path, text.encode())
 
 
-def _mean_psnr(scores: list[Score]) -> dict[tuple[str, str], float]:
+def replace_marked(text: str, mark: str, table: str) -> str:
+    """``text`` with ``table`` between ``<!-- MARK -->`` and ``<!-- end -->``, wherever that is."""
+    start = f"<!-- {mark} -->"
+    return re.sub(
+        f"{re.escape(start)}.*?<!-- end -->", lambda _: f"{start}\n{table}\n<!-- end -->", text, flags=re.DOTALL
+    )
+
+
+def _means(scores: Iterable[Score], metric: Metric) -> dict[tuple[str, str], float]:
     """Mean over the pictures, by method and pair."""
     by_cell: dict[tuple[str, str], list[float]] = {}
     for score in scores:
-        by_cell.setdefault((score.method, score.pair), []).append(score.psnr_y)
+        by_cell.setdefault((score.method, score.pair), []).append(getattr(score, metric.column))
     return {cell: fmean(values) for cell, values in by_cell.items()}

@@ -1,0 +1,168 @@
+import dataclasses
+import json
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import train.evaluate as evaluate_module
+from train.__main__ import main
+from train.degrade import decode, pair_by_slug, stream_path
+from train.evaluate import METRICS, Score, evaluate
+from train.metrics import psnr, ssim, vmaf
+from train.pictures import clip_planes, each_luma
+from train.report import gain_table, rate_table, read_scores, record_gains, tables, write_scores, write_tables
+from vs_srcomp.models import models
+from vs_srcomp.resample import lanczos5
+
+PAIR = pair_by_slug("2by1-q40")
+ENGINES = Path(__file__).resolve().parents[2] / "engines"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    y, x = np.mgrid[:64, :80]
+    for name, scale in (("a", 5), ("b", 9)):
+        luma = 128 + 60 * np.sin(x / scale) + 40 * np.cos(y / 7) + np.random.default_rng(1).normal(0, 6, x.shape)
+        Image.fromarray(luma.clip(0, 255).astype(np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def score(pair: str, method: str, value: float, picture: str = "a", **more: float) -> Score:
+    return Score(pair, picture, method, value, 0.0, 0.25, **more)
+
+
+def test_each_picture_gets_every_metric_from_every_method(pictures: Path, tmp_path: Path) -> None:
+    file = ENGINES / "srcomp-fast-2by1-q40.onnx"
+    scores = list(evaluate(pictures, tmp_path, [PAIR], ["fast"], networks=[file], metrics=METRICS))
+    assert [(s.picture, s.method) for s in scores] == [
+        (picture, method)
+        for picture in ("a", "b")
+        for method in ("lanczos5", "bicubic", "spline36", "fast", "fast int8", "srcomp-fast-2by1-q40")
+    ]
+    for name, original in each_luma(pictures):
+        of_picture = {s.method: s for s in scores if s.picture == name}
+        stream = stream_path(tmp_path, PAIR, name).read_bytes()
+        luma = clip_planes(lanczos5(decode(stream), 80, 64))[0]
+        plain = of_picture["lanczos5"]
+        assert plain.psnr_y == psnr(luma, original)
+        assert plain.ssim_y == ssim(luma, original)
+        both = vmaf([luma], [original], stills=True)[0]
+        assert (plain.vmaf, plain.vmaf_neg) == (both.vmaf, both.neg)
+        assert plain.bits_per_pixel == 8 * len(stream) / (64 * 80)
+        # The same network, by its tier and by its path.
+        by_path = of_picture["srcomp-fast-2by1-q40"]
+        assert dataclasses.replace(by_path, method="fast") == of_picture["fast"]
+        assert by_path.psnr_y != plain.psnr_y
+
+
+def test_a_generalist_is_scored_at_every_level_of_its_ratio(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (specialist,) = (model for model in models() if model.file == "srcomp-fast-2by1-q40.onnx")
+    generalist = dataclasses.replace(specialist, name="srcomp-fast-2by1-blind", q=None)
+    monkeypatch.setattr(evaluate_module, "models", lambda: (*models(), generalist))
+    pairs = [pair_by_slug(slug) for slug in ("2by1-q40", "2by1-q50", "4by3-q40")]
+    scores = list(evaluate(pictures, tmp_path, pairs, ["fast"], metrics=["psnr"]))
+    by_cell = {(s.pair, s.picture, s.method): s.psnr_y for s in scores}
+    assert {pair for pair, _, method in by_cell if method == "fast blind"} == {"2by1-q40", "2by1-q50"}
+    assert by_cell["2by1-q40", "a", "fast blind"] == by_cell["2by1-q40", "a", "fast"]
+    assert by_cell["2by1-q50", "a", "fast blind"] != by_cell["2by1-q50", "a", "fast"]
+    assert all(s.ssim_y is s.vmaf is s.vmaf_neg is None for s in scores)
+
+
+def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
+    scores = [score("2by1-q40", "lanczos5", 30.5, ssim_y=0.875), score("2by1-q40", "fast", 31.25, vmaf=50.5)]
+    write_scores(scores, tmp_path / "new" / "scores.csv")
+    assert read_scores(tmp_path / "new" / "scores.csv") == scores
+    # Files of before there were other metrics.
+    text = "pair,picture,method,psnr_y,mean_drift,bits_per_pixel\n2by1-q40,1,fast,31.25,0.5,0.25\n"
+    (tmp_path / "old.csv").write_text(text)
+    assert read_scores(tmp_path / "old.csv") == [Score("2by1-q40", "1", "fast", 31.25, 0.5, 0.25)]
+
+
+def test_tables_show_gains_of_means_over_the_pictures() -> None:
+    scores = [
+        score("2by1-q40", "lanczos5", 30, "a", vmaf_neg=50),
+        score("2by1-q40", "fast", 31, "a", vmaf_neg=54),
+        score("2by1-q40", "lanczos5", 32, "b", vmaf_neg=60),
+        score("2by1-q40", "fast", 32.5, "b", vmaf_neg=65),
+        score("4by3-q20", "lanczos5", 40, "a", vmaf_neg=90),
+        score("4by3-q20", "fast", 40.25, "a", vmaf_neg=91),
+        score("4by3-q20", "other", 39, "a", vmaf_neg=89),
+    ]
+    assert gain_table(scores) == (
+        "| | 2:1 Q40 | 4:3 Q20 |\n"
+        "| --- | ---: | ---: |\n"
+        "| lanczos5, dB | 31.00 | 40.00 |\n"
+        "| fast | +0.75 | +0.25 |\n"
+        "| other | - | -1.00 |"
+    )
+    shown = {metric.mark: table for metric, table in tables(scores)}
+    assert list(shown) == ["gains", "vmaf-neg", "rate"]
+    assert shown["vmaf-neg"] == (
+        "| | 2:1 Q40 | 4:3 Q20 | mean |\n"
+        "| --- | ---: | ---: | ---: |\n"
+        "| lanczos5 | 55.0 | 90.0 | 72.5 |\n"
+        "| fast | +4.5 | +1.0 | +2.8 |\n"
+        "| other | - | -1.0 | - |"
+    )
+    assert rate_table(scores).splitlines()[-1] == "| bits per pixel | 0.250 | 0.250 | 0.250 |"
+
+
+def test_documents_get_the_tables_that_they_have_a_place_for(tmp_path: Path) -> None:
+    document = tmp_path / "RESULTS.md"
+    document.write_text(
+        "<!-- gains: kodak -->\nold\n<!-- end -->\n<!-- vmaf: kodak -->\nold vmaf\n<!-- end -->\n"
+        "<!-- ssim: kodak -->\n<!-- end -->\n<!-- ssim: set5 -->\nother\n<!-- end -->\n"
+    )
+    scores = [score("2by1-q40", "lanczos5", 30, ssim_y=0.9), score("2by1-q40", "fast", 31, ssim_y=0.91)]
+    write_tables({"kodak": scores}, [document])
+    shown = {metric.mark: table for metric, table in tables(scores)}
+    assert document.read_text() == (
+        f"<!-- gains: kodak -->\n{shown['gains']}\n<!-- end -->\n<!-- vmaf: kodak -->\nold vmaf\n<!-- end -->\n"
+        f"<!-- ssim: kodak -->\n{shown['ssim']}\n<!-- end -->\n<!-- ssim: set5 -->\nother\n<!-- end -->\n"
+    )
+
+
+def test_gains_are_noted_in_the_catalogue(tmp_path: Path) -> None:
+    entries = [
+        {"tier": "fast", "ratio": "2:1", "q": 40, "gain_db": {"other": 1}},
+        {"tier": "fast", "ratio": "2:1", "q": None, "gain_db": {}},
+        {"tier": "fast", "ratio": "8:5", "q": None, "gain_db": {}},
+    ]
+    catalogue = tmp_path / "models.json"
+    catalogue.write_text(json.dumps({"models": entries}))
+    gains = {20: 0.5, 30: 0.25, 40: 0.125, 50: 0.25}
+    scores = [score(f"2by1-q{q}", "lanczos5", 30) for q in gains]
+    scores += [score(f"2by1-q{q}", "fast blind", 30 + gain) for q, gain in gains.items()]
+    scores += [score("2by1-q40", "fast", 31), score("8by5-q20", "lanczos5", 30), score("8by5-q20", "fast blind", 31)]
+    record_gains(scores, "kodak", catalogue)
+    noted = [entry["gain_db"] for entry in json.loads(catalogue.read_text())["models"]]
+    # A generalist's is the mean over all levels, and nothing until all are measured.
+    assert noted == [{"other": 1, "kodak": 1.0}, {"kodak": pytest.approx(fmean(gains.values()), abs=1e-3)}, {}]
+
+
+def test_the_command_stores_scores_and_a_report(pictures: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", "--images", str(pictures), "--work", str(tmp_path / "work"), "--pair", "2by1-q40"]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    scores = read_scores(tmp_path / "work" / "scores" / "pictures.csv")
+    assert gain_table(scores) in done.output
+    report = (tmp_path / "work" / "scores" / "pictures.md").read_text()
+    assert all(table in report for _, table in tables(scores))
+    rows = [line for line in report.splitlines() if line.startswith(("| a |", "| b |"))]
+    assert len(rows) == len(scores) == 10
+    assert f"| a | fast | {scores[3].psnr_y:.2f} | {scores[3].ssim_y:.4f} | {scores[3].bits_per_pixel:.3f} |" in rows
+    assert all(s.ssim_y is not None and s.vmaf is None for s in scores)
+
+
+def test_an_unknown_metric_is_named(pictures: Path) -> None:
+    done = CliRunner().invoke(main, ["evaluate", "--images", str(pictures), "--metrics", "psnr,lpips"])
+    assert done.exit_code == 2
+    assert "there is no metric 'lpips'; there are psnr, ssim, vmaf, vmaf-neg" in done.output

@@ -1,0 +1,121 @@
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import train.video as video_module
+from train.__main__ import main
+from train.metrics import psnr
+from train.video import (
+    ClipScore,
+    error_change,
+    evaluate_videos,
+    read_clip_scores,
+    read_video,
+    video_tables,
+    write_clip_scores,
+)
+from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.source import source
+
+
+def make_video(path: Path, size: str = "96x70", frames: int = 9) -> None:
+    """A test picture that moves, without loss."""
+    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25"]
+    argv += ["-frames:v", str(frames), "-pix_fmt", "yuv420p", str(path)]
+    subprocess.run(argv, check=True)
+
+
+def test_originals_are_the_samples_of_the_file_cut_to_a_multiple_of_16(tmp_path: Path) -> None:
+    make_video(tmp_path / "a.y4m")
+    raw = (tmp_path / "a.y4m").read_bytes().partition(b"\n")[2]
+    frame = np.frombuffer(raw, np.uint8).reshape(9, -1)[4, len("FRAME\n") :]
+    luma = frame[: 96 * 70].reshape(70, 96)
+    original = read_video(tmp_path / "a.y4m", 5)
+    assert len(original) == 5
+    # 70 lines to 64: three from the top and from the bottom; FFmpeg starts at an even line, for chroma's sake.
+    assert np.array_equal(original[4][0], luma[2:66])
+    assert [plane.shape for plane in original[4]] == [(64, 96), (32, 48), (32, 48)]
+
+
+@pytest.mark.parametrize(("size", "fitted"), [("1280x720", (352, 640)), ("480x900", (640, 336)), ("64x64", (64, 64))])
+def test_large_originals_are_fitted_into_640_by_640(size: str, fitted: tuple[int, int], tmp_path: Path) -> None:
+    make_video(tmp_path / "a.y4m", size, 1)
+    assert read_video(tmp_path / "a.y4m", 1)[0][0].shape == fitted
+
+
+def test_what_is_no_video_is_said(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("not a video")
+    with pytest.raises(ValueError, match=r"text\.mp4: not a readable video"):
+        read_video(tmp_path / "text.mp4", 1)
+    (tmp_path / "text.mp4").unlink()
+    with pytest.raises(ValueError, match="no videos are in"):
+        list(evaluate_videos(tmp_path, tmp_path, [ratio_by_name("2:1")], []))
+
+
+def test_the_change_of_the_error_is_its_mean_difference_between_frames() -> None:
+    originals = [np.full((2, 2), value, np.uint8) for value in (10, 200, 90)]
+    # A constant error does not change, however much the picture does.
+    assert error_change([luma + 5 for luma in originals], originals) == 0
+    errors = np.array([[[0, 0], [0, 0]], [[4, 0], [0, -4]], [[4, 2], [0, 2]]])
+    restored = [(luma + error).astype(np.uint8) for luma, error in zip(originals, errors, strict=True)]
+    assert error_change(restored, originals) == pytest.approx(((4 + 4) / 4 + (2 + 6) / 4) / 2)
+    with pytest.raises(ValueError, match="two are needed"):
+        error_change(restored[:1], originals[:1])
+
+
+def test_a_clip_is_scored_against_its_original_frame_by_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_module, "LEVELS", (30,))
+    (tmp_path / "videos").mkdir()
+    make_video(tmp_path / "videos" / "moving.y4m", "96x64")
+    (tmp_path / "videos" / "notes.txt").write_text("no video")
+    scores = list(evaluate_videos(tmp_path / "videos", tmp_path / "work", [ratio_by_name("2:1")], ["fast"]))
+    assert [(s.clip, s.encoder, s.level, s.method, s.frames) for s in scores] == [
+        ("moving", encoder, 30, method, 9) for encoder in ("libaom", "SVT-AV1") for method in ("lanczos5", "fast")
+    ]
+    originals = [planes[0] for planes in read_video(tmp_path / "videos" / "moving.y4m", 9)]
+    for plain, fast in zip(scores[::2], scores[1::2], strict=True):
+        path = tmp_path / "work" / f"moving-2by1-{plain.encoder}-30-9.mkv"
+        shown = [np.array(frame[0]) for frame in lanczos5(source(path), 96, 64).frames()]
+        assert plain.psnr_y == pytest.approx(np.mean([psnr(*both) for both in zip(shown, originals, strict=True)]))
+        assert plain.error_change == pytest.approx(error_change(shown, originals))
+        assert plain.bits_per_pixel == fast.bits_per_pixel == 8 * path.stat().st_size / (9 * 96 * 64)
+        assert plain.q == ""
+        assert set(fast.q.split()) <= {"20", "30", "40", "50"}
+        assert fast.q
+        assert fast.psnr_y != plain.psnr_y
+        assert 0 < plain.vmaf_neg <= plain.vmaf + 1 <= 101
+
+
+def clip_score(method: str, psnr_y: float, change: float, vmaf: float) -> ClipScore:
+    q = "" if method == "lanczos5" else "20 30"
+    return ClipScore("c", "8:5", "libaom", 35, method, q, 9, 0.125, psnr_y, change, vmaf, vmaf - 1)
+
+
+def test_scores_are_kept_and_shown_against_lanczos(tmp_path: Path) -> None:
+    scores = [clip_score("lanczos5", 30, 2, 80), clip_score("fast", 31.5, 1.75, 83)]
+    write_clip_scores(scores, tmp_path / "video.csv")
+    assert read_clip_scores(tmp_path / "video.csv") == scores
+    ((title, table),) = video_tables(scores).items()
+    assert title == "fast 8:5"
+    assert table.splitlines()[2:] == [
+        "| c | libaom | 35 | 0.125 | 30.00 | +1.50 | +3.0 | +3.0 | 0.875 |",
+        "| mean | | | 0.125 | 30.00 | +1.50 | +3.0 | +3.0 | 0.875 |",
+    ]
+
+
+def test_the_command_stores_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_module, "LEVELS", (40,))
+    monkeypatch.setattr(video_module, "ENCODERS", {"SVT-AV1": video_module.ENCODERS["SVT-AV1"]})
+    (tmp_path / "videos").mkdir()
+    make_video(tmp_path / "videos" / "moving.y4m", "96x64")
+    arguments = ["evaluate-video", "--videos", str(tmp_path / "videos"), "--work", str(tmp_path / "work")]
+    done = CliRunner().invoke(main, [*arguments, "--frames", "3"], catch_exceptions=False)
+    assert done.exit_code == 0
+    scores = read_clip_scores(tmp_path / "work" / "scores" / "video.csv")
+    assert [score.frames for score in scores] == [3, 3]
+    assert "fast 2:1\n" + "\n".join(video_tables(scores)["fast 2:1"].splitlines()[:2]) in done.output

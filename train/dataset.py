@@ -1,0 +1,383 @@
+"""Datasets in the layout of the original release: for each pair a file to learn from, one to validate, one to test."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, as_completed
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from train.degrade import (
+    EVALUATION_SPEED,
+    PAIRS,
+    TRAINING_SPEED,
+    Pair,
+    encoder_argv,
+    encoder_version,
+    libaom_version,
+    worker_pool,
+)
+from train.npz import Blocks, read_array, write_npz
+from train.patches import MIN_CONTRAST, TEST_SIZE, TRAINING_SIZE, Photograph, Shard, coded_size, look_at, make_shard
+from train.pictures import list_pictures
+from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+VALID_SHARE = 0.2
+# Without pictures to test on, as many are set apart as DIV2K has: 100 of 900.
+TEST_SHARE = 1 / 9
+
+DIV2K = "DIV2K"
+DIV2K_TRAIN, DIV2K_VALID = "DIV2K_train_HR", "DIV2K_valid_HR"
+DIV2K_COUNT = 900
+DIV2K_LAST_TRAIN = "0800"
+
+SHARDS = ".shards"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions:
+    """What to make a dataset of."""
+
+    images: Path
+    """Folder of photographs, or DIV2K's."""
+    out: Path
+    """Folder for the files."""
+    pairs: tuple[Pair, ...] = PAIRS
+    test_images: Path | None = None
+    """Folder of photographs to test on; without it some of ``images`` are set apart."""
+    name: str | None = None
+    """What the files begin with; by default ``DIV2K``, or the name of the folder."""
+    patches: int = 100
+    """From each photograph, at most."""
+    seed: int = 1
+    processes: int | None = None
+    """By default as many as there are cores."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What came of it."""
+
+    files: tuple[Path, ...]
+    skipped: tuple[str, ...]
+    """The pictures that could not be used, and why. The files are as if they had not been there."""
+
+
+def choose_pairs(ratios: Iterable[str], quantizers: Iterable[str]) -> tuple[Pair, ...]:
+    """The pairs of some ratios ("2:1", "2by1") and compression levels ("40"); "all" stands for all of them.
+
+    Raises:
+        ValueError: There is no such ratio or level.
+    """
+    ratios, quantizers = list(ratios), list(quantizers)
+    names = {ratio.name for ratio in RATIOS if "all" in ratios} | {
+        ratio_by_name(name).name for name in ratios if name != "all"
+    }
+    levels = {str(q) for q in QUANTIZERS if "all" in quantizers} | {q for q in quantizers if q != "all"}
+    if unknown := levels - {str(q) for q in QUANTIZERS}:
+        raise ValueError(f"there is no level {min(unknown)}; there are {', '.join(map(str, QUANTIZERS))}")
+    return tuple(pair for pair in PAIRS if pair.ratio.name in names and str(pair.q) in levels)
+
+
+def make_dataset(options: DatasetOptions) -> Dataset:
+    """Write the three files of each pair. A run that was stopped goes on; files that are there are kept.
+
+    The files depend on the pictures, the names, the seed and the number of patches alone, not on the number of
+    processes. Patches are streamed: memory holds one picture's at a time.
+
+    Raises:
+        ValueError: There are too few pictures, a file is there that was made from something else, or another run is
+            writing to the same folder.
+        RuntimeError: The encoder failed.
+    """
+    sources = find_sources(options.images, options.test_images)
+    name = options.name or (DIV2K if sources.is_div2k else options.images.resolve().name)
+    if not name or Path(name).name != name:
+        raise ValueError(f"{name!r} cannot begin a file's name: give another one")
+    with _progress() as progress, worker_pool(options.processes) as pool:
+        usable, skipped = _look_at_all(sources, pool, progress)
+        try:
+            parts = split_pictures(usable.train, usable.valid, usable.test, options.seed)
+        except ValueError as reason:
+            raise ValueError("\n".join((str(reason), *skipped[:5]))) from reason
+        files = [DatasetFile(options, name, pair, part, parts[part]) for pair in options.pairs for part in parts]
+        with _locked(options.out / SHARDS):
+            _write_missing([file for file in files if not file.is_there()], pool, progress)
+    return Dataset(tuple(file.path for file in files), skipped)
+
+
+def _look_at_all(
+    sources: "Sources[Path]", pool: Executor, progress: "Progress"
+) -> tuple["Sources[Photograph]", tuple[str, ...]]:
+    """The pictures that can be used, and why the others cannot."""
+    paths = [path for group in sources.groups for path in group]
+    looks = progress.track(pool.map(look_at, paths, chunksize=4), len(paths), description="looking at pictures")
+    seen = dict(zip(paths, looks, strict=True))
+    first: dict[str, Path] = {}
+    # A picture that is to be tested on must not be learnt from.
+    for path in (*sources.test, *sources.valid, *sources.train):
+        look = seen[path]
+        if isinstance(look, Photograph) and first.setdefault(look.sha256, path) != path:
+            seen[path] = f"{path.name}: the same file as {first[look.sha256]}"
+    train, valid, test = (
+        [look for path in group if isinstance(look := seen[path], Photograph)] for group in sources.groups
+    )
+    return Sources(train, valid, test), tuple(look for look in seen.values() if isinstance(look, str))
+
+
+def _write_missing(files: "Sequence[DatasetFile]", pool: Executor, progress: "Progress") -> None:
+    """Make the shards that are not there, and each file as soon as it has all of its own."""
+    missing = {file: [shard for shard in file.shards if not shard.is_there()] for file in files}
+    futures = {pool.submit(make_shard, shard): file for file, shards in missing.items() for shard in shards}
+    waiting = Counter({file: len(shards) for file, shards in missing.items()})
+    for file in files:
+        if not waiting[file]:
+            file.write()
+    for future in progress.track(as_completed(futures), len(futures), description="coding"):
+        future.result()
+        file = futures[future]
+        waiting[file] -= 1
+        if not waiting[file]:
+            file.write()
+
+
+@dataclass(frozen=True)
+class Sources[T]:
+    """Pictures by their use: to learn from, to validate on, to test on; the last two may be empty."""
+
+    train: list[T]
+    valid: list[T]
+    test: list[T]
+    is_div2k: bool = False
+
+    @property
+    def groups(self) -> tuple[list[T], list[T], list[T]]:
+        """All three."""
+        return self.train, self.valid, self.test
+
+
+def find_sources(images: Path, test_images: Path | None) -> Sources[Path]:
+    """The pictures of a folder, or of DIV2K by its own split.
+
+    DIV2K is known by its two folders, or by its 900 files 0001 to 0900 in one. Its first 800 pictures are to learn from
+    and its last 100 are not: they are the test set, or, where other pictures are given for that, the validation set.
+
+    Raises:
+        ValueError: There are no pictures.
+    """
+    first, last = _div2k(images)
+    is_div2k = bool(first and last)
+    if not is_div2k:
+        first, last = list_pictures(images), []
+    if not first:
+        raise ValueError(f"no pictures are in {images}")
+    if test_images is None:
+        return Sources(first, [], last, is_div2k)
+    test = list_pictures(test_images)
+    if not test:
+        raise ValueError(f"no pictures are in {test_images}")
+    return Sources(first, last, test, is_div2k)
+
+
+def _div2k(images: Path) -> tuple[list[Path], list[Path]]:
+    if (images / DIV2K_TRAIN).is_dir() and (images / DIV2K_VALID).is_dir():
+        return list_pictures(images / DIV2K_TRAIN), list_pictures(images / DIV2K_VALID)
+    paths = list_pictures(images)
+    if [path.stem for path in paths] != [f"{number:04}" for number in range(1, DIV2K_COUNT + 1)]:
+        return [], []
+    return (
+        [path for path in paths if path.stem <= DIV2K_LAST_TRAIN],
+        [path for path in paths if path.stem > DIV2K_LAST_TRAIN],
+    )
+
+
+def split_pictures[T](pool: list[T], valid: list[T], test: list[T], seed: int) -> dict[str, list[T]]:
+    """Pictures by part of the dataset; a part that has none of its own gets some of ``pool``, by a seeded draw.
+
+    Raises:
+        ValueError: There are too few for each part to have one.
+    """
+    needed = 1 + (not valid) + (not test)
+    if len(pool) < needed:
+        raise ValueError(
+            f"{len(pool)} of the pictures can be used, and {needed} are needed: a part each to learn, validate and test"
+        )
+    if not test:
+        pool, test = _set_apart(pool, TEST_SHARE, (seed, 0))
+    if not valid:
+        pool, valid = _set_apart(pool, VALID_SHARE, (seed, 1))
+    return {"train": pool, "valid": valid, "test": test}
+
+
+def _set_apart[T](items: list[T], share: float, seed: tuple[int, int]) -> tuple[list[T], list[T]]:
+    """What is left, and a share of at least one, both in their old order."""
+    count = max(1, round(len(items) * share))
+    chosen = set(np.random.default_rng(seed).permutation(len(items))[:count].tolist())
+    return (
+        [item for index, item in enumerate(items) if index not in chosen],
+        [item for index, item in enumerate(items) if index in chosen],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetFile:
+    """One of the files: the patches of some photographs for one pair."""
+
+    options: DatasetOptions
+    name: str
+    pair: Pair
+    part: str
+    """``"train"``, ``"valid"`` or ``"test"``."""
+    photographs: Sequence[Photograph]
+
+    @property
+    def size(self) -> int:
+        """Side of a patch."""
+        return TEST_SIZE if self.part == "test" else TRAINING_SIZE
+
+    @property
+    def cpu_used(self) -> int:
+        """Speed level of the encoder."""
+        return EVALUATION_SPEED if self.part == "test" else TRAINING_SPEED
+
+    @property
+    def path(self) -> Path:
+        """As the original release calls it."""
+        ratio = self.pair.ratio.slug
+        name = f"{self.name}_{self.part}_{ratio}_{self.pair.q}_{self.size}x{self.size}.npz"
+        return self.options.out / f"Ratio_{ratio}" / name
+
+    @property
+    def shard_folder(self) -> Path:
+        """Where the patches are until all are there."""
+        return self.options.out / SHARDS / f"{self.name}-{self.part}-{self.pair.slug}"
+
+    @cached_property
+    def shards(self) -> list[Shard]:
+        """Of each photograph."""
+        options = self.options
+        return [
+            Shard(photograph, self.pair, self.size, options.patches, options.seed, self.cpu_used, self.shard_folder)
+            for photograph in self.photographs
+        ]
+
+    @cached_property
+    def meta(self) -> str:
+        """All that the patches depend on, as JSON."""
+        program, *arguments = encoder_argv(0, 0, self.pair.q, self.cpu_used)
+        argv = [Path(program).name, *("{width}x{height}" if word == "0x0" else word for word in arguments)]
+        ratio = self.pair.ratio.name
+        record = {
+            "set": self.name,
+            "part": self.part,
+            "ratio": ratio,
+            "q": self.pair.q,
+            "encoder": "libaom-av1",
+            "version": {
+                "libaom": libaom_version(),
+                "ffmpeg": encoder_version(),
+                "vapoursynth": f"R{vs.core.core_version.release_major}",
+            },
+            "argv": argv,
+            "steps": [
+                "RGB to YUV 4:2:0, BT.709 limited range, zimg bicubic; cut to a multiple of 16",
+                f"zimg Lanczos, a = 5, down by {ratio}, every plane",
+                "argv, one frame a stream, width and height as in coded",
+                "decode, as AV1 prescribes to the bit",
+                f"zimg Lanczos, a = 5, up by {ratio}",
+                f"random luma patches, lightest minus darkest code at least {MIN_CONTRAST} in the original",
+            ],
+            "seed": self.options.seed,
+            "patches_per_picture": self.options.patches,
+            "sources": [
+                {
+                    "name": shard.photograph.path.name,
+                    "sha256": shard.photograph.sha256,
+                    "size": [shard.photograph.width, shard.photograph.height],
+                    "coded": coded_size(shard.photograph, self.pair),
+                    "patches": shard.patches,
+                }
+                for shard in self.shards
+            ],
+        }
+        return json.dumps(record, ensure_ascii=False)
+
+    def is_there(self) -> bool:
+        """Whether the file has been written.
+
+        Raises:
+            ValueError: It has, but from other pictures or with other options.
+        """
+        if not self.path.exists():
+            return False
+        try:
+            meta = str(read_array(self.path, "meta"))
+        except (ValueError, KeyError):
+            meta = ""
+        if meta != self.meta:
+            raise ValueError(
+                f"{self.path} is there, but was made from other pictures or with other options: "
+                "delete it, or write elsewhere"
+            )
+        return True
+
+    def write(self) -> None:
+        """Put the shards together, one at a time, and remove them."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        shape = sum(shard.patches for shard in self.shards), self.size, self.size
+        arrays = {key: Blocks(shape, self._patches(key)) for key in ("lr", "hr")}
+        write_npz(self.path, {**arrays, "p": np.array(self.size), "meta": np.array(self.meta)})
+        for shard in self.shards:
+            shard.path.unlink()
+        self.shard_folder.rmdir()
+
+    def _patches(self, key: str) -> Iterator[NDArray[np.uint8]]:
+        for shard in self.shards:
+            yield np.asarray(read_array(shard.path, key), np.uint8)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder of shards against a second run, clear what a killed one left half written, and tidy up."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"another run is writing to {folder.parent}: wait for it, or write elsewhere") from None
+    try:
+        _remove(folder.parent.glob("Ratio_*/.*.npz"))
+        _remove(folder.glob("*/.*.npz"))
+        yield
+    finally:
+        if list(folder.iterdir()) == [folder / "lock"]:
+            _remove([folder / "lock"])
+        lock.release()
+        with suppress(OSError):  # shards wait there for the run that goes on
+            folder.rmdir()
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    return Progress(
+        *Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    )

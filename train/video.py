@@ -1,0 +1,260 @@
+"""What models trained on stills do to video: short clips, coded with inter frames, restored as playback restores them.
+
+Beside the gain there is the change of the error from one frame to the next. A restoration that is better on each frame
+but not steady flickers; the error of the plain upscale is the measure of how much change the codec itself brings.
+"""
+
+import csv
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+
+import imageio_ffmpeg
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from train.evaluate import REFERENCE, blind, generalist
+from train.metrics import psnr, vmaf
+from train.pictures import Plane, clip_planes, planes_to_clip
+from vs_srcomp.files import atomic_path
+from vs_srcomp.geometry import Ratio, nearest_quantizer
+from vs_srcomp.models import models
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.source import source
+from vs_srcomp.upscale import upscale
+
+MAX_SIDE = 640
+"""Clips are brought down to this first, so that what a camera or an earlier codec did to them is gone."""
+
+FRAMES = 33
+"""Two mini-GOPs of a usual pyramid, and the frame before them."""
+
+LEVELS = (20, 35, 50)
+
+ENCODERS = {
+    "libaom": "-c:v libaom-av1 -threads 1 -cpu-used 6 -crf {level} -b:v 0",
+    "SVT-AV1": "-c:v libsvtav1 -preset 8 -crf {level} -svtav1-params lp=1",
+}
+"""FFmpeg's options by name of the encoder. What else they decide is left to them: lookahead, pyramid, quantizers."""
+
+SUFFIXES = frozenset({".264", ".265", ".avi", ".ivf", ".m4v", ".mkv", ".mov", ".mp4", ".obu", ".webm", ".y4m"})
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """One clip, coded by one encoder at one level, upscaled by one method. Means over its frames."""
+
+    clip: str
+    ratio: str
+    encoder: str
+    level: int
+    method: str
+    q: str
+    """The compression levels whose models ran, "20" or "20 30"; empty where no model was chosen by level."""
+    frames: int
+    bits_per_pixel: float
+    """Size of the coded stream over the pixels of the original's frames."""
+    psnr_y: float
+    """In dB, against a peak of 255."""
+    error_change: float
+    """See :func:`error_change`."""
+    vmaf: float
+    vmaf_neg: float
+
+
+def evaluate_videos(
+    videos: Path, work: Path, ratios: Iterable[Ratio], tiers: Iterable[str], frames: int = FRAMES
+) -> Iterator[ClipScore]:
+    """Score Lanczos-5 and the models on every video of a folder, at each of :data:`LEVELS` of each encoder.
+
+    A tier's model is chosen frame by frame, as with ``q="auto"``; its generalist, where there is one, is the method
+    "TIER blind".
+
+    Args:
+        videos: Files of good quality, as originals; what is shorter than ``frames`` is taken whole.
+        work: Where the coded streams are kept; those that are missing are made.
+        ratios: How much lower the coded resolution is.
+        tiers: Which models; one that is not there for a ratio is left out.
+        frames: How many, from the first.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    ratios, tiers = list(ratios), list(tiers)
+    work.mkdir(parents=True, exist_ok=True)
+    paths = sorted(path for path in videos.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise ValueError(f"no videos are in {videos}")
+    for path in track(paths, "scoring", console=Console(stderr=True)):
+        original = read_video(path, frames)
+        for ratio in ratios:
+            for encoder, options in ENCODERS.items():
+                for level in LEVELS:
+                    coded = work / f"{path.stem}-{ratio.slug}-{encoder}-{level}-{len(original)}.mkv"
+                    if not coded.exists():
+                        _encode(original, ratio, options.format(level=level), coded)
+                    yield from _score(coded, original, path.stem, ratio, encoder, level, tiers)
+
+
+def read_video(path: Path, frames: int) -> list[list[Plane]]:
+    """The planes of the first frames, 8-bit 4:2:0, fitted into 640x640 and cut to a multiple of 16.
+
+    Raises:
+        ValueError: The file is no video that can be read.
+    """
+    fit = f"scale='min({MAX_SIDE},iw)':'min({MAX_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos"
+    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-i", str(path), "-map", "0:v:0"]
+    argv += ["-vf", f"{fit},crop=trunc(iw/16)*16:trunc(ih/16)*16", "-frames:v", str(frames)]
+    argv += ["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]
+    done = subprocess.run(argv, capture_output=True, check=False)
+    header, _, raw = done.stdout.partition(b"\n")
+    if done.returncode or not raw:
+        raise ValueError(f"{path.name}: not a readable video ({done.stderr.decode(errors='replace').strip()})")
+    size = {field[:1]: int(field[1:]) for field in header.split() if field[:1] in (b"W", b"H")}
+    width, height = size[b"W"], size[b"H"]
+    marker = len(b"FRAME\n")
+    coded = np.frombuffer(raw, np.uint8).reshape(-1, marker + width * height * 3 // 2)[:, marker:]
+    area = width * height
+    return [[frame[:area].reshape(height, width), *frame[area:].reshape(2, height // 2, width // 2)] for frame in coded]
+
+
+def _encode(original: Sequence[list[Plane]], ratio: Ratio, options: str, target: Path) -> None:
+    height, width = (int(side / ratio.factor) for side in original[0][0].shape)
+    lowered = (clip_planes(lanczos5(planes_to_clip(planes, vs.YUV420P8), width, height)) for planes in original)
+    raw = b"".join(plane.tobytes() for planes in lowered for plane in planes)
+    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-f", "rawvideo"]
+    argv += ["-pix_fmt", "yuv420p", "-video_size", f"{width}x{height}", "-framerate", "25", "-i", "pipe:0"]
+    with atomic_path(target) as temporary:
+        argv += [*options.split(), "-f", "matroska", "-y", str(temporary)]
+        done = subprocess.run(argv, input=raw, capture_output=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{target.name}: the encoder failed: {done.stderr.decode(errors='replace').strip()}")
+
+
+def _score(
+    path: Path, original: list[list[Plane]], name: str, ratio: Ratio, encoder: str, level: int, tiers: Iterable[str]
+) -> Iterator[ClipScore]:
+    coded = source(path)
+    lumas = [planes[0] for planes in original]
+    height, width = lumas[0].shape
+    methods = {REFERENCE: lanczos5(coded, width, height)}
+    for tier in tiers:
+        if any((model.tier, model.ratio) == (tier, ratio.name) and model.q is not None for model in models()):
+            methods[tier] = upscale(coded, width=width, height=height, q="auto", model=tier)
+        if file := generalist(tier, ratio):
+            methods[blind(tier)] = upscale(coded, width=width, height=height, model=file)
+    bits_per_pixel = 8 * path.stat().st_size / sum(luma.size for luma in lumas)
+    for method, clip in methods.items():
+        levels = set()
+        restored = []
+        for frame in clip.frames(close=True):
+            restored.append(np.array(frame[0]))
+            if method in tiers:
+                levels.add(nearest_quantizer(frame.props["SrcompQ"]))
+        judged = vmaf(restored, lumas, stills=False)
+        yield ClipScore(
+            name,
+            ratio.name,
+            encoder,
+            level,
+            method,
+            " ".join(map(str, sorted(levels))),
+            len(lumas),
+            bits_per_pixel,
+            fmean(psnr(luma, reference) for luma, reference in zip(restored, lumas, strict=True)),
+            error_change(restored, lumas),
+            fmean(score.vmaf for score in judged),
+            fmean(score.neg for score in judged),
+        )
+
+
+def error_change(restored: Iterable[Plane], originals: Iterable[Plane]) -> float:
+    """Mean absolute change of the error, restored minus original, from one frame to the next, in codes.
+
+    Raises:
+        ValueError: There are fewer than two frames.
+    """
+    errors: Iterator[NDArray[np.int16]] = (
+        luma.astype(np.int16) - original for luma, original in zip(restored, originals, strict=True)
+    )
+    changes = [float(np.abs(after - before).mean()) for before, after in pairwise(errors)]
+    if not changes:
+        raise ValueError("one frame has no change: two are needed")
+    return fmean(changes)
+
+
+def write_clip_scores(scores: Sequence[ClipScore], path: Path) -> None:
+    """All scores, a row each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(ClipScore)], lineterminator="\n")
+        writer.writeheader()
+        for score in scores:
+            row = asdict(score)
+            writer.writerow(row | {key: round(value, 5) for key, value in row.items() if isinstance(value, float)})
+
+
+def read_clip_scores(path: Path) -> list[ClipScore]:
+    """What :func:`write_clip_scores` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        ClipScore(
+            row["clip"],
+            row["ratio"],
+            row["encoder"],
+            int(row["level"]),
+            row["method"],
+            row["q"],
+            int(row["frames"]),
+            *(float(row[key]) for key in ("bits_per_pixel", "psnr_y", "error_change", "vmaf", "vmaf_neg")),
+        )
+        for row in rows
+    ]
+
+
+def video_tables(scores: Sequence[ClipScore]) -> dict[str, str]:
+    """A Markdown table for each method and ratio, by title ("fast 2:1"): each clip, and the mean of all.
+
+    The gains and the change of the error are against Lanczos-5: a change of 1 is as steady as that, less is steadier.
+    """
+    plain = {_stream(score): score for score in scores if score.method == REFERENCE}
+    groups: dict[str, list[ClipScore]] = {}
+    for score in scores:
+        if score.method != REFERENCE:
+            groups.setdefault(f"{score.method} {score.ratio}", []).append(score)
+    return {title: _table(group, [plain[_stream(score)] for score in group]) for title, group in groups.items()}
+
+
+def _stream(score: ClipScore) -> tuple[str, str, str, int]:
+    return score.clip, score.ratio, score.encoder, score.level
+
+
+def _table(scores: Sequence[ClipScore], plain: Sequence[ClipScore]) -> str:
+    lines = [
+        f"| clip | encoder | crf | bits per pixel | {REFERENCE}, dB | gain, dB | VMAF | VMAF-NEG | change of error |",
+        "| --- | --- |" + " ---: |" * 7,
+    ]
+    columns = []
+    for score, before in zip(scores, plain, strict=True):
+        values = [
+            before.bits_per_pixel,
+            before.psnr_y,
+            score.psnr_y - before.psnr_y,
+            score.vmaf - before.vmaf,
+            score.vmaf_neg - before.vmaf_neg,
+            score.error_change / before.error_change,
+        ]
+        columns.append(values)
+        lines.append(f"| {score.clip} | {score.encoder} | {score.level} | {_cells(values)} |")
+    means = [fmean(column) for column in zip(*columns, strict=True)]
+    return "\n".join([*lines, f"| mean | | | {_cells(means)} |"])
+
+
+def _cells(values: Sequence[float]) -> str:
+    forms = (".3f", ".2f", "+.2f", "+.1f", "+.1f", ".3f")
+    return " | ".join(f"{value:{form}}" for value, form in zip(values, forms, strict=True))
