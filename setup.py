@@ -5,5 +5,8 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["vs_srcomp", "vs_srcomp.*"]), "vs_srcomp.engines"],
     package_dir={"vs_srcomp.engines": "engines"},
-    package_data={"vs_srcomp": ["py.typed"], "vs_srcomp.engines": ["*.onnx", "models.json", "README.md"]},
+    package_data={
+        "vs_srcomp": ["py.typed"],
+        "vs_srcomp.engines": ["*.onnx", "models.json", "models.schema.json", "README.md"],
+    },
 )

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vapoursynth as vs
+from onnx import helper
 
 import vs_srcomp
-from tests.networks import random_network, reference
+from tests.networks import make_onnx, random_network, reference
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.resample import lanczos5
 
@@ -191,6 +192,21 @@ def test_bad_arguments_say_what_to_do(arguments: dict[str, object], message: str
     with pytest.raises(vs.Error, match=rf"^srcomp: (.|\n)*{message}") as caught:
         vs_srcomp.upscale(textured(vs.YUV420P8), **arguments)  # type: ignore[arg-type]
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_file_that_is_no_such_network_is_refused_before_the_first_frame(tmp_path: Path) -> None:
+    path = tmp_path / "three.onnx"
+    path.write_bytes(make_onnx([helper.make_node("Relu", ["x"], ["y"])], {}, ("N", 3, "H", "W")))
+    with pytest.raises(vs.Error, match=r"^srcomp: three\.onnx takes 3 channels\n.*\[N, 1, H, W\] float32"):
+        vs_srcomp.upscale(textured(vs.YUV420P8), model=path, backend=F32)
+
+
+def test_tiles_by_hand_give_the_same_picture(network: Path) -> None:
+    clip = textured(vs.YUV420P8, 102, 76)
+    whole = vs_srcomp.upscale(clip, model=network, backend=F32)
+    tiled = vs_srcomp.upscale(clip, model=network, backend=OpenVINO(precision="f32", tile=96))
+    with whole.get_frame(1) as expected, tiled.get_frame(1) as got:
+        assert all(np.array_equal(a, b) for a, b in zip(planes(got), planes(expected), strict=True))
 
 
 @pytest.mark.parametrize("bad", ["rgb", "variable", "32 bit", "no clip"])

@@ -1,14 +1,22 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import openvino
 import pytest
 import vapoursynth as vs
 from onnx import helper
 
-from tests.networks import as_network, make_onnx, random_network, reference
+from tests.networks import as_network, make_onnx, random_doubler, random_network, reference
+from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.backends.openvino import prefers_int8
+from vs_srcomp.models import Model, load_network, models
 
-HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+UNITS = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+HAS_BF16, HAS_FP16 = "BF16" in UNITS, "FP16" in UNITS
 
 
 def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
@@ -17,9 +25,9 @@ def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
     return rng.integers(0, plane.peak + 1, (plane.height, plane.width)).astype(plane.dtype)
 
 
-def restore(backend: OpenVINO, network: bytes, plane: PlaneFormat, codes: Luma) -> Luma:
+def restore(backend: OpenVINO, network: bytes, plane: PlaneFormat, codes: Luma, stride: int = 2) -> Luma:
     target = np.zeros_like(codes)
-    backend.compile(as_network(network), plane).worker().restore(codes, target)
+    backend.compile(as_network(network, stride=stride), plane).worker().restore(codes, target)
     return target
 
 
@@ -39,13 +47,65 @@ def test_f32_is_within_one_code_of_an_independent_evaluation(width: int, height:
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
-@pytest.mark.parametrize("bits", [8, 10])
-def test_bf16_is_within_two_codes_and_leaves_the_skip_path_exact(bits: int) -> None:
-    plane = PlaneFormat(96, 64, bits)
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+def test_bf16_is_within_one_code_on_pictures_in_8_bits_and_two_in_10(model: Model) -> None:
+    for bits, most in ((8, 1), (10, 2)):
+        plane = PlaneFormat(191, 127, bits)
+        codes = picture(plane)
+        network = load_network(model)
+        target = np.zeros_like(codes)
+        OpenVINO(precision="bf16").compile(network, plane).worker().restore(codes, target)
+        expected = reference(network.onnx, codes, bits, network.stride)
+        assert not np.array_equal(expected, codes)
+        assert largest_difference(target, expected) <= most
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
+def test_bf16_computes_in_bfloat16_and_rounds_its_weights_to_the_nearest() -> None:
+    # 1 + 3/512 lies between two numbers in bfloat16, nearer to the upper one; the picture is 0.5.
+    weight, upper = 1 + 3 / 512, 1 + 1 / 128
+    nodes = [helper.make_node("Conv", ["x", "w0"], ["h"]), helper.make_node("Conv", ["h", "w1"], ["y"])]
+    weights = {"w0": np.ones((1, 1, 1, 1), np.float32), "w1": np.full((1, 1, 1, 1), weight, np.float32)}
+    plane = PlaneFormat(2, 2, 16)
+    codes = np.full((2, 2), 255 * 128, np.uint16)
+    network, target = as_network(make_onnx(nodes, weights), stride=1), np.zeros_like(codes)
+    results = {}
+    for precision in ("f32", "bf16"):
+        backend = OpenVINO(precision=precision)
+        backend.compile(network, plane).worker().restore(codes, target)
+        results[precision] = int(target[0, 0])
+    assert abs(results["f32"] - codes[0, 0] * weight) <= 1
+    assert abs(results["bf16"] - codes[0, 0] * upper) <= 1
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
+@pytest.mark.parametrize("scale", [1, 2])
+def test_bf16_leaves_the_picture_itself_exact(scale: int) -> None:
+    # Networks that add nothing: the second one doubles by repeating pixels, which is no addition of its own input.
+    zeros = {"w": np.zeros((1, 1, 3, 3), np.float32), "v": np.zeros((scale**2, 1, 3, 3), np.float32)}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["f"], pads=[1] * 4),
+        helper.make_node("Conv", ["f", "v"], ["r"], pads=[1] * 4),
+        helper.make_node("Concat", ["x"] * scale**2, ["n"], axis=1),
+        helper.make_node("Add", ["n", "r"], ["s"]),
+        helper.make_node("DepthToSpace", ["s"], ["y"], blocksize=scale),
+    ]
+    plane = PlaneFormat(20, 10, 16)
     codes = noise(plane)
-    network = random_network()
-    got = restore(OpenVINO(precision="bf16"), network, plane, codes)
-    assert largest_difference(got, reference(network, codes, bits)) <= 2
+    target = np.zeros((10 * scale, 20 * scale), np.uint16)
+    network = as_network(make_onnx(nodes, zeros), stride=1, scale=scale)
+    OpenVINO(precision="bf16").compile(network, plane).worker().restore(codes, target)
+    assert np.array_equal(target, codes.repeat(scale, 0).repeat(scale, 1))
+
+
+@pytest.mark.parametrize("size", [(30, 20), (31, 17), (1, 1)])
+def test_a_doubler_gives_twice_the_size(size: tuple[int, int]) -> None:
+    plane = PlaneFormat(*size, 8)
+    codes = noise(plane)
+    network = as_network(random_doubler(), stride=1, scale=2)
+    target = np.zeros((2 * plane.height, 2 * plane.width), np.uint8)
+    OpenVINO(precision="f32").compile(network, plane).worker().restore(codes, target)
+    assert largest_difference(target, reference(network.onnx, codes, 8, 1, 2)) <= 1
 
 
 def test_network_without_a_global_skip_runs_too() -> None:
@@ -53,7 +113,7 @@ def test_network_without_a_global_skip_runs_too() -> None:
     network = make_onnx([helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)], weights)
     plane = PlaneFormat(32, 24, 8)
     codes = noise(plane)
-    got = restore(OpenVINO(precision="f32"), network, plane, codes)
+    got = restore(OpenVINO(precision="f32"), network, plane, codes, stride=1)
     assert largest_difference(got, reference(network, codes, 8, stride=1)) <= 1
 
 
@@ -62,7 +122,7 @@ def test_any_stride_keeps_the_size(stride: int) -> None:
     plane = PlaneFormat(31, 17, 8)
     codes = noise(plane)
     network = random_network(stride)
-    got = restore(OpenVINO(precision="f32"), network, plane, codes)
+    got = restore(OpenVINO(precision="f32"), network, plane, codes, stride)
     assert largest_difference(got, reference(network, codes, 8, stride)) <= 1
 
 
@@ -103,6 +163,94 @@ def test_what_does_not_follow_the_contract_is_refused(network: bytes, message: s
         OpenVINO().compile(as_network(network), PlaneFormat(32, 32, 8))
 
 
+def test_an_unknown_device_is_refused_with_those_that_there_are() -> None:
+    backend = OpenVINO(device="GPU.7")
+    with pytest.raises(vs.Error, match=r"no device 'GPU.7' here\nuse one of CPU.*, AUTO$"):
+        backend.compile(as_network(random_network()), PlaneFormat(32, 32, 8))
+    assert "no device 'GPU.7', only CPU" in str(backend.why_not())
+    assert OpenVINO().why_not() is None
+
+
+@pytest.mark.parametrize("device", ["AUTO", "AUTO:CPU"])
+def test_virtual_devices_run_too(device: str) -> None:
+    plane = PlaneFormat(32, 24, 8)
+    backend = OpenVINO(device=device, precision="f32")
+    assert backend.why_not() is None
+    got = restore(backend, random_network(), plane, noise(plane))
+    assert largest_difference(got, reference(random_network(), noise(plane), 8)) <= 1
+
+
+@pytest.mark.skipif(HAS_FP16, reason="this processor has float16 units")
+def test_a_precision_that_the_device_has_not_is_refused_with_those_that_it_has() -> None:
+    with pytest.raises(vs.Error, match=r'CPU does not compute in fp16\nuse precision="auto" or "f32"( or "bf16")?$'):
+        OpenVINO(precision="fp16").compile(as_network(random_network()), PlaneFormat(32, 32, 8))
+
+
+def test_identity_tells_release_device_and_precision() -> None:
+    identity = OpenVINO(precision="f32").identity()
+    assert identity["openvino"] == openvino.get_version()
+    assert identity["device"] == openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    assert identity["precision"] == "f32"
+    assert identity == OpenVINO(precision="f32", device="CPU", threads=1).identity()
+    assert identity != OpenVINO(precision="bf16").identity() or not HAS_BF16
+
+
+def test_an_openvino_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
+    (tmp_path / "openvino.py").write_text("raise ImportError('libtbb.so.12: cannot open shared object file')")
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import vapoursynth as vs
+from vs_srcomp.backends import OpenVINO
+from vs_srcomp.backends.base import PlaneFormat
+print(OpenVINO().why_not())
+try:
+    OpenVINO().compile(None, PlaneFormat(8, 8, 8))
+except vs.Error as reason:
+    print(reason)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "it cannot be loaded: libtbb.so.12: cannot open shared object file",
+        "srcomp: OpenVINO cannot be loaded: libtbb.so.12: cannot open shared object file",
+        "pip install openvino",
+    ]
+
+
 def test_unknown_precision_is_refused() -> None:
     with pytest.raises(vs.Error, match="precision 'fp4'"):
         OpenVINO(precision="fp4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+def test_integers_are_near_float32_on_pictures(model: Model) -> None:
+    plane = PlaneFormat(191, 127, 8)
+    codes = picture(plane)
+    network = load_network(model)
+    exact, rounded = np.zeros_like(codes), np.zeros_like(codes)
+    OpenVINO(precision="f32").compile(network, plane).worker().restore(codes, exact)
+    OpenVINO(precision="int8").compile(network, plane).worker().restore(codes, rounded)
+    error, residual = (np.square(a.astype(float) - b).mean() for a, b in ((rounded, exact), (exact, codes)))
+    assert 0 < error < 0.1 * residual
+    # The ranges were measured on photographs: the synthetic picture's harder edges are corrected less.
+    assert largest_difference(rounded, exact) <= largest_difference(exact, codes) / 3
+
+
+def test_integers_need_a_network_that_has_them() -> None:
+    with pytest.raises(vs.Error, match=r'no form in 8-bit integers\nuse precision="auto"'):
+        OpenVINO(precision="int8").compile(as_network(random_network()), PlaneFormat(32, 32, 8))
+
+
+@pytest.mark.skipif(not prefers_int8(), reason="this processor has no VNNI, or has AMX")
+def test_integers_are_the_default_where_the_processor_is_fastest_with_them() -> None:
+    plane = PlaneFormat(64, 48, 8)
+    codes = picture(plane)
+    network = load_network(models()[0])
+    results = {}
+    for precision in ("auto", "int8", "f32"):
+        results[precision] = np.zeros_like(codes)
+        backend = OpenVINO(precision=precision)
+        backend.compile(network, plane).worker().restore(codes, results[precision])
+    assert np.array_equal(results["auto"], results["int8"])
+    assert not np.array_equal(results["auto"], results["f32"])
+    assert OpenVINO().identity()["precision"] == "int8"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -91,7 +92,8 @@ def test_a_new_computer_is_mended(computer: Computer) -> None:
     assert vspipe(computer.environment) != 0
     done = computer.run()
     assert done.returncode == 1
-    rows = {line[:22].strip(): line[22:].split() for line in done.stdout.splitlines()}
+    columns = (re.split(" {2,}", line, maxsplit=1) for line in done.stdout.splitlines())
+    rows = {name: rest.split() for name, rest in columns}
     assert {name for name, words in rows.items() if words[0] == "broken"} == {"vapoursynth.toml", "vspipe"}
     assert not computer.toml.exists()
 

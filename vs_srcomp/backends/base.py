@@ -1,12 +1,16 @@
 """What the graph needs of an inference library, and nothing more."""
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import vapoursynth as vs
 from numpy.typing import NDArray
 
+from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
 type Luma = NDArray[np.unsignedinteger[Any]]
@@ -55,7 +59,11 @@ class Engine(Protocol):
 
 
 class BackendConfig(Protocol):
-    """A hashable description of how to run networks: the frozen dataclasses that users pass as ``backend=``."""
+    """A hashable description of how to run networks: the frozen dataclasses that users pass as ``backend=``.
+
+    A field ``tile``, if there is one, is for the caller of ``compile``: it is the largest side in pixels of the tiles
+    that planes are to be run in, 0 for whole planes.
+    """
 
     @property
     def workers(self) -> int:
@@ -85,3 +93,28 @@ class StoringBackend(BackendConfig, Protocol):
         Raises:
             Exception: It cannot be loaded here, whatever the library raises; the caller builds anew.
         """
+
+
+@runtime_checkable
+class TellingBackend(BackendConfig, Protocol):
+    """A backend that tells whether it can run here, before it is given a network: all of this package are."""
+
+    def why_not(self) -> str | None:
+        """What is missing, in one line; None if the library can be loaded and has the device. Compiles nothing."""
+
+
+def padding(network: Network, plane: PlaneFormat) -> tuple[int, int]:
+    """Rows and columns to add below and right of ``plane``, so that the stride of ``network`` divides its size."""
+    return -plane.height % network.stride, -plane.width % network.stride
+
+
+def core_count() -> int:
+    """Processor cores that this process may use."""
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def missing(library: str, reason: ImportError, command: str) -> vs.Error:
+    """An error that tells by which ``command`` to install ``library``."""
+    return error(f"{library} cannot be loaded: {str(reason).strip().splitlines()[0]}", command)

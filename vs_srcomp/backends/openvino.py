@@ -1,13 +1,15 @@
-"""OpenVINO on the processor: the default, which needs nothing but the package."""
+"""OpenVINO: the processor, which needs nothing but the package, and Intel's graphics and neural processors."""
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.backends.base import Luma, PlaneFormat, core_count, missing
+from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
@@ -16,77 +18,176 @@ if TYPE_CHECKING:
 
 # Beyond about four cores a network of this size gains more from a second frame than from more threads on one.
 CORES_PER_STREAM = 4
-# Of a network's grid against the picture's; sizes are padded to a multiple of it.
-LARGEST_STRIDE = 16
+
+# Those that choose among the others, or use several.
+_VIRTUAL = ("AUTO", "MULTI", "HETERO")
+
+_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenVINO:
-    """Run networks with OpenVINO."""
+    """Run networks with OpenVINO.
 
-    precision: Literal["auto", "bf16", "f32"] = "auto"
-    """Of the residual path; the skip path is always exact. ``"auto"`` takes bfloat16 where the processor has it."""
+    Codes are rounded to the nearest, halves away from zero. At ``"f32"`` they are those of an evaluation in float32 to
+    within 1; at ``"bf16"`` the networks of this package differ on pictures by at most 1 in 8 bits and 2 in 10. Only the
+    processor has been tried.
+    """
+
+    device: str = "CPU"
+    """As OpenVINO names it: ``"CPU"``, ``"GPU"``, ``"GPU.1"``, ``"NPU"``, or ``"AUTO"``, ``"AUTO:GPU,CPU"``."""
+    precision: Literal["auto", "int8", "fp16", "bf16", "f32"] = "auto"
+    """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: bfloat16 where there are
+    matrix units (AMX); 8-bit integers where there are instructions for them (VNNI) and the network has such a form,
+    as this package's have; else bfloat16 if there is any, or float32. On graphics and neural processors half precision
+    if they have it, and on virtual devices what OpenVINO takes."""
     threads: int = 0
-    """Inference threads of all streams together; 0 takes every core that the process may use."""
+    """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
     streams: int = 0
-    """Frames in inference at the same time; 0 takes one per four threads."""
+    """Frames in inference at the same time; 0 takes one per four threads, and one on other devices."""
+    tile: int = 0
+    """Largest side in pixels of the tiles that a plane is run in, overlap included; 0 runs whole planes."""
 
     def __post_init__(self) -> None:
         """Refuse values that OpenVINO would report in its own words, much later."""
-        if self.precision not in ("auto", "bf16", "f32"):
-            raise error(f"precision {self.precision!r} is unknown", 'use precision="auto", "bf16" or "f32"')
-        if self.threads < 0 or self.streams < 0:
-            raise error("threads and streams cannot be negative", "use 0 for the default")
+        if self.precision not in ("auto", *_CAPABILITIES):
+            raise error(
+                f"precision {self.precision!r} is unknown", 'use precision="auto", "int8", "fp16", "bf16" or "f32"'
+            )
+        if self.threads < 0 or self.streams < 0 or self.tile < 0:
+            raise error("threads, streams and tile cannot be negative", "use 0 for the default")
 
     @property
     def workers(self) -> int:
         """One more than streams, so that the next frame is copied while the last one is computed."""
         return self._stream_count() + 1
 
+    def why_not(self) -> str | None:
+        """Why this cannot run here, in one line; None if the library can be loaded and has the device."""
+        try:
+            devices = _core().available_devices
+        except Exception as reason:  # Whatever a library that is half there raises when it is loaded.
+            return f"it cannot be loaded: {str(reason).strip().splitlines()[0]}"
+        return None if self._is_among(devices) else f"there is no device {self.device!r}, only {', '.join(devices)}"
+
     def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
         """Make the network ready; see ``BackendConfig``."""
-        model = _with_integer_planes(_read(network.onnx), plane)
-        properties: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": self._stream_count(),
-            "INFERENCE_NUM_THREADS": self._thread_count(),
-            "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "f32": "f32"}[self._resolved_precision()],
-        }
-        return OpenVINOEngine(_core().compile_model(model, "CPU", properties), plane)
+        core = self._checked_core()
+        precision = self._resolved_precision(has_int8=network.int8 is not None)
+        model = read(core, network.int8 if precision == "int8" and network.int8 else network.onnx, network, plane)
+        if precision == "int8":
+            # What the file has not in integers stays as it is.
+            precision = "f32"
+        if precision == "bf16" and self._is_processor:
+            to_bfloat16(model)
+            # What has no type of its own by now stays as it is.
+            precision = "f32"
+        properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if precision:
+            properties["INFERENCE_PRECISION_HINT"] = precision.replace("fp16", "f16")
+        if self._is_processor:
+            properties["INFERENCE_NUM_THREADS"] = self._thread_count()
+        if self._is_processor or self.streams:
+            properties["NUM_STREAMS"] = self._stream_count()
+        try:
+            compiled = core.compile_model(with_integer_planes(model, network, plane), self.device, properties)
+        except RuntimeError as reason:
+            raise error(
+                f"OpenVINO cannot run the network on {self.device}: {str(reason).strip().splitlines()[-1]}",
+                "use another device or backend, or see what vs-srcomp doctor says about this one",
+            ) from reason
+        return OpenVINOEngine(compiled, plane, network.scale)
 
-    def _resolved_precision(self) -> str:
-        if self.precision != "auto":
-            return self.precision
-        return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    def identity(self) -> Mapping[str, str]:
+        """What the arithmetic depends on besides network and planes."""
+        import openvino as ov
+
+        core = self._checked_core()
+        devices = core.available_devices if self._is_virtual else [self.device]
+        return {
+            "openvino": ov.get_version(),
+            "device": ", ".join(core.get_property(device, "FULL_DEVICE_NAME") for device in devices),
+            "units": " ".join(
+                sorted({unit for device in devices for unit in core.get_property(device, "OPTIMIZATION_CAPABILITIES")})
+            ),
+            "precision": self._resolved_precision(has_int8=True) or "auto",
+        }
+
+    @property
+    def _is_processor(self) -> bool:
+        return self.device == "CPU"
+
+    @property
+    def _is_virtual(self) -> bool:
+        return self.device.partition(":")[0] in _VIRTUAL
+
+    def _is_among(self, devices: list[str]) -> bool:
+        if self._is_virtual:
+            _, _, parts = self.device.partition(":")
+            return all(_is_listed(part.partition("(")[0].lstrip("-"), devices) for part in parts.split(",") if part)
+        return _is_listed(self.device, devices)
+
+    def _checked_core(self) -> "ov.Core":
+        try:
+            core = _core()
+        except ImportError as reason:
+            raise missing("OpenVINO", reason, "pip install openvino") from reason
+        if not self._is_among(core.available_devices):
+            raise error(
+                f"OpenVINO has no device {self.device!r} here", f"use one of {', '.join(core.available_devices)}, AUTO"
+            )
+        return core
+
+    def _resolved_precision(self, *, has_int8: bool) -> str:
+        """By name, or nothing where OpenVINO is to choose; for a network that has a form in 8-bit integers or not."""
+        if self.precision == "int8" and not has_int8:
+            raise error(
+                "the network has no form in 8-bit integers", 'use precision="auto", or one of this package\'s networks'
+            )
+        if self._is_virtual:
+            return "" if self.precision == "auto" else self.precision
+        capabilities = self._checked_core().get_property(self.device, "OPTIMIZATION_CAPABILITIES")
+        if self.precision == "auto":
+            if self._is_processor and has_int8 and prefers_int8():
+                return "int8"
+            better = "bf16" if self._is_processor else "fp16"
+            return better if _CAPABILITIES[better] in capabilities else "f32"
+        if _CAPABILITIES[self.precision] not in capabilities:
+            has = [f'"{name}"' for name in _CAPABILITIES if _CAPABILITIES[name] in capabilities and name != "int8"]
+            raise error(
+                f"{self.device} does not compute in {self.precision}", f'use precision="auto" or {" or ".join(has)}'
+            )
+        return self.precision
 
     def _thread_count(self) -> int:
-        return self.threads or len(os.sched_getaffinity(0))
+        return self.threads or core_count()
 
     def _stream_count(self) -> int:
-        return self.streams or max(1, self._thread_count() // CORES_PER_STREAM)
+        return self.streams or (max(1, self._thread_count() // CORES_PER_STREAM) if self._is_processor else 1)
 
 
 class OpenVINOEngine:
     """A compiled network."""
 
-    def __init__(self, compiled: "ov.CompiledModel", plane: PlaneFormat) -> None:
-        """Wrap ``compiled``, made for ``plane``."""
+    def __init__(self, compiled: "ov.CompiledModel", plane: PlaneFormat, scale: int) -> None:
+        """Wrap ``compiled``, made for ``plane`` and a network of ``scale``."""
         self._compiled = compiled
         self._plane = plane
+        self._scale = scale
 
     def worker(self) -> "OpenVINOWorker":
         """A new inference request."""
-        return OpenVINOWorker(self._compiled.create_infer_request(), self._plane)
+        return OpenVINOWorker(self._compiled.create_infer_request(), self._plane, self._scale)
 
 
 class OpenVINOWorker:
     """One inference request and its two planes."""
 
-    def __init__(self, request: "ov.InferRequest", plane: PlaneFormat) -> None:
-        """Wrap ``request``, made for ``plane``."""
+    def __init__(self, request: "ov.InferRequest", plane: PlaneFormat, scale: int) -> None:
+        """Wrap ``request``, made for ``plane`` and a network of ``scale``."""
         self._request = request
         self._source = request.get_input_tensor().data.reshape(plane.height, plane.width)
-        self._target = request.get_output_tensor().data.reshape(plane.height, plane.width)
+        self._target = request.get_output_tensor().data.reshape(plane.height * scale, plane.width * scale)
 
     def restore(self, source: Luma, target: Luma) -> None:
         """Run the network; see ``Worker``."""
@@ -97,89 +198,26 @@ class OpenVINOWorker:
         np.copyto(target, self._target)
 
 
+def _is_listed(device: str, devices: list[str]) -> bool:
+    """OpenVINO numbers the devices of a kind if there are several, and takes their name for the first."""
+    return device in devices or f"{device}.0" in devices
+
+
+@cache
+def prefers_int8() -> bool:
+    """Whether this processor is fastest with 8-bit integers: it has VNNI, but no AMX, where bfloat16 is as fast.
+
+    OpenVINO itself does not tell: it names INT8 on every processor.
+    """
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return False
+    return bool(flags & {"avx512_vnni", "avx_vnni"}) and "amx_tile" not in flags
+
+
 @cache
 def _core() -> "ov.Core":
     import openvino as ov
 
     return ov.Core()
-
-
-def _read(onnx: bytes) -> "ov.Model":
-    try:
-        model = _core().read_model(onnx, b"")
-    except RuntimeError as reason:
-        raise error(
-            f"not a network that OpenVINO can read: {str(reason).strip().splitlines()[-1]}",
-            "give an ONNX file with one input and one output, [N, 1, H, W]",
-        ) from reason
-    for kind, ports in (("input", model.inputs), ("output", model.outputs)):
-        shape = ports[0].partial_shape
-        if len(ports) != 1 or shape.rank.is_dynamic or len(shape) != 4 or shape[1] not in (1, -1):
-            raise error(
-                f"the network's {kind} is not one luma plane [N, 1, H, W] but {[str(p.partial_shape) for p in ports]}",
-                "give a network that takes and gives luma",
-            )
-    return model
-
-
-def _with_integer_planes(network: "ov.Model", plane: PlaneFormat) -> "ov.Model":
-    """Wrap ``network`` (luma 0..1 in float32) so that it takes and gives integer codes of ``plane``.
-
-    Where the network ends in an addition of its own input (a global skip), the addition is done on the code values
-    themselves, so that no reduced precision of the network can touch the skip path.
-    """
-    import openvino as ov
-    from openvino import opset13 as op
-
-    pad_bottom, pad_right = _fit(network, plane)
-    codes = op.parameter([1, 1, plane.height, plane.width], ov.Type(plane.dtype), name="codes")
-    exact = op.convert(codes, "f32")
-    luma = op.multiply(exact, np.float32(1 / plane.code_scale))
-    if pad_bottom or pad_right:
-        luma = op.pad(luma, np.zeros(4, np.int64), np.array([0, 0, pad_bottom, pad_right]), "edge")
-
-    (parameter,) = network.get_parameters()
-    (result,) = network.get_results()
-    restored = result.input_value(0)
-    residual = _residual_of(restored, parameter)
-    for port in parameter.output(0).get_target_inputs():
-        port.replace_source_output(luma.output(0))
-
-    output = restored if residual is None else residual
-    if pad_bottom or pad_right:
-        size, axes = np.array([plane.height, plane.width]), np.array([2, 3])
-        output = op.slice(output, np.zeros(2, np.int64), size, np.ones(2, np.int64), axes).output(0)
-    values = op.multiply(output, np.float32(plane.code_scale))
-    if residual is not None:
-        values = op.add(exact, values)
-    rounded = op.round(op.clamp(values, 0, plane.peak), "half_away_from_zero")
-    return ov.Model([op.convert(rounded, ov.Type(plane.dtype))], [codes], "srcomp")
-
-
-def _fit(network: "ov.Model", plane: PlaneFormat) -> tuple[int, int]:
-    """Rows and columns to add to ``plane`` so that the network, reshaped to it here, keeps the size.
-
-    A network with a stride cannot take every size; the smallest multiple that it can take is found by asking it.
-    """
-    for multiple in range(1, LARGEST_STRIDE + 1):
-        height, width = (-(-size // multiple) * multiple for size in (plane.height, plane.width))
-        try:
-            network.reshape([1, 1, height, width])
-        except RuntimeError:
-            continue
-        if list(network.output(0).partial_shape) == [1, 1, height, width]:
-            return height - plane.height, width - plane.width
-    raise error(
-        f"the network does not give a plane of the size that it takes ({plane.width}x{plane.height})",
-        "give a fully convolutional network with dynamic height and width, [N, 1, H, W] to [N, 1, H, W]",
-    )
-
-
-def _residual_of(restored: "ov.Output", parameter: "ov.Node") -> "ov.Output | None":
-    """What is added to the network's input to give its output, or None if the network has another form."""
-    addition = restored.get_node()
-    if addition.get_type_name() != "Add":
-        return None
-    inputs = [addition.input_value(index) for index in range(2)]
-    from_input = [source.get_node() == parameter for source in inputs]
-    return inputs[from_input.index(False)] if from_input.count(True) == 1 else None

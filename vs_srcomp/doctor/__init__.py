@@ -11,7 +11,7 @@ import vapoursynth as vs
 import vs_srcomp
 from vs_srcomp.doctor.configuration import Installation, check_configuration, check_folder, configuration_path
 from vs_srcomp.doctor.finding import Finding
-from vs_srcomp.doctor.inference import check_models, check_openvino
+from vs_srcomp.doctor.inference import backend_checks, check_models
 from vs_srcomp.doctor.programs import check_mpv, check_vspipe
 
 __all__ = ["Finding", "checks"]
@@ -36,7 +36,7 @@ def checks() -> Sequence[Callable[[], Finding]]:
         lambda: check_vspipe(library.with_name("vspipe"), os.environ),
         lambda: check_mpv(which("mpv"), library, os.environ),
         lambda: check_models(vs_srcomp.models()),
-        lambda: check_openvino(next(iter(vs_srcomp.models()), None)),
+        *backend_checks(next(iter(vs_srcomp.models()), None)),
     )
 
 

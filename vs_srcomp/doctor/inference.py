@@ -1,16 +1,19 @@
 """What runs the networks, and the networks."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
+from functools import partial
+from importlib import import_module
+from typing import Literal
 
 import numpy as np
 import vapoursynth as vs
 
-from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Engine, PlaneFormat
+from vs_srcomp.backends.choice import NOT_INSTALLED, Candidate, candidates, default_candidate
 from vs_srcomp.doctor.finding import Finding
+from vs_srcomp.engine_cache import prepare
 from vs_srcomp.models import Model, load_network
 
 MEASURED = PlaneFormat(width=960, height=540, bits=8)
@@ -19,8 +22,6 @@ MEASURED = PlaneFormat(width=960, height=540, bits=8)
 _FULL_HD = MEASURED.width * MEASURED.height / (1920 * 1080)
 
 _REAL_TIME = 24.0
-
-_OTHERS = "others are still to come"
 
 
 def check_models(models: Iterable[Model]) -> Finding:
@@ -41,28 +42,41 @@ def check_models(models: Iterable[Model]) -> Finding:
     return Finding(name="models", state="fine", says=f"{sound}, all as they were made (sha256)")
 
 
-def check_openvino(model: Model | None, seconds: float = 1.0) -> Finding:
-    """Whether OpenVINO, which is the backend that is used, works, and how fast it runs ``model``."""
-    name = "OpenVINO"
-    try:
-        import openvino  # noqa: F401
-    except ImportError as reason:
-        return Finding(name=name, state="broken", says=f"it cannot be loaded: {reason}", todo="pip install openvino")
-    release = version("openvino")
+def backend_checks(model: Model | None) -> Sequence[Callable[[], Finding]]:
+    """A check for each backend, best first, and one for the speed of the one that is used."""
+    return (*(partial(check_backend, candidate) for candidate in candidates()), partial(check_speed, model))
+
+
+def check_backend(candidate: Candidate) -> Finding:
+    """Whether a backend is installed and runs a network."""
+    reason = candidate.why_not()
+    if reason is None:
+        release = getattr(import_module(candidate.package), "__version__", "its release is not known")
+        return Finding(name=candidate.name, state="fine", says=release.partition("-")[0])
+    # What comes with the package must work; the others are for those who want them.
+    state: Literal["note", "broken"] = "broken" if candidate.package == "openvino" else "note"
+    installable = reason == NOT_INSTALLED or state == "broken"
+    return Finding(name=candidate.name, state=state, says=reason, todo=candidate.install if installable else "")
+
+
+def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
+    """Which backend is used if none is asked for, and how fast it runs ``model``."""
+    name = "default backend"
     if model is None:
-        todo = "mend the models first"
-        return Finding(name=name, state="broken", says=f"{release} has nothing to run", todo=todo)
+        return Finding(name=name, state="broken", says="it has nothing to run", todo="mend the models first")
     try:
-        backend = OpenVINO()
-        speed = _FULL_HD * _frames_per_second(backend.compile(load_network(model), MEASURED), backend.workers, seconds)
+        chosen = default_candidate()
+        backend = chosen.make()
+        engine = prepare(load_network(model), backend, MEASURED)
+        speed = _FULL_HD * _frames_per_second(engine, backend.workers, seconds)
     except (vs.Error, RuntimeError, OSError) as reason:
-        says = f"{release} does not run {model.name}: {str(reason).splitlines()[0]}"
-        return Finding(name=name, state="broken", says=says, todo="pip install --force-reinstall openvino")
-    says = f"{release} is used ({_OTHERS}): about {speed:.1f} frames of 1920x1080 a second"
+        what, *_, todo = (*str(reason).splitlines(), "see what is said of the backends above")
+        return Finding(name=name, state="broken", says=what, todo=todo)
+    says = f"{chosen.name}: about {speed:.1f} frames of 1920x1080 a second with {model.name}"
     if speed < _REAL_TIME:
         todo = "files take their time; mpv takes Lanczos alone where this is too slow"
-        return Finding(name=name, state="note", says=f"{says} with {model.name}", todo=todo)
-    return Finding(name=name, state="fine", says=f"{says} with {model.name}")
+        return Finding(name=name, state="note", says=says, todo=todo)
+    return Finding(name=name, state="fine", says=says)
 
 
 def _frames_per_second(engine: Engine, workers: int, seconds: float) -> float:

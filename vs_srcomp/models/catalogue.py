@@ -17,6 +17,18 @@ ENGINES = "vs_srcomp.engines"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Int8:
+    """The form of a model whose residual path is in 8-bit integers."""
+
+    file: str
+    """Name of the ONNX file in the folder of models."""
+    sha256: str
+    """Of the ONNX file, in lower-case hexadecimal."""
+    loss_db: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What it loses against float32: mean Y-PSNR in dB, by name of the test set."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """A network that the package carries, and what is known of it."""
 
@@ -44,6 +56,8 @@ class Model:
     """The training recipe, relative to the project's root."""
     gain_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Mean gain in Y-PSNR over Lanczos-5 in dB, by name of the test set."""
+    int8: Int8
+    """For processors that multiply 8-bit integers faster than anything else."""
 
 
 def models() -> tuple[Model, ...]:
@@ -71,26 +85,33 @@ def load_network(source: Model | Path) -> Network:
     """A network from its file, read once a process.
 
     Raises:
-        vs.Error: The file cannot be read, or a model that the package carries is not the one it was made with.
+        vs.Error: The file cannot be read or is no network that can be used, or a model that the package carries is not
+            the one it was made with.
     """
     if isinstance(source, Path):
-        try:
-            onnx = source.read_bytes()
-        except OSError as reason:
-            raise error(
-                f"cannot read the model {str(source)!r}: {reason.strerror}", "give the path of an ONNX file"
-            ) from reason
-        return Network(onnx=onnx, sha256=hashlib.sha256(onnx).hexdigest(), stride=16, receptive_field=128)
-    onnx = _engines().joinpath(source.file).read_bytes()
-    if hashlib.sha256(onnx).hexdigest() != source.sha256:
-        raise error(f"the model file {source.file} is damaged", "install vs-srcomp again")
-    return Network(onnx=onnx, sha256=source.sha256, stride=source.stride, receptive_field=source.receptive_field)
+        from vs_srcomp.models.inspection import read_network  # Takes onnx along, which packaged models do not need.
+
+        return read_network(source)
+    return Network(
+        onnx=_read_sound(source.file, source.sha256),
+        sha256=source.sha256,
+        int8=_read_sound(source.int8.file, source.int8.sha256),
+        stride=source.stride,
+        receptive_field=source.receptive_field,
+    )
+
+
+def _read_sound(file: str, sha256: str) -> bytes:
+    data = _engines().joinpath(file).read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise error(f"the model file {file} is damaged", "install vs-srcomp again")
+    return data
 
 
 @cache
 def _catalogue() -> tuple[Model, ...]:
     entries = json.loads(_engines().joinpath("models.json").read_text("utf-8"))["models"]
-    catalogue = tuple(Model(**entry) for entry in entries)
+    catalogue = tuple(Model(**{**entry, "int8": Int8(**entry["int8"])}) for entry in entries)
     for model in catalogue:
         ratio_by_name(model.ratio)
     return catalogue

@@ -11,15 +11,18 @@ class Network:
     """
 
     onnx: bytes = field(repr=False, compare=False)
-    """The file."""
+    """The file; one that referred to tensors in other files has them in itself."""
     sha256: str
-    """Of the file, in lower-case hexadecimal."""
+    """Of ``onnx``, in lower-case hexadecimal."""
+    int8: bytes | None = field(default=None, repr=False, compare=False)
+    """The same network with its residual path in 8-bit integers, as an ONNX file; None if there is none."""
     stride: int = field(compare=False)
     """Width and height that the network is given must be multiples of this."""
     scale: int = field(default=1, compare=False)
     """Width and height of the output over those of the input: 1, or 2 for a doubler."""
-    receptive_field: int = field(compare=False)
-    """Side in input pixels of the square that one output pixel depends on."""
+    receptive_field: int | None = field(compare=False)
+    """Side in input pixels of the square around a pixel on which its output depends, its middle within half a pixel
+    of the pixel's; None where the whole plane may count, as with global pooling."""
 
     @property
     def is_doubler(self) -> bool:

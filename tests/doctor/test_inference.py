@@ -1,0 +1,56 @@
+import pytest
+
+import vs_srcomp
+from vs_srcomp.backends import OpenVINO
+from vs_srcomp.backends.choice import NOT_INSTALLED, Candidate, candidates, default_candidate
+from vs_srcomp.doctor.inference import backend_checks, check_backend, check_speed
+from vs_srcomp.models import models
+
+
+def missing(package: str) -> Candidate:
+    return Candidate(
+        name="X", package=package, install="pip install x", make=OpenVINO, has_device=lambda: NOT_INSTALLED
+    )
+
+
+def test_there_is_a_check_for_every_backend_and_one_for_the_default() -> None:
+    assert len(backend_checks(None)) == len(candidates()) + 1
+
+
+def test_a_backend_that_works_is_told_with_its_release() -> None:
+    import openvino
+
+    (candidate,) = (candidate for candidate in candidates() if candidate.name == "OpenVINO")
+    finding = check_backend(candidate)
+    assert (finding.name, finding.state) == ("OpenVINO", "fine")
+    assert openvino.__version__.startswith(finding.says)
+
+
+def test_a_backend_that_is_not_installed_is_a_note_with_the_command() -> None:
+    finding = check_backend(missing("no_such_package"))
+    assert (finding.state, finding.says, finding.todo) == ("note", "not installed", "pip install x")
+
+
+def test_the_backend_that_the_package_needs_is_broken_if_it_is_not_there() -> None:
+    finding = check_backend(missing("openvino"))
+    assert (finding.state, finding.todo) == ("broken", "pip install x")
+
+
+def test_nothing_is_to_be_done_for_a_backend_without_a_device() -> None:
+    candidate = Candidate(name="X", package="numpy", install="i", make=OpenVINO, has_device=lambda: "no NVIDIA driver")
+    finding = check_backend(candidate)
+    assert (finding.state, finding.says, finding.todo) == ("note", "no NVIDIA driver", "")
+
+
+def test_the_default_backend_is_named_with_its_speed() -> None:
+    if not models():
+        pytest.skip("the package carries no models yet")
+    model = vs_srcomp.models()[0]
+    finding = check_speed(model, seconds=0.0)
+    assert finding.state in ("fine", "note")
+    assert finding.says.startswith(f"{default_candidate().name}: about ")
+    assert finding.says.endswith(f" frames of 1920x1080 a second with {model.name}")
+
+
+def test_without_a_model_there_is_no_speed() -> None:
+    assert check_speed(None).state == "broken"

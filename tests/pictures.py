@@ -1,0 +1,42 @@
+"""Luma that looks like a picture upscaled by Lanczos-5, made here: edges, texture, gradients, black and white."""
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.resample import lanczos5
+
+
+def picture(plane: PlaneFormat, seed: int = 0) -> Luma:
+    """A picture of which a half as large one was upscaled."""
+    small = PlaneFormat(-(-plane.width // 2), -(-plane.height // 2), plane.bits)
+    codes = np.clip(np.rint(_scene(small.width, small.height, seed) * plane.code_scale), 0, plane.peak)
+    up = np.asarray(
+        lanczos5(_clip_of(codes.astype(plane.dtype), plane.bits), plane.width, plane.height).get_frame(0)[0]
+    )
+    return up.astype(plane.dtype)
+
+
+def _scene(width: int, height: int, seed: int) -> NDArray[np.float64]:
+    """Discs over a gradient and a grating, averaged over 4x4 points a pixel; most of it in 0..1."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: 4 * height, : 4 * width] / 4
+    scene = 0.2 + 0.5 * x / width + 0.1 * np.sin(0.02 * (x + 0.7 * y) ** 1.5)
+    for _ in range(40):
+        inside = np.hypot(x - rng.uniform(0, width), y - rng.uniform(0, height)) < rng.uniform(1, 0.2 * height)
+        scene[inside] = rng.uniform(-0.1, 1.1)
+    pixels = scene.reshape(height, 4, width, 4).mean((1, 3))
+    return np.asarray(pixels + rng.normal(0, 0.01, pixels.shape))
+
+
+def _clip_of(codes: Luma, bits: int) -> vs.VideoNode:
+    kind = vs.core.query_video_format(vs.GRAY, vs.INTEGER, bits)
+    blank = vs.core.std.BlankClip(width=codes.shape[1], height=codes.shape[0], format=kind.id, length=1)
+
+    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        filled = f.copy()
+        np.copyto(np.asarray(filled[0]), codes)
+        return filled
+
+    return blank.std.ModifyFrame(blank, fill)

@@ -1,0 +1,155 @@
+"""Networks whose output is twice as large as their input: size, phase, chroma, formats and properties."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+from onnx import helper
+
+import vs_srcomp
+from tests.networks import Evaluated, make_onnx, random_doubler, reference
+from tests.test_upscale import planes, textured
+from vs_srcomp.backends import OpenVINO
+from vs_srcomp.resample import lanczos5
+
+core = vs.core
+
+
+def interpolation(mode: str) -> bytes:
+    """A network that doubles by an interpolation that is centred, as pictures are."""
+    weights = {"none": np.zeros(0, np.float32), "scales": np.array([1, 1, 2, 2], np.float32)}
+    rule = {"mode": mode, "coordinate_transformation_mode": "half_pixel"}
+    return make_onnx([helper.make_node("Resize", ["x", "none", "scales"], ["y"], **rule)], weights)
+
+
+@pytest.fixture(scope="module", params=["nearest", "linear", "random"])
+def doubler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("models"), request.param)
+
+
+def written(folder: Path, kind: str) -> Path:
+    path = folder / f"{kind}.onnx"
+    path.write_bytes(random_doubler() if kind == "random" else interpolation(kind))
+    return path
+
+
+def luma(clip: vs.VideoNode, n: int = 0) -> np.ndarray:
+    with clip.get_frame(n) as frame:
+        return np.array(frame[0])
+
+
+@pytest.mark.parametrize("format_id", [vs.GRAY8, vs.YUV420P8, vs.YUV420P10, vs.YUV422P8, vs.YUV444P16])
+def test_the_network_sees_the_clip_itself_and_chroma_is_lanczos_alone(format_id: int, doubler: Path) -> None:
+    clip = textured(format_id)
+    out = vs_srcomp.upscale(clip, model=doubler, backend=Evaluated())
+    plain = lanczos5(clip, 128, 96)
+    assert (out.format.id, out.width, out.height, out.num_frames) == (format_id, 128, 96, clip.num_frames)
+    for n in (0, 3):
+        expected = reference(doubler.read_bytes(), luma(clip, n), clip.format.bits_per_sample, 1, 2)
+        assert np.array_equal(luma(out, n), expected)
+        with out.get_frame(n) as got, plain.get_frame(n) as up:
+            for plane, plain_plane in zip(planes(got)[1:], planes(up)[1:], strict=True):
+                assert np.array_equal(plane, plain_plane)
+
+
+@pytest.mark.parametrize(("mode", "kernel"), [("nearest", "Point"), ("linear", "Bilinear")])
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (33, 25)])
+def test_the_picture_is_where_resize_puts_it(mode: str, kernel: str, width: int, height: int, tmp_path: Path) -> None:
+    clip = textured(vs.GRAY16, width, height)
+    out = vs_srcomp.upscale(clip, model=written(tmp_path, mode), backend=Evaluated())
+    expected = getattr(clip.resize, kernel)(2 * width, 2 * height)
+    assert np.abs(luma(out).astype(int) - luma(expected).astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(128, 96), (102, 76), (86, 64), (192, 144), (64, 48), (150, 144), (192, 80)])
+def test_a_ramp_stays_where_it_is_at_every_target_size(size: tuple[int, int], tmp_path: Path) -> None:
+    """Code values that tell their place: a shift by a tenth of a pixel would show as a difference of 51."""
+    clip = core.std.BlankClip(format=vs.GRAY16, width=64, height=48, length=1)
+    y, x = np.mgrid[:48, :64]
+
+    def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        out = f.copy()
+        np.asarray(out[0])[:] = 1000 + 512 * x + 512 * y
+        return out
+
+    clip = clip.std.ModifyFrame(clip, draw)
+    width, height = size
+    out = luma(
+        vs_srcomp.upscale(clip, model=written(tmp_path, "linear"), backend=Evaluated(), width=width, height=height)
+    )
+    y, x = np.mgrid[:height, :width]
+    expected = 1000 + 512 * ((x + 0.5) * 64 / width - 0.5) + 512 * ((y + 0.5) * 48 / height - 0.5)
+    inner = np.s_[height // 4 : -height // 4, width // 4 : -width // 4]
+    assert np.abs(out - expected)[inner].max() < 15
+
+
+@pytest.mark.parametrize("arguments", [{"ratio": "8:5"}, {"ratio": "4:3"}, {"width": 102, "height": 50}])
+def test_smaller_targets_are_reached_by_catmull_rom(arguments: dict[str, object], doubler: Path) -> None:
+    clip = textured(vs.YUV420P8)
+    out = vs_srcomp.upscale(clip, model=doubler, backend=Evaluated(), **arguments)  # type: ignore[arg-type]
+    doubled = vs_srcomp.upscale(clip, model=doubler, backend=Evaluated()).std.ShufflePlanes(0, vs.GRAY)
+    expected = doubled.resize.Bicubic(out.width, out.height, filter_param_a=0, filter_param_b=0.5)
+    assert np.array_equal(luma(out, 2), luma(expected, 2))
+    with out.get_frame(2) as got, lanczos5(clip, out.width, out.height).get_frame(2) as up:
+        assert all(np.array_equal(a, b) for a, b in zip(planes(got)[1:], planes(up)[1:], strict=True))
+
+
+@pytest.mark.parametrize(("width", "height"), [(192, 144), (130, 96)])
+def test_larger_targets_are_reached_by_lanczos(width: int, height: int, doubler: Path) -> None:
+    clip = textured(vs.YUV420P8)
+    out = vs_srcomp.upscale(clip, model=doubler, backend=Evaluated(), width=width, height=height)
+    doubled = vs_srcomp.upscale(clip, model=doubler, backend=Evaluated()).std.ShufflePlanes(0, vs.GRAY)
+    assert np.array_equal(luma(out, 2), luma(lanczos5(doubled, width, height), 2))
+
+
+@pytest.mark.parametrize("range_", [vs.RANGE_LIMITED, vs.RANGE_FULL])
+@pytest.mark.parametrize("format_id", [vs.GRAYH, vs.GRAYS, vs.YUV420PS, vs.YUV444PH])
+@pytest.mark.parametrize(("width", "height"), [(128, 96), (102, 76)])
+def test_float_means_the_same_picture_as_16_bit(
+    format_id: int, range_: int, width: int, height: int, tmp_path: Path
+) -> None:
+    model = written(tmp_path, "linear")
+    clip = textured(format_id).std.SetFrameProps(_Range=range_)
+    out = vs_srcomp.upscale(clip, model=model, backend=Evaluated(), width=width, height=height)
+    assert out.format.id == format_id
+    codes = clip.std.ShufflePlanes(0, vs.GRAY).resize.Point(format=vs.GRAY16)
+    expected = luma(vs_srcomp.upscale(codes, model=model, backend=Evaluated(), width=width, height=height), 1).astype(
+        np.float64
+    )
+    black, white = (16 << 8, 235 << 8) if range_ == vs.RANGE_LIMITED else (0, 65535)
+    tolerance = 2e-3 if clip.format.bits_per_sample == 16 else 1e-4
+    difference = luma(out, 1).astype(np.float64) - (expected - black) / (white - black)
+    assert np.abs(difference).max() < tolerance
+
+
+@pytest.mark.parametrize("format_id", [vs.YUV420P10, vs.YUV420PS])
+@pytest.mark.parametrize("ratio", ["2:1", "4:3"])
+def test_every_property_survives_and_ours_are_added(format_id: int, ratio: str, tmp_path: Path) -> None:
+    props = {
+        "_Matrix": 9, "_Transfer": 16, "_Primaries": 9, "_Range": 0, "_ChromaLocation": 2, "_SARNum": 4, "_SARDen": 3,
+        "_DurationNum": 1001, "_DurationDen": 24000, "_AbsoluteTime": 1.25, "_PictType": b"P", "_FieldBased": 0,
+        "MasteringDisplayPrimariesX": [0.68, 0.265, 0.15], "ContentLightLevelMax": 1000, "_MP_IMAGE": b"\x00\xff\x01",
+    }  # fmt: skip
+    clip = textured(format_id).std.RemoveFrameProps().std.SetFrameProps(**props)
+    out = vs_srcomp.upscale(clip, q=23, model=written(tmp_path, "random"), backend=Evaluated(), ratio=ratio)
+    with clip.get_frame(2) as frame:
+        before = dict(frame.props)
+    with out.get_frame(2) as frame:
+        after = dict(frame.props)
+    own = {key: after.pop(key) for key in ("SrcompModel", "SrcompQ", "SrcompRatio")}
+    assert own == {"SrcompModel": "random.onnx", "SrcompQ": 23.0, "SrcompRatio": ratio}
+    assert after == before
+
+
+def test_vfr_keeps_its_unknown_rate(tmp_path: Path) -> None:
+    parts = [core.std.BlankClip(format=vs.YUV420P8, width=16, height=16, length=1, fpsnum=fps) for fps in (24, 30)]
+    out = vs_srcomp.upscale(core.std.Splice(parts), model=written(tmp_path, "nearest"), backend=Evaluated())
+    assert (out.fps, out.num_frames) == (0, 2)
+
+
+def test_openvino_doubles_too(doubler: Path) -> None:
+    clip = textured(vs.YUV420P10)
+    out = vs_srcomp.upscale(clip, model=doubler, backend=OpenVINO(precision="f32", threads=1))
+    expected = reference(doubler.read_bytes(), luma(clip), 10, 1, 2)
+    assert np.abs(luma(out).astype(int) - expected.astype(int)).max() <= 1

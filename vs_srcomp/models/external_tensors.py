@@ -1,0 +1,88 @@
+"""Tensors that an ONNX file keeps in other files: taken in from its own folder, and from nowhere else."""
+
+import itertools
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+from vs_srcomp.errors import error
+
+
+def take_in_external_tensors(path: Path, model: ModelProto) -> bool:
+    """Replace references to other files by what they hold.
+
+    Args:
+        path: The model's file, in whose folder the others must lie; links that lead out of it are refused as well.
+        model: What is in it; changed in place.
+
+    Returns:
+        Whether there were any.
+
+    Raises:
+        vs.Error: Such a file lies elsewhere, or does not hold what it should.
+    """
+    graphs = itertools.chain([model.graph], *(_subgraphs(node) for node in all_nodes(model)))
+    tensors = itertools.chain(
+        *(graph.initializer for graph in graphs),
+        *(_attribute_tensors(node) for node in all_nodes(model)),
+    )
+    external = [tensor for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL]
+    for tensor in external:
+        entry = {pair.key: pair.value for pair in tensor.external_data}
+        tensor.raw_data = _read_external(path, tensor.name, entry)
+        tensor.data_location = TensorProto.DEFAULT
+        del tensor.external_data[:]
+    return bool(external)
+
+
+def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """All operators of a model, those of functions and of branches too."""
+    waiting = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += [inner for graph in _subgraphs(node) for inner in graph.node]
+
+
+def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+
+
+def _read_external(path: Path, tensor: str, entry: dict[str, str]) -> bytes:
+    """What a reference to another file points at, if that lies in the model's folder."""
+    location = entry.get("location", "")
+    names = PureWindowsPath(location)  # Which takes both kinds of slashes.
+    folder = path.parent.resolve()
+    file = (folder / location).resolve()
+    if names.anchor or PurePosixPath(location).anchor or ".." in names.parts or not file.is_relative_to(folder):
+        raise error(
+            f"{path.name} keeps the tensor {tensor!r} outside its own folder, in {location!r}",
+            "put the file with the tensors beside the model; a model that may read any file is not trusted",
+        )
+    try:
+        offset, length = int(entry.get("offset", "0")), int(entry.get("length", "-1"))
+        if offset < 0 or not stat.S_ISREG(file.stat().st_mode):
+            raise ValueError
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read(length)
+        if not data or 0 <= length != len(data):
+            raise ValueError
+    except (OSError, ValueError) as reason:
+        raise error(
+            f"{path.name} keeps the tensor {tensor!r} in {location!r}, which is not there or too short",
+            "put the whole file with the tensors beside the model",
+        ) from reason
+    return data

@@ -1,0 +1,157 @@
+"""The same network in half precision: what it adds to the picture in float16, the picture itself in float32."""
+
+import numpy as np
+import onnx
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from vs_srcomp.errors import error
+
+# Inputs that the standard wants in float32 whatever the type of the values, by operator.
+_ALWAYS_FLOAT = {"Resize": (1, 2), "Upsample": (1,)}
+
+
+def to_half(network: bytes) -> bytes:
+    """Convert an ONNX network to float16, with float32 at its input and output.
+
+    Where the network ends in an addition of its own input, that addition stays in float32: rounding touches only what
+    is added.
+
+    Args:
+        network: An ONNX file with one input and one output in float32; tensors must be inside it.
+
+    Raises:
+        vs.Error: A weight is too large for float16, or the graph has branches.
+    """
+    model = onnx.load_model_from_string(network)
+    graph = model.graph
+    hoist_constants(graph)
+    source, target = input_of(graph), graph.output[0].name
+    residual = residual_of(graph)
+    _convert_weights(graph)
+    for node in graph.node:
+        _convert_node(node, source)
+    del graph.value_info[:]
+
+    begin = helper.make_node("Cast", [source], [_half(source)], to=TensorProto.FLOAT16)
+    if residual is None:
+        _rename_output(graph, target)
+        end = helper.make_node("Cast", [_half(target)], [target], to=TensorProto.FLOAT)
+        nodes = [begin, *graph.node, end]
+    else:
+        addition = _producer(graph, target)
+        assert addition is not None
+        whole = f"{residual}.float"
+        end = helper.make_node("Cast", [residual], [whole], to=TensorProto.FLOAT)
+        # By what the graph is, not by where its nodes stand: the addition may come before other nodes.
+        inputs = [source, whole]
+        nodes = [begin, *(node for node in graph.node if node is not addition), end]
+        nodes.append(helper.make_node("Add", inputs, [target]))
+    _replace_nodes(graph, nodes)
+    return _serialized(model)
+
+
+def input_of(graph: GraphProto) -> str:
+    """The name of the picture that goes in: old files list their weights among the inputs too."""
+    weights = {tensor.name for tensor in graph.initializer}
+    (source,) = (value.name for value in graph.input if value.name not in weights)
+    return str(source)
+
+
+def residual_of(graph: GraphProto) -> str | None:
+    """What is added to the input of ``graph`` to give its output; None if it does not end in such an addition."""
+    source = input_of(graph)
+    addition = _producer(graph, graph.output[0].name)
+    if addition is None or addition.op_type != "Add" or list(addition.input).count(source) != 1:
+        return None
+    (residual,) = (name for name in addition.input if name != source)
+    return str(residual)
+
+
+def hoist_constants(graph: GraphProto) -> None:
+    """Turn the operators Constant of ``graph`` into initializers, which are easier to find.
+
+    Raises:
+        vs.Error: One holds what is no tensor of numbers.
+    """
+    constants = [node for node in graph.node if node.op_type == "Constant"]
+    for node in constants:
+        graph.initializer.append(_tensor_of(node))
+    _replace_nodes(graph, [node for node in graph.node if node.op_type != "Constant"])
+
+
+def _tensor_of(node: NodeProto) -> TensorProto:
+    (attribute,) = (attribute for attribute in node.attribute if attribute.name.startswith(("value", "sparse")))
+    value = helper.get_attribute_value(attribute)
+    match attribute.name:
+        case "value":
+            tensor = TensorProto()
+            tensor.CopyFrom(value)
+            tensor.name = node.output[0]
+            return tensor
+        case "value_float" | "value_floats":
+            return numpy_helper.from_array(np.asarray(value, np.float32), node.output[0])
+        case "value_int" | "value_ints":
+            return numpy_helper.from_array(np.asarray(value, np.int64), node.output[0])
+    raise error(f"the network has a constant of the kind {attribute.name}", "export it with plain tensors")
+
+
+def _convert_weights(graph: GraphProto) -> None:
+    """Make float32 weights float16; those that an operator wants in float32 stay beside them under another name."""
+    whole = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    kept = set()
+    for node in graph.node:
+        for index in _ALWAYS_FLOAT.get(node.op_type, ()):
+            if index < len(node.input) and node.input[index] in whole:
+                kept.add(node.input[index])
+                node.input[index] = f"{node.input[index]}.float"
+    extra = [numpy_helper.from_array(numpy_helper.to_array(whole[name]), f"{name}.float") for name in sorted(kept)]
+    for tensor in whole.values():
+        numbers = numpy_helper.to_array(tensor)
+        if numbers.size and np.abs(numbers).max() > np.finfo(np.float16).max:
+            raise error(
+                f"the weights {tensor.name!r} of the network are too large for half precision", 'use precision="f32"'
+            )
+        tensor.CopyFrom(numpy_helper.from_array(numbers.astype(np.float16), tensor.name))
+    graph.initializer.extend(extra)
+
+
+def _convert_node(node: NodeProto, source: str) -> None:
+    for index, name in enumerate(node.input):
+        if name == source:
+            node.input[index] = _half(source)
+    for attribute in node.attribute:
+        if attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
+            raise error(f"the network branches ({node.op_type})", 'use precision="f32"')
+        if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+            attribute.i = TensorProto.FLOAT16
+
+
+def _rename_output(graph: GraphProto, target: str) -> None:
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == target:
+                    names[index] = _half(target)
+
+
+def _producer(graph: GraphProto, name: str) -> NodeProto | None:
+    return next((node for node in graph.node if name in node.output), None)
+
+
+def _half(name: str) -> str:
+    return f"{name}.half"
+
+
+def _replace_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
+    # The list holds the messages themselves, which end with the field that they are deleted from.
+    copies = []
+    for node in nodes:
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copies.append(copy)
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _serialized(model: ModelProto) -> bytes:
+    return bytes(model.SerializeToString(deterministic=True))

@@ -1,0 +1,236 @@
+"""A user's own ONNX file: whether it follows the model contract, and what backends must know of it.
+
+The network is not run. What is found follows from the ONNX standard's own checks and shape inference; only what it
+computes from a few constant numbers is computed here, by the standard's reference evaluator.
+"""
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import vapoursynth as vs
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, checker, defs, helper, inliner, numpy_helper, shape_inference
+
+from vs_srcomp.errors import error
+from vs_srcomp.log import say_once
+from vs_srcomp.models.external_tensors import all_nodes, take_in_external_tensors
+from vs_srcomp.models.network import Network
+from vs_srcomp.models.receptive_field import Shapes, find_reach
+
+LARGEST_STRIDE = 16
+"""Networks whose grid is coarser are refused."""
+
+# A multiple of every stride there may be, and of 32 and 64, so that those can be told from sizes that never fit.
+_ANY_STRIDE_FITS = 4 * 720720
+# Tensors with more numbers are weights, which the sizes of planes cannot depend on.
+_SMALL = 64
+# What sizes and widths of borders are computed with.
+_SIZE_OPERATORS = (
+    "Add Cast Concat Constant ConstantOfShape Div Gather Identity Mul Neg Reshape Slice Squeeze Sub Transpose Unsqueeze"
+)
+
+
+def read_network(path: Path) -> Network:
+    """Read a user's own ONNX file.
+
+    It must take one luma plane, [N, 1, H, W] float32 with H and W free, and give one of the same or of twice the size;
+    external tensors must lie in its folder and are taken in. The log tells once what was found, with the SHA-256.
+
+    Raises:
+        vs.Error: It cannot be read, or is no such network.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as reason:
+        raise error(
+            f"cannot read the model {str(path)!r}: {reason.strerror}", "give the path of an ONNX file"
+        ) from reason
+    model = _parse(path, data)
+    if take_in_external_tensors(path, model) or model.functions:
+        model = inliner.inline_local_functions(model)
+        data = model.SerializeToString(deterministic=True)
+    _check(path, model)
+    model = _with_sizes_computed(model)
+    shapes, scale = _scale(path, model)
+    reach = find_reach(model.graph, shapes, scale)
+    network = Network(
+        onnx=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        stride=_stride(path, model, scale, reach.grid),
+        scale=scale,
+        receptive_field=reach.field,
+    )
+    looks = f"receptive field {reach.field}" if reach.field else f"no bounded receptive field ({reach.obstacle})"
+    kind = "2x network" if network.is_doubler else "network"
+    say_once(f"{path.name}: {kind}, stride {network.stride}, {looks}, SHA-256 {network.sha256}")
+    return network
+
+
+def _refusal(path: Path, what: str) -> vs.Error:
+    return error(
+        f"{path.name} {what}",
+        "give an ONNX file with one input and one output, [N, 1, H, W] float32 with H and W free: luma in, and luma of "
+        "the same or of twice the size out",
+    )
+
+
+def _parse(path: Path, data: bytes) -> ModelProto:
+    try:
+        model: ModelProto = onnx.load_model_from_string(data)
+    except Exception as reason:  # That of protobuf, which this package does not depend on itself.
+        raise _refusal(path, "is not an ONNX file") from reason
+    if not model.graph.node:
+        raise _refusal(path, "is not an ONNX file, or an empty one")
+    return model
+
+
+def _check(path: Path, model: ModelProto) -> None:
+    """Refuse what the ONNX standard does not know, and other inputs and outputs than one luma plane."""
+    foreign = sorted({node.domain for node in all_nodes(model)} - {"", "ai.onnx"})
+    if foreign:
+        raise _refusal(path, f"uses operators that are not ONNX's own, of {', '.join(foreign)}")
+    newest = defs.onnx_opset_version()
+    version = max((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), default=0)
+    if version > newest:
+        raise _refusal(path, f"uses version {version} of ONNX's operators; the onnx library here knows {newest}")
+    try:
+        checker.check_model(model)
+    except (checker.ValidationError, ValueError) as reason:
+        raise _refusal(path, f"is not a valid ONNX file: {_first_line(reason)}") from reason
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    for verb, noun, values in (("takes", "inputs", inputs), ("gives", "outputs", model.graph.output)):
+        if len(values) != 1:
+            raise _refusal(path, f"{verb} {len(values)} {noun}")
+        tensor = values[0].type.tensor_type
+        sizes = [side.dim_value if side.HasField("dim_value") else None for side in tensor.shape.dim]
+        if tensor.elem_type != TensorProto.FLOAT:
+            raise _refusal(path, f"{verb} {_type_name(tensor.elem_type)}; backends choose the precision themselves")
+        if not tensor.HasField("shape") and verb == "gives":
+            continue
+        if len(sizes) != 4:
+            raise _refusal(path, f"{verb} {len(sizes)} dimensions")
+        if sizes[1] not in (1, None):
+            raise _refusal(path, f"{verb} {sizes[1]} channels")
+        if sizes[0] not in (1, None) or (sizes[2:] != [None, None] and verb == "takes"):
+            shape = ", ".join("free" if side is None else str(side) for side in sizes)
+            raise _refusal(path, f"{verb} planes of a fixed size, [{shape}]")
+
+
+def _type_name(kind: int) -> str:
+    return TensorProto.DataType.Name(kind).lower() if kind in TensorProto.DataType.values() else "no tensor"
+
+
+def _with_sizes_computed(model: ModelProto) -> ModelProto:
+    """The model, with what it computes from a few constant numbers as constants.
+
+    PyTorch writes the widths of borders as a dozen operators, which shape inference does not follow.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer if math.prod(tensor.dims) <= _SMALL}
+    nodes = []
+    for node in model.graph.node:
+        found = None
+        if node.op_type in _SIZE_OPERATORS.split() and all(name in constants for name in node.input):
+            found = _computed(node, {name: numpy_helper.to_array(constants[name]) for name in node.input}, model)
+        if found is not None and found.size <= _SMALL:
+            constants[node.output[0]] = numpy_helper.from_array(found, node.output[0])
+        else:
+            nodes.append(node)
+    graph = helper.make_graph(
+        nodes,
+        "computed",
+        model.graph.input,
+        model.graph.output,
+        [*(tensor for tensor in model.graph.initializer if tensor.name not in constants), *constants.values()],
+        sparse_initializer=model.graph.sparse_initializer,
+    )
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
+def _computed(node: onnx.NodeProto, feeds: dict[str, NDArray[Any]], model: ModelProto) -> NDArray[Any] | None:
+    """What one operator makes of a few numbers; None if it would be many, or does not work."""
+    from onnx.reference import ReferenceEvaluator
+
+    if node.op_type == "ConstantOfShape" and math.prod(feeds[node.input[0]].tolist()) > _SMALL:
+        return None
+    inputs = [helper.make_value_info(name, onnx.TypeProto()) for name in feeds]
+    outputs = [helper.make_value_info(node.output[0], onnx.TypeProto())]
+    alone = helper.make_model(helper.make_graph([node], "alone", inputs, outputs), opset_imports=model.opset_import)
+    try:
+        (found,) = ReferenceEvaluator(alone).run(None, feeds)
+    except Exception:  # Of any kind, on numbers that do not fit together: backends will say so in their words.
+        return None
+    return np.asarray(found)
+
+
+def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
+    """Sizes of all values for some large input, and the output's size over the input's."""
+    height, width = _ANY_STRIDE_FITS, 2 * _ANY_STRIDE_FITS
+    try:
+        shapes = _shapes(model, height, width)
+    except shape_inference.InferenceError as reason:
+        raise _refusal(path, f"cannot take planes of any size: {_first_line(reason)}") from reason
+    shape = shapes.get(model.graph.output[0].name)
+    if shape is None:
+        raise _refusal(path, "does not tell the size of what it gives")
+    for scale in (1, 2):
+        if shape == (1, 1, scale * height, scale * width):
+            return shapes, scale
+    if shape[:2] != (1, 1):
+        raise _refusal(path, f"gives {shape[1]} channels")
+    raise _refusal(
+        path, f"gives a plane {shape[2] / height:.3g} times as high and {shape[3] / width:.3g} times as wide"
+    )
+
+
+def _stride(path: Path, model: ModelProto, scale: int, grid: int) -> int:
+    """The smallest multiple of ``grid`` whose multiples the network takes."""
+    for multiple in range(grid, LARGEST_STRIDE + 1, grid):
+        # A stride that divides both of the first two divides the multiple, as 37 and 41 have no common factor.
+        sizes = [(37 * multiple, 41 * multiple), (38 * multiple, 37 * multiple), (41 * multiple, 64 * multiple)]
+        if all(_keeps_size(model, scale, *size) for size in sizes):
+            return multiple
+    raise _refusal(path, f"takes only sizes that are multiples of more than {LARGEST_STRIDE}")
+
+
+def _keeps_size(model: ModelProto, scale: int, height: int, width: int) -> bool:
+    try:
+        shapes = _shapes(model, height, width)
+    except shape_inference.InferenceError:
+        return False
+    return shapes.get(model.graph.output[0].name) == (1, 1, scale * height, scale * width)
+
+
+def _shapes(model: ModelProto, height: int, width: int) -> Shapes:
+    """Sizes of all values for an input of this size; InferenceError if the network cannot take it."""
+    weights = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > _SMALL]
+    large = {tensor.name for tensor in weights}
+    names = {tensor.name for tensor in model.graph.initializer}
+    (source,) = (value.name for value in model.graph.input if value.name not in names)
+    target = model.graph.output[0]
+    # Without the weights, of which only the sizes count, and without what the file says of sizes itself.
+    graph = helper.make_graph(
+        model.graph.node,
+        "sizes",
+        [helper.make_tensor_value_info(source, TensorProto.FLOAT, [1, 1, height, width])]
+        + [helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in weights],
+        [helper.make_empty_tensor_value_info(target.name)],
+        [tensor for tensor in model.graph.initializer if tensor.name not in large],
+        sparse_initializer=model.graph.sparse_initializer,
+    )
+    sized = helper.make_model(graph, opset_imports=model.opset_import, ir_version=max(model.ir_version, 4))
+    inferred = shape_inference.infer_shapes(sized, check_type=True, strict_mode=True, data_prop=True).graph
+    shapes = {}
+    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+        sides = value.type.tensor_type.shape.dim
+        if value.type.tensor_type.HasField("shape") and all(side.HasField("dim_value") for side in sides):
+            shapes[value.name] = tuple(side.dim_value for side in sides)
+    return shapes
+
+
+def _first_line(reason: Exception) -> str:
+    return str(reason).strip().splitlines()[0]
