@@ -1,8 +1,12 @@
 """Help, version, and the table of models."""
 
+import importlib.resources
+import dataclasses
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +15,8 @@ import vs_srcomp
 from tests.cli.conftest import Command
 from vs_srcomp.cli import main
 from vs_srcomp.models import Model, load_network
+
+ENGINES = Path(__file__).resolve().parents[2] / "engines"
 
 
 def test_version(command: Command) -> None:
@@ -47,7 +53,7 @@ def test_unknown_commands_are_wrong_usage(command: Command) -> None:
 def test_models_as_json() -> None:
     result = CliRunner().invoke(main, ["models", "--json"])
     assert result.exit_code == 0
-    assert [Model(**entry) for entry in json.loads(result.stdout)] == list(vs_srcomp.models())
+    assert json.loads(result.stdout) == [dataclasses.asdict(model) for model in vs_srcomp.models()]
 
 
 def test_table_of_models() -> None:
@@ -61,7 +67,7 @@ def test_table_of_models() -> None:
             model.name,
             model.tier,
             model.ratio,
-            str(model.q),
+            "any" if model.q is None else str(model.q),
             f"{model.parameters:,}",
         ]
         assert float(kodak) == pytest.approx(model.gain_db["kodak"], abs=0.006)
@@ -70,7 +76,42 @@ def test_table_of_models() -> None:
 def test_models_are_verified() -> None:
     result = CliRunner().invoke(main, ["models", "--verify"])
     assert (result.exit_code, result.stdout) == (0, "")
-    assert [line.split(":")[0] for line in result.stderr.splitlines()] == [model.name for model in vs_srcomp.models()]
+    names = [model.name for model in vs_srcomp.models()]
+    assert result.stderr.splitlines() == [f"{name}: sound" for name in ("models.json", *names)]
+
+
+def test_a_network_for_every_level_is_listed_for_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound, *_ = vs_srcomp.models()
+    blind = replace(sound, name="srcomp-fast-2by1-blind", q=None)
+    monkeypatch.setattr(vs_srcomp, "models", lambda: (blind,))
+    _, row = CliRunner().invoke(main, ["models"]).stdout.splitlines()
+    assert row.split()[:4] == ["srcomp-fast-2by1-blind", "fast", sound.ratio, "any"]
+    assert json.loads(CliRunner().invoke(main, ["models", "--json"]).stdout)[0]["q"] is None
+
+
+def test_models_are_verified_without_a_schema_where_jsonschema_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    result = CliRunner().invoke(main, ["models", "--verify"])
+    assert result.exit_code == 0
+    head = result.stderr.splitlines()[0]
+    assert head == "models.json: readable; install jsonschema to check it against its schema"
+
+
+def test_a_description_that_does_not_follow_the_schema_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = json.loads((ENGINES / "models.json").read_text())
+    described["models"][1]["stride"] = 0
+    described["models"][0]["q"] = 25
+    (tmp_path / "models.json").write_text(json.dumps(described))
+    (tmp_path / "models.schema.json").write_bytes((ENGINES / "models.schema.json").read_bytes())
+    monkeypatch.setattr(importlib.resources, "files", lambda package: tmp_path)
+    result = CliRunner().invoke(main, ["models", "--verify"])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[:2] == [
+        "models.json: $.models[0].q: 25 is not one of [20, 30, 40, 50, None]",
+        "models.json: $.models[1].stride: 0 is less than the minimum of 1",
+    ]
 
 
 def test_a_damaged_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

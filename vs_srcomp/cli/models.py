@@ -17,13 +17,17 @@ _PLAIN_WIDTH = 120
 
 @click.command(short_help="List the networks that there are.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known of them, as JSON.")
-@click.option("--verify", is_flag=True, help="Check the files against their SHA-256.")
+@click.option("--verify", is_flag=True, help="Check the files, and what is said of them.")
 @debug_option
 @click.pass_context
 def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
     """List the networks that come with vs-srcomp.
 
-    The gain is the mean over a test set, in dB of luma PSNR over Lanczos alone.
+    The gain is the mean over a test set, in dB of luma PSNR over Lanczos alone. A network whose Q is "any" is for
+    frames whose compression level is not known.
+
+    --verify computes the SHA-256 of every file, and checks models.json against its schema where the Python package
+    jsonschema is there. The exit code is 1 if something is wrong.
 
     \b
     Examples:
@@ -38,8 +42,11 @@ def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
         click.echo(json.dumps([asdict(model) for model in found], indent=2))
     elif not verify:
         _print_table(found)
-    if verify and sum(not _is_sound(model) for model in found):
-        ctx.exit(1)
+    if verify:
+        # All of them, so that everything wrong is told at once.
+        sound = [_follows_schema(), *(_is_sound(model) for model in found)]
+        if not all(sound):
+            ctx.exit(1)
 
 
 def _print_table(found: tuple["Model", ...]) -> None:
@@ -56,11 +63,37 @@ def _print_table(found: tuple["Model", ...]) -> None:
     for test_set in test_sets:
         table.add_column(f"{test_set}, dB", justify="right")
     for model in found:
-        numbers = (str(model.q), f"{model.parameters:,}", f"{model.macs_per_pixel / 1000:.1f}")
+        numbers = (
+            "any" if model.q is None else str(model.q),
+            f"{model.parameters:,}",
+            f"{model.macs_per_pixel / 1000:.1f}",
+        )
         gains = (f"{model.gain_db[name]:+.2f}" if name in model.gain_db else "-" for name in test_sets)
         table.add_row(model.name, model.tier, model.ratio, *numbers, *gains)
     console = Console()
     (console if console.is_terminal else Console(width=_PLAIN_WIDTH)).print(table)
+
+
+def _follows_schema() -> bool:
+    from importlib.resources import files
+
+    from vs_srcomp.models.catalogue import ENGINES
+
+    try:
+        from jsonschema import Draft202012Validator
+    except ImportError:
+        # What every command relies on has been checked by reading the file.
+        _say("models.json: readable; install jsonschema to check it against its schema")
+        return True
+    described, schema = (
+        json.loads(files(ENGINES).joinpath(name).read_text("utf-8")) for name in ("models.json", "models.schema.json")
+    )
+    problems = sorted(Draft202012Validator(schema).iter_errors(described), key=lambda problem: problem.json_path)
+    for problem in problems:
+        _say(f"models.json: {problem.json_path}: {problem.message}")
+    if not problems:
+        _say("models.json: sound")
+    return not problems
 
 
 def _is_sound(model: "Model") -> bool:
@@ -71,8 +104,11 @@ def _is_sound(model: "Model") -> bool:
     try:
         load_network(model)
     except (vs.Error, OSError) as failure:
-        reason = explain(failure) if isinstance(failure, vs.Error) else str(failure)
-        stderr().print(f"{model.name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        _say(f"{model.name}: {explain(failure) if isinstance(failure, vs.Error) else failure}")
         return False
-    stderr().print(f"{model.name}: sound", markup=False, highlight=False, soft_wrap=True)
+    _say(f"{model.name}: sound")
     return True
+
+
+def _say(line: str) -> None:
+    stderr().print(line, markup=False, highlight=False, soft_wrap=True)
