@@ -20,7 +20,8 @@ def test_one_line_on_standard_error_and_none_on_standard_output(
     target = tmp_path / "größer ✓.mkv"
     done = command("upscale", film, target, "--model", model, "--preset", "12", "--end", "0.4")
     assert (done.returncode, done.stdout) == (0, "")
-    (line,) = done.stderr.splitlines()
+    *notes, line = done.stderr.splitlines()
+    assert len(notes) <= 2  # on the backend, and on a model that is the user's own
     pattern = r"96x64 to 192x128, 10 frames in [\d.]+ s \([\d.]+ fps\), brighter\.onnx \(10\), 0\.\d\d MB"
     assert re.fullmatch(re.escape(str(target)) + ": " + pattern, line)
     assert [(frame.width, frame.height) for frame in frames_of(target)] == [(192, 128)] * 10
@@ -45,7 +46,7 @@ def test_options_reach_the_work(command: Command, film: Path, model: Path, tmp_p
 def test_errors_are_two_lines_and_show_the_traceback_on_demand(command: Command, film: Path, tmp_path: Path) -> None:
     done = command("upscale", film, tmp_path / "out.webm")
     assert (done.returncode, done.stdout) == (1, "")
-    what, todo = done.stderr.splitlines()
+    *_, what, todo = done.stderr.splitlines()
     assert what.startswith("vs-srcomp: error: .webm files cannot hold stream 2 (audio, aac, eng)")
     assert todo.startswith("write a .mkv file instead")
     done = command("upscale", film, tmp_path / "out.webm", "--debug")
@@ -63,8 +64,8 @@ def test_errors_of_single_frames_are_short_too(
     film.write_bytes(data)
     done = command("upscale", film, tmp_path / "out.mkv", "--model", model, "--width", "854", "--preset", "12")
     assert done.returncode == 1
-    assert re.match(r"vs-srcomp: error: frame \d+ of .*damaged\.webm' cannot be decoded", done.stderr)
-    assert len(done.stderr.splitlines()) == 2
+    assert re.search(r"(?m)^vs-srcomp: error: frame \d+ of .*damaged\.webm' cannot be decoded", done.stderr)
+    assert len(done.stderr.splitlines()) <= 4
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_signals_leave_nothing(
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (code, "")
-    assert errors == f"vs-srcomp: stopped by {number.name}, nothing is left behind\n"
+    assert errors.endswith(f"vs-srcomp: stopped by {number.name}, nothing is left behind\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,7 +3,10 @@
 import click
 
 from vs_srcomp import __version__
+from vs_srcomp.cli.batch import batch
+from vs_srcomp.cli.bench import bench
 from vs_srcomp.cli.doctor import doctor
+from vs_srcomp.cli.engines import engines
 from vs_srcomp.cli.models import models
 from vs_srcomp.cli.probe import probe
 from vs_srcomp.cli.reports import CONTEXT_SETTINGS, ReportingGroup
@@ -20,13 +23,16 @@ def main() -> None:
 
     \b
     vs-srcomp upscale in.mkv out.mkv     upscale a file, and keep everything else in it
+    vs-srcomp batch clips --out done     upscale many files, in any number of attempts
     vs-srcomp probe in.mkv               tell how strongly a file was compressed
     vs-srcomp script in.mkv              write a script for vspipe, and the command for it
+    vs-srcomp bench                      measure how fast it is here, and what limits it
     vs-srcomp models                     list the networks that there are
+    vs-srcomp engines                    prepare and manage compiled networks
     vs-srcomp doctor                     look for what is missing or broken
     vs-srcomp COMMAND --help             tell more about a command
     """
 
 
-for command in (upscale, probe, script, models, doctor):
+for command in (upscale, batch, probe, script, bench, models, engines, doctor):
     main.add_command(command)

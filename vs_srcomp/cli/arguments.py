@@ -1,11 +1,20 @@
-"""Kinds of arguments that commands share."""
+"""Kinds of arguments, and options, that commands share."""
 
+import os
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from vs_srcomp.transcode import Job
+
+type Settings = tuple[tuple[str, str], ...]
 
 _TIME = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d*)?|\.\d+)")
 
@@ -50,3 +59,144 @@ class ModelName(click.ParamType):  # type: ignore[type-arg]  # generic in click 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
         """A path where the name ends in ``.onnx``."""
         return Path(value) if str(value).endswith(".onnx") else str(value)
+
+
+class KeyValues(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
+    """Settings by name."""
+
+    name = "k=v,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[tuple[str, str], ...]:
+        """Pairs of name and value."""
+        pairs = [part.partition("=") for part in str(value).split(",")]
+        if any(not name or not separator for name, separator, _ in pairs):
+            self.fail(f"{value!r} does not name settings: give name=value,name=value", param, ctx)
+        return tuple((name, setting) for name, _, setting in pairs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What the options of `job_options` ask for."""
+
+    ratio: str | None
+    width: int | None
+    height: int | None
+    q: float | Literal["auto"]
+    model: str | Path
+    encoder: str
+    crf: float | None
+    preset: str | None
+    svt_params: str
+    encoder_options: tuple[Settings, ...]
+    start: Fraction | None
+    end: Fraction | None
+    film_grain: Literal["off", "apply", "restore"]
+    drop_incompatible: bool
+    overwrite: bool
+
+    def job(self, source: Path, target: Path, *, segment_seconds: float = 10.0) -> "Job":
+        """The job for one file."""
+        from vs_srcomp.transcode import Job
+
+        return Job(
+            source=source,
+            target=target,
+            ratio=self.ratio,
+            width=self.width,
+            height=self.height,
+            q=self.q,
+            model=self.model,
+            film_grain=self.film_grain,
+            encoder=self.encoder,
+            crf=self.crf,
+            preset=self.preset,
+            svt_params=self.svt_params,
+            encoder_options=tuple(pair for pairs in self.encoder_options for pair in pairs),
+            start=self.start,
+            end=self.end,
+            overwrite=self.overwrite,
+            drop_incompatible=self.drop_incompatible,
+            segment_seconds=segment_seconds,
+        )
+
+    def check(self) -> None:
+        """Raise the usage error of options that exclude each other, or that the encoder does not have."""
+        if self.ratio and (self.width or self.height):
+            raise click.UsageError("--ratio and --width or --height exclude each other.")
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise click.UsageError("--end must be later than --start.")
+        # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
+        os.environ.setdefault("SVT_LOG", "0")
+        import vapoursynth as vs
+
+        from vs_srcomp.transcode.encoders import encoder_settings
+
+        try:
+            encoder_settings(self.job(Path(), Path()))
+        except vs.Error as wrong:
+            raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
+
+
+def job_options[F: Callable[..., Any]](command: F) -> F:
+    """The options of a transcode. The command gets them as one argument, ``options``, which is checked."""
+    names = [field.name for field in fields(JobOptions)]
+
+    @wraps(command)
+    def with_options(**arguments: Any) -> Any:
+        options = JobOptions(**{name: arguments.pop(name) for name in names})
+        options.check()
+        return command(options=options, **arguments)
+
+    for option in reversed(_JOB_OPTIONS):
+        with_options = option(with_options)
+    return with_options  # type: ignore[return-value]
+
+
+_JOB_OPTIONS = (
+    click.option(
+        "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
+    ),
+    click.option("--width", type=click.IntRange(min=1), help="Target width instead; the height follows unless given."),
+    click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given."),
+    click.option(
+        "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
+    ),
+    click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use."),
+    click.option(
+        "--encoder",
+        type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),
+        default="svt-av1",
+        show_default=True,
+        help="What encodes the output.",
+    ),
+    click.option(
+        "--crf",
+        type=click.FloatRange(min=0),
+        help="Quality of the output: less is better.  [default: 26 for svt-av1, 18 for x264, 20 for x265]",
+    ),
+    click.option(
+        "--preset",
+        help="Speed of the encoder: for svt-av1 0 to 13, more is faster; for x264 and x265 a name.  "
+        "[default: 8, or medium]",
+    ),
+    click.option("--svt-params", default="", metavar="K=V:K=V", help="More settings of SVT-AV1."),
+    click.option(
+        "--encoder-options",
+        type=KeyValues(),
+        multiple=True,
+        help="More settings of the encoder, in FFmpeg's names; can be repeated.",
+    ),
+    click.option("--start", type=Time(), help="Leave out what is before: seconds, or HH:MM:SS.mmm."),
+    click.option("--end", type=Time(), help="Leave out what is from there on."),
+    click.option(
+        "--film-grain",
+        type=click.Choice(["off", "apply", "restore"]),
+        default="off",
+        show_default=True,
+        help="Of the input: leave it out, apply it before the network, or put it back after it.",
+    ),
+    click.option("--drop-incompatible", is_flag=True, help="Leave out streams that the container cannot hold."),
+    click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
+)

@@ -1,7 +1,6 @@
-"""Clip to AV1 packets, with SVT-AV1."""
+"""Clip to packets, with one of the encoders."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -16,6 +15,7 @@ from av.video.stream import VideoStream
 
 from vs_srcomp.errors import error
 from vs_srcomp.log import say
+from vs_srcomp.transcode.encoders import SVT_AV1, EncoderKind, EncoderSettings
 from vs_srcomp.transcode.picture import Mastering, Picture
 
 type VideoPacket = Packet[VideoStream]
@@ -23,25 +23,14 @@ type VideoPacket = Packet[VideoStream]
 # SVT-AV1 refuses rates beyond these. Timestamps do not depend on the rate, only the spending of bits does.
 _SLOWEST, _FASTEST = Fraction(1), Fraction(240)
 
-_ASK_SVT = "change the size or the settings; with SVT_LOG=2 in the environment it tells more"
-
-_PIXEL_FORMATS = {8: "yuv420p", 10: "yuv420p10le"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderSettings:
-    """Of SVT-AV1."""
-
-    crf: int
-    """1 to 63."""
-    preset: int
-    """0 to 13."""
-    params: str
-    """``key=value:key=value``."""
+# SVT-AV1 counts parallelism in levels: so many processors, at most, for each level from 1.
+_PROCESSORS_OF_LEVEL = (1, 2, 8, 12, 16)
 
 
-def encodable(clip: vs.VideoNode) -> vs.VideoNode:
-    """The clip in a format that SVT-AV1 takes: 4:2:0 in 8 bits, or in 10 bits if it has more than 8.
+def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
+    """The clip in a format that the encoder takes: as many bits as it has, or the next number that there is.
+
+    Chroma keeps its subsampling where the encoder takes it, and becomes 4:2:0 where not.
 
     Raises:
         vs.Error: It is RGB.
@@ -51,55 +40,80 @@ def encodable(clip: vs.VideoNode) -> vs.VideoNode:
         raise error(
             f"the video is RGB ({format_.name}), which is not upscaled", "convert it to a YUV file first, with a matrix"
         )
-    bits = 8 if format_.bits_per_sample == 8 else 10
-    wanted = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, 1, 1)
+    bits = next((depth for depth in kind.depths if depth >= format_.bits_per_sample), kind.depths[-1])
+    subsampling = format_.subsampling_w, format_.subsampling_h
+    if format_.color_family == vs.GRAY or subsampling not in kind.subsamplings:
+        subsampling = kind.subsamplings[0]
+    wanted = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, *subsampling)
     if wanted.id == format_.id:
         return clip
-    say(f"{format_.name} is converted to {wanted.name}: SVT-AV1 takes 4:2:0 in 8 or 10 bits only")
-    if clip.width % 2 or clip.height % 2:
-        clip = clip.std.Crop(right=clip.width % 2, bottom=clip.height % 2)
-        say(f"the picture is cropped to {clip.width}x{clip.height}, which 4:2:0 can hold")
+    say(f"{format_.name} is converted to {wanted.name}: {kind.title} takes {_formats(kind)} only")
+    if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
+        clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
+        say(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
     return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion")
+
+
+_J_A_B = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4"}
+
+
+def _formats(kind: EncoderKind) -> str:
+    chroma = [_J_A_B[subsampling] for subsampling in kind.subsamplings]
+    return " in ".join(_either(words) for words in (chroma, [str(depth) for depth in kind.depths])) + " bits"
+
+
+def _either(words: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 class Encoder:
     """Turns frames into packets, some frames later."""
 
-    def __init__(self, picture: Picture, settings: EncoderSettings, time_base: Fraction, rate: Fraction | None) -> None:
-        """Start SVT-AV1.
+    def __init__(
+        self,
+        picture: Picture,
+        settings: EncoderSettings,
+        time_base: Fraction,
+        rate: Fraction | None,
+        *,
+        threads: int = 0,
+    ) -> None:
+        """Start the encoder.
 
         Args:
             picture: What the frames are.
             settings: How to encode them.
             time_base: The unit of timestamps, in seconds.
             rate: Frames per second, if they are shown at one rate; only the spending of bits depends on it.
+            threads: About how many processors to keep busy, 0 for all; the packets do not depend on it.
 
         Raises:
-            vs.Error: SVT-AV1 refuses the picture or the settings.
+            vs.Error: The encoder refuses the picture or the settings.
         """
-        context = av.CodecContext.create("libsvtav1", "w")
+        kind = settings.kind
+        context = av.CodecContext.create(kind.library, "w")
         assert isinstance(context, VideoCodecContext)
         context.width, context.height = picture.width, picture.height
-        context.pix_fmt = _PIXEL_FORMATS[picture.bits]
+        context.pix_fmt = picture.pixel_format
         context.time_base = time_base
         context.framerate = min(max(rate or Fraction(25), _SLOWEST), _FASTEST)
+        context.sample_aspect_ratio = Fraction(1) if kind is SVT_AV1 else picture.sample_aspect_ratio
         context.colorspace = picture.colour.matrix
         context.color_primaries = picture.colour.primaries
         context.color_trc = picture.colour.transfer
         context.color_range = picture.colour.range
         context.chroma_sample_location = picture.colour.chroma_location
+        context.thread_count = kind.threads or threads
         context.flags |= Flags.global_header
-        params = ":".join(part for part in (*_metadata(picture), settings.params) if part)
-        context.options = {"crf": str(settings.crf), "preset": str(settings.preset)} | (
-            {"svtav1-params": params} if params else {}
-        )
-        _open(context)
+        context.options = settings.ffmpeg_options(dict(_metadata(picture, kind)) | _parallelism(kind, threads))
+        _open(context, kind)
         self._context = context
+        self._kind = kind
         self._durations: dict[int, int] = {}
 
     @property
     def header(self) -> bytes:
-        """The sequence header, which containers keep apart from the packets."""
+        """The sequence header or parameter sets, which containers keep apart from the packets."""
         return self._context.extradata or b""
 
     def encode(self, frame: vs.VideoFrame, timestamp: int, duration: int) -> Iterator[VideoPacket]:
@@ -127,15 +141,16 @@ class Encoder:
     def _timed(self, frame: VideoFrame | None) -> Iterator[VideoPacket]:
         try:
             for packet in self._context.encode_lazy(frame):
-                # SVT-AV1 keeps timestamps but forgets durations, and nothing else tells how long the last frame lasts.
+                # Encoders keep timestamps but forget durations, and nothing else tells how long the last frame lasts.
                 packet.duration = self._durations.pop(packet.pts or 0)
                 yield packet
         except av.FFmpegError as reason:
-            raise error(f"SVT-AV1 failed: {reason.strerror}", _ASK_SVT) from reason
+            raise error(f"{self._kind.title} failed: {reason.strerror}", _advice(self._kind)) from reason
 
 
-def _open(context: VideoCodecContext) -> None:
+def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
     """Start the encoder. Settings that it does not know are errors, not the warnings that FFmpeg makes of them."""
+    given = dict(context.options)
     level = logging.get_level()
     logging.set_level(logging.WARNING)
     try:
@@ -143,21 +158,49 @@ def _open(context: VideoCodecContext) -> None:
             context.open()
     except av.FFmpegError as reason:
         raise error(
-            f"SVT-AV1 refuses to encode {context.width}x{context.height} with {context.options}", _ASK_SVT
+            f"{kind.title} refuses to encode {context.width}x{context.height} with {given}", _advice(kind)
         ) from reason
     finally:
         logging.set_level(level)
     for _, _, message in messages:
-        if message.startswith("Error parsing option"):
-            raise error(f"SVT-AV1: {message.strip().rstrip('.').lower()}", _ASK_SVT)
+        if message.startswith(("Error parsing option", "Unknown option", "Invalid value for")):
+            raise error(f"{kind.title}: {message.strip().rstrip('.').lower()}", _advice(kind))
+    if context.options:  # what is left is what nobody has taken
+        raise error(
+            f"{kind.title}: there is no option {', '.join(map(repr, sorted(context.options)))}",
+            f"use those of the list that 'ffmpeg -h encoder={kind.library}' prints",
+        )
 
 
-def _metadata(picture: Picture) -> Iterator[str]:
-    """SVT-AV1's settings for the metadata OBUs (AV1 specification, 5.8.3 and 5.8.4)."""
-    if picture.mastering and picture.mastering.primaries:
-        yield f"mastering-display={_mastering(picture.mastering)}"
-    if picture.content_light:
-        yield "content-light={},{}".format(*picture.content_light)
+def _advice(kind: EncoderKind) -> str:
+    advice = "change the size or the settings"
+    return f"{advice}; with SVT_LOG=2 in the environment it tells more" if kind is SVT_AV1 else advice
+
+
+def _parallelism(kind: EncoderKind, threads: int) -> dict[str, str]:
+    """Settings that let the encoder use about so many processors."""
+    if threads and kind is SVT_AV1:
+        return {"lp": str(1 + sum(threads > most for most in _PROCESSORS_OF_LEVEL))}
+    if threads and kind.name == "x265":
+        return {"pools": str(threads)}
+    return {}
+
+
+def _metadata(picture: Picture, kind: EncoderKind) -> Iterator[tuple[str, str]]:
+    """The encoder's settings for HDR metadata, in OBUs (AV1 specification, 5.8.3 and 5.8.4) or SEI messages."""
+    mastering, light = _METADATA_PARAMS.get(kind.name, ("", ""))
+    if mastering and picture.mastering and picture.mastering.primaries:
+        write = _mastering if kind is SVT_AV1 else _mastering_in_units
+        yield mastering, write(picture.mastering)
+    if light and picture.content_light:
+        yield light, "{},{}".format(*picture.content_light)
+
+
+_METADATA_PARAMS = {
+    "svt-av1": ("mastering-display", "content-light"),
+    "x264": ("mastering-display", "cll"),
+    "x265": ("master-display", "max-cll"),
+}
 
 
 def _mastering(mastering: Mastering) -> str:
@@ -168,3 +211,14 @@ def _mastering(mastering: Mastering) -> str:
         for name, (x, y) in zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True)
     )
     return f"{points}L({high:.4f},{low:.6f})"
+
+
+def _mastering_in_units(mastering: Mastering) -> str:
+    """In units of 0.00002 and of 0.0001 cd/m² (ITU-T H.265, D.3.28)."""
+    red, green, blue, white = mastering.primaries
+    low, high = mastering.luminance or (0.0, 0.0)
+    points = "".join(
+        f"{name}({round(x * 50_000)},{round(y * 50_000)})"
+        for name, (x, y) in zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True)
+    )
+    return f"{points}L({round(high * 10_000)},{round(low * 10_000)})"

@@ -27,12 +27,16 @@ class Job:
     film_grain: Literal["off", "apply", "restore"] = "off"
     """The source's film grain: left out, applied before the networks, or put back after them."""
 
-    crf: int = 26
-    """Of SVT-AV1, 1 (best) to 63."""
-    preset: int = 8
-    """Of SVT-AV1, 0 (slowest, smallest files) to 13."""
+    encoder: str = "svt-av1"
+    """``"svt-av1"``, ``"x264"``, ``"x265"`` or ``"ffv1"``."""
+    crf: float | None = None
+    """Quality, less is better: 1 to 63 for SVT-AV1, 0 to 51 for x264 and x265; None is the encoder's default."""
+    preset: str | int | None = None
+    """Speed: 0 (slowest, smallest files) to 13 for SVT-AV1, a name for x264 and x265; None is the encoder's default."""
     svt_params: str = ""
     """More settings of SVT-AV1, as ``key=value:key=value``."""
+    encoder_options: tuple[tuple[str, str], ...] = ()
+    """More settings of the encoder by FFmpeg's names, as ``ffmpeg -h encoder=libx264`` lists them."""
 
     start: Fraction | None = None
     """Seconds from the beginning of the file; frames shown earlier are left out, and the output starts at 0."""
@@ -43,3 +47,6 @@ class Job:
     """Replace ``target`` if it exists."""
     drop_incompatible: bool = False
     """Leave out streams that the container cannot hold, instead of refusing the job."""
+
+    segment_seconds: float = 10.0
+    """Length of the pieces that a batch works in; each begins with a key frame."""

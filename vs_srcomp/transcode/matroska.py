@@ -28,10 +28,14 @@ SPARE = "." * 32
 """At the end of a track's name, this leaves `set_display_size` the room it needs."""
 
 
-def video_template(picture: Picture) -> InputContainer:
-    """An AV1 track without frames that has the metadata of ``picture``.
+def video_template(picture: Picture, codec: bytes) -> InputContainer:
+    """A track without frames that has the metadata of ``picture``.
 
     PyAV copies a stream's side data to another stream but does not let it be made, so it is read from this.
+
+    Args:
+        picture: What the track shows.
+        codec: Matroska's name of its codec.
     """
     mastering = b""
     if picture.mastering:
@@ -46,7 +50,7 @@ def video_template(picture: Picture) -> InputContainer:
         colour += _unsigned(_MAX_CLL, maximum) + _unsigned(_MAX_FALL, average)
     video = _unsigned(_PIXEL_WIDTH, picture.width) + _unsigned(_PIXEL_HEIGHT, picture.height)
     track = _unsigned(_TRACK_NUMBER, 1) + _unsigned(_TRACK_UID, 1) + _unsigned(_TRACK_TYPE, 1)
-    track += _element(_CODEC_ID, b"V_AV1") + _element(_VIDEO, video + _element(_COLOUR, colour))
+    track += _element(_CODEC_ID, codec) + _element(_VIDEO, video + _element(_COLOUR, colour))
     head = _element(_DOC_TYPE, b"matroska") + _unsigned(_DOC_TYPE_VERSION, 4) + _unsigned(_DOC_TYPE_READ_VERSION, 2)
     segment = _element(_INFO, _unsigned(_TIMESTAMP_SCALE, 1_000_000))
     segment += _element(_TRACKS, _element(_TRACK_ENTRY, track)) + _element(_CLUSTER, _unsigned(_TIMESTAMP, 0))

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from vs_srcomp.transcode.containers import ContainerKind
 from vs_srcomp.transcode.copies import AnyPacket, attachment, copied_chapters, copied_packets, file_tags, stream_tags
 from vs_srcomp.transcode.display import display_matrix, display_size
+from vs_srcomp.transcode.encoders import EncoderKind
 from vs_srcomp.transcode.matroska import SPARE, set_display_size, video_template
 from vs_srcomp.transcode.picture import Picture
 from vs_srcomp.transcode.plan import Plan
@@ -30,8 +31,9 @@ class VideoTrack:
     """The encoded video, as the container has to describe it."""
 
     picture: Picture
+    encoder: EncoderKind
     header: bytes
-    """The sequence header."""
+    """The sequence header or parameter sets."""
     time_base: Fraction
     rate: Fraction | None
     """Frames per second, if they are shown at one rate."""
@@ -57,7 +59,8 @@ class Muxer:
         self._picture = track.picture
         self._zero = section.zero
         self._container = av.open(str(path), "w", format=kind.muxer, container_options=dict(kind.options))
-        self._names_room = kind.muxer != "mp4" and track.picture.sample_aspect_ratio != 1
+        self._is_mp4 = kind.muxer == "mp4"
+        self._names_room = not self._is_mp4 and track.picture.sample_aspect_ratio != 1
         self._copies: dict[int, Stream] = {}
         for stream in plan.streams:
             if stream is plan.video:
@@ -120,14 +123,16 @@ class Muxer:
 
     def _add_video(self, source: VideoStream, track: VideoTrack) -> VideoStream:
         picture = track.picture
-        with video_template(picture) as template:
+        with video_template(picture, track.encoder.matroska) as template:
             # As a copy, because it is encoded elsewhere.
             stream = self._container.add_stream_from_template(template.streams.video[0], opaque=True)
         context = stream.codec_context
         context.extradata = track.header
+        if track.encoder.codec == "hevc" and self._is_mp4:
+            context.codec_tag = "hvc1"  # parameter sets beside the packets: the only form that Apple's players take
         context.width, context.height = picture.width, picture.height
         context.sample_aspect_ratio = picture.sample_aspect_ratio
-        context.pix_fmt = "yuv420p" if picture.bits == 8 else "yuv420p10le"
+        context.pix_fmt = picture.pixel_format
         context.colorspace = picture.colour.matrix
         context.color_primaries = picture.colour.primaries
         context.color_trc = picture.colour.transfer

@@ -44,6 +44,9 @@ class Picture:
     width: int
     height: int
     bits: int
+    """Of a sample."""
+    subsampling: tuple[int, int] = (1, 1)
+    """log2 of the horizontal and vertical subsampling of chroma."""
     colour: Colour
     sample_aspect_ratio: Fraction
     """Width to height of a pixel."""
@@ -51,12 +54,18 @@ class Picture:
     content_light: tuple[int, int] | None = None
     """Maximum, and maximum of the frames' averages, in cd/m² (CTA-861.3)."""
 
+    @property
+    def pixel_format(self) -> str:
+        """FFmpeg's name of the samples' format."""
+        planes = {(1, 1): "yuv420p", (1, 0): "yuv422p", (0, 0): "yuv444p"}[self.subsampling]
+        return planes if self.bits == 8 else f"{planes}{self.bits}le"
+
 
 def describe_picture(clip: vs.VideoNode, source: Mapping[str, Any], output: Mapping[str, Any]) -> Picture:
     """Describe ``clip``, which is to be encoded.
 
     Args:
-        clip: 4:2:0 in 8 or 10 bits.
+        clip: YUV, integer, as encoders take it.
         source: Properties of the first frame as it was decoded. Filters set colour properties that were unknown; the
             source tells what is known.
         output: Properties of the first frame of ``clip``.
@@ -66,6 +75,7 @@ def describe_picture(clip: vs.VideoNode, source: Mapping[str, Any], output: Mapp
         width=clip.width,
         height=clip.height,
         bits=clip.format.bits_per_sample,
+        subsampling=(clip.format.subsampling_w, clip.format.subsampling_h),
         colour=_colour(source),
         sample_aspect_ratio=Fraction(output.get("_SARNum", 1), output.get("_SARDen", 1) or 1) or Fraction(1),
         mastering=_mastering(source),

@@ -1,0 +1,173 @@
+"""``vs-srcomp batch``."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import ARGV, Command
+from tests.transcode.films import packets_of, times_of
+
+type Arguments = tuple[str | Path, ...]
+
+
+@pytest.fixture(scope="session")
+def settings(model: Path) -> Arguments:
+    return ("--model", model, "--preset", "12", "--crf", "50", "--segment-seconds", "0.2")
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(command: Command, film: Path, settings: Arguments, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    done = command("batch", film, "--out", folder, *settings)
+    assert done.returncode == 0, done.stderr
+    return folder / "film.mkv"
+
+
+def report_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "srcomp-report.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_folders_and_bad_files(command: Command, film: Path, settings: Arguments, tmp_path: Path) -> None:
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    (clips / "deeper").mkdir(parents=True)
+    shutil.copy(film, clips / "größer ✓.mkv")
+    shutil.copy(film, clips / "deeper" / "film.MKV")
+    (clips / "empty.mp4").touch()
+    (clips / "notes.txt").write_text("no clip")
+    listing = tmp_path / "list.txt"
+    listing.write_text(f"{clips}\n\n", "utf-8")
+    command_line = (
+        "--list",
+        listing,
+        "--recursive",
+        "--out",
+        out,
+        "--suffix",
+        "-2x",
+        "--jobs",
+        "2",
+        "--verify",
+        *settings,
+    )
+    done = command("batch", *command_line)
+    assert (done.returncode, done.stdout) == (1, "")
+    for name in ("größer ✓-2x.mkv", "deeper/film-2x.mkv"):
+        assert times_of(out / name) == times_of(film)
+    lines = {Path(line["source"]).name: line for line in report_of(out)}
+    assert {name: line["status"] for name, line in lines.items()} == {
+        "größer ✓.mkv": "done",
+        "film.MKV": "done",
+        "empty.mp4": "failed",
+    }
+    good = lines["größer ✓.mkv"]
+    assert (good["frames"], good["segments"], good["target_size"]) == (40, 8, [192, 128])
+    assert (good["models"], good["error"]) == ({"brighter.onnx": 40}, None)
+    assert list(good["checks"]) == ["verify"]
+    assert good["target"] == str(out / "größer ✓-2x.mkv")
+    assert "is empty\n" in lines["empty.mp4"]["error"]
+    assert done.stderr.splitlines()[-1] == "3 clips: 2 done, 1 failed"
+    again = command("batch", *command_line)
+    assert again.returncode == 1
+    assert again.stderr.splitlines()[-1] == "3 clips: 2 skipped, 1 failed"
+
+
+@pytest.mark.parametrize("segments", [0, 3, 8])
+def test_a_run_that_is_killed_goes_on_with_the_same_result(
+    film: Path, settings: Arguments, command: Command, uninterrupted: Path, tmp_path: Path, segments: int
+) -> None:
+    arguments = ("batch", film, "--out", tmp_path, *settings)
+    parts = tmp_path / ".srcomp" / "film.mkv.parts"
+    with subprocess.Popen([*ARGV, *map(str, arguments)], stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if parts.is_dir() and len(list(parts.glob("0*.json"))) >= segments:
+                break
+            time.sleep(0.002)
+        process.kill()
+    done = command(*arguments)
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in report_of(tmp_path) if line["status"] in ("done", "skipped"))
+    assert line["status"] == "skipped" or line["reused"] >= segments
+    assert packets_of(tmp_path / "film.mkv", 0) == packets_of(uninterrupted, 0)
+    assert packets_of(tmp_path / "film.mkv", 1) == packets_of(uninterrupted, 1)
+    assert not parts.exists()
+
+
+def test_an_interrupt_ends_a_run_that_can_go_on(model: Path, tmp_path: Path, shared_data: Path) -> None:
+    film = shared_data / "av1" / "beach.webm"
+    arguments = ("batch", film, "--out", tmp_path, "--model", model, "--preset", "12", "--segment-seconds", "0.4")
+    parts = tmp_path / ".srcomp" / "beach.mkv.parts"
+    with subprocess.Popen([*ARGV, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not list(parts.glob("0*.json")):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "vs-srcomp: stopped by SIGINT; the same command goes on with it"
+    (line,) = report_of(tmp_path)
+    assert line["status"] == "cancelled"
+    assert not (tmp_path / "beach.mkv").exists()
+    assert {path.suffix for path in parts.iterdir()} == {".av1", ".json"}
+    assert not [path for path in parts.iterdir() if path.name.startswith(".")]
+
+
+def test_two_runs_at_once_share_the_work(film: Path, settings: Arguments, tmp_path: Path, uninterrupted: Path) -> None:
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    for number in range(3):
+        shutil.copy(film, clips / f"{number}.mkv")
+    arguments = [*ARGV, *map(str, ("batch", clips, "--out", out, *settings))]
+    runs = [subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [run.communicate(timeout=120)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], errors
+    done = [line["source"] for line in report_of(out) if line["status"] == "done"]
+    assert sorted(done) == [str(clips / f"{number}.mkv") for number in range(3)]
+    for number in range(3):
+        assert packets_of(out / f"{number}.mkv", 0) == packets_of(uninterrupted, 0)
+
+
+def test_a_plan_writes_nothing(command: Command, film: Path, settings: Arguments, tmp_path: Path) -> None:
+    (tmp_path / "empty.mkv").touch()
+    done = command("batch", film, tmp_path / "*.mkv", "--out", tmp_path / "out", "--dry-run", *settings)
+    assert (done.returncode, done.stdout) == (1, "")
+    heading, row, problem, _, total = done.stderr.splitlines()
+    assert heading.split() == ["clip", "state", "from", "to", "ratio", "frames", "segments", "models", "time", "space"]
+    assert row.split()[:8] == [str(film), "new", "96x64", "192x128", "2", "40", "8", "brighter.onnx"]
+    assert problem.endswith("empty.mkv' is empty")
+    assert total.startswith("2 clips: about 0:00:")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.mkv"]
+
+
+def test_a_plan_refuses_outputs_of_one_name(command: Command, film: Path, tmp_path: Path) -> None:
+    for name in ("film.mkv", "film.mp4"):
+        shutil.copy(film, tmp_path / name)
+    done = command("batch", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    what, todo = done.stderr.splitlines()
+    assert "film.mkv' and '" in what
+    assert f"would both become '{tmp_path / 'out' / 'film.mkv'}'" in what
+    assert todo == "do them in two runs, with different --out or --suffix"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mkv", "film.mp4"]
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("in.mkv", "--jobs", "2", "--cluster=local"), ("in.mkv", "--encoder", "x264", "--preset", "8")]
+)
+def test_wrong_usage(command: Command, tmp_path: Path, options: Arguments) -> None:
+    done = command("batch", *options, "--out", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Error: " in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to(command: Command, film: Path) -> None:
+    done = command("batch", film, "--out", "/proc/nowhere")
+    assert done.returncode == 1
+    assert "cannot write the report '/proc/nowhere/srcomp-report.jsonl'" in done.stderr

@@ -1,0 +1,328 @@
+"""``vs-srcomp batch``: many files, in any number of attempts."""
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import click
+
+from vs_srcomp.cli.arguments import JobOptions, job_options
+from vs_srcomp.cli.batch_plan import print_plan, print_table
+from vs_srcomp.cli.reports import debug_option, stderr
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from vs_srcomp.transcode import Job
+    from vs_srcomp.transcode.batch import Check, Outcome
+    from vs_srcomp.transcode.pool import Pool
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@click.command(short_help="Upscale many video files.")
+@click.argument("inputs", metavar="[IN]...", nargs=-1)
+@click.option(
+    "--out",
+    "folder",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to write.",
+)
+@click.option(
+    "--list",
+    "listing",
+    metavar="FILE",
+    type=click.File("r", encoding="utf-8", errors="surrogateescape"),
+    help="More inputs, one a line; - is standard input.",
+)
+@click.option("--recursive", is_flag=True, help="Look into the folders of folders, too.")
+@click.option(
+    "--container",
+    type=click.Choice(["mkv", "mp4", "webm"]),
+    default="mkv",
+    show_default=True,
+    help="What the outputs become.",
+)
+@click.option(
+    "--suffix", default="", metavar="TEXT", help="Comes at the end of the outputs' names: -2x makes in-2x.mkv."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes of this machine.  [default: 1]")
+@click.option(
+    "--cluster",
+    metavar="[ADDRESS]",
+    is_flag=False,
+    flag_value="auto",
+    help="Work on a Ray cluster instead: that of this machine, that with its head at HOST:PORT, or a new one: local.",
+)
+@click.option(
+    "--storage",
+    type=click.Choice(["shared", "copied"]),
+    default="shared",
+    show_default=True,
+    help="Whether all nodes of a cluster see the same files, or get copies.",
+)
+@click.option(
+    "--gpus-per-task", type=click.FloatRange(min=0), default=0.0, help="Graphics cards of a task on a cluster."
+)
+@click.option("--verify", "verifies", is_flag=True, help="Compare each output with its source, stream by stream.")
+@click.option(
+    "--metrics",
+    "references",
+    metavar="PATH",
+    type=click.Path(path_type=Path, exists=True),
+    help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and how long it would take.")
+@click.option("--restart", is_flag=True, help="Do anew what was made from other sources, settings or models.")
+@click.option(
+    "--report", "report_file", metavar="FILE", type=click.Path(path_type=Path), help="Gets a JSON line a clip."
+)
+@click.option("--ignore-space", is_flag=True, help="Begin even if the disk seems too small.")
+@click.option(
+    "--segment-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Length of the pieces that are done one by one.",
+)
+@job_options
+@debug_option
+def batch(
+    inputs: tuple[str, ...],
+    folder: Path,
+    listing: IO[str] | None,
+    recursive: bool,
+    container: str,
+    suffix: str,
+    jobs: int | None,
+    cluster: str | None,
+    storage: Literal["shared", "copied"],
+    gpus_per_task: float,
+    verifies: bool,
+    references: Path | None,
+    dry_run: bool,
+    restart: bool,
+    report_file: Path | None,
+    ignore_space: bool,
+    segment_seconds: float,
+    options: JobOptions,
+) -> None:
+    """Upscale all videos IN, which are files, folders or patterns such as 'clips/*.mkv', into the folder DIR.
+
+    Each becomes what the command upscale makes of it. The work is done in pieces of about ten seconds. Whatever stops
+    it, the same command goes on where it was; outputs that are finished are left as they are. What was made from other
+    settings, sources or models is not touched without --restart. Notes on the work are in DIR/.srcomp.
+
+    One bad file does not stop the others. The exit code is 0 only if every file is done; DIR/srcomp-report.jsonl tells
+    what became of each.
+
+    \b
+    Examples:
+      vs-srcomp batch clips --out upscaled --dry-run
+      vs-srcomp batch clips --recursive --out upscaled --jobs 4 --ratio 4:3
+      vs-srcomp batch 'a/*.mp4' b.webm --out upscaled --container mp4 --suffix -hd --verify
+    """
+    from vs_srcomp.transcode.inputs import gather, name_outputs, read_list
+
+    if jobs and cluster:
+        raise click.UsageError("--jobs and --cluster exclude each other.")
+    names = [*inputs, *(read_list(listing) if listing else [])]
+    if not names:
+        raise click.UsageError("Name at least one input, or give a --list.")
+    pairs = gather(names, recursive=recursive, exclude=folder)
+    outputs = name_outputs(pairs, folder, suffix=suffix, container=container)
+    work = [options.job(file, target, segment_seconds=segment_seconds) for file, target in outputs]
+    with _cancelling() as stopped:
+        pool = _pool(jobs or 1, cluster, storage, gpus_per_task)
+        try:
+            if dry_run:
+                complete = print_plan(work, pool, stopped.event)
+            else:
+                report_file = report_file or folder / "srcomp-report.jsonl"
+                checks = _checks(verifies, references)
+                counts = _run(
+                    work, pool, checks, stopped.event, report_file, restart=restart, ignore_space=ignore_space
+                )
+                complete = counts["done"] + counts["skipped"] == len(work)
+        finally:
+            pool.close()
+    if stopped.number:
+        stderr().print(f"vs-srcomp: stopped by {signal.Signals(stopped.number).name}; the same command goes on with it")
+        raise click.exceptions.Exit(128 + stopped.number)
+    if not complete:
+        raise click.exceptions.Exit(1)
+
+
+def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], gpus_per_task: float) -> "Pool":
+    if cluster is None:
+        from vs_srcomp.transcode.local import LocalPool
+
+        return LocalPool(jobs)
+    from vs_srcomp.transcode.cluster import ClusterConfig, ClusterPool
+
+    return ClusterPool(ClusterConfig(address=cluster, storage=storage, gpus_per_task=gpus_per_task))
+
+
+def _checks(verifies: bool, references: Path | None) -> "list[Callable[[Job], Check]]":
+    """What is to be found out about each output."""
+    from vs_srcomp.transcode.checks import MetricsCheck, VerifyCheck
+
+    checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
+    return checks + ([partial(MetricsCheck, reference=references)] if references else [])
+
+
+class _Stopped:
+    """Whether a signal has come, and which."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.number = 0
+
+
+@contextmanager
+def _cancelling() -> Iterator[_Stopped]:
+    """The first signal asks the work to end; later ones do not disturb the cleaning up."""
+    stopped = _Stopped()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        stopped.number = stopped.number or number
+        stopped.event.set()
+
+    before = [(number, signal.signal(number, stop)) for number in _SIGNALS]
+    try:
+        yield stopped
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _run(
+    work: "Sequence[Job]",
+    pool: "Pool",
+    checks: "Sequence[Callable[[Job], Check]]",
+    cancel: threading.Event,
+    report_file: Path,
+    *,
+    restart: bool,
+    ignore_space: bool,
+) -> Counter[str]:
+    """Do the work; gives the number of clips by status."""
+    from vs_srcomp.errors import error
+    from vs_srcomp.transcode.batch import run_batch
+    from vs_srcomp.transcode.report import Report
+
+    try:
+        report = Report(report_file)
+    except OSError as reason:
+        raise error(
+            f"cannot write the report {str(report_file)!r}: {(reason.strerror or str(reason)).lower()}",
+            "make the folder writable, or give another --out or --report",
+        ) from reason
+    display = _Display(len(work), report)
+    try:
+        with display.progress:
+            counts = run_batch(
+                work, pool, display, restart=restart, ignore_space=ignore_space, checks=checks, cancel=cancel
+            )
+    finally:
+        report.close()
+    display.summarize(len(work))
+    return counts
+
+
+class _Display:
+    """Shows how a batch goes on: bars on a terminal, else a line for each clip."""
+
+    def __init__(self, clips: int, report: Any) -> None:
+        self.progress = _progress()
+        self._report = report
+        self._all = self.progress.add_task("all clips", total=clips, unit="clips")
+        self._bars: dict[Path, TaskID] = {}
+        self._outcomes: list[Outcome] = []
+
+    def began(self, job: "Job") -> None:
+        """See ``Watcher``."""
+        self._bars[job.target] = self.progress.add_task(job.target.name, total=None, unit="")
+        if self.progress.disable:
+            _line(f"{job.source}: begun")
+
+    def advanced(self, job: "Job", done: int, total: int) -> None:
+        """See ``Watcher``."""
+        bar = self._bars[job.target]
+        speed = self.progress.tasks[self.progress.task_ids.index(bar)].speed
+        self.progress.update(bar, completed=done, total=total, unit=f"{speed:.1f} fps" if speed else "")
+
+    def ended(self, outcome: "Outcome") -> None:
+        """See ``Watcher``."""
+        self._report.add(outcome)
+        self._outcomes.append(outcome)
+        bar = self._bars.pop(outcome.job.target, None)
+        if bar is not None:
+            self.progress.remove_task(bar)
+        self.progress.advance(self._all)
+        for note in outcome.notes:
+            _line(f"{outcome.job.source}: {note}")
+        _line(_ending(outcome))
+
+    def summarize(self, clips: int) -> None:
+        """Print the table of all clips."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        table.add_column("clip", overflow="fold")
+        for column in ("", "size", "frames", "fps", "MB"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for outcome in self._outcomes:
+            result = outcome.result
+            size = frames = speed = megabytes = ""
+            if result:
+                size = "{}x{}".format(*result.target_size)
+                frames, megabytes = str(result.frames), f"{result.bytes / 1e6:.2f}"
+                speed = f"{result.frames / outcome.seconds:.1f}"
+            table.add_row(str(outcome.job.target), outcome.status, size, frames, speed, megabytes)
+        if self._outcomes:
+            print_table(table)
+        counts = Counter(outcome.status for outcome in self._outcomes)
+        words = [
+            f"{counts[status]} {status}" for status in ("done", "skipped", "failed", "cancelled") if counts[status]
+        ]
+        if untouched := clips - len(self._outcomes):
+            words.append(f"{untouched} not begun")
+        _line(f"{clips} clips: {', '.join(words)}")
+
+
+def _progress() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+    )
+    console = stderr()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _ending(outcome: "Outcome") -> str:
+    if outcome.status == "skipped":
+        return f"{outcome.job.source}: was finished before"
+    if outcome.result is None or outcome.status != "done":
+        return f"{outcome.job.source}: {outcome.status}: {outcome.message}"
+    result = outcome.result
+    sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
+    again = f", {outcome.reused} of {outcome.segments} segments from before" if outcome.reused else ""
+    return f"{outcome.job.source}: {sizes}, {result.frames} frames in {outcome.seconds:.1f} s{again}"
+
+
+def _line(text: str) -> None:
+    stderr().print(text, markup=False, highlight=False, soft_wrap=True)

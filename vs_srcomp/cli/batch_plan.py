@@ -1,0 +1,116 @@
+"""``vs-srcomp batch --dry-run``: what would be done."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vs_srcomp.cli.reports import stderr
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vs_srcomp.transcode import Job
+    from vs_srcomp.transcode.pool import Pool
+    from vs_srcomp.transcode.survey import Survey
+
+# Characters in a line that goes to a file.
+_WIDTH_OF_FILES = 240
+
+# Seconds between two looks at whether the user wants no more.
+_BETWEEN_LOOKS = 0.25
+
+
+def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> bool:
+    """Print a table of what is to be done; False if something cannot be done. Nothing is written.
+
+    The time is that of a few frames of each clip, encoded and thrown away, times their number. The space is what the
+    encoder usually takes.
+    """
+    from rich.table import Table
+
+    from vs_srcomp.transcode.identity import identity_of
+    from vs_srcomp.transcode.ledger import Ledger
+    from vs_srcomp.transcode.room import Room, free_bytes, size_text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("clip", overflow="fold")
+    for column in ("state", "from", "to", "ratio", "frames", "segments", "models", "time", "space"):
+        table.add_column(column, justify="left" if column == "models" else "right", no_wrap=True)
+    room = Room()
+    seconds = 0.0
+    needed = 0
+    problems = []
+    for job, found in _surveys(work, pool, cancel):
+        state = Ledger(job.target).state(identity_of(job)) if not isinstance(found, str) else ""
+        if isinstance(found, str):
+            problems.append(f"{job.source}: {found}")
+            continue
+        outline = found.segments[0].outline
+        size = outline.picture.width, outline.picture.height
+        frames = sum(segment.frames for segment in found.segments)
+        space = room.needed(job, found.segments)
+        if state != "finished":
+            seconds += frames * found.seconds
+            needed += space
+        table.add_row(
+            str(job.source),
+            state,
+            *("{}x{}".format(*pair) for pair in (outline.source_size, size)),
+            f"{size[0] / outline.source_size[0]:.3g}",
+            str(frames),
+            str(len(found.segments)),
+            ", ".join(sorted(found.models)),
+            time_text(frames * found.seconds),
+            size_text(space),
+        )
+    console = stderr()
+    if table.row_count:
+        print_table(table)
+    for problem in problems:
+        console.print(problem, highlight=False, markup=False, soft_wrap=True)
+    if cancel.is_set():
+        return False
+    free = size_text(free_bytes(Path(work[0].target.parent)))
+    console.print(
+        f"{len(work)} clips: about {time_text(seconds / pool.size)} and {size_text(needed)}; {free} are free",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    return not problems
+
+
+def print_table(table: "Table") -> None:
+    """Print ``table`` on standard error; as wide as it is where no terminal says how wide it may be."""
+    from rich.console import Console
+
+    console = stderr()
+    wide = console if console.is_terminal else Console(stderr=True, width=_WIDTH_OF_FILES)
+    wide.print(table, highlight=False, markup=False)
+
+
+def time_text(seconds: float) -> str:
+    """A length of time as people read it: ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def _surveys(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> "list[tuple[Job, Survey | str]]":
+    """Of each job what a short look has shown, or what is wrong with it."""
+    from vs_srcomp.transcode.pool import Failed, Finished
+    from vs_srcomp.transcode.survey import Look
+
+    pending = list(reversed(work))
+    flying: dict[int, Job] = {}
+    found: dict[Path, Survey | str] = {}
+    while (pending or flying) and not cancel.is_set():
+        while pending and len(flying) <= pool.size:
+            job = pending.pop()
+            flying[pool.submit(Look(job))] = job
+        for event in pool.wait(_BETWEEN_LOOKS):
+            if isinstance(event, Finished):
+                found[flying.pop(event.ticket).target] = event.value
+            elif isinstance(event, Failed):
+                found[flying.pop(event.ticket).target] = event.message
+    return [(job, found[job.target]) for job in work if job.target in found]

@@ -1,0 +1,92 @@
+"""From the frames of a clip to packets, where filters and encoder work at the same time."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+
+import vapoursynth as vs
+
+from vs_srcomp.transcode.encode import Encoder, VideoPacket
+from vs_srcomp.transcode.memory import give_back_free_memory
+from vs_srcomp.transcode.section import frame_time
+
+# Frames that wait for the encoder; beyond a few, they only take memory.
+_QUEUED = 4
+
+type Progress = Callable[[int, int], None]
+"""Called with the number of frames that are done and of all frames, often and from the caller's thread."""
+
+
+class CancelledError(Exception):
+    """The caller's event was set; nothing is left behind."""
+
+
+def feed(
+    clip: vs.VideoNode,
+    encoder: Encoder,
+    write: Callable[[VideoPacket], None],
+    time_base: Fraction,
+    *,
+    after: int | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Counter[str]:
+    """Encode all frames of ``clip``.
+
+    Args:
+        clip: What to encode.
+        encoder: Gets the frames, and is finished after them.
+        write: Gets the packets in decoding order, in another thread.
+        time_base: The unit of timestamps, in seconds.
+        after: Timestamps are later than this one.
+        progress: Told how far the work is.
+        cancel: Stops the work when set.
+
+    Returns:
+        The number of frames by name of the model that restored them.
+
+    Raises:
+        CancelledError: ``cancel`` was set.
+    """
+    models: Counter[str] = Counter()
+    last = after
+
+    def encode(frame: vs.VideoFrame) -> None:
+        nonlocal last
+        last = later(round(frame_time(frame, time_base) / time_base), last)
+        length = Fraction(frame.props.get("_DurationNum", 0), frame.props.get("_DurationDen", 1))
+        for packet in encoder.encode(frame, last, round(length / time_base)):
+            write(packet)
+
+    def finish() -> None:
+        for packet in encoder.finish():
+            write(packet)
+
+    # One thread encodes and writes while the core works on the next frames, and this one only waits for both.
+    with ThreadPoolExecutor(1, "srcomp encoder") as thread:
+        queue: deque[Future[None]] = deque()
+        try:
+            for number, frame in enumerate(clip.frames(collect_garbage=False), 1):
+                if cancel and cancel.is_set():
+                    raise CancelledError
+                if len(queue) == _QUEUED:
+                    queue.popleft().result()
+                models[frame.props["SrcompModel"]] += 1
+                queue.append(thread.submit(encode, frame))
+                give_back_free_memory(number)
+                if progress:
+                    progress(number, clip.num_frames)
+            queue.append(thread.submit(finish))
+            for pending in queue:
+                pending.result()
+        except BaseException:
+            thread.shutdown(wait=False, cancel_futures=True)
+            raise
+    return models
+
+
+def later(timestamp: int, last: int | None) -> int:
+    """``timestamp``, or the first one after ``last``: two frames at one moment are refused by muxers."""
+    return timestamp if last is None or timestamp > last else last + 1

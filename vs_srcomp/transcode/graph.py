@@ -1,0 +1,83 @@
+"""From a job to the clips that it is about."""
+
+from dataclasses import is_dataclass, replace
+from fractions import Fraction
+
+import vapoursynth as vs
+from av.video.stream import VideoStream
+
+from vs_srcomp.backends.base import BackendConfig
+from vs_srcomp.backends.choice import default_backend
+from vs_srcomp.grain import restore_grain
+from vs_srcomp.log import say
+from vs_srcomp.source import source
+from vs_srcomp.transcode.encode import encodable
+from vs_srcomp.transcode.encoders import encoder_by_name
+from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.times import fraction
+from vs_srcomp.upscale import upscale
+
+
+def open_source(job: Job, file: str, *, threads: int = 0) -> vs.VideoNode:
+    """The whole clip that ``job`` upscales.
+
+    Args:
+        job: What to do.
+        file: Absolute path of its source.
+        threads: Of the decoder; 0 means one per processor.
+    """
+    return source(file, film_grain=job.film_grain == "apply", threads=threads)
+
+
+def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: int = 0) -> vs.VideoNode:
+    """``clip`` upscaled as ``job`` asks, and in a format that its encoder takes.
+
+    Args:
+        clip: A part of what `open_source` gave, or the whole.
+        job: What to do.
+        file: Absolute path of its source.
+        first: Number of the clip's first frame in the whole.
+        threads: Of decoder and network; 0 means all processors.
+    """
+    kind = encoder_by_name(job.encoder)
+    if clip.format.color_family == vs.RGB:
+        return encodable(clip, kind)
+    up = upscale(
+        clip,
+        ratio=job.ratio,
+        width=job.width,
+        height=job.height,
+        q=job.q,
+        model=job.model,
+        backend=_limited(backend_of(job), threads),
+    )
+    if job.film_grain == "restore":
+        grainy = source(file, film_grain=True, threads=threads)[first : first + clip.num_frames]
+        up = restore_grain(up, clip, grainy)
+    return encodable(up, kind)
+
+
+def announce_losses(first: vs.VideoFrame) -> None:
+    """Tell which metadata of the source, whose first frame is ``first``, does not come through."""
+    for prop, name in (("DolbyVisionRPU", "Dolby Vision"), ("HDR10Plus", "HDR10+")):
+        if prop in first.props:
+            say(f"the {name} metadata is left out: it describes each scene, and encoders take what holds for all")
+
+
+def average_rate(clip: vs.VideoNode, stream: VideoStream) -> Fraction | None:
+    """Frames per second for the encoder, on average if there is not one rate."""
+    rate = clip.fps if clip.fps.numerator else stream.average_rate
+    return fraction(rate) if rate and rate.numerator else None
+
+
+def backend_of(job: Job) -> BackendConfig:
+    """What runs the networks."""
+    return job.backend or default_backend()
+
+
+def _limited(backend: BackendConfig, threads: int) -> BackendConfig:
+    """``backend`` with so many threads, if it has such a setting and leaves it open; the picture is the same."""
+    if threads and is_dataclass(backend) and getattr(backend, "threads", None) == 0:
+        limited: BackendConfig = replace(backend, threads=threads)
+        return limited
+    return backend
