@@ -1,7 +1,7 @@
 # make demo      upscale the clip in examples/ and say what was done
 # make test      lint, types and every test
 # make test-mpv  test the player's side with a real mpv; builds one if there is none (root, debootstrap, minutes)
-# make models    train the twelve fast models again (hours), from the photographs in $(DATA)/train
+# make models    train all models again (many hours), from the photographs in $(DATA)/train
 # make results   measure the models on $(DATA)/test and write the tables here and in train/RESULTS.md
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,9 +13,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 DATA ?= ../shared/data
 WORK ?= work
-# In the order in which one starts from another.
-RECIPES = $(addprefix train/recipes/fast-,$(addsuffix .toml,2by1-q20-draft1 2by1-q20-draft2 2by1-q30-draft1 2by1-q30-draft2 \
-	$(foreach ratio,2by1 4by3 8by5,$(foreach q,20 30 40 50,$(ratio)-q$(q)))))
+RECIPES = $(wildcard train/recipes/*.toml)
 
 .PHONY: demo test test-mpv models results clean
 
@@ -36,7 +34,9 @@ models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --work $(WORK)
 
 results: $(VENV)/ready-for-tests
-	$(BIN)/python -m train evaluate --record --work $(WORK) $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
+	$(BIN)/python -m train evaluate --record --work $(WORK) --tier fast --tier quality \
+		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
+	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier fast --tier quality --videos $(DATA)/video
 
 clean:
 	rm -rf $(VENV) build *.egg-info out.mkv

@@ -1,57 +1,34 @@
 """How fast `vs_srcomp.source` is, compared with a bare PyAV loop that decodes the same file and drops the frames.
 
-Both run in turns, so that other load on the machine meets both. Usage: source_throughput.py FILE [ROUNDS]
+    python benchmarks/source_throughput.py FILE... [--seconds 2] [--rounds 7]
+
+Both run in turns, so that other load on the machine meets both; opening the file and its first frame are not counted.
+The ratio of the rates is what a user sees. The ratio of processor time tells what it costs where all cores are busy.
 """
 
-import resource
-import statistics
-import sys
-import time
-from itertools import islice
+from pathlib import Path
+from statistics import median
 
-import av
-import vapoursynth as vs
+import click
 
-from vs_srcomp.source import source
-
-# Enough for a steady state; short files are read to their end.
-MOST_FRAMES = 5000
+from vs_srcomp.bench import Settings, bench
 
 
-def bare(file: str) -> float:
-    """Frames per second of PyAV alone, with the same decoder settings."""
-    with av.open(file) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = 0
-        stream.codec_context.options = {"export_side_data": "film_grain"}
-        begin = time.perf_counter()
-        frames = sum(1 for _ in islice(container.decode(stream), MOST_FRAMES))
-        return frames / (time.perf_counter() - begin)
-
-
-def plugin(file: str) -> float:
-    """Frames per second of the clip, asked for as a host does: several at a time, in order."""
-    clip = source(file)
-    clip = clip[: min(len(clip), MOST_FRAMES)]
-    # The last node of a graph is cached, which only costs memory when each frame is asked for once.
-    vs.core.std.SetVideoCache(clip, mode=0)
-    begin = time.perf_counter()
-    for _ in clip.frames(close=True):
-        pass
-    return len(clip) / (time.perf_counter() - begin)
-
-
-def main() -> None:
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--seconds", default=2.0, show_default=True, help="A measurement.")
+@click.option("--rounds", default=7, show_default=True)
+def main(files: tuple[Path, ...], seconds: float, rounds: int) -> None:
     """Measure and print."""
-    file = sys.argv[1]
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
-    pairs = [(bare(file), plugin(file)) for _ in range(rounds)]
-    ratio = statistics.median(mine / theirs for theirs, mine in pairs)
-    bare_rate, plugin_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{file}: PyAV {bare_rate:.0f} fps, source {plugin_rate:.0f} fps, ratio {ratio:.3f}, peak {peak:.0f} MiB")
-    print(f"VapourSynth R{vs.__version__.release_major}, PyAV {av.__version__}")
+    click.echo("| file | size | PyAV fps | source fps | rate | processor time | peak MB, PyAV | peak MB, source |")
+    click.echo("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for file in files:
+        report = bench(Settings(clip=file, only=("decode", "source"), seconds=seconds, rounds=rounds))
+        bare, ours = report.stages
+        cpu = [a.cpu / a.frames / (b.cpu / b.frames) for a, b in zip(bare.rounds, ours.rounds, strict=True)]
+        size = f"{report.clip['width']}x{report.clip['height']} {report.clip['codec']} {report.clip['bits']} bit"
+        rates = f"{bare.fps:.0f} | {ours.fps:.0f} | {ours.share or 0:.3f} | {median(cpu):.3f}"
+        click.echo(f"| {file.name} | {size} | {rates} | {bare.peak_mb:.0f} | {ours.peak_mb:.0f} |")
 
 
 if __name__ == "__main__":

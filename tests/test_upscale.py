@@ -152,9 +152,24 @@ def test_auto_follows_each_frame() -> None:
     )
     out = vs_srcomp.upscale(clip, ratio="2:1")
     names = [frame.props["SrcompModel"] for frame in out.frames()]
-    assert names == ["srcomp-fast-2by1-q20", "srcomp-fast-2by1-q50", "srcomp-fast-2by1-q40"]
+    assert names == ["srcomp-fast-2by1-q20", "srcomp-fast-2by1-q50", "srcomp-fast-2by1-blind"]
+    with out.get_frame(1) as known, out.get_frame(2) as unknown:
+        assert known.props["SrcompQ"] == 48
+        assert "SrcompQ" not in unknown.props
     with vs_srcomp.upscale(clip, ratio="2:1", q=30).get_frame(1) as frame:
         assert frame.props["SrcompModel"] == "srcomp-fast-2by1-q30"
+
+
+def test_a_level_without_a_model_in_its_tier_gets_the_fast_one() -> None:
+    missing = next(
+        (ratio, q)
+        for ratio in ("2:1", "8:5", "4:3")
+        for q in (20, 30, 40, 50)
+        if not any((m.tier, m.ratio, m.q) == ("quality", ratio, q) for m in vs_srcomp.models())
+    )
+    out = vs_srcomp.upscale(textured(vs.YUV420P8), ratio=missing[0], q=missing[1], model="quality")
+    with out.get_frame(0) as frame:
+        assert frame.props["SrcompModel"] == f"srcomp-fast-{missing[0].replace(':', 'by')}-q{missing[1]}"
 
 
 def test_vfr_keeps_its_unknown_rate_and_its_durations(network: Path) -> None:

@@ -18,6 +18,7 @@ from train.recipe import Recipe
 from train.run import Run
 from train.trained import load_trained
 from vs_srcomp.files import write_atomically
+from vs_srcomp.geometry import MAX_QUANTIZER
 
 # The oldest that has every operator used here in its present form; every backend reads it.
 OPSET = 13
@@ -64,7 +65,9 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
             "int8": {"file": f"{recipe.name}.int8.onnx", "sha256": hashlib.sha256(int8).hexdigest(), "loss_db": {}},
         }
     )
-    entries.sort(key=lambda entry: (entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["q"] or 0))
+    entries.sort(
+        key=lambda entry: (entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["q"] or MAX_QUANTIZER)
+    )
     write_atomically(catalogue, (json.dumps({"models": entries}, indent=2) + "\n").encode())
     return f"{recipe.name}: {network.parameter_count} parameters, {network.macs_per_pixel / 1000:.1f} kMAC/pixel"
 

@@ -26,7 +26,6 @@ def quantize(network: bytes, pictures: list[PlanePair]) -> bytes:
     # Without it, the library reports its use over the network.
     os.environ.setdefault("NNCF_CI", "1")
     import nncf
-
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 

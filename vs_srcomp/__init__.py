@@ -6,6 +6,6 @@ from vs_srcomp.models import Model, models
 from vs_srcomp.source import source
 from vs_srcomp.upscale import upscale
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["Backend", "Model", "models", "restore_grain", "source", "upscale"]

@@ -28,13 +28,14 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         if overwrite:
             temporary.replace(target)
         else:
-            _rename_without_replacing(temporary, target)
+            rename_without_replacing(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _rename_without_replacing(temporary: Path, target: Path) -> None:
-    """A rename would replace what has come in the meantime; a second name for the file cannot."""
+def rename_without_replacing(temporary: Path, target: Path) -> None:
+    """Give ``temporary`` the name ``target``; FileExistsError if that is there by now."""
+    # A rename would replace what has come in the meantime; a second name for the file cannot.
     try:
         target.hardlink_to(temporary)
     except FileExistsError:

@@ -1,7 +1,7 @@
 """Help, version, and the table of models."""
 
-import importlib.resources
 import dataclasses
+import importlib.resources
 import json
 import subprocess
 import sys

@@ -9,7 +9,7 @@ from vs_srcomp.geometry import QUANTIZERS, RATIOS, Ratio
 from vs_srcomp.models import Model, find_model, load_network, models
 
 ENGINES = Path(__file__).resolve().parents[2] / "engines"
-FAST_LIMIT = 10_000  # multiply-accumulates per output pixel
+LIMITS = {"fast": 10_000, "quality": 60_000}  # multiply-accumulates per output pixel
 
 
 @pytest.mark.parametrize("ratio", RATIOS, ids=lambda ratio: ratio.slug)
@@ -18,7 +18,13 @@ def test_there_is_a_fast_model_for_every_pair(ratio: Ratio, q: int) -> None:
     model = find_model("fast", ratio, q)
     assert model is not None
     assert model.name == f"srcomp-fast-{ratio.slug}-q{q}"
-    assert model.macs_per_pixel <= FAST_LIMIT
+
+
+@pytest.mark.parametrize("ratio", RATIOS, ids=lambda ratio: ratio.slug)
+def test_there_is_a_fast_model_for_every_level_at_once(ratio: Ratio) -> None:
+    model = find_model("fast", ratio, None)
+    assert model is not None
+    assert model.name == f"srcomp-fast-{ratio.slug}-blind"
 
 
 def test_a_pair_without_a_model_is_none_and_an_unknown_tier_an_error() -> None:
@@ -46,6 +52,7 @@ def test_a_descriptor_says_what_its_file_holds(model: Model) -> None:
     kernels = sum(_product(shape) for shape in weights.values() if len(shape) == 4)
     assert model.macs_per_pixel == kernels / stride**2
     assert (ENGINES.parent / model.recipe).is_file()
+    assert model.macs_per_pixel <= LIMITS[model.tier]
     assert model.gain_db["kodak"] > 0
 
 

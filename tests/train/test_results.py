@@ -34,7 +34,7 @@ def test_measuring_again_gives_the_committed_scores(slug: str, shared_data: Path
         shutil.copy(shared_data / "test" / "kodak" / f"{name}.png", pictures)
     expected = {(score.picture, score.method): score for score in committed("kodak") if score.pair == slug}
     scores = list(evaluate(pictures, tmp_path / "streams", [pair_by_slug(slug)], ["fast"]))
-    assert len(scores) == 12
+    assert len(scores) == 18
     for score in scores:
         before = expected[score.picture, score.method]
         assert score.bits_per_pixel == pytest.approx(before.bits_per_pixel, abs=1e-4)

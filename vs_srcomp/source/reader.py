@@ -2,6 +2,7 @@
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,15 +10,22 @@ from av.video.frame import VideoFrame
 
 from vs_srcomp.source.decoder import DamageError, Decoder
 
-# Decoded frames that are kept: while requests go forward only a few, because frames that stay in the processor's
-# cache are faster; for going backwards as many as fit into so many bytes.
-_FEW = 16
+# The threads of a host may get a little out of step: so many frames behind the latest request are still expected.
+_OUT_OF_STEP = 8
+
+# While requests go forward, of the frames that were handed out only the last few are kept: a decoder that gets its
+# memory back at once writes to memory that is still in the processor's cache. Where frames are asked for again that
+# are gone, but not by more than what a filter over time looks back, so many are kept from then on.
+_KEPT = 3
+_KEPT_FOR_FILTERS = 16
+
+# For going backwards, as many frames are kept as fit into so many bytes.
 _MANY_BYTES = 128 << 20
 
-# How far the thread decodes ahead, and how many of these frames must be used up before it wakes: waking it
-# for every single frame would cost more than copying one.
-_AHEAD = 8
-_BATCH = 4
+# How far the thread decodes ahead, in bytes and within limits in frames. Half of these frames must be used up before
+# it wakes: waking it for every single small frame would cost more than copying one.
+_AHEAD_BYTES = 16 << 20
+_LEAST_AHEAD, _MOST_AHEAD = 2, 8
 
 
 class LostFrameError(Exception):
@@ -59,7 +67,7 @@ class FrameReader:
         return self._worker.decoder.decoded
 
     def get(self, number: int) -> VideoFrame:
-        """The frame ``number``; waits until it is decoded.
+        """The frame ``number``; waits until it is decoded. To be called by one thread at a time.
 
         Raises:
             LostFrameError: Its data is damaged.
@@ -84,15 +92,19 @@ class _Worker:
         self._lost = np.zeros(len(decoder.index), bool)  # neither did an earlier start
 
         frame_bytes = sum(plane.buffer_size for plane in self.first.planes)
-        self._many = max(_FEW, _MANY_BYTES // frame_bytes)
-        self._capacity = _FEW
+        self._ahead = min(max(_AHEAD_BYTES // frame_bytes, _LEAST_AHEAD), _MOST_AHEAD)
+        self._many = max(_KEPT_FOR_FILTERS, _MANY_BYTES // frame_bytes)
+        self._kept = _KEPT
+        self._behind = _OUT_OF_STEP
+        self._backwards = False
+        self._handed_out: deque[int] = deque()
         self._window: dict[int, VideoFrame] = {}
+        self._highest = -1
+        self._goal = -1
         self._store(number, self.first)
 
         self._changed = threading.Condition()
         self._wanted: int | None = None
-        self._highest = -1
-        self._goal = -1
         self._failure: BaseException | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -110,7 +122,12 @@ class _Worker:
                 self._wanted = number
                 self._wake()
                 self._changed.wait_for(lambda: self._wanted is None or self._failure or self._closed)
-            return self._window[number]
+            frame = self._window[number]
+            if not self._backwards and number not in self._handed_out:
+                self._handed_out.append(number)
+                while len(self._handed_out) > self._kept:
+                    self._window.pop(self._handed_out.popleft(), None)
+            return frame
 
     def close(self) -> None:
         with self._changed:
@@ -124,17 +141,23 @@ class _Worker:
     def _plan(self, number: int) -> None:
         """Aim ahead of requests that go forward, where the threads of a host may get a little out of step."""
         if number > self._highest:
-            in_order = number <= self._highest + _AHEAD
+            in_order = number <= self._highest + _OUT_OF_STEP
             self._highest = number
-            self._goal = number + _AHEAD if in_order else number
+            self._goal = number + self._ahead if in_order else number
             if in_order:
-                self._capacity = _FEW
-        elif number < self._highest - _AHEAD:
+                self._backwards = False
+        elif number < self._highest - self._behind or self._is_gone(number):
+            if number >= self._highest - _KEPT_FOR_FILTERS:
+                self._kept = self._behind = _KEPT_FOR_FILTERS
             self._highest = self._goal = number
-            self._capacity = self._many
+            self._backwards = True
+            self._handed_out.clear()
+
+    def _is_gone(self, number: int) -> bool:
+        return number <= self._delivered and number not in self._window
 
     def _batch_is_due(self) -> bool:
-        return self._run is not None and self._delivered + _BATCH <= self._goal
+        return self._run is not None and self._delivered + self._ahead // 2 <= self._goal
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -193,8 +216,13 @@ class _Worker:
         self._delivered = number
         self._window.pop(number, None)
         self._window[number] = frame
-        while len(self._window) > self._capacity:
-            del self._window[next(iter(self._window))]
+        if self._backwards:
+            while len(self._window) > self._many:
+                del self._window[next(iter(self._window))]
+        else:
+            first, last = self._highest - self._behind, self._highest + _MOST_AHEAD
+            for other in [other for other in self._window if not first <= other <= last]:
+                del self._window[other]
 
     def _note_gap(self, end: int) -> None:
         """The run has left out the frames between the last one delivered and ``end``."""

@@ -62,6 +62,8 @@ def feed(
 
     def finish() -> None:
         for packet in encoder.finish():
+            if cancel and cancel.is_set():
+                raise CancelledError
             write(packet)
 
     # One thread encodes and writes while the core works on the next frames, and this one only waits for both.

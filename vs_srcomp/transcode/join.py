@@ -12,6 +12,7 @@ from pathlib import Path
 from av.packet import Packet
 
 from vs_srcomp.errors import error
+from vs_srcomp.files import rename_without_replacing
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.encode import VideoPacket
 from vs_srcomp.transcode.encoders import encoder_settings
@@ -138,12 +139,4 @@ def _publish(whole: Path, job: Job) -> None:
     if job.overwrite:
         whole.replace(job.target)
         return
-    # A rename would replace what has come in the meantime; a second name for the file cannot.
-    try:
-        job.target.hardlink_to(whole)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links, such as exFAT
-        if job.target.exists():
-            raise FileExistsError(17, os.strerror(17), str(job.target)) from None
-        whole.replace(job.target)
+    rename_without_replacing(whole, job.target)

@@ -1,0 +1,69 @@
+"""Each stage has a process of its own, and what goes wrong there arrives here."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import vapoursynth as vs
+
+from tests.source.reference import write_scenes
+from vs_srcomp.bench.process import StageProcess
+from vs_srcomp.bench.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    file = write_scenes(tmp_path_factory.mktemp("bench") / "clip.mkv", 24, (64, 48))
+    return Stage(kind="script", file=str(file), frames=4, width=128, height=96, ratio="2:1", q=40, model="none.onnx")
+
+
+def peer(stage: Stage, folder: Path, code: str) -> Stage:
+    script = folder / "peer.vpy"
+    script.write_text(code)
+    return replace(stage, script=str(script))
+
+
+def test_a_stage_is_measured_as_often_as_asked(stage: Stage) -> None:
+    with StageProcess(replace(stage, kind="decode")) as process:
+        for _ in range(2):
+            measured = process.measure(0.05)
+            assert measured.frames > 0
+            assert measured.seconds >= 0.05
+            assert 0 < measured.cpu < 60
+            assert 10 < measured.peak_mb < 10_000
+
+
+def test_a_peer_gets_the_clip_and_its_variables_and_may_print(stage: Stage, tmp_path: Path) -> None:
+    code = """
+import vapoursynth as vs
+print("not an answer")
+assert (clip.width, clip.height, clip.format.id) == (64, 48, vs.YUV420P8)
+assert (beads, __file__[-8:], __name__) == ("3", "peer.vpy", "__vapoursynth__")
+clip.resize.Point(width, height).set_output()
+"""
+    with StageProcess(replace(peer(stage, tmp_path, code), variables={"beads": "3"})) as process:
+        assert process.measure(0.05).frames > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong"),
+    [
+        ("", "sets no output"),
+        ("clip.set_output()", "gives 64x48, not 128x96"),
+        ("import vapoursynth as vs; raise vs.Error('srcomp: no beads\\nget some')", "no beads\nget some"),
+        ("import os, sys; print('the last word', file=sys.stderr, flush=True); os._exit(3)", "code 3\nthe last word"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_failures_are_errors_that_say_why(code: str, wrong: str, stage: Stage, tmp_path: Path) -> None:
+    with pytest.raises(vs.Error, match=wrong):
+        StageProcess(peer(stage, tmp_path, code))
+
+
+def test_no_process_is_left(stage: Stage) -> None:
+    with StageProcess(replace(stage, kind="decode")) as process:
+        number = process._process.pid
+        os.kill(number, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)

@@ -1,0 +1,124 @@
+"""``vs-srcomp bench`` in its shortest form: that it works, and that its numbers agree with each other."""
+
+import json
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from vs_srcomp.cli.bench import bench
+
+PEERS = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"
+STAGES = ["decode", "source", "lanczos5", "inference", "graph", "encode"]
+SHORT = ["--size", "96x64", "--seconds", "0.05", "--rounds", "2", "--backend", "openvino"]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(bench, [*SHORT, *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[Result, Any, Path]:
+    """Everything at once: what was printed, the JSON, and the picture."""
+    folder = tmp_path_factory.mktemp("bench")
+    peer = folder / "peer.vpy"
+    peer.write_text("clip.resize.Point(width, height).set_output()")
+    result = run("--model", model, "--vs", peer, "--json", folder / "o.json", "--plot", folder / "o.png")
+    assert result.exit_code == 0, result.output
+    return result, json.loads((folder / "o.json").read_text()), folder / "o.png"
+
+
+def test_json_has_every_stage_and_what_it_was_measured_on(whole: tuple[Result, Any, Path]) -> None:
+    _, told, _ = whole
+    assert told["format"] == 1
+    assert told["clip"] | {"frames": 0} == {
+        "file": None,
+        "codec": "av1",
+        "format": "YUV420P8",
+        "bits": 8,
+        "width": 96,
+        "height": 64,
+        "frames": 0,
+    }
+    assert (told["settings"]["width"], told["settings"]["height"], told["settings"]["rounds"]) == (192, 128, 2)
+    assert 0 <= told["settings"]["q"] <= 63
+    assert told["machine"]["cores"] >= 1
+    *own, peer = told["stages"]
+    assert [stage["name"] for stage in own] == STAGES
+    assert (peer["kind"], peer["title"], peer["limit"]) == ("script", "peer", "inference")
+
+
+def test_the_numbers_agree_with_each_other(whole: tuple[Result, Any, Path]) -> None:
+    _, told, _ = whole
+    rates = {s["name"]: [r["frames"] / r["seconds"] for r in s["rounds"]] for s in told["stages"]}
+    for stage in told["stages"]:
+        own = rates[stage["name"]]
+        assert len(own) == 2
+        assert stage["fps"] == pytest.approx(median(own))
+        assert stage["ms"] == pytest.approx(1000 / stage["fps"])
+        assert stage["spread"] == pytest.approx((max(own) - min(own)) / median(own))
+        assert stage["cpu_ms"] > 0
+        assert stage["peak_mb"] == max(r["peak_mb"] for r in stage["rounds"])
+        if stage["limit"]:
+            limits = rates[stage["limit"]]
+            assert stage["share"] == pytest.approx(median(a / b for a, b in zip(own, limits, strict=True)))
+        else:
+            assert stage["share"] is None
+
+
+def test_the_table_has_a_row_a_stage_and_fits(whole: tuple[Result, Any, Path]) -> None:
+    result, told, _ = whole
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("made-up scene, av1, 8 bit, 96x64 to 192x128")
+    assert max(map(len, lines[3:])) <= 120
+    rows = lines[4:]
+    assert len(rows) == len(told["stages"])
+    for row, stage in zip(rows, told["stages"], strict=True):
+        assert row.startswith(stage["title"])
+        assert f"{stage['fps']:.1f}" in row
+
+
+def test_the_picture_is_drawn(whole: tuple[Result, Any, Path]) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs it")
+    assert whole[2].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_file_is_measured_and_markdown_is_printed(film: Path) -> None:
+    arguments = [str(film), "--only", "decode", "--only", "source", "--seconds", "0.05", "--rounds", "1", "--markdown"]
+    result = CliRunner().invoke(bench, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(film.name)
+    table = [line for line in result.stdout.splitlines() if line.startswith("|")]
+    assert len(table) == 4
+    assert "% of PyAV" in table[3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["--size", "97x64"], "even size"),
+        (["--vs", "peer.py"], "is no script"),
+        (["--only", "beads"], "no stage 'beads'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(arguments: list[str], wrong: str) -> None:
+    assert wrong in str(run(*arguments).exception)
+
+
+def test_a_clip_has_its_own_size(film: Path) -> None:
+    result = run(film)
+    assert result.exit_code == 2
+    assert "--size and --bits are for the clip that is made up" in result.output
+
+
+def test_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert "pip install" in str(run("--plot", "o.png").exception)
+
+
+@pytest.mark.parametrize("script", sorted(PEERS.glob("*.vpy")), ids=lambda path: path.stem)
+def test_peers_that_come_along_are_scripts(script: Path) -> None:
+    compile(script.read_text("utf-8"), script, "exec")

@@ -1,0 +1,110 @@
+"""The other end of `vs_srcomp.bench.worker`."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import vapoursynth as vs
+
+from vs_srcomp.bench.stage import Stage
+from vs_srcomp.errors import error
+
+# Lines of what a process said that are worth repeating if it dies.
+_LAST_WORDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One measurement of one stage."""
+
+    frames: int
+    """That were done."""
+    seconds: float
+    """That it took."""
+    cpu: float
+    """Seconds of processor time, of all threads together."""
+    peak_mb: float
+    """The most memory that the process has had so far."""
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self.frames / self.seconds
+
+
+class StageProcess:
+    """A process that has a stage ready, and does nothing unless it is asked to."""
+
+    def __init__(self, stage: Stage) -> None:
+        """Start it; it is ready when this returns.
+
+        Raises:
+            vs.Error: The stage cannot be run here.
+        """
+        self._stage = stage
+        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by close
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "vs_srcomp.bench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            encoding="utf-8",
+            # Signals of the terminal are for the process that asks, which ends this one.
+            start_new_session=True,
+        )
+        try:
+            self._ask(asdict(stage))
+        except BaseException:
+            self.close()
+            raise
+
+    def measure(self, seconds: float) -> Measurement:
+        """Work for about so long.
+
+        Raises:
+            vs.Error: The stage failed.
+        """
+        return Measurement(**self._ask(seconds))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+        self._said.close()
+
+    def __enter__(self) -> Self:
+        """Nothing more to do."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End the process."""
+        self.close()
+
+    def _ask(self, request: object) -> dict[str, Any]:
+        assert self._process.stdin
+        assert self._process.stdout
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._died()
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise vs.Error(answer["error"])
+        return answer
+
+    def _died(self) -> vs.Error:
+        self._process.wait()
+        self._said.seek(0)
+        last = [line.rstrip() for line in self._said if line.strip()][-_LAST_WORDS:]
+        return error(
+            "\n".join([f"{self._stage.title} ended with code {self._process.returncode}", *last]),
+            "leave it out, or report this with its last lines above",
+        )

@@ -1,0 +1,210 @@
+"""All stages in turns."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import vapoursynth as vs
+
+from vs_srcomp.backends.base import core_count
+from vs_srcomp.bench.process import Measurement, StageProcess
+from vs_srcomp.bench.report import FORMAT, Report, summarize
+from vs_srcomp.bench.scene import write_scene
+from vs_srcomp.bench.stage import TITLES, Kind, Stage
+from vs_srcomp.errors import error
+from vs_srcomp.geometry import ratio_by_name, scaled_size
+from vs_srcomp.restore import DEFAULT_Q
+from vs_srcomp.source import source
+
+type Progress = Callable[[str], None]
+"""Called with what is done next."""
+
+# Of the made-up clip: enough that decoding it takes about as long as a measurement.
+_SCENE_FRAMES = 960
+
+# Frames that each stage keeps in memory.
+_MEMORY = 64 << 20
+_MOST_IN_MEMORY = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What to measure, and how."""
+
+    clip: Path | None = None
+    """A video file; None for a made-up scene."""
+    size: tuple[int, int] = (960, 540)
+    """Of the made-up scene."""
+    bits: int = 8
+    """Of the made-up scene, 8 or 10."""
+    ratio: str = "2:1"
+    """As of ``vs_srcomp.upscale``, like the next two."""
+    model: str = "fast"
+    q: float | Literal["auto"] = "auto"
+    """``"auto"`` takes that of the first frame for all, so that every stage runs the same network."""
+    backend: str = "auto"
+    """As `vs_srcomp.bench.backend.backend_from_text` reads it."""
+    peers: tuple[str, ...] = ()
+    """Scripts to run beside ours: ``peer.vpy``, or ``peer.vpy:name=value,name=value`` with variables for it."""
+    only: tuple[str, ...] = ()
+    """Kinds of stages; all if there are none."""
+    seconds: float = 2.0
+    """That one measurement takes, about."""
+    rounds: int = 5
+    """Each measures every stage once."""
+
+
+def bench(settings: Settings, progress: Progress = lambda _: None) -> Report:
+    """Measure every stage in turns, each in a process of its own.
+
+    Raises:
+        vs.Error: Something cannot be run here.
+    """
+    load = os.getloadavg()[0]
+    with stages_for(settings, progress) as (clip, stages):
+        measured = measure(stages, settings.seconds, settings.rounds, progress)
+    chosen: dict[str, Any] = {name: value for name, value in asdict(settings).items() if name != "clip"}
+    chosen |= {"q": stages[0].q, "width": stages[0].width, "height": stages[0].height}
+    return Report(
+        format=FORMAT,
+        machine=_machine() | {"load_at_start": load},
+        clip=clip,
+        settings=chosen,
+        stages=summarize(measured),
+    )
+
+
+@contextmanager
+def stages_for(
+    settings: Settings, progress: Progress = lambda _: None
+) -> Iterator[tuple[dict[str, Any], tuple[Stage, ...]]]:
+    """What the clip is, and the stages to measure; a made-up clip is there as long as the block runs.
+
+    Raises:
+        vs.Error: There is no such clip, stage or peer.
+    """
+    with tempfile.TemporaryDirectory(prefix="srcomp-bench-") as folder:
+        file = settings.clip.absolute() if settings.clip else Path(folder) / "scene.mkv"
+        if settings.clip is None:
+            progress("making a clip")
+            _write_scene(file, settings)
+        clip = source(file)
+        facts = {
+            "file": str(settings.clip) if settings.clip else None,
+            "codec": _codec(file),
+            "format": clip.format.name,
+            "bits": clip.format.bits_per_sample,
+            "width": clip.width,
+            "height": clip.height,
+            "frames": clip.num_frames,
+        }
+        stages = tuple(_stages(settings, file, clip))
+        del clip
+        yield facts, stages
+
+
+def measure(
+    stages: Sequence[Stage], seconds: float, rounds: int, progress: Progress = lambda _: None
+) -> list[tuple[Stage, list[Measurement]]]:
+    """Measure all stages in turns, ``rounds`` times, about ``seconds`` each.
+
+    Raises:
+        vs.Error: A stage cannot be run here.
+    """
+    with ExitStack() as stack:
+        processes = []
+        for stage in stages:
+            progress(f"preparing {stage.title}")
+            processes.append(stack.enter_context(StageProcess(stage)))
+        measured: list[tuple[Stage, list[Measurement]]] = [(stage, []) for stage in stages]
+        for number in range(rounds):
+            for process, (stage, results) in zip(processes, measured, strict=True):
+                progress(f"round {number + 1} of {rounds}: {stage.title}")
+                results.append(process.measure(seconds))
+        return measured
+
+
+def _write_scene(file: Path, settings: Settings) -> None:
+    width, height = settings.size
+    if width % 2 or height % 2 or width < 64 or height < 64:
+        raise error(f"a clip of {width}x{height} cannot be made", "give an even size of at least 64x64")
+    if settings.bits not in (8, 10):
+        raise error(f"a clip of {settings.bits} bits cannot be made", "give 8 or 10")
+    write_scene(file, width, height, settings.bits, _SCENE_FRAMES)
+
+
+def _stages(settings: Settings, file: Path, clip: vs.VideoNode) -> list[Stage]:
+    try:
+        ratio = ratio_by_name(settings.ratio)
+    except ValueError as reason:
+        raise error(str(reason), "use one of these") from None
+    for kind in settings.only:
+        if kind not in TITLES or kind == "script":
+            raise error(f"there is no stage {kind!r}", f"use {', '.join(kind for kind in TITLES if kind != 'script')}")
+    with clip.get_frame(0) as frame:
+        frame_bytes = sum(frame.get_stride(plane) * frame[plane].shape[0] for plane in range(frame.format.num_planes))
+        q = float(frame.props.get("SrcompQ", DEFAULT_Q)) if settings.q == "auto" else settings.q
+    subsampling = clip.format.subsampling_w, clip.format.subsampling_h
+    width, height = scaled_size(clip.width, clip.height, ratio.factor, *subsampling)
+
+    def stage(kind: Kind, script: str = "", variables: dict[str, str] | None = None) -> Stage:
+        return Stage(
+            kind=kind,
+            file=str(file),
+            frames=min(max(_MEMORY // frame_bytes, 1), _MOST_IN_MEMORY, clip.num_frames),
+            width=width,
+            height=height,
+            ratio=settings.ratio,
+            q=q,
+            model=settings.model,
+            backend=settings.backend,
+            script=script,
+            variables=variables or {},
+        )
+
+    own = [stage(kind) for kind in TITLES if kind != "script" and (not settings.only or kind in settings.only)]
+    return own + [stage("script", *_peer(text)) for text in settings.peers]
+
+
+def _peer(text: str) -> tuple[str, dict[str, str]]:
+    """Path of the script and its variables."""
+    path, suffix, settings = text.partition(".vpy")
+    pairs = [part.partition("=") for part in settings.removeprefix(":").split(",") if part]
+    if not suffix or (settings and not settings.startswith(":")) or any(not equals for _, equals, _ in pairs):
+        raise error(f"{text!r} is no script", "give peer.vpy, or peer.vpy:name=value,name=value")
+    return str(Path(path + suffix).absolute()), {name: value for name, _, value in pairs}
+
+
+def _codec(file: Path) -> str:
+    from vs_srcomp.source.media import open_container, video_stream
+
+    with open_container(str(file)) as container:
+        context = video_stream(container, 0).codec_context
+        return context.codec.canonical_name if context else "av1"
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "cores": core_count(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "vapoursynth": str(vs.__version__),
+        "pyav": version("av"),
+    }
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text("utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

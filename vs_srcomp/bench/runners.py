@@ -1,0 +1,263 @@
+"""Running one stage: everything that is made ready once, and then as many measurements as are asked for."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from importlib.resources import files
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import vapoursynth as vs
+
+from vs_srcomp.backends.base import Engine, PlaneFormat
+from vs_srcomp.backends.openvino import OpenVINOEngine
+from vs_srcomp.bench.backend import backend_from_text
+from vs_srcomp.bench.hosting import Host, clip_in_memory
+from vs_srcomp.bench.stage import Kind, Stage
+from vs_srcomp.errors import error
+from vs_srcomp.geometry import nearest_quantizer, ratio_by_name
+from vs_srcomp.models import find_model
+from vs_srcomp.models.catalogue import ENGINES
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.restore import Networks
+from vs_srcomp.source import source
+from vs_srcomp.source.media import decoder_for, open_container, video_stream
+from vs_srcomp.transcode.encode import Encoder, encodable
+from vs_srcomp.transcode.encoders import encoder_settings
+from vs_srcomp.transcode.feed import feed
+from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.picture import describe_picture
+from vs_srcomp.upscale import upscale
+
+type Runner = Callable[[float], tuple[int, float]]
+"""Works for about so many seconds; gives the number of frames that were done, and the seconds it really took."""
+
+ENCODER_PRESET = 10
+"""Of SVT-AV1 in the stage ``encode``: fast enough not to hide the graph."""
+
+# What goes through raw inference: enough that no cache holds it, and little to keep in memory.
+_PLANES = 4
+
+
+def runner_for(stage: Stage) -> Runner:
+    """Make ``stage`` ready to be measured.
+
+    Raises:
+        vs.Error: It cannot be run here.
+    """
+    if stage.threads:
+        vs.core.num_threads = stage.threads
+    return _MAKERS[stage.kind](stage)
+
+
+def _decode(stage: Stage) -> Runner:
+    def run(seconds: float) -> tuple[int, float]:
+        with open_container(stage.file) as container:
+            stream = video_stream(container, 0)
+            decoder_for(stream, film_grain=False, threads=0)
+            frames = container.decode(stream)
+            next(frames)
+            start = time.perf_counter()
+            done = 0
+            for _ in frames:
+                done += 1
+                if time.perf_counter() - start >= seconds:
+                    break
+            return done, time.perf_counter() - start
+
+    return _repeated(run)
+
+
+def _source(stage: Stage) -> Runner:
+    def run(seconds: float) -> tuple[int, float]:
+        clip = source(stage.file)
+        clip.get_frame(0).close()
+        return Host(clip, first=1).run(seconds)
+
+    return _repeated(run)
+
+
+def _repeated(run: Runner) -> Runner:
+    """Runs that end with the file, one after another; opening it and its first frame are not counted."""
+
+    def run_long(seconds: float) -> tuple[int, float]:
+        done, took = 0, 0.0
+        while took < seconds:
+            frames, elapsed = run(seconds - took)
+            if not frames:
+                raise error("the clip has a single frame", "give a clip with more frames to measure decoding")
+            done, took = done + frames, took + elapsed
+        return done, took
+
+    return run_long
+
+
+def _lanczos5(stage: Stage) -> Runner:
+    return Host(lanczos5(_clip(stage), stage.width, stage.height)).run
+
+
+def _graph(stage: Stage) -> Runner:
+    return Host(_upscaled(stage)).run
+
+
+def _upscaled(stage: Stage) -> vs.VideoNode:
+    backend = backend_from_text(stage.backend)
+    return upscale(_clip(stage), ratio=stage.ratio, q=stage.q, model=_model(stage), backend=backend)
+
+
+def _encode(stage: Stage) -> Runner:
+    clip = encodable(_upscaled(stage))
+    first, last = (dict(each.get_frame(0).props) for each in (_clip(stage), clip))
+    settings = encoder_settings(Job(source=Path(stage.file), target=Path("bench.mkv"), preset=ENCODER_PRESET))
+    position, rate = 0, 1.0
+
+    def run(seconds: float) -> tuple[int, float]:
+        """A whole film, whose length is guessed from the one before: an encoder holds frames back until the end."""
+        nonlocal position, rate
+        count = max(round(rate * seconds), 1)
+        film = clip[position : position + count]
+        position += count
+        encoder = Encoder(describe_picture(clip, first, last), settings, Fraction(1, 1000), Fraction(25))
+        start = time.perf_counter()
+        feed(film, encoder, lambda packet: None, Fraction(1, 1000))
+        took = time.perf_counter() - start
+        rate = count / took
+        return count, took
+
+    return run
+
+
+def _script(stage: Stage) -> Runner:
+    names = {
+        "__name__": "__vapoursynth__",
+        "__file__": stage.script,
+        "clip": _clip(stage),
+        "width": stage.width,
+        "height": stage.height,
+        "model": _model_file(stage),
+        **stage.variables,
+    }
+    try:
+        code = compile(Path(stage.script).read_text("utf-8"), stage.script, "exec")
+    except OSError as reason:
+        raise error(f"{stage.script!r} cannot be read: {reason.strerror}", "give the path of a script") from reason
+    exec(code, names)
+    output = vs.get_outputs().get(0)
+    if output is None:
+        raise error(f"{stage.script!r} sets no output", "end it with set_output()")
+    clip = output.clip
+    if (clip.width, clip.height) != (stage.width, stage.height):
+        raise error(
+            f"{stage.script!r} gives {clip.width}x{clip.height}, not {stage.width}x{stage.height}",
+            "use the variables width and height in it",
+        )
+    return Host(clip).run
+
+
+def _inference(stage: Stage) -> Runner:
+    engine, planes, target, workers = _engine_and_planes(stage)
+    # Bare of what makes tiles where memory is short.
+    engine = getattr(engine, "inner", engine)
+    if isinstance(engine, OpenVINOEngine):
+        return _openvino_requests(engine, planes, workers)
+    return _worker_threads(engine, planes, target, workers)
+
+
+def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tuple[int, int], int]:
+    """The engine that the graph would use, luma planes that it would get, the shape of its output, and its workers."""
+    clip = _clip(stage)
+    bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16
+    backend = backend_from_text(stage.backend)
+    networks = Networks(
+        _model(stage),
+        ratio_by_name(stage.ratio),
+        stage.q,
+        backend,
+        PlaneFormat(clip.width, clip.height, bits),
+        PlaneFormat(stage.width, stage.height, bits),
+    )
+    engine = networks.engine(stage.q)
+    if engine is None:
+        raise error(f"there is no model for {stage.ratio} at Q {stage.q:g}", "use another ratio, or give a model file")
+    up = clip if networks.scale > 1 else lanczos5(clip, stage.width, stage.height)
+    luma = up.std.ShufflePlanes(0, vs.GRAY)
+    codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
+    planes = [np.array(codes.get_frame(number)[0]) for number in range(_PLANES)]
+    return engine, planes, (codes.height * networks.scale, codes.width * networks.scale), backend.workers
+
+
+def _openvino_requests(engine: OpenVINOEngine, planes: list[npt.NDArray[Any]], count: int) -> Runner:
+    """OpenVINO's own asynchronous requests, whose inputs are in place already."""
+    requests = [engine._compiled.create_infer_request() for _ in range(count)]
+    for request, plane in zip(requests, cycle(planes), strict=False):
+        data = request.get_input_tensor().data
+        data[:] = plane.reshape(data.shape)
+
+    def run(seconds: float) -> tuple[int, float]:
+        start = time.perf_counter()
+        done = 0
+        for request in cycle(requests):
+            request.wait()
+            if time.perf_counter() - start >= seconds:
+                break
+            request.start_async()
+            done += 1
+        for request in requests:
+            request.wait()
+        return done, time.perf_counter() - start
+
+    return run
+
+
+def _worker_threads(engine: Engine, planes: list[npt.NDArray[Any]], shape: tuple[int, int], count: int) -> Runner:
+    """As many workers as the graph has, each in a thread of its own."""
+    workers = [engine.worker() for _ in range(count)]
+
+    def work(number: int, deadline: float) -> int:
+        target = np.empty(shape, planes[0].dtype)
+        done = 0
+        for plane in cycle(planes):
+            workers[number].restore(plane, target)
+            done += 1
+            if time.perf_counter() >= deadline:
+                break
+        return done
+
+    def run(seconds: float) -> tuple[int, float]:
+        start = time.perf_counter()
+        with ThreadPoolExecutor(count) as threads:
+            done = sum(threads.map(work, range(count), [start + seconds] * count))
+        return done, time.perf_counter() - start
+
+    return run
+
+
+def _clip(stage: Stage) -> vs.VideoNode:
+    return clip_in_memory(source(stage.file), stage.frames)
+
+
+def _model(stage: Stage) -> str | Path:
+    return Path(stage.model) if stage.model.endswith(".onnx") else stage.model
+
+
+def _model_file(stage: Stage) -> str:
+    """The ONNX file, for a peer that runs the same network."""
+    if stage.model.endswith(".onnx"):
+        return stage.model
+    found = find_model(stage.model, ratio_by_name(stage.ratio), nearest_quantizer(stage.q))
+    return str(files(ENGINES) / found.file) if found else ""
+
+
+_MAKERS: dict[Kind, Callable[[Stage], Runner]] = {
+    "decode": _decode,
+    "source": _source,
+    "lanczos5": _lanczos5,
+    "inference": _inference,
+    "graph": _graph,
+    "encode": _encode,
+    "script": _script,
+}

@@ -1,0 +1,66 @@
+"""What can be measured: one stage of the way, in words that another process understands."""
+
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Literal
+
+type Kind = Literal["decode", "source", "lanczos5", "inference", "graph", "encode", "script"]
+
+TITLES: dict[Kind, str] = {
+    "decode": "bare decode (PyAV)",
+    "source": "source()",
+    "lanczos5": "Lanczos-5 alone",
+    "inference": "raw inference",
+    "graph": "whole graph",
+    "encode": "graph + encode (SVT-AV1)",
+    "script": "peer",
+}
+
+LIMITS: dict[Kind, Kind] = {"source": "decode", "graph": "inference", "encode": "inference", "script": "inference"}
+"""What each kind cannot be faster than, where there is such a thing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One thing to measure."""
+
+    kind: Kind
+    file: str
+    """The video; decode and source read it, all others get its first frames from memory."""
+    frames: int
+    """How many frames are kept in memory, to be used again and again."""
+    width: int
+    """Of the upscaled picture."""
+    height: int
+    """Of the upscaled picture."""
+    ratio: str
+    """Whose networks are used."""
+    q: float
+    """The compression level whose network is used."""
+    model: str
+    """A tier, or the path of an ONNX file."""
+    backend: str = "auto"
+    """As `backend_from_text` reads it."""
+    threads: int = 0
+    """Of the core; 0 for its own choice."""
+    script: str = ""
+    """Path of a peer's script."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """More names that the peer's script finds."""
+
+    @property
+    def name(self) -> str:
+        """Tells it from the other stages of a run."""
+        if self.kind != "script":
+            return self.kind
+        settings = ",".join(f"{name}={value}" for name, value in self.variables.items())
+        return self.script + (f":{settings}" if settings else "")
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        if self.kind != "script":
+            return TITLES[self.kind]
+        # Paths among the variables would make it too long for a table.
+        settings = ", ".join(f"{name} {value}" for name, value in self.variables.items() if "/" not in value)
+        return f"{PurePath(self.script).stem} ({settings})" if settings else PurePath(self.script).stem

@@ -1,0 +1,172 @@
+"""``vs-srcomp bench``: how fast each part is on this machine."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vs_srcomp.cli.arguments import ModelName, Quantizer
+from vs_srcomp.cli.reports import debug_option, stderr
+
+if TYPE_CHECKING:
+    from vs_srcomp.bench import Report, Settings, StageReport
+
+# Of a table that does not go to a terminal.
+_PLAIN_WIDTH = 120
+
+# Beyond this, other programs are at work.
+_IDLE_LOAD = 0.5
+
+
+class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        width, _, height = str(value).partition("x")
+        if not (width.isdecimal() and height.isdecimal()):
+            self.fail(f"{value!r} is not a size: give width and height, such as 960x540", param, ctx)
+        return int(width), int(height)
+
+
+@click.command(short_help="Measure how fast each part is on this machine.")
+@click.argument("clip", metavar="[CLIP]", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--size", type=_Size(), help="Of the clip that is made up if none is given.  [default: 960x540]")
+@click.option("--bits", type=click.Choice(["8", "10"]), help="Likewise.  [default: 8]")
+@click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), default="2:1", show_default=True)
+@click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which network to use.")
+@click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the clip was compressed.")
+@click.option(
+    "--backend",
+    default="auto",
+    show_default=True,
+    metavar="NAME[:k=v,...]",
+    help="What runs the network, such as openvino:precision=f32,streams=2.",
+)
+@click.option(
+    "--vs",
+    "peers",
+    multiple=True,
+    metavar="PEER.vpy[:k=v,...]",
+    help="A script to run beside; can be repeated. See benchmarks/peers.",
+)
+@click.option(
+    "--only", multiple=True, metavar="STAGE", help="Measure just this, by its name in the JSON; can be repeated."
+)
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True, help="For each."
+)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Each measures everything once."
+)
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.json")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.png", help="Draw a bar chart.")
+@debug_option
+def bench(
+    clip: Path | None,
+    size: tuple[int, int] | None,
+    bits: str | None,
+    markdown: bool,
+    json_file: Path | None,
+    plot: Path | None,
+    **how: Any,
+) -> None:
+    """Measure how fast each part of the way is: decoding, resizing, the network, the whole graph, and encoding.
+
+    All are measured in turns, in several rounds, because machines differ from minute to minute: what counts are the
+    shares of the limit, which are taken round by round. The table has medians; the spread is that from the slowest to
+    the fastest round. Without CLIP, a scene of noise and moving edges is made up and compressed as AV1.
+
+    \b
+    Examples:
+      vs-srcomp bench
+      vs-srcomp bench in.mkv --ratio 4:3 --plot out.png
+      vs-srcomp bench --size 1920x1080 --bits 10 --backend openvino:precision=f32 --json out.json
+      vs-srcomp bench --vs benchmarks/peers/mlrt_ov.vpy:precision=bf16
+    """
+    if clip and (size or bits):
+        raise click.UsageError("--size and --bits are for the clip that is made up if none is given.")
+    # SVT-AV1 writes pages about itself to standard error.
+    os.environ.setdefault("SVT_LOG", "0")
+    from vs_srcomp.bench import Settings
+    from vs_srcomp.bench.plot import plotter
+    from vs_srcomp.files import write_atomically
+
+    draw = plotter() if plot else None
+    how["model"] = str(how["model"])
+    settings = Settings(clip=clip, size=size or (960, 540), bits=int(bits or 8), **how)
+    report = _measured(settings)
+    if json_file:
+        write_atomically(json_file, (json.dumps(asdict(report), indent=2) + "\n").encode())
+    if plot and draw:
+        draw(report, plot)
+    _print(report, markdown=markdown)
+
+
+def _measured(settings: "Settings") -> "Report":
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from vs_srcomp.bench import bench as measure
+
+    load = os.getloadavg()[0]
+    if load > _IDLE_LOAD:
+        stderr().print(
+            f"other programs are at work (load {load:.1f}): trust the shares, not the rates",
+            markup=False,
+            soft_wrap=True,
+        )
+    console = stderr()
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+        return measure(settings, progress=lambda what: bar.update(task, description=what))
+
+
+def _print(report: "Report", *, markdown: bool) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    if markdown or not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
+    console.print(_heading(report), soft_wrap=True)
+    console.print()
+    table = Table(box=box.MARKDOWN if markdown else None, header_style="bold", pad_edge=markdown)
+    table.add_column("", no_wrap=True)
+    for name in ("fps", "ms/frame", "spread", "share of limit", "CPU ms/frame", "peak MB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for stage in report.stages:
+        table.add_row(stage.title, *_numbers(stage, report))
+    console.print(table)
+
+
+def _heading(report: "Report") -> str:
+    clip, settings, machine = report.clip, report.settings, report.machine
+    name = Path(clip["file"]).name if clip["file"] else "made-up scene"
+    return (
+        f"{name}, {clip['codec']}, {clip['bits']} bit, {clip['width']}x{clip['height']} to "
+        f"{settings['width']}x{settings['height']}; {settings['model']} at Q {settings['q']:.0f}, "
+        f"backend {settings['backend']}\n"
+        f"{machine['processor']}, {machine['cores']} cores; "
+        f"{settings['rounds']} rounds of {settings['seconds']:g} s each"
+    )
+
+
+def _numbers(stage: "StageReport", report: "Report") -> list[str]:
+    share = "" if stage.share is None or stage.limit is None else f"{stage.share:.1%} of {_short(stage.limit)}"
+    return [
+        f"{stage.fps:.1f}",
+        f"{stage.ms:.2f}",
+        f"{stage.spread:.0%}",
+        share,
+        f"{stage.cpu_ms:.1f}",
+        f"{stage.peak_mb:.0f}",
+    ]
+
+
+def _short(limit: str) -> str:
+    return {"decode": "PyAV", "inference": "raw"}.get(limit, limit)
