@@ -12,7 +12,7 @@ from tests.networks import as_network, make_onnx, random_doubler, random_network
 from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.openvino import prefers_int8
+from vs_srcomp.backends.openvino import has_vnni, prefers_int8
 from vs_srcomp.models import Model, load_network, models
 
 UNITS = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -222,6 +222,7 @@ def test_unknown_precision_is_refused() -> None:
         OpenVINO(precision="fp4")  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif(not has_vnni(), reason="this processor has no VNNI: sums of 8-bit products may overflow")
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
 def test_integers_are_near_float32_on_pictures(model: Model) -> None:
     plane = PlaneFormat(191, 127, 8)

@@ -203,17 +203,25 @@ def _is_listed(device: str, devices: list[str]) -> bool:
     return device in devices or f"{device}.0" in devices
 
 
-@cache
 def prefers_int8() -> bool:
-    """Whether this processor is fastest with 8-bit integers: it has VNNI, but no AMX, where bfloat16 is as fast.
+    """Whether this processor is fastest with 8-bit integers: it has VNNI, but no AMX, where bfloat16 is as fast."""
+    return has_vnni() and "amx_tile" not in _processor_flags()
+
+
+def has_vnni() -> bool:
+    """Whether there are instructions for sums of 8-bit products, without which these may overflow.
 
     OpenVINO itself does not tell: it names INT8 on every processor.
     """
+    return bool(_processor_flags() & {"avx512_vnni", "avx_vnni"})
+
+
+@cache
+def _processor_flags() -> frozenset[str]:
     try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
+        return frozenset(Path("/proc/cpuinfo").read_text().split())
     except OSError:
-        return False
-    return bool(flags & {"avx512_vnni", "avx_vnni"}) and "amx_tile" not in flags
+        return frozenset()
 
 
 @cache
