@@ -36,7 +36,8 @@ def import_ray() -> "ModuleType":
         import ray
     except ImportError as reason:
         raise error("a cluster needs the package ray", "install it with: pip install 'vs-srcomp[cluster]'") from reason
-    return ray
+    module: ModuleType = ray
+    return module
 
 
 def connect(ray: "ModuleType", address: str) -> None:
