@@ -73,7 +73,8 @@ def test_a_clip_is_scored_against_its_original_frame_by_frame(tmp_path: Path, mo
     (tmp_path / "videos").mkdir()
     make_video(tmp_path / "videos" / "moving.y4m", "96x64")
     (tmp_path / "videos" / "notes.txt").write_text("no video")
-    scores = list(evaluate_videos(tmp_path / "videos", tmp_path / "work", [ratio_by_name("2:1")], ["fast"]))
+    every = evaluate_videos(tmp_path / "videos", tmp_path / "work", [ratio_by_name("2:1")], ["fast"])
+    scores = [score for score in every if score.method != "fast blind"]
     assert [(s.clip, s.encoder, s.level, s.method, s.frames) for s in scores] == [
         ("moving", encoder, 30, method, 9) for encoder in ("libaom", "SVT-AV1") for method in ("lanczos5", "fast")
     ]
@@ -117,5 +118,5 @@ def test_the_command_stores_what_it_shows(tmp_path: Path, monkeypatch: pytest.Mo
     done = CliRunner().invoke(main, [*arguments, "--frames", "3"], catch_exceptions=False)
     assert done.exit_code == 0
     scores = read_clip_scores(tmp_path / "work" / "scores" / "video.csv")
-    assert [score.frames for score in scores] == [3, 3]
+    assert [score.frames for score in scores] == [3, 3, 3]
     assert "fast 2:1\n" + "\n".join(video_tables(scores)["fast 2:1"].splitlines()[:2]) in done.output
