@@ -119,9 +119,9 @@ def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int]
     return out.std.ModifyFrame(out, watch.end)
 
 
-def show_messages() -> None:
-    """Print what the core has to say on standard error: mpv does not show it."""
-    vs.core.add_log_handler(_print)
+def show_messages() -> vs.LogHandle:
+    """Print what the core has to say on standard error: mpv does not show it. Returns what ends it."""
+    return vs.core.add_log_handler(_print)
 
 
 def _print(kind: vs.MessageType, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,9 +42,15 @@ def load(host: Any) -> vs.VideoNode:
 
 
 @pytest.fixture(autouse=True)
-def _as_in_a_new_player(monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_in_a_new_player(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("SRCOMP_MPV", raising=False)
     player._paces.clear()
+    # All scripts share a core here, and what one adds to it would be heard in the tests of other files.
+    show, shown = player.show_messages, []
+    monkeypatch.setattr(player, "show_messages", lambda: shown.append(show()))
+    yield
+    for handle in shown:
+        vs.core.remove_log_handler(handle)
 
 
 def test_every_frame_is_restored(stand_in: ModuleType, brighter: Path) -> None:
