@@ -29,7 +29,7 @@ def test_version(command: Command) -> None:
 def test_help_fits_and_has_examples(name: str) -> None:
     for option in ("--help", "-h"):
         result = CliRunner().invoke(main, [*name.split(), option], terminal_width=100)
-        assert result.exit_code == 0
+        assert result.exit_code == 0, result.output
         assert max(map(len, result.output.splitlines())) <= 100
         assert "vs-srcomp" in result.output
     if name:
