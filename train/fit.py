@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.crops import CropSampler, PlanePair
+from train.muon import Muon
 from train.networks.plain import PlainStack, to_working_format
 from train.parallel import Team
 from train.recipe import Recipe
@@ -56,7 +57,7 @@ def fit(recipe: Recipe, train: list[PlanePair], valid: list[PlanePair], runs: Pa
     teacher = None
     if recipe.teacher is not None:
         teacher = to_working_format(load_trained(recipe.teacher, runs), device).requires_grad_(False)
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+    optimizer = _optimizer(recipe, network)
     networks = {"network": network, "average": average}
 
     first_step = load_checkpoint(run.checkpoint, networks, optimizer, device) if run.checkpoint.exists() else 0
@@ -95,6 +96,12 @@ def _warm_start(network: PlainStack, name: str, runs: Path) -> None:
     if shapes != {key: value.shape for key, value in state.items()}:
         raise ValueError(f"{name} has another stride, or other channels or layers, and cannot be the start")
     network.load_state_dict(state)
+
+
+def _optimizer(recipe: Recipe, network: PlainStack) -> torch.optim.Optimizer:
+    if recipe.optimizer == "muon":
+        return Muon(network, recipe.learning_rate)
+    return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

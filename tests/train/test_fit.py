@@ -64,10 +64,14 @@ def test_training_gains_on_pictures_that_it_did_not_see(tmp_path: Path) -> None:
     assert [row["step"] for row in rows] == ["300"]
 
 
-def test_a_run_that_was_stopped_ends_where_it_would_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_run_that_was_stopped_ends_where_it_would_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
     pairs = blurred_pairs()
     monkeypatch.setattr(fit_module, "VALIDATE_EVERY", 20)
-    fit(TINY, pairs, pairs, tmp_path / "whole", ALONE)
+    recipe = dataclasses.replace(TINY, optimizer=optimizer)
+    fit(recipe, pairs, pairs, tmp_path / "whole", ALONE)
 
     stop_at = 37
     take_step = Learner.take_step
@@ -79,9 +83,9 @@ def test_a_run_that_was_stopped_ends_where_it_would_have(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Learner, "take_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fit(TINY, pairs, pairs, tmp_path / "stopped", ALONE)
+        fit(recipe, pairs, pairs, tmp_path / "stopped", ALONE)
     monkeypatch.setattr(Learner, "take_step", take_step)
-    fit(TINY, pairs, pairs, tmp_path / "stopped", ALONE)
+    fit(recipe, pairs, pairs, tmp_path / "stopped", ALONE)
 
     whole, stopped = (Run(tmp_path / folder / TINY.name) for folder in ("whole", "stopped"))
     assert whole.log.read_text() == stopped.log.read_text()
@@ -293,6 +297,7 @@ def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> Non
         (COMPLETE + 'pair = "2by1-q40"\nspeed = 1', "'speed'.*keys are"),
         (COMPLETE + 'pair = "2by1-q40"\ncrop = 97', "not a multiple of stride"),
         (COMPLETE + 'pair = "2by1-q40"\nteacher_share = 2', "teacher_share"),
+        (COMPLETE + 'pair = "2by1-q40"\noptimizer = "sgd"', "adam or muon"),
     ],
 )
 def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

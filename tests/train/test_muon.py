@@ -1,0 +1,57 @@
+"""Muon against the mathematics that it approximates, and against PyTorch's own for matrices."""
+
+import torch
+from torch import nn
+
+from train.muon import HIDDEN_RATE, Muon, orthogonalised
+from train.networks.plain import PlainStack
+
+
+def test_directions_stay_and_their_sizes_become_about_one() -> None:
+    kernel = torch.randn(8, 8, 3, 3, generator=torch.Generator().manual_seed(1))
+    before, after = (
+        torch.linalg.svd(each.flatten(1), full_matrices=False) for each in (kernel, orthogonalised(kernel))
+    )
+    assert 0.6 < after.S.min() < after.S.max() < 1.3
+    # Each direction of the gradient is one of the update, with another size.
+    found = torch.einsum("or,oi,ri->r", before.U, orthogonalised(kernel).flatten(1), before.Vh)
+    torch.testing.assert_close(found.sort().values, after.S.sort().values, rtol=1e-3, atol=1e-4)
+
+
+def test_hidden_layers_move_as_with_pytorchs_muon() -> None:
+    torch.manual_seed(2)
+    network = PlainStack(2, 8, 4)
+    rate = 1e-3
+    matrices = [nn.Parameter(layer.weight.detach().flatten(1).clone()) for layer in network.body]
+    reference = torch.optim.Muon(matrices, lr=rate * HIDDEN_RATE, weight_decay=0, momentum=0.95, nesterov=True)
+    optimizer = Muon(network, rate)
+    for _ in range(3):
+        for parameter in network.parameters():
+            parameter.grad = torch.randn_like(parameter)
+        for matrix, layer in zip(matrices, network.body, strict=True):
+            assert layer.weight.grad is not None
+            matrix.grad = layer.weight.grad.flatten(1).clone()
+        optimizer.step()
+        reference.step()
+    for matrix, layer in zip(matrices, network.body, strict=True):
+        # PyTorch iterates in bfloat16.
+        torch.testing.assert_close(layer.weight.flatten(1), matrix, atol=rate * HIDDEN_RATE * 0.02, rtol=0)
+
+
+def test_the_other_parameters_move_as_with_adam() -> None:
+    torch.manual_seed(3)
+    network = PlainStack(2, 8, 4)
+    others = [parameter for name, parameter in network.named_parameters() if "body" not in name or "bias" in name]
+    copies = [nn.Parameter(parameter.detach().clone()) for parameter in others]
+    reference = torch.optim.Adam(copies, lr=1e-3, betas=(0.9, 0.99))
+    optimizer = Muon(network, 1e-3)
+    for _ in range(3):
+        for parameter in network.parameters():
+            parameter.grad = torch.randn_like(parameter)
+        for copy, parameter in zip(copies, others, strict=True):
+            assert parameter.grad is not None
+            copy.grad = parameter.grad.clone()
+        optimizer.step()
+        reference.step()
+    for copy, parameter in zip(copies, others, strict=True):
+        torch.testing.assert_close(parameter, copy)
