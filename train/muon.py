@@ -33,16 +33,16 @@ class Muon(torch.optim.Optimizer):
         rest = [parameter for parameter in network.parameters() if id(parameter) not in of_hidden]
         super().__init__([{"params": hidden, "orthogonal": True}, {"params": rest, "orthogonal": False}], {"lr": rate})
 
-    @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # the loss is not computed again
         """Change every parameter by its gradient."""
-        for group in self.param_groups:
-            change = self._muon if group["orthogonal"] else self._adam
-            for parameter in group["params"]:
-                state = self.state[parameter]
-                state.setdefault("step", torch.zeros(()))
-                state["step"] += 1
-                parameter.sub_(change(parameter.grad, state), alpha=group["lr"])
+        with torch.no_grad():
+            for group in self.param_groups:
+                change = self._muon if group["orthogonal"] else self._adam
+                for parameter in group["params"]:
+                    state = self.state[parameter]
+                    state.setdefault("step", torch.zeros(()))
+                    state["step"] += 1
+                    parameter.sub_(change(parameter.grad, state), alpha=group["lr"])
 
     @staticmethod
     def _muon(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
@@ -57,14 +57,16 @@ class Muon(torch.optim.Optimizer):
         square = state.setdefault("square", torch.zeros_like(gradient))
         mean.lerp_(gradient, 1 - _BETAS[0])
         square.lerp_(gradient.square(), 1 - _BETAS[1])
-        steps = state["step"].item()
-        unbiased_mean, unbiased_square = mean / (1 - _BETAS[0] ** steps), square / (1 - _BETAS[1] ** steps)
+        steps = int(state["step"])
+        unbiased_mean, unbiased_square = (
+            moment / (1 - beta**steps) for moment, beta in zip((mean, square), _BETAS, strict=True)
+        )
         return unbiased_mean / (unbiased_square.sqrt() + _EPSILON)
 
 
 def orthogonalised(kernel: Tensor) -> Tensor:
     """``kernel`` (O, I, h, w), not more rows than columns, as O rows: its singular values all brought to 0.7 to 1.2."""
-    rows = kernel.flatten(1)
+    rows: Tensor = kernel.flatten(1)
     rows = rows / (rows.norm() + _EPSILON)
     a, b, c = _QUINTIC
     for _ in range(_ITERATIONS):

@@ -22,20 +22,21 @@ def test_hidden_layers_move_as_with_pytorchs_muon() -> None:
     torch.manual_seed(2)
     network = PlainStack(2, 8, 4)
     rate = 1e-3
-    matrices = [nn.Parameter(layer.weight.detach().flatten(1).clone()) for layer in network.body]
+    hidden = [weight for name, weight in network.named_parameters() if name.startswith("body") and weight.ndim == 4]
+    matrices = [nn.Parameter(weight.detach().flatten(1).clone()) for weight in hidden]
     reference = torch.optim.Muon(matrices, lr=rate * HIDDEN_RATE, weight_decay=0, momentum=0.95, nesterov=True)
     optimizer = Muon(network, rate)
     for _ in range(3):
         for parameter in network.parameters():
             parameter.grad = torch.randn_like(parameter)
-        for matrix, layer in zip(matrices, network.body, strict=True):
-            assert layer.weight.grad is not None
-            matrix.grad = layer.weight.grad.flatten(1).clone()
+        for matrix, weight in zip(matrices, hidden, strict=True):
+            assert weight.grad is not None
+            matrix.grad = weight.grad.flatten(1).clone()
         optimizer.step()
-        reference.step()
-    for matrix, layer in zip(matrices, network.body, strict=True):
+        reference.step()  # type: ignore[no-untyped-call]
+    for matrix, weight in zip(matrices, hidden, strict=True):
         # PyTorch iterates in bfloat16.
-        torch.testing.assert_close(layer.weight.flatten(1), matrix, atol=rate * HIDDEN_RATE * 0.02, rtol=0)
+        torch.testing.assert_close(weight.flatten(1), matrix, atol=rate * HIDDEN_RATE * 0.02, rtol=0)
 
 
 def test_the_other_parameters_move_as_with_adam() -> None:
