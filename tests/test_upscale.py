@@ -160,16 +160,15 @@ def test_auto_follows_each_frame() -> None:
         assert frame.props["SrcompModel"] == "srcomp-fast-2by1-q30"
 
 
-def test_a_level_without_a_model_in_its_tier_gets_the_fast_one() -> None:
-    missing = next(
-        (ratio, q)
-        for ratio in ("2:1", "8:5", "4:3")
-        for q in (20, 30, 40, 50)
-        if not any((m.tier, m.ratio, m.q) == ("quality", ratio, q) for m in vs_srcomp.models())
-    )
-    out = vs_srcomp.upscale(textured(vs.YUV420P8), ratio=missing[0], q=missing[1], model="quality")
-    with out.get_frame(0) as frame:
-        assert frame.props["SrcompModel"] == f"srcomp-fast-{missing[0].replace(':', 'by')}-q{missing[1]}"
+@pytest.mark.parametrize("ratio", ["2:1", "8:5", "4:3"])
+def test_every_level_has_a_model_of_its_own_in_both_tiers(ratio: str) -> None:
+    slug = ratio.replace(":", "by")
+    for tier in ("fast", "quality"):
+        assert [m.name for m in vs_srcomp.models() if (m.tier, m.ratio) == (tier, ratio)] == [
+            f"srcomp-{tier}-{slug}-{level}" for level in ("q20", "q30", "q40", "q50", "blind")
+        ]
+    with vs_srcomp.upscale(textured(vs.YUV420P8), ratio=ratio, q=50, model="quality").get_frame(0) as frame:
+        assert frame.props["SrcompModel"] == f"srcomp-quality-{slug}-q50"
 
 
 def test_vfr_keeps_its_unknown_rate_and_its_durations(network: Path) -> None:

@@ -18,9 +18,6 @@ from vs_srcomp.models import Network, find_model, load_network
 DEFAULT_Q = 40.0
 """The compression level of a frame that does not tell its own, where no network is for every level."""
 
-FALLBACK = "fast"
-"""The tier that has every model; it serves where another one has none."""
-
 # Those that the callback sets; the rest of a frame's properties never pass through Python.
 OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio"]
 
@@ -120,7 +117,7 @@ def _find_network(model: str | os.PathLike[str], ratio: Ratio, level: int) -> tu
     path = Path(model)
     if _is_file(model):
         return path.name, load_network(path)
-    found = find_model(str(model), ratio, level) or find_model(FALLBACK, ratio, level)
+    found = find_model(str(model), ratio, level)
     if found is None:
         say_once(f"there is no {model} model for {ratio.name} at Q {level}: Lanczos alone")
         return NO_MODEL, None
@@ -129,7 +126,7 @@ def _find_network(model: str | os.PathLike[str], ratio: Ratio, level: int) -> tu
 
 def _find_generalist(model: str | os.PathLike[str], ratio: Ratio) -> tuple[str, Network] | None:
     """Name and network for frames whose compression level is unknown."""
-    found = None if _is_file(model) else find_model(str(model), ratio, None) or find_model(FALLBACK, ratio, None)
+    found = None if _is_file(model) else find_model(str(model), ratio, None)
     return (found.name, load_network(found)) if found else None
 
 
