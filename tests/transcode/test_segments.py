@@ -18,8 +18,8 @@ from tests.transcode.films import Studio, durations_of, frames_of, packets_of, t
 from vs_srcomp.transcode import Job, Result, transcode
 from vs_srcomp.transcode.cut import first_frames
 from vs_srcomp.transcode.feed import CancelledError
-from vs_srcomp.transcode.join import decoding_times
 from vs_srcomp.transcode.segments import SegmentRecord, Share, close_source, cut, encode_segment, join
+from vs_srcomp.transcode.times import decoding_times
 
 ENCODERS = {"svt-av1": "12", "x264": "ultrafast", "x265": "ultrafast", "ffv1": None}
 

@@ -14,6 +14,7 @@ import click
 
 from vs_srcomp.cli.arguments import JobOptions, job_options
 from vs_srcomp.cli.batch_plan import print_plan, print_table
+from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import debug_option, stderr
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
     help="Length of the pieces that are done one by one.",
 )
 @job_options
+@pipe_options
 @debug_option
 def batch(
     inputs: tuple[str, ...],
@@ -114,6 +116,7 @@ def batch(
     ignore_space: bool,
     segment_seconds: float,
     options: JobOptions,
+    piping: PipeOptions,
 ) -> None:
     """Upscale all videos IN, which are files, folders or patterns such as 'clips/*.mkv', into the folder DIR.
 
@@ -129,6 +132,7 @@ def batch(
       vs-srcomp batch clips --out upscaled --dry-run
       vs-srcomp batch clips --recursive --out upscaled --jobs 4 --ratio 4:3
       vs-srcomp batch 'a/*.mp4' b.webm --out upscaled --container mp4 --suffix -hd --verify
+      vs-srcomp batch clips --out upscaled --pipe 'SvtAv1EncApp -i stdin --preset 4 -b {out}.ivf'
     """
     from vs_srcomp.transcode.inputs import gather, name_outputs, read_list
 
@@ -139,7 +143,7 @@ def batch(
         raise click.UsageError("Name at least one input, or give a --list.")
     pairs = gather(names, recursive=recursive, exclude=folder)
     outputs = name_outputs(pairs, folder, suffix=suffix, container=container)
-    work = [options.job(file, target, segment_seconds=segment_seconds) for file, target in outputs]
+    work = [piping.apply(options.job(file, target, segment_seconds=segment_seconds)) for file, target in outputs]
     with _cancelling() as stopped:
         pool = _pool(jobs or 1, cluster, storage, gpus_per_task)
         try:

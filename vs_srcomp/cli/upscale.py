@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vs_srcomp.cli.arguments import JobOptions, job_options
+from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option, stderr
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @job_options
+@pipe_options
 @debug_option
-def upscale(source: Path, target: Path, options: JobOptions) -> None:
+def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions) -> None:
     """Upscale the video of IN, encode it, and write it to OUT with everything else that IN holds.
 
     OUT becomes Matroska (.mkv), MP4 (.mp4) or WebM (.webm). Audio, subtitles, chapters, attachments, tags, colour and
@@ -31,8 +33,9 @@ def upscale(source: Path, target: Path, options: JobOptions) -> None:
       vs-srcomp upscale in.mkv out.mkv
       vs-srcomp upscale in.mp4 out.mp4 --ratio 4:3 --crf 22 --preset 5
       vs-srcomp upscale in.webm out.mkv --height 1080 --start 1:30 --end 2:00
+      vs-srcomp upscale in.mkv out.mkv --pipe 'x265 --y4m --input - --output {out}.hevc --crf 20'
     """
-    job = options.job(source, target)
+    job = piping.apply(options.job(source, target))
     with core_log_on_stderr():
         result = _run_with_progress(job)
     stderr().print(_summary(result), markup=False, highlight=False, soft_wrap=True)

@@ -24,7 +24,7 @@ from vs_srcomp.files import atomic_path
 from vs_srcomp.models import models
 from vs_srcomp.transcode.feed import CancelledError
 from vs_srcomp.transcode.graph import backend_of
-from vs_srcomp.transcode.identity import Identity, differences, identity_of
+from vs_srcomp.transcode.identity import Identity, differences, identity_of, program_of
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.pool import Cut, Encode, Failed, Finished, Task, failed
 from vs_srcomp.transcode.records import Share
@@ -116,7 +116,7 @@ def arithmetic(job: Job) -> Facts:
     if found.get("precision") != "auto":
         # These decide which precision that is.
         found.pop("units", None)
-    return found
+    return found | (program_of(job.pipe) if job.pipe else {})
 
 
 def _code() -> str:

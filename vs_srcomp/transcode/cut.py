@@ -39,8 +39,8 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
     Raises:
         vs.Error: The job cannot be done; the last line says what to do about it.
     """
-    settings = encoder_settings(job)
-    kind = container_of(job, settings.kind)
+    codec = encoder_settings(job).kind.codec
+    kind = container_of(job)
     file = local_file(job.source)
     facts = source_facts(job.source)
     with open_container(file) as container:
@@ -58,7 +58,7 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
             section=section,
             picture=describe_picture(output, first.props, output.get_frame(0).props),
             source_size=(clip.width, clip.height),
-            codec=settings.kind.codec,
+            codec=codec,
             time_base=time_base,
             rate=rate,
             average_rate=average_rate(clip, plan.video),

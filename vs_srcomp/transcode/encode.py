@@ -1,6 +1,7 @@
 """Clip to packets, with one of the encoders."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -21,7 +22,7 @@ from vs_srcomp.transcode.picture import Mastering, Picture
 type VideoPacket = Packet[VideoStream]
 
 # SVT-AV1 refuses rates beyond these. Timestamps do not depend on the rate, only the spending of bits does.
-_SLOWEST, _FASTEST = Fraction(1), Fraction(240)
+SLOWEST, FASTEST = Fraction(1), Fraction(240)
 
 # SVT-AV1 counts parallelism in levels: so many processors, at most, for each level from 1.
 _PROCESSORS_OF_LEVEL = (1, 2, 8, 12, 16)
@@ -66,6 +67,18 @@ def _either(words: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
+@dataclass(frozen=True, kw_only=True)
+class EncodedStream:
+    """What containers must know of encoded video."""
+
+    codec: str
+    """In FFmpeg's words."""
+    header: bytes
+    """The sequence header or parameter sets, which containers keep apart from the packets."""
+    pixel_format: str
+    """In FFmpeg's words."""
+
+
 class Encoder:
     """Turns frames into packets, some frames later."""
 
@@ -96,7 +109,7 @@ class Encoder:
         context.width, context.height = picture.width, picture.height
         context.pix_fmt = picture.pixel_format
         context.time_base = time_base
-        context.framerate = min(max(rate or Fraction(25), _SLOWEST), _FASTEST)
+        context.framerate = min(max(rate or Fraction(25), SLOWEST), FASTEST)
         context.sample_aspect_ratio = Fraction(1) if kind is SVT_AV1 else picture.sample_aspect_ratio
         context.colorspace = picture.colour.matrix
         context.color_primaries = picture.colour.primaries
@@ -112,9 +125,12 @@ class Encoder:
         self._durations: dict[int, int] = {}
 
     @property
-    def header(self) -> bytes:
-        """The sequence header or parameter sets, which containers keep apart from the packets."""
-        return self._context.extradata or b""
+    def stream(self) -> EncodedStream:
+        """What it makes."""
+        context = self._context
+        return EncodedStream(
+            codec=self._kind.codec, header=context.extradata or b"", pixel_format=context.pix_fmt or ""
+        )
 
     def encode(self, frame: vs.VideoFrame, timestamp: int, duration: int) -> Iterator[VideoPacket]:
         """Give ``frame`` to the encoder and yield the packets that are ready.
@@ -137,6 +153,9 @@ class Encoder:
     def finish(self) -> Iterator[VideoPacket]:
         """Yield the packets of the frames that are still in the encoder. No frame can follow."""
         yield from self._timed(None)
+
+    def abandon(self) -> None:
+        """Nothing: no packet is asked for any more, and nothing else waits for one."""
 
     def _timed(self, frame: VideoFrame | None) -> Iterator[VideoPacket]:
         try:

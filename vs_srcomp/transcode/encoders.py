@@ -6,6 +6,7 @@ from typing import Final
 
 from vs_srcomp.errors import error
 from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.pipe_command import PipeCommand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +20,7 @@ class EncoderKind:
     library: str
     """FFmpeg's name of the encoder."""
     codec: str
-    """FFmpeg's name of what it makes."""
-    matroska: bytes
-    """Matroska's name of what it makes (RFC 9559, and the codec mappings of Matroska)."""
+    """FFmpeg's name of what it makes; empty if only the result tells."""
     depths: tuple[int, ...]
     """Bits of a sample that it takes, rising."""
     subsamplings: tuple[tuple[int, int], ...]
@@ -50,7 +49,6 @@ SVT_AV1: Final = EncoderKind(
     title="SVT-AV1",
     library="libsvtav1",
     codec="av1",
-    matroska=b"V_AV1",
     depths=(8, 10),
     subsamplings=((1, 1),),
     crf=(1, 63, 26),
@@ -66,7 +64,6 @@ ENCODERS: Final = (
         title="x264",
         library="libx264",
         codec="h264",
-        matroska=b"V_MPEG4/ISO/AVC",
         depths=(8, 10),
         subsamplings=_ALL_SUBSAMPLINGS,
         crf=(0, 51, 18),
@@ -80,7 +77,6 @@ ENCODERS: Final = (
         title="x265",
         library="libx265",
         codec="hevc",
-        matroska=b"V_MPEGH/ISO/HEVC",
         depths=(8, 10, 12),
         subsamplings=_ALL_SUBSAMPLINGS,
         crf=(0, 51, 20),
@@ -95,13 +91,17 @@ ENCODERS: Final = (
         title="FFV1",
         library="ffv1",
         codec="ffv1",
-        matroska=b"V_FFV1",
         depths=(8, 10, 12, 16),
         subsamplings=_ALL_SUBSAMPLINGS,
         # Version 3 with checksums, every frame by itself: what archives ask for (RFC 9043).
         fixed_options=(("level", "3"), ("g", "1"), ("slices", "4"), ("slicecrc", "1")),
     ),
 )
+
+PIPE: Final = EncoderKind(
+    name="pipe", title="the pipe", library="", codec="", depths=(8, 10, 12, 16), subsamplings=_ALL_SUBSAMPLINGS
+)
+"""Whatever program it is that gets the frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +156,9 @@ def encoder_settings(job: Job) -> EncoderSettings:
     Raises:
         vs.Error: The encoder does not exist or does not have such settings.
     """
+    if job.pipe:
+        PipeCommand.parse(job.pipe)
+        return EncoderSettings(kind=PIPE, crf=None, preset="")
     kind = encoder_by_name(job.encoder)
     if job.crf is not None:
         _check_crf(kind, job.crf)

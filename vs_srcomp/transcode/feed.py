@@ -2,13 +2,14 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
+from typing import Protocol
 
 import vapoursynth as vs
 
-from vs_srcomp.transcode.encode import Encoder, VideoPacket
+from vs_srcomp.transcode.encode import VideoPacket
 from vs_srcomp.transcode.memory import give_back_free_memory
 from vs_srcomp.transcode.section import frame_time
 
@@ -19,13 +20,26 @@ type Progress = Callable[[int, int], None]
 """Called with the number of frames that are done and of all frames, often and from the caller's thread."""
 
 
+class FrameEncoder(Protocol):
+    """What turns frames into packets, some frames later."""
+
+    def encode(self, frame: vs.VideoFrame, timestamp: int, duration: int) -> Iterator[VideoPacket]:
+        """See `vs_srcomp.transcode.encode.Encoder.encode`."""
+
+    def finish(self) -> Iterator[VideoPacket]:
+        """Yield the packets of the frames that are still in the encoder. No frame can follow."""
+
+    def abandon(self) -> None:
+        """No packet is wanted any more: let go whoever waits for one in another thread."""
+
+
 class CancelledError(Exception):
     """The caller's event was set; nothing is left behind."""
 
 
 def feed(
     clip: vs.VideoNode,
-    encoder: Encoder,
+    encoder: FrameEncoder,
     write: Callable[[VideoPacket], None],
     time_base: Fraction,
     *,
@@ -84,6 +98,7 @@ def feed(
             for pending in queue:
                 pending.result()
         except BaseException:
+            encoder.abandon()
             thread.shutdown(wait=False, cancel_futures=True)
             raise
     return models

@@ -12,7 +12,7 @@ from vs_srcomp.grain import restore_grain
 from vs_srcomp.log import say
 from vs_srcomp.source import source
 from vs_srcomp.transcode.encode import encodable
-from vs_srcomp.transcode.encoders import encoder_by_name
+from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.times import fraction
 from vs_srcomp.upscale import upscale
@@ -39,7 +39,7 @@ def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: in
         first: Number of the clip's first frame in the whole.
         threads: Of decoder and network; 0 means all processors.
     """
-    kind = encoder_by_name(job.encoder)
+    kind = encoder_settings(job).kind
     if clip.format.color_family == vs.RGB:
         return encodable(clip, kind)
     up = upscale(

@@ -1,7 +1,9 @@
 """What the result of a job depends on, to tell whether work that was begun can be continued."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,16 @@ from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.graph import backend_of
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.outline import source_facts
+from vs_srcomp.transcode.pipe_command import PipeCommand
 
 type Identity = dict[str, dict[str, Any]]
 """Plain JSON: names of groups, and in each the values by name."""
 
 # These do not change what is in the output, or are compared in another form.
 _NOT_COMPARED = {"source", "target", "backend", "model", "crf", "preset", "overwrite"}
+
+# With a command, no settings of encoders count; without one, nothing that belongs to it.
+_OF_ENCODERS, _OF_PIPES = {"encoder", "svt_params", "encoder_options"}, {"pipe", "pipe_format"}
 
 
 def identity_of(job: Job) -> Identity:
@@ -33,15 +39,32 @@ def identity_of(job: Job) -> Identity:
     """
     local_file(job.source)
     settings = encoder_settings(job)
-    options = {field.name: getattr(job, field.name) for field in fields(job) if field.name not in _NOT_COMPARED}
+    left_out = _NOT_COMPARED | (_OF_ENCODERS if job.pipe else _OF_PIPES)
+    options = {field.name: getattr(job, field.name) for field in fields(job) if field.name not in left_out}
     return {
         "source": asdict(source_facts(job.source)),
         "options": {name: _plain(value) for name, value in options.items()}
         | {"container": job.target.suffix.lower(), "crf": settings.crf, "preset": settings.preset},
         "models": _models(job),
         "backend": _backend(backend_of(job)),
-        "versions": _versions() | _encoder_library(settings.kind.library),
+        "versions": _versions() | (program_of(job.pipe) if job.pipe else _encoder_library(settings.kind.library)),
     }
+
+
+def program_of(pipe: str) -> dict[str, str]:
+    """SHA-256 of the program that the command ``pipe`` runs.
+
+    Raises:
+        vs.Error: There is none.
+    """
+    path = PipeCommand.parse(pipe).path
+    return {"program": _sha256(path, Path(path).stat().st_mtime_ns)}
+
+
+@cache
+def _sha256(path: str, mtime_ns: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def differences(before: Identity, now: Identity) -> list[str]:

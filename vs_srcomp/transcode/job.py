@@ -38,6 +38,11 @@ class Job:
     encoder_options: tuple[tuple[str, str], ...] = ()
     """More settings of the encoder by FFmpeg's names, as ``ffmpeg -h encoder=libx264`` lists them."""
 
+    pipe: str = ""
+    """The command of a program that encodes instead, as `vs_srcomp.transcode.pipe_command` reads it."""
+    pipe_format: Literal["y4m", "raw"] = "y4m"
+    """How it gets the frames: with headers, or nothing but samples."""
+
     start: Fraction | None = None
     """Seconds from the beginning of the file; frames shown earlier are left out, and the output starts at 0."""
     end: Fraction | None = None

@@ -15,7 +15,6 @@ from vs_srcomp.errors import error
 from vs_srcomp.files import rename_without_replacing
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.encode import VideoPacket
-from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import CancelledError
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.mux import Muxer, VideoTrack
@@ -23,6 +22,7 @@ from vs_srcomp.transcode.outline import check_source
 from vs_srcomp.transcode.plan import make_plan
 from vs_srcomp.transcode.records import Segment, SegmentRecord
 from vs_srcomp.transcode.run import Result, container_of, writing
+from vs_srcomp.transcode.times import decoding_times
 
 _AGAIN = "run the same command again: the segment is then made anew"
 
@@ -52,8 +52,7 @@ def join(
     began = time.monotonic()
     _check_records(segments, records)
     outline = segments[0].outline
-    settings = encoder_settings(job)
-    kind = container_of(job, settings.kind)
+    kind = container_of(job)
     check_source(job.source, outline.source)
     whole = folder / whole_name(job)
     whole.unlink(missing_ok=True)  # it may be another name of a finished file
@@ -61,8 +60,7 @@ def join(
         plan = make_plan(container, kind, drop_incompatible=job.drop_incompatible)
         track = VideoTrack(
             picture=outline.picture,
-            encoder=settings.kind,
-            header=bytes.fromhex(records[0].header),
+            stream=records[0].stream,
             time_base=outline.time_base,
             rate=outline.rate,
         )
@@ -89,24 +87,11 @@ def whole_name(job: Job) -> str:
     return f"whole{job.target.suffix.lower()}"
 
 
-def decoding_times(shown: Sequence[int]) -> list[int]:
-    """When packets are to be decoded, of which it is known when each is shown, in decoding order.
-
-    The times rise, as muxers demand, and no packet is shown before it is decoded. Encoders tell such times, too, but
-    those at the seam of two segments do not fit together where the frame rate varies.
-    """
-    ordered = sorted(shown)
-    rank = {time: number for number, time in enumerate(ordered)}
-    delay = max(number - rank[time] for number, time in enumerate(shown))
-    ahead = ordered[delay] - ordered[0]
-    return [time - ahead for time in ordered[:delay]] + ordered[: len(ordered) - delay]
-
-
 def _check_records(segments: Sequence[Segment], records: Sequence[SegmentRecord]) -> None:
     wanted = [(segment.index, segment.first, segment.stop) for segment in segments]
     if wanted != [(record.index, record.first, record.stop) for record in records]:
         raise error("the finished segments are not those of this job", "start the work anew")
-    if len({record.header for record in records}) > 1:
+    if len({record.stream for record in records}) > 1:
         raise error("the segments were encoded with different settings", "start the work anew")
 
 

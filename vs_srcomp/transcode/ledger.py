@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from filelock import FileLock, Timeout
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.transcode.identity import Identity, differences
+from vs_srcomp.transcode.piped import PREFIX, SUFFIX
 from vs_srcomp.transcode.records import Segment, SegmentRecord
 from vs_srcomp.transcode.run import Result
 
@@ -37,7 +39,10 @@ _FORMAT = 1
 _LONGEST_NAME = 200
 
 # The only files that are ever removed, and only in a folder of segments.
-_OWN_FILE = re.compile(r"\.?(\d{6}|whole)(\.[a-z0-9_]{8})?\.(av1|h264|hevc|ffv1|json|mkv|mp4|webm)")
+_OWN_FILE = re.compile(r"\.?(\d{6}|whole)(\.[a-z0-9_]{8})?\.(av1|h264|hevc|ffv1|video|json|mkv|mp4|webm)")
+
+# Folders in which programs write that encode, likewise.
+_OWN_FOLDER = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}" + re.escape(SUFFIX))
 
 
 class Standing(Enum):
@@ -268,7 +273,9 @@ class Ledger:
         except FileNotFoundError:
             return
         for file in files:
-            if _OWN_FILE.fullmatch(file.name) and unwanted(file.name):
+            if _OWN_FOLDER.fullmatch(file.name) and file.is_dir() and not file.is_symlink():
+                shutil.rmtree(file)
+            elif _OWN_FILE.fullmatch(file.name) and unwanted(file.name):
                 file.unlink()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import vapoursynth as vs
 
+from vs_srcomp.transcode.piped import end_programs
 from vs_srcomp.transcode.pool import Advanced, Event, Failed, Finished, Said, Task, failed
 from vs_srcomp.transcode.records import Share
 
@@ -214,6 +215,7 @@ def _listen(pipe: Connection, tasks: "queue.Queue[Task]", cancel: threading.Even
                 tasks.put(message)
     except (EOFError, OSError):
         # The parent is gone, or wants no more: whatever is not finished now never will be.
+        end_programs()
         os._exit(0)
 
 

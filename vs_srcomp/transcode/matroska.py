@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import av
 from av.container import InputContainer
@@ -23,6 +24,16 @@ _VIDEO, _PIXEL_WIDTH, _PIXEL_HEIGHT, _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_U
 _COLOUR, _MAX_CLL, _MAX_FALL, _MASTERING_METADATA = 0x55B0, 0x55BC, 0x55BD, 0x55D0
 _PRIMARIES = range(0x55D1, 0x55D9)  # x and y of red, green, blue and white
 _LUMINANCE_MAX, _LUMINANCE_MIN = 0x55D9, 0x55DA
+
+CODEC_IDS: Final = {
+    "av1": b"V_AV1",
+    "h264": b"V_MPEG4/ISO/AVC",
+    "hevc": b"V_MPEGH/ISO/HEVC",
+    "vp8": b"V_VP8",
+    "vp9": b"V_VP9",
+    "ffv1": b"V_FFV1",
+}
+"""Matroska's names of codecs (RFC 9559, and the codec mappings of Matroska) by FFmpeg's."""
 
 SPARE = "." * 32
 """At the end of a track's name, this leaves `set_display_size` the room it needs."""

@@ -15,8 +15,8 @@ from av.video.stream import VideoStream
 from vs_srcomp.transcode.containers import ContainerKind
 from vs_srcomp.transcode.copies import AnyPacket, attachment, copied_chapters, copied_packets, file_tags, stream_tags
 from vs_srcomp.transcode.display import display_matrix, display_size
-from vs_srcomp.transcode.encoders import EncoderKind
-from vs_srcomp.transcode.matroska import SPARE, set_display_size, video_template
+from vs_srcomp.transcode.encode import EncodedStream
+from vs_srcomp.transcode.matroska import CODEC_IDS, SPARE, set_display_size, video_template
 from vs_srcomp.transcode.picture import Picture
 from vs_srcomp.transcode.plan import Plan
 from vs_srcomp.transcode.section import Section
@@ -31,9 +31,7 @@ class VideoTrack:
     """The encoded video, as the container has to describe it."""
 
     picture: Picture
-    encoder: EncoderKind
-    header: bytes
-    """The sequence header or parameter sets."""
+    stream: EncodedStream
     time_base: Fraction
     rate: Fraction | None
     """Frames per second, if they are shown at one rate."""
@@ -123,16 +121,16 @@ class Muxer:
 
     def _add_video(self, source: VideoStream, track: VideoTrack) -> VideoStream:
         picture = track.picture
-        with video_template(picture, track.encoder.matroska) as template:
+        with video_template(picture, CODEC_IDS[track.stream.codec]) as template:
             # As a copy, because it is encoded elsewhere.
             stream = self._container.add_stream_from_template(template.streams.video[0], opaque=True)
         context = stream.codec_context
-        context.extradata = track.header
-        if track.encoder.codec == "hevc" and self._is_mp4:
+        context.extradata = track.stream.header
+        if track.stream.codec == "hevc" and self._is_mp4:
             context.codec_tag = "hvc1"  # parameter sets beside the packets: the only form that Apple's players take
         context.width, context.height = picture.width, picture.height
         context.sample_aspect_ratio = picture.sample_aspect_ratio
-        context.pix_fmt = picture.pixel_format
+        context.pix_fmt = track.stream.pixel_format
         context.colorspace = picture.colour.matrix
         context.color_primaries = picture.colour.primaries
         context.color_trc = picture.colour.transfer

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
+from vs_srcomp.transcode.encode import EncodedStream
 from vs_srcomp.transcode.outline import Outline
 
 
@@ -29,7 +30,7 @@ class Segment:
     @property
     def name(self) -> str:
         """The name of the file with its packets, without a folder."""
-        return f"{self.index:06d}.{self.outline.codec}"
+        return f"{self.index:06d}.{self.outline.codec or 'video'}"
 
 
 class PacketEntry(NamedTuple):
@@ -57,8 +58,12 @@ class SegmentRecord:
     """Size of the file."""
     sha256: str
     """Of the file, in lower-case hexadecimal."""
+    codec: str
+    """Of the packets, in FFmpeg's words; this and the next two are the same for all segments of a job."""
     header: str
-    """The encoder's header (sequence header, parameter sets) in hexadecimal; the same for all segments of a job."""
+    """The encoder's header (sequence header, parameter sets) in hexadecimal."""
+    pixel_format: str
+    """Of the pictures, in FFmpeg's words."""
     packets: tuple[PacketEntry, ...]
     """In decoding order: as many as frames."""
     models: dict[str, int] = field(hash=False)
@@ -70,6 +75,11 @@ class SegmentRecord:
     def frames(self) -> int:
         """How many frames the segment has."""
         return self.stop - self.first
+
+    @property
+    def stream(self) -> EncodedStream:
+        """What containers must know of it."""
+        return EncodedStream(codec=self.codec, header=bytes.fromhex(self.header), pixel_format=self.pixel_format)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -12,7 +12,13 @@ from vs_srcomp.transcode.records import Segment, SegmentRecord
 # Bits of an output pixel at the encoder's default CRF, for content of middling detail, and by how much CRF has to rise
 # to halve them: measured with upscaled AV1 clips. These only have to be of the right order, because a disk that gets
 # full in spite of them costs nothing but another start.
-_BITS_PER_PIXEL = {"svt-av1": (0.06, 9.0), "x264": (0.2, 6.0), "x265": (0.1, 6.0), "ffv1": (6.0, 1.0)}
+_BITS_PER_PIXEL = {
+    "svt-av1": (0.06, 9.0),
+    "x264": (0.2, 6.0),
+    "x265": (0.1, 6.0),
+    "ffv1": (6.0, 1.0),
+    "pipe": (0.2, 1.0),
+}
 
 
 class Room:

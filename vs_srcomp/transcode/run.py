@@ -5,9 +5,10 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -19,8 +20,8 @@ from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.containers import ContainerKind, container_for
-from vs_srcomp.transcode.encode import Encoder
-from vs_srcomp.transcode.encoders import EncoderKind, encoder_settings
+from vs_srcomp.transcode.encode import VideoPacket
+from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import CancelledError, Progress, feed
 from vs_srcomp.transcode.graph import announce_losses, average_rate, open_source, upscaled
 from vs_srcomp.transcode.job import Job
@@ -28,6 +29,7 @@ from vs_srcomp.transcode.mux import Muxer, VideoTrack
 from vs_srcomp.transcode.picture import describe_picture
 from vs_srcomp.transcode.plan import make_plan
 from vs_srcomp.transcode.section import Section, find_section
+from vs_srcomp.transcode.start import started
 from vs_srcomp.transcode.times import fraction
 
 __all__ = ["CancelledError", "Progress", "Result", "transcode"]
@@ -68,8 +70,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
         CancelledError: ``cancel`` was set.
     """
     began = time.monotonic()
-    settings = encoder_settings(job)
-    kind = container_of(job, settings.kind)
+    kind = container_of(job)
     file = local_file(job.source)
     check_target(job)
     with open_container(file) as container:
@@ -82,18 +83,38 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
         first = clip.get_frame(0)
         announce_losses(first)
         picture = describe_picture(output, first.props, output.get_frame(0).props)
-        encoder = Encoder(picture, settings, time_base, average_rate(clip, plan.video))
-        track = VideoTrack(
-            picture=picture,
-            encoder=settings.kind,
-            header=encoder.header,
-            time_base=time_base,
-            rate=clip.fps if clip.fps.numerator else None,
-        )
-        with writing(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
-            with Muxer(temporary, kind, container, plan, track, section) as muxer:
-                models = feed(output, encoder, muxer.write, time_base, progress=progress, cancel=cancel)
-                muxer.finish()
+        with (
+            writing(job.target),
+            started(
+                job,
+                picture,
+                time_base,
+                average_rate(clip, plan.video),
+                frames=output.num_frames,
+                folder=job.target.parent,
+                cancel=cancel,
+            ) as encoder,
+            atomic_path(job.target, overwrite=job.overwrite) as temporary,
+        ):
+            with ExitStack() as opened:
+
+                @cache
+                def muxer() -> Muxer:
+                    # Not before there is a packet: of what programs write, nothing is known until then.
+                    check_codec(job, encoder.stream.codec)
+                    track = VideoTrack(
+                        picture=picture,
+                        stream=encoder.stream,
+                        time_base=time_base,
+                        rate=clip.fps if clip.fps.numerator else None,
+                    )
+                    return opened.enter_context(Muxer(temporary, kind, container, plan, track, section))
+
+                def write(packet: VideoPacket) -> None:
+                    muxer().write(packet)
+
+                models = feed(output, encoder, write, time_base, progress=progress, cancel=cancel)
+                muxer().finish()
             if cancel and cancel.is_set():
                 raise CancelledError
     return Result(
@@ -107,19 +128,25 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
     )
 
 
-def container_of(job: Job, encoder: EncoderKind) -> ContainerKind:
+def container_of(job: Job) -> ContainerKind:
     """The container of the job's target.
 
     Raises:
-        vs.Error: It cannot be written, or cannot hold what ``encoder`` makes.
+        vs.Error: It cannot be written, or cannot hold what the job's encoder makes.
     """
+    if codec := encoder_settings(job).kind.codec:
+        check_codec(job, codec)
+    return container_for(job.target)
+
+
+def check_codec(job: Job, codec: str) -> None:
+    """Raise the error of a target that cannot hold ``codec``, in FFmpeg's words, which the job's encoder makes."""
     kind = container_for(job.target)
-    if not kind.holds_codec(encoder.codec):
+    if not kind.holds_codec(codec):
         raise error(
-            f"{kind.suffix} files cannot hold what {encoder.title} makes",
+            f"{kind.suffix} files cannot hold what {encoder_settings(job).kind.title} makes",
             "write a .mkv file instead, or use another encoder",
         )
-    return kind
 
 
 def section_of(job: Job, clip: vs.VideoNode, container: InputContainer, time_base: Fraction) -> Section:

@@ -23,15 +23,15 @@ from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.source.media import local_file
 from vs_srcomp.transcode.cut import cut
-from vs_srcomp.transcode.encode import Encoder, VideoPacket
-from vs_srcomp.transcode.encoders import encoder_settings
+from vs_srcomp.transcode.encode import VideoPacket
 from vs_srcomp.transcode.feed import Progress, feed
 from vs_srcomp.transcode.graph import open_source, upscaled
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.join import join
 from vs_srcomp.transcode.outline import SourceFacts, check_source
 from vs_srcomp.transcode.records import PacketEntry, Segment, SegmentRecord, Share
-from vs_srcomp.transcode.run import writing
+from vs_srcomp.transcode.run import check_codec, writing
+from vs_srcomp.transcode.start import started
 
 __all__ = ["PacketEntry", "Segment", "SegmentRecord", "Share", "close_source", "cut", "encode_segment", "join"]
 
@@ -66,11 +66,24 @@ def encode_segment(
     outline = segment.outline
     check_source(job.source, outline.source)
     threads = share.threads if share else 0
-    encoder = Encoder(outline.picture, encoder_settings(job), outline.time_base, outline.average_rate, threads=threads)
     digest = hashlib.sha256()
     packets: list[PacketEntry] = []
 
-    with _frames(job, segment, threads) as clip, writing(target), atomic_path(target) as temporary:
+    with (
+        _frames(job, segment, threads) as clip,
+        writing(target),
+        started(
+            job,
+            outline.picture,
+            outline.time_base,
+            outline.average_rate,
+            frames=segment.frames,
+            folder=target.parent,
+            threads=threads,
+            cancel=cancel,
+        ) as encoder,
+        atomic_path(target) as temporary,
+    ):
         with temporary.open("wb") as file:
 
             def write(packet: VideoPacket) -> None:
@@ -83,6 +96,8 @@ def encode_segment(
             models = feed(
                 clip, encoder, write, outline.time_base, after=segment.after, progress=progress, cancel=cancel
             )
+        stream = encoder.stream
+        check_codec(job, stream.codec)
         if len(packets) != segment.frames or not packets[0].key:
             raise error(
                 f"the encoder made {len(packets)} packets of {segment.frames} frames",
@@ -95,7 +110,9 @@ def encode_segment(
         file=target.name,
         bytes=sum(packet.size for packet in packets),
         sha256=digest.hexdigest(),
-        header=encoder.header.hex(),
+        codec=stream.codec,
+        header=stream.header.hex(),
+        pixel_format=stream.pixel_format,
         packets=tuple(packets),
         models=dict(models),
         seconds=time.monotonic() - began,

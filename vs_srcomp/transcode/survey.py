@@ -1,20 +1,21 @@
 """A short look at a job, for a plan of many."""
 
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import vapoursynth as vs
 
 from vs_srcomp.transcode.cut import cut
-from vs_srcomp.transcode.encode import Encoder
-from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import CancelledError, Progress, feed
 from vs_srcomp.transcode.graph import open_source, upscaled
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.records import Segment, Share
+from vs_srcomp.transcode.start import started
 
 # So many frames in a row are encoded in so many places.
 _FRAMES, _PLACES = 4, 3
@@ -50,14 +51,17 @@ class Look:
         output.get_frame(0)  # which makes everything ready
         last = max(0, output.num_frames - _FRAMES)
         starts = sorted({last * place // (_PLACES - 1) for place in range(_PLACES)})
-        encoder = Encoder(
-            outline.picture,
-            encoder_settings(self.job),
-            outline.time_base,
-            outline.average_rate,
-            threads=share.threads,
-        )
         sample = vs.core.std.Splice([output[start : start + _FRAMES] for start in starts])
         began = time.monotonic()
-        models = feed(sample, encoder, lambda _: None, outline.time_base, cancel=cancel)
+        with started(
+            self.job,
+            outline.picture,
+            outline.time_base,
+            outline.average_rate,
+            frames=sample.num_frames,
+            folder=Path(tempfile.gettempdir()),
+            threads=share.threads,
+            cancel=cancel,
+        ) as encoder:
+            models = feed(sample, encoder, lambda _: None, outline.time_base, cancel=cancel)
         return Survey(segments, dict(Counter(models)), (time.monotonic() - began) / sample.num_frames)

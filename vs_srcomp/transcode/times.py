@@ -1,5 +1,6 @@
 """Rational numbers, as FFmpeg and as Python have them."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Protocol
 
@@ -19,3 +20,16 @@ class Rational(Protocol):
 def fraction(value: Rational) -> Fraction:
     """``value`` as a number to count with."""
     return Fraction(value.numerator, value.denominator)
+
+
+def decoding_times(shown: Sequence[int]) -> list[int]:
+    """When packets are to be decoded, of which it is known when each is shown, in decoding order.
+
+    The times rise, as muxers demand, and no packet is shown before it is decoded. Encoders tell such times, too, but
+    those at the seam of two segments do not fit together where the frame rate varies.
+    """
+    ordered = sorted(shown)
+    rank = {time: number for number, time in enumerate(ordered)}
+    delay = max(number - rank[time] for number, time in enumerate(shown))
+    ahead = ordered[delay] - ordered[0]
+    return [time - ahead for time in ordered[:delay]] + ordered[: len(ordered) - delay]
