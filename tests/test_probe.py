@@ -1,6 +1,5 @@
 """What is told of a file without decoding it."""
 
-import sys
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -98,9 +97,8 @@ def test_what_cannot_be_read_in_time_is_left_out(shared_data: Path, monkeypatch:
     file = shared_data / "av1/long_180p_av1.mp4"
     # A clock by which each look at it takes a hundredth of a second, whatever the machine.
     looks = count()
-    # By its name vs_srcomp.probe is the function, once somebody has asked the package for it.
-    module = sys.modules["vs_srcomp.probe"]
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(looks) / 100))
+    # In the function itself: other tests may have imported the package anew.
+    monkeypatch.setitem(probe.__globals__, "time", SimpleNamespace(monotonic=lambda: next(looks) / 100))
     found = probe(file, seconds=0.5)
     whole = [shown.frame.base_q_idx for shown in scan(file) if shown.frame]
     assert not found.complete
