@@ -17,6 +17,7 @@ NAME_LENGTH = 32
 
 _UNFINISHED = re.compile(rf"\.([0-9a-f]{{{NAME_LENGTH}}})\..+\.engine")
 _LOCK = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}\.lock")
+_TIMINGS = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}\.timing")
 
 
 def engines_folder() -> Path:
@@ -120,6 +121,14 @@ def remove_idle_locks() -> None:
             continue
         with suppress(Timeout, OSError), FileLock(path).acquire(blocking=False):
             path.unlink()
+
+
+def remove_timings() -> None:
+    """Remove what TensorRT measured for earlier engines; see `backends.timing_cache`."""
+    for path in engines_folder().glob("*.timing"):
+        if _TIMINGS.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
 
 
 def _lock_path(path: Path) -> Path:

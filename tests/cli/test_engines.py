@@ -272,7 +272,10 @@ def test_everything_is_removed_but_files_of_others_and_what_is_in_use(engines: E
     being_written = used.with_name(f".{used.stem}.abc.engine")
     being_written.write_bytes(removed.read_bytes()[:50])
     (folder / ("1" * 32 + ".lock")).write_text("")
-    foreign = [folder / name for name in ("other.engine", "notes.txt", "other.lock", "2" * 32 + ".lock")]
+    (folder / ("3" * 32 + ".timing")).write_bytes(b"measured")
+    foreign = [
+        folder / name for name in ("other.engine", "notes.txt", "other.lock", "other.timing", "2" * 32 + ".lock")
+    ]
     for path in foreign:
         path.write_text("not one of ours")
     outside = folder.parent / "outside.engine"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vs_srcomp.engine_folder import engines_folder
+from vs_srcomp.engine_folder import NAME_LENGTH, engines_folder
 from vs_srcomp.files import write_atomically
 
 
@@ -15,7 +15,8 @@ class TimingCache:
 
     def __init__(self, identity: Mapping[str, str]) -> None:
         """Name it by what measurements depend on."""
-        self._name = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:32] + ".timing"
+        digest = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()
+        self._name = digest[:NAME_LENGTH] + ".timing"
 
     def read(self) -> bytes:
         """What was kept; nothing if there is none. TensorRT itself refuses what is damaged."""

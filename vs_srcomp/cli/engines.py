@@ -148,7 +148,7 @@ def build(
 
 @engines.command(short_help="Remove them.")
 @click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Those not used for so many days.")
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--all", "everything", is_flag=True, help="All of them, and what was measured for them.")
 @debug_option
 @click.pass_context
 def clear(ctx: click.Context, older_than: float | None, everything: bool) -> None:
@@ -163,7 +163,7 @@ def clear(ctx: click.Context, older_than: float | None, everything: bool) -> Non
         raise click.UsageError("Give either --older-than or --all.")
     from rich.filesize import decimal
 
-    from vs_srcomp.engine_folder import engines_folder, remove, remove_idle_locks
+    from vs_srcomp.engine_folder import engines_folder, remove, remove_idle_locks, remove_timings
 
     before = time.time() - (older_than or 0) * _DAY
     number = size = failures = 0
@@ -184,6 +184,7 @@ def clear(ctx: click.Context, older_than: float | None, everything: bool) -> Non
         size += engine.bytes
     if everything and engines_folder().is_dir():
         remove_idle_locks()
+        remove_timings()
     _say(f"{_counted(number)} removed from {engines_folder()}, {decimal(size)}")
     if failures:
         ctx.exit(1)
