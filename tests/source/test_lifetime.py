@@ -65,6 +65,42 @@ for number in range(10):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_hosts_drop_their_environments_while_frames_are_decoded_ahead(video: Path) -> None:
+    """As players do that load a script anew."""
+    script = """
+import sys, threading
+import vapoursynth as vs
+class Policy(vs.EnvironmentPolicy):
+    current = None
+    def on_policy_registered(self, api):
+        self.api = api
+    def on_policy_cleared(self):
+        pass
+    def get_current_environment(self):
+        return self.current
+    def set_environment(self, environment):
+        self.current, old = environment, self.current
+        return old
+    def is_alive(self, environment):
+        return True
+policy = Policy()
+vs.register_policy(policy)
+from vs_srcomp.source import source
+for last in range(12):
+    environment = policy.api.create_environment()
+    with policy.api.wrap_environment(environment).use():
+        clip = source(sys.argv[1])
+        for number in range(last):
+            clip.get_frame(number).close()
+        del clip
+    policy.api.destroy_environment(environment)
+    del environment
+    assert threading.active_count() == 1, threading.enumerate()
+"""
+    done = run_python(script, str(video))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_damaged_files_do_not_make_ffmpeg_talk(video: Path) -> None:
     data = bytearray(video.read_bytes())
     data[len(data) // 2 :] = b"\x55" * (len(data) - len(data) // 2)

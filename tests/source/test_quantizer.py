@@ -87,6 +87,19 @@ def test_a_key_packet_that_is_no_key_frame_is_seen_through(film: Path) -> None:
         assert (props["SrcompQ"], props["SrcompBaseQIdx"]) == want[number]
 
 
+def test_parsing_leads_far_enough_and_no_further(tmp_path: Path) -> None:
+    options = {"preset": "12", "g": "24", "svtav1-params": "lp=1:scd=0"}
+    file = write_scenes(tmp_path / "long.mkv", 500, (64, 64), codec="libsvtav1", options=options)
+    found = quantizers_of(str(file), 0, index_of(file))
+    assert found is not None
+    found.props(0)
+    for number in range(1, 500):
+        assert found._read[number]
+        found.props(number)
+        # The longest stretch, and what is read at a time; the lead grows while the first frames are asked for.
+        assert min(number + 256, 500 - 1, 32 * number) <= found._demuxer.next <= number + 256 + 32
+
+
 def test_frames_that_cannot_be_judged_have_none(film: Path, tmp_path: Path) -> None:
     """A damaged header: what leans on its frame is unknown up to the next key frame, all else is not."""
     data = bytearray(film.read_bytes())

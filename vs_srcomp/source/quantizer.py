@@ -13,12 +13,17 @@ from vs_srcomp.source.demuxer import NEAR, Demuxer
 from vs_srcomp.source.index import Index
 from vs_srcomp.source.media import open_container, video_stream
 
-# Parsing goes so many packets ahead with each frame asked for, so that no frame waits for a whole stretch.
-_PACKETS_AHEAD = 2
+# Parsing leads by a whole stretch of a scene (see `SceneJudge`) and a packet more, so that no frame waits for one. It
+# goes on by so many packets at a time: beside a busy decoder, whatever a single one needs would have to come back into
+# the processor's cache first, each time.
+_LEAD = 256 + 1
+_PACKETS_AT_A_TIME = 32
 
 _Q_IDX_PER_QUANTIZER = 4
 
 _UNKNOWN = -1
+
+_END = object()
 
 
 class _Record(NamedTuple):
@@ -87,13 +92,16 @@ class Quantizers:
         self._demuxer.close()
 
     def _ensure(self, number: int) -> None:
-        """Read on until the frame has been judged, or for any other a few packets ahead."""
+        """Read on until the frame has been judged, and some packets more if the lead is short."""
+        packet = int(self._index.packet_of[number])
         if not self._read[number]:
-            self._head_for(int(self._index.packet_of[number]))
-        for ahead, _ in enumerate(self._run, 1):
-            if self._read[number] and ahead >= _PACKETS_AHEAD:
+            self._head_for(packet)
+        more = _PACKETS_AT_A_TIME if self._demuxer.next < packet + _LEAD else 0
+        while not self._read[number] or more > 0:
+            if next(self._run, _END) is _END:
+                self._read[number] = True
                 break
-        self._read[number] = True  # nothing more is to come
+            more -= 1
 
     def _head_for(self, packet: int) -> None:
         """Start another run if the present one does not lead to ``packet``, or not on the shortest way.
