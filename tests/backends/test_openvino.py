@@ -11,12 +11,13 @@ from onnx import helper
 from tests.networks import as_network, make_onnx, random_doubler, random_network, reference
 from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
-from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.backends.base import Luma, PlaneFormat, core_count
 from vs_srcomp.backends.openvino import has_vnni, prefers_int8
 from vs_srcomp.models import Model, load_network, models
 
 UNITS = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 HAS_BF16, HAS_FP16 = "BF16" in UNITS, "FP16" in UNITS
+_THREADING = ("INFERENCE_NUM_THREADS", "NUM_STREAMS", "ENABLE_CPU_PINNING")
 
 
 def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
@@ -76,6 +77,38 @@ def test_bf16_computes_in_bfloat16_and_rounds_its_weights_to_the_nearest() -> No
         results[precision] = int(target[0, 0])
     assert abs(results["f32"] - codes[0, 0] * weight) <= 1
     assert abs(results["bf16"] - codes[0, 0] * upper) <= 1
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
+@pytest.mark.parametrize("bits", [8, 10, 16])
+def test_bf16_sees_differences_that_neither_codes_nor_weights_have_in_bfloat16(bits: int) -> None:
+    # A bright picture whose columns differ by one code, and a weight that is 3/512 above its neighbour's.
+    plane = PlaneFormat(16, 4, bits)
+    code, step = plane.peak - 1, 1 / plane.code_scale
+    codes = np.full((4, 16), code, plane.dtype)
+    codes[:, 1::2] += 1
+    first = np.array([[[[1 + 3 / 512, -1]]]], np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["h"], pads=[0, 0, 0, 1]),
+        helper.make_node("Conv", ["h", "v"], ["y"]),
+    ]
+    network = make_onnx(nodes, {"w": first, "v": np.full((1, 1, 1, 1), 64, np.float32)})
+    target = np.zeros_like(codes)
+    OpenVINO(precision="bf16").compile(as_network(network, stride=1), plane).worker().restore(codes, target)
+    expected = 64 * (codes[:, :-1] * (1 + 3 / 512) - codes[:, 1:]) * step
+    assert np.abs(target[:, :-1] * step - expected.clip(0, plane.peak * step)).max() <= expected.max() / 200
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
+def test_bf16_computes_a_layer_that_ends_in_the_output_in_float32() -> None:
+    plane = PlaneFormat(20, 10, 16)
+    codes = noise(plane)
+    network = make_onnx(
+        [helper.make_node("Conv", ["x", "w"], ["h"]), helper.make_node("Relu", ["h"], ["y"])],
+        {"w": np.full((1, 1, 1, 1), 0.99, np.float32)},
+    )
+    expected = (codes * 0.99).round().astype(np.uint16)
+    assert largest_difference(restore(OpenVINO(precision="bf16"), network, plane, codes, 1), expected) <= 1
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
@@ -193,6 +226,27 @@ def test_identity_tells_release_device_and_precision() -> None:
     assert identity["precision"] == "f32"
     assert identity == OpenVINO(precision="f32", device="CPU", threads=1).identity()
     assert identity != OpenVINO(precision="bf16").identity() or not HAS_BF16
+
+
+@pytest.mark.parametrize(
+    ("threads", "streams"), [(1, 1), (2, 2), (3, 3), (4, 2), (6, 2), (8, 2), (11, 2), (12, 3), (16, 4), (32, 8)]
+)
+def test_several_frames_are_in_inference_at_a_time_and_another_is_copied(threads: int, streams: int) -> None:
+    assert OpenVINO(threads=threads).workers == streams + 1
+    assert OpenVINO(threads=threads, streams=5).workers == 6
+    assert OpenVINO(device="GPU", threads=threads).workers == 2
+
+
+@pytest.mark.parametrize("backend", [OpenVINO(threads=1), OpenVINO(threads=2), OpenVINO(threads=2, streams=1)])
+def test_threads_and_streams_are_those_that_were_asked_for_and_no_core_is_theirs(backend: OpenVINO) -> None:
+    engine = backend.compile(as_network(random_network()), PlaneFormat(32, 32, 8))
+    given = {name: engine._compiled.get_property(name) for name in _THREADING}
+    threads = min(backend.threads, core_count())
+    assert given == {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": min(backend.workers - 1, threads),
+        "ENABLE_CPU_PINNING": False,
+    }
 
 
 def test_an_openvino_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vs_srcomp.backends.base import Luma, PlaneFormat, core_count, missing
-from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
+from vs_srcomp.backends.openvino_graph import first_layer_in_parts, read, to_bfloat16, with_integer_planes
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
 if TYPE_CHECKING:
     import openvino as ov
 
-# Beyond about four cores a network of this size gains more from a second frame than from more threads on one.
+# Beyond about four cores a network of this size gains more from another frame than from more threads on one.
 CORES_PER_STREAM = 4
+
+# With a second frame in inference, what the graph does beside the network holds up one of them, not all threads of one.
+_LEAST_STREAMS = 2
 
 # Those that choose among the others, or use several.
 _VIRTUAL = ("AUTO", "MULTI", "HETERO")
@@ -44,7 +47,8 @@ class OpenVINO:
     threads: int = 0
     """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
     streams: int = 0
-    """Frames in inference at the same time; 0 takes one per four threads, and one on other devices."""
+    """Frames in inference at the same time. 0 takes, on a processor, one for each of up to three threads, two for up to
+    eleven, then one per four threads; on other devices one. A single frame is done soonest with one."""
     tile: int = 0
     """Largest side in pixels of the tiles that a plane is run in, overlap included; 0 runs whole planes."""
 
@@ -75,6 +79,8 @@ class OpenVINO:
         core = self._checked_core()
         precision = self._resolved_precision(has_int8=network.int8 is not None)
         model = read(core, network.int8 if precision == "int8" and network.int8 else network.onnx, network, plane)
+        if precision == "bf16" and self._is_processor:
+            first_layer_in_parts(model, plane)
         if precision == "int8":
             # What the file has not in integers stays as it is.
             precision = "f32"
@@ -87,6 +93,8 @@ class OpenVINO:
             properties["INFERENCE_PRECISION_HINT"] = precision.replace("fp16", "f16")
         if self._is_processor:
             properties["INFERENCE_NUM_THREADS"] = self._thread_count()
+            # A thread that is bound to a core waits for it while a decoder or an encoder runs there, with others idle.
+            properties["ENABLE_CPU_PINNING"] = False
         if self._is_processor or self.streams:
             properties["NUM_STREAMS"] = self._stream_count()
         try:
@@ -163,7 +171,11 @@ class OpenVINO:
         return self.threads or core_count()
 
     def _stream_count(self) -> int:
-        return self.streams or (max(1, self._thread_count() // CORES_PER_STREAM) if self._is_processor else 1)
+        if self.streams or not self._is_processor:
+            return self.streams or 1
+        threads = self._thread_count()
+        # Three threads cannot be shared by two.
+        return threads if threads < CORES_PER_STREAM else max(_LEAST_STREAMS, threads // CORES_PER_STREAM)
 
 
 class OpenVINOEngine:

@@ -1,0 +1,41 @@
+"""The committed results are what the README shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vs_srcomp.bench.process import Measurement
+from vs_srcomp.bench.report import FORMAT, Report, StageReport
+from vs_srcomp.bench.stage import TITLES
+from vs_srcomp.cli.bench import _numbers
+
+ROOT = Path(__file__).parents[2]
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+
+
+def read(file: Path) -> Report:
+    values = json.loads(file.read_text("utf-8"))
+    stages = tuple(
+        StageReport(**stage | {"rounds": tuple(Measurement(**each) for each in stage["rounds"])})
+        for stage in values["stages"]
+    )
+    return Report(**values | {"stages": stages})
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
+def test_committed_results_are_of_all_stages_and_have_a_chart(file: Path) -> None:
+    report = read(file)
+    assert report.format == FORMAT
+    assert [stage.name for stage in report.stages] == [kind for kind in TITLES if kind != "script"]
+    assert all(len(stage.rounds) == report.settings["rounds"] for stage in report.stages)
+    assert file.with_suffix(".png").is_file()
+
+
+def test_the_table_of_the_readme_is_that_of_committed_results() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    (file,) = (file for file in RESULTS if f"--json {file.relative_to(ROOT)}" in text)
+    lines = [line.replace("|", " ").split() for line in text.splitlines()]
+    report = read(file)
+    for stage in report.stages:
+        assert " ".join((stage.title, *_numbers(stage, report))).split() in lines
