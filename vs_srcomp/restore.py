@@ -13,6 +13,7 @@ from vs_srcomp.engine_cache import get_engine
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import QUANTIZERS, Ratio, nearest_quantizer
 from vs_srcomp.log import say_once
+from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.models import Network, find_model, load_network
 
 DEFAULT_Q = 40.0
@@ -158,6 +159,7 @@ class FrameRestorer:
         if q is not None:
             out.props["SrcompQ"] = q
         out.props["SrcompRatio"] = self._networks.ratio.name
+        give_back_free_memory()
         return out
 
     def _worker(self, engine: Engine) -> Worker:

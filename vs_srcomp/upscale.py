@@ -10,11 +10,15 @@ from vs_srcomp.backends.base import BackendConfig, PlaneFormat
 from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
+from vs_srcomp.memory import limit_cache
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks
 
 SAME_SHAPE = 0.01
 """A target whose shape differs by less has only been rounded: its pixels keep their aspect ratio."""
+
+# Frames that inner nodes keep for those behind them, besides one for each of the core's threads.
+_SPARE = 4
 
 
 def upscale(
@@ -59,7 +63,7 @@ def upscale(
     """
     _check_clip(clip)
     target_width, target_height, nearest = _target(clip, ratio, width, height)
-    up = lanczos5(clip, target_width, target_height)
+    up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)
     bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16
     small = PlaneFormat(clip.width, clip.height, bits)
     large = PlaneFormat(target_width, target_height, bits)
@@ -68,7 +72,8 @@ def upscale(
     luma = (clip if networks.scale == 2 else up).std.ShufflePlanes(0, vs.GRAY)
     # zimg maps the range of float luma to codes, and back below, by the frame's own properties.
     codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
-    restored = _restored(codes, networks)
+    limit_cache(codes, None if codes is luma else _SPARE)
+    restored = limit_cache(_restored(codes, networks), _SPARE)
     y = restored if codes is luma else restored.std.CopyFrameProps(codes).resize.Point(format=luma.format.id)
     if networks.scale == 2:
         y = _brought_to(y, target_width, target_height)
@@ -85,7 +90,7 @@ def _restored(codes: vs.VideoNode, networks: Networks) -> vs.VideoNode:
     # Only its format and size count: its frames are never asked for.
     like = codes.std.BlankClip(width=codes.width * networks.scale, height=codes.height * networks.scale)
     # The core runs one node's callback for one frame at a time: a pool of nodes gives as many at a time as it has.
-    pool = [like.std.ModifyFrame(codes, FrameRestorer(networks)) for _ in range(networks.workers)]
+    pool = [limit_cache(like.std.ModifyFrame(codes, FrameRestorer(networks)), None) for _ in range(networks.workers)]
     return like.std.FrameEval(lambda n: pool[n % len(pool)], clip_src=pool)
 
 

@@ -1,5 +1,6 @@
 """From the frames of a clip to packets, where filters and encoder work at the same time."""
 
+import gc
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -9,8 +10,8 @@ from typing import Protocol
 
 import vapoursynth as vs
 
+from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.transcode.encode import VideoPacket
-from vs_srcomp.transcode.memory import give_back_free_memory
 from vs_srcomp.transcode.section import frame_time
 
 # Frames that wait for the encoder; beyond a few, they only take memory.
@@ -91,7 +92,7 @@ def feed(
                     queue.popleft().result()
                 models[frame.props["SrcompModel"]] += 1
                 queue.append(thread.submit(encode, frame))
-                give_back_free_memory(number)
+                give_back_free_memory()
                 if progress:
                     progress(number, clip.num_frames)
             queue.append(thread.submit(finish))
@@ -102,6 +103,15 @@ def feed(
             thread.shutdown(wait=False, cancel_futures=True)
             raise
     return models
+
+
+def free_clips() -> None:
+    """Free clips that have been fed and that nobody holds any more, with their decoders, threads and frames, now.
+
+    The core's ``frames`` leaves objects behind that refer to each other and to the clip (VapourSynth R81), and Python's
+    collector may not come to them before many clips have been added.
+    """
+    gc.collect()
 
 
 def later(timestamp: int, last: int | None) -> int:

@@ -18,10 +18,10 @@ import vapoursynth as vs
 
 from vs_srcomp.backends.base import Luma
 from vs_srcomp.errors import error
+from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
 from vs_srcomp.transcode.feed import CancelledError, Progress
-from vs_srcomp.transcode.memory import give_back_free_memory
 from vs_srcomp.transcode.times import fraction
 
 _INSTALL = "install it with: pip install 'vs-srcomp[metrics]'"
@@ -93,7 +93,7 @@ def measure(
             codes = [_codes(frame, bits) for frame in (ours, theirs)]
             squares += _squared_error(codes[0], codes[1])
             vmaf.add(codes[0], codes[1])
-            give_back_free_memory(number)
+            give_back_free_memory()
             if progress:
                 progress(number, clips[0].num_frames)
         scores = vmaf.scores()

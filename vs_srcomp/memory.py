@@ -1,0 +1,89 @@
+"""A level amount of memory, however many frames a graph makes."""
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import cache, partial
+
+import vapoursynth as vs
+
+_SHARE = 1 / 250
+"""Of the time of one processor, what giving memory back may take."""
+
+_LONGEST_WAIT = 1.0
+"""In seconds: one time that was slow by chance must not let memory grow for long."""
+
+
+def limit_cache(clip: vs.VideoNode, spare: int | None) -> vs.VideoNode:
+    """``clip``, which keeps a fixed number of frames, or none, and does not remember which ones it had.
+
+    For nodes inside a graph, whose frames are asked for only by the nodes behind them and at about the same time. By
+    itself, such a cache remembers the numbers of thousands of frames that it no longer has (release 81 of the core),
+    each in a small block between those of the frames: the heap breaks into pieces too small for the next frame.
+
+    Args:
+        clip: Not a node that the user has, whose cache is theirs to set.
+        spare: How many frames to keep besides one for each of the core's threads; None, where only one node asks for
+            the frames, keeps none at all.
+    """
+    kept = 0 if spare is None else vs.core.num_threads + spare
+    clip.std.SetVideoCache(mode=int(kept > 0), fixedsize=True, maxsize=kept, maxhistory=0)
+    return clip
+
+
+def give_back_free_memory() -> None:
+    """Let the C library give free memory back to the system, if it is time for that. To be called at every frame.
+
+    Before release 2.38, glibc hardly ever uses aligned blocks again once they are free (bug 14581), and the core keeps
+    planes of up to 1 MB in such blocks: memory would come to hold mostly planes that are no more.
+
+    ``malloc_trim`` changes nothing in how the process allocates. ``mallopt`` could have the system take each block back
+    at once, but for every library of the process, for good, and at the price of new pages for every frame.
+    """
+    if trimmer := _trimmer():
+        trimmer()
+
+
+class Trimmer:
+    """Calls a function now and then, such that it takes only a small share of the time."""
+
+    def __init__(
+        self,
+        trim: Callable[[], object],
+        clock: Callable[[], float] = time.perf_counter,
+        worked: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """Call ``trim`` at the first call of this object, and then again and again.
+
+        Args:
+            trim: What to call.
+            clock: The time in seconds.
+            worked: The time in seconds that the processor has worked for this thread; where other threads or programs
+                keep it busy, ``trim`` takes longer, but costs no more.
+        """
+        self._trim = trim
+        self._clock = clock
+        self._worked = worked
+        self._due = clock()
+        self._busy = threading.Lock()
+
+    def __call__(self) -> None:
+        """Call the function if it is time for that and no other thread is in it."""
+        if self._clock() < self._due or not self._busy.acquire(blocking=False):
+            return
+        try:
+            start = self._worked()
+            self._trim()
+            self._due = self._clock() + min((self._worked() - start) / _SHARE, _LONGEST_WAIT)
+        finally:
+            self._busy.release()
+
+
+@cache
+def _trimmer() -> Trimmer | None:
+    """What gives memory back, for all graphs of the process; None where the C library has no such function."""
+    # Only glibc has it; on Windows, the process cannot even be opened as a library.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    return Trimmer(partial(trim, 0)) if trim else None
