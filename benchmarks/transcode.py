@@ -1,31 +1,41 @@
 """How much of the slowest stage's speed a whole transcode keeps, and how much memory it takes.
 
-    python benchmarks/transcode.py [FILE] [--frames 120] [--rounds 3] [--preset 10] [--jobs 2]
+    python benchmarks/transcode.py [FILE] [--frames 120] [--rounds 3] [--preset 10] [--network-threads 1] [--jobs 2]
 
 Decoding alone, the upscaling graph alone (on frames in memory), encoding alone (of frames in memory) and the whole,
 from file to file, are measured in turns in one run, because machines differ from minute to minute; the ratio of the
-medians counts. Where stages share processors they cannot all run at full speed, however well they overlap: the
-processor time of all stages, spread over all processors, is the least that the whole can take, and tells which share is
-reachable.
+medians counts. What other programs took of the processors meanwhile is noted, and only runs that were hardly disturbed
+count, if there are any.
 
-Peak memory is that of processes of their own, which transcode a tenth of the frames and all of them. With ``--jobs N``,
-a batch of copies of the file is done by one worker process and by N, in turns.
+Two ratios are printed, because where stages share processors they cannot all run at full speed, however well they
+overlap. The first is that to the slowest stage alone. The second is that to the least time that the whole can take:
+that of the slowest stage, or the processor time of all stages, each measured alone, spread over all processors. With
+``--network-threads`` less than there are processors, the others are left to decoder and encoder, and the first ratio
+tells how well the stages overlap.
+
+Peak memory is that of processes of their own, which transcode a tenth of the frames and all of them.
+
+With ``--jobs N``, a batch of copies of the file is done by one worker process and by N, in turns, instead of all that.
 """
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import click
 import vapoursynth as vs
 
+from vs_srcomp.backends.openvino import OpenVINO
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
 from vs_srcomp.transcode import Job, transcode
@@ -38,16 +48,25 @@ from vs_srcomp.transcode.local import LocalPool
 from vs_srcomp.transcode.picture import describe_picture
 from vs_srcomp.transcode.times import fraction
 
+PROCESSORS = len(os.sched_getaffinity(0))
+
+# Of the speed of the slowest stage alone, what the whole should keep.
+GOAL = 0.9
+
+# A larger part of the machine than this, in other hands, makes times useless.
+_DISTURBED = 0.05
+
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.mkv"
 
+# What getrusage tells (ru_maxrss) starts from the peak of the parent process.
 PEAK = """
-import resource, sys
+import re, sys
 from fractions import Fraction
 from pathlib import Path
 from vs_srcomp.transcode import Job, transcode
 file, target, end, preset, ratio = sys.argv[1:]
 transcode(Job(source=Path(file), target=Path(target), end=Fraction(end), preset=int(preset), ratio=ratio))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
@@ -105,11 +124,36 @@ def drain(clip: vs.VideoNode) -> None:
         pass
 
 
-def timed(work: Callable[[], None]) -> tuple[float, float]:
-    """Seconds that ``work`` takes, and seconds of processor time in all threads."""
-    wall, processor = time.perf_counter(), time.process_time()
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What some work has taken."""
+
+    wall: float
+    """Seconds."""
+    processor: float
+    """Seconds of processor time, in all threads."""
+    others: float
+    """Seconds of processor time that other programs took meanwhile."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the machine was idle otherwise."""
+        return self.others < _DISTURBED * self.wall * PROCESSORS
+
+
+def timed(work: Callable[[], None]) -> Timing:
+    """What ``work`` takes."""
+    wall, processor, busy = time.perf_counter(), time.process_time(), machine_time()
     work()
-    return time.perf_counter() - wall, time.process_time() - processor
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    return Timing(wall=wall, processor=processor, others=machine_time() - busy - processor)
+
+
+def machine_time() -> float:
+    """Seconds of processor time that all programs of this machine have taken."""
+    line = Path("/proc/stat").read_text("ascii").partition("\n")[0]
+    user, nice, system, _, _, interrupts, soft_interrupts, *_ = map(int, line.split()[1:])
+    return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
 
 
 def end_of(file: Path, frames: int) -> Fraction:
@@ -129,25 +173,36 @@ def stages(job: Job, frames: int, rounds: int) -> None:
     bench = Bench(job, frames)
     work = {"decode": bench.decode, "upscale": bench.upscale, "encode": bench.encode, "whole": bench.whole}
     measured = [{name: timed(stage) for name, stage in work.items()} for _ in range(rounds)]
-    walls = {name: median(each[name][0] for each in measured) for name in work}
-    processors = {name: median(each[name][1] for each in measured) for name in work}
-    count = len(os.sched_getaffinity(0))
+    quiet = {name: [each[name] for each in measured if each[name].quiet] for name in work}
+    counting = {name: quiet[name] or [each[name] for each in measured] for name in work}
+    walls = {name: median(each.wall for each in counting[name]) for name in work}
+    processors = {name: median(each.processor for each in counting[name]) for name in work}
     size = f"{bench.decoded.width}x{bench.decoded.height} to {bench.upscaled.width}x{bench.upscaled.height}"
-    click.echo(f"{job.source.name}, {size}, preset {job.preset}, medians of {rounds} rounds of {bench.frames} frames")
-    click.echo("| stage | fps | processor time, ms a frame |\n| --- | ---: | ---: |")
+    click.echo(f"{job.source.name}, {size}, preset {job.preset}, {rounds} rounds of {bench.frames} frames")
+    click.echo("| stage | fps | processor time, ms a frame | processors busy | quiet rounds |")
+    click.echo("| --- | ---: | ---: | ---: | ---: |")
     for name in work:
-        click.echo(f"| {name} | {bench.frames / walls[name]:.2f} | {processors[name] / bench.frames * 1000:.0f} |")
+        rate, each, busy = bench.frames / walls[name], processors[name] / bench.frames, processors[name] / walls[name]
+        click.echo(f"| {name} | {rate:.2f} | {each * 1000:.1f} | {busy:.2f} | {len(quiet[name])} of {rounds} |")
     parts = ("decode", "upscale", "encode")
     slowest = max(parts, key=lambda name: walls[name])
-    least = max(walls[slowest], sum(processors[name] for name in parts) / count)
-    by_round = ", ".join(f"{each[slowest][0] / each['whole'][0]:.2f}" for each in measured)
+    total = sum(processors[name] for name in parts)
+    least = max(walls[slowest], total / PROCESSORS)
+    if disturbed := [name for name in work if not quiet[name]]:
+        click.echo(f"other programs were at work in every round of {', '.join(disturbed)}: do not trust what follows")
+    click.echo(f"the whole keeps {against_goal(walls[slowest] / walls['whole'])} of the speed of {slowest} alone")
     click.echo(
-        f"the whole keeps {walls[slowest] / walls['whole']:.0%} of the speed of {slowest} (by round: {by_round}); "
-        f"{walls[slowest] / least:.0%} is reachable with {count} processors"
+        f"the whole reaches {against_goal(least / walls['whole'])} of the speed that {PROCESSORS} processors allow, "
+        f"which is {walls[slowest] / least:.0%} of that of {slowest} alone"
     )
-    shares = [processors[slowest] / processors["whole"], sum(processors[name] for name in parts) / processors["whole"]]
     # This holds on a busy machine, too, where the times above do not.
+    shares = [processors[slowest] / processors["whole"], total / processors["whole"]]
     click.echo(f"of its processor time, {shares[0]:.0%} is {slowest}, and {shares[1]:.0%} is all stages")
+
+
+def against_goal(share: float) -> str:
+    """A share, and whether it is as large as it should be."""
+    return f"{share:.1%} ({'at least' if share >= GOAL else 'less than'} {GOAL:.0%})"
 
 
 def memory(job: Job, frames: int) -> None:
@@ -187,30 +242,44 @@ def batches(job: Job, folder: Path, jobs: int, rounds: int) -> None:
     copies = [folder / f"copy{number}{job.source.suffix}" for number in range(2 * jobs)]
     for copy in copies:
         shutil.copy(job.source, copy)
-    seconds: dict[int, list[float]] = {1: [], jobs: []}
+    timings: dict[int, list[Timing]] = {1: [], jobs: []}
     for number in range(rounds):
-        for workers, found in seconds.items():
+        # Now the one first, now the others: what came before may have left something in the machine's caches.
+        for workers in sorted(timings, reverse=number % 2 == 1):
             out = folder / f"out{workers}-{number}"
             out.mkdir()
-            work = [
-                Job(source=copy, target=out / f"{copy.stem}.mkv", end=job.end, preset=job.preset, ratio=job.ratio)
-                for copy in copies
-            ]
-            pool, silent = LocalPool(workers), Silent()
-            began = time.perf_counter()
-            try:
-                run_batch(work, pool, silent)
-            finally:
-                pool.close()
-            found.append(time.perf_counter() - began)
-            if silent.failures:
-                raise click.ClickException(silent.failures[0])
-    one, several = (median(found) for found in seconds.values())
-    by_round = ", ".join(f"{a / b:.2f}" for a, b in zip(*seconds.values(), strict=True))
-    click.echo(
-        f"batch of {len(copies)}: {one:.1f} s with one worker, {several:.1f} s with {jobs}: "
-        f"{one / several:.2f} times as fast (by round: {by_round})"
-    )
+            work = [replace(job, source=copy, target=out / f"{copy.stem}.mkv") for copy in copies]
+            timings[workers].append(timed_children(partial(batch, work, workers)))
+    click.echo(f"batch of {len(copies)} clips, preset {job.preset}, {rounds} rounds")
+    click.echo("| workers | seconds | processor time, s | processors busy | quiet rounds |")
+    click.echo("| ---: | ---: | ---: | ---: | ---: |")
+    walls = []
+    for workers, found in timings.items():
+        quiet = [each for each in found if each.quiet]
+        wall, processor = (median(getattr(each, name) for each in quiet or found) for name in ("wall", "processor"))
+        walls.append(wall)
+        click.echo(f"| {workers} | {wall:.1f} | {processor:.1f} | {processor / wall:.2f} | {len(quiet)} of {rounds} |")
+    click.echo(f"{jobs} workers are {walls[0] / walls[1]:.2f} times as fast as one")
+
+
+def batch(work: list[Job], workers: int) -> None:
+    """Do ``work`` with so many worker processes."""
+    pool, silent = LocalPool(workers), Silent()
+    try:
+        run_batch(work, pool, silent)
+    finally:
+        pool.close()
+    if silent.failures:
+        raise click.ClickException(silent.failures[0])
+
+
+def timed_children(work: Callable[[], None]) -> Timing:
+    """What ``work`` takes, in processes that have ended when it returns."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    timing = timed(work)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    theirs = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return replace(timing, processor=timing.processor + theirs, others=timing.others - theirs)
 
 
 @click.command()
@@ -219,18 +288,22 @@ def batches(job: Job, folder: Path, jobs: int, rounds: int) -> None:
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--preset", default=10, show_default=True, help="Of SVT-AV1.")
 @click.option("--ratio", default="2:1", show_default=True)
-@click.option("--jobs", default=0, help="Measure batches with so many worker processes, too.")
-def main(file: Path, frames: int, rounds: int, preset: int, ratio: str, jobs: int) -> None:
+@click.option("--network-threads", default=0, help="Of inference; 0 means all processors.")
+@click.option("--jobs", default=0, help="Measure batches with so many worker processes instead.")
+def main(file: Path, frames: int, rounds: int, preset: int, ratio: str, network_threads: int, jobs: int) -> None:
     """Measure and print."""
     os.environ.setdefault("SVT_LOG", "0")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         end = end_of(file, frames)
         job = Job(source=file, target=folder / "whole.mkv", end=end, preset=preset, ratio=ratio, overwrite=True)
-        stages(job, frames, rounds)
-        memory(job, min(frames, source(file).num_frames))
+        if network_threads:
+            job = replace(job, backend=OpenVINO(threads=network_threads))
         if jobs > 1:
             batches(job, folder, jobs, rounds)
+            return
+        stages(job, frames, rounds)
+        memory(job, min(frames, source(file).num_frames))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A job in pieces gives the same, whoever encodes them, in whatever order."""
 
+import gc
 import threading
 from dataclasses import replace
 from fractions import Fraction
@@ -85,6 +86,25 @@ def test_all_but_the_picture_is_as_in_one_piece(job: Job, encoder: str, suffix: 
         assert one.chapters() == two.chapters()
         assert one.metadata.get("title") == two.metadata.get("title") == "A film"
     assert {frame.format.name for frame in frames_of(pieces.target)} == {"yuv420p10le"}
+
+
+def test_a_source_is_freed_as_soon_as_it_is_closed(job: Job, studio: Studio, tmp_path: Path) -> None:
+    def readers() -> int:
+        return sum(thread.name == "srcomp source" for thread in threading.enumerate())
+
+    other = replace(job, source=studio.picture("other.mkv"), target=tmp_path / "other.mkv")
+    close_source()
+    gc.disable()  # which would free it some time or other
+    try:
+        before = readers()
+        for each in (job, other):
+            segment = cut(each)[0]
+            encode_segment(each, segment, tmp_path / segment.name)
+            assert readers() == before + 1
+        close_source()
+        assert readers() == before
+    finally:
+        gc.enable()
 
 
 def test_ffv1_keeps_every_sample(job: Job, tmp_path: Path) -> None:

@@ -4,13 +4,9 @@ from bisect import bisect_left
 from fractions import Fraction
 
 import av
-import numpy as np
 
 from vs_srcomp.log import say
-from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.media import local_file, open_container
-from vs_srcomp.source.reader import FrameReader
-from vs_srcomp.source.timing import timing
 from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import later
 from vs_srcomp.transcode.graph import announce_losses, average_rate, open_source, upscaled
@@ -20,6 +16,7 @@ from vs_srcomp.transcode.picture import describe_picture
 from vs_srcomp.transcode.plan import make_plan
 from vs_srcomp.transcode.records import Segment
 from vs_srcomp.transcode.run import container_of, section_of
+from vs_srcomp.transcode.timeline import timeline_of
 from vs_srcomp.transcode.times import fraction
 
 # Sound may go on after the picture, and headers may be a little wrong: by so much of the length, and so many seconds.
@@ -47,7 +44,8 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
         plan = make_plan(container, kind, drop_incompatible=job.drop_incompatible)
         whole = open_source(job, file, threads=threads)
         time_base = fraction(plan.video.time_base)
-        section = section_of(job, whole, container, time_base)
+        timeline = timeline_of(file, time_base)
+        section = section_of(job, whole, container, time_base, timeline)
         clip = whole[section.first : section.stop]
         output = upscaled(clip, job, file, first=section.first, threads=threads)
         first = clip.get_frame(0)
@@ -64,7 +62,7 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
             average_rate=average_rate(clip, plan.video),
         )
         container_seconds = Fraction(container.duration or 0, av.time_base)
-    timestamps, keys = _timeline(file, time_base)
+    timestamps, keys = timeline.timestamps, timeline.keys
     _announce_loss_of_end(container_seconds, (timestamps[-1] - timestamps[0]) * time_base)
     shown = (timestamps[section.stop - 1] - timestamps[section.first]) * time_base
     mean = rate or (Fraction(section.stop - section.first) / shown if shown > 0 else Fraction(25))
@@ -103,12 +101,3 @@ def _announce_loss_of_end(stated: Fraction, found: Fraction) -> None:
     """Tell if much of the film is not there, which is how downloads end that were interrupted."""
     if found < stated * (1 - _INEXACT) - _SECONDS:
         say(f"the file ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")
-
-
-def _timeline(file: str, time_base: Fraction) -> tuple[list[int], list[int]]:
-    """The timestamps of all frames, in units of ``time_base``, and the numbers of those where decoding can start."""
-    index = FrameReader(Decoder(file, 0, film_grain=False, threads=1)).index
-    times = timing(index)
-    unit = times.time_base / time_base
-    timestamps = [round(int(start) * unit) for start in times.start]
-    return timestamps, np.flatnonzero(index.packets.key[index.packet_of]).tolist()

@@ -30,6 +30,7 @@ from vs_srcomp.transcode.picture import describe_picture
 from vs_srcomp.transcode.plan import make_plan
 from vs_srcomp.transcode.section import Section, find_section
 from vs_srcomp.transcode.start import started
+from vs_srcomp.transcode.timeline import Timeline, timeline_of
 from vs_srcomp.transcode.times import fraction
 
 __all__ = ["CancelledError", "Progress", "Result", "transcode"]
@@ -149,7 +150,9 @@ def check_codec(job: Job, codec: str) -> None:
         )
 
 
-def section_of(job: Job, clip: vs.VideoNode, container: InputContainer, time_base: Fraction) -> Section:
+def section_of(
+    job: Job, clip: vs.VideoNode, container: InputContainer, time_base: Fraction, timeline: Timeline | None = None
+) -> Section:
     """The part of the source that ``job`` wants.
 
     Args:
@@ -157,18 +160,25 @@ def section_of(job: Job, clip: vs.VideoNode, container: InputContainer, time_bas
         clip: The whole clip.
         container: The file that it comes from.
         time_base: The unit of the file's timestamps, in seconds.
+        timeline: Of the file, if it is known already.
 
     Raises:
         vs.Error: No frame is shown in that time.
     """
+
+    @cache
+    def known() -> Timeline:
+        # To read it takes less time than to decode a few frames, each from the key frame before it.
+        return timeline or timeline_of(local_file(job.source), time_base)
+
     return find_section(
-        clip,
+        clip.num_frames,
         job.start,
         job.end,
+        lambda number: known().time(number),
         origin=Fraction(container.start_time or 0, av.time_base),
         # The clock of broadcasts starts anywhere.
         keeps_clock=not container.format.flags & _TS_DISCONT,
-        time_base=time_base,
     )
 
 

@@ -1,6 +1,7 @@
 """Which part of a clip is wanted."""
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -26,42 +27,36 @@ class Section:
 
 
 def find_section(
-    clip: vs.VideoNode,
+    frames: int,
     start: Fraction | None,
     end: Fraction | None,
+    time_of: Callable[[int], Fraction],
     *,
     origin: Fraction,
     keeps_clock: bool,
-    time_base: Fraction,
 ) -> Section:
     """Find the frames that are shown from ``start`` to ``end``.
 
     Args:
-        clip: A whole file, from ``vs_srcomp.source``.
+        frames: How many the file has.
         start: In seconds after ``origin``; None is the beginning.
         end: Likewise; None is the end.
+        time_of: When each frame is shown, in seconds; asked for only if there is a start or an end.
         origin: When the file begins, on its own clock.
         keeps_clock: Whether the output goes by the same clock if it begins where the file begins. If not, and if
             ``start`` is given, it begins at 0.
-        time_base: The unit of the file's timestamps, in seconds.
 
     Raises:
         vs.Error: No frame is shown in that time.
     """
-    first, stop, began = 0, clip.num_frames, None
+    first, stop, began = 0, frames, None
     finish = None if end is None else end + origin
-
-    def time_of(number: int) -> Fraction:
-        return frame_time(clip.get_frame(number), time_base)
-
-    # Each look at a time decodes a frame somewhere, and halving needs few of them, however long the clip is.
-    numbers = range(clip.num_frames)
     if start is not None:
-        first = bisect_left(numbers, start + origin, key=time_of)
+        first = bisect_left(range(frames), start + origin, key=time_of)
     if finish is not None:
-        stop = bisect_left(numbers, finish, key=time_of)
+        stop = bisect_left(range(frames), finish, key=time_of)
     if first >= stop:
-        length = time_of(clip.num_frames - 1) - origin
+        length = time_of(frames - 1) - origin
         raise error(
             "no frame is shown between the start and the end that were asked for",
             f"the last frame is shown at {float(length):.3f} s",

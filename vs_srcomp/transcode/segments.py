@@ -24,7 +24,7 @@ from vs_srcomp.files import atomic_path
 from vs_srcomp.source.media import local_file
 from vs_srcomp.transcode.cut import cut
 from vs_srcomp.transcode.encode import VideoPacket
-from vs_srcomp.transcode.feed import Progress, feed
+from vs_srcomp.transcode.feed import Progress, feed, free_clips
 from vs_srcomp.transcode.graph import open_source, upscaled
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.join import join
@@ -130,6 +130,7 @@ def close_source() -> None:
     """Close the source that `encode_segment` keeps open."""
     with _kept_lock:
         _kept.clear()
+    free_clips()
 
 
 @contextmanager
@@ -142,7 +143,9 @@ def _frames(job: Job, segment: Segment, threads: int) -> Iterator[vs.VideoNode]:
         _kept.clear()
     output = kept.get(key)
     if output is None:
-        kept.clear()
+        if kept:
+            kept.clear()
+            free_clips()
         file = local_file(job.source)
         clip = open_source(job, file, threads=threads)[section.first : section.stop]
         output = upscaled(clip, job, file, first=section.first, threads=threads)

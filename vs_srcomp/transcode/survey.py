@@ -11,7 +11,7 @@ from pathlib import Path
 import vapoursynth as vs
 
 from vs_srcomp.transcode.cut import cut
-from vs_srcomp.transcode.feed import CancelledError, Progress, feed
+from vs_srcomp.transcode.feed import CancelledError, Progress, feed, free_clips
 from vs_srcomp.transcode.graph import open_source, upscaled
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.records import Segment, Share
@@ -40,6 +40,7 @@ class Look:
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> Survey:
         """What it has shown; errors as of `vs_srcomp.transcode.cut.cut`."""
+        free_clips()  # those of the task before
         segments = cut(self.job, threads=share.threads)
         if cancel.is_set():
             raise CancelledError
