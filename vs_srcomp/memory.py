@@ -9,10 +9,10 @@ from functools import cache, partial
 
 import vapoursynth as vs
 
-_SHARE = 1 / 250
+_SHARE = 1 / 100
 """Of the time of one processor, what giving memory back may take."""
 
-_LONGEST_WAIT = 1.0
+_LONGEST_WAIT = 0.25
 """In seconds: one time that was slow by chance must not let memory grow for long."""
 
 
