@@ -181,7 +181,7 @@ def hdr(studio: Studio) -> Path:
 
 def test_hdr_metadata_in_each_programs_own_words(hdr: Path, tmp_path: Path) -> None:
     commands = {name: words(run(hdr, "-o", tmp_path / "s.vpy", "--for", name)) for name in ("ffmpeg", "svtav1", "x265")}
-    floats = "G(0.265000,0.690000)B(0.150000,0.060000)R(0.680000,0.320000)WP(0.312700,0.329000)L(1000.0000,0.0050)"
+    floats = "G(0.265000,0.690000)B(0.150000,0.060000)R(0.680000,0.320000)WP(0.312700,0.329000)L(1000.0000,0.005000)"
     assert after(commands["ffmpeg"], "-svtav1-params") == f"mastering-display={floats}:content-light=1000,400"
     assert after(commands["svtav1"], "--mastering-display") == floats
     assert after(commands["svtav1"], "--content-light") == "1000,400"

@@ -19,7 +19,7 @@ from vs_srcomp.cli.arguments import ModelName, Quantizer
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 
 if TYPE_CHECKING:
-    from vs_srcomp.transcode.picture import Mastering, Picture
+    from vs_srcomp.transcode.picture import Picture
 
 # Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is not told.
 _PRIMARIES = {
@@ -151,6 +151,8 @@ def command_line(program: str, clip: Clip, script_path: Path) -> str:
 
 
 def _ffmpeg(clip: Clip) -> Iterator[str]:
+    from vs_srcomp.transcode.hdr import content_light, mastering_in_decimals
+
     picture, colour = clip.picture, clip.picture.colour
     yield from ("ffmpeg", "-i", "-", "-i", str(clip.source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?")
     yield from ("-map_metadata", "1", "-map_chapters", "1", "-c", "copy")
@@ -169,8 +171,8 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
     if colour.chroma_location in _LOCATIONS:
         yield from ("-chroma_sample_location", _LOCATIONS[colour.chroma_location])
     params = {
-        "mastering-display": _mastering(picture.mastering, "{:.6f}".format, "{:.4f}".format),
-        "content-light": _light(picture),
+        "mastering-display": mastering_in_decimals(picture),
+        "content-light": content_light(picture),
         # SVT-AV1 takes the clock of the timestamps for the rate, and refuses it; only the bit rate depends on it.
         **({} if clip.rate else {"fps-num": "25", "fps-denom": "1"}),
     }
@@ -182,6 +184,8 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
 
 
 def _svtav1(clip: Clip) -> Iterator[str]:
+    from vs_srcomp.transcode.hdr import content_light, mastering_in_decimals
+
     picture, colour = clip.picture, clip.picture.colour
     yield from ("SvtAv1EncApp", "-i", "stdin", "-b", clip.source.stem + ".srcomp.ivf", "--crf", "26", "--preset", "8")
     yield from ("--color-primaries", str(colour.primaries), "--transfer-characteristics", str(colour.transfer))
@@ -190,13 +194,15 @@ def _svtav1(clip: Clip) -> Iterator[str]:
         {
             "--color-range": {1: "0", 2: "1"}.get(colour.range),
             "--chroma-sample-position": {1: "left", 3: "topleft"}.get(colour.chroma_location),
-            "--mastering-display": _mastering(picture.mastering, "{:.6f}".format, "{:.4f}".format),
-            "--content-light": _light(picture),
+            "--mastering-display": mastering_in_decimals(picture),
+            "--content-light": content_light(picture),
         }
     )
 
 
 def _x265(clip: Clip) -> Iterator[str]:
+    from vs_srcomp.transcode.hdr import content_light, mastering_in_units
+
     picture, colour = clip.picture, clip.picture.colour
     yield from ("x265", "--y4m", "--input", "-", "--output", clip.source.stem + ".srcomp.hevc", "--crf", "20")
     square = picture.sample_aspect_ratio == 1
@@ -208,11 +214,8 @@ def _x265(clip: Clip) -> Iterator[str]:
             "--transfer": _TRANSFERS.get(colour.transfer),
             "--chromaloc": str(colour.chroma_location - 1) if colour.chroma_location else None,
             "--sar": None if square else "{}:{}".format(*picture.sample_aspect_ratio.as_integer_ratio()),
-            # In units of 0.00002 and of 0.0001 cd/m², as H.265 codes them (D.3.28).
-            "--master-display": _mastering(
-                picture.mastering, lambda value: str(round(value * 50000)), lambda value: str(round(value * 10000))
-            ),
-            "--max-cll": _light(picture),
+            "--master-display": mastering_in_units(picture),
+            "--max-cll": content_light(picture),
         }
     )
 
@@ -290,21 +293,6 @@ def _notes(program: str, clip: Clip) -> Iterator[str]:
     if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
         sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
         yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"
-
-
-def _mastering(
-    mastering: "Mastering | None", point: Callable[[float], str], light: Callable[[float], str]
-) -> str | None:
-    if mastering is None or not mastering.primaries:
-        return None
-    red, green, blue, white = mastering.primaries
-    low, high = mastering.luminance or (0.0, 0.0)
-    points = zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True)
-    return "".join(f"{name}({point(x)},{point(y)})" for name, (x, y) in points) + f"L({light(high)},{light(low)})"
-
-
-def _light(picture: "Picture") -> str | None:
-    return "{},{}".format(*picture.content_light) if picture.content_light else None
 
 
 def _joined(settings: Mapping[str, str | None], between: str, after: str) -> str:

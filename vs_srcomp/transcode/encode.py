@@ -17,7 +17,8 @@ from av.video.stream import VideoStream
 from vs_srcomp.errors import error
 from vs_srcomp.log import say
 from vs_srcomp.transcode.encoders import SVT_AV1, EncoderKind, EncoderSettings
-from vs_srcomp.transcode.picture import Mastering, Picture
+from vs_srcomp.transcode.hdr import content_light, mastering_in_decimals, mastering_in_units
+from vs_srcomp.transcode.picture import Picture
 
 type VideoPacket = Packet[VideoStream]
 
@@ -208,11 +209,10 @@ def _parallelism(kind: EncoderKind, threads: int) -> dict[str, str]:
 def _metadata(picture: Picture, kind: EncoderKind) -> Iterator[tuple[str, str]]:
     """The encoder's settings for HDR metadata, in OBUs (AV1 specification, 5.8.3 and 5.8.4) or SEI messages."""
     mastering, light = _METADATA_PARAMS.get(kind.name, ("", ""))
-    if mastering and picture.mastering and picture.mastering.primaries:
-        write = _mastering if kind is SVT_AV1 else _mastering_in_units
-        yield mastering, write(picture.mastering)
-    if light and picture.content_light:
-        yield light, "{},{}".format(*picture.content_light)
+    write = mastering_in_decimals if kind is SVT_AV1 else mastering_in_units
+    for name, value in ((mastering, write(picture)), (light, content_light(picture))):
+        if name and value:
+            yield name, value
 
 
 _METADATA_PARAMS = {
@@ -220,24 +220,3 @@ _METADATA_PARAMS = {
     "x264": ("mastering-display", "cll"),
     "x265": ("master-display", "max-cll"),
 }
-
-
-def _mastering(mastering: Mastering) -> str:
-    red, green, blue, white = mastering.primaries
-    low, high = mastering.luminance or (0.0, 0.0)
-    points = "".join(
-        f"{name}({x:.6f},{y:.6f})"
-        for name, (x, y) in zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True)
-    )
-    return f"{points}L({high:.4f},{low:.6f})"
-
-
-def _mastering_in_units(mastering: Mastering) -> str:
-    """In units of 0.00002 and of 0.0001 cd/m² (ITU-T H.265, D.3.28)."""
-    red, green, blue, white = mastering.primaries
-    low, high = mastering.luminance or (0.0, 0.0)
-    points = "".join(
-        f"{name}({round(x * 50_000)},{round(y * 50_000)})"
-        for name, (x, y) in zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True)
-    )
-    return f"{points}L({round(high * 10_000)},{round(low * 10_000)})"
