@@ -6,10 +6,11 @@ from statistics import fmean
 
 import pytest
 
-from train.degrade import PAIRS, pair_by_slug
-from train.evaluate import REFERENCE, Score, evaluate
+from train.degrade import PAIRS, Pair, pair_by_slug
+from train.evaluate import REFERENCE, Score, blind, evaluate
 from train.report import gain_table, read_scores
 from vs_srcomp.backends.openvino import has_vnni
+from vs_srcomp.geometry import QUANTIZERS
 
 ROOT = Path(__file__).resolve().parents[2]
 # Floating-point sums in another order round some pixels to the neighbouring code.
@@ -47,13 +48,22 @@ def test_measuring_again_gives_the_committed_scores(slug: str, shared_data: Path
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.slug)
-def test_every_model_gains_more_than_any_shader_and_keeps_the_mean(pair: object) -> None:
-    scores = [score for score in committed("kodak") if score.pair == pair.slug]  # type: ignore[attr-defined]
+def test_every_model_gains_more_than_any_shader_and_keeps_the_mean(pair: Pair) -> None:
+    scores = [score for score in committed("kodak") if score.pair == pair.slug]
     mean = {method: fmean(s.psnr_y for s in scores if s.method == method) for method in (REFERENCE, "fast")}
     drift = fmean(score.mean_drift for score in scores if score.method == "fast")
-    ratio, q = pair.slug.split("-q")  # type: ignore[attr-defined]
-    assert mean["fast"] - mean[REFERENCE] > SHADERS[ratio][(20, 30, 40, 50).index(int(q))]
+    assert mean["fast"] - mean[REFERENCE] > SHADERS[pair.ratio.slug][QUANTIZERS.index(pair.q)]
     assert abs(drift) < MAX_DRIFT
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.slug)
+@pytest.mark.parametrize("tier", ["fast", "quality"])
+def test_generalists_are_within_a_tenth_of_a_decibel(tier: str, pair: Pair) -> None:
+    scores = [score for score in committed("kodak") if score.pair == pair.slug]
+    own, general = (fmean(s.psnr_y for s in scores if s.method == method) for method in (tier, blind(tier)))
+    assert round(own - general, 2) <= 0.1
+    # Otherwise the model of one level is of no use.
+    assert own > general
 
 
 @pytest.mark.parametrize("document", ["README.md", "train/RESULTS.md"])
