@@ -1,6 +1,8 @@
 """How much of the slowest stage's speed a whole transcode keeps, and how much memory it takes.
 
-    python benchmarks/transcode.py [FILE] [--frames 120] [--rounds 3] [--preset 10] [--network-threads 1] [--jobs 2]
+    python benchmarks/transcode.py [FILE] [--frames 120] [--rounds 3] [--preset 10]
+    python benchmarks/transcode.py [FILE] --network-threads 1 --one-encoder-thread
+    python benchmarks/transcode.py [FILE] --jobs 2
 
 Decoding alone, the upscaling graph alone (on frames in memory), encoding alone (of frames in memory) and the whole,
 from file to file, are measured in turns in one run, because machines differ from minute to minute; the ratio of the
@@ -289,8 +291,18 @@ def timed_children(work: Callable[[], None]) -> Timing:
 @click.option("--preset", default=10, show_default=True, help="Of SVT-AV1.")
 @click.option("--ratio", default="2:1", show_default=True)
 @click.option("--network-threads", default=0, help="Of inference; 0 means all processors.")
+@click.option("--one-encoder-thread", is_flag=True, help="Let SVT-AV1 work on one processor.")
 @click.option("--jobs", default=0, help="Measure batches with so many worker processes instead.")
-def main(file: Path, frames: int, rounds: int, preset: int, ratio: str, network_threads: int, jobs: int) -> None:
+def main(
+    file: Path,
+    frames: int,
+    rounds: int,
+    preset: int,
+    ratio: str,
+    network_threads: int,
+    one_encoder_thread: bool,
+    jobs: int,
+) -> None:
     """Measure and print."""
     os.environ.setdefault("SVT_LOG", "0")
     with tempfile.TemporaryDirectory() as name:
@@ -299,6 +311,8 @@ def main(file: Path, frames: int, rounds: int, preset: int, ratio: str, network_
         job = Job(source=file, target=folder / "whole.mkv", end=end, preset=preset, ratio=ratio, overwrite=True)
         if network_threads:
             job = replace(job, backend=OpenVINO(threads=network_threads))
+        if one_encoder_thread:
+            job = replace(job, encoder_options=(("svtav1-params", "lp=1"),))
         if jobs > 1:
             batches(job, folder, jobs, rounds)
             return
