@@ -1,13 +1,15 @@
 """Kinds of arguments, and options, that commands share."""
 
+import inspect
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
 
@@ -129,29 +131,53 @@ class JobOptions:
             raise click.UsageError("--end must be later than --start.")
         # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
         os.environ.setdefault("SVT_LOG", "0")
-        import vapoursynth as vs
-
         from vs_srcomp.transcode.encoders import encoder_settings
 
-        try:
+        with usage_errors():
             encoder_settings(self.job(Path(), Path()))
-        except vs.Error as wrong:
-            raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
 
 
 def job_options[F: Callable[..., Any]](command: F) -> F:
     """The options of a transcode. The command gets them as one argument, ``options``, which is checked."""
-    names = [field.name for field in fields(JobOptions)]
+    return in_one_argument("options", JobOptions, _JOB_OPTIONS)(command)
 
-    @wraps(command)
-    def with_options(**arguments: Any) -> Any:
-        options = JobOptions(**{name: arguments.pop(name) for name in names})
-        options.check()
-        return command(options=options, **arguments)
 
-    for option in reversed(_JOB_OPTIONS):
-        with_options = option(with_options)
-    return with_options  # type: ignore[return-value]
+class Checked(Protocol):
+    """The values of some options."""
+
+    def check(self) -> None:
+        """Raise the usage error of values that cannot be."""
+
+
+def in_one_argument[F: Callable[..., Any]](
+    name: str, kind: Callable[..., Checked], options: Sequence[Callable[[F], F]]
+) -> Callable[[F], F]:
+    """Give a command ``options``; it gets their values as the argument ``name``, a dataclass ``kind``, checked."""
+    fields = list(inspect.signature(kind).parameters)
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def with_options(**arguments: Any) -> Any:
+            values = kind(**{field: arguments.pop(field) for field in fields})
+            values.check()
+            return command(**{name: values}, **arguments)
+
+        for option in reversed(options):
+            with_options = option(with_options)
+        return with_options  # type: ignore[return-value]
+
+    return decorate
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn an error of the package into one of usage, in one line."""
+    import vapoursynth as vs
+
+    try:
+        yield
+    except vs.Error as wrong:
+        raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
 
 
 _JOB_OPTIONS = (

@@ -1,12 +1,13 @@
 """The options of commands that can give their frames to another program."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from functools import wraps
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
+
+from vs_srcomp.cli.arguments import in_one_argument, usage_errors
 
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Job
@@ -26,37 +27,24 @@ class PipeOptions:
         """``job`` with its frames going through the pipe, if there is one."""
         return replace(job, pipe=self.pipe, pipe_format=self.pipe_format) if self.pipe is not None else job
 
-    def check(self, context: click.Context) -> None:
+    def check(self) -> None:
         """Raise the usage error of a command that cannot be run, or of options that it makes useless."""
         if self.pipe is None:
             return
+        context = click.get_current_context()
         given = [name for name in _EXCLUDED if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
         if given:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             raise click.UsageError(f"--pipe and {names} exclude each other: settings go into the command.")
-        import vapoursynth as vs
-
         from vs_srcomp.transcode.pipe_command import PipeCommand
 
-        try:
+        with usage_errors():
             PipeCommand.parse(self.pipe).path  # noqa: B018  # which fails if there is no such program
-        except vs.Error as wrong:
-            raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
 
 
 def pipe_options[F: Callable[..., Any]](command: F) -> F:
     """Options for a program that encodes. The command gets them as one argument, ``piping``, which is checked."""
-    names = [field.name for field in fields(PipeOptions)]
-
-    @wraps(command)
-    def with_options(**arguments: Any) -> Any:
-        piping = PipeOptions(**{name: arguments.pop(name) for name in names})
-        piping.check(click.get_current_context())
-        return command(piping=piping, **arguments)
-
-    for option in reversed(_OPTIONS):
-        with_options = option(with_options)
-    return with_options  # type: ignore[return-value]
+    return in_one_argument("piping", PipeOptions, _OPTIONS)(command)
 
 
 _OPTIONS = (

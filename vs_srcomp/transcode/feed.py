@@ -10,7 +10,6 @@ from typing import Protocol
 
 import vapoursynth as vs
 
-from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.transcode.encode import VideoPacket
 from vs_srcomp.transcode.section import frame_time
 
@@ -92,7 +91,6 @@ def feed(
                     queue.popleft().result()
                 models[frame.props["SrcompModel"]] += 1
                 queue.append(thread.submit(encode, frame))
-                give_back_free_memory()
                 if progress:
                     progress(number, clip.num_frames)
             queue.append(thread.submit(finish))
