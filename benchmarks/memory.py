@@ -5,6 +5,7 @@
 
 Each script opens a file and upscales it. The memory in use is read while vspipe runs: its level at frame 500 (or after
 a tenth, if that is less), the highest level after that, and the peak. vspipe must know this Python: vapoursynth config.
+The whole file is read, without --end, for which vspipe adds a node with a cache of its own.
 """
 
 import re
@@ -64,7 +65,7 @@ def resident(process: int, name: str) -> float:
 def watch(file: Path, frames: int, script: Path) -> tuple[float, float, float]:
     """Level at the settled frame, highest level from there on, and peak, in MB."""
     vspipe = Path(sys.executable).with_name("vspipe")
-    command = [vspipe, "-p", "-e", str(frames - 1), "-a", f"path={file}", script, "."]
+    command = [vspipe, "-p", "-a", f"path={file}", script, "."]
     with subprocess.Popen(command, stderr=subprocess.PIPE, bufsize=0) as process:
         done = 0
         said = ""
