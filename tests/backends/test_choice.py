@@ -107,7 +107,7 @@ def test_a_card_is_looked_for_before_a_library_is_loaded() -> None:
     def make() -> OpenVINO:
         raise AssertionError("loaded")
 
-    candidate = choice.Candidate(name="x", package="numpy", install="", make=make, has_device=look)
+    candidate = choice.Candidate(name="x", package="numpy", remedy=lambda: "", make=make, has_device=look)
     assert candidate.why_not() == "no card"
     assert looked
 

@@ -249,14 +249,30 @@ def test_threads_and_streams_are_those_that_were_asked_for_and_no_core_is_theirs
     }
 
 
-def test_an_openvino_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
-    (tmp_path / "openvino.py").write_text("raise ImportError('libtbb.so.12: cannot open shared object file')")
+MISSING_LIBRARY = "libtbb.so.12: cannot open shared object file"
+
+
+@pytest.mark.parametrize(
+    ("taken", "reason", "remedy"),
+    [
+        (False, MISSING_LIBRARY, "pip install openvino"),
+        (
+            True,
+            "vapoursynth-mlrt-ov has brought an OpenVINO of its own into this process",
+            'uninstall it or keep it in another environment, or pip install "vs-srcomp[onnxruntime]"',
+        ),
+    ],
+)
+def test_an_openvino_that_cannot_be_loaded_is_told(tmp_path: Path, taken: bool, reason: str, remedy: str) -> None:
+    (tmp_path / "openvino.py").write_text(f"raise ImportError({MISSING_LIBRARY!r})")
     script = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 import vapoursynth as vs
-from vs_srcomp.backends import OpenVINO
+from vs_srcomp.backends import OpenVINO, openvino
 from vs_srcomp.backends.base import PlaneFormat
+if {taken}:
+    openvino._is_taken = lambda: True
 print(OpenVINO().why_not())
 try:
     OpenVINO().compile(None, PlaneFormat(8, 8, 8))
@@ -265,9 +281,9 @@ except vs.Error as reason:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        "it cannot be loaded: libtbb.so.12: cannot open shared object file",
-        "srcomp: OpenVINO cannot be loaded: libtbb.so.12: cannot open shared object file",
-        "pip install openvino",
+        f"it cannot be loaded: {reason}",
+        f"srcomp: OpenVINO cannot be loaded: {reason}",
+        remedy,
     ]
 
 

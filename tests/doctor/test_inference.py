@@ -9,7 +9,7 @@ from vs_srcomp.models import models
 
 def missing(package: str) -> Candidate:
     return Candidate(
-        name="X", package=package, install="pip install x", make=OpenVINO, has_device=lambda: NOT_INSTALLED
+        name="X", package=package, remedy=lambda: "pip install x", make=OpenVINO, has_device=lambda: NOT_INSTALLED
     )
 
 
@@ -37,7 +37,9 @@ def test_the_backend_that_the_package_needs_is_broken_if_it_is_not_there() -> No
 
 
 def test_nothing_is_to_be_done_for_a_backend_without_a_device() -> None:
-    candidate = Candidate(name="X", package="numpy", install="i", make=OpenVINO, has_device=lambda: "no NVIDIA driver")
+    candidate = Candidate(
+        name="X", package="numpy", remedy=lambda: "i", make=OpenVINO, has_device=lambda: "no NVIDIA driver"
+    )
     finding = check_backend(candidate)
     assert (finding.state, finding.says, finding.todo) == ("note", "no NVIDIA driver", "")
 

@@ -15,7 +15,7 @@ import numpy as np
 from vs_srcomp.backends.base import BackendConfig, PlaneFormat, TellingBackend
 from vs_srcomp.backends.onnxruntime import INSTALL as ONNXRUNTIME
 from vs_srcomp.backends.onnxruntime import OnnxRuntime
-from vs_srcomp.backends.openvino import OpenVINO
+from vs_srcomp.backends.openvino import OpenVINO, remedy
 from vs_srcomp.backends.tensorrt import INSTALL as TENSORRT
 from vs_srcomp.backends.tensorrt import TensorRT
 from vs_srcomp.backends.torch import INSTALL as TORCH
@@ -35,8 +35,8 @@ class Candidate:
     """As users know it."""
     package: str
     """That must be installed."""
-    install: str
-    """The command that does it."""
+    remedy: Callable[[], str]
+    """Tells what to do where it is missing."""
     make: Callable[[], TellingBackend]
     """Gives it with its defaults for the device in question."""
     has_device: Callable[[], str | None] = lambda: None
@@ -72,14 +72,14 @@ def candidates() -> tuple[Candidate, ...]:
         Candidate(
             name="TensorRT",
             package="tensorrt",
-            install=TENSORRT,
+            remedy=lambda: TENSORRT,
             make=TensorRT,
             has_device=_no_nvidia,
         ),
-        Candidate(name=on_card, package="torch", install=TORCH, make=_torch_on_card, has_device=_no_card),
-        Candidate(name="OpenVINO", package="openvino", install="pip install openvino", make=OpenVINO),
-        Candidate(name="ONNX Runtime", package="onnxruntime", install=ONNXRUNTIME, make=OnnxRuntime),
-        Candidate(name="PyTorch", package="torch", install=TORCH, make=_torch_without_card),
+        Candidate(name=on_card, package="torch", remedy=lambda: TORCH, make=_torch_on_card, has_device=_no_card),
+        Candidate(name="OpenVINO", package="openvino", remedy=remedy, make=OpenVINO),
+        Candidate(name="ONNX Runtime", package="onnxruntime", remedy=lambda: ONNXRUNTIME, make=OnnxRuntime),
+        Candidate(name="PyTorch", package="torch", remedy=lambda: TORCH, make=_torch_without_card),
     )
 
 
@@ -103,7 +103,7 @@ def _find() -> Candidate:
             return candidate
         reasons[candidate.name] = reason
     listed = "\n".join(f"{name}: {why}" for name, why in reasons.items())
-    raise error(f"no backend works here\n{listed}", "pip install openvino")
+    raise error(f"no backend works here\n{listed}", remedy())
 
 
 def _is_installed(package: str) -> bool:

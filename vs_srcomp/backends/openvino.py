@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import vapoursynth as vs
 
 from vs_srcomp.backends.base import Luma, PlaneFormat, core_count, missing
 from vs_srcomp.backends.openvino_graph import first_layer_in_parts, read, to_bfloat16, with_integer_planes
@@ -26,6 +27,13 @@ _LEAST_STREAMS = 2
 _VIRTUAL = ("AUTO", "MULTI", "HETERO")
 
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
+
+
+def remedy() -> str:
+    """What to do where OpenVINO cannot be loaded."""
+    if _is_taken():
+        return 'uninstall it or keep it in another environment, or pip install "vs-srcomp[onnxruntime]"'
+    return "pip install openvino"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +147,7 @@ class OpenVINO:
         try:
             core = _core()
         except ImportError as reason:
-            raise missing("OpenVINO", reason, "pip install openvino") from reason
+            raise missing("OpenVINO", reason, remedy()) from reason
         if not self._is_among(core.available_devices):
             raise error(
                 f"OpenVINO has no device {self.device!r} here", f"use one of {', '.join(core.available_devices)}, AUTO"
@@ -238,6 +246,15 @@ def _processor_flags() -> frozenset[str]:
 
 @cache
 def _core() -> "ov.Core":
-    import openvino as ov
-
+    try:
+        import openvino as ov
+    except ImportError as reason:
+        if _is_taken():
+            raise ImportError("vapoursynth-mlrt-ov has brought an OpenVINO of its own into this process") from reason
+        raise
     return ov.Core()
+
+
+def _is_taken() -> bool:
+    """Whether vs-mlrt's plugin is loaded: a process holds one library of a name, and it brings one of the same name."""
+    return hasattr(vs.core, "ov")

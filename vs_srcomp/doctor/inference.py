@@ -48,7 +48,9 @@ def backend_checks(model: Model | None) -> Sequence[Callable[[], Finding]]:
 
 
 def check_backend(candidate: Candidate) -> Finding:
-    """Whether a backend is installed and runs a network."""
+    """Whether a backend is installed and runs a network, with VapourSynth's plugins loaded, as in a script."""
+    # One of them may bring a library of the same name as the backend's.
+    list(vs.core.plugins())
     reason = candidate.why_not()
     if reason is None:
         release = getattr(import_module(candidate.package), "__version__", "its release is not known")
@@ -56,7 +58,7 @@ def check_backend(candidate: Candidate) -> Finding:
     # What comes with the package must work; the others are for those who want them.
     state: Literal["note", "broken"] = "broken" if candidate.package == "openvino" else "note"
     installable = reason == NOT_INSTALLED or state == "broken"
-    return Finding(name=candidate.name, state=state, says=reason, todo=candidate.install if installable else "")
+    return Finding(name=candidate.name, state=state, says=reason, todo=candidate.remedy() if installable else "")
 
 
 def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
