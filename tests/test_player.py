@@ -77,8 +77,8 @@ def test_target_size(
 
 def test_options() -> None:
     assert read_options() == read_options("", " , ") == Options()
-    assert read_options("ratio=8by5,q=30", "q=22.5, display=2560x1440,model=fast,adapt=no") == Options(
-        ratio="8:5", q=22.5, display=(2560, 1440), adapt=False
+    assert read_options("ratio=8by5,q=30", "q=22.5, display=2560x1440,model=fast,adapt=no,sharpness=0.2") == Options(
+        ratio="8:5", q=22.5, display=(2560, 1440), adapt=False, sharpness=0.2
     )
     assert read_options("ratio=2:1,q=40", "ratio=auto,q=auto") == Options()
 

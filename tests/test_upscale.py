@@ -66,6 +66,27 @@ def test_luma_is_lanczos_then_network_and_chroma_is_lanczos_alone(format_id: int
             assert np.array_equal(plane, plain_plane)
 
 
+@pytest.mark.parametrize("amount", [0.01, 0.2, 1.0])
+@pytest.mark.parametrize("format_id", [vs.GRAY8, vs.YUV420P8, vs.YUV444P12, vs.YUV420P16])
+def test_sharpness_adds_what_a_blur_takes_away_to_luma_alone(format_id: int, amount: float, network: Path) -> None:
+    clip = textured(format_id)
+    plain, sharp = (
+        planes(vs_srcomp.upscale(clip, model=network, backend=F32, sharpness=s).get_frame(1)) for s in (0, amount)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(plain[1:], sharp[1:], strict=True))
+    rows = np.pad(plain[0].astype(np.float64), 1, mode="edge")
+    blurred = sum(
+        weight * rows[y : y + plain[0].shape[0], x : x + plain[0].shape[1]]
+        for (y, x), weight in np.ndenumerate(np.outer([1, 2, 1], [1, 2, 1]) / 16)
+    )
+    steps = round(32 * amount) / 32
+    expected = np.clip(plain[0] + steps * (plain[0] - blurred), 0, 2**clip.format.bits_per_sample - 1)
+    # Without the border, where the core mirrors in a way of its own.
+    inner = np.s_[1:-1, 1:-1]
+    assert np.abs(sharp[0][inner] - expected[inner]).max() <= 0.5
+    assert np.array_equal(sharp[0], plain[0]) == (steps == 0)
+
+
 @pytest.mark.parametrize("range_", [vs.RANGE_LIMITED, vs.RANGE_FULL])
 @pytest.mark.parametrize("format_id", FLOAT_FORMATS)
 def test_float_means_the_same_picture_as_16_bit(format_id: int, range_: int, network: Path) -> None:
@@ -198,6 +219,8 @@ def test_random_access_gives_the_same_frames(network: Path) -> None:
         ({"q": 64}, "q=64"),
         ({"q": -1}, "q=-1"),
         ({"q": "best"}, "q='best'"),
+        ({"sharpness": 1.5}, "sharpness is 1.5"),
+        ({"sharpness": "high"}, "sharpness is 'high'"),
         ({"model": "slow"}, "no model 'slow'"),
         ({"model": "/nowhere/net.onnx"}, "cannot read the model"),
     ],

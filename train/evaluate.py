@@ -30,6 +30,9 @@ METRICS = ("psnr", "ssim", "vmaf", "vmaf-neg")
 
 DEFAULT_METRICS = ("psnr", "ssim")
 
+SHARPNESS = 0.2
+"""Of the methods "TIER sharp", as for ``upscale``."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -88,6 +91,7 @@ def _models(tier: str, pair: Pair) -> dict[str, Method]:
     methods: dict[str, Method] = {}
     if any((model.tier, model.ratio, model.q) == (tier, pair.ratio.name, pair.q) for model in models()):
         methods[tier] = _network(tier)
+        methods[sharp(tier)] = _network(tier, sharpness=SHARPNESS)
         methods[int8(tier)] = _network(tier, "int8")
     if file := generalist(tier, pair.ratio):
         methods[blind(tier)] = _network(file)
@@ -97,6 +101,11 @@ def _models(tier: str, pair: Pair) -> dict[str, Method]:
 def int8(tier: str) -> str:
     """What a tier's specialists in 8-bit integers are called as a method."""
     return f"{tier} int8"
+
+
+def sharp(tier: str) -> str:
+    """What a tier's specialists are called as a method, with :data:`SHARPNESS`."""
+    return f"{tier} sharp"
 
 
 def blind(tier: str) -> str:
@@ -136,11 +145,11 @@ def _score_picture(
         )
 
 
-def _network(model: str | Path, precision: Literal["f32", "int8"] = "f32") -> Method:
+def _network(model: str | Path, precision: Literal["f32", "int8"] = "f32", sharpness: float = 0.0) -> Method:
     """Of a tier, or of a file; in a precision that does not depend on the processor."""
     backend = OpenVINO(precision=precision)
     return lambda clip, pair, width, height: upscale(
-        clip, ratio=pair.ratio.name, q=pair.q, model=model, backend=backend
+        clip, ratio=pair.ratio.name, q=pair.q, model=model, sharpness=sharpness, backend=backend
     )
 
 

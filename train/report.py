@@ -51,6 +51,28 @@ def gain_table(scores: Sequence[Score], metric: Metric = PSNR) -> str:
     return "\n".join(lines)
 
 
+def mean_table(scores: Sequence[Score]) -> str:
+    """Mean gain over Lanczos-5 over the pairs, as Markdown: a row per method that has all, a column per metric."""
+    shown = [metric for metric in METRICS if _is_measured(scores, metric)]
+    methods = {
+        method: {s.pair for s in scores if s.method == method} for method in dict.fromkeys(s.method for s in scores)
+    }
+    rows = {method: [""] * len(shown) for method, pairs in methods.items() if pairs == methods[REFERENCE]}
+    for column, metric in enumerate(shown):
+        cells = _means(scores, metric)
+        mean = {method: fmean(cells[method, slug] for slug in methods[REFERENCE]) for method in rows}
+        for method, row in rows.items():
+            own = mean[method] if method == REFERENCE else mean[method] - mean[REFERENCE]
+            row[column] = f"{own:{'' if method == REFERENCE else '+'}.{metric.digits}f}"
+    return "\n".join(
+        [
+            "| | " + " | ".join(metric.title + metric.unit for metric in shown) + " |",
+            "| --- |" + " ---: |" * len(shown),
+            *(f"| {method} | " + " | ".join(row) + " |" for method, row in rows.items()),
+        ]
+    )
+
+
 def rate_table(scores: Sequence[Score]) -> str:
     """Mean size of the coded pictures in bits per pixel of the original, as Markdown."""
     mean = _means(scores, RATE)
@@ -151,13 +173,14 @@ def write_tables(scores: Mapping[str, Sequence[Score]], documents: Iterable[Path
     """Put the tables of each set where a document has ``<!-- gains: NAME -->`` ... ``<!-- end -->``.
 
     ``gains`` stands for Y-PSNR; ``ssim``, ``vmaf``, ``vmaf-neg`` and ``rate`` for the other tables. That of a metric
-    which was not measured stays.
+    which was not measured stays. ``means`` stands for the means of all metrics over the pairs.
     """
     for path in documents:
         text = path.read_text("utf-8")
         for name, of_set in scores.items():
             for metric, table in tables(of_set):
                 text = replace_marked(text, f"{metric.mark}: {name}", table)
+            text = replace_marked(text, f"means: {name}", mean_table(of_set))
         write_atomically(path, text.encode())
 
 

@@ -64,6 +64,8 @@ class Options:
     """The compression level, as for ``upscale``."""
     model: str = "fast"
     """A tier, or the path of an ONNX file."""
+    sharpness: float = 0.0
+    """How much luma is sharpened after the network, as for ``upscale``."""
     adapt: bool = True
     """Whether to take a faster network, and then none, if this one does not keep up."""
     status: Path | None = None
@@ -102,7 +104,14 @@ def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int]
 
     def graph(step: int) -> vs.VideoNode:
         if step not in made:
-            made[step] = upscale(clip, width=size[0], height=size[1], q=chosen.q, model=steps[step])
+            made[step] = upscale(
+                clip,
+                width=size[0],
+                height=size[1],
+                q=chosen.q,
+                model=steps[step],
+                sharpness=chosen.sharpness,
+            )
         return made[step]
 
     # Mistakes are told, and engines made, while the script loads; only a step down makes one later.
@@ -328,6 +337,16 @@ def _q(text: str) -> float | Literal["auto"]:
     return q
 
 
+def _sharpness(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount <= 1:
+        raise ValueError("a number from 0 to 1")
+    return amount
+
+
 def _adapt(text: str) -> bool:
     if text not in ("yes", "no"):
         raise ValueError("yes or no")
@@ -339,6 +358,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "display": _display,
     "q": _q,
     "model": str,
+    "sharpness": _sharpness,
     "adapt": _adapt,
     "status": Path,
 }

@@ -9,9 +9,10 @@
 -- Options go to ~/.config/mpv/script-opts/srcomp.conf, or --script-opts=srcomp-ratio=2:1,srcomp-q=30
 local options = {
     enabled = true,       -- whether to begin with the filter on
-    ratio = "auto",       -- these four as srcomp.vpy explains them
+    ratio = "auto",       -- these five as srcomp.vpy explains them
     q = "auto",
     model = "fast",
+    sharpness = "0",
     adapt = "yes",
     frames = 2,           -- at a time: more cost time at each seek
     command = "vs-srcomp", -- what to find q out with; empty leaves it alone
@@ -40,7 +41,8 @@ local function level(value)
 end
 
 local function user_data()
-    local parts = { "ratio=" .. options.ratio, "q=" .. q, "model=" .. options.model, "adapt=" .. options.adapt }
+    local parts = { "ratio=" .. options.ratio, "q=" .. q, "model=" .. options.model,
+        "sharpness=" .. options.sharpness, "adapt=" .. options.adapt }
     local width, height = mp.get_property_number("display-width", 0), mp.get_property_number("display-height", 0)
     if width > 0 and height > 0 then table.insert(parts, ("display=%dx%d"):format(width, height)) end
     table.insert(parts, "status=" .. status_file)

@@ -14,7 +14,16 @@ from train.degrade import decode, pair_by_slug, stream_path
 from train.evaluate import METRICS, Score, evaluate
 from train.metrics import psnr, ssim, vmaf
 from train.pictures import clip_planes, each_luma
-from train.report import gain_table, rate_table, read_scores, record_gains, tables, write_scores, write_tables
+from train.report import (
+    gain_table,
+    mean_table,
+    rate_table,
+    read_scores,
+    record_gains,
+    tables,
+    write_scores,
+    write_tables,
+)
 from vs_srcomp.models import models
 from vs_srcomp.resample import lanczos5
 
@@ -43,7 +52,10 @@ def test_each_picture_gets_every_metric_from_every_method(pictures: Path, tmp_pa
     assert [(s.picture, s.method) for s in scores] == [
         (picture, method)
         for picture in ("a", "b")
-        for method in ("lanczos5", "bicubic", "spline36", "fast", "fast int8", "fast blind", "srcomp-fast-2by1-q40")
+        for method in (
+            *("lanczos5", "bicubic", "spline36"),
+            *("fast", "fast sharp", "fast int8", "fast blind", "srcomp-fast-2by1-q40"),
+        )
     ]
     for name, original in each_luma(pictures):
         of_picture = {s.method: s for s in scores if s.picture == name}
@@ -112,6 +124,9 @@ def test_tables_show_gains_of_means_over_the_pictures() -> None:
         "| fast | +4.5 | +1.0 | +2.8 |\n"
         "| other | - | -1.0 | - |"
     )
+    assert mean_table(scores) == (
+        "| | Y-PSNR, dB | VMAF-NEG |\n| --- | ---: | ---: |\n| lanczos5 | 35.50 | 72.5 |\n| fast | +0.50 | +2.8 |"
+    )
     assert rate_table(scores).splitlines()[-1] == "| bits per pixel | 0.250 | 0.250 | 0.250 |"
 
 
@@ -120,6 +135,7 @@ def test_documents_get_the_tables_that_they_have_a_place_for(tmp_path: Path) -> 
     document.write_text(
         "<!-- gains: kodak -->\nold\n<!-- end -->\n<!-- vmaf: kodak -->\nold vmaf\n<!-- end -->\n"
         "<!-- ssim: kodak -->\n<!-- end -->\n<!-- ssim: set5 -->\nother\n<!-- end -->\n"
+        "<!-- means: kodak -->\n<!-- end -->\n"
     )
     scores = [score("2by1-q40", "lanczos5", 30, ssim_y=0.9), score("2by1-q40", "fast", 31, ssim_y=0.91)]
     write_tables({"kodak": scores}, [document])
@@ -127,6 +143,7 @@ def test_documents_get_the_tables_that_they_have_a_place_for(tmp_path: Path) -> 
     assert document.read_text() == (
         f"<!-- gains: kodak -->\n{shown['gains']}\n<!-- end -->\n<!-- vmaf: kodak -->\nold vmaf\n<!-- end -->\n"
         f"<!-- ssim: kodak -->\n{shown['ssim']}\n<!-- end -->\n<!-- ssim: set5 -->\nother\n<!-- end -->\n"
+        f"<!-- means: kodak -->\n{mean_table(scores)}\n<!-- end -->\n"
     )
 
 
@@ -157,7 +174,7 @@ def test_the_command_stores_scores_and_a_report(pictures: Path, tmp_path: Path) 
     report = (tmp_path / "work" / "scores" / "pictures.md").read_text()
     assert all(table.splitlines()[0] in report for _, table in tables(scores))
     rows = [line for line in report.splitlines() if line.startswith(("| a |", "| b |"))]
-    assert len(rows) == len(scores) == 12
+    assert len(rows) == len(scores) == 14
     assert f"| a | fast | {scores[3].psnr_y:.2f} | {scores[3].ssim_y:.4f} | {scores[3].bits_per_pixel:.3f} |" in rows
     assert all(s.ssim_y is not None and s.vmaf is None for s in scores)
 

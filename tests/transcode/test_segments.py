@@ -107,9 +107,11 @@ def test_a_source_is_freed_as_soon_as_it_is_closed(job: Job, studio: Studio, tmp
         gc.enable()
 
 
-def test_ffv1_keeps_every_sample(job: Job, tmp_path: Path) -> None:
-    result = work_through(replace(job, encoder="ffv1", preset=None, crf=None), tmp_path / "parts")
-    wanted = vs_srcomp.upscale(vs_srcomp.source(job.source), model=job.model)
+@pytest.mark.parametrize("sharpness", [0.0, 0.5])
+def test_ffv1_keeps_every_sample(job: Job, sharpness: float, tmp_path: Path) -> None:
+    job = replace(job, encoder="ffv1", preset=None, crf=None, sharpness=sharpness)
+    result = work_through(job, tmp_path / "parts")
+    wanted = vs_srcomp.upscale(vs_srcomp.source(job.source), model=job.model, sharpness=sharpness)
     for number, frame in enumerate(frames_of(result.target)):
         for plane in range(3):
             samples = np.frombuffer(frame.planes[plane], np.uint16).reshape(frame.planes[plane].height, -1)

@@ -87,6 +87,7 @@ class JobOptions:
     height: int | None
     q: float | Literal["auto"]
     model: str | Path
+    sharpness: float
     encoder: str
     crf: float | None
     preset: str | None
@@ -110,6 +111,7 @@ class JobOptions:
             height=self.height,
             q=self.q,
             model=self.model,
+            sharpness=self.sharpness,
             film_grain=self.film_grain,
             encoder=self.encoder,
             crf=self.crf,
@@ -180,6 +182,14 @@ def usage_errors() -> Iterator[None]:
         raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
 
 
+sharpness_option = click.option(
+    "--sharpness",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="How much to sharpen luma after the network; 0.2 is a good amount.",
+)
+
 _JOB_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
@@ -190,6 +200,7 @@ _JOB_OPTIONS = (
         "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
     ),
     click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use."),
+    sharpness_option,
     click.option(
         "--encoder",
         type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer
+from vs_srcomp.cli.arguments import ModelName, Quantizer, sharpness_option
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Clip:
 @click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given.")
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
 @click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use.")
+@sharpness_option
 @debug_option
 def script(
     source: Path,
@@ -98,6 +99,7 @@ def script(
     height: int | None,
     q: float | Literal["auto"],
     model: str | Path,
+    sharpness: float,
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
 
@@ -115,6 +117,7 @@ def script(
     size = {"ratio": ratio, "width": width, "height": height} if ratio or width or height else {"ratio": "2:1"}
     arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
     arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
+    arguments |= {"sharpness": sharpness} if sharpness else {}
 
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program)

@@ -49,6 +49,7 @@ def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: in
         height=job.height,
         q=job.q,
         model=job.model,
+        sharpness=job.sharpness,
         backend=_limited(backend_of(job), threads),
     )
     if job.film_grain == "restore":
