@@ -30,7 +30,7 @@ METRICS = ("psnr", "ssim", "vmaf", "vmaf-neg")
 
 DEFAULT_METRICS = ("psnr", "ssim")
 
-SHARPNESS = 0.2
+SHARPNESS = 0.25
 """Of the methods "TIER sharp", as for ``upscale``."""
 
 

@@ -187,7 +187,7 @@ sharpness_option = click.option(
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="How much to sharpen luma after the network; 0.2 is a good amount.",
+    help="How much to sharpen luma after the network; 0.25 is a good amount.",
 )
 
 _JOB_OPTIONS = (
