@@ -15,7 +15,7 @@ from train.fit import remove_drift
 from train.networks.plain import NEGATIVE_SLOPE, PlainStack
 from train.quantize import quantize
 from train.recipe import Recipe
-from train.run import Run
+from train.run import Run, draw_curves
 from train.trained import load_trained
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER
@@ -30,12 +30,14 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
 
     The network's mean residual over the validation pictures is taken out first.
 
-    The run's log goes to train/runs beside the recipes, so that a committed model has its history with it. Of a draft
-    only the log is kept.
+    The run's log and curves go to train/runs beside the recipes, so that a committed model has its history with it. Of
+    a draft only these are kept.
     """
     history = recipe_path.parent.parent / "runs"
     history.mkdir(exist_ok=True)
-    shutil.copyfile(Run(runs / recipe.name).log, history / f"{recipe.name}.csv")
+    log = history / f"{recipe.name}.csv"
+    shutil.copyfile(Run(runs / recipe.name).log, log)
+    draw_curves(log, log.with_suffix(".png"), recipe.name)
     if recipe.draft:
         return f"{recipe.name}: a draft, only its log is kept"
     network = load_trained(recipe.name, runs)

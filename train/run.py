@@ -107,16 +107,20 @@ def read_log(path: Path) -> list[dict[str, str]]:
 
 
 def draw_curves(log: Path, target: Path, title: str) -> None:
-    """Draw loss and validation gain over the steps as a PNG."""
+    """Draw loss and validation gain over the steps as a PNG, small enough to be committed with the log."""
     from matplotlib.figure import Figure
+    from PIL import Image
 
     rows = read_log(log)
     steps, losses, gains = ([float(row[field]) for row in rows] for field in ("step", "loss", "valid_gain_db"))
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
     loss_axes = figure.add_subplot(title=title, xlabel="step", ylabel="loss")
     loss_axes.plot(steps, losses, "o-", markersize=3, color="tab:gray", label="loss")
     gain_axes = loss_axes.twinx()
     gain_axes.plot(steps, gains, "o-", markersize=3, color="tab:blue", label="gain on validation pictures")
     gain_axes.set_ylabel("gain over Lanczos-5, dB", color="tab:blue")
     with atomic_path(target) as temporary:
-        figure.savefig(temporary, dpi=100)
+        figure.savefig(temporary, dpi=80, format="png")
+        with Image.open(temporary) as drawn:
+            few_colours = drawn.convert("RGB").quantize(32)
+        few_colours.save(temporary, format="png", optimize=True)

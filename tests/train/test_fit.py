@@ -174,7 +174,7 @@ def test_a_run_draws_its_curves(tmp_path: Path) -> None:
     pairs = blurred_pairs()
     fit(TINY, pairs, pairs, tmp_path, ALONE)
     with Image.open(Run(tmp_path / TINY.name).curves) as curves:
-        assert curves.size == (800, 450)
+        assert curves.size == (480, 280)
         assert len(np.unique(np.asarray(curves.convert("RGB")).reshape(-1, 3), axis=0)) > 10
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from train.degrade import PAIRS, Pair, pair_by_slug
 from train.evaluate import REFERENCE, Score, blind, evaluate
-from train.report import gain_table, read_scores
+from train.recipe import load_recipe
+from train.report import gain_table, mean_table, read_scores
 from vs_srcomp.backends.openvino import has_vnni
 from vs_srcomp.geometry import QUANTIZERS
 
@@ -68,4 +69,12 @@ def test_generalists_are_within_a_tenth_of_a_decibel(tier: str, pair: Pair) -> N
 
 @pytest.mark.parametrize("document", ["README.md", "train/RESULTS.md"])
 def test_documents_show_the_committed_scores(document: str) -> None:
-    assert gain_table(committed("kodak")) in (ROOT / document).read_text()
+    text = (ROOT / document).read_text()
+    assert gain_table(committed("kodak")) in text
+    assert mean_table(committed("kodak")) in text
+
+
+def test_every_recipe_has_the_log_and_the_curves_of_its_run() -> None:
+    names = {load_recipe(path).name for path in (ROOT / "train" / "recipes").glob("*.toml")}
+    for suffix in ("csv", "png"):
+        assert {path.stem for path in (ROOT / "train" / "runs").glob(f"*.{suffix}")} == names
