@@ -15,7 +15,7 @@ from train.fit import remove_drift
 from train.networks.plain import NEGATIVE_SLOPE, PlainStack
 from train.quantize import quantize
 from train.recipe import Recipe
-from train.run import Run, draw_curves
+from train.run import Run
 from train.trained import load_trained
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER
@@ -35,11 +35,11 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
     """
     history = recipe_path.parent.parent / "runs"
     history.mkdir(exist_ok=True)
-    log = history / f"{recipe.name}.csv"
-    shutil.copyfile(Run(runs / recipe.name).log, log)
-    draw_curves(log, log.with_suffix(".png"), recipe.name)
+    run = Run(runs / recipe.name)
+    for file in (run.log, run.curves):
+        shutil.copyfile(file, history / f"{recipe.name}{file.suffix}")
     if recipe.draft:
-        return f"{recipe.name}: a draft, only its log is kept"
+        return f"{recipe.name}: a draft, only its log and curves are kept"
     network = load_trained(recipe.name, runs)
     remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)

@@ -54,23 +54,22 @@ def gain_table(scores: Sequence[Score], metric: Metric = PSNR) -> str:
 def mean_table(scores: Sequence[Score]) -> str:
     """Mean gain over Lanczos-5 over the pairs, as Markdown: a row per method that has all, a column per metric."""
     shown = [metric for metric in METRICS if _is_measured(scores, metric)]
-    methods = {
-        method: {s.pair for s in scores if s.method == method} for method in dict.fromkeys(s.method for s in scores)
-    }
-    rows = {method: [""] * len(shown) for method, pairs in methods.items() if pairs == methods[REFERENCE]}
-    for column, metric in enumerate(shown):
+    pairs: dict[str, set[str]] = {}
+    for score in scores:
+        pairs.setdefault(score.method, set()).add(score.pair)
+    rows = {method: [method] for method in pairs if pairs[method] == pairs[REFERENCE]}
+    for metric in shown:
         cells = _means(scores, metric)
-        mean = {method: fmean(cells[method, slug] for slug in methods[REFERENCE]) for method in rows}
+        mean = {method: fmean(cells[method, slug] for slug in pairs[method]) for method in rows}
         for method, row in rows.items():
-            own = mean[method] if method == REFERENCE else mean[method] - mean[REFERENCE]
-            row[column] = f"{own:{'' if method == REFERENCE else '+'}.{metric.digits}f}"
-    return "\n".join(
-        [
-            "| | " + " | ".join(metric.title + metric.unit for metric in shown) + " |",
-            "| --- |" + " ---: |" * len(shown),
-            *(f"| {method} | " + " | ".join(row) + " |" for method, row in rows.items()),
-        ]
-    )
+            is_reference = method == REFERENCE
+            value = mean[method] - (0 if is_reference else mean[REFERENCE])
+            row.append(f"{value:{'' if is_reference else '+'}.{metric.digits}f}")
+    header = [
+        "| | " + " | ".join(metric.title + metric.unit for metric in shown) + " |",
+        "| --- |" + " ---: |" * len(shown),
+    ]
+    return "\n".join([*header, *(f"| {' | '.join(row)} |" for row in rows.values())])
 
 
 def rate_table(scores: Sequence[Score]) -> str:

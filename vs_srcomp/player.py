@@ -20,7 +20,7 @@ import vapoursynth as vs
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
-from vs_srcomp.geometry import RATIOS, ratio_by_name, scaled_size
+from vs_srcomp.geometry import MAX_QUANTIZER, RATIOS, ratio_by_name, scaled_size
 from vs_srcomp.log import say, say_once
 from vs_srcomp.models import models
 from vs_srcomp.resample import lanczos5
@@ -328,23 +328,21 @@ def _display(text: str) -> tuple[int, int]:
 def _q(text: str) -> float | Literal["auto"]:
     if text == "auto":
         return "auto"
-    try:
-        q = float(text)
-    except ValueError:
-        q = -1.0
-    if not 0 <= q <= 63:
-        raise ValueError("auto, or a number from 0 to 63")
-    return q
+    return _number(text, MAX_QUANTIZER, "auto, or a number from 0 to 63")
 
 
 def _sharpness(text: str) -> float:
+    return _number(text, 1, "a number from 0 to 1")
+
+
+def _number(text: str, highest: float, wanted: str) -> float:
     try:
-        amount = float(text)
+        number = float(text)
     except ValueError:
-        amount = -1.0
-    if not 0 <= amount <= 1:
-        raise ValueError("a number from 0 to 1")
-    return amount
+        number = -1.0
+    if not 0 <= number <= highest:
+        raise ValueError(wanted)
+    return number
 
 
 def _adapt(text: str) -> bool:

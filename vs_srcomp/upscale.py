@@ -67,6 +67,7 @@ def upscale(
     """
     _check_clip(clip)
     target_width, target_height, nearest = _target(clip, ratio, width, height)
+    amount = _checked_sharpness(sharpness)
     up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)
     bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16
     small = PlaneFormat(clip.width, clip.height, bits)
@@ -78,7 +79,7 @@ def upscale(
     codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
     limit_cache(codes, None if codes is luma else _SPARE)
     restored = limit_cache(_restored(codes, networks), _SPARE)
-    y = _sharpened(restored, _checked_sharpness(sharpness))
+    y = _sharpened(restored, amount)
     if codes is not luma:
         y = y.std.CopyFrameProps(codes).resize.Point(format=luma.format.id)
     if networks.scale == 2:
