@@ -55,7 +55,7 @@ def upscale(
             is brought to the target size by Catmull-Rom, or by Lanczos-5 where that is larger.
         sharpness: How much of what a 3x3 binomial blur takes away is added to the luma after the network (unsharp
             masking), 0 to 1 in steps of 1/32. The networks give the likeliest picture, which is a little soft; 0.25
-            looks crisper, scores higher in VMAF, and costs 0.01 to 0.2 dB; at 4:3, where less is lost, 0.1 is enough.
+            looks crisper, scores higher in VMAF, and costs 0.01 to 0.2 dB; at 4:3, half is enough.
         backend: What runs the network, one of ``vs_srcomp.Backend``; by default the best that is installed and
             works, which the log tells.
 

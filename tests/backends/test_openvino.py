@@ -259,7 +259,7 @@ MISSING_LIBRARY = "libtbb.so.12: cannot open shared object file"
         (
             True,
             "vapoursynth-mlrt-ov has brought an OpenVINO of its own into this process",
-            'uninstall it or keep it in another environment, or pip install "vs-srcomp[onnxruntime]"',
+            'keep vapoursynth-mlrt-ov in another environment, or pip install "vs-srcomp[onnxruntime]"',
         ),
     ],
 )

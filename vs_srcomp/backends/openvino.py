@@ -32,7 +32,7 @@ _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 def remedy() -> str:
     """What to do where OpenVINO cannot be loaded."""
     if _is_taken():
-        return 'uninstall it or keep it in another environment, or pip install "vs-srcomp[onnxruntime]"'
+        return 'keep vapoursynth-mlrt-ov in another environment, or pip install "vs-srcomp[onnxruntime]"'
     return "pip install openvino"
 
 
