@@ -10,7 +10,8 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.backends.base import Luma, PlaneFormat, core_count, missing
-from vs_srcomp.backends.openvino_graph import first_layer_in_parts, read, to_bfloat16, with_integer_planes
+from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, first_layer_in_parts
+from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
@@ -48,10 +49,10 @@ class OpenVINO:
     device: str = "CPU"
     """As OpenVINO names it: ``"CPU"``, ``"GPU"``, ``"GPU.1"``, ``"NPU"``, or ``"AUTO"``, ``"AUTO:GPU,CPU"``."""
     precision: Literal["auto", "int8", "fp16", "bf16", "f32"] = "auto"
-    """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: bfloat16 where there are
-    matrix units (AMX); 8-bit integers where there are instructions for them (VNNI) and the network has such a form,
-    as this package's have; else bfloat16 if there is any, or float32. On graphics and neural processors half precision
-    if they have it, and on virtual devices what OpenVINO takes."""
+    """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where there
+    are instructions for them (VNNI, AMX) and the network has such a form, as this package's have; else bfloat16, or
+    float32 without it. On graphics and neural processors half precision if they have it, and on virtual devices what
+    OpenVINO takes."""
     threads: int = 0
     """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
     streams: int = 0
@@ -87,14 +88,13 @@ class OpenVINO:
         core = self._checked_core()
         precision = self._resolved_precision(has_int8=network.int8 is not None)
         model = read(core, network.int8 if precision == "int8" and network.int8 else network.onnx, network, plane)
-        if precision == "bf16" and self._is_processor:
+        if self._is_processor and precision == "bf16":
             first_layer_in_parts(model, plane)
-        if precision == "int8":
-            # What the file has not in integers stays as it is.
-            precision = "f32"
-        if precision == "bf16" and self._is_processor:
             to_bfloat16(model)
-            # What has no type of its own by now stays as it is.
+        elif self._is_processor and precision == "int8":
+            first_layer_in_integers(model, plane)
+        if precision == "int8" or (self._is_processor and precision == "bf16"):
+            # What is neither in integers nor has a type of its own by now stays as it is.
             precision = "f32"
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if precision:
@@ -164,7 +164,7 @@ class OpenVINO:
             return "" if self.precision == "auto" else self.precision
         capabilities = self._checked_core().get_property(self.device, "OPTIMIZATION_CAPABILITIES")
         if self.precision == "auto":
-            if self._is_processor and has_int8 and prefers_int8():
+            if self._is_processor and has_int8 and has_vnni():
                 return "int8"
             better = "bf16" if self._is_processor else "fp16"
             return better if _CAPABILITIES[better] in capabilities else "f32"
@@ -223,15 +223,10 @@ def _is_listed(device: str, devices: list[str]) -> bool:
     return device in devices or f"{device}.0" in devices
 
 
-def prefers_int8() -> bool:
-    """Whether this processor is fastest with 8-bit integers: it has VNNI, but no AMX, where bfloat16 is as fast."""
-    return has_vnni() and "amx_tile" not in _processor_flags()
-
-
 def has_vnni() -> bool:
     """Whether there are instructions for sums of 8-bit products, without which these may overflow.
 
-    OpenVINO itself does not tell: it names INT8 on every processor.
+    OpenVINO itself does not tell: it names INT8 on every processor. Those with AMX have them too.
     """
     return bool(_processor_flags() & {"avx512_vnni", "avx_vnni"})
 

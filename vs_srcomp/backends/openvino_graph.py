@@ -3,17 +3,14 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vs_srcomp.backends.base import PlaneFormat, padding
+from vs_srcomp.backends.openvino_first_layer import HEAVY, nearest_bfloat16
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
 if TYPE_CHECKING:
     import openvino as ov
-
-# Operators that do nearly all of the work, which reduced precision makes faster.
-_HEAVY = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"})
 
 # Their outputs depend on the shape of what they take, not on its values.
 _SHAPE_ONLY = frozenset({"ShapeOf"})
@@ -61,9 +58,8 @@ def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> 
 def to_bfloat16(network: "ov.Model") -> None:
     """Let ``network`` compute in bfloat16, all but its first layer and what touches the picture itself.
 
-    Eight bits of precision are too few for luma: rounding the input, and the weights that see it, is 98 % of the
-    squared error of our networks in bfloat16, in a layer that is 3 % of the work. OpenVINO's own hint rounds that layer
-    too and leaves no choice, hence explicit types. See ``first_layer_in_parts`` for that layer.
+    Eight bits of precision are too few for luma. OpenVINO's own hint rounds the first layer too and leaves no choice,
+    hence explicit types. See ``openvino_first_layer`` for that layer.
     """
     import openvino as ov
     from openvino import opset13 as op
@@ -78,10 +74,10 @@ def to_bfloat16(network: "ov.Model") -> None:
         sees_features = any(source in features for source in names)
         if kind in _SHAPE_ONLY or not (sees_features or any(source in picture for source in names)):
             continue
-        (features if sees_features or kind in _HEAVY else picture).add(name)
-        if not sees_features or not (kind in _HEAVY or any(source in low for source in names)):
+        (features if sees_features or kind in HEAVY else picture).add(name)
+        if not sees_features or not (kind in HEAVY or any(source in low for source in names)):
             continue
-        if kind == "Result" or (kind not in _HEAVY and any(source in picture for source in names)):
+        if kind == "Result" or (kind not in HEAVY and any(source in picture for source in names)):
             for index, source in enumerate(sources):
                 if names[index] in low:
                     node.input(index).replace_source_output(op.convert(source, "f32").output(0))
@@ -91,45 +87,6 @@ def to_bfloat16(network: "ov.Model") -> None:
                 node.input(index).replace_source_output(op.convert(_rounded(source), "bf16").output(0))
         low.add(name)
     network.validate_nodes_and_infer_types()
-
-
-def first_layer_in_parts(network: "ov.Model", plane: PlaneFormat) -> None:
-    """Let convolutions of the picture itself be done in bfloat16, but to twice its precision.
-
-    In float32 the first layer takes longer than its share of the work, most of it for writing its output. Here codes
-    and weights are sums of two numbers in bfloat16 each, whose products are added up in float32: what is left out is
-    2^-16 of them. Codes of 8 bits fit into one number. What goes on to the output, and not into another layer, stays
-    in float32.
-    """
-    from openvino import opset13 as op
-
-    scale = np.float32(plane.code_scale)
-    for port in network.get_parameters()[0].output(0).get_target_inputs():
-        node = port.get_node()
-        weights = node.input_value(1).get_node() if node.get_type_name() == "Convolution" else None
-        if weights is None or weights.get_type_name() != "Constant" or _reaches_output(node):
-            continue
-        exact = np.array(weights.data, np.float32) / scale
-        upper = _nearest_bfloat16(exact)
-        codes = op.multiply(port.get_source_output(), scale)
-        high = op.convert(codes, "bf16")
-        terms = [(high, upper), (high, _nearest_bfloat16(exact - upper))]
-        if plane.bits > 8:
-            terms.append((op.convert(op.subtract(codes, op.convert(high, "f32")), "bf16"), upper))
-        planes = op.concat([part for part, _ in terms], 1)
-        factors = op.convert(op.constant(np.concatenate([factor for _, factor in terms], 1)), "bf16")
-        how = node.get_attributes()
-        geometry = [how[name] for name in ("strides", "pads_begin", "pads_end", "dilations", "auto_pad")]
-        node.output(0).replace(op.convert(op.convolution(planes, factors, *geometry), "f32").output(0))
-
-
-def _reaches_output(node: "ov.Node") -> bool:
-    """Whether anything but heavy operators lies between ``node`` and the network's output."""
-    users = [port.get_node() for output in node.outputs() for port in output.get_target_inputs()]
-    return any(
-        user.get_type_name() == "Result" or (user.get_type_name() not in _HEAVY and _reaches_output(user))
-        for user in users
-    )
 
 
 def with_integer_planes(model: "ov.Model", network: Network, plane: PlaneFormat) -> "ov.Model":
@@ -182,10 +139,4 @@ def _rounded(source: "ov.Output") -> Any:
     from openvino import opset13 as op
 
     node = source.get_node()
-    return op.constant(_nearest_bfloat16(node.data)) if node.get_type_name() == "Constant" else source
-
-
-def _nearest_bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The nearest numbers whose lower 16 bits are zero, ties to even; for finite numbers."""
-    bits = np.array(numbers, np.float32).view(np.uint32)
-    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+    return op.constant(nearest_bfloat16(node.data)) if node.get_type_name() == "Constant" else source
