@@ -91,8 +91,11 @@ class OpenVINO:
         if self._is_processor and precision == "bf16":
             first_layer_in_parts(model, plane)
             to_bfloat16(model)
-        elif self._is_processor and precision == "int8":
-            first_layer_in_integers(model, plane)
+        elif self._is_processor and precision == "int8" and plane.bits == 8:
+            first_layer_in_integers(model)
+        elif self._is_processor and precision == "int8" and has_amx():
+            # Without matrix units, float32 is as fast for the single layer.
+            first_layer_in_parts(model, plane)
         if precision == "int8" or (self._is_processor and precision == "bf16"):
             # What is neither in integers nor has a type of its own by now stays as it is.
             precision = "f32"
@@ -229,6 +232,11 @@ def has_vnni() -> bool:
     OpenVINO itself does not tell: it names INT8 on every processor. Those with AMX have them too.
     """
     return bool(_processor_flags() & {"avx512_vnni", "avx_vnni"})
+
+
+def has_amx() -> bool:
+    """Whether there are matrix units, where bfloat16 costs a small part of float32."""
+    return "amx_bf16" in _processor_flags()
 
 
 @cache
