@@ -13,8 +13,8 @@ from statistics import median
 
 import click
 
-from vs_srcomp.backends.base import core_count
 from vs_srcomp.bench import Settings, bench
+from vs_srcomp.processor import core_count
 
 PEER = Path(__file__).parent / "peers" / "mlrt_ov.vpy"
 

@@ -11,9 +11,9 @@ from statistics import median
 
 import click
 
-from vs_srcomp.backends.base import core_count
 from vs_srcomp.bench import Settings
 from vs_srcomp.bench.run import measure, stages_for
+from vs_srcomp.processor import core_count
 
 
 @click.command()

@@ -11,9 +11,9 @@ from onnx import helper
 from tests.networks import as_network, make_onnx, random_doubler, random_network, reference
 from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
-from vs_srcomp.backends.base import Luma, PlaneFormat, core_count
-from vs_srcomp.backends.openvino import has_vnni
+from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.models import Model, load_network, models
+from vs_srcomp.processor import core_count, has_vnni
 
 UNITS = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 HAS_BF16, HAS_FP16 = "BF16" in UNITS, "FP16" in UNITS

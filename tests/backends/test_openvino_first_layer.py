@@ -10,9 +10,9 @@ from tests.networks import as_network, make_onnx, random_network, reference
 from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.openvino import has_vnni
 from vs_srcomp.backends.openvino_first_layer import balanced_integers
 from vs_srcomp.models import Network
+from vs_srcomp.processor import has_vnni
 
 HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 needs_vnni = pytest.mark.skipif(

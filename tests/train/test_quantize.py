@@ -9,8 +9,8 @@ from train.networks.plain import PlainStack
 from train.quantize import quantize
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import PlaneFormat
-from vs_srcomp.backends.openvino import has_vnni
 from vs_srcomp.models import Network
+from vs_srcomp.processor import has_vnni
 
 
 @pytest.fixture(scope="module")

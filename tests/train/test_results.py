@@ -10,8 +10,8 @@ from train.degrade import PAIRS, Pair, pair_by_slug
 from train.evaluate import REFERENCE, Score, blind, evaluate
 from train.recipe import load_recipe
 from train.report import gain_table, mean_table, read_scores
-from vs_srcomp.backends.openvino import has_vnni
 from vs_srcomp.geometry import QUANTIZERS
+from vs_srcomp.processor import has_vnni
 
 ROOT = Path(__file__).resolve().parents[2]
 # Floating-point sums in another order round some pixels to the neighbouring code.

@@ -1,7 +1,5 @@
 """What the graph needs of an inference library, and nothing more."""
 
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -106,13 +104,6 @@ class TellingBackend(BackendConfig, Protocol):
 def padding(network: Network, plane: PlaneFormat) -> tuple[int, int]:
     """Rows and columns to add below and right of ``plane``, so that the stride of ``network`` divides its size."""
     return -plane.height % network.stride, -plane.width % network.stride
-
-
-def core_count() -> int:
-    """Processor cores that this process may use."""
-    if sys.version_info >= (3, 13):
-        return os.process_cpu_count() or 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def missing(library: str, reason: ImportError, command: str) -> vs.Error:

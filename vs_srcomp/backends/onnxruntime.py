@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vs_srcomp.backends.base import Luma, PlaneFormat, core_count, missing
+from vs_srcomp.backends.base import Luma, PlaneFormat, missing
 from vs_srcomp.errors import error
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
+from vs_srcomp.processor import core_count
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import vapoursynth as vs
 
-from vs_srcomp.backends.base import Luma, PlaneFormat, core_count, missing
+from vs_srcomp.backends.base import Luma, PlaneFormat, missing
 from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, first_layer_in_parts
 from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
+from vs_srcomp.processor import core_count, has_amx, has_vnni
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -224,27 +224,6 @@ class OpenVINOWorker:
 def _is_listed(device: str, devices: list[str]) -> bool:
     """OpenVINO numbers the devices of a kind if there are several, and takes their name for the first."""
     return device in devices or f"{device}.0" in devices
-
-
-def has_vnni() -> bool:
-    """Whether there are instructions for sums of 8-bit products, without which these may overflow.
-
-    OpenVINO itself does not tell: it names INT8 on every processor. Those with AMX have them too.
-    """
-    return bool(_processor_flags() & {"avx512_vnni", "avx_vnni"})
-
-
-def has_amx() -> bool:
-    """Whether there are matrix units, where bfloat16 costs a small part of float32."""
-    return "amx_bf16" in _processor_flags()
-
-
-@cache
-def _processor_flags() -> frozenset[str]:
-    try:
-        return frozenset(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return frozenset()
 
 
 @cache

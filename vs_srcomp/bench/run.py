@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import vapoursynth as vs
 
-from vs_srcomp.backends.base import core_count
 from vs_srcomp.bench.process import Measurement, StageProcess
 from vs_srcomp.bench.report import FORMAT, Report, summarize
 from vs_srcomp.bench.scene import write_scene
 from vs_srcomp.bench.stage import TITLES, Kind, Stage
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name, scaled_size
+from vs_srcomp.processor import core_count
 from vs_srcomp.restore import DEFAULT_Q
 from vs_srcomp.source import source
 

@@ -16,7 +16,7 @@ def source(path: str | os.PathLike[str], *, film_grain: bool = False, track: int
             networks must see the picture as it was before grain (AV1 specification, 7.18.3); the log says so.
             `vs_srcomp.grain.restore_grain` puts it back after upscaling.
         track: Which of the file's video tracks, counted from 0. Cover art does not count.
-        threads: Threads of the decoder, 0 to 256; 0 means one per processor.
+        threads: Threads of the decoder, 0 to 256; 0 means two more than there are processors.
 
     Returns:
         A clip in the stream's own planar format (YUV, GRAY or RGB). Packed and semi-planar pixel formats are

@@ -21,7 +21,7 @@ from vs_srcomp.source.timing import timing
 def open_clip(path: str | os.PathLike[str], *, film_grain: bool, track: int, threads: int) -> vs.VideoNode:
     """What `vs_srcomp.source.source` does."""
     if not 0 <= threads <= 256:
-        raise error(f"threads is {threads}", "give a number from 0, which means one per processor, to 256")
+        raise error(f"threads is {threads}", "give a number from 1 to 256, or 0 for the default")
     file = local_file(path)
     decoder = Decoder(file, track, film_grain=film_grain, threads=threads)
     try:

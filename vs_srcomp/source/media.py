@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isqrt
 from pathlib import Path
 
 import av
@@ -19,6 +20,10 @@ type VideoPacket = Packet[VideoStream]
 
 # HLS, FFmpeg's concatenation and session descriptions; their demuxers wait for what they name.
 _PLAYLIST_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0")
+
+
+# Frames that dav1d decodes at the same time, at least: with fewer, its threads wait when the next packet is late.
+_FRAMES_UNDER_WAY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ def decoder_for(stream: VideoStream, *, film_grain: bool, threads: int) -> Video
     Args:
         stream: The stream to decode.
         film_grain: Whether the decoder adds the film grain. If not, it describes it in each frame's side data.
-        threads: Number of threads, 0 for one per processor. With 1, each packet is decoded before the next.
+        threads: Number of threads, 0 for FFmpeg's own choice. With 1, each packet is decoded before the next.
     """
     # FFmpeg finds no decoder for some tags, such as "dav1", which is Dolby Vision over plain AV1. Such a
     # stream has no context, and everything that AV1 needs is in its packets.
@@ -113,6 +118,9 @@ def decoder_for(stream: VideoStream, *, film_grain: bool, threads: int) -> Video
         raise error("the video track has no decoder", "convert the file to a usual codec")
     context.thread_type = "AUTO"
     context.thread_count = threads
-    if not film_grain:
-        context.options = {"export_side_data": "film_grain"}
+    options = {} if film_grain else {"export_side_data": "film_grain"}
+    if context.name == "libdav1d" and threads > 1:
+        # By itself, dav1d has the square root of its threads of them under way.
+        options["max_frame_delay"] = str(max(_FRAMES_UNDER_WAY, isqrt(threads)))
+    context.options = options
     return context

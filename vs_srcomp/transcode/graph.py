@@ -24,7 +24,7 @@ def open_source(job: Job, file: str, *, threads: int = 0) -> vs.VideoNode:
     Args:
         job: What to do.
         file: Absolute path of its source.
-        threads: Of the decoder; 0 means one per processor.
+        threads: Of the decoder; 0 is its default.
     """
     return source(file, film_grain=job.film_grain == "apply", threads=threads)
 
