@@ -9,7 +9,7 @@ import vapoursynth as vs
 
 from tests.source.reference import write_scenes
 from vs_srcomp.bench.process import StageProcess
-from vs_srcomp.bench.stage import Stage
+from vs_srcomp.bench.stage import Kind, Stage
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,9 @@ def peer(stage: Stage, folder: Path, code: str) -> Stage:
     return replace(stage, script=str(script))
 
 
-def test_a_stage_is_measured_as_often_as_asked(stage: Stage) -> None:
-    with StageProcess(replace(stage, kind="decode")) as process:
+@pytest.mark.parametrize("kind", ["decode", "copy"])
+def test_a_stage_is_measured_as_often_as_asked(kind: Kind, stage: Stage) -> None:
+    with StageProcess(replace(stage, kind=kind)) as process:
         for _ in range(2):
             measured = process.measure(0.05)
             assert measured.frames > 0

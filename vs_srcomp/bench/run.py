@@ -15,7 +15,7 @@ import vapoursynth as vs
 from vs_srcomp.bench.process import Measurement, StageProcess
 from vs_srcomp.bench.report import FORMAT, Report, summarize
 from vs_srcomp.bench.scene import write_scene
-from vs_srcomp.bench.stage import TITLES, Kind, Stage
+from vs_srcomp.bench.stage import ON_REQUEST, TITLES, Kind, Stage
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name, scaled_size
 from vs_srcomp.processor import core_count
@@ -168,7 +168,8 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode) -> list[Stage]:
             variables=variables or {},
         )
 
-    own = [stage(kind) for kind in TITLES if kind != "script" and (not settings.only or kind in settings.only)]
+    kinds = settings.only or TITLES.keys() - ON_REQUEST
+    own = [stage(kind) for kind in TITLES if kind != "script" and kind in kinds]
     return own + [stage("script", *_peer(text)) for text in settings.peers]
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from importlib.resources import files
 from itertools import cycle
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import vapoursynth as vs
+from av.video.frame import VideoFrame
 
 from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.backends.openvino import OpenVINOEngine
@@ -25,6 +27,7 @@ from vs_srcomp.models.catalogue import ENGINES
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import Networks
 from vs_srcomp.source import source
+from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.media import decoder_for, open_container, video_stream
 from vs_srcomp.transcode.encode import Encoder, encodable
 from vs_srcomp.transcode.encoders import encoder_settings
@@ -55,21 +58,37 @@ def runner_for(stage: Stage) -> Runner:
 
 
 def _decode(stage: Stage) -> Runner:
-    def run(seconds: float) -> tuple[int, float]:
-        with open_container(stage.file) as container:
-            stream = video_stream(container, 0)
-            decoder_for(stream, film_grain=False, threads=0)
-            frames = container.decode(stream)
-            next(frames)
-            start = time.perf_counter()
-            done = 0
-            for _ in frames:
-                done += 1
-                if time.perf_counter() - start >= seconds:
-                    break
-            return done, time.perf_counter() - start
+    return _repeated(partial(_take_frames, stage, lambda first: lambda frame: None))
 
-    return _repeated(run)
+
+def _copy(stage: Stage) -> Runner:
+    """What no clip of VapourSynth is spared: its frames are in memory of its own."""
+
+    def copier(first: VideoFrame) -> Callable[[VideoFrame], None]:
+        pixels = pixel_format(first.format.name)
+        picture = pixels.video_format(), *pixels.size(first)
+        return lambda frame: pixels.copy(frame, vs.core.create_video_frame(*picture))
+
+    return _repeated(partial(_take_frames, stage, copier))
+
+
+def _take_frames(
+    stage: Stage, maker: Callable[[VideoFrame], Callable[[VideoFrame], None]], seconds: float
+) -> tuple[int, float]:
+    """Decode with PyAV, as FFmpeg does by itself, and do something to each frame but the first."""
+    with open_container(stage.file) as container:
+        stream = video_stream(container, 0)
+        decoder_for(stream, film_grain=False, threads=0)
+        frames = container.decode(stream)
+        work = maker(next(frames))
+        start = time.perf_counter()
+        done = 0
+        for frame in frames:
+            work(frame)
+            done += 1
+            if time.perf_counter() - start >= seconds:
+                break
+        return done, time.perf_counter() - start
 
 
 def _source(stage: Stage) -> Runner:
@@ -254,6 +273,7 @@ def _model_file(stage: Stage) -> str:
 
 _MAKERS: dict[Kind, Callable[[Stage], Runner]] = {
     "decode": _decode,
+    "copy": _copy,
     "source": _source,
     "lanczos5": _lanczos5,
     "inference": _inference,

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
-type Kind = Literal["decode", "source", "lanczos5", "inference", "graph", "encode", "script"]
+type Kind = Literal["decode", "copy", "source", "lanczos5", "inference", "graph", "encode", "script"]
 
 TITLES: dict[Kind, str] = {
     "decode": "bare decode (PyAV)",
+    "copy": "decode + one copy",
     "source": "source()",
     "lanczos5": "Lanczos-5 alone",
     "inference": "raw inference",
@@ -16,7 +17,16 @@ TITLES: dict[Kind, str] = {
     "script": "peer",
 }
 
-LIMITS: dict[Kind, Kind] = {"source": "decode", "graph": "inference", "encode": "inference", "script": "inference"}
+ON_REQUEST: frozenset[Kind] = frozenset({"copy"})
+"""What is only measured when it is asked for by name: it explains another one."""
+
+LIMITS: dict[Kind, Kind] = {
+    "copy": "decode",
+    "source": "decode",
+    "graph": "inference",
+    "encode": "inference",
+    "script": "inference",
+}
 """What each kind cannot be faster than, where there is such a thing."""
 
 

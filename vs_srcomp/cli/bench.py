@@ -53,7 +53,10 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
     help="A script to run beside; can be repeated. See benchmarks/peers.",
 )
 @click.option(
-    "--only", multiple=True, metavar="STAGE", help="Measure just this, by its name in the JSON; can be repeated."
+    "--only",
+    multiple=True,
+    metavar="STAGE",
+    help="Measure just this, by its name in the JSON, or copy: decoding and one copy; can be repeated.",
 )
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True, help="For each."
