@@ -99,8 +99,8 @@ def _warm_start(network: PlainStack, name: str, runs: Path) -> None:
 
 
 def _optimizer(recipe: Recipe, network: PlainStack) -> torch.optim.Optimizer:
-    if recipe.optimizer == "muon":
-        return Muon(network, recipe.learning_rate)
+    if recipe.optimizer != "adam":
+        return Muon(network, recipe.learning_rate, everywhere=recipe.optimizer == "muon-everywhere")
     return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
 
 

@@ -24,14 +24,25 @@ class Muon(torch.optim.Optimizer):
     An update is the momentum of the gradient with all its singular values brought near 1, so that rare directions are
     learned as fast as common ones. PyTorch's own Muon takes matrices only; a convolution's kernel is one here, with a
     row for each output channel.
+
+    On a grid of a quarter of the resolution, the first and the last layer are as large as hidden ones and learn better
+    in this way too.
     """
 
-    def __init__(self, network: PlainStack, rate: float) -> None:
-        """Learn ``network`` at Adam's learning rate ``rate``; that of Muon follows it."""
-        hidden = [layer.weight for layer in network.body]
-        of_hidden = {id(weight) for weight in hidden}
-        rest = [parameter for parameter in network.parameters() if id(parameter) not in of_hidden]
-        super().__init__([{"params": hidden, "orthogonal": True}, {"params": rest, "orthogonal": False}], {"lr": rate})
+    def __init__(self, network: PlainStack, rate: float, *, everywhere: bool = False) -> None:
+        """Learn ``network`` at Adam's learning rate ``rate``; that of Muon follows it.
+
+        Args:
+            network: What learns.
+            rate: Of Adam, for biases and for the first and the last layer.
+            everywhere: Whether Muon is for the weights of the first and the last layer too.
+        """
+        kernels = [layer.weight for layer in network.body]
+        if everywhere:
+            kernels = [network.head.weight, *kernels, network.tail.weight]
+        of_kernels = {id(weight) for weight in kernels}
+        rest = [parameter for parameter in network.parameters() if id(parameter) not in of_kernels]
+        super().__init__([{"params": kernels, "orthogonal": True}, {"params": rest, "orthogonal": False}], {"lr": rate})
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # the loss is not computed again
         """Change every parameter by its gradient."""

@@ -13,6 +13,8 @@ from vs_srcomp.geometry import RATIOS, Ratio
 
 BLIND = "blind"
 
+OPTIMIZERS = ("adam", "muon", "muon-everywhere")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -35,7 +37,8 @@ class Recipe:
     learning_rate: float = 1e-3
     """At its highest, after ``warmup`` steps; then it falls as a half cosine to zero."""
     optimizer: str = "adam"
-    """``"adam"`` or ``"muon"``, which learns in a third of the steps."""
+    """``"adam"``; ``"muon"``, which learns in a third of the steps; ``"muon-everywhere"``, with Muon for the first and
+    the last layer too, which pays on coarser grids."""
     warmup: int = 200
     l1_share: float = 0.3
     """Share of the steps, from the start, with L1 instead of squared error: it is steadier far from the optimum."""
@@ -101,7 +104,7 @@ def _check(recipe: Recipe) -> None:
     assert recipe.pairs  # raises ValueError where there is no such pair
     if recipe.crop % recipe.stride:
         raise ValueError(f"crop {recipe.crop} is not a multiple of stride {recipe.stride}")
-    if recipe.optimizer not in ("adam", "muon"):
-        raise ValueError(f"there is no optimizer {recipe.optimizer!r}: adam or muon")
+    if recipe.optimizer not in OPTIMIZERS:
+        raise ValueError(f"there is no optimizer {recipe.optimizer!r}: {', '.join(OPTIMIZERS)}")
     if not 0 <= recipe.teacher_share <= 1:
         raise ValueError(f"teacher_share {recipe.teacher_share} is not between 0 and 1")

@@ -64,7 +64,7 @@ def test_training_gains_on_pictures_that_it_did_not_see(tmp_path: Path) -> None:
     assert [row["step"] for row in rows] == ["300"]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", ["adam", "muon", "muon-everywhere"])
 def test_a_run_that_was_stopped_ends_where_it_would_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
@@ -297,7 +297,7 @@ def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> Non
         (COMPLETE + 'pair = "2by1-q40"\nspeed = 1', "'speed'.*keys are"),
         (COMPLETE + 'pair = "2by1-q40"\ncrop = 97', "not a multiple of stride"),
         (COMPLETE + 'pair = "2by1-q40"\nteacher_share = 2', "teacher_share"),
-        (COMPLETE + 'pair = "2by1-q40"\noptimizer = "sgd"', "adam or muon"),
+        (COMPLETE + 'pair = "2by1-q40"\noptimizer = "sgd"', "adam, muon, muon-everywhere"),
     ],
 )
 def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Muon against the mathematics that it approximates, and against PyTorch's own for matrices."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -18,23 +19,25 @@ def test_directions_stay_and_their_sizes_become_about_one() -> None:
     torch.testing.assert_close(found.sort().values, after.S.sort().values, rtol=1e-3, atol=1e-4)
 
 
-def test_hidden_layers_move_as_with_pytorchs_muon() -> None:
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_kernels_move_as_with_pytorchs_muon(everywhere: bool) -> None:
     torch.manual_seed(2)
     network = PlainStack(2, 8, 4)
     rate = 1e-3
-    hidden = [weight for name, weight in network.named_parameters() if name.startswith("body") and weight.ndim == 4]
-    matrices = [nn.Parameter(weight.detach().flatten(1).clone()) for weight in hidden]
+    kernels = [weight for name, weight in network.named_parameters() if weight.ndim == 4]
+    kernels = kernels if everywhere else kernels[1:-1]
+    matrices = [nn.Parameter(weight.detach().flatten(1).clone()) for weight in kernels]
     reference = torch.optim.Muon(matrices, lr=rate * HIDDEN_RATE, weight_decay=0, momentum=0.95, nesterov=True)
-    optimizer = Muon(network, rate)
+    optimizer = Muon(network, rate, everywhere=everywhere)
     for _ in range(3):
         for parameter in network.parameters():
             parameter.grad = torch.randn_like(parameter)
-        for matrix, weight in zip(matrices, hidden, strict=True):
+        for matrix, weight in zip(matrices, kernels, strict=True):
             assert weight.grad is not None
             matrix.grad = weight.grad.flatten(1).clone()
         optimizer.step()
         reference.step()  # type: ignore[no-untyped-call]
-    for matrix, weight in zip(matrices, hidden, strict=True):
+    for matrix, weight in zip(matrices, kernels, strict=True):
         # PyTorch iterates in bfloat16.
         torch.testing.assert_close(weight.flatten(1), matrix, atol=rate * HIDDEN_RATE * 0.02, rtol=0)
 
