@@ -21,7 +21,7 @@ class Recipe:
     """How one model is trained. Every field is a key of the TOML file; those with defaults may be left out."""
 
     tier: str
-    """``"fast"`` or ``"quality"``."""
+    """``"light"``, ``"fast"`` or ``"quality"``."""
     pair: str
     """Ratio and compression level, ``"2by1-q40"``; ``"2by1-blind"`` is a generalist for all levels of a ratio."""
     stride: int

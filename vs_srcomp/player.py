@@ -22,7 +22,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER, RATIOS, ratio_by_name, scaled_size
 from vs_srcomp.log import say, say_once
-from vs_srcomp.models import models
+from vs_srcomp.models import TIERS
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import NO_MODEL, OWN_PROPS
 from vs_srcomp.upscale import upscale
@@ -304,9 +304,8 @@ def _write_status(path: Path | None, status: Mapping[str, Any]) -> None:
 
 def _steps(options: Options) -> list[str]:
     """What to run, best first; the last one is no network at all."""
-    faster = [] if options.model.endswith(".onnx") or options.model == "fast" else ["fast"]
-    tiers = {model.tier for model in models()}
-    return [options.model, *(tier for tier in faster if tier in tiers), NO_MODEL]
+    faster = TIERS[TIERS.index(options.model) + 1 :] if options.model in TIERS else ()
+    return [options.model, *faster, NO_MODEL]
 
 
 def _ratio(text: str) -> str:

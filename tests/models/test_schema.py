@@ -47,7 +47,7 @@ def test_a_file_is_the_one_that_is_described(entry: dict[str, Any]) -> None:
     assert hashlib.sha256((ENGINES / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
 
 
-@pytest.mark.parametrize("tier", ["fast", "quality"])
+@pytest.mark.parametrize("tier", ["fast", "light", "quality"])
 def test_a_network_for_every_level_is_called_blind_and_has_no_q(tier: str) -> None:
     entry = DESCRIBED["models"][0]
     name = f"srcomp-{tier}-{entry['ratio'].replace(':', 'by')}-blind"

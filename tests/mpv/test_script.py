@@ -229,3 +229,10 @@ def test_a_seek_makes_no_engine_anew(stand_in: ModuleType, brighter: Path, monke
     for _ in range(3):
         stand_in.Host(3, user_data=f"model={brighter}").run(SCRIPT)
     assert len({id(engine) for engine in used}) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "then"), [("quality", ["fast", "light"]), ("fast", ["light"]), ("light", []), ("my.onnx", [])]
+)
+def test_each_network_gives_way_to_the_next_faster_one(model: str, then: list[str]) -> None:
+    assert player._steps(player.Options(model=model)) == [model, *then, "lanczos5"]

@@ -28,6 +28,10 @@ class Int8:
     """What it loses against float32: mean Y-PSNR in dB, by name of the test set."""
 
 
+TIERS = ("quality", "fast", "light")
+"""Kinds of models, best first: real time on a graphics card, on a processor, and on a weak one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A network that the package carries, and what is known of it."""
@@ -39,7 +43,7 @@ class Model:
     sha256: str
     """Of the ONNX file, in lower-case hexadecimal."""
     tier: str
-    """``"fast"``: real time on a processor; ``"quality"``: real time on a graphics card."""
+    """One of `TIERS`."""
     ratio: str
     """``"2:1"``, ``"8:5"`` or ``"4:3"``."""
     q: int | None
@@ -71,9 +75,8 @@ def find_model(tier: str, ratio: Ratio, q: int | None) -> Model | None:
     Raises:
         vs.Error: No model at all has that tier.
     """
-    tiers = sorted({model.tier for model in models()})
-    if tier not in tiers:
-        raise error(f"there is no model {tier!r}", f"use one of {', '.join(tiers)}, or the path of an ONNX file")
+    if tier not in TIERS:
+        raise error(f"there is no model {tier!r}", f"use one of {', '.join(TIERS)}, or the path of an ONNX file")
     for model in models():
         if (model.tier, model.ratio, model.q) == (tier, ratio.name, q):
             return model
