@@ -43,7 +43,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
     network = load_trained(recipe.name, runs)
     remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)
-    int8 = quantize(data, valid)
+    int8 = quantize(data, valid, recipe.int8_range)
     write_atomically(engines / f"{recipe.name}.onnx", data)
     write_atomically(engines / f"{recipe.name}.int8.onnx", int8)
 

@@ -13,6 +13,8 @@ from vs_srcomp.geometry import RATIOS, Ratio
 
 BLIND = "blind"
 
+INT8_RANGES = ("whole", "mean")
+
 OPTIMIZERS = ("adam", "muon", "muon-everywhere")
 
 
@@ -50,6 +52,9 @@ class Recipe:
     """Name of a finished run, or of a model in engines/, whose output is part of the target (distillation)."""
     teacher_share: float = 0.5
     """Of the target; the rest is the original."""
+    int8_range: str = "whole"
+    """Of the activations in the form in 8-bit integers: ``"whole"``, all that was seen, which keeps hard edges; or
+    ``"mean"``, of the pictures' own ranges, with finer steps for what is fine."""
     draft: int = 0
     """Above 0 the run is only the start of others: its name ends in ``-draft1`` and so on, and it is not exported."""
     seed: int = 1
@@ -106,5 +111,7 @@ def _check(recipe: Recipe) -> None:
         raise ValueError(f"crop {recipe.crop} is not a multiple of stride {recipe.stride}")
     if recipe.optimizer not in OPTIMIZERS:
         raise ValueError(f"there is no optimizer {recipe.optimizer!r}: {', '.join(OPTIMIZERS)}")
+    if recipe.int8_range not in INT8_RANGES:
+        raise ValueError(f"there is no int8_range {recipe.int8_range!r}: {', '.join(INT8_RANGES)}")
     if not 0 <= recipe.teacher_share <= 1:
         raise ValueError(f"teacher_share {recipe.teacher_share} is not between 0 and 1")

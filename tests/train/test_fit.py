@@ -298,6 +298,7 @@ def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> Non
         (COMPLETE + 'pair = "2by1-q40"\ncrop = 97', "not a multiple of stride"),
         (COMPLETE + 'pair = "2by1-q40"\nteacher_share = 2', "teacher_share"),
         (COMPLETE + 'pair = "2by1-q40"\noptimizer = "sgd"', "adam, muon, muon-everywhere"),
+        (COMPLETE + 'pair = "2by1-q40"\nint8_range = "half"', "whole, mean"),
     ],
 )
 def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

@@ -76,8 +76,9 @@ class PlainStack(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Side, in pixels, of the square that one output pixel can see."""
-        return self.stride * (2 * (len(self.body) + 2) + 1)
+        """Side, in pixels, of the square around an output pixel that it can see, wherever it lies in its cell."""
+        layers = len(self.body) + 2
+        return 2 * (self.stride * layers + self.stride - 1)
 
 
 def to_working_format(network: PlainStack, device: torch.device) -> PlainStack:

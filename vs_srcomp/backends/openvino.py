@@ -42,7 +42,7 @@ class OpenVINO:
     """Run networks with OpenVINO.
 
     Codes are rounded to the nearest, halves away from zero. At ``"f32"`` they are those of an evaluation in float32 to
-    within 1; at ``"bf16"`` the networks of this package differ on pictures by at most 1 in 8 bits and 2 in 10. Only the
+    within 1; at ``"bf16"`` the networks of this package differ on pictures by at most 1 in 8 bits and 3 in 10. Only the
     processor has been tried.
     """
 
