@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):
 
         Args:
             network: What learns.
-            rate: Of Adam, for biases and for the first and the last layer.
+            rate: Of Adam, for everything that Muon is not for.
             everywhere: Whether Muon is for the weights of the first and the last layer too.
         """
         kernels = [layer.weight for layer in network.body]

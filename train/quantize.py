@@ -1,7 +1,8 @@
 """A network in 8-bit integers, for processors that multiply those faster than anything else.
 
 Post-training quantisation (NNCF): the ranges of the activations are measured on pictures, weights get one scale per
-channel. Only the residual path is quantised, after its first layer; the skip path stays exact.
+channel. Only the residual path is quantised, after its first layer, which ``vs_srcomp.backends.openvino_first_layer``
+makes of integers when the file is loaded; the skip path stays exact.
 """
 
 import logging

@@ -88,14 +88,8 @@ class OpenVINO:
         core = self._checked_core()
         precision = self._resolved_precision(has_int8=network.int8 is not None)
         model = read(core, network.int8 if precision == "int8" and network.int8 else network.onnx, network, plane)
-        if self._is_processor and precision == "bf16":
-            first_layer_in_parts(model, plane)
-            to_bfloat16(model)
-        elif self._is_processor and precision == "int8" and plane.bits == 8:
-            first_layer_in_integers(model)
-        elif self._is_processor and precision == "int8" and has_amx():
-            # Without matrix units, float32 is as fast for the single layer.
-            first_layer_in_parts(model, plane)
+        if self._is_processor:
+            _narrow(model, precision, plane)
         if precision == "int8" or (self._is_processor and precision == "bf16"):
             # What is neither in integers nor has a type of its own by now stays as it is.
             precision = "f32"
@@ -219,6 +213,18 @@ class OpenVINOWorker:
         self._request.start_async()
         self._request.wait()
         np.copyto(target, self._target)
+
+
+def _narrow(model: "ov.Model", precision: str, plane: PlaneFormat) -> None:
+    """Give the layers of ``model`` narrow types, as far as its file has not: all, or the first one beside integers."""
+    if precision == "bf16":
+        first_layer_in_parts(model, plane)
+        to_bfloat16(model)
+    elif precision == "int8" and plane.bits == 8:
+        first_layer_in_integers(model)
+    elif precision == "int8" and has_amx():
+        # Without matrix units, float32 is as fast for the single layer.
+        first_layer_in_parts(model, plane)
 
 
 def _is_listed(device: str, devices: list[str]) -> bool:

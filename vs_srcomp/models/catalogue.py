@@ -73,7 +73,7 @@ def find_model(tier: str, ratio: Ratio, q: int | None) -> Model | None:
     """The model for ``ratio`` and compression level ``q`` (None: any) in ``tier``, or None where there is none.
 
     Raises:
-        vs.Error: No model at all has that tier.
+        vs.Error: There is no such tier.
     """
     if tier not in TIERS:
         raise error(f"there is no model {tier!r}", f"use one of {', '.join(TIERS)}, or the path of an ONNX file")
