@@ -1,6 +1,6 @@
 """OpenVINO: the processor, which needs nothing but the package, and Intel's graphics and neural processors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,6 +9,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.backends.base import Luma, PlaneFormat, missing
+from vs_srcomp.backends.openvino_cells import Cells, in_cells, with_integer_cells
 from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, first_layer_in_parts
 from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
 from vs_srcomp.errors import error
@@ -88,6 +89,8 @@ class OpenVINO:
         core = self._checked_core()
         precision = self._resolved_precision(has_int8=network.int8 is not None)
         model = read(core, network.int8 if precision == "int8" and network.int8 else network.onnx, network, plane)
+        cells = in_cells(model) if self._is_processor else None
+        model = cells or model
         if self._is_processor:
             _narrow(model, precision, plane)
         if precision == "int8" or (self._is_processor and precision == "bf16"):
@@ -103,13 +106,14 @@ class OpenVINO:
         if self._is_processor or self.streams:
             properties["NUM_STREAMS"] = self._stream_count()
         try:
-            compiled = core.compile_model(with_integer_planes(model, network, plane), self.device, properties)
+            graph = with_integer_cells(model, plane) if cells else with_integer_planes(model, network, plane)
+            compiled = core.compile_model(graph, self.device, properties)
         except RuntimeError as reason:
             raise error(
                 f"OpenVINO cannot run the network on {self.device}: {str(reason).strip().splitlines()[-1]}",
                 "use another device or backend, or see what vs-srcomp doctor says about this one",
             ) from reason
-        return OpenVINOEngine(compiled, plane, network.scale)
+        return OpenVINOEngine(compiled, plane, network.scale, takes_cells=cells is not None)
 
     def identity(self) -> Mapping[str, str]:
         """What the arithmetic depends on besides network and planes."""
@@ -186,33 +190,44 @@ class OpenVINO:
 class OpenVINOEngine:
     """A compiled network."""
 
-    def __init__(self, compiled: "ov.CompiledModel", plane: PlaneFormat, scale: int) -> None:
-        """Wrap ``compiled``, made for ``plane`` and a network of ``scale``."""
+    def __init__(self, compiled: "ov.CompiledModel", plane: PlaneFormat, scale: int, *, takes_cells: bool) -> None:
+        """Wrap ``compiled``, made for ``plane`` and a network of ``scale``, with planes or cells in and out."""
         self._compiled = compiled
         self._plane = plane
         self._scale = scale
+        self._takes_cells = takes_cells
 
     def worker(self) -> "OpenVINOWorker":
         """A new inference request."""
-        return OpenVINOWorker(self._compiled.create_infer_request(), self._plane, self._scale)
+        request, plane = self._compiled.create_infer_request(), self._plane
+        given, taken = request.get_input_tensor(0), request.get_output_tensor()
+        if self._takes_cells:
+            request.set_input_tensor(1, given)
+            source, target = (Cells(tensor.data, plane.width, plane.height) for tensor in (given, taken))
+            return OpenVINOWorker(request, source.gather, target.spread)
+        planes = given.data.reshape(plane.height, plane.width)
+        restored = taken.data.reshape(plane.height * self._scale, plane.width * self._scale)
+        return OpenVINOWorker(
+            request, lambda source: np.copyto(planes, source), lambda target: np.copyto(target, restored)
+        )
 
 
 class OpenVINOWorker:
-    """One inference request and its two planes."""
+    """One inference request, and the memory that it reads and writes."""
 
-    def __init__(self, request: "ov.InferRequest", plane: PlaneFormat, scale: int) -> None:
-        """Wrap ``request``, made for ``plane`` and a network of ``scale``."""
-        self._request = request
-        self._source = request.get_input_tensor().data.reshape(plane.height, plane.width)
-        self._target = request.get_output_tensor().data.reshape(plane.height * scale, plane.width * scale)
+    def __init__(self, request: "ov.InferRequest", give: Callable[[Luma], None], take: Callable[[Luma], None]) -> None:
+        """Wrap ``request``: ``give`` copies a plane to what it reads, ``take`` one from what it has written."""
+        self.request = request
+        self.give = give
+        self.take = take
 
     def restore(self, source: Luma, target: Luma) -> None:
         """Run the network; see ``Worker``."""
-        np.copyto(self._source, source)
+        self.give(source)
         # Unlike infer(), these two give the interpreter lock free and copy no outputs.
-        self._request.start_async()
-        self._request.wait()
-        np.copyto(target, self._target)
+        self.request.start_async()
+        self.request.wait()
+        self.take(target)
 
 
 def _narrow(model: "ov.Model", precision: str, plane: PlaneFormat) -> None:

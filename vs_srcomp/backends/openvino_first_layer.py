@@ -21,9 +21,6 @@ HEAVY = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData",
 _LARGEST_INT8 = 127
 _LARGEST_CODE = np.float32(255)
 
-# Of the instructions for 8-bit integers, VNNI and AMX.
-_PRODUCTS_AT_ONCE = 4
-
 
 def first_layer_in_parts(network: "ov.Model", plane: PlaneFormat) -> None:
     """Let convolutions of the picture itself be done in bfloat16, but to twice its precision.
@@ -61,31 +58,8 @@ def first_layer_in_integers(network: "ov.Model") -> None:
         kernels, scales = balanced_integers(weights / _LARGEST_CODE)
         bounds = np.float32(0), _LARGEST_CODE
         codes = op.fake_quantize(op.multiply(luma, _LARGEST_CODE), *bounds, *bounds, 256)
-        strides, pads_begin, pads_end, dilations, auto_pad = _geometry(convolution)
-        if strides[1] == pads_begin[1] == pads_end[1] == _PRODUCTS_AT_ONCE and dilations[1] == 1:
-            codes, kernels = _columns_as_channels(codes, kernels)
-            strides, pads_begin, pads_end = ([pair[0], 1] for pair in (strides, pads_begin, pads_end))
         factors = op.multiply(op.convert(op.constant(kernels.astype(np.int8)), "f32"), scales)
-        layer = op.convolution(codes, factors, strides, pads_begin, pads_end, dilations, auto_pad)
-        convolution.output(0).replace(layer.output(0))
-
-
-def _columns_as_channels(codes: "ov.Node", kernels: NDArray[np.float32]) -> "tuple[ov.Node, NDArray[np.float32]]":
-    """Each column of four a channel of its own: the same sums, and nothing is moved, as channels lie side by side.
-
-    A processor adds up products of four neighbouring channels at once, where one channel alone is a quarter of that.
-
-    Args:
-        codes: (1, 1, height, width).
-        kernels: (O, 1, h, w) for steps of four columns; four divides w.
-    """
-    from openvino import opset13 as op
-
-    _, _, height, width = (length.get_length() for length in codes.get_output_partial_shape(0))
-    rows = op.reshape(codes, np.array([1, height, width // _PRODUCTS_AT_ONCE, _PRODUCTS_AT_ONCE]), special_zero=False)
-    outputs, _, kernel_height, kernel_width = kernels.shape
-    shape = outputs, kernel_height, kernel_width // _PRODUCTS_AT_ONCE, _PRODUCTS_AT_ONCE
-    return op.transpose(rows, np.array([0, 3, 1, 2])), kernels.reshape(shape).transpose(0, 3, 1, 2)
+        convolution.output(0).replace(op.convolution(codes, factors, *_geometry(convolution)).output(0))
 
 
 def balanced_integers(weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

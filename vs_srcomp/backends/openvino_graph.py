@@ -108,7 +108,7 @@ def with_integer_planes(model: "ov.Model", network: Network, plane: PlaneFormat)
     (parameter,) = model.get_parameters()
     (result,) = model.get_results()
     restored = result.input_value(0)
-    residual = _residual_of(restored, parameter)
+    residual = residual_of(restored, parameter)
     for port in parameter.output(0).get_target_inputs():
         port.replace_source_output(luma.output(0))
 
@@ -119,12 +119,19 @@ def with_integer_planes(model: "ov.Model", network: Network, plane: PlaneFormat)
     values = op.multiply(output, np.float32(plane.code_scale))
     if residual is not None:
         values = op.add(exact, values)
+    return ov.Model([to_codes(values, plane)], [codes], "srcomp")
+
+
+def to_codes(values: "ov.Node", plane: PlaneFormat) -> "ov.Node":
+    """``values``, in float32, clamped and rounded to integer codes of ``plane``."""
+    import openvino as ov
+    from openvino import opset13 as op
+
     rounding: Literal["half_away_from_zero"] = "half_away_from_zero"
-    rounded = op.round(op.clamp(values, 0, plane.peak), rounding)
-    return ov.Model([op.convert(rounded, ov.Type(plane.dtype))], [codes], "srcomp")
+    return op.convert(op.round(op.clamp(values, 0, plane.peak), rounding), ov.Type(plane.dtype))
 
 
-def _residual_of(restored: "ov.Output", parameter: "ov.Node") -> "ov.Output | None":
+def residual_of(restored: "ov.Output", parameter: "ov.Node") -> "ov.Output | None":
     """What is added to the network's input to give its output, or None if the network has another form."""
     addition = restored.get_node()
     if addition.get_type_name() != "Add":

@@ -211,10 +211,10 @@ def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tu
 
 def _openvino_requests(engine: OpenVINOEngine, planes: list[npt.NDArray[Any]], count: int) -> Runner:
     """OpenVINO's own asynchronous requests, whose inputs are in place already."""
-    requests = [engine._compiled.create_infer_request() for _ in range(count)]
-    for request, plane in zip(requests, cycle(planes), strict=False):
-        data = request.get_input_tensor().data
-        data[:] = plane.reshape(data.shape)
+    workers = [engine.worker() for _ in range(count)]
+    for worker, plane in zip(workers, cycle(planes), strict=False):
+        worker.give(plane)
+    requests = [worker.request for worker in workers]
 
     def run(seconds: float) -> tuple[int, float]:
         start = time.perf_counter()
