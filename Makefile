@@ -36,7 +36,8 @@ models: $(VENV)/ready-for-tests
 results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
 		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
-	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier fast --tier quality --videos $(DATA)/video
+	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \
+		--videos $(DATA)/video
 
 clean:
 	rm -rf $(VENV) build *.egg-info out.mkv
