@@ -18,7 +18,7 @@ import imageio_ffmpeg
 import numpy as np
 import vapoursynth as vs
 
-from train.pictures import clip_planes, list_pictures, planes_to_clip, read_yuv420
+from train.pictures import clip_planes, list_pictures, planes_to_clip, read_yuv420, scaled_name
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, Ratio
 from vs_srcomp.resample import lanczos5
@@ -117,16 +117,24 @@ def stream_path(folder: Path, pair: Pair, name: str) -> Path:
 
 
 def make_streams(
-    pictures: Path, folder: Path, pairs: Iterable[Pair], cpu_used: int = TRAINING_SPEED, processes: int | None = None
+    pictures: Path,
+    folder: Path,
+    pairs: Iterable[Pair],
+    cpu_used: int = TRAINING_SPEED,
+    processes: int | None = None,
+    scale: float = 1.0,
 ) -> None:
-    """Code every picture of a folder for every pair, in parallel; streams that are there are kept."""
+    """Code every picture of a folder for every pair, in parallel; streams that are there are kept.
+
+    Pictures are first brought to ``scale`` times their size.
+    """
     from rich.progress import track
 
     jobs = [
-        (path, pair, cpu_used, target)
+        (path, scale, pair, cpu_used, target)
         for pair in pairs
         for path in list_pictures(pictures)
-        if not (target := stream_path(folder, pair, path.stem)).exists()
+        if not (target := stream_path(folder, pair, scaled_name(path, scale))).exists()
     ]
     if not jobs:
         return
@@ -165,6 +173,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _make_stream(path: Path, pair: Pair, cpu_used: int, target: Path) -> None:
+def _make_stream(path: Path, scale: float, pair: Pair, cpu_used: int, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, encode(read_yuv420(path), pair, cpu_used))
+    write_atomically(target, encode(read_yuv420(path, scale), pair, cpu_used))

@@ -91,11 +91,10 @@ def fit(recipe: Recipe, train: list[PlanePair], valid: list[PlanePair], runs: Pa
 
 
 def _warm_start(network: PlainStack, name: str, runs: Path) -> None:
-    state = load_trained(name, runs).state_dict()
-    shapes = {key: value.shape for key, value in network.state_dict().items()}
-    if shapes != {key: value.shape for key, value in state.items()}:
-        raise ValueError(f"{name} has another stride, or other channels or layers, and cannot be the start")
-    network.load_state_dict(state)
+    try:
+        network.grow_from(load_trained(name, runs))
+    except ValueError as reason:
+        raise ValueError(f"{name} {reason}, and cannot be the start") from reason
 
 
 def _optimizer(recipe: Recipe, network: PlainStack) -> torch.optim.Optimizer:

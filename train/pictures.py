@@ -27,22 +27,30 @@ def _natural(path: Path) -> tuple[int, str, str]:
     return len(path.stem) if path.stem.isdigit() else 0, path.stem, path.name
 
 
-def read_yuv420(path: Path) -> vs.VideoNode:
-    """Read a picture as a one-frame YUV420P8 clip, BT.709 limited range.
+def read_yuv420(path: Path, scale: float = 1.0) -> vs.VideoNode:
+    """Read a picture as a one-frame YUV420P8 clip, BT.709 limited range, at ``scale`` times its size (0 to 1).
 
     EXIF rotation is applied; alpha is dropped; 16-bit, palette and CMYK files are converted to 8-bit RGB. The size is
-    cut (right and bottom) to a multiple of 16, so that every ratio has an exact source size.
+    then cut (right and bottom) to a multiple of 16, so that every ratio has an exact source size.
 
     Raises:
         ValueError: The file is no picture that can be read, is smaller than 16x16, or has more pixels than Pillow
             takes for honest (89 million).
     """
-    rgb = _read_rgb8(path)
+    rgb = _scaled(_read_rgb8(path), scale)
     height, width = (size // SIZE_MULTIPLE * SIZE_MULTIPLE for size in rgb.shape[:2])
     if not (height and width):
         raise ValueError(f"{path.name}: {rgb.shape[1]}x{rgb.shape[0]} is smaller than {SIZE_MULTIPLE}x{SIZE_MULTIPLE}")
     clip = planes_to_clip([rgb[:height, :width, channel] for channel in range(3)], vs.RGB24)
     return clip.resize.Bicubic(format=vs.YUV420P8, matrix_s="709", range_s="limited")
+
+
+def _scaled(rgb: Plane, scale: float) -> Plane:
+    """``rgb``, height x width x 3, itself where ``scale`` is 1."""
+    if scale == 1:
+        return rgb
+    height, width = (max(1, round(size * scale)) for size in rgb.shape[:2])
+    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _read_rgb8(path: Path) -> Plane:
@@ -83,7 +91,12 @@ def clip_planes(clip: vs.VideoNode) -> list[Plane]:
         return [np.array(frame[index]) for index in range(frame.format.num_planes)]
 
 
-def each_luma(folder: Path) -> Iterator[tuple[str, Plane]]:
-    """Name and luma plane of each picture in ``folder``."""
+def each_luma(folder: Path, scale: float = 1.0) -> Iterator[tuple[str, Plane]]:
+    """Name and luma plane of each picture in ``folder``, at ``scale`` times its size."""
     for path in list_pictures(folder):
-        yield path.stem, clip_planes(read_yuv420(path))[0]
+        yield scaled_name(path, scale), clip_planes(read_yuv420(path, scale))[0]
+
+
+def scaled_name(path: Path, scale: float) -> str:
+    """What a picture at ``scale`` times its size is called."""
+    return path.stem if scale == 1 else f"{path.stem}@{scale:g}"

@@ -44,10 +44,12 @@ class Recipe:
     warmup: int = 200
     l1_share: float = 0.3
     """Share of the steps, from the start, with L1 instead of squared error: it is steadier far from the optimum."""
+    scales: tuple[float, ...] = (1.0,)
+    """Of the pictures to learn from: each is learned from at each of these times its size. Those to measure on stay."""
     valid_share: float = 0.1
     """Share of the pictures that are measured on instead of learned from."""
     start: str | None = None
-    """Name of a finished run, or of a model in engines/, whose weights are the first ones."""
+    """Name of a finished run, or of a model in engines/, whose weights are the first ones; it may have fewer layers."""
     teacher: str | None = None
     """Name of a finished run, or of a model in engines/, whose output is part of the target (distillation)."""
     teacher_share: float = 0.5
@@ -87,6 +89,8 @@ def load_recipe(path: Path) -> Recipe:
     """Read a recipe; ValueError says what is wrong in it."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text())
+        if "scales" in table:
+            table["scales"] = tuple(table["scales"])
         recipe = Recipe(**table)
         _check(recipe)
     except (tomllib.TOMLDecodeError, TypeError, ValueError) as reason:
@@ -113,5 +117,7 @@ def _check(recipe: Recipe) -> None:
         raise ValueError(f"there is no optimizer {recipe.optimizer!r}: {', '.join(OPTIMIZERS)}")
     if recipe.int8_range not in INT8_RANGES:
         raise ValueError(f"there is no int8_range {recipe.int8_range!r}: {', '.join(INT8_RANGES)}")
+    if not recipe.scales or not all(0 < scale <= 1 for scale in recipe.scales):
+        raise ValueError(f"scales {list(recipe.scales)} are not between 0 and 1")
     if not 0 <= recipe.teacher_share <= 1:
         raise ValueError(f"teacher_share {recipe.teacher_share} is not between 0 and 1")

@@ -39,6 +39,18 @@ def test_streams_are_the_same_every_time_and_made_once(picture: Path, tmp_path: 
     assert first.read_bytes() == b"kept"
 
 
+def test_streams_of_smaller_pictures_lie_beside_the_others(picture: Path, tmp_path: Path) -> None:
+    pair = pair_by_slug("2by1-q40")
+    for scale in (1.0, 0.5):
+        make_streams(picture.parent, tmp_path, [pair], cpu_used=8, processes=1, scale=scale)
+    sizes = {path.name: decode(path.read_bytes()) for path in (tmp_path / pair.slug).iterdir()}
+    # 112x96, and half of it, 56x48, cut to multiples of 16; both are then lowered by 2:1.
+    assert {name: (clip.width, clip.height) for name, clip in sizes.items()} == {
+        "wave.ivf": (56, 48),
+        "wave@0.5.ivf": (24, 24),
+    }
+
+
 def test_stronger_compression_takes_fewer_bytes(picture: Path) -> None:
     clip = read_yuv420(picture)
     sizes = [len(encode(clip, pair, cpu_used=8)) for pair in PAIRS if pair.ratio.name == "2:1"]

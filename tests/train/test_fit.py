@@ -110,11 +110,29 @@ def test_a_warm_start_takes_the_weights_of_another_run(tmp_path: Path) -> None:
         assert torch.equal(network.state_dict()[name], value)
 
 
+def test_a_start_with_fewer_layers_keeps_nearly_all_that_it_gains(tmp_path: Path) -> None:
+    pairs = blurred_pairs()
+    small = fit(dataclasses.replace(TINY, steps=300, batch=4, learning_rate=4e-3), pairs, pairs, tmp_path, ALONE)
+    more = dataclasses.replace(
+        TINY, pair="2by1-q50", layers=TINY.layers + 2, steps=1, learning_rate=0.0, start=TINY.name
+    )
+    grown = fit(more, pairs, pairs, tmp_path, ALONE)
+    assert len(grown.body) == len(small.body) + 2
+    assert torch.equal(grown.head.weight, small.head.weight)
+    assert torch.equal(grown.tail.weight, small.tail.weight)
+    before, after = (validation_gain(network, pairs, CPU) for network in (small, grown))
+    assert before > 0.5
+    assert after > before / 2
+
+
 def test_a_warm_start_from_another_form_is_refused(tmp_path: Path) -> None:
     pairs = blurred_pairs()
     fit(dataclasses.replace(TINY, steps=1), pairs, pairs, tmp_path, ALONE)
     with pytest.raises(ValueError, match="cannot be the start"):
         fit(dataclasses.replace(TINY, pair="2by1-q50", channels=4, start=TINY.name), pairs, pairs, tmp_path, ALONE)
+    fewer = dataclasses.replace(TINY, pair="2by1-q50", layers=TINY.layers - 1, start=TINY.name)
+    with pytest.raises(ValueError, match="more layers"):
+        fit(fewer, pairs, pairs, tmp_path, ALONE)
     with pytest.raises(ValueError, match="train it first"):
         fit(dataclasses.replace(TINY, start="nobody"), pairs, pairs, tmp_path, ALONE)
 
@@ -299,6 +317,7 @@ def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> Non
         (COMPLETE + 'pair = "2by1-q40"\nteacher_share = 2', "teacher_share"),
         (COMPLETE + 'pair = "2by1-q40"\noptimizer = "sgd"', "adam, muon, muon-everywhere"),
         (COMPLETE + 'pair = "2by1-q40"\nint8_range = "half"', "whole, mean"),
+        (COMPLETE + 'pair = "2by1-q40"\nscales = [1, 2]', "not between 0 and 1"),
     ],
 )
 def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

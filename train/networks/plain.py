@@ -9,6 +9,8 @@ NEGATIVE_SLOPE = 0.1
 MEAN, SPREAD = 0.45, 0.25
 # The residual is small against the picture: this keeps the last layer's weights of the same order as the others'.
 RESIDUAL_SCALE = 0.1
+# Of a layer that is added to a trained network, against a layer of a new one.
+GROWN_NOISE = 0.05
 
 
 class PlainStack(nn.Module):
@@ -57,6 +59,26 @@ class PlainStack(nn.Module):
         weights[0] = (head / SPREAD, head_bias - head.sum(dim=(1, 2, 3)) * (MEAN / SPREAD))
         weights[-1] = (tail * RESIDUAL_SCALE, tail_bias * RESIDUAL_SCALE)
         return weights
+
+    @torch.no_grad()
+    def grow_from(self, other: "PlainStack") -> None:
+        """Take the weights of ``other``, which may have fewer layers: those that it lacks change little at first.
+
+        They pass on what they get, but for the part below zero, and some noise (after Chen et al. 2016, Net2Net, arXiv
+        1511.05641). ValueError if it has another stride, other channels or more layers.
+        """
+        more = len(self.body) - len(other.body)
+        if other.stride != self.stride or other.tail.weight.shape != self.tail.weight.shape or more < 0:
+            raise ValueError("has another stride, other channels or more layers")
+        for mine, taken in zip(
+            (self.head, *self.body, self.tail), (other.head, *other.body, *[None] * more, other.tail), strict=True
+        ):
+            if taken is not None:
+                mine.load_state_dict(taken.state_dict())
+            else:
+                mine.weight *= GROWN_NOISE
+                mine.weight[:, :, 1, 1] += torch.eye(len(mine.weight), device=mine.weight.device)
+                nn.init.zeros_(mine.bias)
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:
