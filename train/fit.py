@@ -91,10 +91,11 @@ def fit(recipe: Recipe, train: list[PlanePair], valid: list[PlanePair], runs: Pa
 
 
 def _warm_start(network: PlainStack, name: str, runs: Path) -> None:
+    start = load_trained(name, runs)
     try:
-        network.grow_from(load_trained(name, runs))
+        network.grow_from(start)
     except ValueError as reason:
-        raise ValueError(f"{name} {reason}, and cannot be the start") from reason
+        raise ValueError(f"{name} cannot be the start: {reason}") from reason
 
 
 def _optimizer(recipe: Recipe, network: PlainStack) -> torch.optim.Optimizer:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import NodeProto, helper
 
-from tests.networks import as_network, make_onnx, random_doubler, random_network
+from tests.networks import make_onnx, random_doubler, random_network
 from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
@@ -125,4 +125,3 @@ def test_others_stay_as_they_are(name: str) -> None:
     before = [node.get_type_name() for node in model.get_ordered_ops()]
     assert in_cells(model) is None
     assert [node.get_type_name() for node in model.get_ordered_ops()] == before
-    as_network(OTHERS[name])

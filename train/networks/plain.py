@@ -65,20 +65,23 @@ class PlainStack(nn.Module):
         """Take the weights of ``other``, which may have fewer layers: those that it lacks change little at first.
 
         They pass on what they get, but for the part below zero, and some noise (after Chen et al. 2016, Net2Net, arXiv
-        1511.05641). ValueError if it has another stride, other channels or more layers.
+        1511.05641).
+
+        Raises:
+            ValueError: It has another stride, other channels or more layers.
         """
-        more = len(self.body) - len(other.body)
-        if other.stride != self.stride or other.tail.weight.shape != self.tail.weight.shape or more < 0:
-            raise ValueError("has another stride, other channels or more layers")
-        for mine, taken in zip(
-            (self.head, *self.body, self.tail), (other.head, *other.body, *[None] * more, other.tail), strict=True
-        ):
-            if taken is not None:
-                mine.load_state_dict(taken.state_dict())
-            else:
-                mine.weight *= GROWN_NOISE
-                mine.weight[:, :, 1, 1] += torch.eye(len(mine.weight), device=mine.weight.device)
-                nn.init.zeros_(mine.bias)
+        same_form = other.stride == self.stride and other.tail.weight.shape == self.tail.weight.shape
+        if not same_form or len(other.body) > len(self.body):
+            raise ValueError("it has another stride, other channels or more layers")
+        self.head.load_state_dict(other.head.state_dict())
+        self.tail.load_state_dict(other.tail.state_dict())
+        for mine, taken in zip(self.body, other.body, strict=False):
+            mine.load_state_dict(taken.state_dict())
+        for new in self.body[len(other.body) :].parameters():
+            # Biases are zero already.
+            if new.ndim == 4:
+                noise = GROWN_NOISE * new
+                nn.init.dirac_(new).add_(noise)
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:
