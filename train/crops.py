@@ -11,6 +11,10 @@ from train.degrade import Pair, decode, stream_path
 from train.pictures import Plane, clip_planes
 from vs_srcomp.resample import lanczos5
 
+# Where every ratio repeats: 8:5 makes eight pixels of five. A crop that begins there lies on Lanczos's phases, and on
+# the codec's blocks, as the corner of a picture does; a network with steps of its own learns to rely on that.
+PHASES = 8
+
 
 @dataclass(frozen=True)
 class PlanePair:
@@ -45,6 +49,8 @@ def split[T](items: list[T], valid_share: float, seed: int) -> tuple[list[T], li
 class CropSampler:
     """Random square crops with a random one of the square's eight symmetries (dihedral augmentation).
 
+    They begin at multiples of ``PHASES``, and so, mirrored, do those whose side is a multiple of it.
+
     Each crop carries a weight of about one over its picture's own error: the gain that is reported is a mean of
     decibels over pictures, and this makes squared error its first-order equivalent, where plain squared error would
     only serve the busiest pictures.
@@ -72,7 +78,7 @@ class CropSampler:
         chosen = rng.integers(len(self._pairs), size=count)
         for index, pair_index in enumerate(chosen):
             pair = self._pairs[pair_index]
-            top, left = (rng.integers(size - self._crop + 1) for size in pair.original.shape)
+            top, left = (PHASES * rng.integers((size - self._crop) // PHASES + 1) for size in pair.original.shape)
             symmetry = int(rng.integers(8))
             window = np.s_[top : top + self._crop, left : left + self._crop]
             degraded[index] = _dihedral(pair.degraded[window], symmetry)

@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from train.crops import PHASES
 from train.degrade import PAIRS, Pair, pair_by_slug
 from vs_srcomp.geometry import RATIOS, Ratio
 
@@ -35,7 +36,7 @@ class Recipe:
     batch: int
     """Crops a step, over all processes."""
     crop: int = 96
-    """Side of a crop in pixels, a multiple of ``stride``."""
+    """Side of a crop in pixels, a multiple of ``stride`` and of 8."""
     learning_rate: float = 1e-3
     """At its highest, after ``warmup`` steps; then it falls as a half cosine to zero."""
     optimizer: str = "adam"
@@ -111,8 +112,8 @@ def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]
 
 def _check(recipe: Recipe) -> None:
     assert recipe.pairs  # raises ValueError where there is no such pair
-    if recipe.crop % recipe.stride:
-        raise ValueError(f"crop {recipe.crop} is not a multiple of stride {recipe.stride}")
+    if recipe.crop % recipe.stride or recipe.crop % PHASES:
+        raise ValueError(f"crop {recipe.crop} is not a multiple of stride {recipe.stride} and of {PHASES}")
     if recipe.optimizer not in OPTIMIZERS:
         raise ValueError(f"there is no optimizer {recipe.optimizer!r}: {', '.join(OPTIMIZERS)}")
     if recipe.int8_range not in INT8_RANGES:

@@ -290,6 +290,16 @@ def test_crops_come_in_all_eight_orientations_and_both_planes_alike() -> None:
     assert (weight == 1).all()
 
 
+def test_crops_begin_where_every_ratio_repeats() -> None:
+    block = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    plane = np.tile(block, (5, 7))
+    degraded, *_ = CropSampler([PlanePair(plane, plane + 1)], 16, seed=0).draw(0, 200)
+    corner = np.tile(block, (2, 2))
+    assert {crop.tobytes() for crop in degraded} == {
+        turned.tobytes() for k in range(4) for turned in (np.rot90(corner, k), np.rot90(corner, k).T)
+    }
+
+
 def test_the_split_is_seeded_whole_and_disjoint() -> None:
     items = list(range(50))
     train, valid = split(items, 0.2, seed=1)
@@ -314,6 +324,7 @@ def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> Non
         (COMPLETE + 'pair = "2by1-q41"', "no pair is called"),
         (COMPLETE + 'pair = "2by1-q40"\nspeed = 1', "'speed'.*keys are"),
         (COMPLETE + 'pair = "2by1-q40"\ncrop = 97', "not a multiple of stride"),
+        (COMPLETE + 'pair = "2by1-q40"\ncrop = 100', "and of 8"),
         (COMPLETE + 'pair = "2by1-q40"\nteacher_share = 2', "teacher_share"),
         (COMPLETE + 'pair = "2by1-q40"\noptimizer = "sgd"', "adam, muon, muon-everywhere"),
         (COMPLETE + 'pair = "2by1-q40"\nint8_range = "half"', "whole, mean"),
