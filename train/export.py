@@ -11,6 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from train.crops import PlanePair
+from train.equalize import equalized
 from train.fit import remove_drift
 from train.networks.plain import NEGATIVE_SLOPE, PlainStack
 from train.quantize import quantize
@@ -43,7 +44,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: list[PlanePair], runs: 
     network = load_trained(recipe.name, runs)
     remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)
-    int8 = quantize(data, valid, recipe.int8_range)
+    int8 = quantize(to_onnx(equalized(network, valid), recipe.name), valid, recipe.int8_range)
     write_atomically(engines / f"{recipe.name}.onnx", data)
     write_atomically(engines / f"{recipe.name}.int8.onnx", int8)
 

@@ -182,7 +182,7 @@ def has_bf16_units(device: torch.device) -> bool:
 def validation_gain(network: PlainStack, pairs: list[PlanePair], device: torch.device) -> float:
     """Mean gain in PSNR over the degraded pictures, in dB, on the middle of each picture."""
     gains = []
-    for degraded, original in _middles(pairs, device):
+    for degraded, original in middles(pairs, device):
         restored = (network(degraded).clamp(0, 1) * 255).round() / 255
         before, after = ((x - original).square().mean().item() for x in (degraded, restored))
         gains.append(10 * math.log10(before / after))
@@ -195,11 +195,11 @@ def remove_drift(network: PlainStack, pairs: list[PlanePair], device: torch.devi
 
     Training leaves some hundredths of a code, which are the codec's own rounding undone.
     """
-    drift = np.mean([(network(degraded) - degraded).mean().item() for degraded, _ in _middles(pairs, device)])
+    drift = np.mean([(network(degraded) - degraded).mean().item() for degraded, _ in middles(pairs, device)])
     network.shift_residual(-float(drift))
 
 
-def _middles(pairs: list[PlanePair], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def middles(pairs: list[PlanePair], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """The middle of each picture, degraded and original, as luma in 0..1."""
     for pair in pairs:
         window = tuple(

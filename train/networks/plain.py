@@ -1,5 +1,8 @@
 """A plain stack of convolutions on a coarser grid, which predicts what Lanczos and the codec lost."""
 
+from collections import deque
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,12 +42,20 @@ class PlainStack(nn.Module):
 
     def forward(self, luma: Tensor) -> Tensor:
         """Restore ``luma``."""
-        (weight, bias), *body, tail = self.effective_weights()
+        # None is kept for longer than the next layer needs it.
+        (features,) = deque(self.features(luma), maxlen=1)
+        weight, bias = self.effective_weights()[-1]
+        residual = F.pixel_shuffle(F.conv2d(features, weight, bias, padding=1), self.stride)
+        return luma + residual.float()
+
+    def features(self, luma: Tensor) -> Iterator[Tensor]:
+        """What each layer but the last makes of ``luma``: (N, channels, H / stride, W / stride)."""
+        (weight, bias), *body, _ = self.effective_weights()
         features = F.leaky_relu(F.conv2d(luma, weight, bias, self.stride, self.stride), NEGATIVE_SLOPE)
+        yield features
         for weight, bias in body:
             features = F.leaky_relu(F.conv2d(features, weight, bias, padding=1), NEGATIVE_SLOPE)
-        residual = F.pixel_shuffle(F.conv2d(features, *tail, padding=1), self.stride)
-        return luma + residual.float()
+            yield features
 
     def effective_weights(self) -> list[tuple[Tensor, Tensor]]:
         """Weight and bias of each convolution as the exported graph has them.

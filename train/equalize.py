@@ -1,0 +1,50 @@
+"""Features of like ranges: the same network, of which 8-bit integers lose less.
+
+A layer's features share one scale in integers, so that the channel with the widest range decides how coarse all others
+become.
+"""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from train.crops import PlanePair
+from train.fit import middles
+from train.networks.plain import PlainStack
+
+# What has no range has no scale either.
+_SMALLEST = 1e-8
+
+
+@torch.no_grad()
+def equalized(network: PlainStack, pictures: list[PlanePair]) -> PlainStack:
+    """A network that computes the same, with each channel scaled to share its range with the weights that read it.
+
+    A factor passes LeakyReLU, so that what is divided out of a channel's weights can be multiplied into those of the
+    next layer (Nagel et al. 2019, arXiv 1906.04721). The factor is the root of the channel's range over that of the
+    next layer's weights for it, as in SmoothQuant (Xiao et al. 2022, arXiv 2211.10438).
+
+    Args:
+        network: What to scale; it is not changed.
+        pictures: To measure ranges on; their middles are used. Not those of a test set.
+    """
+    scaled = copy.deepcopy(network)
+    layers = [scaled.head, *scaled.body, scaled.tail]
+    ranges = _feature_ranges(scaled, pictures)
+    for layer, following, seen in zip(layers, layers[1:], ranges, strict=False):
+        read = following.weight.abs().amax((0, 2, 3)).clamp_min(_SMALLEST)
+        factors = (seen.clamp_min(_SMALLEST) / read).sqrt()
+        layer.weight /= factors.view(-1, 1, 1, 1)
+        layer.bias /= factors
+        following.weight *= factors.view(1, -1, 1, 1)
+    return scaled
+
+
+def _feature_ranges(network: PlainStack, pictures: list[PlanePair]) -> list[Tensor]:
+    """The highest magnitude of each channel behind each layer but the last."""
+    highest = [torch.zeros(network.head.out_channels) for _ in (network.head, *network.body)]
+    for degraded, _ in middles(pictures, torch.device("cpu")):
+        for index, features in enumerate(network.features(degraded)):
+            highest[index] = torch.maximum(highest[index], features.abs().amax((0, 2, 3)))
+    return highest
