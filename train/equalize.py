@@ -19,11 +19,12 @@ _SMALLEST = 1e-8
 
 @torch.no_grad()
 def equalized(network: PlainStack, pictures: list[PlanePair]) -> PlainStack:
-    """A network that computes the same, with each channel scaled to share its range with the weights that read it.
+    """A network that computes the same, with each channel scaled until its range equals the norm of what reads it.
 
     A factor passes LeakyReLU, so that what is divided out of a channel's weights can be multiplied into those of the
-    next layer (Nagel et al. 2019, arXiv 1906.04721). The factor is the root of the channel's range over that of the
-    next layer's weights for it, as in SmoothQuant (Xiao et al. 2022, arXiv 2211.10438).
+    next layer (Nagel et al. 2019, arXiv 1906.04721). The factor lies half way, as in SmoothQuant (Xiao et al. 2022,
+    arXiv 2211.10438), but to the norm of the next layer's weights for the channel instead of their range: rounding
+    adds like noise to all channels, and that is what it is multiplied by.
 
     Args:
         network: What to scale; it is not changed.
@@ -33,8 +34,8 @@ def equalized(network: PlainStack, pictures: list[PlanePair]) -> PlainStack:
     layers = [scaled.head, *scaled.body, scaled.tail]
     ranges = _feature_ranges(scaled, pictures)
     for layer, following, seen in zip(layers, layers[1:], ranges, strict=False):
-        read = following.weight.abs().amax((0, 2, 3)).clamp_min(_SMALLEST)
-        factors = (seen.clamp_min(_SMALLEST) / read).sqrt()
+        norms = following.weight.square().sum((0, 2, 3)).sqrt()
+        factors = (seen.clamp_min(_SMALLEST) / norms.clamp_min(_SMALLEST)).sqrt()
         layer.weight /= factors.view(-1, 1, 1, 1)
         layer.bias /= factors
         following.weight *= factors.view(1, -1, 1, 1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from train.crops import PlanePair
 
-CROP = 256
+CROP = 384
 
 
 def quantize(network: bytes, pictures: list[PlanePair], ranges: str = "whole") -> bytes:
