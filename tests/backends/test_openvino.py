@@ -50,7 +50,8 @@ def test_f32_is_within_one_code_of_an_independent_evaluation(width: int, height:
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
 def test_bf16_is_within_one_code_of_8_bits_on_pictures(model: Model) -> None:
-    for bits in (8, 10):
+    # The form of fast at 2:1 corrects most, and what is rounded is in proportion.
+    for bits, most in ((8, 1), (10, 4 if (model.tier, model.stride) == ("fast", 4) else 3)):
         plane = PlaneFormat(191, 127, bits)
         codes = picture(plane)
         network = load_network(model)
@@ -58,7 +59,7 @@ def test_bf16_is_within_one_code_of_8_bits_on_pictures(model: Model) -> None:
         OpenVINO(precision="bf16").compile(network, plane).worker().restore(codes, target)
         expected = reference(network.onnx, codes, bits, network.stride)
         assert not np.array_equal(expected, codes)
-        assert largest_difference(target, expected) <= 1 << (bits - 8)
+        assert largest_difference(target, expected) <= most
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
