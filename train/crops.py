@@ -11,8 +11,8 @@ from train.degrade import Pair, decode, stream_path
 from train.pictures import Plane, clip_planes
 from vs_srcomp.resample import lanczos5
 
-# Where every ratio repeats: 8:5 makes eight pixels of five. A crop that begins there lies on Lanczos's phases, and on
-# the codec's blocks, as the corner of a picture does; a network with steps of its own learns to rely on that.
+# Where every ratio repeats: 8:5 makes eight pixels of five. A crop that begins there lies on Lanczos's phases as the
+# corner of a picture does; a network with steps of its own learns to rely on that.
 PHASES = 8
 
 

@@ -199,12 +199,12 @@ def remove_drift(network: PlainStack, pairs: list[PlanePair], device: torch.devi
     network.shift_residual(-float(drift))
 
 
-def middles(pairs: list[PlanePair], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """The middle of each picture, degraded and original, as luma in 0..1."""
+def middles(
+    pairs: list[PlanePair], device: torch.device, crop: int = VALIDATION_CROP
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The middle of each picture, ``crop`` pixels wide and high at most, degraded and original, as luma in 0..1."""
     for pair in pairs:
-        window = tuple(
-            slice(max(0, (size - VALIDATION_CROP) // 2), (size + VALIDATION_CROP) // 2) for size in pair.original.shape
-        )
+        window = tuple(slice(max(0, (size - crop) // 2), (size + crop) // 2) for size in pair.original.shape)
         yield to_luma(pair.degraded[window][None], device), to_luma(pair.original[window][None], device)
 
 

@@ -8,11 +8,11 @@ makes of integers when the file is loaded; the skip path stays exact.
 import logging
 import os
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
+import torch
 
 from train.crops import PlanePair
+from train.fit import middles
 
 CROP = 384
 
@@ -40,7 +40,10 @@ def quantize(network: bytes, pictures: list[PlanePair], ranges: str = "whole") -
     head = next(node for node in model.graph.node if node.op_type == "Conv")
     quantized = nncf.quantize(
         model,
-        nncf.Dataset([_middle(pair) for pair in pictures], lambda luma: {source.name: luma}),
+        nncf.Dataset(
+            [degraded.numpy() for degraded, _ in middles(pictures, torch.device("cpu"), CROP)],
+            lambda luma: {source.name: luma},
+        ),
         # Symmetric weights and asymmetric activations: LeakyReLU leaves few values below zero.
         preset=nncf.QuantizationPreset.MIXED,
         fast_bias_correction=False,
@@ -58,8 +61,3 @@ def quantize(network: bytes, pictures: list[PlanePair], ranges: str = "whole") -
     del quantized.metadata_props[:]
     onnx.checker.check_model(quantized, full_check=True)
     return bytes(quantized.SerializeToString())
-
-
-def _middle(pair: PlanePair) -> NDArray[np.float32]:
-    window = tuple(slice((size - min(size, CROP)) // 2, (size + min(size, CROP)) // 2) for size in pair.degraded.shape)
-    return pair.degraded[window][None, None].astype(np.float32) / np.float32(255)

@@ -42,15 +42,18 @@ class PlainStack(nn.Module):
 
     def forward(self, luma: Tensor) -> Tensor:
         """Restore ``luma``."""
+        *hidden, (weight, bias) = self.effective_weights()
         # None is kept for longer than the next layer needs it.
-        (features,) = deque(self.features(luma), maxlen=1)
-        weight, bias = self.effective_weights()[-1]
+        (features,) = deque(self._through(luma, hidden), maxlen=1)
         residual = F.pixel_shuffle(F.conv2d(features, weight, bias, padding=1), self.stride)
         return luma + residual.float()
 
     def features(self, luma: Tensor) -> Iterator[Tensor]:
         """What each layer but the last makes of ``luma``: (N, channels, H / stride, W / stride)."""
-        (weight, bias), *body, _ = self.effective_weights()
+        return self._through(luma, self.effective_weights()[:-1])
+
+    def _through(self, luma: Tensor, hidden: list[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
+        (weight, bias), *body = hidden
         features = F.leaky_relu(F.conv2d(luma, weight, bias, self.stride, self.stride), NEGATIVE_SLOPE)
         yield features
         for weight, bias in body:
