@@ -14,7 +14,7 @@ import av
 import numpy as np
 import vapoursynth as vs
 
-from train.pictures import read_yuv420
+from train.material.pictures import read_yuv420
 
 FPS = 25
 FRAMES_PER_PICTURE = 40

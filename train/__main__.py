@@ -14,7 +14,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def photographs(command: Command) -> Command:
     """The options of commands that read what was trained on."""
-    images = click.option("--images", type=FOLDER, required=True, help="Photographs to train on.")
+    images = click.option(
+        "--images", type=FOLDER, required=True, multiple=True, help="Photographs to train on; may be repeated."
+    )
     work = click.option(
         "--work", type=click.Path(path_type=Path), default=Path("work"), help="Streams and runs go here."
     )
@@ -74,7 +76,14 @@ def inspect(file: Path, sheet: Path | None) -> None:
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @photographs
 @click.option("--threads", type=int, help="CPU threads to compute with [default: all].")
-def fit(recipes: tuple[Path, ...], images: Path, work: Path, threads: int | None) -> None:
+@click.option(
+    "--seconds",
+    callback=lambda context, parameter, value: [float(part) for part in value.split(",")] if value else [],
+    help="End each run after so long, with its schedule at its end: one number, or one for each recipe, with commas.",
+)
+def fit(
+    recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, threads: int | None, seconds: list[float]
+) -> None:
     """Train the models of RECIPES, those first that others start from; a run that was stopped goes on.
 
     \b
@@ -83,38 +92,60 @@ def fit(recipes: tuple[Path, ...], images: Path, work: Path, threads: int | None
     """
     import torch
 
+    from train.fit import Diverged
     from train.fit import fit as fit_one
-    from train.material import gather
+    from train.material.gather import Gatherer
     from train.parallel import team
     from train.recipe import in_order, load_recipe
 
+    if len(seconds) not in (0, 1, len(recipes)):
+        raise click.UsageError(f"--seconds has {len(seconds)} numbers for {len(recipes)} recipes")
     if threads:
         torch.set_num_threads(threads)
-    loaded = [recipe for _, recipe in in_order((path, load_recipe(path)) for path in recipes)]
-    with team() as processes:
-        if not processes.leads:
-            processes.wait()
-        material = gather(images, work / "streams", loaded, code=processes.leads)
-        if processes.leads:
-            processes.wait()
-        for recipe in loaded:
-            fit_one(recipe, material.train(recipe), material.valid(recipe), work / "runs", processes)
+    try:
+        budgets = dict(zip(recipes, seconds * len(recipes) if len(seconds) == 1 else seconds, strict=False))
+        with team() as processes:
+            gatherer = Gatherer(images, work)
+            for path, recipe in in_order((path, load_recipe(path)) for path in recipes):
+                if not processes.leads:
+                    processes.wait()
+                train, valid = gatherer.of(recipe)
+                if processes.leads:
+                    processes.wait()
+                fit_one(recipe, train, valid, work / "runs", processes, budgets.get(path))
+    except (ValueError, RuntimeError) as reason:
+        if isinstance(reason, Diverged | ValueError) or "encoder failed" in str(reason):
+            raise click.ClickException(str(reason)) from reason
+        raise
 
 
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @photographs
 @click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json go.")
-def export(recipes: tuple[Path, ...], images: Path, work: Path, engines: Path) -> None:
+def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engines: Path) -> None:
     """Write the trained models of RECIPES as ONNX files, with their descriptors and logs."""
     from train.export import export_run
-    from train.material import gather
+    from train.material.gather import Gatherer
     from train.recipe import load_recipe
 
-    loaded = [load_recipe(path) for path in recipes]
-    material = gather(images, work / "streams", loaded)
-    for path, recipe in zip(recipes, loaded, strict=True):
-        click.echo(export_run(recipe, path, material.valid(recipe), work / "runs", engines))
+    gatherer = Gatherer(images, work)
+    try:
+        for path in recipes:
+            recipe = load_recipe(path)
+            click.echo(export_run(recipe, path, gatherer.of(recipe)[1], work / "runs", engines))
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+@main.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the pictures go.")
+@click.option("--count", type=click.IntRange(min=1), default=24, show_default=True)
+def draw(out: Path, count: int) -> None:
+    """Write drawn pictures to learn from beside photographs: text, lines and flat areas."""
+    from train.material.drawn import write_drawn
+
+    write_drawn(out, count)
 
 
 @main.command()
@@ -149,7 +180,7 @@ def evaluate(
     record: bool,
 ) -> None:
     """Measure the models and classic kernels on pictures, through vs_srcomp.upscale on 8-bit frames."""
-    from train.degrade import PAIRS, pair_by_slug
+    from train.degradations.av1 import PAIRS, pair_by_slug
     from train.evaluate import evaluate as scores_of
     from train.report import record_gains, tables, write_report, write_scores, write_tables
 

@@ -14,7 +14,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from train.degrade import (
+from train.degradations.av1 import (
     EVALUATION_SPEED,
     PAIRS,
     TRAINING_SPEED,
@@ -24,9 +24,9 @@ from train.degrade import (
     libaom_version,
     worker_pool,
 )
+from train.material.pictures import list_pictures
 from train.npz import Blocks, read_array, write_npz
 from train.patches import MIN_CONTRAST, TEST_SIZE, TRAINING_SIZE, Photograph, Shard, coded_size, look_at, make_shard
-from train.pictures import list_pictures
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 
 if TYPE_CHECKING:

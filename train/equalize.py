@@ -9,8 +9,8 @@ import copy
 import torch
 from torch import Tensor
 
-from train.crops import PlanePair
 from train.fit import middles
+from train.material.crops import PlanePair
 from train.networks.plain import PlainStack
 
 # What has no range has no scale either.

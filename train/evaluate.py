@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import vapoursynth as vs
 
-from train.degrade import EVALUATION_SPEED, Pair, decode, make_streams, stream_path
+from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, stream_path
+from train.material.pictures import Plane, clip_planes, each_luma
 from train.metrics import psnr as psnr  # part of this module's interface
 from train.metrics import ssim, vmaf
-from train.pictures import Plane, clip_planes, each_luma
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.geometry import Ratio
 from vs_srcomp.models import models

@@ -1,173 +1,343 @@
 """The training loop: a recipe in, weights and a log out; killed at any step, it goes on from its last checkpoint."""
 
+import copy
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from train.crops import CropSampler, PlanePair
+from train.material.coded import Example
+from train.material.crops import CropBank, Crops, scale_of
 from train.muon import Muon
-from train.networks.plain import PlainStack, to_working_format
+from train.networks.network import Network
 from train.parallel import Team
 from train.recipe import Recipe
 from train.run import Run, append_log, draw_curves, load_checkpoint, save_checkpoint, save_weights, start_log
-from train.trained import load_trained
 
-VALIDATE_EVERY = 1000
-VALIDATION_CROP = 256
+VALIDATIONS: Final = 20
+"""Times that a run is measured and saved."""
+VALIDATION_CROP: Final = 256
+MEASURED: Final = 320
+"""Examples that a run is measured on, at most."""
 # Weights averaged over about this many steps generalise a little better than the last ones (Polyak averaging).
-AVERAGE_OVER = 500
-GRADIENT_NORM = 0.5
+AVERAGE_OVER: Final = 500
+GRADIENT_NORM: Final = 0.5
+# Of the discriminator of an adversarial objective, by Adam.
+DISCRIMINATOR_RATE: Final = 1e-4
+
+# Examples that a network is measured on at the same time.
+_TOGETHER: Final = 16
+# A picture that is restored exactly has no finite PSNR: as if one code in a thousand pixels were off by 2.
+_LEAST_ERROR: Final = 6e-8
+
+# Steps between looks at the clock: a device does them without waiting for this program.
+_AT_A_TIME: Final = 25
 
 
 class Diverged(RuntimeError):  # noqa: N818 - reads as what happened
     """The loss is no longer a number."""
 
 
-def fit(recipe: Recipe, train: list[PlanePair], valid: list[PlanePair], runs: Path, team: Team) -> PlainStack:
+def fit(
+    recipe: Recipe,
+    train: Sequence[Example],
+    valid: Sequence[Example],
+    runs: Path,
+    team: Team,
+    seconds: float | None = None,
+) -> nn.Module:
     """Train the network of ``recipe`` and return it with its averaged weights.
 
     Args:
         recipe: What to train, and how.
-        train: Pictures to learn from.
-        valid: Pictures to measure on, about every thousand steps.
+        train: What to learn from; it goes to the memory of the device as a whole.
+        valid: What to measure on, ``VALIDATIONS`` times.
         runs: Folder of all runs; this one's files go to a folder of the recipe's name in it.
         team: The processes that train together. bfloat16 is used where the device has units for it. Any number of
             processes draws the same crops in each step, so that the result does not depend on it but for rounding.
+        seconds: Time after which the run ends, with its schedule at its end, though not all steps are done.
 
     Raises:
         Diverged: The loss became infinite or not a number; the last checkpoint is from before that.
-        ValueError: There is no network to start or to learn from, or it has another form; or the batch cannot be
-            shared evenly.
+        ValueError: There is no network to start or to learn from, or it has another form; the run was begun under
+            another recipe; or the batch cannot be shared evenly.
     """
     run, device = Run(runs / recipe.name), team.device
     run.folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    network = to_working_format(PlainStack(recipe.stride, recipe.channels, recipe.layers), device)
+    network = to_working_format(recipe.make_network(), device)
     if recipe.start is not None:
-        _warm_start(network, recipe.start, runs)
-    average = to_working_format(PlainStack(recipe.stride, recipe.channels, recipe.layers), device)
-    average.load_state_dict(network.state_dict())
-    teacher = None
-    if recipe.teacher is not None:
-        teacher = to_working_format(load_trained(recipe.teacher, runs), device).requires_grad_(False)
-    optimizer = _optimizer(recipe, network)
-    networks = {"network": network, "average": average}
-
-    first_step = load_checkpoint(run.checkpoint, networks, optimizer, device) if run.checkpoint.exists() else 0
+        _take_weights(network, recipe.start, runs)
+    state = _State(recipe, network, copy.deepcopy(network), device)
+    state.teacher = None if recipe.teacher is None else _teacher(recipe, runs, network, device)
+    first = (
+        load_checkpoint(run.checkpoint, state.networks, state.optimizer, recipe.digest)
+        if run.checkpoint.exists()
+        else 0
+    )
     team.wait()
     if team.leads:
-        start_log(run.log, first_step)
-    sampler = CropSampler(train, recipe.crop, recipe.seed)
-    learner = Learner(recipe, team.synchronised(network), teacher, optimizer, sampler, team)
+        start_log(run.log, first)
+    bank = CropBank(train, recipe.crop, device)
+    stepper = _Stepper(recipe, state, team.synchronised(network), bank, team)
+    validation = Validation(valid, device)
+    clock = _Clock(recipe.steps, seconds, first)
     with _progress(team) as progress:
-        bar = progress.add_task(recipe.name, completed=first_step, total=recipe.steps, gain="")
-        losses = []
-        for step in range(first_step, recipe.steps):
-            losses.append(learner.take_step(step))
-            _follow(average, network, 1 / min(step + 1, AVERAGE_OVER))
-            progress.advance(bar)
-            if (step + 1) % VALIDATE_EVERY == 0 or step + 1 == recipe.steps:
-                loss, losses = team.mean(float(np.mean(losses))), []
-                if not math.isfinite(loss):
-                    raise Diverged(f"{recipe.name}: the loss is {loss} at step {step + 1}; lower learning_rate")
-                if team.leads:
-                    gain = validation_gain(average, valid, device)
-                    progress.update(bar, gain=f"{gain:+.3f} dB")
-                    append_log(run.log, (step + 1, f"{learning_rate(recipe, step):.2e}", f"{loss:.5f}", f"{gain:.4f}"))
-                    draw_curves(run.log, run.curves, recipe.name)
-                    save_checkpoint(run.checkpoint, networks, optimizer, step + 1)
+        bar = progress.add_task(recipe.name, completed=first, total=recipe.steps, gain="")
+        step = first
+        while not clock.is_over(step):
+            part = min(VALIDATIONS - 1, int(VALIDATIONS * clock.done(step)))
+            stepper.begin(step, part / VALIDATIONS)
+            begun = step
+            while clock.done(step) < (part + 1) / VALIDATIONS and not clock.is_over(step):
+                for _ in range(min(_AT_A_TIME, recipe.steps - step)):
+                    stepper.take(learning_rate(recipe, step, clock.done(step)))
+                    step += 1
+                stepper.wait()
+                progress.update(bar, completed=step)
+            loss = team.mean(stepper.loss_of(step - begun))
+            if not math.isfinite(loss):
+                raise Diverged(f"{recipe.name}: the loss is {loss} at step {step}; lower learning_rate")
+            if team.leads:
+                gain = validation.gain(state.average)
+                progress.update(bar, gain=f"{gain:+.3f} dB")
+                rate = learning_rate(recipe, step, clock.done(step))
+                append_log(run.log, (step, f"{rate:.2e}", f"{loss:.5f}", f"{gain:.4f}"))
+                save_checkpoint(run.checkpoint, state.networks, state.optimizer, step, recipe.digest)
     if team.leads:
-        save_weights(run.weights, average)
+        draw_curves(run.log, run.curves, recipe.name)
+        save_weights(run.weights, state.average)
     # Another run may start from these weights.
     team.wait()
-    return average
+    return state.average
 
 
-def _warm_start(network: PlainStack, name: str, runs: Path) -> None:
-    start = load_trained(name, runs)
-    try:
-        network.grow_from(start)
-    except ValueError as reason:
-        raise ValueError(f"{name} cannot be the start: {reason}") from reason
+class _State:
+    """All that a checkpoint keeps."""
+
+    def __init__(self, recipe: Recipe, network: Network, average: Network, device: torch.device) -> None:
+        self.network, self.average = network, average.requires_grad_(False)
+        self.objective = recipe.make_objective().to(device)
+        self.optimizer = _optimizer(recipe, network)
+        self.discriminator: nn.Module | None = getattr(self.objective, "discriminator", None)
+        self.judge = (
+            None
+            if self.discriminator is None
+            else torch.optim.Adam(
+                self.discriminator.parameters(), DISCRIMINATOR_RATE, (0.9, 0.99), capturable=device.type == "cuda"
+            )
+        )
+        self.teacher: Network | None = None
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        found: dict[str, nn.Module] = {"network": self.network, "average": self.average}
+        return found if self.discriminator is None else {**found, "discriminator": self.discriminator}
 
 
-def _optimizer(recipe: Recipe, network: PlainStack) -> torch.optim.Optimizer:
-    if recipe.optimizer != "adam":
-        return Muon(network, recipe.learning_rate, everywhere=recipe.optimizer == "muon-everywhere")
-    return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+@dataclass
+class _Clock:
+    """How much of a run is done: by its steps, or by its time where that is shorter."""
+
+    steps: int
+    seconds: float | None
+    first: int
+
+    def __post_init__(self) -> None:
+        self._begin = time.monotonic()
+
+    def done(self, step: int) -> float:
+        """0 to 1."""
+        by_steps = step / self.steps
+        if self.seconds is None:
+            return by_steps
+        before = self.first / self.steps
+        return max(by_steps, before + (1 - before) * min(1.0, (time.monotonic() - self._begin) / self.seconds))
+
+    def is_over(self, step: int) -> bool:
+        return self.done(step) >= 1
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then half a cosine down to zero."""
-    if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+class _Stepper:
+    """One optimiser step after the other; on a CUDA device as one graph, which costs the processor next to nothing."""
 
-
-class Learner:
-    """One optimiser step after the other on one network."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        network: nn.Module,
-        teacher: PlainStack | None,
-        optimizer: torch.optim.Optimizer,
-        sampler: CropSampler,
-        team: Team,
-    ) -> None:
-        """Teach ``network``, which is synchronised over ``team``, with the crops of ``sampler``."""
-        self._recipe = recipe
-        self._network = network
-        self._teacher = teacher
-        self._optimizer = optimizer
-        self._sampler = sampler
+    def __init__(self, recipe: Recipe, state: _State, network: nn.Module, bank: CropBank, team: Team) -> None:
+        self._recipe, self._state, self._network, self._bank = recipe, state, network, bank
         self._device = team.device
         self._own = team.share(recipe.batch)
+        self._has_bf16 = has_bf16_units(team.device)
+        self._captures = team.device.type == "cuda" and team.size == 1
+        self._replay: Callable[[], None] | None = None
+        self._graph: Any = None
+        self._total = torch.zeros((), device=team.device)
+        self._follow = torch.ones((), device=team.device)
+        self._done = 0.0
+        self._count = 0
 
-    def take_step(self, step: int) -> float:
-        """Do step number ``step``; returns the loss over this process's crops."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self._recipe, step)
-        degraded, original, weight = self._sampler.draw(step, self._recipe.batch)
-        source = to_luma(degraded[self._own], self._device)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=has_bf16_units(self._device)):
-            target = self._target(source, to_luma(original[self._own], self._device))
-            restored = self._network(source)
-        if step < self._recipe.l1_share * self._recipe.steps:
-            loss = F.l1_loss(restored, target)
+    def begin(self, step: int, done: float) -> None:
+        """Start a part of the run: its crops depend on the seed and on ``step`` alone."""
+        torch.manual_seed(self._recipe.seed * 1_000_003 + step)
+        self._done, self._count = done, step
+        self._total.zero_()
+        if self._captures and getattr(self._state.objective, "capturable", True):
+            self._replay = None
+            self._capture()
+
+    def take(self, rate: float) -> None:
+        """Do the next step at learning rate ``rate``."""
+        for group in self._state.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        self._count += 1
+        self._follow.fill_(1 / min(self._count, AVERAGE_OVER))
+        if self._replay is None:
+            self._step()
         else:
-            # Scaled so that both losses have gradients of the same order.
-            weights = torch.from_numpy(weight[self._own]).to(self._device).view(-1, 1, 1, 1)
-            loss = 25 * ((restored - target).square() * weights).mean()
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._network.parameters(), GRADIENT_NORM)
-        self._optimizer.step()
-        return loss.item()
+            self._replay()
 
-    def _target(self, source: Tensor, original: Tensor) -> Tensor:
-        """The original, or what lies between it and the teacher's answer (Hinton et al. 2015, arXiv 1503.02531).
+    def wait(self) -> None:
+        """Until the device has done all steps."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def loss_of(self, steps: int) -> float:
+        """The mean loss since ``begin``, over so many steps."""
+        return float(self._total) / max(1, steps)
+
+    def _capture(self) -> None:
+        """Record a step; recording needs a few real ones before it, which change nothing that lasts."""
+        kept = {id(tensor): tensor.clone() for tensor in self._lasting()}
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self._step()
+        torch.cuda.current_stream().wait_stream(side)
+        for tensor in self._lasting():
+            if id(tensor) in kept:
+                tensor.detach().copy_(kept[id(tensor)])
+            else:  # What an optimiser makes at its first step begins at nothing.
+                tensor.detach().zero_()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._step()
+        self._replay = self._graph.replay
+
+    def _lasting(self) -> list[Tensor]:
+        state = self._state
+        tensors = [t for network in state.networks.values() for t in (*network.parameters(), *network.buffers())]
+        for optimizer in filter(None, (state.optimizer, state.judge)):
+            for values in optimizer.state.values():
+                tensors += [value for value in values.values() if isinstance(value, Tensor)]
+        return [*tensors, self._total]
+
+    def _step(self) -> None:
+        state = self._state
+        crops = self._own_part(self._bank.draw(self._recipe.batch))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bf16):
+            outputs = outputs_of(self._network, crops.source, crops.q)
+            targets = self._targets(crops)
+            outputs = tuple(output.float() for output in outputs)
+            loss = state.objective(outputs, targets, crops.weight, self._done)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), GRADIENT_NORM)
+        state.optimizer.step()
+        if state.judge is not None:
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bf16):
+                judged = state.objective.discriminator_loss(tuple(output.detach() for output in outputs), targets)
+            state.judge.zero_grad(set_to_none=True)
+            judged.backward()
+            state.judge.step()
+        with torch.no_grad():
+            self._total.add_(loss.detach())
+            average = list(state.average.parameters())
+            away = torch._foreach_sub([p.detach() for p in state.network.parameters()], average)
+            torch._foreach_mul_(away, self._follow)
+            torch._foreach_add_(average, away)
+
+    def _own_part(self, crops: Crops) -> Crops:
+        own = self._own
+        return Crops(crops.source[own], tuple(t[own] for t in crops.targets), crops.q[own], crops.weight[own])
+
+    def _targets(self, crops: Crops) -> tuple[Tensor, ...]:
+        """The originals, or what lies between them and the teacher's answer (Hinton et al. 2015, arXiv 1503.02531).
 
         With squared error this has the same gradient as the weighted sum of both losses.
         """
-        if self._teacher is None:
-            return original
+        if self._state.teacher is None:
+            return crops.targets
         with torch.no_grad():
-            return torch.lerp(original, self._teacher(source), self._recipe.teacher_share)
+            answer = outputs_of(self._state.teacher, crops.source, crops.q)[0].float()
+            return torch.lerp(crops.targets[0], answer, self._recipe.teacher_share), *crops.targets[1:]
+
+
+def outputs_of(network: nn.Module, source: Tensor, q: Tensor) -> tuple[Tensor, ...]:
+    """All outputs of ``network``, which may take levels or not, its answer first."""
+    made = network(source, q) if getattr(inner(network), "takes_level", False) else network(source)
+    return made if isinstance(made, tuple) else (made,)
+
+
+def inner(network: nn.Module) -> nn.Module:
+    """The network inside what synchronises it over several processes."""
+    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+
+
+def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:
+    """Move to ``device`` in the memory layout that convolutions are fastest in."""
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _take_weights(network: nn.Module, name: str, runs: Path) -> None:
+    from safetensors.torch import load_file
+
+    path = Run(runs / name).weights
+    if not path.exists():
+        raise ValueError(f"{name} cannot be the start: there is no {path}; train it first")
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as reason:
+        raise ValueError(f"{name} cannot be the start: it has another form") from reason
+
+
+def _teacher(recipe: Recipe, runs: Path, network: Network, device: torch.device) -> Network:
+    from train.trained import load_trained
+
+    assert recipe.teacher is not None
+    teacher = load_trained(recipe.teacher, runs)
+    if teacher.scale != network.scale:
+        raise ValueError(f"{recipe.teacher} cannot be the teacher: it has scale {teacher.scale}")
+    return to_working_format(teacher, device).requires_grad_(False)
+
+
+def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    if recipe.optimizer == "muon":
+        return Muon(network, recipe.learning_rate)
+    on_card = next(network.parameters()).is_cuda
+    rate = torch.tensor(recipe.learning_rate, device="cuda") if on_card else recipe.learning_rate
+    return torch.optim.Adam(network.parameters(), lr=rate, capturable=on_card, foreach=True)
+
+
+def learning_rate(recipe: Recipe, step: int, done: float) -> float:
+    """Linear warm-up, then half a cosine down to zero; ``done`` is the share of the run, 0 to 1."""
+    warm = min(1.0, (step + 1) / max(1, recipe.warmup))
+    return recipe.learning_rate * warm * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
 def to_luma(codes: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """(N, H, W) 8-bit codes as (N, 1, H, W) luma in 0..1."""
-    return torch.from_numpy(codes).to(device).unsqueeze(1).float() / 255
+    """(H, W) or (H, W, C) 8-bit codes as (1, C, H, W) in 0..1."""
+    planar = np.ascontiguousarray(np.atleast_3d(codes).transpose(2, 0, 1))
+    return torch.from_numpy(planar).to(device).unsqueeze(0).float() / 255
 
 
 def has_bf16_units(device: torch.device) -> bool:
@@ -178,40 +348,58 @@ def has_bf16_units(device: torch.device) -> bool:
     return any(capabilities.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
 
 
-@torch.no_grad()
-def validation_gain(network: PlainStack, pairs: list[PlanePair], device: torch.device) -> float:
-    """Mean gain in PSNR over the degraded pictures, in dB, on the middle of each picture."""
-    gains = []
-    for degraded, original in middles(pairs, device):
-        restored = (network(degraded).clamp(0, 1) * 255).round() / 255
-        before, after = ((x - original).square().mean().item() for x in (degraded, restored))
-        gains.append(10 * math.log10(before / after))
-    return float(np.mean(gains))
+class Validation:
+    """The middles of examples, on the device, and what a network gains on them."""
+
+    def __init__(self, examples: Sequence[Example], device: torch.device) -> None:
+        """Take at most ``MEASURED`` of ``examples``, evenly."""
+        alike: dict[tuple[torch.Size, torch.Size], list[tuple[Tensor, Tensor, Tensor]]] = {}
+        for middle in middles(examples[:: -(-len(examples) // MEASURED)], device):
+            alike.setdefault((middle[0].shape, middle[1].shape), []).append(middle)
+        self._batches = [
+            tuple(torch.cat(column) for column in zip(*of_shape[at : at + _TOGETHER], strict=True))
+            for of_shape in alike.values()
+            for at in range(0, len(of_shape), _TOGETHER)
+        ]
+
+    @torch.no_grad()
+    def gain(self, network: nn.Module) -> float:
+        """Mean PSNR in dB, above that of the sources where these have the same size as the originals."""
+        gains = []
+        for source, original, q in self._batches:
+            restored = (outputs_of(network, source, q)[0].float().clamp(0, 1) * 255).round() / 255
+            after = (restored - original).square().mean(dim=(1, 2, 3)).clamp_min(_LEAST_ERROR)
+            before = torch.ones_like(after)
+            if source.shape == original.shape:
+                before = (source - original).square().mean(dim=(1, 2, 3)).clamp_min(_LEAST_ERROR)
+            gains.append(10 * torch.log10(before / after))
+        return torch.cat(gains).mean().item()
 
 
 @torch.no_grad()
-def remove_drift(network: PlainStack, pairs: list[PlanePair], device: torch.device) -> None:
-    """Make the network's residual zero on average over ``pairs``: restoring must not brighten or darken.
+def remove_drift(network: Any, examples: Sequence[Example], device: torch.device) -> None:
+    """Make the network's residual zero on average over ``examples``: restoring must not brighten or darken.
 
     Training leaves some hundredths of a code, which are the codec's own rounding undone.
     """
-    drift = np.mean([(network(degraded) - degraded).mean().item() for degraded, _ in middles(pairs, device)])
+    drift = np.mean([(network(source, q) - source).mean().item() for source, _, q in middles(examples, device)])
     network.shift_residual(-float(drift))
 
 
 def middles(
-    pairs: list[PlanePair], device: torch.device, crop: int = VALIDATION_CROP
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The middle of each picture, ``crop`` pixels wide and high at most, degraded and original, as luma in 0..1."""
-    for pair in pairs:
-        window = tuple(slice(max(0, (size - crop) // 2), (size + crop) // 2) for size in pair.original.shape)
-        yield to_luma(pair.degraded[window][None], device), to_luma(pair.original[window][None], device)
-
-
-@torch.no_grad()
-def _follow(average: PlainStack, network: PlainStack, share: float) -> None:
-    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
-        slow.lerp_(fast, share)
+    examples: Sequence[Example], device: torch.device, crop: int = VALIDATION_CROP
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The middle of each example, about ``crop`` pixels wide and high at most: source, original, and level (1,)."""
+    for example in examples:
+        scale = scale_of(example)
+        side = crop // scale // 8 * 8
+        window = tuple(
+            slice(max(0, (size - side) // 2 // 8 * 8), max(0, (size - side) // 2 // 8 * 8) + side)
+            for size in example.degraded.shape[:2]
+        )
+        large = tuple(slice(part.start * scale, part.stop * scale) for part in window)
+        source, original = to_luma(example.degraded[window], device), to_luma(example.original[large], device)
+        yield source, original, torch.tensor([example.q], device=device)
 
 
 def _progress(team: Team) -> Progress:

@@ -11,7 +11,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from train.pictures import Plane
+from train.material.pictures import Plane
 
 PEAK = 255
 

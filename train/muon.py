@@ -1,11 +1,10 @@
 """Muon, an optimiser that learns in all directions of a layer at once."""
 
+from collections import defaultdict
 from typing import Any
 
 import torch
-from torch import Tensor
-
-from train.networks.plain import PlainStack
+from torch import Tensor, nn
 
 # Of Muon's rate to Adam's: both then change a weight of these networks by about as much.
 HIDDEN_RATE = 10
@@ -19,68 +18,77 @@ _ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for the hidden convolutions (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), and Adam.
+    """Muon for convolutions (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), and Adam for the rest.
 
     An update is the momentum of the gradient with all its singular values brought near 1, so that rare directions are
     learned as fast as common ones. PyTorch's own Muon takes matrices only; a convolution's kernel is one here, with a
-    row for each output channel.
+    row for each of its first axis.
 
-    On a grid of a quarter of the resolution, the first and the last layer are as large as hidden ones and learn better
-    in this way too.
+    All of its numbers, the learning rate too, are tensors on the parameters' device: a step can be captured as a graph.
     """
 
-    def __init__(self, network: PlainStack, rate: float, *, everywhere: bool = False) -> None:
-        """Learn ``network`` at Adam's learning rate ``rate``; that of Muon follows it.
-
-        Args:
-            network: What learns.
-            rate: Of Adam, for everything that Muon is not for.
-            everywhere: Whether Muon is for the weights of the first and the last layer too.
-        """
-        kernels = [layer.weight for layer in network.body]
-        if everywhere:
-            kernels = [network.head.weight, *kernels, network.tail.weight]
+    def __init__(self, network: nn.Module, rate: float) -> None:
+        """Learn ``network`` at Adam's learning rate ``rate``; that of Muon follows it."""
+        kernels = [p for p in network.parameters() if p.ndim == 4 and min(p.shape[0], p[0].numel()) > 1]
         of_kernels = {id(weight) for weight in kernels}
-        rest = [parameter for parameter in network.parameters() if id(parameter) not in of_kernels]
-        super().__init__([{"params": kernels, "orthogonal": True}, {"params": rest, "orthogonal": False}], {"lr": rate})
+        rest = [p for p in network.parameters() if id(p) not in of_kernels]
+        groups = [{"params": kernels, "orthogonal": True}, {"params": rest, "orthogonal": False}]
+        super().__init__([group for group in groups if group["params"]], {"lr": rate})
+        for group in self.param_groups:
+            group["lr"] = torch.tensor(rate, device=group["params"][0].device)
 
+    @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # the loss is not computed again
         """Change every parameter by its gradient."""
-        with torch.no_grad():
-            for group in self.param_groups:
-                change = self._muon if group["orthogonal"] else self._adam
-                for parameter in group["params"]:
-                    state = self.state[parameter]
-                    state.setdefault("step", torch.zeros(()))
-                    state["step"] += 1
-                    parameter.sub_(change(parameter.grad, state), alpha=group["lr"])
+        for group in self.param_groups:
+            change = self._muon if group["orthogonal"] else self._adam
+            change([p for p in group["params"] if p.grad is not None], group["lr"])
 
-    @staticmethod
-    def _muon(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
-        momentum = state.setdefault("momentum", torch.zeros_like(gradient))
-        momentum.mul_(_MOMENTUM).add_(gradient)
+    def _muon(self, parameters: list[nn.Parameter], rate: Tensor) -> None:
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        momenta = [self._of(p, "momentum") for p in parameters]
+        torch._foreach_mul_(momenta, _MOMENTUM)
+        torch._foreach_add_(momenta, gradients)
         # Nesterov's form looks one step ahead.
-        return HIDDEN_RATE * orthogonalised(gradient + _MOMENTUM * momentum)
+        ahead = torch._foreach_add(gradients, momenta, alpha=_MOMENTUM)
+        # Kernels of one shape are one batch of matrices: far fewer, larger products.
+        alike: dict[torch.Size, list[int]] = defaultdict(list)
+        for index, parameter in enumerate(parameters):
+            alike[parameter.shape].append(index)
+        for shape, indices in alike.items():
+            updates = orthogonalised(torch.stack([ahead[index].flatten(1) for index in indices]))
+            for index, update in zip(indices, updates, strict=True):
+                parameters[index].sub_(update.view(shape) * (HIDDEN_RATE * rate))
 
-    @staticmethod
-    def _adam(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
-        mean = state.setdefault("mean", torch.zeros_like(gradient))
-        square = state.setdefault("square", torch.zeros_like(gradient))
-        mean.lerp_(gradient, 1 - _BETAS[0])
-        square.lerp_(gradient.square(), 1 - _BETAS[1])
-        steps = int(state["step"])
-        unbiased_mean, unbiased_square = (
-            moment / (1 - beta**steps) for moment, beta in zip((mean, square), _BETAS, strict=True)
-        )
-        return unbiased_mean / (unbiased_square.sqrt() + _EPSILON)
+    def _adam(self, parameters: list[nn.Parameter], rate: Tensor) -> None:
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        means = [self._of(p, "mean") for p in parameters]
+        squares = [self._of(p, "square") for p in parameters]
+        steps = [self._of(p, "step") for p in parameters]
+        torch._foreach_add_(steps, 1)
+        torch._foreach_lerp_(means, gradients, 1 - _BETAS[0])
+        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - _BETAS[1])
+        for parameter, mean, square, step in zip(parameters, means, squares, steps, strict=True):
+            unbiased = mean / (1 - _BETAS[0] ** step)
+            parameter.sub_(rate * unbiased / ((square / (1 - _BETAS[1] ** step)).sqrt() + _EPSILON))
+
+    def _of(self, parameter: nn.Parameter, name: str) -> Tensor:
+        state = self.state[parameter]
+        if name not in state:
+            state[name] = torch.zeros((), device=parameter.device) if name == "step" else torch.zeros_like(parameter)
+        found: Tensor = state[name]
+        return found
 
 
-def orthogonalised(kernel: Tensor) -> Tensor:
-    """``kernel`` (O, I, h, w), not more rows than columns, as O rows: its singular values all brought to 0.7 to 1.2."""
-    rows: Tensor = kernel.flatten(1)
-    rows = rows / (rows.norm() + _EPSILON)
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """``matrices`` (N, rows, columns), with the singular values of each brought to 0.7 to 1.2."""
+    if matrices.shape[1] > matrices.shape[2]:
+        return orthogonalised(matrices.mT).mT
+    rows = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + _EPSILON)
+    if rows.is_cuda:
+        rows = rows.bfloat16()
     a, b, c = _QUINTIC
     for _ in range(_ITERATIONS):
-        squares = rows @ rows.T
+        squares = rows @ rows.mT
         rows = a * rows + (b * squares + c * squares @ squares) @ rows
-    return rows.view_as(kernel)
+    return rows.to(matrices.dtype)

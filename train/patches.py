@@ -11,9 +11,9 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from train.degrade import Pair, decode, encode, encoder_argv, encoder_version, libaom_version
+from train.degradations.av1 import Pair, decode, encode, encoder_argv, encoder_version, libaom_version
+from train.material.pictures import Plane, clip_planes, read_yuv420
 from train.npz import read_array, write_npz
-from train.pictures import Plane, clip_planes, read_yuv420
 from vs_srcomp.resample import lanczos5
 
 TRAINING_SIZE = 48

@@ -11,8 +11,8 @@ import os
 import onnx
 import torch
 
-from train.crops import PlanePair
 from train.fit import middles
+from train.material.crops import PlanePair
 
 CROP = 384
 

@@ -18,8 +18,8 @@ import imageio_ffmpeg
 import numpy as np
 import vapoursynth as vs
 
+from train.material.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
 from train.metrics import psnr
-from train.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
 from vs_srcomp.av1 import scan
 from vs_srcomp.av1.estimate import ESTIMATORS
 from vs_srcomp.files import atomic_path

@@ -1,102 +1,112 @@
 """A recipe: all that makes one model, as a small TOML file."""
 
 import dataclasses
+import hashlib
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from train.crops import PHASES
-from train.degrade import PAIRS, Pair, pair_by_slug
-from vs_srcomp.geometry import RATIOS, Ratio
+from torch import nn
 
-BLIND = "blind"
+from train.material.crops import PHASES
+from train.networks import NETWORKS
+from train.networks.network import Network
+from train.objectives import OBJECTIVES
+from vs_srcomp.geometry import Ratio, ratio_by_name
 
-INT8_RANGES = ("whole", "mean")
+OPTIMIZERS = ("adam", "muon")
 
-OPTIMIZERS = ("adam", "muon", "muon-everywhere")
+type Part = Mapping[str, Any]
+"""A table of the file: ``name``, and the part's own parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How one model is trained. Every field is a key of the TOML file; those with defaults may be left out."""
 
-    tier: str
-    """``"light"``, ``"fast"`` or ``"quality"``."""
-    pair: str
-    """Ratio and compression level, ``"2by1-q40"``; ``"2by1-blind"`` is a generalist for all levels of a ratio."""
-    stride: int
-    """Of the network's grid against the picture's."""
-    channels: int
-    layers: int
+    name: str
+    """Of the run and of the model: ``"srcomp-fast-2by1"``. One that ends in ``-draft1`` and so on is only the start of
+    others and is not exported."""
+    network: Part
+    degradation: Part
+    """``av1`` has ``ratio``, and codes every picture at several levels."""
+    objective: Part = field(default_factory=lambda: {"name": "faithful"})
     steps: int
     """Optimiser steps."""
     batch: int
     """Crops a step, over all processes."""
     crop: int = 96
-    """Side of a crop in pixels, a multiple of ``stride`` and of 8."""
+    """Side of a crop in pixels of the original; for AV1 a multiple of the network's stride and of 8."""
     learning_rate: float = 1e-3
     """At its highest, after ``warmup`` steps; then it falls as a half cosine to zero."""
-    optimizer: str = "adam"
-    """``"adam"``; ``"muon"``, which learns in a third of the steps; ``"muon-everywhere"``, with Muon for the first and
-    the last layer too, which pays on coarser grids."""
+    optimizer: str = "muon"
+    """``"adam"``; or ``"muon"``, which learns in a third of the steps."""
     warmup: int = 200
-    l1_share: float = 0.3
-    """Share of the steps, from the start, with L1 instead of squared error: it is steadier far from the optimum."""
     scales: tuple[float, ...] = (1.0,)
-    """Of the pictures to learn from: each is learned from at each of these times its size. Those to measure on stay."""
+    """Of the photographs, before they are degraded; for AV1 a third of them is taken at 0.6 too, whatever this says."""
+    copies: int = 1
+    """Degraded versions of each picture, where the degradation has something random."""
+    clips: bool = True
+    """Whether clips made of the photographs, coded with inter frames, are learned from too; AV1 alone."""
     valid_share: float = 0.1
-    """Share of the pictures that are measured on instead of learned from."""
+    """Share of the photographs that are measured on instead of learned from."""
     start: str | None = None
-    """Name of a finished run, or of a model in engines/, whose weights are the first ones; it may have fewer layers."""
+    """Name of a finished run, whose weights are the first ones."""
     teacher: str | None = None
-    """Name of a finished run, or of a model in engines/, whose output is part of the target (distillation)."""
+    """Name of a finished run, whose output is part of the target (distillation)."""
     teacher_share: float = 0.5
     """Of the target; the rest is the original."""
-    int8_range: str = "whole"
-    """Of the activations in the form in 8-bit integers: ``"whole"``, all that was seen, which keeps hard edges; or
-    ``"mean"``, of the pictures' own ranges, with finer steps for what is fine."""
-    draft: int = 0
-    """Above 0 the run is only the start of others: its name ends in ``-draft1`` and so on, and it is not exported."""
+    tier: str | None = None
+    """``"light"``, ``"fast"`` or ``"quality"``, of the models that `upscale` chooses from by tier."""
+    look: str = "faithful"
+    """``"faithful"`` or ``"crisp"``, of a tier's models."""
     seed: int = 1
 
     @property
-    def name(self) -> str:
-        """The run's and the model's name: ``"srcomp-fast-2by1-q40"``."""
-        return f"srcomp-{self.tier}-{self.pair}" + (f"-draft{self.draft}" if self.draft else "")
+    def is_draft(self) -> bool:
+        """Whether it is only the start of other runs."""
+        return "-draft" in self.name
 
     @property
-    def pairs(self) -> tuple[Pair, ...]:
-        """What the model is trained on: one pair, or all of its ratio."""
-        slug, _, level = self.pair.rpartition("-")
-        if level == BLIND and slug in {ratio.slug for ratio in RATIOS}:
-            return tuple(pair for pair in PAIRS if pair.ratio.slug == slug)
-        return (pair_by_slug(self.pair),)
+    def ratio(self) -> Ratio | None:
+        """That the model is for; None for one of a whole scale."""
+        name = self.degradation.get("ratio")
+        return None if name is None else ratio_by_name(name)
 
     @property
-    def ratio(self) -> Ratio:
-        """That the model is for."""
-        return self.pairs[0].ratio
+    def digest(self) -> str:
+        """Of everything that decides what is learned: a run goes on only under the recipe that it began with."""
+        return hashlib.sha256(repr(sorted(dataclasses.asdict(self).items())).encode()).hexdigest()[:16]
 
-    @property
-    def q(self) -> int | None:
-        """The compression level that the model is for; None is every level."""
-        return self.pairs[0].q if len(self.pairs) == 1 else None
+    def make_network(self) -> Network:
+        """The network, with random weights."""
+        return NETWORKS.make(**self.network)
+
+    def make_objective(self) -> nn.Module:
+        """What it learns for."""
+        return OBJECTIVES.make(**self.objective)
 
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; ValueError says what is wrong in it."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text())
+        known = {entry.name: entry for entry in dataclasses.fields(Recipe)}
+        if unknown := table.keys() - known.keys():
+            raise ValueError(f"there is no key {', '.join(sorted(unknown))}")
+        needed = {name for name, entry in known.items() if entry.default is entry.default_factory}
+        if missing := needed - table.keys():
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
         if "scales" in table:
             table["scales"] = tuple(table["scales"])
         recipe = Recipe(**table)
         _check(recipe)
-    except (tomllib.TOMLDecodeError, TypeError, ValueError) as reason:
-        known = ", ".join(field.name for field in dataclasses.fields(Recipe))
-        raise ValueError(f"{path}: {reason} (a recipe's keys are {known})") from reason
+    except (tomllib.TOMLDecodeError, TypeError, ValueError, OSError) as reason:
+        keys = ", ".join(entry.name for entry in dataclasses.fields(Recipe))
+        raise ValueError(f"{path}: {reason} (a recipe's keys are {keys})") from reason
     return recipe
 
 
@@ -111,13 +121,19 @@ def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]
 
 
 def _check(recipe: Recipe) -> None:
-    assert recipe.pairs  # raises ValueError where there is no such pair
-    if recipe.crop % recipe.stride or recipe.crop % PHASES:
-        raise ValueError(f"crop {recipe.crop} is not a multiple of stride {recipe.stride} and of {PHASES}")
+    for part in (recipe.network, recipe.degradation, recipe.objective):
+        if not isinstance(part, Mapping) or "name" not in part:
+            raise ValueError("network, degradation and objective are tables with a name")
+    network = recipe.make_network()
+    if recipe.degradation["name"] == "av1":
+        if recipe.ratio is None:
+            raise ValueError('the degradation av1 needs a ratio: "2:1", "8:5" or "4:3"')
+        if network.scale != 1:
+            raise ValueError(f"a network of scale {network.scale} does not fit the ratio {recipe.ratio.name}")
+        if recipe.crop % network.stride or recipe.crop % PHASES:
+            raise ValueError(f"crop {recipe.crop} is not a multiple of stride {network.stride} and of {PHASES}")
     if recipe.optimizer not in OPTIMIZERS:
         raise ValueError(f"there is no optimizer {recipe.optimizer!r}: {', '.join(OPTIMIZERS)}")
-    if recipe.int8_range not in INT8_RANGES:
-        raise ValueError(f"there is no int8_range {recipe.int8_range!r}: {', '.join(INT8_RANGES)}")
     if not recipe.scales or not all(0 < scale <= 1 for scale in recipe.scales):
         raise ValueError(f"scales {list(recipe.scales)} are not between 0 and 1")
     if not 0 <= recipe.teacher_share <= 1:

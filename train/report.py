@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
 
-from train.degrade import PAIRS, Pair, pair_by_slug
+from train.degradations.av1 import PAIRS, Pair, pair_by_slug
 from train.evaluate import REFERENCE, Score, blind, int8
 from vs_srcomp.files import atomic_path, write_atomically
 from vs_srcomp.geometry import QUANTIZERS, ratio_by_name

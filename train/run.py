@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vs_srcomp.files import atomic_path
@@ -47,34 +48,45 @@ def save_weights(path: Path, network: nn.Module) -> None:
         save_file(_contiguous(network), temporary)
 
 
-def save_checkpoint(path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Write networks by name, and the optimiser's state after ``step`` steps."""
+def save_checkpoint(
+    path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, step: int, recipe: str
+) -> None:
+    """Write networks by name, and the optimiser's state after ``step`` steps; ``recipe`` is the recipe's digest."""
     tensors = {
         f"{name}.{key}": value for name, network in networks.items() for key, value in _contiguous(network).items()
     }
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"step": str(step)})
+        save_file(tensors, temporary, metadata={"step": str(step), "recipe": recipe})
 
 
 def load_checkpoint(
-    path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, device: torch.device
+    path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, recipe: str
 ) -> int:
-    """Put everything back as ``save_checkpoint`` found it; returns the number of steps done."""
-    tensors = load_file(path, device=str(device))
+    """Put everything back as ``save_checkpoint`` found it; returns the number of steps done.
+
+    Raises:
+        ValueError: It is of a recipe with another digest, or no checkpoint.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as reason:
+        raise ValueError(f"{path} is no checkpoint ({reason}); remove it to begin anew") from reason
+    if metadata.get("recipe") != recipe:
+        raise ValueError(f"{path.parent.name} was begun under another recipe; remove {path.parent} to begin anew")
     for name, network in networks.items():
         network.load_state_dict(_with_prefix(tensors, f"{name}."))
-    state: dict[int, dict[str, Tensor]] = {}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, value in _with_prefix(tensors, "optimizer.").items():
         index, key = int(name.split(".")[0]), name.split(".")[1]
-        if value.ndim:
-            # The fused optimizer walks the memory of a parameter and of its moments side by side.
-            value = torch.empty_like(parameters[index]).copy_(value)
-        state.setdefault(index, {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(state[0]["step"].item())
+        parameter = parameters[index]
+        # The optimiser walks the memory of a parameter and of its moments side by side.
+        like = torch.empty_like(parameter) if value.ndim else torch.empty((), device=parameter.device)
+        optimizer.state[parameter][key] = like.copy_(value)
+    return int(metadata["step"])
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -18,8 +18,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from train.evaluate import REFERENCE, blind, generalist
+from train.material.pictures import Plane, clip_planes, planes_to_clip
 from train.metrics import psnr, vmaf
-from train.pictures import Plane, clip_planes, planes_to_clip
 from vs_srcomp.files import atomic_path
 from vs_srcomp.geometry import Ratio, nearest_quantizer
 from vs_srcomp.models import models

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.degrade import PAIRS, decode, encode, make_streams, pair_by_slug, stream_path
-from train.pictures import clip_planes, list_pictures, read_yuv420
+from train.degradations.av1 import PAIRS, decode, encode, make_streams, pair_by_slug, stream_path
+from train.material.pictures import clip_planes, list_pictures, read_yuv420
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from train.degrade import PAIRS, Pair, pair_by_slug
+from train.degradations.av1 import PAIRS, Pair, pair_by_slug
 from train.evaluate import REFERENCE, Score, blind, evaluate
 from train.recipe import load_recipe
 from train.report import gain_table, mean_table, read_scores

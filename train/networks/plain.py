@@ -1,101 +1,110 @@
 """A plain stack of convolutions on a coarser grid, which predicts what Lanczos and the codec lost."""
 
-from collections import deque
 from collections.abc import Iterator
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NEGATIVE_SLOPE = 0.1
 # Mean and spread of photographic luma, about: the first layer's weights are kept for values centred and scaled by them.
 MEAN, SPREAD = 0.45, 0.25
 # The residual is small against the picture: this keeps the last layer's weights of the same order as the others'.
 RESIDUAL_SCALE = 0.1
-# Of a layer that is added to a trained network, against a layer of a new one.
-GROWN_NOISE = 0.05
+
+KNOTS: Final = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
+"""Levels at which each channel's scale and shift are learned; between two they are interpolated, beyond they hold."""
+
+_PEAK = 255
 
 
 class PlainStack(nn.Module):
     """``layers`` convolutions of ``channels`` channels on a grid ``stride`` times coarser, with a global skip.
 
     The first convolution steps by ``stride`` (it equals space-to-depth and a 3x3 convolution), the last is followed by
-    depth-to-space (sub-pixel convolution, Shi et al. 2016, arXiv 1609.05158). Activations are LeakyReLU: ReLU networks
-    of this size die at useful learning rates.
+    depth-to-space (sub-pixel convolution, Shi et al. 2016, arXiv 1609.05158). Each hidden channel has a scale and a
+    shift that follow the compression level (as in FiLM, Perez et al. 2018, arXiv 1709.07871): piecewise linear in it,
+    so that at a given level they fold into the convolution before them. The activation is a rectifier, of which 8-bit
+    integers need no sign.
 
-    Input and output: (N, 1, H, W), luma in 0..1, H and W divisible by ``stride``.
+    ``forward`` takes luma (N, 1, H, W) in 0..1, H and W divisible by ``stride``, and levels (N,) in 0..63; it gives
+    (N, 1, H, W).
     """
 
-    def __init__(self, stride: int, channels: int, layers: int) -> None:
-        """Make the network; the last layer starts small but not zero."""
+    paper = "this project"
+    takes_level = True
+    scale = 1
+
+    def __init__(self, *, stride: int = 4, channels: int = 64, layers: int = 6, slope: float = 0.0) -> None:
+        """Make the network; the last layer starts small but not zero. ``slope`` is the activation's below zero."""
         super().__init__()
         self.stride = stride
-        self.head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride)
-        self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(layers - 2))
+        self.slope = slope
+        self.head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride, bias=False)
+        self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(layers - 2))
         self.tail = nn.Conv2d(channels, stride * stride, 3, padding=1)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, a=NEGATIVE_SLOPE)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
+        for layer in (self.head, *self.body):
+            nn.init.kaiming_normal_(layer.weight, a=slope)
         nn.init.normal_(self.tail.weight, std=0.02)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]  # it has one
+        self.gains = nn.Parameter(torch.zeros(len(KNOTS), layers - 1, channels))
+        """Of each knot, layer and channel: what its scale has above 1."""
+        self.shifts = nn.Parameter(torch.zeros(len(KNOTS), layers - 1, channels))
+        self.register_buffer("knots", torch.tensor(KNOTS), persistent=False)
 
-    def forward(self, luma: Tensor) -> Tensor:
-        """Restore ``luma``."""
-        *hidden, (weight, bias) = self.effective_weights()
-        # None is kept for longer than the next layer needs it.
-        (features,) = deque(self._through(luma, hidden), maxlen=1)
-        residual = F.pixel_shuffle(F.conv2d(features, weight, bias, padding=1), self.stride)
-        return luma + residual.float()
+    def forward(self, luma: Tensor, q: Tensor) -> Tensor:
+        """Restore ``luma`` that was compressed at the levels ``q``."""
+        residual: Tensor | None = None
+        for residual in self.outputs(luma, q):  # noqa: B007 - the last one counts
+            pass
+        assert residual is not None
+        return luma + RESIDUAL_SCALE * F.pixel_shuffle(residual, self.stride).float()
 
-    def features(self, luma: Tensor) -> Iterator[Tensor]:
-        """What each layer but the last makes of ``luma``: (N, channels, H / stride, W / stride)."""
-        return self._through(luma, self.effective_weights()[:-1])
-
-    def _through(self, luma: Tensor, hidden: list[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
-        (weight, bias), *body = hidden
-        features = F.leaky_relu(F.conv2d(luma, weight, bias, self.stride, self.stride), NEGATIVE_SLOPE)
-        yield features
-        for weight, bias in body:
-            features = F.leaky_relu(F.conv2d(features, weight, bias, padding=1), NEGATIVE_SLOPE)
+    def outputs(self, luma: Tensor, q: Tensor) -> Iterator[Tensor]:
+        """What each layer gives, after its activation: (N, channels or stride squared, H / stride, W / stride)."""
+        weights = self.of_level(q)
+        # As codes, which are whole numbers and so exact in any floating point; a rounded first layer costs accuracy.
+        grid = F.pixel_unshuffle(luma * _PEAK, self.stride)
+        with torch.autocast(luma.device.type, enabled=False):
+            features = F.conv2d(grid, self._head_on_grid(), -self._head_mean(), padding=1)
+        if torch.is_autocast_enabled(luma.device.type):
+            features = features.to(torch.get_autocast_dtype(luma.device.type))
+        for index, (scale, shift) in enumerate(weights):
+            if index:
+                features = F.conv2d(features, self.body[index - 1].weight, padding=1)
+            features = torch.addcmul(shift.to(features.dtype), features, scale.to(features.dtype))
+            features = F.leaky_relu(features, self.slope) if self.slope else F.relu(features)
             yield features
+        yield self.tail(features)
 
-    def effective_weights(self) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of each convolution as the exported graph has them.
+    def of_level(self, q: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Scale and shift, (N, channels, 1, 1) each, of each hidden layer at the levels ``q``, (N,)."""
+        with torch.autocast(q.device.type, enabled=False):
+            basis = hats(q, self.knots)
+            scales = 1 + torch.einsum("nk,klc->lnc", basis, self.gains)
+            shifts = torch.einsum("nk,klc->lnc", basis, self.shifts)
+        return [(scale[..., None, None], shift[..., None, None]) for scale, shift in zip(scales, shifts, strict=True)]
 
-        Centring, scaling and the residual's scale are folded in, so that the graph takes and gives plain luma and
-        costs nothing for them; the border is padded with zeros, in training too.
+    def _head_on_grid(self) -> Tensor:
+        """The first layer as a 3x3 convolution of codes after space-to-depth."""
+        step = self.stride
+        kernel = self.head.weight.view(-1, 3, step, 3, step).permute(0, 2, 4, 1, 3)
+        return kernel.reshape(-1, step * step, 3, 3) / (SPREAD * _PEAK)
+
+    def _head_mean(self) -> Tensor:
+        return self.head.weight.sum(dim=(1, 2, 3)) * (MEAN / SPREAD)
+
+    def kernels(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Weight and bias of each convolution as the exported graph has them, for plain luma in and out.
+
+        Centring, scaling and the residual's scale are folded in; the border is padded with zeros, in training too.
         """
-        convolutions = [layer for layer in self.modules() if isinstance(layer, nn.Conv2d)]
-        weights = [(layer.weight, layer.bias) for layer in convolutions if layer.bias is not None]
-        head, head_bias = weights[0]
-        tail, tail_bias = weights[-1]
-        weights[0] = (head / SPREAD, head_bias - head.sum(dim=(1, 2, 3)) * (MEAN / SPREAD))
-        weights[-1] = (tail * RESIDUAL_SCALE, tail_bias * RESIDUAL_SCALE)
-        return weights
-
-    @torch.no_grad()
-    def grow_from(self, other: "PlainStack") -> None:
-        """Take the weights of ``other``, which may have fewer layers: those that it lacks change little at first.
-
-        They pass on what they get, but for the part below zero, and some noise (after Chen et al. 2016, Net2Net, arXiv
-        1511.05641).
-
-        Raises:
-            ValueError: It has another stride, other channels or more layers.
-        """
-        same_form = other.stride == self.stride and other.tail.weight.shape == self.tail.weight.shape
-        if not same_form or len(other.body) > len(self.body):
-            raise ValueError("it has another stride, other channels or more layers")
-        self.head.load_state_dict(other.head.state_dict())
-        self.tail.load_state_dict(other.tail.state_dict())
-        for mine, taken in zip(self.body, other.body, strict=False):
-            mine.load_state_dict(taken.state_dict())
-        for new in self.body[len(other.body) :].parameters():
-            # Biases are zero already.
-            if new.ndim == 4:
-                noise = GROWN_NOISE * new
-                nn.init.dirac_(new).add_(noise)
+        assert self.tail.bias is not None
+        return [
+            (self.head.weight / SPREAD, -self._head_mean()),
+            *((layer.weight, None) for layer in self.body),
+            (self.tail.weight * RESIDUAL_SCALE, self.tail.bias * RESIDUAL_SCALE),
+        ]
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:
@@ -110,7 +119,7 @@ class PlainStack(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Weights and biases."""
+        """Weights, scales and shifts."""
         return sum(p.numel() for p in self.parameters())
 
     @property
@@ -120,6 +129,8 @@ class PlainStack(nn.Module):
         return 2 * (self.stride * layers + self.stride - 1)
 
 
-def to_working_format(network: PlainStack, device: torch.device) -> PlainStack:
-    """Move to ``device`` in the memory layout that convolutions are fastest in."""
-    return network.to(device).to(memory_format=torch.channels_last)
+def hats(q: Tensor, knots: Tensor) -> Tensor:
+    """Linear interpolation's weights: (N, knots) for levels (N,); those beyond the knots are taken to the nearest."""
+    step = knots[1] - knots[0]
+    clamped = q.clamp(knots[0], knots[-1])
+    return F.relu(1 - (clamped[:, None] - knots).abs() / step)

@@ -37,15 +37,20 @@ def read_yuv420(path: Path, scale: float = 1.0) -> vs.VideoNode:
         ValueError: The file is no picture that can be read, is smaller than 16x16, or has more pixels than Pillow
             takes for honest (89 million).
     """
-    rgb = _scaled(_read_rgb8(path), scale)
-    height, width = (size // SIZE_MULTIPLE * SIZE_MULTIPLE for size in rgb.shape[:2])
-    if not (height and width):
+    rgb = scaled_rgb(read_rgb8(path), scale)
+    if min(rgb.shape[:2]) < SIZE_MULTIPLE:
         raise ValueError(f"{path.name}: {rgb.shape[1]}x{rgb.shape[0]} is smaller than {SIZE_MULTIPLE}x{SIZE_MULTIPLE}")
+    return rgb_to_yuv420(rgb)
+
+
+def rgb_to_yuv420(rgb: Plane) -> vs.VideoNode:
+    """``rgb``, height x width x 3, as a one-frame YUV420P8 clip, BT.709 limited range, cut to a multiple of 16."""
+    height, width = (size // SIZE_MULTIPLE * SIZE_MULTIPLE for size in rgb.shape[:2])
     clip = planes_to_clip([rgb[:height, :width, channel] for channel in range(3)], vs.RGB24)
     return clip.resize.Bicubic(format=vs.YUV420P8, matrix_s="709", range_s="limited")
 
 
-def _scaled(rgb: Plane, scale: float) -> Plane:
+def scaled_rgb(rgb: Plane, scale: float) -> Plane:
     """``rgb``, height x width x 3, itself where ``scale`` is 1."""
     if scale == 1:
         return rgb
@@ -53,8 +58,8 @@ def _scaled(rgb: Plane, scale: float) -> Plane:
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _read_rgb8(path: Path) -> Plane:
-    """Height x width x 3."""
+def read_rgb8(path: Path) -> Plane:
+    """A picture file, height x width x 3; errors as of `read_yuv420`."""
     try:
         with warnings.catch_warnings():
             # Of what Pillow warns of, only sheer size matters here.

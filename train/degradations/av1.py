@@ -14,11 +14,10 @@ from functools import cache
 from pathlib import Path
 
 import av
-import imageio_ffmpeg
 import numpy as np
 import vapoursynth as vs
 
-from train.pictures import clip_planes, list_pictures, planes_to_clip, read_yuv420, scaled_name
+from train.material.pictures import clip_planes, list_pictures, planes_to_clip, read_yuv420, scaled_name
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, Ratio
 from vs_srcomp.resample import lanczos5
@@ -53,37 +52,42 @@ def pair_by_slug(slug: str) -> Pair:
     raise ValueError(f"no pair is called {slug!r}; there are {', '.join(pair.slug for pair in PAIRS)}")
 
 
-def encoder_argv(width: int, height: int, q: int, cpu_used: int) -> list[str]:
-    """The exact command that codes one raw 4:2:0 frame from stdin at quantizer ``q`` (0..63) to IVF on stdout."""
+def ffmpeg() -> str:
+    """The path of the FFmpeg that imageio-ffmpeg brings."""
+    import imageio_ffmpeg  # Material that is coded already is read without it.
+
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def still_options(cpu_used: int) -> tuple[str, ...]:
+    """FFmpeg's options for libaom at its speed level ``cpu_used``, one thread."""
+    return ("-c:v", "libaom-av1", "-b:v", "0", "-cpu-used", str(cpu_used), "-threads", "1")
+
+
+def encoder_argv(width: int, height: int, options: Iterable[str], q: int, frames: int = 1) -> list[str]:
+    """The exact command that codes raw 4:2:0 frames from stdin at quantizer ``q`` (0..63) to IVF on stdout.
+
+    ``options`` choose the encoder and its speed, as FFmpeg spells them.
+    """
     return [
-        *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error"),
-        *(
-            "-f",
-            "rawvideo",
-            "-pix_fmt",
-            "yuv420p",
-            "-video_size",
-            f"{width}x{height}",
-            "-framerate",
-            "25",
-            "-i",
-            "pipe:0",
-        ),
-        *("-frames:v", "1", "-c:v", "libaom-av1", "-crf", str(q), "-b:v", "0", "-cpu-used", str(cpu_used)),
-        *("-threads", "1", "-f", "ivf", "pipe:1"),
+        *(ffmpeg(), "-hide_banner", "-loglevel", "error"),
+        *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", f"{width}x{height}", "-framerate", "25"),
+        *("-i", "pipe:0", "-frames:v", str(frames), *options, "-crf", str(q), "-f", "ivf", "pipe:1"),
     ]
 
 
 @cache
 def encoder_version() -> str:
     """Version of the encoder's ffmpeg, for the record in a dataset's ``meta``."""
+    import imageio_ffmpeg
+
     return str(imageio_ffmpeg.get_ffmpeg_version())
 
 
 @cache
 def libaom_version() -> str:
     """What libaom calls itself in the encoder's log ("v3.15.1"); "unknown" if it does not."""
-    argv = encoder_argv(16, 16, 63, 8)
+    argv = encoder_argv(16, 16, still_options(8), 63)
     argv[argv.index("error")] = "info"
     logged = subprocess.run(argv, input=bytes(16 * 16 * 3 // 2), capture_output=True, check=True)
     found = re.search(r"\[libaom-av1 @ \w+\] (\S+)", logged.stderr.decode(errors="replace"))
@@ -94,21 +98,28 @@ def encode(picture: vs.VideoNode, pair: Pair, cpu_used: int) -> bytes:
     """Lower ``picture`` (YUV420P8, one frame) by the pair's ratio with Lanczos-5 and code it with libaom."""
     width, height = (int(size / pair.ratio.factor) for size in (picture.width, picture.height))
     small = b"".join(plane.tobytes() for plane in clip_planes(lanczos5(picture, width, height)))
-    coded = subprocess.run(encoder_argv(width, height, pair.q, cpu_used), input=small, capture_output=True, check=False)
+    coded = subprocess.run(
+        encoder_argv(width, height, still_options(cpu_used), pair.q), input=small, capture_output=True, check=False
+    )
     if coded.returncode:
         raise RuntimeError(f"the encoder failed: {coded.stderr.decode(errors='replace').strip()}")
     return coded.stdout
 
 
 def decode(stream: bytes) -> vs.VideoNode:
-    """Decode the one frame of an IVF ``stream`` to a YUV420P8 clip."""
+    """Decode the first frame of an IVF ``stream`` to a YUV420P8 clip."""
+    return next(decode_frames(stream))
+
+
+def decode_frames(stream: bytes) -> Iterator[vs.VideoNode]:
+    """Decode the frames of an IVF ``stream``, each to a YUV420P8 clip of its own."""
     with av.open(io.BytesIO(stream), "r", format="ivf") as container:
-        frame = next(container.decode(video=0))
-    planes = [
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        for plane in frame.planes
-    ]
-    return planes_to_clip(planes, vs.YUV420P8)
+        for frame in container.decode(video=0):
+            planes = [
+                np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+                for plane in frame.planes
+            ]
+            yield planes_to_clip(planes, vs.YUV420P8)
 
 
 def stream_path(folder: Path, pair: Pair, name: str) -> Path:

@@ -1,0 +1,226 @@
+"""Photographs and clips made of them as a receiver gets them: lowered, coded with AV1, decoded and upscaled again."""
+
+import io
+import subprocess
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from train.degradations.av1 import decode_frames, encoder_argv, worker_pool
+from train.material.pictures import Plane, clip_planes, read_rgb8, rgb_to_yuv420, scaled_rgb
+from vs_srcomp.av1 import Parser
+from vs_srcomp.av1.estimate import SceneJudge
+from vs_srcomp.files import write_atomically
+from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.resample import lanczos5
+
+LEVEL_BANDS: Final = ((15, 24), (25, 34), (35, 44), (45, 55), (12, 57))
+"""Each picture is coded once in each band, at a level drawn from it."""
+
+CLIP_BANDS: Final = ((15, 34), (35, 55))
+
+CLIP_SIZE: Final = (512, 320)
+CLIP_FRAMES: Final = 9
+KEPT_FRAMES: Final = (0, 2, 5, 7)
+"""Of each clip: a key frame, and frames of the pyramid's other layers."""
+
+# Of the photographs, what share is coded at this smaller size too: detail that is sharp to the pixel.
+_SMALL_SCALE: Final = 0.6
+_SMALL_EVERY: Final = 3
+
+
+@dataclass(frozen=True)
+class Coding:
+    """One file: a picture, or a clip made of it, coded in one way."""
+
+    picture: Path
+    ratio: str
+    """``"2:1"``, ``"8:5"`` or ``"4:3"``."""
+    q: int
+    """The quantizer that the encoder gets, 0 to 63."""
+    encoder: str
+    """A key of `ENCODERS`."""
+    scale: float = 1.0
+    """Of the picture before all else."""
+    is_clip: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of its file, without the suffix."""
+        kind = "clip" if self.is_clip else f"{self.scale:g}"
+        return f"{self.picture.stem}-{kind}-q{self.q}-{self.encoder}"
+
+    def file(self, folder: Path) -> Path:
+        """Where its stream lies below ``folder``."""
+        return folder / ratio_by_name(self.ratio).slug / f"{self.name}.ivf"
+
+
+ENCODERS: Final = {
+    "aom": ("-c:v", "libaom-av1", "-cpu-used", "6", "-b:v", "0", "-threads", "1"),
+    "aomintra": ("-c:v", "libaom-av1", "-usage", "allintra", "-cpu-used", "6", "-b:v", "0", "-threads", "1"),
+    "svt": ("-c:v", "libsvtav1", "-preset", "8", "-svtav1-params", "lp=1"),
+    "svt5": ("-c:v", "libsvtav1", "-preset", "5", "-svtav1-params", "lp=1"),
+}
+"""By name: arguments of FFmpeg."""
+
+# All-intra takes a third of the time of libaom's usual way and codes a still nearly as that does.
+_OF_STILLS: Final = ("aom", "aomintra", "aomintra")
+_OF_CLIPS: Final = ("svt", "svt", "svt5", "aom")
+
+
+def codings(pictures: Iterable[Path], ratio: str, *, clips: bool = True) -> Iterator[Coding]:
+    """How each of ``pictures`` is coded for ``ratio``: the same on every machine, by the pictures' names alone."""
+    for path in pictures:
+        rng = np.random.default_rng(zlib.crc32(f"{path.stem} {ratio}".encode()))
+        scales = [1.0] if zlib.crc32(path.stem.encode()) % _SMALL_EVERY else [1.0, _SMALL_SCALE]
+        for scale in scales:
+            for low, high in LEVEL_BANDS:
+                yield Coding(path, ratio, int(rng.integers(low, high + 1)), str(rng.choice(_OF_STILLS)), scale)
+        if clips:
+            for low, high in CLIP_BANDS:
+                yield Coding(path, ratio, int(rng.integers(low, high + 1)), str(rng.choice(_OF_CLIPS)), is_clip=True)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A decoded and upscaled luma plane, and the original."""
+
+    degraded: Plane
+    original: Plane
+    q: float
+    """The level that playback would find in the stream's headers."""
+    picture: str
+    """Name of the photograph that it comes from."""
+    clean: Plane | None = None
+    """The small picture before it was compressed, where a network learns it too."""
+
+    @cached_property
+    def error(self) -> float:
+        """Mean squared error of the degraded plane, in squared code values."""
+        return float(np.mean((self.degraded.astype(np.float32) - self.original) ** 2))
+
+
+def code(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> None:
+    """Make the files of ``jobs`` that are not there yet, in parallel."""
+    from rich.progress import track
+
+    missing: dict[Path, list[Coding]] = {}
+    for job in jobs:
+        if not job.file(folder).exists():
+            missing.setdefault(job.picture, []).append(job)
+    if not missing:
+        return
+    with worker_pool(processes) as pool:
+        futures = [pool.submit(_code_picture, of_one, folder) for of_one in missing.values()]
+        for future in track(as_completed(futures), "coding", total=len(futures)):
+            future.result()
+
+
+def load(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> list[Example]:
+    """Decode and upscale the files of ``jobs``, as playback does."""
+    by_picture: dict[Path, list[Coding]] = {}
+    for job in jobs:
+        by_picture.setdefault(job.picture, []).append(job)
+    with worker_pool(processes) as pool:
+        futures = [pool.submit(_load_picture, of_one, folder) for of_one in by_picture.values()]
+        return [example for future in futures for example in future.result()]
+
+
+def clip_frames(rgb: NDArray[np.uint8], name: str) -> list[NDArray[np.uint8]] | None:
+    """``CLIP_FRAMES`` frames of a camera that moves over a picture; None where the picture is too small.
+
+    It pans by up to four pixels a frame, zooms by up to 0.4 % and turns by up to 0.2 degrees; one clip in five stands
+    still. All motion is sub-pixel, by bicubic interpolation.
+    """
+    width, height = CLIP_SIZE
+    if rgb.shape[1] < width + 80 or rgb.shape[0] < height + 80:
+        return None
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    stands = rng.random() < 0.2
+    velocity = np.zeros(2) if stands else rng.uniform(-4, 4, 2)
+    zoom = 1.0 if stands else 1 + rng.uniform(-0.004, 0.004)
+    turn = 0.0 if stands else np.radians(rng.uniform(-0.2, 0.2))
+    middle = np.array([rgb.shape[1], rgb.shape[0]]) / 2
+    image = Image.fromarray(rgb)
+    frames = []
+    for number in range(CLIP_FRAMES):
+        away = number - CLIP_FRAMES // 2
+        angle, factor = turn * away, zoom**away
+        matrix = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        offset = middle + velocity * away - matrix @ (np.array(CLIP_SIZE) / 2)
+        numbers = (*matrix[0], offset[0], *matrix[1], offset[1])
+        moved = image.transform(CLIP_SIZE, Image.Transform.AFFINE, numbers, Image.Resampling.BICUBIC)
+        frames.append(np.asarray(moved))
+    return frames
+
+
+def _sources(picture: Path, scale: float, *, is_clip: bool) -> list[NDArray[np.uint8]] | None:
+    rgb = read_rgb8(picture)
+    return clip_frames(rgb, picture.stem) if is_clip else [scaled_rgb(rgb, scale)]
+
+
+def _code_picture(jobs: list[Coding], folder: Path) -> None:
+    for job in jobs:
+        frames = _sources(job.picture, job.scale, is_clip=job.is_clip)
+        target = job.file(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, b"" if frames is None else _encoded(frames, job))
+
+
+def _encoded(frames: list[NDArray[np.uint8]], job: Coding) -> bytes:
+    ratio = ratio_by_name(job.ratio)
+    raw, size = [], (0, 0)
+    for rgb in frames:
+        clip = rgb_to_yuv420(rgb)
+        size = int(clip.width / ratio.factor), int(clip.height / ratio.factor)
+        raw.append(b"".join(plane.tobytes() for plane in clip_planes(lanczos5(clip, *size))))
+    argv = encoder_argv(*size, ENCODERS[job.encoder], job.q, len(frames))
+    coded = subprocess.run(argv, input=b"".join(raw), capture_output=True, check=False)
+    if coded.returncode:
+        raise RuntimeError(f"{job.name}: the encoder failed: {coded.stderr.decode(errors='replace').strip()}")
+    return coded.stdout
+
+
+def _load_picture(jobs: list[Coding], folder: Path) -> list[Example]:
+    examples: list[Example] = []
+    originals: dict[tuple[float, bool], list[Plane]] = {}
+    for job in jobs:
+        stream = job.file(folder).read_bytes()
+        if not stream:
+            continue
+        key = job.scale, job.is_clip
+        if key not in originals:
+            frames = _sources(job.picture, job.scale, is_clip=job.is_clip) or []
+            originals[key] = [clip_planes(rgb_to_yuv420(rgb))[0] for rgb in frames]
+        kept = KEPT_FRAMES if job.is_clip else (0,)
+        q = level_of(stream)
+        for number, clip in enumerate(decode_frames(stream)):
+            if number in kept:
+                original = originals[key][number]
+                height, width = original.shape
+                upscaled = clip_planes(lanczos5(clip, width, height))[0]
+                examples.append(Example(upscaled, original, q, job.picture.stem))
+    return examples
+
+
+def level_of(stream: bytes) -> float:
+    """The level of a short IVF stream of one scene, as `vs_srcomp.source` finds it in the headers."""
+    judge, parser = SceneJudge(), Parser(b"")
+    with av.open(io.BytesIO(stream), "r", format="ivf") as container:
+        for packet in container.demux(video=0):
+            if packet.size:
+                for shown in parser.parse(bytes(packet)).shown:
+                    judge.follow(shown)
+    settled = judge.settle()
+    if settled is None:
+        raise ValueError("no frame has a header that could be parsed")
+    return settled / 4
