@@ -1,0 +1,76 @@
+"""What every network of a recipe offers beside its forward pass."""
+
+import copy
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+class Network(nn.Module):
+    """A network for super-resolution.
+
+    ``forward`` takes luma (N, 1, h, w), or RGB (N, 3, h, w), in 0..1, and gives the picture ``scale`` times as large;
+    or a tuple whose first is that and whose others are what the network has on the way (stages, a clean small picture),
+    so that an objective can teach them too. It has no control flow that depends on data.
+    """
+
+    paper: ClassVar[str] = ""
+    """Authors, year and place of what is built."""
+    takes_level: ClassVar[bool] = False
+    """Whether ``forward`` takes the compression level, (N,) in 0..63, as its second argument."""
+
+    def __init__(self, *, scale: int, channels: int, stride: int = 1) -> None:
+        """Note what the network works on.
+
+        Args:
+            scale: Of the output against the input; 1 for a network that works on the enlarged picture.
+            channels: 1 for luma, 3 for RGB.
+            stride: Input sizes are multiples of it.
+        """
+        super().__init__()
+        self.scale = scale
+        self.channels = channels
+        self.stride = stride
+
+    @property
+    def parameter_count(self) -> int:
+        """Everything that is learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def receptive_field(self) -> int:
+        """Side, in pixels of the input, of the square that an output pixel can depend on, at most."""
+        raise NotImplementedError
+
+    @property
+    def macs_per_pixel(self) -> float:
+        """Multiply-accumulates of all convolutions per output pixel."""
+        return multiply_accumulates(self)
+
+
+def check_scale(scale: int, possible: tuple[int, ...], network: str) -> None:
+    """ValueError if ``network`` cannot be built for ``scale``."""
+    if scale not in possible:
+        raise ValueError(f"{network} is built for scales {', '.join(map(str, possible))}, not {scale}")
+
+
+def multiply_accumulates(network: Network) -> float:
+    """Multiply-accumulates of the convolutions of ``network`` per pixel of its output, by a pass without data."""
+    ghost = copy.deepcopy(network).to("meta")
+    total = 0
+
+    def count(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.ConvTranspose2d):
+            total += inputs[0].numel() * layer.weight[0].numel()
+        elif isinstance(layer, nn.Conv2d):
+            total += output.numel() * layer.weight[0].numel()
+
+    for layer in ghost.modules():
+        layer.register_forward_hook(count)
+    side = 12 * network.stride
+    picture = torch.empty(1, network.channels, side, side, device="meta")
+    level = (torch.empty(1, device="meta"),) if network.takes_level else ()
+    ghost(picture, *level)
+    return total / (side * network.scale) ** 2
