@@ -1,6 +1,5 @@
 """Every objective in the registry: values by hand, gradients, stages, schedules, and who learns."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,9 +191,9 @@ def test_a_sum_has_the_discriminator_of_its_term() -> None:
 
 
 @pytest.fixture(params=["l1", "adversarial", "sum"])
-def simple(request: pytest.FixtureRequest) -> Iterator[Objective]:
+def simple(request: pytest.FixtureRequest) -> Objective:
     parameters: dict[str, Any] = {"terms": [{"name": "squared"}]} if request.param == "sum" else {}
-    yield OBJECTIVES.make(request.param, **parameters)
+    return OBJECTIVES.make(request.param, **parameters)
 
 
 def test_half_precision_outputs_give_a_loss_in_full_precision(simple: Objective) -> None:
