@@ -9,12 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from train.material.crops import PHASES
 from train.networks import NETWORKS
 from train.networks.network import Network
 from train.objectives import OBJECTIVES
+from train.objectives.objective import Objective
 from vs_srcomp.geometry import Ratio, ratio_by_name
 
 OPTIMIZERS = ("adam", "muon")
@@ -73,8 +72,7 @@ class Recipe:
     @property
     def ratio(self) -> Ratio | None:
         """That the model is for; None for one of a whole scale."""
-        name = self.degradation.get("ratio")
-        return None if name is None else ratio_by_name(name)
+        return ratio_by_name(self.degradation["ratio"]) if self.degradation["name"] == "av1" else None
 
     @property
     def digest(self) -> str:
@@ -85,7 +83,7 @@ class Recipe:
         """The network, with random weights."""
         return NETWORKS.make(**self.network)
 
-    def make_objective(self) -> nn.Module:
+    def make_objective(self) -> Objective:
         """What it learns for."""
         return OBJECTIVES.make(**self.objective)
 
@@ -126,8 +124,9 @@ def _check(recipe: Recipe) -> None:
             raise ValueError("network, degradation and objective are tables with a name")
     network = recipe.make_network()
     if recipe.degradation["name"] == "av1":
-        if recipe.ratio is None:
+        if "ratio" not in recipe.degradation:
             raise ValueError('the degradation av1 needs a ratio: "2:1", "8:5" or "4:3"')
+        assert recipe.ratio is not None
         if network.scale != 1:
             raise ValueError(f"a network of scale {network.scale} does not fit the ratio {recipe.ratio.name}")
         if recipe.crop % network.stride or recipe.crop % PHASES:

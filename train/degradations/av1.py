@@ -17,9 +17,10 @@ import av
 import numpy as np
 import vapoursynth as vs
 
+from train.degradations.degradation import Degraded, Picture
 from train.material.pictures import clip_planes, list_pictures, planes_to_clip, read_yuv420, scaled_name
 from vs_srcomp.files import write_atomically
-from vs_srcomp.geometry import QUANTIZERS, RATIOS, Ratio
+from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, RATIOS, Ratio, ratio_by_name
 from vs_srcomp.resample import lanczos5
 
 
@@ -187,3 +188,26 @@ def _end_with_parent() -> None:
 def _make_stream(path: Path, scale: float, pair: Pair, cpu_used: int, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, encode(read_yuv420(path, scale), pair, cpu_used))
+
+
+class Av1:
+    """Lanczos-5 down by ``ratio``, AV1 at a random level, and Lanczos-5 up again.
+
+    Our own networks learn from whole files instead, which are coded once and kept (`train.material.coded`).
+    """
+
+    def __init__(self, *, ratio: str, lowest: int = 15, highest: int = 55) -> None:
+        """Note the ratio, ``"2:1"``, ``"8:5"`` or ``"4:3"``, and between which levels to code; ValueError if wrong."""
+        self.ratio = ratio_by_name(ratio)
+        if not 0 <= lowest <= highest <= MAX_QUANTIZER:
+            raise ValueError(f"levels from {lowest} to {highest} are not within 0 to {MAX_QUANTIZER}")
+        self.lowest, self.highest = lowest, highest
+
+    def __call__(self, picture: Picture, rng: np.random.Generator) -> Degraded:
+        """Degrade luma (H, W), H and W multiples of 16."""
+        q = int(rng.integers(self.lowest, self.highest + 1))
+        height, width = picture.shape
+        neutral = np.full((height // 2, width // 2), 128, np.uint8)
+        clip = planes_to_clip([picture, neutral, neutral], vs.YUV420P8)
+        decoded = decode(encode(clip, Pair(self.ratio, q), TRAINING_SPEED))
+        return Degraded(clip_planes(lanczos5(decoded, width, height))[0], float(q))

@@ -8,11 +8,14 @@ import numpy as np
 
 from train.degradations import DEGRADATIONS
 from train.degradations.av1 import worker_pool
+from train.degradations.degradation import covered
 from train.material.coded import Example, code, codings, load
 from train.material.crops import split
-from train.material.pictures import clip_planes, list_pictures, planes_to_clip, read_rgb8, read_yuv420, scaled_rgb
+from train.material.pictures import clip_planes, list_pictures, read_rgb8, read_yuv420, scaled_rgb
 from train.recipe import Recipe
-from vs_srcomp.resample import lanczos5
+
+RGB = 3
+"""Channels of networks that restore colour."""
 
 
 class Gatherer:
@@ -26,7 +29,7 @@ class Gatherer:
     def of(self, recipe: Recipe) -> tuple[list[Example], list[Example]]:
         """See `gather`."""
         material = (recipe.degradation, recipe.scales, recipe.copies, recipe.clips, recipe.valid_share, recipe.seed)
-        key = (material, recipe.network.get("channels"), recipe.make_network().scale)
+        key = (material, recipe.make_network().channels)
         if self._last is None or self._last[0] != key:
             self._last = None
             self._last = key, gather(recipe, self._folders, self._work, self._processes)
@@ -69,27 +72,12 @@ def _degraded(recipe: Recipe, pictures: list[Path], pool: Executor) -> list[Exam
 
 def _examples(recipe: Recipe, path: Path, number: int) -> list[Example]:
     degradation = DEGRADATIONS.make(**recipe.degradation)
-    is_rgb = recipe.network.get("channels") == 3 and recipe.network["name"] != "plain"
-    enlarges = recipe.make_network().scale == 1
+    is_rgb = recipe.make_network().channels == RGB
     examples = []
     for scale in recipe.scales:
         picture = scaled_rgb(read_rgb8(path), scale) if is_rgb else clip_planes(read_yuv420(path, scale))[0]
         for copy in range(recipe.copies):
             made = degradation(picture, np.random.default_rng((recipe.seed, number, copy, round(100 * scale))))
-            height, width = made.input.shape[:2]
-            if enlarges:
-                # Exact multiples only: what is left over at the right and bottom has no source pixel of its own.
-                factor = round(picture.shape[1] / width)
-                source = _enlarged(made.input, factor)
-            else:
-                factor, source = round(picture.shape[1] / width), made.input
-            original = picture[: height * factor, : width * factor]
-            examples.append(Example(source, np.ascontiguousarray(original), made.q or 0.0, path.stem, made.clean))
+            original = np.ascontiguousarray(covered(picture, made))
+            examples.append(Example(made.input, original, made.q or 0.0, path.stem, made.clean))
     return examples
-
-
-def _enlarged(plane: np.ndarray, factor: int) -> np.ndarray:
-    import vapoursynth as vs
-
-    height, width = plane.shape
-    return clip_planes(lanczos5(planes_to_clip([plane], vs.GRAY8), width * factor, height * factor))[0]

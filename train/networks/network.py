@@ -10,9 +10,9 @@ from torch import Tensor, nn
 class Network(nn.Module):
     """A network for super-resolution.
 
-    ``forward`` takes luma (N, 1, h, w), or RGB (N, 3, h, w), in 0..1, and gives the picture ``scale`` times as large; or
-    a tuple whose first is that and whose others are what the network has on the way (stages, a clean small picture), so
-    that an objective can teach them too. It has no control flow that depends on data.
+    ``forward`` takes luma (N, 1, h, w), or RGB (N, 3, h, w), in 0..1, and gives the picture ``scale`` times as large;
+    or a tuple whose first is that and whose others are what the network has on the way (stages, a clean small picture),
+    so that an objective can teach them too. It has no control flow that depends on data.
     """
 
     paper: ClassVar[str] = ""
@@ -56,7 +56,7 @@ def check_scale(scale: int, possible: tuple[int, ...], network: str) -> None:
 
 
 def multiply_accumulates(network: Network) -> float:
-    """Multiply-accumulates of the convolutions of ``network`` per pixel of its output, counted in a pass without data."""
+    """Multiply-accumulates of the convolutions of ``network`` per pixel of its output, by a pass without data."""
     ghost = copy.deepcopy(network).to("meta")
     total = 0
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from train.networks.network import Network
+
 # Mean and spread of photographic luma, about: the first layer's weights are kept for values centred and scaled by them.
 MEAN, SPREAD = 0.45, 0.25
 # The residual is small against the picture: this keeps the last layer's weights of the same order as the others'.
@@ -18,7 +20,7 @@ KNOTS: Final = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
 _PEAK = 255
 
 
-class PlainStack(nn.Module):
+class PlainStack(Network):
     """``layers`` convolutions of ``channels`` channels on a grid ``stride`` times coarser, with a global skip.
 
     The first convolution steps by ``stride`` (it equals space-to-depth and a 3x3 convolution), the last is followed by
@@ -33,12 +35,10 @@ class PlainStack(nn.Module):
 
     paper = "this project"
     takes_level = True
-    scale = 1
 
     def __init__(self, *, stride: int = 4, channels: int = 64, layers: int = 6, slope: float = 0.0) -> None:
         """Make the network; the last layer starts small but not zero. ``slope`` is the activation's below zero."""
-        super().__init__()
-        self.stride = stride
+        super().__init__(scale=1, channels=1, stride=stride)
         self.slope = slope
         self.head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride, bias=False)
         self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(layers - 2))
@@ -116,11 +116,6 @@ class PlainStack(nn.Module):
     def macs_per_pixel(self) -> float:
         """Multiply-accumulates per output pixel."""
         return sum(p.numel() for p in self.parameters() if p.ndim == 4) / self.stride**2
-
-    @property
-    def parameter_count(self) -> int:
-        """Weights, scales and shifts."""
-        return sum(p.numel() for p in self.parameters())
 
     @property
     def receptive_field(self) -> int:

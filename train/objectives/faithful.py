@@ -1,10 +1,12 @@
 """The least squared error, as decibels count it."""
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from train.objectives.objective import Objective
 
-class Faithful(nn.Module):
+
+class Faithful(Objective):
     """L1 at first, which is steadier far from the optimum, then squared error weighted by picture."""
 
     def __init__(self, *, l1_share: float = 0.3) -> None:

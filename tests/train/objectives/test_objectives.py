@@ -1,0 +1,217 @@
+"""Every objective in the registry: values by hand, gradients, stages, schedules, and who learns."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from train.objectives import OBJECTIVES
+from train.objectives.objective import Objective, matched
+from train.objectives.vgg import STAGES, Vgg, load_vgg, write_vgg_weights
+
+EVEN = torch.ones(2)
+
+
+@pytest.fixture(scope="module")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("stlpips_pytorch", reason="weights of VGG16 are not installed: pip install stlpips-pytorch")
+    path = tmp_path_factory.mktemp("vgg") / "vgg16-conv.safetensors"
+    write_vgg_weights(path)
+    return path
+
+
+def photograph(side: int = 64) -> Tensor:
+    """Luma with edges and texture, (1, 1, side, side) in 0..1."""
+    down, right = np.mgrid[:side, :side] / side
+    luma = 0.5 + 0.2 * np.sin(40 * down * right) + 0.2 * (right > 0.4) - 0.1 * ((down * 20).astype(int) % 2)
+    return torch.from_numpy(luma).float()[None, None]
+
+
+def loss(objective: Objective, output: Tensor, target: Tensor, done: float = 0.0) -> Tensor:
+    return objective((output,), (target,), torch.ones(len(output)), done)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("l1", 0.1), ("squared", 25 * 0.01), ("charbonnier", (0.01 + 1e-6) ** 0.5)]
+)
+def test_losses_of_pixels_are_those_worked_out_by_hand(name: str, expected: float) -> None:
+    target = torch.full((2, 1, 4, 4), 0.5)
+    assert loss(OBJECTIVES.make(name), target + 0.1, target).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_crops_count_by_their_weights_unless_told_otherwise() -> None:
+    target = torch.zeros(2, 1, 4, 4)
+    output = torch.stack((torch.full((1, 4, 4), 0.1), torch.full((1, 4, 4), 0.3)))
+    weights = torch.tensor([1.5, 0.5])
+    assert OBJECTIVES.make("l1")((output,), (target,), weights, 0).item() == pytest.approx((0.15 + 0.15) / 2)
+    plain = OBJECTIVES.make("l1", weighted=False)
+    assert plain((output,), (target,), weights, 0).item() == pytest.approx(0.2)
+
+
+def test_other_outputs_count_together_as_much_as_stages_says() -> None:
+    target = torch.zeros(2, 1, 8, 8)
+    outputs = (target + 0.1, target + 0.2, torch.full((2, 1, 4, 4), 0.4))
+    for stages, expected in ((0.0, 0.1), (1.0, 0.1 + 0.3), (0.5, 0.1 + 0.15)):
+        objective = OBJECTIVES.make("l1", stages=stages)
+        assert objective(outputs, (target,), EVEN, 0).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_output_is_compared_with_the_target_of_its_size_or_the_original_made_smaller() -> None:
+    original, clean = photograph(32), torch.full((1, 1, 16, 16), 0.25)
+    outputs = (original, torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 8, 8))
+    targets = [target for _, target in matched(outputs, (original, clean))]
+    assert targets[0] is original
+    assert targets[1] is clean
+    assert targets[2].shape == (1, 1, 8, 8)
+    # Made smaller, a picture keeps its mean.
+    assert targets[2].mean().item() == pytest.approx(original.mean().item(), abs=0.01)
+
+
+def test_perceptual_distance_grows_with_blur_and_is_zero_for_the_same_picture(vgg_file: Path) -> None:
+    objective = OBJECTIVES.make("perceptual", weights=str(vgg_file))
+    original = photograph()
+    once = nn.functional.avg_pool2d(original, 3, 1, 1, count_include_pad=False)
+    twice = nn.functional.avg_pool2d(once, 3, 1, 1, count_include_pad=False)
+    same, little, much = (loss(objective, picture, original).item() for picture in (original, once, twice))
+    assert same == 0
+    assert 0 < little < much
+
+
+def test_perceptual_distance_sees_what_pixels_do_not(vgg_file: Path) -> None:
+    # The same squared error, as a grey veil and as stripes.
+    objective, original = OBJECTIVES.make("perceptual", weights=str(vgg_file)), photograph()
+    veil = original + 0.03
+    stripes = original + 0.03 * torch.where(torch.arange(64) % 4 < 2, 1.0, -1.0)
+    assert loss(objective, stripes, original) > 1.5 * loss(objective, veil, original)
+
+
+def test_the_classifier_does_not_learn_but_the_picture_gets_gradients(vgg_file: Path) -> None:
+    objective = OBJECTIVES.make("perceptual", weights=str(vgg_file))
+    picture = (photograph() * 0.9).requires_grad_()
+    loss(objective, picture, photograph()).backward()
+    assert picture.grad is not None
+    assert picture.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in objective.parameters())
+
+
+def test_the_file_of_weights_is_half_precision_and_small_enough_to_carry(vgg_file: Path) -> None:
+    assert vgg_file.stat().st_size < 16_000_000
+    network = load_vgg(vgg_file)
+    shapes = [features.shape[1:] for features in network(torch.rand(1, 1, 64, 64))]
+    assert [shape[0] for shape in shapes] == [stage[-1] for stage in STAGES[:4]]
+    assert shapes[0][1:] == (64, 64)
+
+
+def test_trained_weights_answer_to_structure_more_than_random_ones(vgg_file: Path) -> None:
+    # Stripes and an edge against noise of the same mean.
+    trained, untrained = load_vgg(vgg_file), Vgg()
+    noise = torch.rand(1, 1, 64, 64) * 0.4 + 0.3
+
+    def difference(network: Vgg) -> float:
+        made, other = network(photograph())[-1], network(noise)[-1]
+        return ((made - other).abs().mean() / made.abs().mean()).item()
+
+    assert difference(trained) > 2 * difference(untrained)
+
+
+def test_a_missing_file_of_weights_is_refused_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no weights of VGG16 there; python -m train vgg-weights .*none.safetensors"):
+        OBJECTIVES.make("perceptual", weights=str(tmp_path / "none.safetensors"))
+
+
+def test_the_discriminator_learns_to_tell_both_kinds_apart_and_the_network_is_punished() -> None:
+    torch.manual_seed(1)
+    objective = OBJECTIVES.make("adversarial", width=8)
+    assert objective.discriminator is not None
+    optimizer = torch.optim.Adam(objective.discriminator.parameters(), 2e-3)
+    original = photograph().repeat(2, 1, 1, 1)
+    blurred = nn.functional.avg_pool2d(original, 5, 1, 2, count_include_pad=False)
+    before = loss(objective, blurred, original).item()
+    assert before == pytest.approx(np.log(2), abs=0.05)
+    for _ in range(30):
+        optimizer.zero_grad()
+        told_apart = objective.discriminator_loss((blurred,), (original,))
+        told_apart.backward()
+        optimizer.step()
+    assert told_apart.item() < 0.5
+    assert loss(objective, blurred, original).item() > before + 0.2
+
+
+def test_the_discriminators_loss_does_not_reach_the_network_nor_the_networks_the_discriminator() -> None:
+    objective = OBJECTIVES.make("adversarial", width=8)
+    assert objective.discriminator is not None
+    output, original = photograph().requires_grad_(), photograph()
+    objective.discriminator_loss((output,), (original,)).backward()
+    assert output.grad is None
+    objective.discriminator.zero_grad()
+    loss(objective, output, original).backward()
+    assert output.grad is not None
+    assert all(parameter.grad is None for parameter in objective.discriminator.parameters())
+    assert all(parameter.requires_grad for parameter in objective.discriminator.parameters())
+
+
+def test_vmaf_neg_is_that_of_libvmaf() -> None:
+    pytest.importorskip("vmaf_torch", reason="VMAF-NEG is not installed: pip install vmaf-torch")
+    from train.metrics import vmaf
+
+    original = (photograph(256)[0, 0] * 219 + 16).round().byte().numpy()
+    small = Image.fromarray(original).resize((128, 128), Image.Resampling.BICUBIC)
+    blurred = np.asarray(small.resize((256, 256), Image.Resampling.BICUBIC))
+    objective = OBJECTIVES.make("vmaf-neg")
+    pictures = [torch.from_numpy(picture.copy()).float()[None, None] / 255 for picture in (blurred, original)]
+    score = 100 - 100 * loss(objective, *pictures).item()
+    # The library works with integers.
+    assert score == pytest.approx(vmaf([blurred], [original], stills=True)[0].neg, abs=0.5)
+
+
+def test_vmaf_neg_refuses_crops_that_are_too_small() -> None:
+    pytest.importorskip("vmaf_torch", reason="VMAF-NEG is not installed: pip install vmaf-torch")
+    with pytest.raises(ValueError, match="luma crops of 192 pixels and more, not 1x64x64: raise crop"):
+        loss(OBJECTIVES.make("vmaf-neg"), photograph(), photograph())
+
+
+def test_a_sum_adds_its_terms_by_their_weights_at_the_time() -> None:
+    terms = [{"name": "l1", "weight": 2}, {"name": "squared", "weight": [[0.5, 0.0], [1.0, 4.0]]}]
+    objective = OBJECTIVES.make("sum", terms=terms)
+    target = torch.full((2, 1, 4, 4), 0.5)
+    for done, expected in ((0.0, 0.2), (0.5, 0.2), (0.75, 0.2 + 2 * 0.25), (1.0, 0.2 + 4 * 0.25)):
+        assert loss(objective, target + 0.1, target, done).item() == pytest.approx(expected, rel=1e-4)
+    assert objective.discriminator is None
+
+
+def test_a_sum_has_the_discriminator_of_its_term() -> None:
+    objective = OBJECTIVES.make("sum", terms=[{"name": "l1"}, {"name": "adversarial", "width": 8}])
+    assert objective.discriminator is not None
+    objective.discriminator_loss((photograph(),), (photograph(),)).backward()
+    assert any(parameter.grad is not None for parameter in objective.discriminator.parameters())
+
+
+@pytest.fixture(params=["l1", "adversarial", "sum"])
+def simple(request: pytest.FixtureRequest) -> Objective:
+    parameters: dict[str, Any] = {"terms": [{"name": "squared"}]} if request.param == "sum" else {}
+    return OBJECTIVES.make(request.param, **parameters)
+
+
+def test_half_precision_outputs_give_a_loss_in_full_precision(simple: Objective) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert loss(simple, photograph().bfloat16(), photograph()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("l2", {}, "there is no objective 'l2'; there are l1, squared, charbonnier"),
+        ("l1", {"weigthed": True}, r"objective l1: .*'weigthed'"),
+        ("sum", {"terms": []}, "a sum needs terms"),
+        ("sum", {"terms": [{"weight": 1}]}, "a term of a sum needs a name"),
+        ("sum", {"terms": [{"name": "l1", "weight": [[0.5, 1], [0.2, 1]]}]}, "a weight's schedule"),
+        ("sum", {"terms": [{"name": "adversarial"}, {"name": "adversarial"}]}, "one adversarial term"),
+    ],
+)
+def test_what_cannot_be_is_refused(name: str, parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        OBJECTIVES.make(name, **parameters)

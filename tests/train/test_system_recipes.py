@@ -1,0 +1,61 @@
+"""The recipes of the systems: every part that they name exists, takes what they give it, and fits the others."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import train
+from train.degradations import DEGRADATIONS
+from train.degradations.degradation import covered
+from train.networks import NETWORKS
+from train.objectives import OBJECTIVES
+
+RECIPES = sorted((Path(train.__file__).parent / "recipes" / "systems").glob("*.toml"))
+RELEASED = [
+    *("espcn-2x", "espcn-2x-video", "srcnn", "vdsr", "fsrcnn-2x", "edsr-2x", "lapsrn-4x", "esrgan-4x", "cisr-psi-2x"),
+    *(f"fd-srcnn-{scale}x-{track}" for scale in (2, 3, 4) for track in ("bicubic", "unknown")),
+]
+# In half precision, as they are carried.
+BYTES_OF_ALL = 12_000_000
+
+
+def tables() -> dict[str, dict[str, Any]]:
+    return {path.stem: tomllib.loads(path.read_text()) for path in RECIPES}
+
+
+def test_every_system_has_a_recipe_named_as_its_file() -> None:
+    assert set(RELEASED) <= tables().keys()
+    assert all(table["name"] == stem for stem, table in tables().items())
+
+
+@pytest.mark.parametrize("name", tables())
+def test_the_parts_of_a_recipe_fit(name: str) -> None:
+    table = tables()[name]
+    network = NETWORKS.make(**table["network"])
+    assert table["crop"] % network.scale == 0
+    picture = np.random.default_rng(1).integers(16, 236, (45, 51), dtype=np.uint8)
+    degraded = DEGRADATIONS.make(**table["degradation"])(picture, np.random.default_rng(2))
+    assert degraded.ratio == network.scale
+    targets = [covered(picture, degraded), *([] if degraded.clean is None else [degraded.clean])]
+    source, *wanted = (torch.from_numpy(plane.copy())[None, None].float() / 255 for plane in (degraded.input, *targets))
+    with torch.no_grad():
+        made = network(source)
+    outputs = made if isinstance(made, tuple) else (made,)
+    assert outputs[0].shape == wanted[0].shape
+    objective = table["objective"]
+    terms = [term for term in objective.get("terms", [objective]) if term["name"] not in ("perceptual", "vmaf-neg")]
+    for term in terms:
+        loss = OBJECTIVES.make(**{key: value for key, value in term.items() if key != "weight"})
+        assert torch.isfinite(loss(outputs, tuple(wanted), torch.ones(1), 0.5))
+    start = table.get("start")
+    assert start is None or tables()[start]["network"] == table["network"]
+
+
+def test_the_released_networks_are_small_enough_to_carry() -> None:
+    parameters = sum(NETWORKS.make(**tables()[name]["network"]).parameter_count for name in RELEASED)
+    # Names, shapes and operators come to some kilobytes each.
+    assert 2 * parameters + 10_000 * len(RELEASED) < BYTES_OF_ALL

@@ -1,0 +1,33 @@
+"""AVIF."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from train.degradations.still_codec import StillCodec
+
+
+class Avif(StillCodec):
+    """Bicubic reduction, then AVIF (libavif, 4:2:0) at a random quality.
+
+    One thread, so that worker processes do not fight for the cores; ``speed`` goes from 0, thorough, to 10.
+    """
+
+    format: ClassVar[str] = "AVIF"
+    feature: ClassVar[str] = "avif"
+
+    def __init__(
+        self,
+        *,
+        ratio: int | Sequence[int] = 2,
+        lowest: int = 10,
+        highest: int = 90,
+        speed: int = 8,
+        enlarged: bool = False,
+    ) -> None:
+        """As for :class:`~train.degradations.still_codec.StillCodec`."""
+        super().__init__(ratio=ratio, lowest=lowest, highest=highest, enlarged=enlarged)
+        self.speed = speed
+
+    def settings(self) -> dict[str, Any]:
+        """How thorough the encoder is, and on how many threads."""
+        return {"speed": self.speed, "max_threads": 1}

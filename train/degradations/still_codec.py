@@ -1,0 +1,72 @@
+"""Base of degradations by the codecs of still pictures."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image, features
+
+from train.degradations.bicubic import Bicubic
+from train.degradations.degradation import Degraded, Picture
+
+
+class StillCodec(Bicubic):
+    """Bicubic reduction, then a codec at a random quality; the clean small picture is kept.
+
+    A luma plane goes through a codec that has no luma alone as a grey picture.
+    """
+
+    format: ClassVar[str]
+    """As Pillow calls it."""
+    feature: ClassVar[str]
+    """What Pillow must have been built with."""
+    grey: ClassVar[bool] = False
+    """Whether the codec takes luma alone."""
+
+    def __init__(
+        self,
+        *,
+        ratio: int | Sequence[int] = 2,
+        lowest: int = 10,
+        highest: int = 90,
+        enlarged: bool = False,
+    ) -> None:
+        """Note the parameters.
+
+        Args:
+            ratio: As for :class:`~train.degradations.degradation.Shrink`.
+            lowest: Quality at least, 0 to 100 on the codec's own scale.
+            highest: Quality at most.
+            enlarged: As for :class:`~train.degradations.degradation.Shrink`.
+
+        Raises:
+            ValueError: Qualities are out of range, or this Pillow does not have the codec.
+        """
+        super().__init__(ratio=ratio, enlarged=enlarged)
+        if not 0 <= lowest <= highest <= 100:
+            raise ValueError(f"qualities go from 0 to 100, the lowest first, not {lowest} to {highest}")
+        if not features.check(self.feature):
+            raise ValueError(f"this Pillow has no {self.format}: pip install --upgrade 'pillow>=11.3'")
+        self.lowest = lowest
+        self.highest = highest
+
+    def settings(self) -> dict[str, Any]:
+        """Of the codec, beside the quality, as Pillow names them."""
+        return {}
+
+    def compress(self, small: Picture, rng: np.random.Generator) -> Degraded:
+        """What the codec makes of the small picture."""
+        coded = self.code(small, int(rng.integers(self.lowest, self.highest + 1)))
+        return replace(Degraded(coded), clean=small)
+
+    def code(self, picture: Picture, quality: int) -> Picture:
+        """``picture``, coded at ``quality`` and decoded."""
+        file = io.BytesIO()
+        image = Image.fromarray(picture)
+        if picture.ndim == 2 and not self.grey:
+            image = image.convert("RGB")
+        image.save(file, self.format, quality=quality, **self.settings())
+        with Image.open(file) as decoded:
+            return np.asarray(decoded.convert("L" if picture.ndim == 2 else "RGB"))

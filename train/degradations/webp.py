@@ -1,0 +1,12 @@
+"""WebP."""
+
+from typing import ClassVar
+
+from train.degradations.still_codec import StillCodec
+
+
+class Webp(StillCodec):
+    """Bicubic reduction, then lossy WebP (libwebp) at a random quality."""
+
+    format: ClassVar[str] = "WEBP"
+    feature: ClassVar[str] = "webp"

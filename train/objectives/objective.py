@@ -1,0 +1,51 @@
+"""What an objective is, and which target each of a network's outputs is compared with."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Objective(nn.Module):
+    """A loss, the smaller the better.
+
+    ``forward(outputs, targets, weights, done)`` gives a scalar:
+
+    - ``outputs``: what the network gives, float (N, C, H, W) in about 0..1, the final answer first;
+    - ``targets``: the original first, then other pictures that outputs are to equal, such as a clean small picture;
+    - ``weights``: (N,), of each crop, 1 on average;
+    - ``done``: share of the steps that lie behind, 0 to 1, for schedules.
+    """
+
+    paper: ClassVar[str] = ""
+    """Where it comes from, if it is not common knowledge."""
+
+    @property
+    def discriminator(self) -> nn.Module | None:
+        """What the objective learns itself, against the network; None if nothing."""
+        return None
+
+    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+        """The loss of the network."""
+        raise NotImplementedError
+
+    def discriminator_loss(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> Tensor:
+        """The loss of :attr:`discriminator`; nothing is propagated back to the network."""
+        raise TypeError("this objective has no discriminator")
+
+
+def matched(outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> list[tuple[Tensor, Tensor]]:
+    """Each output with its target: the one of its size, or else the original brought there (bicubic, antialiased)."""
+    return [(output, _of_size(output, targets)) for output in outputs]
+
+
+def _of_size(output: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+    for target in targets:
+        if target.shape[2:] == output.shape[2:]:
+            return target
+    return F.interpolate(targets[0], output.shape[2:], mode="bicubic", antialias=True)
+
+
+def mean_over(error: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of ``error`` (N, C, H, W), where each crop counts by its weight."""
+    return error.mean() if weights is None else (error * weights.view(-1, 1, 1, 1)).mean()

@@ -1,0 +1,54 @@
+"""How far two pictures are from one another in the features of a classifier."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from train.objectives.objective import Objective, mean_over
+from train.objectives.vgg import DEFAULT_WEIGHTS, load_vgg
+
+
+class Perceptual(Objective):
+    """L1 of what VGG16 makes of both pictures: the last convolution of each of the stages in ``share``, before ReLU.
+
+    Luma is given to it as a grey picture. Before ReLU there is more to compare (Wang et al. 2018, arXiv 1809.00219).
+    Each stage's difference is divided by the mean size of the original's features there, so that all are of one order.
+    """
+
+    paper: ClassVar[str] = "Johnson, Alahi, Fei-Fei 2016, arXiv 1603.08155; Wang et al. 2018, arXiv 1809.00219"
+
+    def __init__(
+        self,
+        *,
+        weights: str = DEFAULT_WEIGHTS,
+        share: tuple[float, ...] = (0.0, 0.1, 0.2, 1.0),
+        weighted: bool = False,
+    ) -> None:
+        """Make it.
+
+        Args:
+            weights: File that ``python -m train vgg-weights`` writes.
+            share: How much each stage counts, from the first; four are conv1_2, conv2_2, conv3_3 and conv4_3.
+            weighted: Whether each crop counts by its weight.
+
+        Raises:
+            ValueError: The file is not there.
+        """
+        super().__init__()
+        self.share = tuple(share)
+        self.weighted = weighted
+        self.vgg = load_vgg(Path(weights), len(self.share))
+
+    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+        """The loss of the network."""
+        of_answer = self.vgg(outputs[0], active=False)
+        of_original = self.vgg(targets[0], active=False)
+        loss = outputs[0].new_zeros(())
+        for share, made, wanted in zip(self.share, of_answer, of_original, strict=True):
+            if share:
+                error = F.l1_loss(made.float(), wanted.float(), reduction="none")
+                size = wanted.float().abs().mean().clamp(min=1e-6)
+                loss = loss + share * mean_over(error, weights if self.weighted else None) / size
+        return loss

@@ -1,0 +1,121 @@
+"""The convolutions of VGG16, with pooling that hardly depends on a picture's position."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vs_srcomp.files import write_atomically
+
+# Channels of each stage's convolutions (Simonyan and Zisserman 2014, arXiv 1409.1556).
+STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+# Of ImageNet's colours, on a scale of 0..1, as the weights were trained with.
+MEAN = (0.485, 0.456, 0.406)
+SPREAD = (0.229, 0.224, 0.225)
+# Where the weights are looked for if a recipe does not say.
+DEFAULT_WEIGHTS = "work/vgg16-conv.safetensors"
+PACKAGE = "stlpips_pytorch"
+
+
+class Vgg(nn.Module):
+    """VGG16 up to a convolution, with blurred pooling (Zhang 2019, arXiv 1904.11486), as shift-tolerant LPIPS has it
+    (Ghildyal and Liu 2022, arXiv 2207.13686).
+
+    Not trained here: its parameters take no gradients.
+    """
+
+    def __init__(self, stages: int = 4) -> None:
+        """Make the network up to the last convolution of stage number ``stages``, 1 to 5."""
+        super().__init__()
+        layers, taken = [], 3
+        for stage in STAGES[:stages]:
+            layers.append(nn.ModuleList())
+            for given in stage:
+                layers[-1].append(nn.Conv2d(taken, given, 3, padding=1))
+                taken = given
+        self.stages = nn.ModuleList(layers)
+        taps = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("blur", torch.outer(taps, taps)[None, None])
+        self.register_buffer("mean", torch.tensor(MEAN)[None, :, None, None])
+        self.register_buffer("spread", torch.tensor(SPREAD)[None, :, None, None])
+        self.requires_grad_(False)
+
+    def forward(self, picture: Tensor, *, active: bool = True) -> list[Tensor]:
+        """What each stage makes of RGB or luma (N, 3 or 1, H, W) in 0..1: (N, channels, H / 2**k, W / 2**k).
+
+        Args:
+            picture: At least 32x32.
+            active: Whether after ReLU; False gives what the last convolution of each stage has made, before ReLU.
+        """
+        assert isinstance(self.mean, Tensor)
+        assert isinstance(self.spread, Tensor)
+        features = (picture.expand(-1, 3, -1, -1) - self.mean) / self.spread
+        made = []
+        for index, stage in enumerate(self.stages):
+            if index:
+                features = self._pool(features)
+            assert isinstance(stage, nn.ModuleList)
+            for layer in stage:
+                before = layer(features)
+                features = F.relu(before)
+            made.append(features if active else before)
+        return made
+
+    def _pool(self, features: Tensor) -> Tensor:
+        assert isinstance(self.blur, Tensor)
+        largest = F.pad(F.max_pool2d(features, 2, 1), (2, 2, 2, 2), mode="reflect")
+        channels = features.shape[1]
+        return F.conv2d(largest, self.blur.to(features.dtype).expand(channels, -1, -1, -1), stride=2, groups=channels)
+
+
+def load_vgg(path: Path, stages: int = 4) -> Vgg:
+    """The network with the weights of a file that ``python -m train vgg-weights`` has written.
+
+    Raises:
+        ValueError: There is no such file, or it holds something else.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: no weights of VGG16 there; python -m train vgg-weights {path} writes them")
+    network = Vgg(stages)
+    state = {name: tensor.float() for name, tensor in load_file(path).items()}
+    try:
+        network.load_state_dict(network.state_dict() | state)
+    except RuntimeError as reason:
+        raise ValueError(f"{path}: not the weights of VGG16: {reason}") from reason
+    return network
+
+
+def write_vgg_weights(path: Path, stages: int = 4) -> None:
+    """Take the weights out of the installed package ``stlpips-pytorch`` and write them in half precision.
+
+    The file holds the convolutions only, for 4 stages 15 MB. The package's own code is not run, nor is any pickle that
+    holds more than tensors.
+
+    Raises:
+        ValueError: The package is not installed.
+    """
+    # Named as there: one list of layers for the whole network, with the activations and pools between.
+    state = read_package()
+    found, number = {}, 0
+    for stage, channels in enumerate(STAGES, 1):
+        for index, _ in enumerate(channels):
+            if stage <= stages:
+                for kind in ("weight", "bias"):
+                    tensor = state[f"net.slice{stage}.{number}.{kind}"]
+                    found[f"stages.{stage - 1}.{index}.{kind}"] = tensor.half().contiguous()
+            number += 2
+        number += 2
+    write_atomically(path, save(found))
+
+
+def read_package() -> dict[str, Tensor]:
+    """The state of the shift-tolerant VGG of ``stlpips-pytorch``, and its weights for LPIPS."""
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ValueError("the package stlpips-pytorch is not installed: pip install --no-deps stlpips-pytorch==0.0.2")
+    weights = Path(spec.origin).parent / "weights" / "vST0.0" / "vgg_shift_tolerant.pth"
+    state: dict[str, Tensor] = torch.load(weights, map_location="cpu", weights_only=True)
+    return state

@@ -1,0 +1,44 @@
+"""VMAF-NEG, differentiable."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from train.objectives.objective import Objective
+
+PEAK = 255
+# The features are taken at a sixteenth of the resolution too, and their filters must fit there.
+SMALLEST = 192
+
+
+class VmafNeg(Objective):
+    """(100 - VMAF-NEG) / 100 of each picture by itself, without motion, by the package ``vmaf-torch``.
+
+    VMAF was made for whole pictures of 8-bit limited-range luma; here it gets luma of crops of at least 192x192.
+    """
+
+    paper: ClassVar[str] = "Li et al. 2016, Netflix; Aistov and Koroteev 2023, arXiv 2310.15578"
+
+    def __init__(self) -> None:
+        """Make it.
+
+        Raises:
+            ValueError: The package is not installed.
+        """
+        super().__init__()
+        try:
+            from vmaf_torch import VMAF
+        except ImportError as reason:
+            raise ValueError(f"VMAF-NEG needs vmaf-torch: pip install vmaf-torch ({reason})") from reason
+        self.vmaf = VMAF(enable_motion=False, NEG=True)
+
+    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+        """The loss of the network."""
+        if min(targets[0].shape[2:]) < SMALLEST or targets[0].shape[1] != 1:
+            shape = "x".join(map(str, targets[0].shape[1:]))
+            raise ValueError(f"VMAF-NEG takes luma crops of {SMALLEST} pixels and more, not {shape}: raise crop")
+        with torch.autocast(targets[0].device.type, enabled=False):
+            # The reference comes first.
+            scores: Tensor = self.vmaf(targets[0].float() * PEAK, outputs[0].float() * PEAK)
+        return (100 - scores.mean()) / 100
