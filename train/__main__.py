@@ -139,6 +139,19 @@ def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engi
 
 
 @main.command()
+@photographs
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
+@click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
+@click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Of each file, at most.")
+def pack(images: tuple[Path, ...], work: Path, out: Path, ratios: tuple[str, ...], megabytes: int) -> None:
+    """Pack photographs and their coded forms as tar files, for a machine without network, VapourSynth and FFmpeg."""
+    from train.pack import pack as write
+
+    for path in write(images, ratios, work, out, megabytes * 1_000_000):
+        click.echo(path)
+
+
+@main.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the pictures go.")
 @click.option("--count", type=click.IntRange(min=1), default=24, show_default=True)
 def draw(out: Path, count: int) -> None:

@@ -1,0 +1,48 @@
+"""Material in files of limited size, to be carried to a machine that has nothing but Python."""
+
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from train.material.coded import code, codings
+from train.material.pictures import list_pictures
+from vs_srcomp.files import atomic_path
+
+
+def pack(folders: Iterable[Path], ratios: Iterable[str], work: Path, out: Path, size: int) -> list[Path]:
+    """Write ``out``/part1.tar and so on, of at most ``size`` bytes each: pictures first, then coded files by ratio.
+
+    Unpacked in one place they give ``images`` and ``coded``: what `train fit` takes as ``--images`` and finds in its
+    ``--work``.
+    """
+    pictures = [path for folder in folders for path in list_pictures(folder)]
+    members = [(path, f"images/{path.name}") for path in pictures]
+    for ratio in ratios:
+        jobs = list(codings(pictures, ratio))
+        code(jobs, work / "coded")
+        files = [job.file(work / "coded") for job in jobs]
+        members += [(file, f"coded/{file.relative_to(work / 'coded')}") for file in files]
+    out.mkdir(parents=True, exist_ok=True)
+    return [_write(out / f"part{number}.tar", part) for number, part in enumerate(_parts(members, size), 1)]
+
+
+def _parts(members: list[tuple[Path, str]], size: int) -> Iterable[list[tuple[Path, str]]]:
+    part: list[tuple[Path, str]] = []
+    filled = 0
+    for file, name in members:
+        # A tar file has a header of a block for each member, and pads each to whole blocks.
+        needed = (file.stat().st_size + 2 * tarfile.BLOCKSIZE) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+        if part and filled + needed > size - tarfile.RECORDSIZE:
+            yield part
+            part, filled = [], 0
+        part.append((file, name))
+        filled += needed
+    if part:
+        yield part
+
+
+def _write(target: Path, part: list[tuple[Path, str]]) -> Path:
+    with atomic_path(target) as temporary, tarfile.open(temporary, "w") as archive:
+        for file, name in part:
+            archive.add(file, name)
+    return target
