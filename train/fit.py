@@ -216,7 +216,7 @@ class _Stepper:
 
     def _capture(self) -> None:
         """Record a step; recording needs a few real ones before it, which change nothing that lasts."""
-        kept = {id(tensor): tensor.clone() for tensor in self._lasting()}
+        kept = {id(tensor): tensor.detach().clone() for tensor in self._lasting()}
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
