@@ -187,9 +187,9 @@ def _count_and_rate(container: InputContainer, stream: VideoStream) -> tuple[int
     """How many frames there are, and their rate if it is constant; (None, None) where only decoding could tell."""
     only_decoding_tells = False
 
-    def in_decoding_order(packets: Packets) -> range:
+    def in_decoding_order(packets: Packets, *, whole: bool) -> range:
         nonlocal only_decoding_tells
-        only_decoding_tells = True
+        only_decoding_tells = whole
         return range(len(packets))
 
     index = build_index(container, stream, in_decoding_order)
@@ -223,7 +223,7 @@ def _sequence(file: str) -> SequenceHeader | None:
         parser = Parser((stream.codec_context.extradata if stream.codec_context else None) or b"")
         if parser.sequence is None:
             with suppress(Av1Error, av.FFmpegError):
-                parser.parse(bytes(next(container.demux(stream))))
+                parser.parse(bytes(next(container.demux(stream), b"")))
         return parser.sequence
 
 

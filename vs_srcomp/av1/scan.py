@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vs_srcomp.av1.errors import Av1Error, NotAv1Error, ScanCancelledError
+from vs_srcomp.av1.layers import Layers, Part
 from vs_srcomp.av1.parser import Parser, Unit
 from vs_srcomp.av1.records import CodedFrame, ShownFrame
 
@@ -86,7 +87,9 @@ def _scan_file(path: Path, cancel: Callable[[], bool] | None) -> Iterator[ShownF
 
     try:
         container = av.open(str(path))
-    except av.InvalidDataError as error:
+    except OSError:
+        raise
+    except av.FFmpegError as error:
         raise NotAv1Error(f"{path} is in no format that FFmpeg can demux") from error
     with container:
         if not container.streams.video:
@@ -103,38 +106,45 @@ def _scan_file(path: Path, cancel: Callable[[], bool] | None) -> Iterator[ShownF
             packets = _only_av1(packets, parser, path)
         try:
             yield from _shown_frames(packets, parser)
-        except av.InvalidDataError as error:
+        except av.FFmpegError as error:
             raise NotAv1Error(f"{path} is damaged: FFmpeg cannot demux the rest of it") from error
 
 
-_Packet = tuple[int | None, Unit | None]
-"""The presentation time of a packet and what is in it, None where that cannot be parsed."""
+class _Packet(NamedTuple):
+    """What is known of a packet."""
+
+    pts: int | None
+    """Its presentation time."""
+    part: Part
+    """What it brings to show."""
+    unit: Unit | None
+    """What is in it, None where that cannot be parsed."""
 
 
 def _packets(
     container: "InputContainer", stream: "VideoStream", parser: Parser, cancel: Callable[[], bool] | None
 ) -> Iterator[_Packet]:
     """Every packet of the stream."""
-    parse = parser.parse
+    parse, layers = parser.parse, Layers((stream.codec_context and stream.codec_context.extradata) or b"")
     for packet in container.demux(stream):
         if cancel is not None and cancel():
             raise ScanCancelledError
         data = bytes(packet)
         if not data:  # PyAV's mark of the end
             continue
-        pts = packet.pts
+        pts, part = packet.pts, layers.part(data)
         try:
-            yield pts, parse(data, pts)
+            yield _Packet(pts, part, parse(data, pts))
         except Av1Error:
-            yield pts, None
+            yield _Packet(pts, part, None)
 
 
 def _only_av1(packets: Iterator[_Packet], parser: Parser, path: Path) -> Iterator[_Packet]:
     """The packets, unless the first of them is not the start of an AV1 stream."""
-    for pts, unit in packets:
-        if unit is None or parser.sequence is None:
+    for packet in packets:
+        if packet.unit is None or parser.sequence is None:
             raise NotAv1Error(f"{path} has video of an unknown codec, not AV1")
-        yield pts, unit
+        yield packet
         break
     yield from packets
 
@@ -142,10 +152,10 @@ def _only_av1(packets: Iterator[_Packet], parser: Parser, path: Path) -> Iterato
 def _shown_frames(packets: Iterator[_Packet], parser: Parser) -> Iterator[ShownFrame]:
     """One record for each frame that is put out; for each packet that cannot be parsed, as it would be one frame."""
     hidden: list[CodedFrame] = []  # coded in packets that show nothing
-    highest: ShownFrame | None = None  # spatial layer, so far, of a temporal unit that further packets may continue
-    for pts, unit in packets:
+    highest: ShownFrame | None = None  # spatial layer, so far, of a picture that further packets may continue
+    for pts, part, unit in packets:
         layered = parser.sequence is not None and parser.sequence.spatial_layers > 1
-        if highest is not None and (not layered or pts is None or pts != highest.pts):
+        if highest is not None and part == Part.PICTURE:
             yield highest
             highest = None
         shown = (ShownFrame(pts, None, None, ()),) if unit is None else unit.shown

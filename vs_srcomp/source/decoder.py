@@ -7,6 +7,8 @@ from functools import cached_property
 import av
 from av.video.frame import VideoFrame
 
+from vs_srcomp.errors import error
+from vs_srcomp.log import say
 from vs_srcomp.processor import core_count
 from vs_srcomp.source.demuxer import Demuxer
 from vs_srcomp.source.index import Packets, build_index
@@ -87,17 +89,32 @@ class Decoder:
         self._finalize = weakref.finalize(self, self._container.close)
         self._stream = video_stream(self._container, self._track)
         self._context = decoder_for(self._stream, film_grain=self._film_grain, threads=self._threads)
-
-    def _display_order(self, packets: Packets) -> list[int]:
         try:
-            return [f.pts for f in self._decode(Demuxer(self._file, self._track, packets), 0) if f.pts is not None]
+            self._context.open(strict=False)
+        except av.FFmpegError as cause:
+            raise error(
+                f"the video of {self._file!r} cannot be decoded, because its headers are damaged or unknown",
+                "get an undamaged copy, or convert the file to a usual codec",
+            ) from cause
+
+    def _display_order(self, packets: Packets, *, whole: bool) -> list[int]:
+        """The packets that bring frames, as the decoder puts them out; what cannot be decoded is not among them."""
+        demuxer = Demuxer(self._file, self._track, packets)
+        try:
+            order = [f.pts for f in self._decode(demuxer, 0) if f.pts is not None]
         except DamageError:
             self.locate_damage()
-            return self._display_order(packets)
+            return self._display_order(packets, whole=whole)
+        finally:
+            demuxer.close()
+        if self._skipped and whole:
+            say(f"{_packets(self._skipped)} of {self._file!r} cannot be decoded: what they would show is left out")
+        return order
 
     def _decode(self, demuxer: Demuxer, start: int) -> Iterator[VideoFrame]:
         """Decode all packets from ``start`` on. The ``pts`` of a frame is the number of its packet."""
         self._context.flush_buffers()
+        self._skipped = 0
         demuxer.seek(start)
         while (packet := demuxer.read()) is not None:
             # The packet's number passes through the decoder in place of its timestamp, which the index has.
@@ -109,6 +126,7 @@ class Decoder:
             except av.FFmpegError as damage:
                 yield from self._drain(damage)
                 demuxer.seek(demuxer.packets.next_key(number))
+                self._skipped += demuxer.next - number
                 continue
             self.decoded += len(frames)
             yield from frames
@@ -127,3 +145,7 @@ class Decoder:
         self._context.flush_buffers()
         self.decoded += len(frames)
         return frames
+
+
+def _packets(count: int) -> str:
+    return "a packet" if count == 1 else f"{count} packets"

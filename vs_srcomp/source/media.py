@@ -103,6 +103,11 @@ def video_stream(container: InputContainer, track: int) -> VideoStream:
     return streams[track]
 
 
+def codec_of(stream: VideoStream) -> str:
+    """FFmpeg's name of the codec. A stream without a decoder of its own is tried as AV1 (see `decoder_for`)."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "av1"
+
+
 def decoder_for(stream: VideoStream, *, film_grain: bool, threads: int) -> VideoCodecContext:
     """A decoder for ``stream``, not opened yet; it belongs to the stream's container.
 
