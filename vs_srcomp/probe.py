@@ -19,8 +19,9 @@ from vs_srcomp.av1.estimate import SceneJudge
 from vs_srcomp.av1.sequence import SequenceHeader
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, nearest_quantizer
+from vs_srcomp.source.formats import pixel_format as format_of
 from vs_srcomp.source.index import Packets, build_index
-from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.source.media import Cropping, cropping_of, local_file, open_container, video_stream
 from vs_srcomp.source.timing import timing
 
 _Q_IDX_PER_QUANTIZER = 4
@@ -79,6 +80,7 @@ class Probe:
     """As FFmpeg calls it."""
     codec: str
     width: int
+    """Of the pictures that `vs_srcomp.source` gives."""
     height: int
     pixel_format: str | None
     """As FFmpeg calls it."""
@@ -155,6 +157,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         pixel_format = context.format if context else None
         time_base = Fraction(stream.time_base.num, stream.time_base.den)
         long_name = container.format.long_name
+        cropping = cropping_of(stream)
         count, rate = _count_and_rate(container, stream) if deadline is None else (None, None)
     shown: list[ShownFrame] = []
     sequence, complete = None, deadline is None
@@ -163,6 +166,8 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         sequence = _sequence(file)
         count = len(shown) if complete else None
         size = next(((f.frame.width, f.frame.height) for f in shown if f.frame), size)
+    if cropping != Cropping() and pixel_format:
+        size = format_of(pixel_format.name).window(*size, cropping)[2:]
     frames = _frames(shown, time_base, rate)
     return Probe(
         file=file,

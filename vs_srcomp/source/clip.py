@@ -11,8 +11,8 @@ from vs_srcomp.errors import error
 from vs_srcomp.log import say
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format
-from vs_srcomp.source.media import StreamInfo, local_file
-from vs_srcomp.source.props import PropsMaker
+from vs_srcomp.source.media import Cropping, StreamInfo, local_file
+from vs_srcomp.source.props import ChangeOfDescription, PropsMaker
 from vs_srcomp.source.quantizer import Quantizers, quantizers_of
 from vs_srcomp.source.reader import FrameReader, LostFrameError
 from vs_srcomp.source.timing import timing
@@ -43,7 +43,8 @@ class _Clip:
         self._pixel_format = pixel_format(reader.first.format.name)
         self._format = self._pixel_format.video_format()
         self._picture = _picture(reader.first)
-        self._width, self._height = self._pixel_format.size(reader.first)
+        self._window = self._pixel_format.window(reader.first.width, reader.first.height, stream.cropping)
+        self._width, self._height = self._window.width, self._window.height
         self._props = PropsMaker(stream, self._pixel_format, self._timing)
         self._quantizers = quantizers
         if quantizers:
@@ -52,7 +53,9 @@ class _Clip:
         if self._pixel_format.has_alpha:
             say(f"{file!r} has an alpha plane, which is left out")
         if (self._width, self._height) != self._picture[1:]:
-            say(f"{file!r} is cropped to {self._width}x{self._height}, which the chroma subsampling divides")
+            reason = "as it asks for" if stream.cropping != Cropping() else "which the chroma subsampling divides"
+            say(f"{file!r} is cropped to {self._width}x{self._height}, {reason}")
+        self._change = ChangeOfDescription(file)
 
     def node(self) -> vs.VideoNode:
         rate = self._timing.rate
@@ -84,10 +87,12 @@ class _Clip:
             )
         # A frame made from scratch, because a copy of ``f`` would be copied again before it is written to.
         frame = vs.core.create_video_frame(self._format, self._width, self._height)
-        self._pixel_format.copy(decoded, frame)
+        self._pixel_format.copy(decoded, frame, self._window.left, self._window.top)
         props = frame.props
-        for name, value in self._props.props(n, decoded).items():
+        values = self._props.props(n, decoded, self._reader.pixel_shape(n))
+        for name, value in values.items():
             props[name] = value
+        self._change.look_at(n, values)
         if self._quantizers:
             for name, value in self._quantizers.props(n).items():
                 props[name] = value

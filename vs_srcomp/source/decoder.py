@@ -2,9 +2,11 @@
 
 import weakref
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cached_property
 
 import av
+from av.codec.context import ThreadType
 from av.video.frame import VideoFrame
 
 from vs_srcomp.errors import error
@@ -41,6 +43,7 @@ class Decoder:
         self._threads = threads or core_count() + _MORE_THREADS
         self._open()
         self.info = stream_info(self._stream)
+        self._shapes: dict[int, Fraction | None] = {}
         self.decoded = 0
         self.damaged = False
         self.index = build_index(self._container, self._stream, self._display_order)
@@ -49,6 +52,10 @@ class Decoder:
     def next_packet(self) -> int:
         """The number of the packet that will be decoded next."""
         return self._demuxer.next
+
+    def pixel_shape(self, number: int) -> Fraction | None:
+        """Width to height of a pixel of frame ``number``, which has been decoded; None where unknown."""
+        return self._shape_at(int(self.index.packet_of[number]))
 
     def locate_damage(self) -> None:
         """From now on decode one packet at a time, so that it is known which of them is damaged."""
@@ -129,8 +136,35 @@ class Decoder:
                 self._skipped += demuxer.next - number
                 continue
             self.decoded += len(frames)
+            self._note_shape(demuxer.packets, start, number - self._packets_under_way)
             yield from frames
-        yield from self._drain()
+        frames = self._drain()
+        self._note_shape(demuxer.packets, start, demuxer.next - 1)
+        yield from frames
+
+    @property
+    def _packets_under_way(self) -> int:
+        """How many packets after those that the decoder's own description is of have been given to it."""
+        return self._context.thread_count - 1 if self._context.active_thread_type == ThreadType.FRAME else 0
+
+    def _note_shape(self, packets: Packets, start: int, packet: int) -> None:
+        """Note what the decoder says of the shape of pixels, having decoded up to ``packet`` from ``start`` on.
+
+        PyAV's frames do not tell it. It changes at key packets.
+        """
+        if not self.info.codec_tells_pixel_shape or packet < start:
+            return
+        ratio = self._context.sample_aspect_ratio
+        shape = Fraction(ratio.num, ratio.den) if ratio else None
+        if start not in self._shapes or self._shape_at(packet) != shape:
+            key = packets.last_key(packet)
+            # A new mapping, because other threads may be reading the old one.
+            self._shapes = {**self._shapes, max(start, key): shape}
+
+    def _shape_at(self, packet: int) -> Fraction | None:
+        shapes = self._shapes
+        latest = max((key for key in shapes if key <= packet), default=None)
+        return self.info.sample_aspect_ratio if latest is None else shapes[latest]
 
     def _drain(self, damage: av.FFmpegError | None = None) -> list[VideoFrame]:
         """The frames that are still under way, after the last packet or after a damaged one."""

@@ -70,6 +70,11 @@ class Packets:
         later = np.flatnonzero(self.key[packet + 1 :])
         return packet + 1 + int(later[0]) if len(later) else len(self)
 
+    def last_key(self, packet: int) -> int:
+        """The last key packet up to number ``packet``, or 0."""
+        earlier = np.flatnonzero(self.key[: packet + 1])
+        return int(earlier[-1]) if len(earlier) else 0
+
     def find(self, packet: VideoPacket) -> int | None:
         """The number of ``packet``, if just one packet has its place, size and timestamp."""
         same = (self.position == _known(packet.pos)) & (self.size == packet.size)
