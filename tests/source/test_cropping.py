@@ -1,10 +1,8 @@
 """What the container wants left out of the picture is left out, and told."""
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import vapoursynth as vs
 
 from vs_srcomp.probe import probe
@@ -13,14 +11,6 @@ from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.media import Cropping
 
 from .reference import clip_arrays, write_scenes
-
-
-@pytest.fixture
-def messages() -> Iterator[list[str]]:
-    told: list[str] = []
-    handler = vs.core.add_log_handler(lambda _, message: told.append(message))
-    yield told
-    vs.core.remove_log_handler(handler)
 
 
 def rewritten(cropped: Path, file: Path, *, left: int, top: int, right: int, bottom: int) -> Path:

@@ -1,6 +1,5 @@
 """Damage costs the frames concerned: the others come, and what does not come is told in an error of ours."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from .mutations import material, run
 from .reference import SHARED, clip_digest, linear_digests
 
 SEEDS = 300
-
-
-@pytest.fixture
-def messages() -> Iterator[list[str]]:
-    told: list[str] = []
-    handler = vs.core.add_log_handler(lambda _, message: told.append(message))
-    yield told
-    vs.core.remove_log_handler(handler)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"real test material is not there: {SHARED}")

@@ -21,11 +21,12 @@ _CACHED_FRAMES: Final = 1_000_000
 
 
 class _File(NamedTuple):
-    """A file as it was at one time."""
+    """A file as it was at one time, and which of its streams is meant."""
 
     path: Path
     size: int
     mtime_ns: int
+    stream: int | None
 
 
 class _Cache:
@@ -52,8 +53,10 @@ class _Cache:
 _cache = _Cache()
 
 
-def scan(path: str | os.PathLike[str], *, cancel: Callable[[], bool] | None = None) -> Iterator[ShownFrame]:
-    """The frames that a decoder shows of the first video stream of a file, in order of display.
+def scan(
+    path: str | os.PathLike[str], *, stream: int | None = None, cancel: Callable[[], bool] | None = None
+) -> Iterator[ShownFrame]:
+    """The frames that a decoder shows of a video stream of a file, in order of display.
 
     They come as the file is read. Record k is the k-th shown frame: one whose headers could not be parsed is there,
     with ``frame`` None. Of a stream with spatial layers only the highest layer counts, as decoders put out by default.
@@ -61,28 +64,29 @@ def scan(path: str | os.PathLike[str], *, cancel: Callable[[], bool] | None = No
 
     Args:
         path: Any container that FFmpeg demuxes: MP4, Matroska, WebM, IVF, OBU (Section 5 or Annex B).
+        stream: Its index among all streams of the file, as FFmpeg counts; by default, the first video stream is meant.
         cancel: Asked before each packet; the scan ends with an error once it says True. ``Event.is_set`` will do.
 
     Raises:
         OSError: The file cannot be read.
-        NotAv1Error: The file cannot be demuxed, or its first video stream is not AV1.
+        NotAv1Error: The file cannot be demuxed, or the stream is not AV1.
         ScanCancelledError: ``cancel`` said so.
     """
     resolved = Path(path).resolve()
     stat = resolved.stat()
-    file = _File(resolved, stat.st_size, stat.st_mtime_ns)
+    file = _File(resolved, stat.st_size, stat.st_mtime_ns, stream)
     cached = _cache.get(file)
     if cached is not None:
         yield from cached
         return
     frames = []
-    for frame in _scan_file(resolved, cancel):
+    for frame in _scan_file(resolved, stream, cancel):
         frames.append(frame)
         yield frame
     _cache.put(file, tuple(frames))
 
 
-def _scan_file(path: Path, cancel: Callable[[], bool] | None) -> Iterator[ShownFrame]:
+def _scan_file(path: Path, number: int | None, cancel: Callable[[], bool] | None) -> Iterator[ShownFrame]:
     import av  # demuxing is all that needs it
 
     try:
@@ -92,9 +96,9 @@ def _scan_file(path: Path, cancel: Callable[[], bool] | None) -> Iterator[ShownF
     except av.FFmpegError as error:
         raise NotAv1Error(f"{path} is in no format that FFmpeg can demux") from error
     with container:
-        if not container.streams.video:
+        stream = next((s for s in container.streams.video if number in (None, s.index)), None)
+        if stream is None:
             raise NotAv1Error(f"{path} has no video stream")
-        stream = container.streams.video[0]
         context = stream.codec_context
         # FFmpeg knows no codec behind Dolby Vision's 'dav1' tag: the packets must speak for themselves.
         codec = context.codec.canonical_name if context else None

@@ -23,6 +23,9 @@ type VideoPacket = Packet[VideoStream]
 _PLAYLIST_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0")
 
 
+# Pictures beside the video
+_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
+
 # Containers with no place for the shape of pixels: there the codec's headers tell it, and may change it on the way.
 _WITHOUT_PIXEL_SHAPE = {"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "vvc", "vc1", "cavsvideo", "dirac"}
 
@@ -57,6 +60,7 @@ class StreamInfo:
         display_matrix: How the picture is turned for display (ISO/IEC 14496-12, 8.5.2), or None.
         field_order: FFmpeg's AVFieldOrder; 0 where unknown.
         cropping: What is left out of each picture.
+        is_tile: It is one of the tiles of a picture (see `vs_srcomp.source.grid`).
     """
 
     sample_aspect_ratio: Fraction | None
@@ -64,6 +68,7 @@ class StreamInfo:
     display_matrix: bytes | None
     field_order: int
     cropping: Cropping
+    is_tile: bool
 
 
 def stream_info(stream: VideoStream) -> StreamInfo:
@@ -76,7 +81,16 @@ def stream_info(stream: VideoStream) -> StreamInfo:
         context.coded_side_data.get("display_matrix") if context else None,
         context.field_order if context else 0,
         cropping_of(stream),
+        _is_tile(stream),
     )
+
+
+def _is_tile(stream: VideoStream) -> bool:
+    return stream.frames == 1 and bool(stream.disposition & Disposition.dependent)
+
+
+def _is_still(stream: VideoStream) -> bool:
+    return stream.frames == 1 or bool(stream.disposition & Disposition.still_image)
 
 
 def cropping_of(stream: VideoStream) -> Cropping:
@@ -126,8 +140,8 @@ def open_container(file: str) -> InputContainer:
 
 
 def video_stream(container: InputContainer, track: int) -> VideoStream:
-    """The video stream number ``track``, counted from 0, cover art left out."""
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    """The video stream number ``track`` of `tracks`, counted from 0."""
+    streams = tracks(container)
     if not streams:
         raise error(f"{container.name!r} has no video track", "give a file with a video track")
     if not 0 <= track < len(streams):
@@ -135,6 +149,21 @@ def video_stream(container: InputContainer, track: int) -> VideoStream:
             f"track {track} does not exist in {container.name!r}", f"choose a track from 0 to {len(streams) - 1}"
         )
     return streams[track]
+
+
+def tracks(container: InputContainer) -> list[VideoStream]:
+    """The video streams by number.
+
+    Cover art and thumbnails are left out, and single pictures come after moving ones: an animated AVIF file has its
+    first frame as a picture, too, and some files have cover art that does not say what it is. Of a picture in tiles,
+    these are all tiles, in the order of the file.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & _BESIDE]
+    tiles = [s for s in streams if _is_tile(s)]
+    whole = [s for s in streams if s not in tiles]
+    if tiles and not any(s.disposition & Disposition.default for s in whole):
+        return tiles
+    return sorted(whole, key=_is_still)
 
 
 def codec_of(stream: VideoStream) -> str:
