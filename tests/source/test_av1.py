@@ -99,3 +99,6 @@ def test_hidden_frames_in_packets_of_their_own_are_no_frames(shared_data: Path, 
     expected = linear_digests(whole)
     assert len(clip) == len(expected)
     assert [clip_digest(clip, n) for n in (23, 3, *range(24))] == [expected[n] for n in (23, 3, *range(24))]
+    levels = [frame.props["SrcompQ"] for frame in clip.frames()]
+    assert levels == pytest.approx([frame.q for frame in probe(whole).frames], abs=0.001)
+    assert levels == [frame.props["SrcompQ"] for frame in source(whole).frames()]

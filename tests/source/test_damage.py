@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import av
 import pytest
 import vapoursynth as vs
 
 from vs_srcomp.source import source
 
 from .mutations import material, run
-from .reference import SHARED, clip_digest, linear_digests
+from .reference import SHARED, clip_digest, linear_digests, write_scenes
 
 SEEDS = 300
 
@@ -49,6 +50,22 @@ def test_frames_before_the_damage_come_out(name: str, frames: int, good: int, th
         with pytest.raises(vs.Error, match=rf"srcomp: frame {n} of .* its data is damaged\nleave it out"):
             clip.get_frame(n)
     assert clip_digest(clip, 0) == expected[0]
+
+
+def test_what_a_decoder_fills_in_is_told_once(tmp_path: Path, messages: list[str]) -> None:
+    file = write_scenes(tmp_path / "v.mkv", 40, codec="mpeg4", options={"g": "12"})
+    data = bytearray(file.read_bytes())
+    with av.open(str(file)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    for payload in (packets[15], packets[30]):
+        end = data.index(payload) + len(payload)
+        data[end - len(payload) // 2 : end] = b"\x55" * (len(payload) // 2)
+    file.write_bytes(data)
+    for frame in source(file).frames(close=True):
+        frame.close()
+    told = [message for message in messages if "filled in what it lacks" in message]
+    assert len(told) == 1
+    assert told[0].startswith("srcomp: frame 15 ")
 
 
 def test_a_file_without_a_picture_is_refused_at_once(shared_data: Path) -> None:

@@ -1,5 +1,6 @@
 """Durations and times follow the timestamps exactly; a frame rate is claimed only where they keep to it."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -117,6 +118,36 @@ def test_times_of_decoding_are_no_times_of_presentation(name: str, frames: int, 
         assert clip.fps == 25
     counted = probe(file)
     assert counted.frame_count == (None if name == "F-b-frames.avi" else frames)
+
+
+def retimed(file: Path, target: Path, time_of: Callable[[int], int]) -> Path:
+    """A Matroska file of one cluster with other presentation times, in milliseconds, which no muxer would write."""
+    data = bytearray(file.read_bytes())
+    with av.open(str(file)) as container:
+        packets = [(packet.pts or 0, bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    at = 0
+    for time, payload in packets:
+        at = data.index(payload, at)
+        assert data[at - 4 : at - 1] == bytes([0x81]) + time.to_bytes(2)  # of SimpleBlock: track and time
+        data[at - 3 : at - 1] = time_of(time).to_bytes(2)
+        at += len(payload)
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize(
+    "time_of",
+    [
+        lambda time: time % 1000,  # the clock begins anew after a second
+        lambda time: time // 80 * 80,  # two frames at a time each
+    ],
+)
+def test_times_that_cannot_be_true_do_not_mix_up_frames(time_of: Callable[[int], int], tmp_path: Path) -> None:
+    whole = write_scenes(tmp_path / "whole.mkv", 75, codec="libx264", rate=25, options={"bf": "3", "g": "25"})
+    file = retimed(whole, tmp_path / "v.mkv", time_of)
+    expected = linear_digests(whole)
+    clip = source(file)
+    assert [clip_digest(clip, n) for n in (40, *range(75))] == [expected[n] for n in (40, *range(75))]
 
 
 def test_a_stream_that_may_reorder_frames_but_does_not_keeps_its_times(tmp_path: Path) -> None:

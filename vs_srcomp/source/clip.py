@@ -80,6 +80,7 @@ class _Clip:
         if quantizers:
             weakref.finalize(self, quantizers.close)
         self._grain_told = False
+        self._damage_told = False
         if self._pixel_format.has_alpha:
             say(f"{file!r} has an alpha plane, which is left out")
         if (self._width, self._height) != self._picture[1:]:
@@ -126,6 +127,9 @@ class _Clip:
         if self._quantizers:
             for name, value in self._quantizers.props(n).items():
                 props[name] = value
+        if decoded.is_corrupt and not self._damage_told:
+            self._damage_told = True
+            say(f"frame {n} of {self._file!r} is damaged: the decoder has filled in what it lacks, and maybe others")
         if not self._grain_told and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
             self._grain_told = True
             say(

@@ -28,6 +28,10 @@ _IN_ORDER = {"av1", "vp8", "vp9"}
 # These containers cut the stream into pieces that need not be whole frames.
 _CUT_ANYHOW = {"mpegts", "mpeg", "mpegvideo", "avi", "vob"}
 
+# No decoder holds back more frames (H.264 and H.265: 16, of two fields), so that a time which moves a frame further is
+# wrong, or of another clock.
+_MOST_HELD_BACK = 32
+
 # Among so many packets, a stream that is said to reorder its frames does so, or so rarely that nobody would notice.
 _TRIED = 64
 
@@ -177,16 +181,23 @@ def _order(container: InputContainer, stream: VideoStream, packets: Packets, dis
         return shown
     cut_anyhow = not _CUT_ANYHOW.isdisjoint(container.format.name.split(","))
     may_reorder = stream.codec_context is None or bool(stream.codec_context.has_b_frames)
-    if not cut_anyhow and (packets.pts != UNKNOWN).all():
-        in_time = shown[np.argsort(packets.pts[shown], kind="stable")]
+    in_time = np.argsort(packets.pts[shown], kind="stable")
+    if not cut_anyhow and _may_be_true(packets.pts[shown], in_time):
         # Frames are stored in another order than that of display where a codec has bidirectional prediction. Times
         # that never tell of it are times of decoding, unless the encoder made no use of it; the first frames show it.
         if not (may_reorder and _rise(packets.pts)):
-            return in_time
+            return shown[in_time]
         tried = np.fromiter(display_order(packets.first(_TRIED), whole=False), np.int64)
         if _rise(tried):
-            return in_time
+            return shown[in_time]
     return np.fromiter(display_order(packets, whole=True), np.int64)
+
+
+def _may_be_true(times: Ints, order: Ints) -> bool:
+    """Whether ``times`` of packets can be those of their presentation, which would come in ``order``."""
+    known = bool((times != UNKNOWN).all())
+    different = _rise(times[order])
+    return known and different and bool((np.abs(order - np.arange(len(order))) <= _MOST_HELD_BACK).all())
 
 
 def _times(packets: Packets, packet_of: Ints) -> Ints:
