@@ -48,7 +48,7 @@ def timing(index: Index) -> Timing:
     A frame lasts until the next one is shown, and the last one as long as its packet says or else as long as
     the one before it. Without timestamps, which raw streams lack, the nominal rate is all there is.
     """
-    start = index.packets.pts[index.packet_of]
+    start = index.times
     if (start == UNKNOWN).any():
         rate = index.nominal_rate
         steps = np.ones(len(start), np.int64)
