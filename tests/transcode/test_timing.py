@@ -11,6 +11,8 @@ import vapoursynth as vs
 
 from tests.transcode.conftest import Upscaled
 from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
+from vs_srcomp.transcode import Job
+from vs_srcomp.transcode.verify import verify
 
 SHIFTS = [r"0.015*mod(N\,3)", r"0.5*gt(N\,4)"]
 
@@ -35,7 +37,23 @@ def test_two_pictures_at_one_moment(studio: Studio, upscaled: Upscaled, tmp_path
     before = times_of(film)
     assert before[4] == before[5]
     after = times_of(upscaled(film, tmp_path / "out.mp4").target)
-    assert after == [*before[:5], before[5] + Fraction(1, 1000), *before[6:]]
+    assert after == [*before[:5], before[5] + Fraction(1, 16000), *before[6:]]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_more_pictures_than_the_clock_has_moments(
+    studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str
+) -> None:
+    """Matroska's milliseconds bring 1200 pictures a second into one another, but the film stays as long as it is."""
+    film = studio.picture("1200.mp4", rate="1200", seconds=0.2)
+    for source in (film, studio.make("-i", str(film), "-c", "copy", "1200.mkv")):
+        output = upscaled(source, tmp_path / f"{source.suffix[1:]}{suffix}").target
+        before, after = times_of(source), times_of(output)
+        assert len(after) == len(before) == 240
+        assert max(abs(b - a) for a, b in zip(before, after, strict=True)) <= Fraction(1, 1000)
+        assert len(frames_of(output)) == 240
+        findings = verify(Job(source=source, target=output))
+        assert [str(finding) for finding in findings if finding.fault] == []
 
 
 def test_ntsc_rates_are_exact_in_mp4_and_rounded_to_milliseconds_in_matroska(

@@ -17,7 +17,7 @@ from vs_srcomp.transcode.plan import make_plan
 from vs_srcomp.transcode.records import Segment
 from vs_srcomp.transcode.run import container_of, section_of
 from vs_srcomp.transcode.timeline import timeline_of
-from vs_srcomp.transcode.times import fraction
+from vs_srcomp.transcode.times import clock_of, fraction
 
 # Sound may go on after the picture, and headers may be a little wrong: by so much of the length, and so many seconds.
 _INEXACT, _SECONDS = Fraction(1, 10), Fraction(1, 2)
@@ -43,7 +43,7 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
     with open_container(file) as container:
         plan = make_plan(container, kind, drop_incompatible=job.drop_incompatible)
         whole = open_source(job, file, threads=threads)
-        time_base = fraction(plan.video.time_base)
+        time_base = clock_of(fraction(plan.video.time_base))
         timeline = timeline_of(file, time_base)
         section = section_of(job, whole, container, time_base, timeline)
         clip = whole[section.first : section.stop]

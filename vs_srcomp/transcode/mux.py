@@ -1,6 +1,8 @@
 """The output file: the encoded video and the copied streams, interleaved by time."""
 
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -8,22 +10,27 @@ from typing import Self
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from vs_srcomp.errors import error
 from vs_srcomp.transcode.containers import ContainerKind
 from vs_srcomp.transcode.copies import AnyPacket, attachment, copied_chapters, copied_packets, file_tags, stream_tags
 from vs_srcomp.transcode.display import display_matrix, display_size
 from vs_srcomp.transcode.encode import EncodedStream
 from vs_srcomp.transcode.matroska import CODEC_IDS, SPARE, set_display_size, video_template
 from vs_srcomp.transcode.picture import Picture
-from vs_srcomp.transcode.plan import Plan
+from vs_srcomp.transcode.plan import Plan, describe
+from vs_srcomp.transcode.refusal import add_copy, is_of_file_system, words, words_kept
 from vs_srcomp.transcode.section import Section
-from vs_srcomp.transcode.subtitles import PLAIN_TEXT, as_plain_text, is_timed_text
+from vs_srcomp.transcode.subtitles import PLAIN_TEXT, TIMED_TEXT, as_plain_text, is_timed_text
 from vs_srcomp.transcode.times import fraction
 
 type VideoPacket = Packet[VideoStream]
+
+_TS_NONSTRICT: int = Flags.ts_nonstrict.value  # type: ignore[assignment]  # the stub says that it is a flag itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,8 @@ class Muxer:
         self._picture = track.picture
         self._zero = section.zero
         self._container = av.open(str(path), "w", format=kind.muxer, container_options=dict(kind.options))
+        self._suffix = kind.suffix
+        self._may_stand_still = bool(self._container.format.flags & _TS_NONSTRICT)
         self._is_mp4 = kind.muxer == "mp4"
         self._names_room = not self._is_mp4 and track.picture.sample_aspect_ratio != 1
         self._copies: dict[int, Stream] = {}
@@ -67,24 +76,50 @@ class Muxer:
                 self._container.add_attachment(*attachment(stream))
             else:
                 self._copies[stream.index] = _add_copy(self._container, kind, stream)
+        self._last: dict[int, int] = {}
         self._container.metadata.update(file_tags(source))
         self._container.set_chapters(copied_chapters(source, section))
         self._waiting = copied_packets(source, plan, section)
         self._next: AnyPacket | None = next(self._waiting, None)
 
     def __enter__(self) -> Self:
-        """Nothing more than the muxer itself."""
+        """Write the header."""
+        self._words = words_kept()
+        self._words.__enter__()
+        try:
+            with self._refused("the header"):
+                self._container.start_encoding()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         """Close the file, whatever happened."""
-        if failure:
-            with suppress(av.FFmpegError):
-                self._container.close()
-        else:
-            self._container.close()
-            if self._names_room:
-                set_display_size(self._path, *display_size(self._picture))
+        try:
+            if failure:
+                with suppress(av.FFmpegError):
+                    self._container.close()
+            else:
+                with self._refused("the end of the file"):
+                    self._container.close()
+                if self._names_room:
+                    set_display_size(self._path, *display_size(self._picture))
+        finally:
+            self._words.__exit__(None, None, None)
+
+    @contextmanager
+    def _refused(self, what: str) -> Iterator[None]:
+        """Tell what the muxer does not take, and why; errors of the file system are others' to tell."""
+        try:
+            yield
+        except av.FFmpegError as failure:
+            if is_of_file_system(failure):
+                raise
+            raise error(
+                f"{what} cannot be written into a {self._suffix} file: {words(failure)}",
+                "write a .mkv file" if self._suffix != ".mkv" else "leave the stream out of the source",
+            ) from failure
 
     def write(self, packet: VideoPacket) -> None:
         """Write a packet of the encoded video, and before it the copied packets that are due.
@@ -94,7 +129,9 @@ class Muxer:
         """
         assert packet.dts is not None
         self._copy_until(packet.dts * fraction(packet.time_base))
-        self._put(packet, self._video)
+        self._place(packet, self._video)
+        with self._refused("the video"):
+            self._container.mux(packet)
 
     def finish(self) -> None:
         """Write the copied packets that are left."""
@@ -109,15 +146,34 @@ class Muxer:
             if is_timed_text(packet.stream) and not is_timed_text(stream):
                 packet = as_plain_text(packet)
             if packet.size:
-                self._put(packet, stream)
+                self._place(packet, stream)
+                self._make_rise(packet, stream)
+                with self._refused(f"stream {self._next.stream_index} ({describe(self._next.stream)})"):
+                    self._container.mux(packet)
             self._next = next(self._waiting, None)
 
-    def _put(self, packet: AnyPacket | VideoPacket, stream: Stream) -> None:
+    def _place(self, packet: AnyPacket | VideoPacket, stream: Stream) -> None:
+        """Put ``packet`` on the clock of ``stream``, a stream of the output."""
         shift = round(self._zero / fraction(packet.time_base))
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = None if packet.dts is None else packet.dts - shift
+        packet.rescale_ts(stream.time_base)
         packet.stream = stream
-        self._container.mux(packet)
+
+    def _make_rise(self, packet: AnyPacket, stream: Stream) -> None:
+        """Move a copied packet forward that would be decoded before the one before it, which muxers refuse.
+
+        FFmpeg's own copy does the same. Such times come from recordings, and from clocks that count more finely than
+        that of the output.
+        """
+        decoded = packet.pts if packet.dts is None else packet.dts
+        if decoded is None:
+            return
+        last = self._last.get(stream.index)
+        if last is not None:
+            decoded = max(decoded, last if self._may_stand_still else last + 1)
+        packet.dts = self._last[stream.index] = decoded
+        packet.pts = decoded if packet.pts is None else max(packet.pts, decoded)
 
     def _add_video(self, source: VideoStream, track: VideoTrack) -> VideoStream:
         picture = track.picture
@@ -148,10 +204,10 @@ class Muxer:
 
 
 def _add_copy(container: OutputContainer, kind: ContainerKind, template: Stream) -> Stream:
-    if kind.holds(template):
-        stream = container.add_stream_from_template(template, opaque=True)
-    else:
+    if is_timed_text(template) and not kind.holds_codec(TIMED_TEXT):
         stream = container.add_mux_stream(PLAIN_TEXT)
+    else:
+        stream = add_copy(container, template)
     stream.disposition = template.disposition
     stream.metadata.update(stream_tags(template, encoded_anew=False))
     return stream

@@ -40,7 +40,9 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
         vs.Error: A stream cannot go into the output, and ``drop_incompatible`` is not set.
     """
     video = video_stream(container, 0)
-    copied, attached, dropped = [], [], []
+    copied: list[Stream] = []
+    attached: list[Stream] = []
+    dropped: dict[Stream, str] = {}
     for stream in container.streams:
         if stream == video:
             continue
@@ -48,19 +50,16 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
             # FFmpeg discards the track that holds an MP4 file's chapters: those are kept as chapters.
             if stream.discard != Discard.all:
                 say(f"stream {stream.index} ({describe(stream)}) is left out")
-        elif kind.holds(stream) and (stream.type == "attachment" or kind.attaches(stream)):
-            attached.append(stream)
-        elif kind.holds(stream):
-            copied.append(stream)
+        elif (reason := kind.refusal(stream)) is None:
+            (attached if stream.type == "attachment" or kind.attaches(stream) else copied).append(stream)
         elif is_timed_text(stream) and kind.holds_codec(PLAIN_TEXT):
             say(f"stream {stream.index} ({describe(stream)}) becomes plain text, without its styles")
             copied.append(stream)
         else:
-            dropped.append(stream)
+            dropped[stream] = f"stream {stream.index} ({describe(stream)})" + (f": {reason}" if reason else "")
     if dropped and not drop_incompatible:
         raise error(
-            f"{kind.suffix} files cannot hold "
-            + ", ".join(f"stream {stream.index} ({describe(stream)})" for stream in dropped),
+            f"{kind.suffix} files cannot hold {'; '.join(dropped.values())}",
             "leave such streams out with --drop-incompatible"
             if kind.suffix == ".mkv"
             else "write a .mkv file instead, or leave such streams out with --drop-incompatible",

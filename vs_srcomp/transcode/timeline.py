@@ -1,13 +1,21 @@
-"""When the frames of a file are shown, and where decoding can start."""
+"""When the frames of a file are shown, where decoding can start, and where the file's clock begins anew."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from av.container import InputContainer
+from av.format import Flags
+from av.video.stream import VideoStream
 
 from vs_srcomp.source.decoder import Decoder
+from vs_srcomp.source.index import UNKNOWN, Index, readable
 from vs_srcomp.source.reader import FrameReader
+from vs_srcomp.source.restart import STEP_BACK, restart_shifts
 from vs_srcomp.source.timing import timing
+from vs_srcomp.transcode.times import fraction
+
+_TS_DISCONT: int = Flags.ts_discont.value  # type: ignore[assignment]  # the stub says that it is a flag itself
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,8 @@ class Timeline:
     """The numbers of those where decoding can start, rising."""
     time_base: Fraction
     """In seconds."""
+    shifts: list[Fraction]
+    """For each packet of the stream, what has been added to the file's own times, in seconds; empty if nothing."""
 
     def time(self, frame: int) -> Fraction:
         """When ``frame`` is shown, in seconds."""
@@ -40,4 +50,40 @@ def timeline_of(file: str, time_base: Fraction) -> Timeline:
         [round(int(start) * unit) for start in times.start],
         np.flatnonzero(index.packets.key[index.packet_of]).tolist(),
         time_base,
+        _shifts(index),
     )
+
+
+def _shifts(index: Index) -> list[Fraction]:
+    times = index.packets.pts[index.packet_of]
+    if (times == UNKNOWN).any():
+        return []
+    of_frames = restart_shifts(times, index.time_base)
+    if not of_frames.any():
+        return []
+    # Packets without a frame of their own, such as second fields, are on the clock of the packets before them.
+    frames = np.maximum.accumulate(np.maximum(index.frame_of, 0))
+    return [int(shift) * index.time_base for shift in of_frames[frames]]
+
+
+def begins_anew(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the clock of ``stream`` steps back, which only some containers have; they are read to the end.
+
+    Args:
+        container: Freshly opened.
+        stream: One of its streams.
+    """
+    if not has_broadcast_clock(container):
+        return False
+    least, last = STEP_BACK / fraction(stream.time_base), None
+    for packet in readable(container.demux(stream)):
+        if packet.size and packet.dts is not None:
+            if last is not None and packet.dts < last - least:
+                return True
+            last = packet.dts
+    return False
+
+
+def has_broadcast_clock(container: InputContainer) -> bool:
+    """Whether the clock of such files starts anywhere, and may begin anew."""
+    return bool(container.format.flags & _TS_DISCONT)

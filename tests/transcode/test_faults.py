@@ -1,0 +1,112 @@
+"""Small files that real programs have written, and that went wrong once: what is right for each."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+import vapoursynth as vs
+
+from tests.transcode.conftest import Upscaled
+from tests.transcode.films import packets_of, times_of
+from vs_srcomp.transcode import Job
+from vs_srcomp.transcode.verify import verify
+
+
+@pytest.fixture(scope="module")
+def faults(shared_data: Path) -> Path:
+    folder = shared_data / "faults"
+    if not folder.is_dir():
+        pytest.skip(f"the files that went wrong are not there: {folder}")
+    return folder
+
+
+def wrong(source: Path, target: Path, **options: object) -> list[str]:
+    """What a check of the finished file says is wrong."""
+    return [str(finding) for finding in verify(Job(source=source, target=target, **options)) if finding.fault]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
+def test_sound_that_steps_back_is_moved_forward(faults: Path, upscaled: Upscaled, tmp_path: Path, suffix: str) -> None:
+    film = faults / "A-sound-steps-back.mkv"
+    before = packets_of(film, 1)
+    assert any(b < a for (a, _), (b, _) in pairwise(before))
+    output = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1").target
+    after = packets_of(output, 1)
+    assert len(times_of(output)) == 50
+    assert [content for _, content in after] == [content for _, content in before]
+    assert [time for time, _ in after] == sorted(time for time, _ in after)
+    moved = [number for number in range(101) if abs(after[number][0] - before[number][0]) > Fraction(1, 2000)]
+    assert len(moved) == 1
+    assert 0 <= after[moved[0]][0] - before[moved[0] - 1][0] < Fraction(1, 1000)
+    assert wrong(film, output) == []
+
+
+def test_sound_of_an_unspecified_layout_is_stereo(faults: Path, upscaled: Upscaled, tmp_path: Path) -> None:
+    film = faults / "B-pcm-unspecified-layout.mkv"
+    output = upscaled(film, tmp_path / "out.mp4", ratio="2:1").target
+    with av.open(str(output)) as container:
+        assert container.streams.audio[0].layout.name == "stereo"
+    before, after = (b"".join(content for _, content in packets_of(file, 1)) for file in (film, output))
+    assert after == before
+    assert wrong(film, output) == []
+
+
+def test_what_the_muxer_refuses_is_refused_before_any_work(faults: Path, upscaled: Upscaled, tmp_path: Path) -> None:
+    film = faults / "B-truehd.mkv"
+    with pytest.raises(vs.Error, match=r"stream 1 \(audio, truehd\): truehd in MP4 support is experimental\n"):
+        upscaled(film, tmp_path / "out.mp4", ratio="2:1")
+    assert list(tmp_path.iterdir()) == []
+    output = upscaled(film, tmp_path / "out.mp4", ratio="2:1", drop_incompatible=True).target
+    with av.open(str(output)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+    output = upscaled(film, tmp_path / "out.mkv", ratio="2:1").target
+    assert packets_of(output, 1) == packets_of(film, 1)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("name", ["C-joined.ts", "C-joined-with-sound.ts"])
+def test_time_goes_on_where_the_clock_begins_anew(
+    faults: Path, upscaled: Upscaled, tmp_path: Path, name: str, suffix: str
+) -> None:
+    film = faults / name
+    output = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1").target
+    shown = times_of(output)
+    assert len(shown) == 100
+    steps = [float(b - a) for a, b in pairwise(shown)]
+    assert steps == pytest.approx([0.04] * 99, abs=0.001)
+    if "sound" in name:
+        before, after = packets_of(film, 1), packets_of(output, 1)
+        assert len(after) == len(before)
+        assert all(old.endswith(new) for (_, old), (_, new) in zip(before, after, strict=True))  # without ADTS headers
+        # Each half has its sound as long before or after its pictures as it had.
+        pictures = packets_of(film, 0)
+        for half in (0, 1):
+            first = 50 * half
+            number = 0 if half == 0 else next(n for n in range(1, len(before)) if before[n][0] < before[n - 1][0])
+            was = before[number + 4][0] - min(time for time, _ in pictures[first : first + 3])
+            assert float(after[number + 4][0] - shown[first]) == pytest.approx(float(was), abs=0.002)
+    assert wrong(film, output) == []
+
+
+def test_a_part_across_the_join(faults: Path, upscaled: Upscaled, tmp_path: Path) -> None:
+    film = faults / "C-joined-with-sound.ts"
+    section = {"start": Fraction(1), "end": Fraction(3)}
+    output = upscaled(film, tmp_path / "out.mkv", ratio="2:1", **section).target
+    assert len(times_of(output)) == 50
+    sound = [float(time) for time, _ in packets_of(output, 1)]
+    assert sound[0] < 0.05
+    assert 1.94 < sound[-1] < 2
+    assert max(b - a for a, b in pairwise(sound)) < 0.05
+    assert wrong(film, output, **section) == []
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_two_frames_at_one_time(faults: Path, upscaled: Upscaled, tmp_path: Path, suffix: str) -> None:
+    film = faults / "D-two-frames-at-one-time.mkv"
+    output = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1").target
+    before, after = times_of(film), times_of(output)
+    assert len(before) == len(after) == 50
+    assert max(abs(b - a) for a, b in zip(before, after, strict=True)) <= Fraction(1, 1000)
+    assert wrong(film, output) == []
