@@ -187,6 +187,8 @@ class Original:
         for begin, end in zip(begins, [*begins[1:], len(raw)], strict=True):
             # Some files tell when frames are decoded only, or tell both mixed up: they are shown in order all the same.
             run = sorted(raw[begin:end])
+            if len(begins) == 1 and run != list(raw) and len(run) == len(self._decoded):
+                run = sorted(self._decoded)  # before FFmpeg has guessed what they may mean
             if begin:
                 self._clocks.append(times[-1] + (times[-1] - times[-2] if begin > 1 else 1) - run[0])
             times.extend(time + self._clocks[-1] for time in run)

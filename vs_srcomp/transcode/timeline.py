@@ -55,7 +55,7 @@ def timeline_of(file: str, time_base: Fraction) -> Timeline:
 
 
 def _shifts(index: Index) -> list[Fraction]:
-    times = index.packets.pts[index.packet_of]
+    times = index.times
     if (times == UNKNOWN).any():
         return []
     of_frames = restart_shifts(times, index.time_base)
