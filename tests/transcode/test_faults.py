@@ -1,5 +1,6 @@
 """Small files that real programs have written, and that went wrong once: what is right for each."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,8 @@ import vapoursynth as vs
 from tests.transcode.conftest import Upscaled
 from tests.transcode.films import packets_of, times_of
 from vs_srcomp.transcode import Job
+from vs_srcomp.transcode.containers import container_for
+from vs_srcomp.transcode.losses import losses
 from vs_srcomp.transcode.verify import verify
 
 
@@ -25,6 +28,15 @@ def faults(shared_data: Path) -> Path:
 def wrong(source: Path, target: Path, **options: object) -> list[str]:
     """What a check of the finished file says is wrong."""
     return [str(finding) for finding in verify(Job(source=source, target=target, **options)) if finding.fault]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What has been said to the user."""
+    messages: list[str] = []
+    handler = vs.core.add_log_handler(lambda _, message: messages.append(message.removeprefix("srcomp: ")))
+    yield messages
+    vs.core.remove_log_handler(handler)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
@@ -110,3 +122,79 @@ def test_two_frames_at_one_time(faults: Path, upscaled: Upscaled, tmp_path: Path
     assert len(before) == len(after) == 50
     assert max(abs(b - a) for a, b in zip(before, after, strict=True)) <= Fraction(1, 1000)
     assert wrong(film, output) == []
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize(("name", "frames"), [("F-no-ctts.mp4", 48), ("F-b-frames.avi", 50), ("F-b-frames.asf", 50)])
+def test_times_of_decoding_are_not_those_of_display(
+    faults: Path, upscaled: Upscaled, tmp_path: Path, name: str, frames: int, suffix: str
+) -> None:
+    output = upscaled(faults / name, tmp_path / f"out{suffix}", ratio="2:1").target
+    shown = times_of(output)
+    assert len(shown) == frames
+    assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * (frames - 1), abs=0.001)
+    assert wrong(faults / name, output) == []
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+def test_pixels_of_a_stereo_picture_keep_their_shape(
+    faults: Path, upscaled: Upscaled, tmp_path: Path, suffix: str
+) -> None:
+    film = faults / "H-side-by-side.mkv"
+    output = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1").target
+    with av.open(str(output)) as container:
+        stream = container.streams.video[0]
+        assert stream.sample_aspect_ratio == 2
+        assert stream.metadata["stereo_mode"] == "left_right"
+    header = output.read_bytes()
+    header = header[: header.index(b"\x1f\x43\xb6\x75")]  # up to the first cluster
+    assert header.count(b"\x54\xb0") == header.count(b"\x54\xba") == 1  # DisplayWidth and DisplayHeight
+    assert wrong(film, output) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("H-side-by-side.mkv", ["stereo 3D"]),
+        ("I-alpha.webm", ["the alpha channel"]),
+        ("I-captions.ts", ["captions inside the pictures (CEA-608 or CEA-708)"]),
+        ("I-spherical.mkv", ["spherical description"]),
+        (
+            "I-tags-and-chapters.mkv",
+            [
+                "chapters have titles in several languages",
+                "chapters inside of chapters",
+                "'pt-BR', of which only the language 'por' is kept",
+                "'zh-Hant', of which only the language 'chi' is kept",
+            ],
+        ),
+    ],
+)
+def test_what_is_lost_is_said_and_found(
+    faults: Path, upscaled: Upscaled, tmp_path: Path, said: list[str], name: str, lost: list[str]
+) -> None:
+    film, options = faults / name, {"drop_incompatible": True}
+    output = upscaled(film, tmp_path / "out.mp4", ratio="2:1", **options).target
+    findings = verify(Job(source=film, target=output, drop_incompatible=True))
+    for words in lost:
+        assert any(words in message for message in said), said
+        assert any(words in finding.message for finding in findings if finding.subject == "losses"), findings
+    assert wrong(film, output, **options) == []
+    with av.open(str(output)) as container:
+        assert "alpha_mode" not in {name.lower() for name in container.streams.video[0].metadata}
+
+
+def test_an_alpha_channel_leaves_no_sign(faults: Path, upscaled: Upscaled, tmp_path: Path) -> None:
+    output = upscaled(faults / "I-alpha.webm", tmp_path / "out.webm", ratio="2:1").target
+    with av.open(str(output)) as container:
+        assert "alpha_mode" not in {name.lower() for name in container.streams.video[0].metadata}
+
+
+def test_dolby_vision_is_said_to_be_lost(shared_data: Path, tmp_path: Path) -> None:
+    film = shared_data / "av1" / "video_dovi_3840x2160_30fps_dav1_10.mp4"
+    assert any("Dolby Vision" in message for message in losses(str(film), container_for(tmp_path / "out.mkv")))
+
+
+def test_files_without_anything_special_lose_nothing(shared_data: Path, tmp_path: Path) -> None:
+    for name in ("parkjoy.mp4", "beach.webm", "hdr10-av1.mp4", "metadata_hdr_cll_mdcv.ivf"):
+        assert losses(str(shared_data / "av1" / name), container_for(tmp_path / "out.mkv")) == []

@@ -26,6 +26,9 @@ _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", 
 # These describe a stream as it was in that file: mkvmerge's statistics.
 _OF_THE_STREAM = {"duration", "bps", "number_of_frames", "number_of_bytes", "source_id"}
 
+# These describe how a stream was encoded.
+_OF_THE_ENCODING = {"encoder", "alpha_mode"}
+
 
 def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iterator[AnyPacket]:
     """The packets to copy, in the file's order and on its clock, or on one that goes on where that begins anew.
@@ -153,8 +156,8 @@ def file_tags(source: InputContainer) -> dict[str, str]:
 
 
 def stream_tags(stream: Stream, *, encoded_anew: bool) -> dict[str, str]:
-    """The tags of a stream; those of its old encoder too, unless it is encoded anew."""
-    return _without(stream.metadata, _OF_THE_STREAM | {"encoder"} if encoded_anew else _OF_THE_STREAM)
+    """The tags of a stream; those of its old encoding, too, unless it is encoded anew."""
+    return _without(stream.metadata, _OF_THE_STREAM | _OF_THE_ENCODING if encoded_anew else _OF_THE_STREAM)
 
 
 def _without(tags: dict[str, str], unwanted: set[str]) -> dict[str, str]:

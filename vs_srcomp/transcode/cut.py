@@ -9,8 +9,9 @@ from vs_srcomp.log import say
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import later
-from vs_srcomp.transcode.graph import announce_losses, average_rate, open_source, upscaled
+from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
 from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.losses import announce_losses
 from vs_srcomp.transcode.outline import Outline, source_facts
 from vs_srcomp.transcode.picture import describe_picture
 from vs_srcomp.transcode.plan import make_plan
@@ -49,7 +50,7 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
         clip = whole[section.first : section.stop]
         output = upscaled(clip, job, file, first=section.first, threads=threads)
         first = clip.get_frame(0)
-        announce_losses(first)
+        announce_losses(file, kind)
         rate = clip.fps if clip.fps.numerator else None
         outline = Outline(
             source=facts,

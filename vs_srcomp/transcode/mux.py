@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from vs_srcomp.errors import error
 from vs_srcomp.transcode.containers import ContainerKind
 from vs_srcomp.transcode.copies import AnyPacket, attachment, copied_chapters, copied_packets, file_tags, stream_tags
-from vs_srcomp.transcode.display import display_matrix, display_size
+from vs_srcomp.transcode.display import display_matrix, display_size, keeps_stereo_mode
 from vs_srcomp.transcode.encode import EncodedStream
 from vs_srcomp.transcode.matroska import CODEC_IDS, SPARE, set_display_size, video_template
 from vs_srcomp.transcode.picture import Picture
@@ -104,7 +104,7 @@ class Muxer:
                 with self._refused("the end of the file"):
                     self._container.close()
                 if self._names_room:
-                    set_display_size(self._path, *display_size(self._picture))
+                    set_display_size(self._path, *display_size(self._picture, self._stereo_mode))
         finally:
             self._words.__exit__(None, None, None)
 
@@ -198,6 +198,9 @@ class Muxer:
         stream.disposition = source.disposition
         stream.set_display_matrix(display_matrix(source))
         stream.metadata.update(stream_tags(source, encoded_anew=True))
+        if "stereo_mode" in stream.metadata and not keeps_stereo_mode(source, self._suffix):
+            del stream.metadata["stereo_mode"]
+        self._stereo_mode = stream.metadata.get("stereo_mode", "")
         if self._names_room:
             stream.metadata["title"] = stream.metadata.get("title", "") + SPARE
         return stream

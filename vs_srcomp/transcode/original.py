@@ -66,6 +66,7 @@ class Original:
 
     Attributes:
         side_data: What its frames bring beside their pixels.
+        has_alpha: Whether they have a plane of transparency.
         damaged: How many packets of the video cannot be decoded.
     """
 
@@ -73,6 +74,7 @@ class Original:
         """Nothing has been read yet; the result's clock is 0 at ``origin``, in seconds, unless the part has a start."""
         self.side_data: set[Type] = set()
         self.damaged = 0
+        self.has_alpha = False
         self._stored = {stream.index: _Stored(_exact(stream.time_base), stream.type == "subtitle") for stream in others}
         self._unit = _exact(video.time_base)
         self._rate = video.guessed_rate or video.average_rate
@@ -143,6 +145,8 @@ class Original:
         except av.FFmpegError:
             self.damaged += 1
             return
+        if frames and not self._times:
+            self.has_alpha = any(component.is_alpha for component in frames[0].format.components)
         for frame in frames:
             self.side_data.update(frame.side_data)
             self._is_timed = self._is_timed and frame.pts is not None

@@ -21,8 +21,9 @@ from vs_srcomp.transcode.containers import ContainerKind, container_for
 from vs_srcomp.transcode.encode import VideoPacket
 from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import CancelledError, Progress, feed
-from vs_srcomp.transcode.graph import announce_losses, average_rate, open_source, upscaled
+from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
 from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.losses import announce_losses
 from vs_srcomp.transcode.mux import Muxer, VideoTrack
 from vs_srcomp.transcode.outline import check_source, source_facts
 from vs_srcomp.transcode.picture import describe_picture
@@ -81,7 +82,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
         clip = whole[section.first : section.stop]
         output = upscaled(clip, job, file, first=section.first)
         first = clip.get_frame(0)
-        announce_losses(first)
+        announce_losses(file, kind)
         picture = describe_picture(output, first.props, output.get_frame(0).props)
         with (
             writing(job.target),

@@ -17,9 +17,12 @@ from vs_srcomp.source import source
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import local_file, open_container, video_stream
 from vs_srcomp.transcode.containers import ContainerKind, container_for
+from vs_srcomp.transcode.display import keeps_stereo_mode
 from vs_srcomp.transcode.feed import CancelledError, Progress
 from vs_srcomp.transcode.finding import Finding
 from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.losses import ALPHA, side_data_losses
+from vs_srcomp.transcode.matroska_extras import matroska_extras
 from vs_srcomp.transcode.original import AnyPacket, CopiedPacket, Original, read_original
 from vs_srcomp.transcode.plan import describe
 from vs_srcomp.transcode.run import section_of
@@ -80,6 +83,7 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
         codec = video_stream(after, 0).codec_context.codec.canonical_name
         findings += compare_pictures(clip[section.first], source(job.target)[0], codec, kind)
         original = _read_original(job, before, pairs, progress, cancel)
+        findings += _compare_losses(job, before, after, original, kind)
         seen = _read(after, [target for _, target in pairs], original, progress, cancel)
         findings += seen.findings
         rewritten = not _REWRITTEN.isdisjoint(before.format.name.split(","))
@@ -279,6 +283,20 @@ class _Pictures:
         """Damage tends to go on; its beginning is enough."""
         if not self.findings:
             self.findings.append(Finding(subject, message))
+
+
+def _compare_losses(
+    job: Job, before: InputContainer, after: InputContainer, original: Original, kind: ContainerKind
+) -> Iterator[Finding]:
+    """What the source has that the result has no place for."""
+    video = video_stream(before, 0)
+    lost = list(side_data_losses(original.side_data, stereo_mode_is_kept=keeps_stereo_mode(video, kind.suffix)))
+    if original.has_alpha or video.metadata.get("alpha_mode") == "1":
+        lost.append(ALPHA)
+        if "alpha_mode" in {name.lower() for name in video_stream(after, 0).metadata}:
+            yield Finding("picture", "the file says that it has an alpha channel, but it has none")
+    lost += sorted(matroska_extras(job.source) - matroska_extras(job.target))
+    yield from (Finding("losses", message, fault=False) for message in dict.fromkeys(lost))
 
 
 def _compare_packets(

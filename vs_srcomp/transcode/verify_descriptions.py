@@ -47,8 +47,6 @@ _HDR_STEPS = {
 # MP4 counts chromaticities in 1/50000 and luminances in 1/10000 cd/m² (SMPTE ST 2086); decoders may show these.
 _COARSEST = 1 / 50000
 
-_OF_EACH_SCENE = {"DolbyVisionRPU": "Dolby Vision", "HDR10Plus": "HDR10+"}
-
 
 def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> Iterator[Finding]:
     """Codecs, languages, titles and flags of the tracks; the first pair is the video, whose codec is new."""
@@ -201,9 +199,6 @@ def _compare_hdr(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Fin
         values = [value if isinstance(value, list) else [value] for value in (old[prop], new[prop])]
         if any(abs(a - b) > max(step, _COARSEST if step else 0) for a, b in zip(*values, strict=True)):
             yield Finding("hdr", f"{prop} is {new[prop]} instead of {old[prop]}")
-    for prop, name in _OF_EACH_SCENE.items():
-        if prop in old and prop not in new:
-            yield Finding("hdr", f"the {name} metadata, which describes each scene, is left out", fault=False)
 
 
 def _compare_shape(
