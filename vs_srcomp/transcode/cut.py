@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 
@@ -73,8 +74,8 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
     last: int | None = None
     for index, (begin, stop) in enumerate(zip(firsts, [*firsts[1:], section.stop], strict=True)):
         segments.append(Segment(index=index, first=begin, stop=stop, after=last, outline=outline))
-        for timestamp in timestamps[begin:stop]:
-            last = later(timestamp, last)
+        for timestamp, following in pairwise([*timestamps[begin:stop], *timestamps[stop : stop + 1]]):
+            last = later(timestamp, last, max(0, following - timestamp), time_base)
     return segments
 
 

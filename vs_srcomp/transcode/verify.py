@@ -44,7 +44,7 @@ _REWRITTEN = {"mpegts", "mpeg", "aac", "flv", "avi"}
 _NO_TEXT = bytes(2)
 
 # So much later may a frame be shown for each one that its source shows at the same moment, in seconds.
-_CROWDED = Fraction(1, 10_000)
+_CROWDED = Fraction(1, 1000)
 
 
 def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Event | None = None) -> list[Finding]:
@@ -269,7 +269,7 @@ class _Pictures:
         time = None if frame.pts is None else frame.pts * self._tick
         if wanted is None:
             return
-        # Frames at one moment are to follow each other in less time than any clock of pictures counts.
+        # Frames at one moment follow each other as closely as all containers can tell.
         self._crowd = self._crowd + 1 if self._latest is not None and wanted <= self._latest else 0
         self._latest = wanted = wanted if self._latest is None else max(wanted, self._latest)
         # The nearest moment on the clock of the container is never further away than half a tick.
