@@ -5,17 +5,21 @@ from fractions import Fraction
 from itertools import pairwise
 
 import av
+from av.container import InputContainer
 
 from vs_srcomp.log import say
 from vs_srcomp.source.media import local_file, open_container
+from vs_srcomp.transcode.containers import ContainerKind
+from vs_srcomp.transcode.encode import Encoder
 from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import later
 from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.losses import announce_losses
+from vs_srcomp.transcode.mux import Muxer, VideoTrack
 from vs_srcomp.transcode.outline import Outline, source_facts
 from vs_srcomp.transcode.picture import describe_picture
-from vs_srcomp.transcode.plan import make_plan
+from vs_srcomp.transcode.plan import Plan, make_plan
 from vs_srcomp.transcode.records import Segment
 from vs_srcomp.transcode.run import container_of, section_of
 from vs_srcomp.transcode.timeline import timeline_of
@@ -63,6 +67,8 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
             rate=rate,
             average_rate=average_rate(clip, plan.video),
         )
+        if not job.pipe:
+            _try_header(job, outline, kind, container, plan)
         container_seconds = Fraction(container.duration or 0, av.time_base)
     timestamps, keys = timeline.timestamps, timeline.keys
     _announce_loss_of_end(container_seconds, (timestamps[-1] - timestamps[0]) * time_base)
@@ -77,6 +83,13 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
         for timestamp, following in pairwise([*timestamps[begin:stop], *timestamps[stop : stop + 1]]):
             last = later(timestamp, last, max(0, following - timestamp), time_base)
     return segments
+
+
+def _try_header(job: Job, outline: Outline, kind: ContainerKind, container: InputContainer, plan: Plan) -> None:
+    """Raise the error of a muxer that does not take the streams, long before they are joined."""
+    encoder = Encoder(outline.picture, encoder_settings(job), outline.time_base, outline.average_rate, threads=1)
+    track = VideoTrack(picture=outline.picture, stream=encoder.stream, time_base=outline.time_base, rate=outline.rate)
+    Muxer(None, kind, container, plan, track, outline.section).try_header()
 
 
 def first_frames(first: int, stop: int, keys: list[int], length: int) -> list[int]:

@@ -1,5 +1,6 @@
 """The output file: the encoded video and the copied streams, interleaved by time."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,12 +49,18 @@ class Muxer:
     """Writes a file; a context manager that leaves an unfinished file behind if its block fails."""
 
     def __init__(
-        self, path: Path, kind: ContainerKind, source: InputContainer, plan: Plan, track: VideoTrack, section: Section
+        self,
+        path: Path | None,
+        kind: ContainerKind,
+        source: InputContainer,
+        plan: Plan,
+        track: VideoTrack,
+        section: Section,
     ) -> None:
         """Describe all streams; nothing is written yet.
 
         Args:
-            path: The file to write.
+            path: The file to write; None is a file in memory, for `try_header`.
             kind: Its container.
             source: The file that streams are copied from; the muxer reads it from its present position.
             plan: What becomes of its streams.
@@ -63,7 +70,11 @@ class Muxer:
         self._path = path
         self._picture = track.picture
         self._zero = section.zero
-        self._container = av.open(str(path), "w", format=kind.muxer, container_options=dict(kind.options))
+        self._container = (
+            av.open(str(path), "w", format=kind.muxer, container_options=dict(kind.options))
+            if path
+            else av.open(io.BytesIO(), "w", format=kind.muxer)
+        )
         self._suffix = kind.suffix
         self._may_stand_still = bool(self._container.format.flags & _TS_NONSTRICT)
         self._is_mp4 = kind.muxer == "mp4"
@@ -80,7 +91,7 @@ class Muxer:
         self._container.metadata.update(file_tags(source))
         self._container.set_chapters(copied_chapters(source, section))
         self._waiting = copied_packets(source, plan, section)
-        self._next: AnyPacket | None = next(self._waiting, None)
+        self._next: AnyPacket | None = None
 
     def __enter__(self) -> Self:
         """Write the header."""
@@ -89,6 +100,7 @@ class Muxer:
         try:
             with self._refused("the header"):
                 self._container.start_encoding()
+            self._next = next(self._waiting, None)
         except BaseException:
             self.__exit__(*sys.exc_info())
             raise
@@ -103,10 +115,23 @@ class Muxer:
             else:
                 with self._refused("the end of the file"):
                     self._container.close()
-                if self._names_room:
+                if self._path and self._names_room:
                     set_display_size(self._path, *display_size(self._picture, self._stereo_mode))
         finally:
             self._words.__exit__(None, None, None)
+
+    def try_header(self) -> None:
+        """Write the header and nothing else, to see whether the muxer takes it.
+
+        Raises:
+            vs.Error: It does not.
+        """
+        try:
+            with words_kept(), self._refused("the header"):
+                self._container.start_encoding()
+        finally:
+            with suppress(av.FFmpegError):
+                self._container.close()
 
     @contextmanager
     def _refused(self, what: str) -> Iterator[None]:

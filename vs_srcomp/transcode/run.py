@@ -101,7 +101,6 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
 
                 @cache
                 def muxer() -> Muxer:
-                    # Not before there is a packet: of what programs write, nothing is known until then.
                     check_codec(job, encoder.stream.codec)
                     track = VideoTrack(
                         picture=picture,
@@ -114,6 +113,9 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
                 def write(packet: VideoPacket) -> None:
                     muxer().write(packet)
 
+                # Of what programs write, nothing is known before there is a packet; all else can be refused now.
+                if not job.pipe:
+                    muxer()
                 models = feed(output, encoder, write, time_base, progress=progress, cancel=cancel)
                 # A file that is still being written has other streams than pictures by now.
                 check_source(job.source, facts)
