@@ -66,6 +66,9 @@ class Original:
 
     Attributes:
         side_data: What its frames bring beside their pixels.
+        first: When its first frame is shown, in seconds on the file's clock, if the part has a start.
+        stop: What is shown at this moment or later is not of the part, if that has an end.
+        zero: This moment becomes 0 in the result.
         has_alpha: Whether they have a plane of transparency.
         damaged: How many packets of the video cannot be decoded.
     """
@@ -89,9 +92,9 @@ class Original:
         self._clocks = [0]
         self._clock_of: array[int] = array("q")
         self._begin = self._finish = 0
-        self._first: Fraction | None = None
-        self._stop: Fraction | None = None
-        self._zero = origin
+        self.first: Fraction | None = None
+        self.stop: Fraction | None = None
+        self.zero = origin
 
     @property
     def frames(self) -> int:
@@ -100,7 +103,7 @@ class Original:
 
     def times(self) -> Iterator[Fraction]:
         """When each frame is shown, in seconds, on the result's clock."""
-        return (time * self._unit - self._zero for time in self._times[self._begin : self._finish])
+        return (time * self._unit - self.zero for time in self._times[self._begin : self._finish])
 
     @property
     def last_length(self) -> Fraction | None:
@@ -116,12 +119,12 @@ class Original:
         of = self._stored[index]
         for number, raw in enumerate(of.times):
             time, length = raw * of.unit + self._clock_beside(of, number), of.lengths[number] * of.unit
-            if self._first is not None and time < self._first:
-                if not of.may_be_cut or time + length <= self._first:
+            if self.first is not None and time < self.first:
+                if not of.may_be_cut or time + length <= self.first:
                     continue
-                time, length = self._first, time + length - self._first
-            if self._stop is None or time < self._stop:
-                yield CopiedPacket(time - self._zero, length, of.sums[number])
+                time, length = self.first, time + length - self.first
+            if self.stop is None or time < self.stop:
+                yield CopiedPacket(time - self.zero, length, of.sums[number])
 
     def _clock_beside(self, of: _Stored, number: int) -> Fraction:
         """What is to be added to the time of a packet: that of the pictures that it is then near."""
@@ -175,9 +178,9 @@ class Original:
         limits = [bisect_left(self._times, limit / self._unit) for limit in (first, stop) if limit is not None]
         self._begin = limits[0] if first is not None else 0
         self._finish = limits[-1] if stop is not None else len(self._times)
-        self._stop = stop
+        self.stop = stop
         if first is not None and self._begin < len(self._times):
-            self._first = self._zero = self._times[self._begin] * self._unit
+            self.first = self.zero = self._times[self._begin] * self._unit
 
     def _go_on(self) -> None:
         """Put all frames on one clock that goes on where the file's begins anew."""

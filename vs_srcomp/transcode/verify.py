@@ -78,12 +78,13 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
         findings += unkept
         findings += compare_streams(pairs, kind)
         findings += compare_attachments(before, after, kind)
-        findings += compare_chapters(before, after, section, kind)
         findings += compare_file_tags(before, after, kind)
         codec = video_stream(after, 0).codec_context.codec.canonical_name
         findings += compare_pictures(clip[section.first], source(job.target)[0], codec, kind)
         original = _read_original(job, before, pairs, progress, cancel)
+        findings += compare_chapters(before, after, original, kind)
         findings += _compare_losses(job, before, after, original, kind)
+        original.zero -= _moved_by_muxer(pairs, original)
         seen = _read(after, [target for _, target in pairs], original, progress, cancel)
         findings += seen.findings
         rewritten = not _REWRITTEN.isdisjoint(before.format.name.split(","))
@@ -155,6 +156,21 @@ def _read_original(
     )
 
 
+def _moved_by_muxer(pairs: list[tuple[Stream, Stream]], original: Original) -> Fraction:
+    """By how many seconds all streams are later, because something would begin before 0, which some muxers avoid."""
+    times = [next(original.times(), None)]
+    times += [
+        packet.time if (packet := next(original.packets(before.index), None)) else None for before, _ in pairs[1:]
+    ]
+    firsts = [(time, after) for time, (_, after) in zip(times, pairs, strict=True) if time is not None]
+    earliest = min((time for time, _ in firsts), default=Fraction(0))
+    for time, after in firsts:
+        tick = fraction(after.time_base)
+        if earliest >= 0 or abs((after.start_time or 0) * tick - (time - earliest)) > tick:
+            return Fraction(0)
+    return -earliest
+
+
 @dataclass
 class _Track:
     """The packets of one stream of the result, in the file's order."""
@@ -175,6 +191,10 @@ class _Track:
     def end(self) -> Fraction:
         """When all is over, in seconds; there are packets."""
         return max(map(int.__add__, self.times, self.lengths)) * self.tick
+
+    def begin(self) -> Fraction:
+        """When it begins, in seconds; there are packets."""
+        return min(self.times) * self.tick
 
 
 @dataclass
@@ -333,7 +353,8 @@ def _compare_duration(after: InputContainer, seen: _Seen) -> Iterator[Finding]:
         says, is_ = Fraction(after.duration, av.time_base), max(track.end() for track in tracks)
         tolerance = max(Fraction(1, 1000), *(max(track.lengths) * track.tick for track in tracks))
         # Containers count the time before the first packet, and what sound has before and after, or do not.
-        if min(abs(says - is_), abs(says + Fraction(after.start_time or 0, av.time_base) - is_)) > tolerance:
+        begin = min(track.begin() for track in tracks)
+        if min(abs(says - is_), abs(says + begin - is_)) > tolerance:
             yield Finding("duration", f"the header says {_s(says)}, but the last packet ends at {_s(is_)}")
 
 
