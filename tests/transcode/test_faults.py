@@ -198,3 +198,37 @@ def test_dolby_vision_is_said_to_be_lost(shared_data: Path, tmp_path: Path) -> N
 def test_files_without_anything_special_lose_nothing(shared_data: Path, tmp_path: Path) -> None:
     for name in ("parkjoy.mp4", "beach.webm", "hdr10-av1.mp4", "metadata_hdr_cll_mdcv.ivf"):
         assert losses(str(shared_data / "av1" / name), container_for(tmp_path / "out.mkv")) == []
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_cropping_of_the_container(faults: Path, upscaled: Upscaled, tmp_path: Path, suffix: str) -> None:
+    film = faults / "G-cropped.mkv"
+    result = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1")
+    assert (result.source_size, result.target_size) == ((48, 40), (96, 80))
+    with av.open(str(result.target)) as container:
+        stream = container.streams.video[0]
+        # Matroska counts the shown width in whole pixels.
+        assert float(stream.sample_aspect_ratio) == pytest.approx(10 / 9, abs=0.5 / 96)
+    assert wrong(film, result.target) == []
+
+
+@pytest.mark.parametrize("name", ["M-colour-changes.ts", "M-pixel-shape-changes.ts"])
+def test_a_header_holds_one_description(
+    faults: Path, upscaled: Upscaled, tmp_path: Path, said: list[str], name: str
+) -> None:
+    result = upscaled(faults / name, tmp_path / "out.mkv", ratio="2:1")
+    assert result.frames == 100
+    assert any("header" in message for message in said), said
+    assert wrong(faults / name, result.target) == []
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_parts_of_pictures_are_no_tracks(
+    faults: Path, upscaled: Upscaled, tmp_path: Path, said: list[str], suffix: str
+) -> None:
+    film = faults / "J-animated.avif"
+    output = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1").target
+    with av.open(str(output)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+    assert sum("is a part of a picture" in message for message in said) == 3
+    assert wrong(film, output) == []

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import av
@@ -32,6 +33,9 @@ _NEW_CLOCK = Fraction(1, 10)
 # Where a part of a file is wanted, so much before it and after it is read, in seconds: subtitles may be shown long, and
 # containers do not store exactly side by side what is shown at one time.
 _BEFORE, _AFTER = 30, 10
+
+# Times step back in fewer frames than one of so many where recordings were joined, and in more where they are wrong.
+_RARELY = 20
 
 _BROADCAST = {"mpegts", "mpeg", "ogg", "ty", "dhav", "live_flv", "m4v"}
 
@@ -192,10 +196,14 @@ class Original:
             if max(raw[number], following) < raw[number - 1] - least:
                 begins.append(number)
         for begin, end in zip(begins, [*begins[1:], len(raw)], strict=True):
-            # Some files tell when frames are decoded only, or tell both mixed up: they are shown in order all the same.
-            run = sorted(raw[begin:end])
-            if len(begins) == 1 and run != list(raw) and len(run) == len(self._decoded):
-                run = sorted(self._decoded)  # before FFmpeg has guessed what they may mean
+            run = list(raw[begin:end])
+            back = sum(later < earlier for earlier, later in pairwise(run))
+            if back * _RARELY <= len(run):
+                run = list(accumulate(run, max))
+            else:
+                # The file tells when frames are decoded only: they are shown in order all the same. FFmpeg has guessed
+                # what such times may mean; those of the packets are as the file has them.
+                run = sorted(self._decoded if len(begins) == 1 and len(run) == len(self._decoded) else run)
             if begin:
                 self._clocks.append(times[-1] + (times[-1] - times[-2] if begin > 1 else 1) - run[0])
             times.extend(time + self._clocks[-1] for time in run)

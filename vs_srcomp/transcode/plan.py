@@ -46,7 +46,9 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
     for stream in container.streams:
         if stream == video:
             continue
-        if stream.type == "data":
+        if is_part_of_picture(stream):
+            say(f"stream {stream.index} ({describe(stream)}) is left out: it is a part of a picture, not a film")
+        elif stream.type == "data":
             # FFmpeg discards the track that holds an MP4 file's chapters: those are kept as chapters.
             if stream.discard != Discard.all:
                 say(f"stream {stream.index} ({describe(stream)}) is left out")
@@ -67,6 +69,15 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
     for stream in dropped:
         say(f"stream {stream.index} ({describe(stream)}) is left out: {kind.suffix} files cannot hold it")
     return Plan(video, tuple(copied), tuple(attached))
+
+
+def is_part_of_picture(stream: Stream) -> bool:
+    """Whether ``stream`` is one of the pictures, tiles and alpha planes of a file of pictures (HEIF, AVIF)."""
+    return stream.type == "video" and stream.container.metadata.get("major_brand", "").strip() in _PICTURE_BRANDS
+
+
+# ISO/IEC 23008-12, 10, and AVIF, 6.
+_PICTURE_BRANDS = {"avif", "avis", "mif1", "msf1", "heic", "heix", "hevc", "hevx"}
 
 
 def describe(stream: Stream) -> str:

@@ -24,7 +24,7 @@ from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.losses import ALPHA, side_data_losses
 from vs_srcomp.transcode.matroska_extras import matroska_extras
 from vs_srcomp.transcode.original import AnyPacket, CopiedPacket, Original, read_original
-from vs_srcomp.transcode.plan import describe
+from vs_srcomp.transcode.plan import describe, is_part_of_picture
 from vs_srcomp.transcode.run import section_of
 from vs_srcomp.transcode.subtitles import PLAIN_TEXT, is_timed_text
 from vs_srcomp.transcode.times import fraction
@@ -105,8 +105,11 @@ def _pair(
     for stream in before.streams:
         if stream == video or is_file(stream) or stream.discard == Discard.all:
             continue
-        kept = kind.holds(stream) or (is_timed_text(stream) and kind.holds_codec(PLAIN_TEXT))
         name = f"stream {stream.index} ({describe(stream)})"
+        if is_part_of_picture(stream):
+            findings.append(Finding("streams", f"{name} is left out: it is a part of a picture", fault=False))
+            continue
+        kept = kind.holds(stream) or (is_timed_text(stream) and kind.holds_codec(PLAIN_TEXT))
         if stream.type == "data":
             findings.append(Finding("streams", f"{name} is left out: it means nothing to players", fault=False))
         elif kept:
