@@ -142,3 +142,45 @@ def test_a_time_beyond_the_end_is_refused(film: Path, upscaled: Upscaled, tmp_pa
     with pytest.raises(vs.Error, match=r"the last frame is shown at 1\.560 s"):
         upscaled(film, tmp_path / "out.mkv", start=Fraction(5))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("offset", ["0", "5000", "95441.8"])
+def test_recordings_that_were_joined(studio: Studio, upscaled: Upscaled, tmp_path: Path, offset: str) -> None:
+    """The clock of the second one is another, earlier or later; the last one runs over (33 bits at 90 kHz)."""
+    one = studio.sound(studio.picture("joined-picture.mkv", "-bf", "2", seconds=1), "joined-0.ts", "mp2")
+    two = studio.make("-i", str(one), "-c", "copy", "-output_ts_offset", offset, "joined-1.ts")
+    film = tmp_path / "joined.ts"
+    film.write_bytes(one.read_bytes() + two.read_bytes())
+    for suffix in (".mkv", ".mp4"):
+        output = upscaled(film, tmp_path / f"out{suffix}").target
+        shown = times_of(output)
+        assert len(shown) == 50
+        assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * 49, abs=0.001)
+        sound = [float(time) for time, _ in packets_of(output, 1)]
+        assert len(sound) == len(packets_of(film, 1))
+        # The tone is 2 s long; where the second recording begins, it begins again.
+        before = [float(time) for time, _ in packets_of(one, 1)]
+        assert before[5] - before[0] == pytest.approx(sound[5] - sound[0], abs=0.002)
+        assert sound == sorted(sound)
+        findings = verify(Job(source=film, target=output))
+        assert [str(finding) for finding in findings if finding.fault] == []
+
+
+def test_a_broadcast_whose_clock_is_high(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    one = studio.sound(studio.picture("high-picture.mkv", "-bf", "2", seconds=1), "low.ts", "mp2")
+    film = studio.make("-i", str(one), "-c", "copy", "-output_ts_offset", "95000", "high.ts")
+    output = upscaled(film, tmp_path / "out.mkv").target
+    assert len(times_of(output)) == 25
+    assert times_of(output)[0] < Fraction(1, 10)
+    assert [str(finding) for finding in verify(Job(source=film, target=output)) if finding.fault] == []
+
+
+def test_a_gap_on_one_clock_stays(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    """While a picture stands still, the sound goes on."""
+    still = ("-vf", r"setpts=PTS+12*gte(N\,5)/TB", "-fps_mode", "passthrough")
+    picture = studio.picture("gap-picture.mkv", *still, seconds=0.4)
+    tone = ("-f", "lavfi", "-i", "sine=duration=12.4", "-c:v", "copy", "-c:a", "mp2")
+    film = studio.make("-i", str(picture), *tone, "gap.ts")
+    before, after = times_of(film), times_of(upscaled(film, tmp_path / "out.mkv").target)
+    assert [float(b - a) for a, b in pairwise(after)] == pytest.approx([float(b - a) for a, b in pairwise(before)])
+    assert max(b - a for a, b in pairwise(after)) > 12

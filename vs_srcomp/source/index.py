@@ -11,14 +11,18 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
+from av.format import Flags
 from av.rational import AVRational
 from av.video.stream import VideoStream
 
 from vs_srcomp.av1.layers import Layers, Part
 from vs_srcomp.source.media import VideoPacket, codec_of
+from vs_srcomp.source.restart import restart_shifts
 
 type Ints = npt.NDArray[np.int64]
 type Bools = npt.NDArray[np.bool_]
+
+_TS_DISCONT: int = Flags.ts_discont.value  # type: ignore[assignment]  # the stub says that it is a flag itself
 
 UNKNOWN = int(np.iinfo(np.int64).min)
 
@@ -99,6 +103,7 @@ class Index:
         times: For each frame, when it is shown, in units of ``time_base``, or ``UNKNOWN``.
         time_base: The unit of timestamps and durations, in seconds.
         nominal_rate: The frame rate that the file states or FFmpeg estimates, if any.
+        broadcast: Whether the file's clock starts anywhere, and may leap.
     """
 
     packets: Packets
@@ -107,6 +112,7 @@ class Index:
     times: Ints
     time_base: Fraction
     nominal_rate: Fraction | None
+    broadcast: bool = False
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -132,6 +138,12 @@ class Index:
             return 0
         frames = self.frame_of[packet:]
         return int(frames[0] if frames[0] >= 0 else frames[frames >= 0].min())
+
+    def clock_shifts(self) -> Ints:
+        """What is to be added to ``times``, which must be known, so that time goes on where the clock begins anew."""
+        begin = self.packets.position[self.packet_of]
+        places = (begin, begin + self.packets.size[self.packet_of]) if self.broadcast else None
+        return restart_shifts(self.times, float(1 / self.time_base), places)
 
     def without_first(self, frames: int) -> "Index":
         """The same index, where the first ``frames`` frames are none after all."""
@@ -171,7 +183,13 @@ def build_index(container: InputContainer, stream: VideoStream, display_order: D
     frame_of[order] = numbers
     last = np.flatnonzero(np.diff(numbers, append=len(numbers)))
     packet_of = order[last]
-    return Index(packets, packet_of, frame_of, _times(packets, packet_of), time_base, nominal_rate)
+    times = _times(packets, packet_of)
+    return Index(packets, packet_of, frame_of, times, time_base, nominal_rate, has_broadcast_clock(container))
+
+
+def has_broadcast_clock(container: InputContainer) -> bool:
+    """Whether the clock of such files starts anywhere, and may begin anew."""
+    return bool(container.format.flags & _TS_DISCONT)
 
 
 def _order(container: InputContainer, stream: VideoStream, packets: Packets, display_order: DisplayOrder) -> Ints:

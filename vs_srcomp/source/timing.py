@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vs_srcomp.source.index import UNKNOWN, Index
-from vs_srcomp.source.restart import restart_shifts
 
 _USUAL_RATES = [
     Fraction(rate * 1000, 1001) if ntsc else Fraction(rate)
@@ -55,7 +54,7 @@ def timing(index: Index) -> Timing:
         rate = index.nominal_rate
         steps = np.ones(len(start), np.int64)
         return Timing(rate, 1 / rate if rate else index.time_base, np.arange(len(start)), steps if rate else 0 * steps)
-    start = start + restart_shifts(start, index.time_base)
+    start = start + index.clock_shifts()
     duration = np.diff(start, append=start[-1:])
     last = int(index.packets.duration[index.packet_of[-1]])
     duration[-1] = last if last > 0 or len(start) == 1 else duration[-2]

@@ -30,6 +30,12 @@ type AnyPacket = Packet[Stream]
 # Encoders and rounding bring times back by less than this; more means that the clock begins anew.
 _NEW_CLOCK = Fraction(1, 10)
 
+# Seconds by which the next frame may be later on the same clock, if there are fewer bytes a second between them.
+_LEAP, _LEAST_BYTES = 10, 1000
+
+# After so many units, the clocks of broadcasts run over.
+_CYCLE = 1 << 33
+
 # Where a part of a file is wanted, so much before it and after it is read, in seconds: subtitles may be shown long, and
 # containers do not store exactly side by side what is shown at one time.
 _BEFORE, _AFTER = 30, 10
@@ -77,8 +83,16 @@ class Original:
         damaged: How many packets of the video cannot be decoded.
     """
 
-    def __init__(self, video: VideoStream, others: Iterable[Stream], origin: Fraction) -> None:
-        """Nothing has been read yet; the result's clock is 0 at ``origin``, in seconds, unless the part has a start."""
+    def __init__(self, video: VideoStream, others: Iterable[Stream], origin: Fraction, *, broadcast: bool) -> None:
+        """Nothing has been read yet.
+
+        Args:
+            video: The stream that was encoded anew.
+            others: Those that were copied.
+            origin: When the result's clock is 0, in seconds on the file's, unless the part has a start.
+            broadcast: Whether the file's clock may leap.
+        """
+        self._broadcast = broadcast
         self.side_data: set[Type] = set()
         self.damaged = 0
         self.has_alpha = False
@@ -91,6 +105,8 @@ class Original:
         self._context = context
         self._decoded: array[int] = array("q")  # when each packet is, in units of the stream
         self._times: array[int] = array("q")  # when each frame is shown
+        self._leaps: set[int] = set()  # the packets before which time leaps, but the file does not go on
+        self._place = 0  # where the latest packet ends
         self._is_timed = True
         self._last_length = 0
         self._clocks = [0]
@@ -144,7 +160,12 @@ class Original:
         """Decode a packet of the video, or what is left at the end."""
         if packet.size:
             time = packet.pts if packet.dts is None else packet.dts
-            self._decoded.append(time if time is not None else self._decoded[-1] if self._decoded else 0)
+            time = (self._decoded[-1] if self._decoded else 0) if time is None else self._unrolled(time, self._decoded)
+            step = (time - self._decoded[-1]) * self._unit if self._decoded else 0
+            if step > _LEAP and packet.pos is not None and packet.pos - self._place < step * _LEAST_BYTES:
+                self._leaps.add(len(self._decoded))
+            self._decoded.append(time)
+            self._place = (packet.pos or 0) + packet.size
         try:
             frames = self._context.decode(packet if packet.size else None)
         except av.EOFError:
@@ -157,16 +178,20 @@ class Original:
         for frame in frames:
             self.side_data.update(frame.side_data)
             self._is_timed = self._is_timed and frame.pts is not None
-            self._times.append(frame.pts or 0)
+            self._times.append(self._unrolled(frame.pts or 0, self._times))
             self._last_length = frame.duration or 0
 
     def keep(self, packet: AnyPacket, checksum: int) -> None:
         """Note a packet of another stream."""
         of = self._stored[packet.stream_index]
-        of.times.append(packet.pts or 0)
+        of.times.append(self._unrolled(packet.pts or 0, of.times))
         of.lengths.append(packet.duration or 0)
         of.sums.append(checksum)
         of.beside.append(len(self._decoded) - 1)
+
+    def _unrolled(self, time: int, before: "array[int]") -> int:
+        """``time`` on a clock that does not run over, after all those before it."""
+        return time - round((time - before[-1]) / _CYCLE) * _CYCLE if self._broadcast and before else time
 
     def is_past(self, time: Fraction) -> bool:
         """Whether the latest frame is shown later than ``time``, in seconds."""
@@ -193,7 +218,9 @@ class Original:
         begins = [0]
         for number in range(1, len(raw)):
             following = raw[number + 1] if number + 1 < len(raw) else raw[number]
-            if max(raw[number], following) < raw[number - 1] - least:
+            back = max(raw[number], following) < raw[number - 1] - least
+            leap = min(raw[number], following) > raw[number - 1] + _LEAP / self._unit
+            if back or (leap and self._leaps and self._broadcast):
                 begins.append(number)
         for begin, end in zip(begins, [*begins[1:], len(raw)], strict=True):
             run = list(raw[begin:end])
@@ -210,7 +237,8 @@ class Original:
         self._times = times
         clock = 0
         for number, time in enumerate(self._decoded):
-            if number and time < self._decoded[number - 1] - least:
+            back = bool(number) and time < self._decoded[number - 1] - least
+            if back or (number in self._leaps and self._broadcast):
                 clock = min(clock + 1, len(self._clocks) - 1)
             self._clock_of.append(clock)
 
@@ -247,7 +275,7 @@ def read_original(
     broadcast = not _BROADCAST.isdisjoint(container.format.name.split(","))
     if first is not None and not broadcast and first > _BEFORE:
         container.seek(int((first - _BEFORE) * av.time_base))
-    original = Original(video, others, origin if broadcast else Fraction(0))
+    original = Original(video, others, origin if broadcast else Fraction(0), broadcast=broadcast)
     with suppress(av.FFmpegError):  # which is how a file ends that was cut off
         for packet in container.demux([video, *others]):
             if cancel and cancel.is_set():

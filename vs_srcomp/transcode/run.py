@@ -16,6 +16,7 @@ from av.container import InputContainer
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.source.index import has_broadcast_clock
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.containers import ContainerKind, container_for
 from vs_srcomp.transcode.encode import VideoPacket
@@ -31,7 +32,7 @@ from vs_srcomp.transcode.plan import make_plan
 from vs_srcomp.transcode.refusal import is_of_file_system
 from vs_srcomp.transcode.section import Section, find_section
 from vs_srcomp.transcode.start import started
-from vs_srcomp.transcode.timeline import Timeline, has_broadcast_clock, timeline_of
+from vs_srcomp.transcode.timeline import Timeline, timeline_of
 from vs_srcomp.transcode.times import clock_of, fraction
 
 __all__ = ["CancelledError", "Progress", "Result", "transcode"]

@@ -5,17 +5,14 @@ from fractions import Fraction
 
 import numpy as np
 from av.container import InputContainer
-from av.format import Flags
 from av.video.stream import VideoStream
 
 from vs_srcomp.source.decoder import Decoder
-from vs_srcomp.source.index import UNKNOWN, Index, readable
+from vs_srcomp.source.index import UNKNOWN, Index, has_broadcast_clock, readable
 from vs_srcomp.source.reader import FrameReader
-from vs_srcomp.source.restart import STEP_BACK, restart_shifts
+from vs_srcomp.source.restart import is_new_clock
 from vs_srcomp.source.timing import timing
 from vs_srcomp.transcode.times import fraction
-
-_TS_DISCONT: int = Flags.ts_discont.value  # type: ignore[assignment]  # the stub says that it is a flag itself
 
 
 @dataclass(frozen=True)
@@ -55,10 +52,9 @@ def timeline_of(file: str, time_base: Fraction) -> Timeline:
 
 
 def _shifts(index: Index) -> list[Fraction]:
-    times = index.times
-    if (times == UNKNOWN).any():
+    if (index.times == UNKNOWN).any():
         return []
-    of_frames = restart_shifts(times, index.time_base)
+    of_frames = index.clock_shifts()
     if not of_frames.any():
         return []
     # Packets without a frame of their own, such as second fields, are on the clock of the packets before them.
@@ -67,7 +63,7 @@ def _shifts(index: Index) -> list[Fraction]:
 
 
 def begins_anew(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the clock of ``stream`` steps back, which only some containers have; they are read to the end.
+    """Whether the clock of ``stream`` begins anew, which only some containers have; they are read to the end.
 
     Args:
         container: Freshly opened.
@@ -75,15 +71,11 @@ def begins_anew(container: InputContainer, stream: VideoStream) -> bool:
     """
     if not has_broadcast_clock(container):
         return False
-    least, last = STEP_BACK / fraction(stream.time_base), None
+    unit = float(fraction(stream.time_base))
+    last: tuple[int, int] | None = None
     for packet in readable(container.demux(stream)):
-        if packet.size and packet.dts is not None:
-            if last is not None and packet.dts < last - least:
+        if packet.size and packet.dts is not None and packet.pos is not None:
+            if last is not None and is_new_clock((packet.dts - last[0]) * unit, packet.pos - last[1]):
                 return True
-            last = packet.dts
+            last = packet.dts, packet.pos + packet.size
     return False
-
-
-def has_broadcast_clock(container: InputContainer) -> bool:
-    """Whether the clock of such files starts anywhere, and may begin anew."""
-    return bool(container.format.flags & _TS_DISCONT)
