@@ -10,7 +10,7 @@ import pytest
 import vapoursynth as vs
 
 from tests.transcode.conftest import Upscaled
-from tests.transcode.films import packets_of, times_of
+from tests.transcode.films import Studio, packets_of, times_of
 from vs_srcomp.transcode import Job
 from vs_srcomp.transcode.containers import container_for
 from vs_srcomp.transcode.losses import losses
@@ -100,6 +100,16 @@ def test_time_goes_on_where_the_clock_begins_anew(
             was = before[number + 4][0] - min(time for time, _ in pictures[first : first + 3])
             assert float(after[number + 4][0] - shown[first]) == pytest.approx(float(was), abs=0.002)
     assert wrong(film, output) == []
+
+
+def test_a_second_half_in_a_moment_is_found(faults: Path, studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    """What once came out, and was taken for right by a check that shared the code."""
+    film = faults / "C-joined.ts"
+    good = upscaled(film, tmp_path / "good.mkv", ratio="2:1").target
+    squeezed = r"setts=ts=if(lt(N\,50)\,TS\,1960+(N-49)/50)"
+    bad = studio.make("-i", str(good), "-c", "copy", "-bsf:v", squeezed, "squeezed.mkv")
+    assert times_of(bad)[-1] < 2
+    assert any("timestamps: 50 are wrong" in finding for finding in wrong(film, bad))
 
 
 def test_a_part_across_the_join(faults: Path, upscaled: Upscaled, tmp_path: Path) -> None:

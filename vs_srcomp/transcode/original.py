@@ -224,8 +224,8 @@ class Original:
                 begins.append(number)
         for begin, end in zip(begins, [*begins[1:], len(raw)], strict=True):
             run = list(raw[begin:end])
-            back = sum(later < earlier for earlier, later in pairwise(run))
-            if back * _RARELY <= len(run):
+            steps_back = sum(later < earlier for earlier, later in pairwise(run))
+            if steps_back * _RARELY <= len(run):
                 run = list(accumulate(run, max))
             else:
                 # The file tells when frames are decoded only: they are shown in order all the same. FFmpeg has guessed
