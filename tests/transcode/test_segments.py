@@ -151,6 +151,18 @@ def test_two_frames_at_one_moment_are_told_apart_at_a_seam_too(studio: Studio, j
     assert len(set(times_of(pieces.target))) == 10
 
 
+def test_a_clock_that_begins_anew_is_one_clock_in_all_pieces(studio: Studio, job: Job, tmp_path: Path) -> None:
+    one = studio.sound(studio.picture("anew-picture.mkv", "-g", "5", seconds=1), "anew-1.ts", "mp2").read_bytes()
+    film = tmp_path / "anew.ts"
+    film.write_bytes(one + one)
+    job = replace(job, source=film, segment_seconds=0.3)
+    pieces = work_through(job, tmp_path / "parts")
+    whole = transcode(replace(job, target=tmp_path / "whole.mkv"))
+    assert len(times_of(pieces.target)) == 50
+    assert times_of(pieces.target) == times_of(whole.target)
+    assert packets_of(pieces.target, 1) == packets_of(whole.target, 1)
+
+
 def test_sections_are_cut_as_whole_films_are(job: Job, tmp_path: Path) -> None:
     job = replace(job, start=Fraction("0.2"), end=Fraction("1.4"))
     assert [(s.first, s.stop) for s in cut(job)] == [(5, 15), (15, 25), (25, 35)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -19,8 +20,8 @@ from vs_srcomp.transcode.containers import ContainerKind
 from vs_srcomp.transcode.display import keeps_stereo_mode
 from vs_srcomp.transcode.matroska_extras import matroska_extras
 
-# So many frames are looked at: what describes pictures comes with the first ones, or with nearly all.
-_FRAMES = 8
+# So many frames are looked at, of so many packets at most: what describes pictures comes with the first ones.
+_FRAMES, _PACKETS = 8, 200
 
 _EACH_SCENE = "it describes each scene, and encoders take what holds for all"
 _DOLBY_VISION = f"the Dolby Vision metadata is left out: {_EACH_SCENE}"
@@ -89,7 +90,7 @@ def _of_stream(container: InputContainer, stream: VideoStream, kind: ContainerKi
     kinds: set[Type] = set()
     frames = 0
     context = decoder_for(stream, film_grain=False, threads=0)
-    for packet in readable(container.demux(stream)):
+    for packet in islice(readable(container.demux(stream)), _PACKETS):
         if packet.has_sidedata("matroska_block_additional") and stream.metadata.get("alpha_mode") != "1":
             yield "what Matroska adds to the blocks of the video (BlockAdditions) is left out"
         if codec_of(stream) == "av1" and _has_dolby_vision(packet):

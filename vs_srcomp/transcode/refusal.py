@@ -18,6 +18,9 @@ from vs_srcomp.source.media import open_container
 # Some muxers look into packets before they know; a refusal comes with one of the first.
 _PACKETS = 8
 
+# Of all streams together, so many packets are read for that: a stream may begin late, or be empty.
+_READ = 4000
+
 _LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
 
 
@@ -51,8 +54,8 @@ def refusal(muxer: str, stream: Stream) -> str | None:
 
 def _write_packets(container: OutputContainer, copy: Stream, stream: Stream) -> None:
     with open_container(stream.container.name) as again:
-        packets = (packet for packet in readable(again.demux(again.streams[stream.index])) if packet.size)  # type: ignore[arg-type]
-        for number, packet in enumerate(islice(packets, _PACKETS)):
+        own = (packet for packet in islice(readable(again.demux()), _READ) if packet.stream_index == stream.index)  # type: ignore[arg-type]
+        for number, packet in enumerate(islice((packet for packet in own if packet.size), _PACKETS)):
             # Times are not what is asked here: they are put right when all is written.
             packet.pts = packet.dts = number * max(1, packet.duration or 0)
             packet.stream = copy  # type: ignore[assignment]
