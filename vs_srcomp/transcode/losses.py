@@ -65,10 +65,13 @@ def announce_losses(file: str, kind: ContainerKind) -> None:
 
 def losses(file: str, kind: ContainerKind) -> list[str]:
     """What does not come through from ``file``, as far as its header and its first frames tell; one line each."""
+    return [*losses_of_video(file, kind), *sorted(matroska_extras(Path(file)))]
+
+
+def losses_of_video(file: str, kind: ContainerKind) -> list[str]:
+    """Those of the video, one line each."""
     with open_container(file) as container:
-        stream = video_stream(container, 0)
-        found = list(_of_stream(container, stream, kind))
-    return list(dict.fromkeys([*found, *sorted(matroska_extras(Path(file)))]))
+        return list(dict.fromkeys(_of_stream(container, video_stream(container, 0), kind)))
 
 
 def side_data_losses(kinds: Iterable[Type], *, stereo_mode_is_kept: bool) -> Iterator[str]:

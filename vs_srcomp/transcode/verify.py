@@ -21,7 +21,7 @@ from vs_srcomp.transcode.display import keeps_stereo_mode
 from vs_srcomp.transcode.feed import CancelledError, Progress
 from vs_srcomp.transcode.finding import Finding
 from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.losses import ALPHA, side_data_losses
+from vs_srcomp.transcode.losses import ALPHA, losses_of_video, side_data_losses
 from vs_srcomp.transcode.matroska_extras import matroska_extras
 from vs_srcomp.transcode.original import AnyPacket, CopiedPacket, Original, read_original
 from vs_srcomp.transcode.plan import describe, is_part_of_picture
@@ -313,7 +313,8 @@ def _compare_losses(
 ) -> Iterator[Finding]:
     """What the source has that the result has no place for."""
     video = video_stream(before, 0)
-    lost = list(side_data_losses(original.side_data, stereo_mode_is_kept=keeps_stereo_mode(video, kind.suffix)))
+    lost = losses_of_video(local_file(job.source), kind)
+    lost += list(side_data_losses(original.side_data, stereo_mode_is_kept=keeps_stereo_mode(video, kind.suffix)))
     if original.has_alpha or video.metadata.get("alpha_mode") == "1":
         lost.append(ALPHA)
         if "alpha_mode" in {name.lower() for name in video_stream(after, 0).metadata}:
