@@ -237,7 +237,9 @@ def test_parts_of_pictures_are_no_tracks(
     faults: Path, upscaled: Upscaled, tmp_path: Path, said: list[str], suffix: str
 ) -> None:
     film = faults / "J-animated.avif"
-    output = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1").target
+    result = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1")
+    output = result.target
+    assert result.frames == 5
     with av.open(str(output)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
     assert sum("is a part of a picture" in message for message in said) == 3

@@ -65,6 +65,8 @@ def test_good_files_of_other_kinds_have_no_faults(
         studio.make(
             "-ss", "0.08", "-i", str(studio.sound(plain, "verify-edit.mov", "pcm_s16le")), "-c", "copy", "cut.mp4"
         ),
+        studio.make(*TONE, "-i", str(plain), "-map", "0", "-map", "1", "-c:v", "copy", "verify-sound-first.mkv"),
+        studio.make("-i", str(plain), "-c", "copy", "-metadata:s:v", "creation_time=2026-01-02T03:04:05Z", "date.mp4"),
         studio.make(*TONE, "-i", str(plain), "-c:v", "libtheora", "-c:a", "libvorbis", "verify-theora.ogv"),
         studio.picture("verify-shift.mkv", "-vf", r"setpts=PTS+(0.5+0.015*mod(N\,3))/TB", "-fps_mode", "vfr"),
     ]

@@ -280,7 +280,7 @@ def read_original(
         for packet in container.demux([video, *others]):
             if cancel and cancel.is_set():
                 raise CancelledError
-            if packet.stream_index == video.index:
+            if packet.stream.index == video.index:  # that of the last, empty packet is not set otherwise
                 original.take(packet)
                 if progress:
                     progress(0, original.frames)

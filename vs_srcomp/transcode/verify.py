@@ -226,7 +226,7 @@ def _read(
             raise CancelledError
         if packet.size and not (is_timed_text(packet.stream) and bytes(packet) == _NO_TEXT):
             tracks[packet.stream_index].add(packet)
-        if packet.stream_index == streams[0].index:
+        if packet.stream.index == streams[0].index:  # that of the last, empty packet is not set otherwise
             pictures.decode(packet)
             if progress:
                 progress(min(pictures.count, expected.frames), expected.frames)

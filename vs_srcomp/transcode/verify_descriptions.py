@@ -88,6 +88,9 @@ def _compare_tags(
                 yield Finding("tags", f"{name} has language {there.get(key)!r} instead of {value!r}")
         elif kind.suffix == ".mp4" and key == "title" and there.get("name") == value:
             continue
+        elif key == "creation_time" and kind.suffix != ".mp4" and name != "file":
+            message = f"{name}: tag 'creation_time' is missing: {kind.suffix} files have one for the whole file"
+            yield Finding("tags", message, fault=False)
         elif there.get(key) != value:
             says = f"tag {key!r} is " + (f"{there[key]!r} instead of {value!r}" if key in there else "missing")
             free = kind.suffix in _FREE_TAGS
