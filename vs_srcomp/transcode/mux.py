@@ -95,10 +95,8 @@ class Muxer:
 
     def __enter__(self) -> Self:
         """Write the header."""
-        self._words = words_kept()
-        self._words.__enter__()
         try:
-            with self._refused("the header"):
+            with words_kept(), self._refused("the header"):
                 self._container.start_encoding()
             self._next = next(self._waiting, None)
         except BaseException:
@@ -108,17 +106,14 @@ class Muxer:
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         """Close the file, whatever happened."""
-        try:
-            if failure:
-                with suppress(av.FFmpegError):
-                    self._container.close()
-            else:
-                with self._refused("the end of the file"):
-                    self._container.close()
-                if self._path and self._names_room:
-                    set_display_size(self._path, *display_size(self._picture, self._stereo_mode))
-        finally:
-            self._words.__exit__(None, None, None)
+        if failure:
+            with suppress(av.FFmpegError):
+                self._container.close()
+        else:
+            with words_kept(), self._refused("the end of the file"):
+                self._container.close()
+            if self._path and self._names_room:
+                set_display_size(self._path, *display_size(self._picture, self._stereo_mode))
 
     def try_header(self) -> None:
         """Write the header and nothing else, to see whether the muxer takes it.
@@ -155,8 +150,7 @@ class Muxer:
         assert packet.dts is not None
         self._copy_until(packet.dts * fraction(packet.time_base))
         self._place(packet, self._video)
-        with self._refused("the video"):
-            self._container.mux(packet)
+        self._mux(packet, "the video")
 
     def finish(self) -> None:
         """Write the copied packets that are left."""
@@ -173,9 +167,18 @@ class Muxer:
             if packet.size:
                 self._place(packet, stream)
                 self._make_rise(packet, stream)
-                with self._refused(f"stream {self._next.stream_index} ({describe(self._next.stream)})"):
-                    self._container.mux(packet)
+                self._mux(packet, f"stream {self._next.stream_index} ({describe(self._next.stream)})")
             self._next = next(self._waiting, None)
+
+    def _mux(self, packet: AnyPacket | VideoPacket, what: str) -> None:
+        with self._refused(what):
+            try:
+                self._container.mux(packet)
+            except av.FFmpegError as failure:
+                if not is_of_file_system(failure):
+                    with words_kept():
+                        self._container.mux(packet)  # it is refused again, and this time with a reason
+                raise
 
     def _place(self, packet: AnyPacket | VideoPacket, stream: Stream) -> None:
         """Put ``packet`` on the clock of ``stream``, a stream of the output."""

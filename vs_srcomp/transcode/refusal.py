@@ -79,7 +79,10 @@ def add_copy(container: OutputContainer, template: Stream) -> Stream:
 
 @contextmanager
 def words_kept() -> Iterator[None]:
-    """While the block runs, FFmpeg's errors bring its own words with them; nothing is printed."""
+    """While the block runs, FFmpeg's errors bring its own words with them; nothing is printed.
+
+    For short blocks only: to log, a thread of a decoder needs the interpreter, whose holder may wait for the thread.
+    """
     level = logging.get_level()
     if level is None:
         logging.set_level(logging.PANIC)
