@@ -194,7 +194,11 @@ class Muxer:
         FFmpeg's own copy does the same. Such times come from recordings, and from clocks that count more finely than
         that of the output.
         """
-        decoded = packet.pts if packet.dts is None else packet.dts
+        decoded = packet.dts
+        if (
+            decoded is None and stream.type != "video"
+        ):  # of pictures, muxers find out themselves in which order they are
+            decoded = packet.pts
         if decoded is None:
             return
         last = self._last.get(stream.index)
