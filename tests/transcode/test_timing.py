@@ -166,6 +166,29 @@ def test_recordings_that_were_joined(studio: Studio, upscaled: Upscaled, tmp_pat
         assert [str(finding) for finding in findings if finding.fault] == []
 
 
+JOINED = {
+    "webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-c:a", "libopus"),
+    "flv": ("-c:v", "libx264", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac"),
+    "mpg": ("-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"),
+}
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_other_files_that_were_joined(studio: Studio, upscaled: Upscaled, tmp_path: Path, kind: str) -> None:
+    """Byte after byte, as live recordings are, with another clock from the middle on."""
+    inputs = ("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=1", "-f", "lavfi", "-i", "sine=duration=1")
+    one = studio.make(*inputs, *JOINED[kind], f"joined-one.{kind}").read_bytes()
+    film = tmp_path / f"joined.{kind}"
+    film.write_bytes(one + (one[13:] if kind == "flv" else one))  # FLV begins with a header that only files have
+    output = upscaled(film, tmp_path / "out.mkv").target
+    shown = times_of(output)
+    assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * 49, abs=0.001)
+    sound = [float(time) for time, _ in packets_of(output, 1)]
+    assert len(sound) == len(packets_of(film, 1))
+    assert 1.9 < sound[-1] < 2.1
+    assert [str(finding) for finding in verify(Job(source=film, target=output)) if finding.fault] == []
+
+
 def test_a_broadcast_whose_clock_is_high(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
     one = studio.sound(studio.picture("high-picture.mkv", "-bf", "2", seconds=1), "low.ts", "mp2")
     film = studio.make("-i", str(one), "-c", "copy", "-output_ts_offset", "95000", "high.ts")

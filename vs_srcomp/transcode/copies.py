@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import av
 from av.container import InputContainer
@@ -45,12 +45,12 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
     file = source.name
     with open_container(file) as again:
         restarts = begins_anew(again, video_stream(again, 0))
+    shifts = timeline_of(file, fraction(plan.video.time_base)).shifts if restarts else []
     for stream in source.streams:
-        if stream not in plan.copied and not (restarts and stream == plan.video):
+        if stream not in plan.copied and not (shifts and stream == plan.video):
             stream.discard = Discard.all
     packets: Iterator[AnyPacket]
-    if restarts:
-        shifts = timeline_of(file, fraction(plan.video.time_base)).shifts
+    if shifts:
         packets = _on_one_clock(readable(source.demux(plan.video, *plan.copied)), plan.video, shifts)  # type: ignore[arg-type]
     else:
         if section.start is not None:
@@ -74,7 +74,7 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
             if not unfinished:
                 return
         elif section.start is None or shown >= section.start or _cut_subtitle(packet, section):
-            yield packet
+            yield _without_repeated_header(packet)
 
 
 def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Fraction]) -> Iterator[AnyPacket]:
@@ -105,6 +105,20 @@ def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Frac
         packet.dts = None if packet.dts is None else packet.dts + round(shift / unit)
         packet.pts = None if packet.pts is None else packet.pts + round(shift / unit)
         yield packet
+
+
+def _without_repeated_header(packet: AnyPacket) -> AnyPacket:
+    """``packet`` without the header of its stream, if it brings that again: Matroska's muxer would add tracks then."""
+    kind: Final = "new_extradata"
+    if not packet.has_sidedata(kind) or bytes(packet.get_sidedata(kind)) != packet.stream.codec_context.extradata:
+        return packet
+    plain: AnyPacket = Packet(bytes(packet))
+    plain.pts, plain.dts, plain.duration = packet.pts, packet.dts, packet.duration
+    plain.time_base, plain.is_keyframe, plain.stream = packet.time_base, packet.is_keyframe, packet.stream
+    for data in packet.iter_sidedata():
+        if data.data_type != kind:
+            plain.set_sidedata(data)
+    return plain
 
 
 def _cut_subtitle(packet: AnyPacket, section: Section) -> bool:

@@ -14,6 +14,8 @@ from vs_srcomp.source.restart import is_new_clock
 from vs_srcomp.source.timing import timing
 from vs_srcomp.transcode.times import fraction
 
+_WITH_TABLES = {"mp4", "avi"}
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -63,19 +65,21 @@ def _shifts(index: Index) -> list[Fraction]:
 
 
 def begins_anew(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the clock of ``stream`` begins anew, which only some containers have; they are read to the end.
+    """Whether the clock of ``stream`` begins anew; containers without a table of all times are read to the end.
 
     Args:
         container: Freshly opened.
         stream: One of its streams.
     """
-    if not has_broadcast_clock(container):
+    if not _WITH_TABLES.isdisjoint(container.format.name.split(",")):
         return False
+    may_leap = has_broadcast_clock(container)
     unit = float(fraction(stream.time_base))
     last: tuple[int, int] | None = None
     for packet in readable(container.demux(stream)):
-        if packet.size and packet.dts is not None and packet.pos is not None:
-            if last is not None and is_new_clock((packet.dts - last[0]) * unit, packet.pos - last[1]):
+        if packet.size and packet.dts is not None:
+            place = packet.pos or 0
+            if last and is_new_clock((packet.dts - last[0]) * unit, place - last[1] if may_leap else None):
                 return True
-            last = packet.dts, packet.pos + packet.size
+            last = packet.dts, place + packet.size
     return False
