@@ -141,8 +141,10 @@ class Index:
 
     def clock_shifts(self) -> Ints:
         """What is to be added to ``times``, which must be known, so that time goes on where the clock begins anew."""
-        begin = self.packets.position[self.packet_of]
-        places = (begin, begin + self.packets.size[self.packet_of]) if self.broadcast else None
+        # Of packets that lie together in one of the container's, only the first has a place.
+        begin = np.maximum.accumulate(self.packets.position)[self.packet_of]
+        are_known = self.broadcast and bool((begin != UNKNOWN).all())
+        places = (begin, begin + self.packets.size[self.packet_of]) if are_known else None
         return restart_shifts(self.times, float(1 / self.time_base), places)
 
     def without_first(self, frames: int) -> "Index":

@@ -22,7 +22,7 @@ def is_new_clock(step: float, between: int | None) -> bool:
         step: From the time of the one to that of the next, in seconds.
         between: The bytes that lie between them in the file; None where only steps back tell of another clock.
     """
-    return step < -_BACK or (between is not None and step > _FORWARD and 0 <= between < step * _LEAST_BYTES)
+    return step < -_BACK or (between is not None and step > _FORWARD and between < step * _LEAST_BYTES)
 
 
 def restart_shifts(times: Ints, second: float, places: tuple[Ints, Ints] | None = None) -> Ints:

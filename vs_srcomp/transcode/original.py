@@ -165,7 +165,7 @@ class Original:
             if step > _LEAP and packet.pos is not None and packet.pos - self._place < step * _LEAST_BYTES:
                 self._leaps.add(len(self._decoded))
             self._decoded.append(time)
-            self._place = (packet.pos or 0) + packet.size
+            self._place = (self._place if packet.pos is None else packet.pos) + packet.size
         try:
             frames = self._context.decode(packet if packet.size else None)
         except av.EOFError:

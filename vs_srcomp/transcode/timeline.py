@@ -78,7 +78,7 @@ def begins_anew(container: InputContainer, stream: VideoStream) -> bool:
     last: tuple[int, int] | None = None
     for packet in readable(container.demux(stream)):
         if packet.size and packet.dts is not None:
-            place = packet.pos or 0
+            place = packet.pos if packet.pos is not None else last[1] if last else 0
             if last and is_new_clock((packet.dts - last[0]) * unit, place - last[1] if may_leap else None):
                 return True
             last = packet.dts, place + packet.size
