@@ -38,11 +38,6 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
 
 
 @pytest.fixture(scope="module")
-def film(studio: Studio) -> Path:
-    return studio.film()
-
-
-@pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which vspipe starts and there is an ffmpeg."""
     folder = tmp_path_factory.mktemp("shell")
@@ -233,14 +228,6 @@ def test_encoders_of_their_own(
         context = container.streams.video[0].codec_context
         assert sum(1 for _ in container.decode(video=0)) == 5
         assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (9, 9, 16, 1)
-
-
-@pytest.mark.parametrize("program", ["svtav1", "x265"])
-def test_what_stays_behind_is_said(film: Path, program: str) -> None:
-    result = run(film, "--for", program)
-    for words in ("audio, opus, deu", "subtitle, ass, fra", "attachment", "chapters", "stay behind", "mkvmerge -o"):
-        assert words in result.stderr
-    assert "stay behind" not in run(film).stderr
 
 
 def test_losses_that_no_encoder_can_help_are_said(shared_data: Path) -> None:

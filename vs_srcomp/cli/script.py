@@ -64,10 +64,6 @@ class Clip:
     frames: int
     rate: Fraction | None
     """In frames per second; None if it varies."""
-    beside: tuple[str, ...] = ()
-    """What the file has besides the pictures: each stream in a few words, and chapters."""
-    losses: tuple[str, ...] = ()
-    """What no encoder keeps of it, one line each."""
 
 
 @click.command(short_help="Write a script for vspipe, and the command for it.")
@@ -137,6 +133,12 @@ def script(
         click.echo(command)
     for note in _notes(program, clip):
         click.echo(note, err=True)
+    if program != "mpv":
+        from vs_srcomp.transcode.containers import container_for
+        from vs_srcomp.transcode.losses import losses
+
+        for loss in losses(str(clip.source), container_for(Path("out.mkv"))):
+            click.echo(loss, err=True)
 
 
 def command_line(program: str, clip: Clip, script_path: Path) -> str:
@@ -265,23 +267,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str) -> tuple[
     picture = describe_picture(out, clip.get_frame(0).props, upscaled.get_frame(0).props)
     rate = Fraction(clip.fps) if clip.fps else None
     conversion = None if out.format.id == upscaled.format.id else out.format.name
-    beside, losses = _beside(source)
-    described = Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate, beside=beside, losses=losses)
-    return described, conversion
-
-
-def _beside(source: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the file has besides its pictures, and what of it no encoder keeps."""
-    from vs_srcomp.source.media import open_container, video_stream
-    from vs_srcomp.transcode.containers import container_for
-    from vs_srcomp.transcode.losses import losses
-    from vs_srcomp.transcode.plan import describe
-
-    with open_container(str(source)) as container:
-        video = video_stream(container, 0)
-        streams = [describe(stream) for stream in container.streams if stream != video and stream.type != "data"]
-        chapters = ["chapters"] if container.chapters() else []
-    return (*streams, *chapters), tuple(losses(str(source), container_for(Path("any.mkv"))))
+    return Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate), conversion
 
 
 def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None) -> str:
@@ -313,15 +299,6 @@ def _facts(clip: Clip) -> str:
 
 
 def _notes(program: str, clip: Clip) -> Iterator[str]:
-    if program in _PROGRAMS and clip.beside:
-        output = next(word for word in _COMMANDS[program](clip) if word.startswith(f"{clip.source.stem}.srcomp."))
-        together = shlex.join(["mkvmerge", "-o", f"{clip.source.stem}.srcomp.mkv", output, "-D", str(clip.source)])
-        yield (
-            f"{_PROGRAMS[program]} writes pictures only: {'; '.join(clip.beside)} of the input stay behind; "
-            f"afterwards, {together} puts them together"
-        )
-    if program != "mpv":
-        yield from clip.losses
     if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
         sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
         yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"
