@@ -50,8 +50,8 @@ _CROWDED = Fraction(1, 1000)
 def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Event | None = None) -> list[Finding]:
     """Compare the finished file of ``job`` with its source.
 
-    Both files are read once, and all of their pictures are decoded, by FFmpeg alone: nothing that has made the result
-    tells what it should be. Every frame must be there and be shown at its time, as exactly as the result's container
+    Both files are read once, and all of their pictures are decoded, by FFmpeg alone: the code that has made the result
+    does not tell which frames, times and packets it should have. Every frame must be there and be shown at its time, as exactly as the result's container
     counts (Matroska and WebM: 1 ms); every packet of the copied streams must be there, unchanged and in time; streams,
     chapters, attachments, tags, and what tells how the picture is to be shown must be those of the source. Memory is
     bounded but for some 40 bytes a packet.
