@@ -51,10 +51,10 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
     """Compare the finished file of ``job`` with its source.
 
     Both files are read once, and all of their pictures are decoded, by FFmpeg alone: the code that has made the result
-    does not tell which frames, times and packets it should have. Every frame must be there and be shown at its time, as exactly as the result's container
-    counts (Matroska and WebM: 1 ms); every packet of the copied streams must be there, unchanged and in time; streams,
-    chapters, attachments, tags, and what tells how the picture is to be shown must be those of the source. Memory is
-    bounded but for some 40 bytes a packet.
+    does not tell which frames, times and packets it should have. Every frame must be there and be shown at its time, as
+    exactly as the result's container counts (Matroska and WebM: 1 ms); every packet of the copied streams must be
+    there, unchanged and in time; streams, chapters, attachments, tags, and what tells how the picture is to be shown
+    must be those of the source. Memory is bounded but for some 40 bytes a packet.
 
     Args:
         job: What has been done, with the same options.
