@@ -19,8 +19,10 @@ from vs_srcomp.av1.estimate import SceneJudge
 from vs_srcomp.av1.sequence import SequenceHeader
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, nearest_quantizer
+from vs_srcomp.source.formats import pixel_format as format_of
+from vs_srcomp.source.grid import read_grid
 from vs_srcomp.source.index import Packets, build_index
-from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.source.media import Cropping, local_file, open_container, stream_info, video_stream
 from vs_srcomp.source.timing import timing
 
 _Q_IDX_PER_QUANTIZER = 4
@@ -79,6 +81,7 @@ class Probe:
     """As FFmpeg calls it."""
     codec: str
     width: int
+    """Of the pictures that `vs_srcomp.source` gives."""
     height: int
     pixel_format: str | None
     """As FFmpeg calls it."""
@@ -155,14 +158,20 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         pixel_format = context.format if context else None
         time_base = Fraction(stream.time_base.num, stream.time_base.den)
         long_name = container.format.long_name
+        info, index = stream_info(stream), stream.index
         count, rate = _count_and_rate(container, stream) if deadline is None else (None, None)
     shown: list[ShownFrame] = []
     sequence, complete = None, deadline is None
     if codec == "av1":
-        shown, complete = _scan(file, deadline)
+        shown, complete = _scan(file, index, deadline)
         sequence = _sequence(file)
         count = len(shown) if complete else None
         size = next(((f.frame.width, f.frame.height) for f in shown if f.frame), size)
+    if info.cropping != Cropping() and pixel_format:
+        size = format_of(pixel_format.name).window(*size, info.cropping)[2:]
+    if info.is_tile:
+        grid = read_grid(file)
+        size = grid.width, grid.height
     frames = _frames(shown, time_base, rate)
     return Probe(
         file=file,
@@ -187,9 +196,9 @@ def _count_and_rate(container: InputContainer, stream: VideoStream) -> tuple[int
     """How many frames there are, and their rate if it is constant; (None, None) where only decoding could tell."""
     only_decoding_tells = False
 
-    def in_decoding_order(packets: Packets) -> range:
+    def in_decoding_order(packets: Packets, *, whole: bool) -> range:
         nonlocal only_decoding_tells
-        only_decoding_tells = True
+        only_decoding_tells = whole
         return range(len(packets))
 
     index = build_index(container, stream, in_decoding_order)
@@ -199,12 +208,12 @@ def _count_and_rate(container: InputContainer, stream: VideoStream) -> tuple[int
     return None if only_decoding_tells else len(index), timing(index).rate
 
 
-def _scan(file: str, deadline: float | None) -> tuple[list[ShownFrame], bool]:
+def _scan(file: str, stream: int, deadline: float | None) -> tuple[list[ShownFrame], bool]:
     """The shown frames, and whether these are all."""
     shown: list[ShownFrame] = []
     try:
         # What has come stays in the list when the scan ends with an error.
-        shown.extend(scan(file, cancel=lambda: deadline is not None and time.monotonic() > deadline))
+        shown.extend(scan(file, stream=stream, cancel=lambda: deadline is not None and time.monotonic() > deadline))
     except ScanCancelledError:
         return shown, False
     except NotAv1Error as reason:
@@ -223,7 +232,7 @@ def _sequence(file: str) -> SequenceHeader | None:
         parser = Parser((stream.codec_context.extradata if stream.codec_context else None) or b"")
         if parser.sequence is None:
             with suppress(Av1Error, av.FFmpegError):
-                parser.parse(bytes(next(container.demux(stream))))
+                parser.parse(bytes(next(container.demux(stream), b"")))
         return parser.sequence
 
 

@@ -230,6 +230,14 @@ def test_encoders_of_their_own(
         assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (9, 9, 16, 1)
 
 
+def test_losses_that_no_encoder_can_help_are_said(shared_data: Path) -> None:
+    film = shared_data / "faults" / "I-captions.ts"
+    if not film.exists():
+        pytest.skip(f"there is no {film}")
+    assert "CEA-608" in run(film).stderr
+    assert "CEA-608" not in run(film, "--for", "mpv").stderr
+
+
 def test_wrong_usage(studio: Studio) -> None:
     film = studio.picture("usage.mkv", seconds=0.1)
     assert run(film, "--ratio", "2:1", "--width", "192").exit_code == 2

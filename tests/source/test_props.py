@@ -127,6 +127,65 @@ def test_picture_types(tmp_path: Path) -> None:
     assert set(types) == {"I", "P", "B"}
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("order", ["forward", "backward", "second half first"])
+def test_pixel_shape_follows_the_stream(order: str, threads: int, shared_data: Path) -> None:
+    clip = source(shared_data / "faults/M-pixel-shape-changes.ts", threads=threads)
+    numbers = {"forward": [*range(100)], "backward": [*range(100)[::-1]], "second half first": [80, 49, 50, 99, 0, 51]}
+    for n in numbers[order]:
+        props = clip.get_frame(n).props
+        assert (props["_SARNum"], props["_SARDen"]) == ((29, 27) if n < 50 else (116, 81)), n
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4, 7])
+@pytest.mark.parametrize(
+    ("codec", "name", "options"),
+    [
+        ("libx264", "v.264", {"bf": "2", "g": "12"}),
+        ("libx265", "v.265", {"x265-params": "log-level=none:keyint=12:bframes=3"}),
+        ("libx264", "v.ts", {"bf": "3", "g": "8"}),
+        ("mpeg2video", "v.mpg", {"bf": "2", "g": "12"}),
+    ],
+)
+def test_pixel_shape_is_that_of_each_frame(
+    codec: str, name: str, options: dict[str, str], threads: int, tmp_path: Path
+) -> None:
+    """The decoder tells it of what it has decoded last, several packets ahead of what it shows."""
+    parts = [
+        write_scenes(
+            tmp_path / f"{number}{name}", 40, codec=codec, options=options, setup={"sample_aspect_ratio": ratio}
+        )
+        for number, ratio in enumerate([Fraction(1), Fraction(4, 3), Fraction(1)])
+    ]
+    file = tmp_path / name
+    file.write_bytes(b"".join(part.read_bytes() for part in parts))
+    clip = source(file, threads=threads)
+    assert len(clip) == 120
+    for n in (60, 41, *range(30, 120), *range(0, 120, 7), *range(100, 20, -1)):
+        props = clip.get_frame(n).props
+        assert (props["_SARNum"], props["_SARDen"]) == ((4, 3) if 40 <= n < 80 else (1, 1)), n
+
+
+@pytest.mark.parametrize(("name", "what"), [("pixel-shape", "pixel shape"), ("colour", "colour")])
+def test_a_change_of_what_a_header_can_hold_once_is_told_once(
+    name: str, what: str, shared_data: Path, messages: list[str]
+) -> None:
+    for frame in source(shared_data / f"faults/M-{name}-changes.ts").frames(close=True):
+        frame.close()
+    told = [message for message in messages if "changes its" in message]
+    assert len(told) == 1
+    assert f"changes its {what} at frame 50: " in told[0]
+    assert told[0].endswith("can hold one only")
+
+
+def test_colour_follows_the_stream(shared_data: Path) -> None:
+    clip = source(shared_data / "faults/M-colour-changes.ts")
+    for n in (99, 49, 50, 0):
+        props = clip.get_frame(n).props
+        expected = (1, 1, 1) if n < 50 else (9, 9, 16)
+        assert (props["_Matrix"], props["_Primaries"], props["_Transfer"]) == expected
+
+
 @pytest.mark.parametrize(("tff", "expected"), [("1", vs.FIELD_TOP), ("0", vs.FIELD_BOTTOM)])
 def test_interlaced_frames_say_their_field_order(tff: str, expected: int, tmp_path: Path) -> None:
     order = "tff=1" if tff == "1" else "bff=1"

@@ -1,5 +1,6 @@
 """Durations and times follow the timestamps exactly; a frame rate is claimed only where they keep to it."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -8,9 +9,10 @@ import av
 import pytest
 import vapoursynth as vs
 
+from vs_srcomp.probe import probe
 from vs_srcomp.source import source
 
-from .reference import write_scenes
+from .reference import clip_digest, linear_digests, write_scenes
 
 
 def durations(clip: vs.VideoNode) -> list[Fraction]:
@@ -100,3 +102,58 @@ def test_a_single_picture(tmp_path: Path) -> None:
 def test_first_timestamp_is_kept(shared_data: Path) -> None:
     clip = source(shared_data / "av1/beach.webm")
     assert clip.get_frame(0).props["_AbsoluteTime"] == 7 / 1000
+
+
+@pytest.mark.parametrize(("name", "frames"), [("F-no-ctts.mp4", 48), ("F-b-frames.avi", 50), ("F-b-frames.asf", 50)])
+def test_times_of_decoding_are_no_times_of_presentation(name: str, frames: int, shared_data: Path) -> None:
+    """The decoder knows the order of frames; the file knows when they follow each other."""
+    file = shared_data / "faults" / name
+    for threads in (1, 4):
+        clip = source(file, threads=threads)
+        expected = linear_digests(file)
+        assert len(clip) == len(expected) == frames
+        assert [clip_digest(clip, n) for n in range(frames)] == expected
+        assert clip_digest(clip, 7) == expected[7]
+        assert times(clip) == [n / 25 for n in range(frames)]
+        assert clip.fps == 25
+    counted = probe(file)
+    assert counted.frame_count == (None if name == "F-b-frames.avi" else frames)
+
+
+def retimed(file: Path, target: Path, time_of: Callable[[int], int]) -> Path:
+    """A Matroska file of one cluster with other presentation times, in milliseconds, which no muxer would write."""
+    data = bytearray(file.read_bytes())
+    with av.open(str(file)) as container:
+        packets = [(packet.pts or 0, bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    at = 0
+    for time, payload in packets:
+        at = data.index(payload, at)
+        assert data[at - 4 : at - 1] == bytes([0x81]) + time.to_bytes(2)  # of SimpleBlock: track and time
+        data[at - 3 : at - 1] = time_of(time).to_bytes(2)
+        at += len(payload)
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize(
+    "time_of",
+    [
+        lambda time: time % 1000,  # the clock begins anew after a second
+        lambda time: time // 80 * 80,  # two frames at a time each
+    ],
+)
+def test_times_that_cannot_be_true_do_not_mix_up_frames(time_of: Callable[[int], int], tmp_path: Path) -> None:
+    whole = write_scenes(tmp_path / "whole.mkv", 75, codec="libx264", rate=25, options={"bf": "3", "g": "25"})
+    file = retimed(whole, tmp_path / "v.mkv", time_of)
+    expected = linear_digests(whole)
+    clip = source(file)
+    assert [clip_digest(clip, n) for n in (40, *range(75))] == [expected[n] for n in (40, *range(75))]
+
+
+def test_a_stream_that_may_reorder_frames_but_does_not_keeps_its_times(tmp_path: Path) -> None:
+    pts = [0, 40, 81, 120, 160, 200, 333, 400]
+    options = {"bf": "2", "x264-params": "b-adapt=0:keyint=1:bframes=2"}
+    file = write_scenes(
+        tmp_path / "i.mkv", len(pts), codec="libx264", pts=pts, time_base=Fraction(1, 1000), options=options
+    )
+    assert times(source(file)) == [time / 1000 for time in pts]

@@ -139,3 +139,19 @@ def test_damage_in_the_input_is_an_error_with_its_frame(
     with pytest.raises(vs.Error, match="cannot be decoded, because its data is damaged"):
         upscaled(damaged, tmp_path / "out.mkv", width=854)
     assert list(tmp_path.iterdir()) == [damaged]
+
+
+def test_a_file_that_grows_meanwhile_is_refused(studio: Studio, model: Path, tmp_path: Path) -> None:
+    """As while it is still being recorded: its sound would go on after its pictures."""
+    film = tmp_path / "film.ts"
+    recorded = studio.sound(studio.picture("grows-picture.mkv", seconds=1), "grows.ts", "mp2").read_bytes()
+    film.write_bytes(recorded[: len(recorded) // 376 * 188])
+
+    def record(number: int, _: int) -> None:
+        if number == 5:
+            with film.open("ab") as file:
+                file.write(recorded[len(recorded) // 376 * 188 :])
+
+    with pytest.raises(vs.Error, match=r"has changed since the work on it began\nstart the work anew"):
+        transcode(Job(source=film, target=tmp_path / "out.mkv", model=model, preset=12), progress=record)
+    assert list(tmp_path.iterdir()) == [film]

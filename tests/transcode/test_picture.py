@@ -110,6 +110,20 @@ def test_pixels_that_are_not_square(
     assert vs_srcomp.source(output).get_frame(9).props["_SARNum"] == 4
 
 
+@pytest.mark.parametrize("mode", ["left_right", "top_bottom", "row_interleaved_lr"])
+@pytest.mark.parametrize("shape", ["1", "4/3"])
+def test_pixels_of_stereo_pictures(studio: Studio, upscaled: Upscaled, tmp_path: Path, mode: str, shape: str) -> None:
+    options = ("-vf", f"setsar={shape}", "-metadata:s:v:0", f"stereo_mode={mode}")
+    film = studio.picture(f"stereo-{mode}.mkv", *options, seconds=0.2)
+    for suffix in (".mkv", ".webm"):
+        output = upscaled(film, tmp_path / f"out{suffix}").target
+        with av.open(str(film)) as before, av.open(str(output)) as after:
+            old, new = before.streams.video[0], after.streams.video[0]
+            assert float(new.sample_aspect_ratio) == pytest.approx(float(old.sample_aspect_ratio), abs=0.01)
+            kept = suffix == ".mkv" or mode != "row_interleaved_lr"  # WebM does not know it
+            assert new.metadata.get("stereo_mode") == (mode if kept else None)
+
+
 def test_a_target_of_another_shape_changes_the_pixels(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
     output = upscaled(studio.picture("square.mkv"), tmp_path / "out.mkv", width=192, height=96).target
     with av.open(str(output)) as container:

@@ -9,6 +9,7 @@ import vapoursynth as vs
 from tests.transcode.conftest import Upscaled
 from tests.transcode.films import Studio, packets_of, times_of
 from vs_srcomp.transcode import Job, transcode
+from vs_srcomp.transcode.verify import verify
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,23 @@ def test_result_and_progress(film: Path, model: Path, tmp_path: Path) -> None:
     assert result.models == {"brighter.onnx": 40}
     assert result.bytes == (tmp_path / "out.mkv").stat().st_size
     assert calls == [(number, 40) for number in range(1, 41)]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_second_picture_keeps_its_order(studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str) -> None:
+    """Matroska does not say when pictures are decoded that are shown in another order."""
+    first = studio.picture("two-first.mkv", seconds=1)
+    second = studio.picture("two-second.mkv", "-preset", "medium", "-bf", "3", "-x264-params", "b-adapt=0", seconds=1)
+    film = studio.make("-i", str(first), "-i", str(second), "-map", "0", "-map", "1", "-c", "copy", "two.mkv")
+    before = packets_of(film, 1)
+    assert [time for time, _ in before] != sorted(time for time, _ in before)
+    output = upscaled(film, tmp_path / f"out{suffix}").target
+    assert packets_of(output, 1) == before
+    assert [str(finding) for finding in verify(Job(source=film, target=output)) if finding.fault] == []
+    bad = studio.make(
+        "-i", str(output), "-map", "0", "-c", "copy", "-bsf:v:1", "setts=pts=PTS+2000*eq(N\\,5)", f"bad{suffix}"
+    )
+    assert any("packets: stream 1" in str(finding) for finding in verify(Job(source=film, target=bad)))
 
 
 def test_subtitles_of_mp4_become_plain_text_in_matroska(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import vapoursynth as vs
 
 from tests.transcode.conftest import Upscaled
 from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
+from vs_srcomp.transcode import Job
+from vs_srcomp.transcode.verify import verify
 
 SHIFTS = [r"0.015*mod(N\,3)", r"0.5*gt(N\,4)"]
 
@@ -36,6 +38,22 @@ def test_two_pictures_at_one_moment(studio: Studio, upscaled: Upscaled, tmp_path
     assert before[4] == before[5]
     after = times_of(upscaled(film, tmp_path / "out.mp4").target)
     assert after == [*before[:5], before[5] + Fraction(1, 1000), *before[6:]]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_more_pictures_than_the_clock_has_moments(
+    studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str
+) -> None:
+    """Matroska's milliseconds bring 1200 pictures a second into one another, but the film stays as long as it is."""
+    film = studio.picture("1200.mp4", rate="1200", seconds=0.2)
+    for source in (film, studio.make("-i", str(film), "-c", "copy", "1200.mkv")):
+        output = upscaled(source, tmp_path / f"{source.suffix[1:]}{suffix}").target
+        before, after = times_of(source), times_of(output)
+        assert len(after) == len(before) == 240
+        assert max(abs(b - a) for a, b in zip(before, after, strict=True)) <= Fraction(1, 1000)
+        assert len(frames_of(output)) == 240
+        findings = verify(Job(source=source, target=output))
+        assert [str(finding) for finding in findings if finding.fault] == []
 
 
 def test_ntsc_rates_are_exact_in_mp4_and_rounded_to_milliseconds_in_matroska(
@@ -124,3 +142,68 @@ def test_a_time_beyond_the_end_is_refused(film: Path, upscaled: Upscaled, tmp_pa
     with pytest.raises(vs.Error, match=r"the last frame is shown at 1\.560 s"):
         upscaled(film, tmp_path / "out.mkv", start=Fraction(5))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("offset", ["0", "5000", "95441.8"])
+def test_recordings_that_were_joined(studio: Studio, upscaled: Upscaled, tmp_path: Path, offset: str) -> None:
+    """The clock of the second one is another, earlier or later; the last one runs over (33 bits at 90 kHz)."""
+    one = studio.sound(studio.picture("joined-picture.mkv", "-bf", "2", seconds=1), "joined-0.ts", "mp2")
+    two = studio.make("-i", str(one), "-c", "copy", "-output_ts_offset", offset, "joined-1.ts")
+    film = tmp_path / "joined.ts"
+    film.write_bytes(one.read_bytes() + two.read_bytes())
+    for suffix in (".mkv", ".mp4"):
+        output = upscaled(film, tmp_path / f"out{suffix}").target
+        shown = times_of(output)
+        assert len(shown) == 50
+        assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * 49, abs=0.001)
+        sound = [float(time) for time, _ in packets_of(output, 1)]
+        assert len(sound) == len(packets_of(film, 1))
+        # The tone is 2 s long; where the second recording begins, it begins again.
+        before = [float(time) for time, _ in packets_of(one, 1)]
+        assert before[5] - before[0] == pytest.approx(sound[5] - sound[0], abs=0.002)
+        assert sound == sorted(sound)
+        findings = verify(Job(source=film, target=output))
+        assert [str(finding) for finding in findings if finding.fault] == []
+
+
+JOINED = {
+    "webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-c:a", "libopus"),
+    "flv": ("-c:v", "libx264", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac"),
+    "mpg": ("-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"),
+}
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_other_files_that_were_joined(studio: Studio, upscaled: Upscaled, tmp_path: Path, kind: str) -> None:
+    """Byte after byte, as live recordings are, with another clock from the middle on."""
+    inputs = ("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=1", "-f", "lavfi", "-i", "sine=duration=1")
+    one = studio.make(*inputs, *JOINED[kind], f"joined-one.{kind}").read_bytes()
+    film = tmp_path / f"joined.{kind}"
+    film.write_bytes(one + (one[13:] if kind == "flv" else one))  # FLV begins with a header that only files have
+    output = upscaled(film, tmp_path / "out.mkv").target
+    shown = times_of(output)
+    assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * 49, abs=0.001)
+    sound = [float(time) for time, _ in packets_of(output, 1)]
+    assert len(sound) == len(packets_of(film, 1))
+    assert 1.9 < sound[-1] < 2.1
+    assert [str(finding) for finding in verify(Job(source=film, target=output)) if finding.fault] == []
+
+
+def test_a_broadcast_whose_clock_is_high(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    one = studio.sound(studio.picture("high-picture.mkv", "-bf", "2", seconds=1), "low.ts", "mp2")
+    film = studio.make("-i", str(one), "-c", "copy", "-output_ts_offset", "95000", "high.ts")
+    output = upscaled(film, tmp_path / "out.mkv").target
+    assert len(times_of(output)) == 25
+    assert times_of(output)[0] < Fraction(1, 10)
+    assert [str(finding) for finding in verify(Job(source=film, target=output)) if finding.fault] == []
+
+
+def test_a_gap_on_one_clock_stays(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    """While a picture stands still, the sound goes on."""
+    still = ("-vf", r"setpts=PTS+12*gte(N\,5)/TB", "-fps_mode", "passthrough")
+    picture = studio.picture("gap-picture.mkv", *still, seconds=0.4)
+    tone = ("-f", "lavfi", "-i", "sine=duration=12.4", "-c:v", "copy", "-c:a", "mp2")
+    film = studio.make("-i", str(picture), *tone, "gap.ts")
+    before, after = times_of(film), times_of(upscaled(film, tmp_path / "out.mkv").target)
+    assert [float(b - a) for a, b in pairwise(after)] == pytest.approx([float(b - a) for a, b in pairwise(before)])
+    assert max(b - a for a, b in pairwise(after)) > 12

@@ -50,6 +50,9 @@ def test_a_good_file_has_no_faults(
         }
 
 
+TONE = ("-f", "lavfi", "-i", "sine=duration=0.3")
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_good_files_of_other_kinds_have_no_faults(
     studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str
@@ -59,11 +62,17 @@ def test_good_files_of_other_kinds_have_no_faults(
         studio.make("-display_rotation:v:0", "90", "-i", str(plain), "-c", "copy", "verify-turned.mp4"),
         studio.picture("verify-sar.mkv", "-vf", "setsar=4/3", seconds=0.2),
         studio.sound(plain, "verify-broadcast.ts", "mp2"),
+        studio.make(
+            "-ss", "0.08", "-i", str(studio.sound(plain, "verify-edit.mov", "pcm_s16le")), "-c", "copy", "cut.mp4"
+        ),
+        studio.make(*TONE, "-i", str(plain), "-map", "0", "-map", "1", "-c:v", "copy", "verify-sound-first.mkv"),
+        studio.make("-i", str(plain), "-c", "copy", "-metadata:s:v", "creation_time=2026-01-02T03:04:05Z", "date.mp4"),
+        studio.make(*TONE, "-i", str(plain), "-c:v", "libtheora", "-c:a", "libvorbis", "verify-theora.ogv"),
         studio.picture("verify-shift.mkv", "-vf", r"setpts=PTS+(0.5+0.015*mod(N\,3))/TB", "-fps_mode", "vfr"),
     ]
     for film in films:
-        target = upscaled(film, tmp_path / f"{film.stem}{suffix}").target
-        assert faults(verify(Job(source=film, target=target))) == []
+        target = upscaled(film, tmp_path / f"{film.stem}{suffix}", drop_incompatible=True).target
+        assert faults(verify(Job(source=film, target=target, drop_incompatible=True))) == []
 
 
 def test_hdr_metadata_of_a_real_clip(upscaled: Upscaled, tmp_path: Path, shared_data: Path) -> None:

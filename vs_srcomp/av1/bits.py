@@ -110,7 +110,7 @@ class BitReader:
         return (value << 1) - shorter + self.flag()
 
 
-def leb128(data: bytes, at: int, end: int, section: str) -> tuple[int, int]:
+def leb128(data: bytes | memoryview, at: int, end: int, section: str) -> tuple[int, int]:
     """leb128(), section 4.10.5, at ``data[at]``: the value, below 2**32, and the index of the byte after it."""
     value = shift = 0
     while at < end and shift < 56:

@@ -44,7 +44,7 @@ class Obu(NamedTuple):
         return self.end - self.start
 
 
-def low_overhead_obus(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Obu]:
+def low_overhead_obus(data: bytes | memoryview, start: int = 0, end: int | None = None) -> Iterator[Obu]:
     """The OBUs of ``data[start:end]`` in the low overhead format, section 5.2.
 
     As containers allow, an OBU without obu_size takes all that is left.
@@ -91,7 +91,7 @@ def _delimited(data: bytes, start: int, end: int, section: str) -> Iterator[tupl
         at += size
 
 
-def _open_bitstream_unit(data: bytes, start: int, end: int) -> Obu:
+def _open_bitstream_unit(data: bytes | memoryview, start: int, end: int) -> Obu:
     """open_bitstream_unit(sz), section 5.3.1, as far as the payload; ``start`` < ``end``.
 
     Reads whole bytes instead of bits: the fields never straddle one, and this runs for every OBU of a film.

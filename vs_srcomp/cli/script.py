@@ -133,6 +133,12 @@ def script(
         click.echo(command)
     for note in _notes(program, clip):
         click.echo(note, err=True)
+    if program != "mpv":
+        from vs_srcomp.transcode.containers import container_for
+        from vs_srcomp.transcode.losses import losses
+
+        for loss in losses(str(clip.source), container_for(Path("out.mkv"))):
+            click.echo(loss, err=True)
 
 
 def command_line(program: str, clip: Clip, script_path: Path) -> str:

@@ -15,7 +15,8 @@ def source(path: str | os.PathLike[str], *, film_grain: bool = False, track: int
         film_grain: Apply the film grain that the stream describes. By default it is left out, because the
             networks must see the picture as it was before grain (AV1 specification, 7.18.3); the log says so.
             `vs_srcomp.grain.restore_grain` puts it back after upscaling.
-        track: Which of the file's video tracks, counted from 0. Cover art does not count.
+        track: Which of the file's video tracks, counted from 0. Cover art does not count, and single pictures beside
+            moving ones come last. A picture in tiles (AVIF, HEIF) is one track.
         threads: Threads of the decoder, 0 to 256; 0 means two more than there are processors.
 
     Returns:

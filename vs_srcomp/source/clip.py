@@ -11,8 +11,9 @@ from vs_srcomp.errors import error
 from vs_srcomp.log import say
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format
-from vs_srcomp.source.media import StreamInfo, local_file
-from vs_srcomp.source.props import PropsMaker
+from vs_srcomp.source.grid import damaged_grid, read_grid
+from vs_srcomp.source.media import Cropping, StreamInfo, local_file, open_container, tracks
+from vs_srcomp.source.props import ChangeOfDescription, PropsMaker
 from vs_srcomp.source.quantizer import Quantizers, quantizers_of
 from vs_srcomp.source.reader import FrameReader, LostFrameError
 from vs_srcomp.source.timing import timing
@@ -23,6 +24,35 @@ def open_clip(path: str | os.PathLike[str], *, film_grain: bool, track: int, thr
     if not 0 <= threads <= 256:
         raise error(f"threads is {threads}", "give a number from 1 to 256, or 0 for the default")
     file = local_file(path)
+    clip, stream = _open_track(file, track, film_grain=film_grain, threads=threads)
+    if not stream.is_tile:
+        return clip
+    if track != 0:
+        raise error(f"track {track} does not exist in {file!r}, which has one picture", "choose track 0")
+    return _grid_of(clip, file, film_grain=film_grain, threads=threads)
+
+
+def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int) -> vs.VideoNode:
+    """The picture that the tiles of ``file`` make up, of which ``first`` is one; its properties are those of a tile."""
+    grid = read_grid(file)
+    with open_container(file) as container:
+        items = [stream.id for stream in tracks(container)]
+    try:
+        numbers = [items.index(item) for item in grid.tiles]
+    except ValueError:
+        raise damaged_grid(file) from None
+    tiles = [_open_track(file, number, film_grain=film_grain, threads=threads)[0] for number in numbers]
+    if any((tile.width, tile.height, tile.format) != (first.width, first.height, first.format) for tile in tiles):
+        raise damaged_grid(file)
+    rows = [vs.core.std.StackHorizontal(tiles[at : at + grid.columns]) for at in range(0, len(tiles), grid.columns)]
+    whole = vs.core.std.StackVertical(rows)
+    w, h = first.format.subsampling_w, first.format.subsampling_h
+    if grid.width > whole.width or grid.height > whole.height:
+        raise damaged_grid(file)
+    return whole.std.CropAbs(grid.width >> w << w, grid.height >> h << h)
+
+
+def _open_track(file: str, track: int, *, film_grain: bool, threads: int) -> tuple[vs.VideoNode, StreamInfo]:
     decoder = Decoder(file, track, film_grain=film_grain, threads=threads)
     try:
         reader = FrameReader(decoder)
@@ -30,7 +60,7 @@ def open_clip(path: str | os.PathLike[str], *, film_grain: bool, track: int, thr
         raise error(
             f"{file!r} has no picture that can be decoded", "check that it is neither damaged nor encrypted"
         ) from cause
-    return _Clip(file, reader, decoder.info, quantizers_of(file, track, reader.index)).node()
+    return _Clip(file, reader, decoder.info, quantizers_of(file, track, reader.index)).node(), decoder.info
 
 
 class _Clip:
@@ -43,16 +73,20 @@ class _Clip:
         self._pixel_format = pixel_format(reader.first.format.name)
         self._format = self._pixel_format.video_format()
         self._picture = _picture(reader.first)
-        self._width, self._height = self._pixel_format.size(reader.first)
+        self._window = self._pixel_format.window(reader.first.width, reader.first.height, stream.cropping)
+        self._width, self._height = self._window.width, self._window.height
         self._props = PropsMaker(stream, self._pixel_format, self._timing)
         self._quantizers = quantizers
         if quantizers:
             weakref.finalize(self, quantizers.close)
         self._grain_told = False
+        self._damage_told = False
         if self._pixel_format.has_alpha:
             say(f"{file!r} has an alpha plane, which is left out")
         if (self._width, self._height) != self._picture[1:]:
-            say(f"{file!r} is cropped to {self._width}x{self._height}, which the chroma subsampling divides")
+            reason = "as it asks for" if stream.cropping != Cropping() else "which the chroma subsampling divides"
+            say(f"{file!r} is cropped to {self._width}x{self._height}, {reason}")
+        self._change = ChangeOfDescription(file)
 
     def node(self) -> vs.VideoNode:
         rate = self._timing.rate
@@ -84,13 +118,18 @@ class _Clip:
             )
         # A frame made from scratch, because a copy of ``f`` would be copied again before it is written to.
         frame = vs.core.create_video_frame(self._format, self._width, self._height)
-        self._pixel_format.copy(decoded, frame)
+        self._pixel_format.copy(decoded, frame, self._window.left, self._window.top)
         props = frame.props
-        for name, value in self._props.props(n, decoded).items():
+        values = self._props.props(n, decoded, self._reader.pixel_shape(n))
+        for name, value in values.items():
             props[name] = value
+        self._change.look_at(n, values)
         if self._quantizers:
             for name, value in self._quantizers.props(n).items():
                 props[name] = value
+        if decoded.is_corrupt and not self._damage_told:
+            self._damage_told = True
+            say(f"frame {n} of {self._file!r} is damaged: the decoder has filled in what it lacks, and maybe others")
         if not self._grain_told and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
             self._grain_told = True
             say(

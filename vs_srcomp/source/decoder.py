@@ -2,11 +2,15 @@
 
 import weakref
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cached_property
 
 import av
+from av.codec.context import ThreadType
 from av.video.frame import VideoFrame
 
+from vs_srcomp.errors import error
+from vs_srcomp.log import say
 from vs_srcomp.processor import core_count
 from vs_srcomp.source.demuxer import Demuxer
 from vs_srcomp.source.index import Packets, build_index
@@ -39,6 +43,7 @@ class Decoder:
         self._threads = threads or core_count() + _MORE_THREADS
         self._open()
         self.info = stream_info(self._stream)
+        self._shapes: dict[int, Fraction | None] = {}
         self.decoded = 0
         self.damaged = False
         self.index = build_index(self._container, self._stream, self._display_order)
@@ -47,6 +52,10 @@ class Decoder:
     def next_packet(self) -> int:
         """The number of the packet that will be decoded next."""
         return self._demuxer.next
+
+    def pixel_shape(self, number: int) -> Fraction | None:
+        """Width to height of a pixel of frame ``number``, which has been decoded; None where unknown."""
+        return self._shape_at(int(self.index.packet_of[number]))
 
     def locate_damage(self) -> None:
         """From now on decode one packet at a time, so that it is known which of them is damaged."""
@@ -87,17 +96,32 @@ class Decoder:
         self._finalize = weakref.finalize(self, self._container.close)
         self._stream = video_stream(self._container, self._track)
         self._context = decoder_for(self._stream, film_grain=self._film_grain, threads=self._threads)
-
-    def _display_order(self, packets: Packets) -> list[int]:
         try:
-            return [f.pts for f in self._decode(Demuxer(self._file, self._track, packets), 0) if f.pts is not None]
+            self._context.open(strict=False)
+        except av.FFmpegError as cause:
+            raise error(
+                f"the video of {self._file!r} cannot be decoded, because its headers are damaged or unknown",
+                "get an undamaged copy, or convert the file to a usual codec",
+            ) from cause
+
+    def _display_order(self, packets: Packets, *, whole: bool) -> list[int]:
+        """The packets that bring frames, as the decoder puts them out; what cannot be decoded is not among them."""
+        demuxer = Demuxer(self._file, self._track, packets)
+        try:
+            order = [f.pts for f in self._decode(demuxer, 0) if f.pts is not None]
         except DamageError:
             self.locate_damage()
-            return self._display_order(packets)
+            return self._display_order(packets, whole=whole)
+        finally:
+            demuxer.close()
+        if self._skipped and whole:
+            say(f"{_packets(self._skipped)} of {self._file!r} cannot be decoded: what they would show is left out")
+        return order
 
     def _decode(self, demuxer: Demuxer, start: int) -> Iterator[VideoFrame]:
         """Decode all packets from ``start`` on. The ``pts`` of a frame is the number of its packet."""
         self._context.flush_buffers()
+        self._skipped = 0
         demuxer.seek(start)
         while (packet := demuxer.read()) is not None:
             # The packet's number passes through the decoder in place of its timestamp, which the index has.
@@ -109,10 +133,38 @@ class Decoder:
             except av.FFmpegError as damage:
                 yield from self._drain(damage)
                 demuxer.seek(demuxer.packets.next_key(number))
+                self._skipped += demuxer.next - number
                 continue
             self.decoded += len(frames)
+            self._note_shape(demuxer.packets, start, number - self._packets_under_way)
             yield from frames
-        yield from self._drain()
+        frames = self._drain()
+        self._note_shape(demuxer.packets, start, demuxer.next - 1)
+        yield from frames
+
+    @property
+    def _packets_under_way(self) -> int:
+        """How many packets after those that the decoder's own description is of have been given to it."""
+        return self._context.thread_count - 1 if self._context.active_thread_type == ThreadType.FRAME else 0
+
+    def _note_shape(self, packets: Packets, start: int, packet: int) -> None:
+        """Note what the decoder says of the shape of pixels, having decoded up to ``packet`` from ``start`` on.
+
+        PyAV's frames do not tell it. It changes at key packets.
+        """
+        if not self.info.codec_tells_pixel_shape or packet < start:
+            return
+        ratio = self._context.sample_aspect_ratio
+        shape = Fraction(ratio.num, ratio.den) if ratio else None
+        if start not in self._shapes or self._shape_at(packet) != shape:
+            key = packets.last_key(packet)
+            # A new mapping, because other threads may be reading the old one.
+            self._shapes = {**self._shapes, max(start, key): shape}
+
+    def _shape_at(self, packet: int) -> Fraction | None:
+        shapes = self._shapes
+        latest = max((key for key in shapes if key <= packet), default=None)
+        return self.info.sample_aspect_ratio if latest is None else shapes[latest]
 
     def _drain(self, damage: av.FFmpegError | None = None) -> list[VideoFrame]:
         """The frames that are still under way, after the last packet or after a damaged one."""
@@ -127,3 +179,7 @@ class Decoder:
         self._context.flush_buffers()
         self.decoded += len(frames)
         return frames
+
+
+def _packets(count: int) -> str:
+    return "a packet" if count == 1 else f"{count} packets"

@@ -40,7 +40,10 @@ class Demuxer:
         return packet
 
     def seek(self, number: int) -> None:
-        """Go where `read` gives packet ``number``."""
+        """Go where `read` gives packet ``number``, or to the end of the stream if there is none."""
+        if number >= len(self.packets):
+            self.next = len(self.packets)
+            return
         if not self.next <= number <= self.next + NEAR and not self._jump(number):
             self._rewind()
         while self.next < number and self.read() is not None:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import vapoursynth as vs
 from av.video.frame import VideoFrame
 
 from vs_srcomp.errors import error
+from vs_srcomp.source.media import Cropping
 
 # log2 of the chroma subsampling, horizontally and vertically
 _SUBSAMPLING = {"444": (0, 0), "440": (0, 1), "422": (1, 0), "420": (1, 1), "411": (2, 0), "410": (2, 2)}
@@ -43,6 +44,15 @@ _REARRANGED = {
 _WITH_ALPHA = {"vuya", "rgba", "bgra", "argb", "abgr", "rgba64le", "rgba64be", "ya8", "ya16le", "ya16be"}
 
 
+class Window(NamedTuple):
+    """The part of a decoded picture that is shown, in luma samples."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
     """How frames of one FFmpeg pixel format become VapourSynth frames.
@@ -71,13 +81,33 @@ class PixelFormat:
         """VapourSynth's format."""
         return vs.core.query_video_format(self.color_family, self.sample_type, self.bits, *self.subsampling)
 
-    def size(self, frame: VideoFrame) -> tuple[int, int]:
-        """Width and height of ``frame`` as a VapourSynth frame: whole chroma samples only."""
-        w, h = self.subsampling
-        return frame.width >> w << w, frame.height >> h << h
+    def window(self, width: int, height: int, cropping: Cropping) -> Window:
+        """What a VapourSynth frame has of a picture of ``width`` x ``height``: whole chroma samples only.
 
-    def copy(self, frame: VideoFrame, target: vs.VideoFrame) -> None:
-        """Copy the planes of ``frame``, which must have this format, into those of ``target``."""
+        Rounded as FFmpeg's crop filter does, so that chroma keeps its place. A cropping that leaves nothing is none.
+        """
+        w, h = self.subsampling
+        wide, high = (
+            (width - cropping.left - cropping.right) >> w << w,
+            (height - cropping.top - cropping.bottom) >> h << h,
+        )
+        if wide <= 0 or high <= 0:
+            return Window(0, 0, width >> w << w, height >> h << h)
+        return Window(cropping.left >> w << w, cropping.top >> h << h, wide, high)
+
+    def size(self, frame: VideoFrame) -> tuple[int, int]:
+        """Width and height of the whole ``frame`` as a VapourSynth frame."""
+        return self.window(frame.width, frame.height, Cropping())[2:]
+
+    def copy(self, frame: VideoFrame, target: vs.VideoFrame, left: int = 0, top: int = 0) -> None:
+        """Copy the planes of ``frame``, which must have this format, into those of ``target``.
+
+        Args:
+            frame: At least as large as ``target``.
+            target: Of `video_format`.
+            left: The column of ``frame`` that comes first, in luma samples; a multiple of the subsampling.
+            top: The row that comes first, likewise.
+        """
         if self.planar:
             # With both ranges given, none is converted. One thread, because swscale's vector code writes past the
             # end of rows, over the first pixels of a row that another thread has done already.
@@ -93,7 +123,8 @@ class PixelFormat:
             rows: npt.NDArray[Any] = np.frombuffer(source, sink.dtype).reshape(source.height, -1)
             if source.line_size < 0:  # stored from the bottom up
                 rows = rows[::-1]
-            np.copyto(sink, rows[:height, :width])
+            w, h = self.subsampling if number in (1, 2) else (0, 0)
+            np.copyto(sink, rows[top >> h :, left >> w :][:height, :width])
 
 
 @cache

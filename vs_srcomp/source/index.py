@@ -5,26 +5,39 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
+from av.format import Flags
 from av.rational import AVRational
 from av.video.stream import VideoStream
 
-from vs_srcomp.source.media import VideoPacket
+from vs_srcomp.av1.layers import Layers, Part
+from vs_srcomp.source.media import VideoPacket, codec_of
+from vs_srcomp.source.restart import restart_shifts
 
 type Ints = npt.NDArray[np.int64]
 type Bools = npt.NDArray[np.bool_]
 
+_TS_DISCONT: int = Flags.ts_discont.value  # type: ignore[assignment]  # the stub says that it is a flag itself
+
 UNKNOWN = int(np.iinfo(np.int64).min)
 
 # In these codecs, packets are stored in display order and a frame is complete in one packet.
-_IN_ORDER = {"libdav1d", "av1", "vp8", "libvpx", "vp9", "libvpx-vp9"}
+_IN_ORDER = {"av1", "vp8", "vp9"}
 
 # These containers cut the stream into pieces that need not be whole frames.
 _CUT_ANYHOW = {"mpegts", "mpeg", "mpegvideo", "avi", "vob"}
+
+# No decoder holds back more frames (H.264 and H.265: 16, of two fields), so that a time which moves a frame further is
+# wrong, or of another clock.
+_MOST_HELD_BACK = 32
+
+# Among so many packets, a stream that is said to reorder its frames does so, or so rarely that nobody would notice.
+_TRIED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +46,24 @@ class Packets:
 
     Attributes:
         pts: Presentation timestamps in units of the stream's time base, or ``UNKNOWN``.
+        dts: Decoding timestamps in the same unit, or ``UNKNOWN``.
         duration: Durations in the same unit, 0 where unknown.
         position: Byte offsets in the file, or ``UNKNOWN``.
         size: Sizes in bytes.
         key: Whether decoding can start here.
         shown: Whether the packet brings a picture to show: not so for hidden reference pictures,
             and for what an edit list cuts away.
+        continues: Whether the packet is a further spatial layer of the picture that the one before it brings.
     """
 
     pts: Ints
+    dts: Ints
     duration: Ints
     position: Ints
     size: Ints
     key: Bools
     shown: Bools
+    continues: Bools
 
     def __len__(self) -> int:
         """The number of packets."""
@@ -60,6 +77,11 @@ class Packets:
         """The first key packet after number ``packet``, or the number of packets."""
         later = np.flatnonzero(self.key[packet + 1 :])
         return packet + 1 + int(later[0]) if len(later) else len(self)
+
+    def last_key(self, packet: int) -> int:
+        """The last key packet up to number ``packet``, or 0."""
+        earlier = np.flatnonzero(self.key[: packet + 1])
+        return int(earlier[-1]) if len(earlier) else 0
 
     def find(self, packet: VideoPacket) -> int | None:
         """The number of ``packet``, if just one packet has its place, size and timestamp."""
@@ -78,15 +100,19 @@ class Index:
         packets: All packets of the stream, in decoding order.
         packet_of: For each frame, in display order, the number of the packet that brings it.
         frame_of: For each packet the number of its frame, or -1. Several packets may belong to one frame.
+        times: For each frame, when it is shown, in units of ``time_base``, or ``UNKNOWN``.
         time_base: The unit of timestamps and durations, in seconds.
         nominal_rate: The frame rate that the file states or FFmpeg estimates, if any.
+        broadcast: Whether the file's clock starts anywhere, and may leap.
     """
 
     packets: Packets
     packet_of: Ints
     frame_of: Ints
+    times: Ints
     time_base: Fraction
     nominal_rate: Fraction | None
+    broadcast: bool = False
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -113,56 +139,102 @@ class Index:
         frames = self.frame_of[packet:]
         return int(frames[0] if frames[0] >= 0 else frames[frames >= 0].min())
 
+    def clock_shifts(self) -> Ints:
+        """What is to be added to ``times``, which must be known, so that time goes on where the clock begins anew."""
+        # Of packets that lie together in one of the container's, only the first has a place.
+        begin = np.maximum.accumulate(self.packets.position)[self.packet_of]
+        are_known = self.broadcast and bool((begin != UNKNOWN).all())
+        places = (begin, begin + self.packets.size[self.packet_of]) if are_known else None
+        return restart_shifts(self.times, float(1 / self.time_base), places)
+
     def without_first(self, frames: int) -> "Index":
         """The same index, where the first ``frames`` frames are none after all."""
         return replace(
             self,
             packet_of=self.packet_of[frames:],
+            times=self.times[frames:],
             frame_of=np.where(self.frame_of < frames, -1, self.frame_of - frames),
         )
 
 
-def build_index(
-    container: InputContainer, stream: VideoStream, display_order: Callable[[Packets], Iterable[int]]
-) -> Index:
+class DisplayOrder(Protocol):
+    """Decodes packets, the whole stream or its beginning."""
+
+    def __call__(self, packets: Packets, *, whole: bool) -> Iterable[int]:
+        """The numbers of the packets that bring a frame, in display order."""
+        ...
+
+
+def build_index(container: InputContainer, stream: VideoStream, display_order: DisplayOrder) -> Index:
     """Number the frames of ``stream`` without decoding, wherever the container allows it.
 
     Args:
         container: A freshly opened container; it is read to the end, if it does not bring a complete index.
         stream: The stream in question.
-        display_order: Gets the packets and returns the numbers of those that bring a frame, in display order.
-            It is called where only decoding can tell.
+        display_order: Called where only decoding can tell; may close ``container``.
     """
-    packets = _from_container_index(container, stream) or _from_packets(container, stream)
-    if len(packets) == 0:
-        order = np.empty(0, np.int64)
-    elif _needs_decoding(container, packets, _codec(stream)):
-        order = np.fromiter(display_order(packets), np.int64)
-    else:
-        shown = np.flatnonzero(packets.shown)
-        order = shown[np.argsort(packets.pts[shown], kind="stable")]
-    frame_of = np.full(len(packets), -1)
-    if _codec(stream) in {"libdav1d", "av1"}:
-        # A temporal unit shows one frame, but its spatial layers may be stored as packets of their own, with
-        # one timestamp (AV1 specification, 7.5). The last layer is the one that is shown.
-        units, unit_of = np.unique(packets.pts[order], return_inverse=True)
-        frame_of[order] = unit_of
-        order = np.maximum.reduceat(order, np.searchsorted(packets.pts[order], units)) if len(order) else order
-    else:
-        frame_of[order] = np.arange(len(order))
     rate = stream.guessed_rate or stream.average_rate
-    return Index(packets, order, frame_of, _fraction(stream.time_base), _fraction(rate) if rate else None)
+    nominal_rate, time_base = _fraction(rate) if rate else None, _fraction(stream.time_base)
+    packets = _from_container_index(container, stream) or _from_packets(container, stream)
+    order = _order(container, stream, packets, display_order)
+    frame_of = np.full(len(packets), -1)
+    # The last layer of a picture is the one that is shown.
+    begins = ~packets.continues[order]
+    begins[:1] = True
+    numbers = np.cumsum(begins) - 1
+    frame_of[order] = numbers
+    last = np.flatnonzero(np.diff(numbers, append=len(numbers)))
+    packet_of = order[last]
+    times = _times(packets, packet_of)
+    return Index(packets, packet_of, frame_of, times, time_base, nominal_rate, has_broadcast_clock(container))
 
 
-def _needs_decoding(container: InputContainer, packets: Packets, codec: str) -> bool:
-    if (packets.pts == UNKNOWN).any():
-        return True
-    return codec not in _IN_ORDER and not _CUT_ANYHOW.isdisjoint(container.format.name.split(","))
+def has_broadcast_clock(container: InputContainer) -> bool:
+    """Whether the clock of such files starts anywhere, and may begin anew."""
+    return bool(container.format.flags & _TS_DISCONT)
 
 
-def _codec(stream: VideoStream) -> str:
-    # Without a decoder of its own, the stream is tried as AV1 (see `media.decoder_for`).
-    return stream.codec_context.name if stream.codec_context else "libdav1d"
+def _order(container: InputContainer, stream: VideoStream, packets: Packets, display_order: DisplayOrder) -> Ints:
+    """The numbers of the packets that bring something to show, in the order in which it is shown."""
+    shown = np.flatnonzero(packets.shown)
+    if codec_of(stream) in _IN_ORDER or len(packets) == 0:
+        return shown
+    cut_anyhow = not _CUT_ANYHOW.isdisjoint(container.format.name.split(","))
+    may_reorder = stream.codec_context is None or bool(stream.codec_context.has_b_frames)
+    in_time = np.argsort(packets.pts[shown], kind="stable")
+    if not cut_anyhow and _may_be_true(packets.pts[shown], in_time):
+        # Frames are stored in another order than that of display where a codec has bidirectional prediction. Times
+        # that never tell of it are times of decoding, unless the encoder made no use of it; the first frames show it.
+        if not (may_reorder and _rise(packets.pts)):
+            return shown[in_time]
+        tried = np.fromiter(display_order(packets.first(_TRIED), whole=False), np.int64)
+        if _rise(tried):
+            return shown[in_time]
+    return np.fromiter(display_order(packets, whole=True), np.int64)
+
+
+def _may_be_true(times: Ints, order: Ints) -> bool:
+    """Whether ``times`` of packets can be those of their presentation, which would come in ``order``."""
+    known = bool((times != UNKNOWN).all())
+    different = _rise(times[order])
+    return known and different and bool((np.abs(order - np.arange(len(order))) <= _MOST_HELD_BACK).all())
+
+
+def _times(packets: Packets, packet_of: Ints) -> Ints:
+    """When each frame is shown.
+
+    Where presentation times rise from packet to packet, but frames come in another order, the file has times of
+    decoding alone: they count the same frames, in the decoder's order.
+    """
+    times = packets.pts[packet_of]
+    if (times == UNKNOWN).any() or _rise(packet_of) or not _rise(packets.pts):
+        return times
+    decoding = packets.dts[packet_of]
+    return np.sort(decoding if (decoding != UNKNOWN).all() and _rise(packets.dts) else times)
+
+
+def _rise(numbers: Ints) -> bool:
+    return bool((np.diff(numbers) > 0).all())
 
 
 def _from_container_index(container: InputContainer, stream: VideoStream) -> Packets | None:
@@ -172,7 +244,7 @@ def _from_container_index(container: InputContainer, stream: VideoStream) -> Pac
     files have no complete table.
     """
     entries = stream.index_entries
-    if "mp4" not in container.format.name or _codec(stream) not in _IN_ORDER or len(entries) != stream.frames:
+    if "mp4" not in container.format.name or codec_of(stream) not in _IN_ORDER or len(entries) != stream.frames:
         return None
     table = np.array([(e.timestamp, e.pos, e.size, e.is_keyframe, e.is_discard) for e in entries], np.int64)
     if len(table) == 0:
@@ -185,7 +257,8 @@ def _from_container_index(container: InputContainer, stream: VideoStream) -> Pac
         duration[-1] = max(0, stream.duration - (pts[-1] - pts[0]))
     # Where the file was cut off, the table still lists the samples that are gone.
     there = int(np.argmin(np.append(position + size <= Path(container.name).stat().st_size, False)))
-    return Packets(pts, duration, position, size, key.astype(bool), discard == 0).first(there)
+    no_layers = np.zeros(len(pts), bool)
+    return Packets(pts, pts, duration, position, size, key.astype(bool), discard == 0, no_layers).first(there)
 
 
 def readable(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
@@ -195,23 +268,33 @@ def readable(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
 
 
 def _from_packets(container: InputContainer, stream: VideoStream) -> Packets:
-    codec = _codec(stream)
+    part_of = _parts(stream)
     rows = []
     corrupt = []
     for packet in readable(container.demux(stream)):
         if packet.size:
-            time = _known(packet.pts), packet.duration or 0
-            rows.append((*time, _known(packet.pos), packet.size, packet.is_keyframe, _shows(codec, packet)))
+            part = part_of(packet)
+            if packet.is_discard:
+                part = Part.NOTHING
+            time = _known(packet.pts), _known(packet.dts), packet.duration or 0
+            rows.append((*time, _known(packet.pos), packet.size, packet.is_keyframe, int(part)))
             corrupt.append(packet.is_corrupt)
     while corrupt and corrupt[-1]:  # the last packet of a file that was cut off is not whole
         corrupt.pop()
-    pts, duration, position, size, keys, shows = np.array(rows[: len(corrupt)], np.int64).reshape(-1, 6).T
-    return Packets(pts, duration, position, size, keys.astype(bool), shows.astype(bool))
+    pts, dts, duration, position, size, keys, parts = np.array(rows[: len(corrupt)], np.int64).reshape(-1, 7).T
+    shown, continues = parts != Part.NOTHING, parts == Part.FURTHER_LAYER
+    return Packets(pts, dts, duration, position, size, keys.astype(bool), shown, continues)
 
 
-def _shows(codec: str, packet: VideoPacket) -> bool:
-    """Whether ``packet`` brings a picture to show; VP8 stores hidden ones as packets of their own (RFC 6386, 9.1)."""
-    return not packet.is_discard and (codec != "vp8" or bool(memoryview(packet)[0] & 0x10))
+def _parts(stream: VideoStream) -> Callable[[VideoPacket], Part]:
+    """What a packet of ``stream`` brings: codecs may store hidden pictures and layers as packets of their own."""
+    codec = codec_of(stream)
+    if codec == "av1":
+        layers = Layers((stream.codec_context and stream.codec_context.extradata) or b"")
+        return lambda packet: layers.part(memoryview(packet))
+    if codec == "vp8":  # RFC 6386, 9.1: show_frame
+        return lambda packet: Part.PICTURE if memoryview(packet)[0] & 0x10 else Part.NOTHING
+    return lambda packet: Part.PICTURE
 
 
 def _known(value: int | None) -> int:

@@ -1,6 +1,7 @@
 """Opening a local file: its container, the wanted video stream, and a decoder for it."""
 
 import os
+import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
@@ -22,8 +23,31 @@ type VideoPacket = Packet[VideoStream]
 _PLAYLIST_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0")
 
 
+# Pictures beside the video
+_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
+
+# Containers with no place for the shape of pixels: there the codec's headers tell it, and may change it on the way.
+_WITHOUT_PIXEL_SHAPE = {"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "vvc", "vc1", "cavsvideo", "dirac"}
+
+# After a flush, FFmpeg's decoders of these codecs, which are one, bring wrong pictures at random if several threads
+# decode several frames. Of all other decoders that a test has an encoder for, none does so.
+_WITHOUT_FRAME_THREADS = {"theora", "vp3", "vp4"}
+
 # Frames that dav1d decodes at the same time, at least: with fewer, its threads wait when the next packet is late.
 _FRAMES_UNDER_WAY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cropping:
+    """How many rows and columns of the decoded picture the container wants left out (Matroska's PixelCrop, MP4's clap).
+
+    Encoders code whole blocks, and editors hide what they need not encode again.
+    """
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +56,19 @@ class StreamInfo:
 
     Attributes:
         sample_aspect_ratio: Width to height of a pixel, or None.
+        codec_tells_pixel_shape: The container has no place for it, so that it may differ from frame to frame.
         display_matrix: How the picture is turned for display (ISO/IEC 14496-12, 8.5.2), or None.
         field_order: FFmpeg's AVFieldOrder; 0 where unknown.
+        cropping: What is left out of each picture.
+        is_tile: It is one of the tiles of a picture (see `vs_srcomp.source.grid`).
     """
 
     sample_aspect_ratio: Fraction | None
+    codec_tells_pixel_shape: bool
     display_matrix: bytes | None
     field_order: int
+    cropping: Cropping
+    is_tile: bool
 
 
 def stream_info(stream: VideoStream) -> StreamInfo:
@@ -47,9 +77,27 @@ def stream_info(stream: VideoStream) -> StreamInfo:
     context = stream.codec_context
     return StreamInfo(
         Fraction(ratio.num, ratio.den) if ratio else None,
+        not _WITHOUT_PIXEL_SHAPE.isdisjoint(stream.container.format.name.split(",")),
         context.coded_side_data.get("display_matrix") if context else None,
         context.field_order if context else 0,
+        cropping_of(stream),
+        _is_tile(stream),
     )
+
+
+def _is_tile(stream: VideoStream) -> bool:
+    return stream.frames == 1 and bool(stream.disposition & Disposition.dependent)
+
+
+def _is_still(stream: VideoStream) -> bool:
+    return stream.frames == 1 or bool(stream.disposition & Disposition.still_image)
+
+
+def cropping_of(stream: VideoStream) -> Cropping:
+    """What the container wants left out of the pictures of ``stream``."""
+    data = stream.codec_context.coded_side_data.get("frame_cropping") if stream.codec_context else None
+    # FFmpeg's AV_PKT_DATA_FRAME_CROPPING
+    return Cropping(*struct.unpack_from("<4I", data)) if data and len(data) >= 16 else Cropping()
 
 
 def local_file(path: str | os.PathLike[str]) -> str:
@@ -92,8 +140,8 @@ def open_container(file: str) -> InputContainer:
 
 
 def video_stream(container: InputContainer, track: int) -> VideoStream:
-    """The video stream number ``track``, counted from 0, cover art left out."""
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    """The video stream number ``track`` of `tracks`, counted from 0."""
+    streams = tracks(container)
     if not streams:
         raise error(f"{container.name!r} has no video track", "give a file with a video track")
     if not 0 <= track < len(streams):
@@ -101,6 +149,26 @@ def video_stream(container: InputContainer, track: int) -> VideoStream:
             f"track {track} does not exist in {container.name!r}", f"choose a track from 0 to {len(streams) - 1}"
         )
     return streams[track]
+
+
+def tracks(container: InputContainer) -> list[VideoStream]:
+    """The video streams by number.
+
+    Cover art and thumbnails are left out, and single pictures come after moving ones: an animated AVIF file has its
+    first frame as a picture, too, and some files have cover art that does not say what it is. Of a picture in tiles,
+    these are all tiles, in the order of the file.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & _BESIDE]
+    tiles = [s for s in streams if _is_tile(s)]
+    whole = [s for s in streams if s not in tiles]
+    if tiles and not any(s.disposition & Disposition.default for s in whole):
+        return tiles
+    return sorted(whole, key=_is_still)
+
+
+def codec_of(stream: VideoStream) -> str:
+    """FFmpeg's name of the codec. A stream without a decoder of its own is tried as AV1 (see `decoder_for`)."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "av1"
 
 
 def decoder_for(stream: VideoStream, *, film_grain: bool, threads: int) -> VideoCodecContext:
@@ -116,7 +184,7 @@ def decoder_for(stream: VideoStream, *, film_grain: bool, threads: int) -> Video
     context = stream.codec_context or av.CodecContext.create("libdav1d", "r")
     if not isinstance(context, VideoCodecContext):
         raise error("the video track has no decoder", "convert the file to a usual codec")
-    context.thread_type = "AUTO"
+    context.thread_type = "SLICE" if context.name in _WITHOUT_FRAME_THREADS else "AUTO"
     context.thread_count = threads
     options = {} if film_grain else {"export_side_data": "film_grain"}
     if context.name == "libdav1d" and threads > 1:

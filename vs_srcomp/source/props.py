@@ -2,12 +2,15 @@
 
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from math import atan2, degrees
+from typing import Final
 
 import vapoursynth as vs
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 
+from vs_srcomp.log import say
 from vs_srcomp.source.formats import PixelFormat
 from vs_srcomp.source.hdr10plus import t35_payload
 from vs_srcomp.source.media import StreamInfo
@@ -42,13 +45,12 @@ class PropsMaker:
         self._timing = timing
         self._field_order = _FIELD_ORDERS.get(stream.field_order)
         self._of_stream: Props = orientation(stream.display_matrix)
-        if stream.sample_aspect_ratio:
-            self._of_stream["_SARNum"] = stream.sample_aspect_ratio.numerator
-            self._of_stream["_SARDen"] = stream.sample_aspect_ratio.denominator
 
-    def props(self, number: int, frame: VideoFrame) -> Props:
-        """The properties of ``frame``, which is frame ``number``."""
+    def props(self, number: int, frame: VideoFrame, pixel_shape: Fraction | None) -> Props:
+        """The properties of ``frame``, which is frame ``number``; ``pixel_shape`` is width to height of its pixels."""
         props = self._of_stream | self._colour(frame)
+        if pixel_shape:
+            props["_SARNum"], props["_SARDen"] = pixel_shape.as_integer_ratio()
         if letter := _PICTURE_TYPES.get(frame.pict_type):
             props["_PictType"] = letter
         if not frame.interlaced_frame:
@@ -82,6 +84,37 @@ class PropsMaker:
         if frame.chroma_location:  # AVChromaLocation: the same order as VapourSynth's, but 0 is unspecified
             props["_ChromaLocation"] = frame.chroma_location - 1
         return props
+
+
+class ChangeOfDescription:
+    """Tells once that what describes the picture changes on the way, for which files have no place."""
+
+    _KINDS: Final = {
+        "pixel shape": ("_SARNum", "_SARDen"),
+        "colour": ("_Matrix", "_Primaries", "_Transfer", "_Range"),
+    }
+
+    def __init__(self, file: str) -> None:
+        """Know nothing of ``file`` yet."""
+        self._file = file
+        self._first: dict[str, list[object]] = {}
+        self._told = False
+
+    def look_at(self, number: int, props: Props) -> None:
+        """Compare frame ``number`` with the first one that was looked at."""
+        if self._told:
+            return
+        now: dict[str, list[object]] = {
+            kind: [props.get(name) for name in names] for kind, names in self._KINDS.items()
+        }
+        self._first = self._first or now
+        changed = [kind for kind in now if now[kind] != self._first[kind]]
+        if changed:
+            self._told = True
+            say(
+                f"{self._file!r} changes its {' and its '.join(changed)} at frame {number}: the frames' "
+                "properties follow it, but the header of a file that is made from them can hold one only"
+            )
 
 
 def orientation(display_matrix: bytes | None) -> Props:

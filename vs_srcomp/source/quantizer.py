@@ -34,7 +34,7 @@ class _Record(NamedTuple):
     number: int
     """Of the frame; -1 for one that the clip leaves out."""
     shown: ShownFrame | None
-    """None where the packet shows nothing."""
+    """None where the packet shows nothing, though the clip has a frame for it."""
 
 
 def quantizers_of(file: str, track: int, index: Index) -> "Quantizers | None":
@@ -140,6 +140,8 @@ class Quantizers:
             for shown in unit.shown:
                 coded += shown.coded
             coded += unit.hidden
+            if number < 0 and shown is None:  # hidden frames in a packet of their own belong to the next one shown
+                continue
             if number < 0 or packet == self._index.packet_of[number]:
                 yield _Record(packet, number, shown and shown._replace(coded=tuple(coded)))
                 shown, coded = None, []

@@ -4,6 +4,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -65,6 +66,10 @@ class FrameReader:
     def decoded(self) -> int:
         """How many frames have come out of the decoder so far, wanted or on the way to wanted ones."""
         return self._worker.decoder.decoded
+
+    def pixel_shape(self, number: int) -> Fraction | None:
+        """Width to height of a pixel of frame ``number``, which `get` has given; None where unknown."""
+        return self._worker.decoder.pixel_shape(number)
 
     def get(self, number: int) -> VideoFrame:
         """The frame ``number``; waits until it is decoded. To be called by one thread at a time.

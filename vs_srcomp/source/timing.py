@@ -46,13 +46,15 @@ def timing(index: Index) -> Timing:
     """The timing of all frames.
 
     A frame lasts until the next one is shown, and the last one as long as its packet says or else as long as
-    the one before it. Without timestamps, which raw streams lack, the nominal rate is all there is.
+    the one before it. Where the file's clock begins anew, time goes on. Without timestamps, which raw streams lack,
+    the nominal rate is all there is.
     """
-    start = index.packets.pts[index.packet_of]
+    start = index.times
     if (start == UNKNOWN).any():
         rate = index.nominal_rate
         steps = np.ones(len(start), np.int64)
         return Timing(rate, 1 / rate if rate else index.time_base, np.arange(len(start)), steps if rate else 0 * steps)
+    start = start + index.clock_shifts()
     duration = np.diff(start, append=start[-1:])
     last = int(index.packets.duration[index.packet_of[-1]])
     duration[-1] = last if last > 0 or len(start) == 1 else duration[-2]

@@ -8,6 +8,7 @@ import av
 from av.stream import Disposition, Stream
 
 from vs_srcomp.errors import error
+from vs_srcomp.transcode.refusal import refusal
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,15 @@ class ContainerKind:
 
     def holds(self, stream: Stream) -> bool:
         """Whether a copy of ``stream`` can go into this container."""
+        return self.refusal(stream) is None
+
+    def refusal(self, stream: Stream) -> str | None:
+        """Why a copy of ``stream`` cannot go into this container: nothing, or the muxer's words; None if it can."""
         if stream.type == "attachment" or self.attaches(stream):
-            return self.attachments
-        return stream.codec_context is not None and self.holds_codec(stream.codec_context.name)
+            return None if self.attachments else ""
+        if stream.codec_context is None or not self.holds_codec(stream.codec_context.name):
+            return ""
+        return refusal(self.muxer, stream)
 
     def attaches(self, stream: Stream) -> bool:
         """Whether ``stream`` is cover art that becomes an attachment."""

@@ -1,7 +1,8 @@
 """What is taken over from the source: packets, chapters and tags, cut to the wanted section."""
 
 from collections.abc import Iterator
-from typing import Any
+from fractions import Fraction
+from typing import Any, Final
 
 import av
 from av.container import InputContainer
@@ -9,20 +10,28 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vs_srcomp.source.index import readable
+from vs_srcomp.source.media import open_container, video_stream
 from vs_srcomp.transcode.plan import Plan
 from vs_srcomp.transcode.section import Section
+from vs_srcomp.transcode.timeline import begins_anew, timeline_of
 from vs_srcomp.transcode.times import fraction
 
 type AnyPacket = Packet[Stream]
+
+# Seconds that a subtitle is shown at most.
+_LONG_SHOWN = 30
 
 # These describe the file they were found in, not what it shows; muxers write their own.
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 # These describe a stream as it was in that file: mkvmerge's statistics.
 _OF_THE_STREAM = {"duration", "bps", "number_of_frames", "number_of_bytes", "source_id"}
 
+# These describe how a stream was encoded.
+_OF_THE_ENCODING = {"encoder", "alpha_mode"}
+
 
 def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iterator[AnyPacket]:
-    """The packets to copy, in the file's order and on its clock.
+    """The packets to copy, in the file's order and on its clock, or on one that goes on where that begins anew.
 
     Packets that begin in the section are in it; a subtitle that is shown when the section begins is cut.
 
@@ -31,17 +40,27 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
         plan: Which streams are copied.
         section: The part that is wanted.
     """
-    for stream in source.streams:
-        if stream not in plan.copied:
-            stream.discard = Discard.all
     if not plan.copied:
         return
-    if section.start is not None:
-        source.seek(int(section.start * av.time_base))
+    file = source.name
+    with open_container(file) as again:
+        restarts = begins_anew(again, video_stream(again, 0))
+    shifts = timeline_of(file, fraction(plan.video.time_base)).shifts if restarts else []
+    for stream in source.streams:
+        if stream not in plan.copied and not (shifts and stream == plan.video):
+            stream.discard = Discard.all
+    packets: Iterator[AnyPacket]
+    if shifts:
+        packets = _on_one_clock(readable(source.demux(plan.video, *plan.copied)), plan.video, shifts)  # type: ignore[arg-type]
+    else:
+        if section.start is not None:
+            # What is shown when the section begins may have begun much earlier, if it is a subtitle.
+            early = _LONG_SHOWN if any(stream.type == "subtitle" for stream in plan.copied) else 0
+            source.seek(int(max(Fraction(0), section.start - early) * av.time_base))
+        packets = readable(source.demux(plan.copied))  # type: ignore[arg-type, assignment]
     # Subtitles may be hours apart, so the sound tells when the end is reached.
     unfinished = {stream.index for stream in plan.copied if stream.type == "audio"}
     unfinished = unfinished or {stream.index for stream in plan.copied}
-    packets: Iterator[AnyPacket] = readable(source.demux(plan.copied))  # type: ignore[arg-type, assignment]
     for packet in packets:
         if packet.size and packet.stream.disposition & Disposition.attached_pic:
             packet.pts = packet.dts = round(section.zero / fraction(packet.time_base))
@@ -55,7 +74,51 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
             if not unfinished:
                 return
         elif section.start is None or shown >= section.start or _cut_subtitle(packet, section):
-            yield packet
+            yield _without_repeated_header(packet)
+
+
+def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Fraction]) -> Iterator[AnyPacket]:
+    """Those of ``packets`` that are not of ``video``, on the clock of its frames, which goes on.
+
+    Containers store what belongs together side by side, but not exactly: beside the first pictures of a new clock lie
+    the last packets of the old one. Of the clocks around a packet, its own is the one by which it is nearest to the
+    pictures beside it.
+
+    Args:
+        packets: In the file's order.
+        video: The stream whose clocks are known.
+        shifts: For each packet of ``video``, what to add to its times, in seconds.
+    """
+    clocks = list(dict.fromkeys(shifts))
+    number, clock, beside = 0, 0, None
+    for packet in packets:
+        time = packet.pts if packet.dts is None else packet.dts
+        if packet.size == 0 or time is None:
+            continue
+        unit = fraction(packet.time_base)
+        if packet.stream == video:
+            shift = shifts[min(number, len(shifts) - 1)]
+            number, clock, beside = number + 1, clocks.index(shift), time * unit + shift
+            continue
+        near = clocks[max(0, clock - 1) : clock + 2] if beside is not None else clocks[:1]
+        shift = min(near, key=lambda shift: abs(time * unit + shift - beside) if beside is not None else 0)
+        packet.dts = None if packet.dts is None else packet.dts + round(shift / unit)
+        packet.pts = None if packet.pts is None else packet.pts + round(shift / unit)
+        yield packet
+
+
+def _without_repeated_header(packet: AnyPacket) -> AnyPacket:
+    """``packet`` without the header of its stream, if it brings that again: Matroska's muxer would add tracks then."""
+    kind: Final = "new_extradata"
+    if not packet.has_sidedata(kind) or bytes(packet.get_sidedata(kind)) != packet.stream.codec_context.extradata:
+        return packet
+    plain: AnyPacket = Packet(bytes(packet))
+    plain.pts, plain.dts, plain.duration = packet.pts, packet.dts, packet.duration
+    plain.time_base, plain.is_keyframe, plain.stream = packet.time_base, packet.is_keyframe, packet.stream
+    for data in packet.iter_sidedata():
+        if data.data_type != kind:
+            plain.set_sidedata(data)
+    return plain
 
 
 def _cut_subtitle(packet: AnyPacket, section: Section) -> bool:
@@ -107,8 +170,8 @@ def file_tags(source: InputContainer) -> dict[str, str]:
 
 
 def stream_tags(stream: Stream, *, encoded_anew: bool) -> dict[str, str]:
-    """The tags of a stream; those of its old encoder too, unless it is encoded anew."""
-    return _without(stream.metadata, _OF_THE_STREAM | {"encoder"} if encoded_anew else _OF_THE_STREAM)
+    """The tags of a stream; those of its old encoding, too, unless it is encoded anew."""
+    return _without(stream.metadata, _OF_THE_STREAM | _OF_THE_ENCODING if encoded_anew else _OF_THE_STREAM)
 
 
 def _without(tags: dict[str, str], unwanted: set[str]) -> dict[str, str]:

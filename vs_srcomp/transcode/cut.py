@@ -2,22 +2,28 @@
 
 from bisect import bisect_left
 from fractions import Fraction
+from itertools import pairwise
 
 import av
+from av.container import InputContainer
 
 from vs_srcomp.log import say
 from vs_srcomp.source.media import local_file, open_container
+from vs_srcomp.transcode.containers import ContainerKind
+from vs_srcomp.transcode.encode import Encoder
 from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import later
-from vs_srcomp.transcode.graph import announce_losses, average_rate, open_source, upscaled
+from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
 from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.losses import announce_losses
+from vs_srcomp.transcode.mux import Muxer, VideoTrack
 from vs_srcomp.transcode.outline import Outline, source_facts
 from vs_srcomp.transcode.picture import describe_picture
-from vs_srcomp.transcode.plan import make_plan
+from vs_srcomp.transcode.plan import Plan, make_plan
 from vs_srcomp.transcode.records import Segment
 from vs_srcomp.transcode.run import container_of, section_of
 from vs_srcomp.transcode.timeline import timeline_of
-from vs_srcomp.transcode.times import fraction
+from vs_srcomp.transcode.times import clock_of, fraction
 
 # Sound may go on after the picture, and headers may be a little wrong: by so much of the length, and so many seconds.
 _INEXACT, _SECONDS = Fraction(1, 10), Fraction(1, 2)
@@ -43,13 +49,13 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
     with open_container(file) as container:
         plan = make_plan(container, kind, drop_incompatible=job.drop_incompatible)
         whole = open_source(job, file, threads=threads)
-        time_base = fraction(plan.video.time_base)
+        time_base = clock_of(fraction(plan.video.time_base))
         timeline = timeline_of(file, time_base)
         section = section_of(job, whole, container, time_base, timeline)
         clip = whole[section.first : section.stop]
         output = upscaled(clip, job, file, first=section.first, threads=threads)
         first = clip.get_frame(0)
-        announce_losses(first)
+        announce_losses(file, kind)
         rate = clip.fps if clip.fps.numerator else None
         outline = Outline(
             source=facts,
@@ -61,6 +67,8 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
             rate=rate,
             average_rate=average_rate(clip, plan.video),
         )
+        if not job.pipe:
+            _try_header(job, outline, kind, container, plan)
         container_seconds = Fraction(container.duration or 0, av.time_base)
     timestamps, keys = timeline.timestamps, timeline.keys
     _announce_loss_of_end(container_seconds, (timestamps[-1] - timestamps[0]) * time_base)
@@ -72,9 +80,16 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
     last: int | None = None
     for index, (begin, stop) in enumerate(zip(firsts, [*firsts[1:], section.stop], strict=True)):
         segments.append(Segment(index=index, first=begin, stop=stop, after=last, outline=outline))
-        for timestamp in timestamps[begin:stop]:
-            last = later(timestamp, last)
+        for timestamp, following in pairwise([*timestamps[begin:stop], *timestamps[stop : stop + 1]]):
+            last = later(timestamp, last, max(0, following - timestamp), time_base)
     return segments
+
+
+def _try_header(job: Job, outline: Outline, kind: ContainerKind, container: InputContainer, plan: Plan) -> None:
+    """Raise the error of a muxer that does not take the streams, long before they are joined."""
+    encoder = Encoder(outline.picture, encoder_settings(job), outline.time_base, outline.average_rate, threads=1)
+    track = VideoTrack(picture=outline.picture, stream=encoder.stream, time_base=outline.time_base, rate=outline.rate)
+    Muxer(None, kind, container, plan, track, outline.section).try_header()
 
 
 def first_frames(first: int, stop: int, keys: list[int], length: int) -> list[int]:

@@ -16,6 +16,8 @@ from vs_srcomp.transcode.section import frame_time
 # Frames that wait for the encoder; beyond a few, they only take memory.
 _QUEUED = 4
 
+_MILLISECOND = Fraction(1, 1000)
+
 type Progress = Callable[[int, int], None]
 """Called with the number of frames that are done and of all frames, often and from the caller's thread."""
 
@@ -69,9 +71,9 @@ def feed(
 
     def encode(frame: vs.VideoFrame) -> None:
         nonlocal last
-        last = later(round(frame_time(frame, time_base) / time_base), last)
-        length = Fraction(frame.props.get("_DurationNum", 0), frame.props.get("_DurationDen", 1))
-        for packet in encoder.encode(frame, last, round(length / time_base)):
+        length = round(Fraction(frame.props.get("_DurationNum", 0), frame.props.get("_DurationDen", 1)) / time_base)
+        last = later(round(frame_time(frame, time_base) / time_base), last, length, time_base)
+        for packet in encoder.encode(frame, last, length):
             write(packet)
 
     def finish() -> None:
@@ -112,6 +114,19 @@ def free_clips() -> None:
     gc.collect()
 
 
-def later(timestamp: int, last: int | None) -> int:
-    """``timestamp``, or the first one after ``last``: two frames at one moment are refused by muxers."""
-    return timestamp if last is None or timestamp > last else last + 1
+def later(timestamp: int, last: int | None, length: int, time_base: Fraction) -> int:
+    """``timestamp``, or another after ``last``: two frames at one moment are refused by muxers.
+
+    The frame is put off by a millisecond, which every container can tell, if it is shown longer than that, and by as
+    little as possible if not: nothing that comes after has to wait.
+
+    Args:
+        timestamp: When the frame is shown, in units of ``time_base``.
+        last: When the one before it is; None for the first.
+        length: How long the frame is shown; 0 if the next one is shown at the same moment.
+        time_base: In seconds.
+    """
+    if last is None or timestamp > last:
+        return timestamp
+    step = max(1, round(_MILLISECOND / time_base))
+    return last + (step if timestamp + length > last + step else 1)

@@ -9,7 +9,7 @@ class Finding:
 
     subject: str
     """What it is about: ``frames``, ``timestamps``, ``duration``, ``streams``, ``packets``, ``chapters``,
-    ``attachments``, ``tags``, ``picture``, ``colour`` or ``hdr``."""
+    ``attachments``, ``tags``, ``picture``, ``colour``, ``hdr`` or ``losses``."""
     message: str
     """One line, in lower case."""
     fault: bool = True

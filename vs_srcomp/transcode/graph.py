@@ -9,7 +9,6 @@ from av.video.stream import VideoStream
 from vs_srcomp.backends.base import BackendConfig
 from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.grain import restore_grain
-from vs_srcomp.log import say
 from vs_srcomp.source import source
 from vs_srcomp.transcode.encode import encodable
 from vs_srcomp.transcode.encoders import encoder_settings
@@ -56,13 +55,6 @@ def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: in
         grainy = source(file, film_grain=True, threads=threads)[first : first + clip.num_frames]
         up = restore_grain(up, clip, grainy)
     return encodable(up, kind)
-
-
-def announce_losses(first: vs.VideoFrame) -> None:
-    """Tell which metadata of the source, whose first frame is ``first``, does not come through."""
-    for prop, name in (("DolbyVisionRPU", "Dolby Vision"), ("HDR10Plus", "HDR10+")):
-        if prop in first.props:
-            say(f"the {name} metadata is left out: it describes each scene, and encoders take what holds for all")
 
 
 def average_rate(clip: vs.VideoNode, stream: VideoStream) -> Fraction | None:

@@ -21,6 +21,7 @@ _VIDEO, _PIXEL_WIDTH, _PIXEL_HEIGHT, _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_U
     *(0xE0, 0xB0, 0xBA),
     *(0x54B0, 0x54BA, 0x54B2),
 )
+_DISPLAY = {_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT}
 _COLOUR, _MAX_CLL, _MAX_FALL, _MASTERING_METADATA = 0x55B0, 0x55BC, 0x55BD, 0x55D0
 _PRIMARIES = range(0x55D1, 0x55D9)  # x and y of red, green, blue and white
 _LUMINANCE_MAX, _LUMINANCE_MIN = 0x55D9, 0x55DA
@@ -82,13 +83,13 @@ def set_display_size(file: Path, width: int, height: int) -> None:
     with file.open("r+b") as stream:
         position, size = _find_tracks(stream)
         stream.seek(position)
-        children = list(_children(stream.read(size)))
+        elements = list(children(stream.read(size)))
         body = b"".join(
             _with_display_size(whole, data, width, height) if identifier == _TRACK_ENTRY else whole
-            for identifier, data, whole in children
+            for identifier, data, whole in elements
             if identifier != _CRC_32
         )
-        if children[0][0] == _CRC_32:
+        if elements[0][0] == _CRC_32:
             body = _element(_CRC_32, struct.pack("<I", zlib.crc32(body)), 1) + body
         assert len(body) == size
         stream.seek(position)
@@ -99,7 +100,7 @@ def _find_tracks(stream: io.BufferedRandom) -> tuple[int, int]:
     """Position and size of what the element Tracks contains."""
     while True:
         position = stream.tell()
-        identifier, size, start = _head(stream.read(12), 0)
+        identifier, size, start = head(stream.read(12), 0)
         if identifier == _TRACKS:
             return position + start, size
         stream.seek(position + start + (0 if identifier == _SEGMENT else size))
@@ -107,15 +108,15 @@ def _find_tracks(stream: io.BufferedRandom) -> tuple[int, int]:
 
 def _with_display_size(whole: bytes, entry: bytes, width: int, height: int) -> bytes:
     """The element of a track, ``whole``, whose content was ``entry``; untouched if its name has no `SPARE`."""
-    children = list(_children(entry))
-    names = [data for identifier, data, _ in children if identifier == _NAME]
+    parts = list(children(entry))
+    names = [data for identifier, data, _ in parts if identifier == _NAME]
     if not names or not names[0].endswith(SPARE.encode()):
         return whole
     name = names[0].removesuffix(SPARE.encode())
     content = _element(_NAME, name, 2) if name else b""
-    for identifier, data, child in children:
+    for identifier, data, child in parts:
         if identifier == _VIDEO:
-            kept = b"".join(part for part_identifier, _, part in _children(data) if part_identifier != _DISPLAY_UNIT)
+            kept = b"".join(part for part_identifier, _, part in children(data) if part_identifier not in _DISPLAY)
             shown = _unsigned(_DISPLAY_WIDTH, width) + _unsigned(_DISPLAY_HEIGHT, height)
             content += _element(_VIDEO, kept + shown, 2)
         elif identifier not in (_NAME, _VOID):
@@ -130,16 +131,16 @@ def _void(size: int) -> bytes:
     return _element(_VOID, bytes(size - 1 - length_bytes), length_bytes)
 
 
-def _children(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+def children(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Identifier, content and the whole of each element in ``data``."""
     position = 0
     while position < len(data):
-        identifier, size, start = _head(data, position)
+        identifier, size, start = head(data, position)
         yield identifier, data[start : start + size], data[position : start + size]
         position = start + size
 
 
-def _head(data: bytes, position: int) -> tuple[int, int, int]:
+def head(data: bytes, position: int) -> tuple[int, int, int]:
     """Identifier and size of the element at ``position``, and where its content begins (RFC 8794, 4 and 5)."""
     after = position + 9 - data[position].bit_length()
     identifier = int.from_bytes(data[position:after])

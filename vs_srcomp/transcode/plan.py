@@ -40,27 +40,28 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
         vs.Error: A stream cannot go into the output, and ``drop_incompatible`` is not set.
     """
     video = video_stream(container, 0)
-    copied, attached, dropped = [], [], []
+    copied: list[Stream] = []
+    attached: list[Stream] = []
+    dropped: dict[Stream, str] = {}
     for stream in container.streams:
         if stream == video:
             continue
-        if stream.type == "data":
+        if is_part_of_picture(stream):
+            say(f"stream {stream.index} ({describe(stream)}) is left out: it is a part of a picture, not a film")
+        elif stream.type == "data":
             # FFmpeg discards the track that holds an MP4 file's chapters: those are kept as chapters.
             if stream.discard != Discard.all:
                 say(f"stream {stream.index} ({describe(stream)}) is left out")
-        elif kind.holds(stream) and (stream.type == "attachment" or kind.attaches(stream)):
-            attached.append(stream)
-        elif kind.holds(stream):
-            copied.append(stream)
+        elif (reason := kind.refusal(stream)) is None:
+            (attached if stream.type == "attachment" or kind.attaches(stream) else copied).append(stream)
         elif is_timed_text(stream) and kind.holds_codec(PLAIN_TEXT):
             say(f"stream {stream.index} ({describe(stream)}) becomes plain text, without its styles")
             copied.append(stream)
         else:
-            dropped.append(stream)
+            dropped[stream] = f"stream {stream.index} ({describe(stream)})" + (f": {reason}" if reason else "")
     if dropped and not drop_incompatible:
         raise error(
-            f"{kind.suffix} files cannot hold "
-            + ", ".join(f"stream {stream.index} ({describe(stream)})" for stream in dropped),
+            f"{kind.suffix} files cannot hold {'; '.join(dropped.values())}",
             "leave such streams out with --drop-incompatible"
             if kind.suffix == ".mkv"
             else "write a .mkv file instead, or leave such streams out with --drop-incompatible",
@@ -68,6 +69,15 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
     for stream in dropped:
         say(f"stream {stream.index} ({describe(stream)}) is left out: {kind.suffix} files cannot hold it")
     return Plan(video, tuple(copied), tuple(attached))
+
+
+def is_part_of_picture(stream: Stream) -> bool:
+    """Whether ``stream`` is one of the pictures, tiles and alpha planes of a file of pictures (HEIF, AVIF)."""
+    return stream.type == "video" and stream.container.metadata.get("major_brand", "").strip() in _PICTURE_BRANDS
+
+
+# ISO/IEC 23008-12, 10, and AVIF, 6.
+_PICTURE_BRANDS = {"avif", "avis", "mif1", "msf1", "heic", "heix", "hevc", "hevx"}
 
 
 def describe(stream: Stream) -> str:

@@ -1,6 +1,5 @@
 """A job from beginning to end."""
 
-import errno
 import os
 import threading
 import time
@@ -14,28 +13,29 @@ from pathlib import Path
 import av
 import vapoursynth as vs
 from av.container import InputContainer
-from av.format import Flags
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.source.index import has_broadcast_clock
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.containers import ContainerKind, container_for
 from vs_srcomp.transcode.encode import VideoPacket
 from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.feed import CancelledError, Progress, feed
-from vs_srcomp.transcode.graph import announce_losses, average_rate, open_source, upscaled
+from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
 from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.losses import announce_losses
 from vs_srcomp.transcode.mux import Muxer, VideoTrack
+from vs_srcomp.transcode.outline import check_source, source_facts
 from vs_srcomp.transcode.picture import describe_picture
 from vs_srcomp.transcode.plan import make_plan
+from vs_srcomp.transcode.refusal import is_of_file_system
 from vs_srcomp.transcode.section import Section, find_section
 from vs_srcomp.transcode.start import started
 from vs_srcomp.transcode.timeline import Timeline, timeline_of
-from vs_srcomp.transcode.times import fraction
+from vs_srcomp.transcode.times import clock_of, fraction
 
 __all__ = ["CancelledError", "Progress", "Result", "transcode"]
-
-_TS_DISCONT: int = Flags.ts_discont.value  # type: ignore[assignment]  # the stub says that it is a flag itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +73,17 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
     began = time.monotonic()
     kind = container_of(job)
     file = local_file(job.source)
+    facts = source_facts(job.source)
     check_target(job)
     with open_container(file) as container:
         plan = make_plan(container, kind, drop_incompatible=job.drop_incompatible)
         whole = open_source(job, file)
-        time_base = fraction(plan.video.time_base)
+        time_base = clock_of(fraction(plan.video.time_base))
         section = section_of(job, whole, container, time_base)
         clip = whole[section.first : section.stop]
         output = upscaled(clip, job, file, first=section.first)
         first = clip.get_frame(0)
-        announce_losses(first)
+        announce_losses(file, kind)
         picture = describe_picture(output, first.props, output.get_frame(0).props)
         with (
             writing(job.target),
@@ -101,7 +102,6 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
 
                 @cache
                 def muxer() -> Muxer:
-                    # Not before there is a packet: of what programs write, nothing is known until then.
                     check_codec(job, encoder.stream.codec)
                     track = VideoTrack(
                         picture=picture,
@@ -114,7 +114,12 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
                 def write(packet: VideoPacket) -> None:
                     muxer().write(packet)
 
+                # Of what programs write, nothing is known before there is a packet; all else can be refused now.
+                if not job.pipe:
+                    muxer()
                 models = feed(output, encoder, write, time_base, progress=progress, cancel=cancel)
+                # A file that is still being written has other streams than pictures by now.
+                check_source(job.source, facts)
                 muxer().finish()
             if cancel and cancel.is_set():
                 raise CancelledError
@@ -178,7 +183,7 @@ def section_of(
         lambda number: known().time(number),
         origin=Fraction(container.start_time or 0, av.time_base),
         # The clock of broadcasts starts anywhere.
-        keeps_clock=not container.format.flags & _TS_DISCONT,
+        keeps_clock=not has_broadcast_clock(container),
     )
 
 
@@ -201,7 +206,11 @@ def writing(file: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, av.FFmpegError) as reason:
-        what = os.strerror(reason.errno) if reason.errno and reason.errno in errno.errorcode else str(reason)
+        if not is_of_file_system(reason):
+            raise error(
+                f"cannot write {str(file)!r}: {str(reason).lower()}", "try another container or another encoder"
+            ) from reason
         raise error(
-            f"cannot write {str(file)!r}: {what.lower()}", "check the folder, its permissions and the free space"
+            f"cannot write {str(file)!r}: {os.strerror(reason.errno or 0).lower()}",
+            "check the folder, its permissions and the free space",
         ) from reason

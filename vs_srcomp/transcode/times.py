@@ -22,6 +22,20 @@ def fraction(value: Rational) -> Fraction:
     return Fraction(value.numerator, value.denominator)
 
 
+def clock_of(time_base: Fraction) -> Fraction:
+    """The unit of timestamps while a stream with such a unit is encoded, in seconds.
+
+    It is the stream's own unit or an even part of it, as FFmpeg's MP4 muxer takes, so that frames which the stream
+    shows at one moment can follow each other without pushing on those that come after.
+    """
+    while time_base > _COARSEST:
+        time_base /= 2
+    return time_base
+
+
+_COARSEST = Fraction(1, 10_000)
+
+
 def decoding_times(shown: Sequence[int]) -> list[int]:
     """When packets are to be decoded, of which it is known when each is shown, in decoding order.
 

@@ -6,28 +6,27 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
 
 import av
 from av.container import InputContainer
 from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from vs_srcomp.source import source
-from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import local_file, open_container, video_stream
-from vs_srcomp.source.reader import FrameReader
-from vs_srcomp.source.timing import Timing, timing
 from vs_srcomp.transcode.containers import ContainerKind, container_for
-from vs_srcomp.transcode.copies import AnyPacket, copied_packets
-from vs_srcomp.transcode.feed import CancelledError, Progress, later
+from vs_srcomp.transcode.display import keeps_stereo_mode
+from vs_srcomp.transcode.feed import CancelledError, Progress
 from vs_srcomp.transcode.finding import Finding
 from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.plan import Plan, describe
+from vs_srcomp.transcode.losses import ALPHA, losses_of_video, side_data_losses
+from vs_srcomp.transcode.matroska_extras import matroska_extras
+from vs_srcomp.transcode.original import AnyPacket, CopiedPacket, Original, read_original
+from vs_srcomp.transcode.plan import describe, is_part_of_picture
 from vs_srcomp.transcode.run import section_of
-from vs_srcomp.transcode.section import Section
-from vs_srcomp.transcode.subtitles import PLAIN_TEXT, as_plain_text, is_timed_text
+from vs_srcomp.transcode.subtitles import PLAIN_TEXT, is_timed_text
 from vs_srcomp.transcode.times import fraction
 from vs_srcomp.transcode.verify_descriptions import (
     compare_attachments,
@@ -44,15 +43,18 @@ _REWRITTEN = {"mpegts", "mpeg", "aac", "flv", "avi"}
 # The packets with which MP4 fills the time between two subtitles.
 _NO_TEXT = bytes(2)
 
+# So much later may a frame be shown for each one that its source shows at the same moment, in seconds.
+_CROWDED = Fraction(1, 1000)
+
 
 def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Event | None = None) -> list[Finding]:
     """Compare the finished file of ``job`` with its source.
 
-    The result is read once and all of its pictures are decoded; the source is read, but only two of its pictures are
-    decoded. Every frame must be there and be shown at its time, as exactly as the result's container counts (Matroska
-    and WebM: 1 ms); every packet of the copied streams must be there, unchanged and in time; streams, chapters,
-    attachments, tags, and what tells how the picture is to be shown must be those of the source. Memory is bounded but
-    for some 30 bytes a packet.
+    Both files are read once, and all of their pictures are decoded, by FFmpeg alone: the code that has made the result
+    does not tell which frames, times and packets it should have. Every frame must be there and be shown at its time, as
+    exactly as the result's container counts (Matroska and WebM: 1 ms); every packet of the copied streams must be
+    there, unchanged and in time; streams, chapters, attachments, tags, and what tells how the picture is to be shown
+    must be those of the source. Memory is bounded but for some 40 bytes a packet.
 
     Args:
         job: What has been done, with the same options.
@@ -76,14 +78,19 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
         findings += unkept
         findings += compare_streams(pairs, kind)
         findings += compare_attachments(before, after, kind)
-        findings += compare_chapters(before, after, section, kind)
         findings += compare_file_tags(before, after, kind)
         codec = video_stream(after, 0).codec_context.codec.canonical_name
         findings += compare_pictures(clip[section.first], source(job.target)[0], codec, kind)
-        expected = _expected_frames(file, section, fraction(video_stream(before, 0).time_base))
-        seen = _read(after, [target for _, target in pairs], expected, progress, cancel)
+        original = _read_original(job, before, pairs, progress, cancel)
+        findings += compare_chapters(before, after, original, kind)
+        findings += _compare_losses(job, before, after, original, kind)
+        original.zero -= _moved_by_muxer(pairs, original)
+        seen = _read(after, [target for _, target in pairs], original, progress, cancel)
         findings += seen.findings
-        findings += _compare_packets(before, pairs, section, seen.tracks)
+        rewritten = not _REWRITTEN.isdisjoint(before.format.name.split(","))
+        for pair in pairs[1:]:
+            track = seen.tracks[pair[1].index]
+            findings += _compare_packets(pair, list(original.packets(pair[0].index)), track, rewritten=rewritten)
         findings += _compare_duration(after, seen)
     return findings
 
@@ -98,8 +105,11 @@ def _pair(
     for stream in before.streams:
         if stream == video or is_file(stream) or stream.discard == Discard.all:
             continue
-        kept = kind.holds(stream) or (is_timed_text(stream) and kind.holds_codec(PLAIN_TEXT))
         name = f"stream {stream.index} ({describe(stream)})"
+        if is_part_of_picture(stream):
+            findings.append(Finding("streams", f"{name} is left out: it is a part of a picture", fault=False))
+            continue
+        kept = kind.holds(stream) or (is_timed_text(stream) and kind.holds_codec(PLAIN_TEXT))
         if stream.type == "data":
             findings.append(Finding("streams", f"{name} is left out: it means nothing to players", fault=False))
         elif kept:
@@ -125,27 +135,43 @@ def _pair(
     return pairs, findings
 
 
-class _Expected(NamedTuple):
-    """Of the result's frames."""
+def _read_original(
+    job: Job,
+    container: InputContainer,
+    pairs: list[tuple[Stream, Stream]],
+    progress: Progress | None,
+    cancel: threading.Event | None,
+) -> Original:
+    without_styles = {before.index for before, after in pairs if is_timed_text(before) and not is_timed_text(after)}
 
-    times: Iterator[Fraction]
-    """When each is shown, in seconds."""
-    frames: int
-    last_length: Fraction | None
-    """How long the last one is shown, in seconds, if that is known."""
+    def sum_of(packet: AnyPacket) -> int | None:
+        content = bytes(packet)
+        if is_timed_text(packet.stream) and content == _NO_TEXT:
+            return None
+        if packet.stream_index in without_styles:  # 3GPP TS 26.245, 5.17: length, text, boxes with styles
+            content = content[2 : 2 + int.from_bytes(content[:2])]
+        return zlib.crc32(content)
+
+    video, *others = [before for before, _ in pairs]
+    assert isinstance(video, VideoStream)
+    return read_original(
+        container, video, others, start=job.start, end=job.end, sum_of=sum_of, progress=progress, cancel=cancel
+    )
 
 
-def _expected_frames(file: str, section: Section, time_base: Fraction) -> _Expected:
-    clock = timing(FrameReader(Decoder(file, 0, film_grain=False, threads=1)).index)
-    times = _expected_times(clock, section, time_base)
-    return _Expected(times, section.stop - section.first, clock.length(section.stop - 1))
-
-
-def _expected_times(clock: Timing, section: Section, time_base: Fraction) -> Iterator[Fraction]:
-    zero, last = round(section.zero / time_base), None
-    for number in range(section.first, section.stop):
-        last = later(round(int(clock.start[number]) * clock.time_base / time_base), last)
-        yield (last - zero) * time_base
+def _moved_by_muxer(pairs: list[tuple[Stream, Stream]], original: Original) -> Fraction:
+    """By how many seconds all streams are later, because something would begin before 0, which some muxers avoid."""
+    times = [next(original.times(), None)]
+    times += [
+        packet.time if (packet := next(original.packets(before.index), None)) else None for before, _ in pairs[1:]
+    ]
+    firsts = [(time, after) for time, (_, after) in zip(times, pairs, strict=True) if time is not None]
+    earliest = min((time for time, _ in firsts), default=Fraction(0))
+    for time, after in firsts:
+        tick = fraction(after.time_base)
+        if earliest >= 0 or abs((after.start_time or 0) * tick - (time - earliest)) > tick:
+            return Fraction(0)
+    return -earliest
 
 
 @dataclass
@@ -169,6 +195,10 @@ class _Track:
         """When all is over, in seconds; there are packets."""
         return max(map(int.__add__, self.times, self.lengths)) * self.tick
 
+    def begin(self) -> Fraction:
+        """When it begins, in seconds; there are packets."""
+        return min(self.times) * self.tick
+
 
 @dataclass
 class _Seen:
@@ -182,7 +212,7 @@ class _Seen:
 def _read(
     container: InputContainer,
     streams: list[Stream],
-    expected: _Expected,
+    expected: Original,
     progress: Progress | None,
     cancel: threading.Event | None,
 ) -> _Seen:
@@ -196,11 +226,14 @@ def _read(
             raise CancelledError
         if packet.size and not (is_timed_text(packet.stream) and bytes(packet) == _NO_TEXT):
             tracks[packet.stream_index].add(packet)
-        if packet.stream_index == streams[0].index:
+        if packet.stream.index == streams[0].index:  # that of the last, empty packet is not set otherwise
             pictures.decode(packet)
             if progress:
                 progress(min(pictures.count, expected.frames), expected.frames)
     pictures.findings += _check_last(tracks[streams[0].index], expected.last_length)
+    if expected.damaged:
+        message = f"{expected.damaged} packets of the source cannot be decoded: what they would show is missing"
+        pictures.findings.append(Finding("frames", message))
     return _Seen(tracks, [*pictures.findings, *pictures.summary()])
 
 
@@ -219,10 +252,13 @@ def _check_last(track: _Track, wanted: Fraction | None) -> Iterator[Finding]:
 class _Pictures:
     """Decodes pictures and compares their times with what they should be."""
 
-    def __init__(self, expected: _Expected, tick: Fraction) -> None:
+    def __init__(self, expected: Original, tick: Fraction) -> None:
         self.count = 0
         self.findings: list[Finding] = []
-        self._expected = expected
+        self._expected = expected.frames
+        self._times = expected.times()
+        self._latest: Fraction | None = None
+        self._crowd = 0
         self._tick = tick
         self._size: tuple[int, int, str] | None = None
         self._late = 0
@@ -239,8 +275,8 @@ class _Pictures:
 
     def summary(self) -> Iterator[Finding]:
         """What can only be told at the end."""
-        if self.count != self._expected.frames:
-            yield Finding("frames", f"there are {self.count}; there should be {self._expected.frames}")
+        if self.count != self._expected:
+            yield Finding("frames", f"there are {self.count}; there should be {self._expected}")
         if self._late:
             yield Finding("timestamps", f"{self._late} are wrong; {self._first_late}")
 
@@ -252,10 +288,16 @@ class _Pictures:
         self._size = self._size or size
         if size != self._size:
             self._say_once("frames", "frame {} is {}x{} {}, those before {}x{} {}".format(number, *size, *self._size))
-        wanted = next(self._expected.times, None)
+        wanted = next(self._times, None)
         time = None if frame.pts is None else frame.pts * self._tick
+        if wanted is None:
+            return
+        # Frames at one moment follow each other as closely as all containers can tell.
+        self._crowd = self._crowd + 1 if self._latest is not None and wanted <= self._latest else 0
+        self._latest = wanted = wanted if self._latest is None else max(wanted, self._latest)
         # The nearest moment on the clock of the container is never further away than half a tick.
-        if wanted is not None and (time is None or abs(time - wanted) > self._tick / 2):
+        tolerance = self._tick / 2 + self._crowd * _CROWDED
+        if time is None or abs(time - wanted) > tolerance:
             self._late += 1
             shown = "has no time" if time is None else f"is shown at {_s(time)}"
             self._first_late = self._first_late or f"frame {number} {shown}, not at {_s(wanted)}"
@@ -266,43 +308,46 @@ class _Pictures:
             self.findings.append(Finding(subject, message))
 
 
-def _compare_packets(
-    before: InputContainer, pairs: list[tuple[Stream, Stream]], section: Section, tracks: dict[int, _Track]
+def _compare_losses(
+    job: Job, before: InputContainer, after: InputContainer, original: Original, kind: ContainerKind
 ) -> Iterator[Finding]:
-    """Compare each packet of the copied streams with what has become of it."""
-    video = pairs[0][0]
-    targets = {stream.index: target for stream, target in pairs[1:]}
-    rewritten = not _REWRITTEN.isdisjoint(before.format.name.split(","))
-    counts = dict.fromkeys(targets, 0)
-    wrong: dict[int, str] = {}
-    plan = Plan(video, tuple(stream for stream, _ in pairs[1:]), ())  # type: ignore[arg-type]
-    for packet in copied_packets(before, plan, section):
-        stream, target = packet.stream, targets[packet.stream_index]
-        if is_timed_text(stream) and not is_timed_text(target):
-            packet = as_plain_text(packet)
-        if not packet.size or (is_timed_text(stream) and bytes(packet) == _NO_TEXT):
-            continue
-        number = counts[stream.index]
-        counts[stream.index] += 1
-        track = tracks[target.index]
-        if stream.index in wrong or number >= len(track.times):
-            continue
-        unit = fraction(packet.time_base)
-        time = ((packet.pts or 0) - round(section.zero / unit)) * unit
-        there = track.times[number] * track.tick
-        length, length_there = (packet.duration or 0) * unit, track.lengths[number] * track.tick
-        if abs(there - time) > max(unit, track.tick):
-            wrong[stream.index] = f"packet {number} is at {_s(there)}, not at {_s(time)}"
-        elif stream.type == "subtitle" and abs(length - length_there) > max(unit, track.tick):
-            wrong[stream.index] = f"packet {number}, at {_s(time)}, lasts {_s(length_there)}, not {_s(length)}"
-        elif not rewritten and track.sums[number] != zlib.crc32(packet):
-            wrong[stream.index] = f"packet {number}, at {_s(time)}, has another content"
-    for stream, target in pairs[1:]:
-        there_are = len(tracks[target.index].times)
-        if there_are != counts[stream.index]:
-            wrong[stream.index] = f"there are {there_are} packets; there should be {counts[stream.index]}"
-        if stream.index in wrong:
-            yield Finding("packets", f"stream {target.index} ({describe(target)}): {wrong[stream.index]}")
+    """What the source has that the result has no place for."""
+    video = video_stream(before, 0)
+    lost = losses_of_video(local_file(job.source), kind)
+    lost += list(side_data_losses(original.side_data, stereo_mode_is_kept=keeps_stereo_mode(video, kind.suffix)))
+    if original.has_alpha or video.metadata.get("alpha_mode") == "1":
+        lost.append(ALPHA)
+        if "alpha_mode" in {name.lower() for name in video_stream(after, 0).metadata}:
+            yield Finding("picture", "the file says that it has an alpha channel, but it has none")
+    lost += sorted(matroska_extras(job.source) - matroska_extras(job.target))
+    yield from (Finding("losses", message, fault=False) for message in dict.fromkeys(lost))
+
+
+def _compare_packets(
+    pair: tuple[Stream, Stream], wanted: list[CopiedPacket], there: _Track, *, rewritten: bool
+) -> Iterator[Finding]:
+    """Compare each packet of a copied stream with what has become of it."""
+    stream, target = pair
+    wrong = ""
+    if len(there.times) != len(wanted):
+        wrong = f"there are {len(there.times)} packets; there should be {len(wanted)}"
+    tolerance = max(fraction(stream.time_base), there.tick)
+    latest: Fraction | None = None
+    for number, packet in enumerate(wanted[: len(there.times)]):
+        if wrong:
+            break
+        time, length = there.times[number] * there.tick, there.lengths[number] * there.tick
+        # Where times step back, packets are moved forward, as muxers demand; those of pictures do so all the time.
+        due = packet.time if latest is None or stream.type == "video" else max(packet.time, latest)
+        latest = time
+        if abs(time - packet.time) > tolerance and abs(time - due) > tolerance:
+            wrong = f"packet {number} is at {_s(time)}, not at {_s(packet.time)}"
+        elif stream.type == "subtitle" and abs(length - packet.length) > tolerance:
+            wrong = f"packet {number}, at {_s(packet.time)}, lasts {_s(length)}, not {_s(packet.length)}"
+        elif not rewritten and there.sums[number] != packet.sum:
+            wrong = f"packet {number}, at {_s(packet.time)}, has another content"
+    if wrong:
+        yield Finding("packets", f"stream {target.index} ({describe(target)}): {wrong}")
 
 
 def _compare_duration(after: InputContainer, seen: _Seen) -> Iterator[Finding]:
@@ -312,7 +357,8 @@ def _compare_duration(after: InputContainer, seen: _Seen) -> Iterator[Finding]:
         says, is_ = Fraction(after.duration, av.time_base), max(track.end() for track in tracks)
         tolerance = max(Fraction(1, 1000), *(max(track.lengths) * track.tick for track in tracks))
         # Containers count the time before the first packet, and what sound has before and after, or do not.
-        if min(abs(says - is_), abs(says + Fraction(after.start_time or 0, av.time_base) - is_)) > tolerance:
+        begin = min(track.begin() for track in tracks)
+        if min(abs(says - is_), abs(says + begin - is_)) > tolerance:
             yield Finding("duration", f"the header says {_s(says)}, but the last packet ends at {_s(is_)}")
 
 

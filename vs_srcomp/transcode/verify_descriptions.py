@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import vapoursynth as vs
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from vs_srcomp.transcode.containers import ContainerKind
-from vs_srcomp.transcode.copies import attachment, copied_chapters, file_tags, stream_tags
+from vs_srcomp.transcode.copies import attachment, file_tags, stream_tags
 from vs_srcomp.transcode.finding import Finding
+from vs_srcomp.transcode.original import Original
 from vs_srcomp.transcode.plan import describe
-from vs_srcomp.transcode.section import Section
 from vs_srcomp.transcode.subtitles import is_timed_text
 from vs_srcomp.transcode.times import fraction
 from vs_srcomp.upscale import SAME_SHAPE
@@ -46,8 +46,6 @@ _HDR_STEPS = {
 }
 # MP4 counts chromaticities in 1/50000 and luminances in 1/10000 cd/m² (SMPTE ST 2086); decoders may show these.
 _COARSEST = 1 / 50000
-
-_OF_EACH_SCENE = {"DolbyVisionRPU": "Dolby Vision", "HDR10Plus": "HDR10+"}
 
 
 def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> Iterator[Finding]:
@@ -90,6 +88,9 @@ def _compare_tags(
                 yield Finding("tags", f"{name} has language {there.get(key)!r} instead of {value!r}")
         elif kind.suffix == ".mp4" and key == "title" and there.get("name") == value:
             continue
+        elif key == "creation_time" and kind.suffix != ".mp4" and name != "file":
+            message = f"{name}: tag 'creation_time' is missing: {kind.suffix} files have one for the whole file"
+            yield Finding("tags", message, fault=False)
         elif there.get(key) != value:
             says = f"tag {key!r} is " + (f"{there[key]!r} instead of {value!r}" if key in there else "missing")
             free = kind.suffix in _FREE_TAGS
@@ -133,25 +134,47 @@ def compare_attachments(before: InputContainer, after: InputContainer, kind: Con
 
 
 def compare_chapters(
-    before: InputContainer, after: InputContainer, section: Section, kind: ContainerKind
+    before: InputContainer, after: InputContainer, original: Original, kind: ContainerKind
 ) -> Iterator[Finding]:
     """Titles and times of chapters. In MP4, a chapter ends where the next begins."""
-    wanted, there = copied_chapters(before, section), after.chapters()
+    wanted = list(_chapters(before, original))
+    there = list(_chapters(after, None))
     if len(wanted) != len(there):
         yield Finding("chapters", f"there are {len(there)}; there should be {len(wanted)}")
         return
     for number, (old, new) in enumerate(zip(wanted, there, strict=True), 1):
-        units = [fraction(chapter["time_base"]) for chapter in (old, new)]
-        tolerance = max(*units, Fraction(1, 1000))
-        edges = ("start",) if kind.suffix == ".mp4" else ("start", "end")
-        for edge in edges:
-            times = [chapter[edge] * unit for chapter, unit in zip((old, new), units, strict=True)]
-            if abs(times[0] - times[1]) > tolerance:
-                says = f"chapter {number} has its {edge} at {float(times[1]):.3f} s, not at {float(times[0]):.3f} s"
+        tolerance = max(old.unit, new.unit, Fraction(1, 1000))
+        edges = [("start", old.start, new.start), ("end", old.end, new.end)]
+        for edge, was, is_ in edges[:1] if kind.suffix == ".mp4" else edges:
+            if abs(was - is_) > tolerance:
+                says = f"chapter {number} has its {edge} at {float(is_):.3f} s, not at {float(was):.3f} s"
                 yield Finding("chapters", says)
-        titles = [chapter["metadata"].get("title", "") for chapter in (old, new)]
-        if titles[0] != titles[1]:
-            yield Finding("chapters", f"chapter {number} is called {titles[1]!r} instead of {titles[0]!r}")
+        if old.title != new.title:
+            yield Finding("chapters", f"chapter {number} is called {new.title!r} instead of {old.title!r}")
+
+
+class _Chapter(NamedTuple):
+    """Times in seconds."""
+
+    start: Fraction
+    end: Fraction
+    title: str
+    unit: Fraction
+
+
+def _chapters(container: InputContainer, original: Original | None) -> Iterator[_Chapter]:
+    """The chapters of a file or, on the result's clock, of the wanted part."""
+    for chapter in container.chapters():
+        unit = fraction(chapter["time_base"])
+        start, end = chapter["start"] * unit, chapter["end"] * unit
+        is_moment = start == end
+        if original:
+            start = start if original.first is None else max(start, original.first)
+            end = end if original.stop is None else min(end, original.stop)
+            if start > end or (start == end and not is_moment):
+                continue
+            start, end = start - original.zero, end - original.zero
+        yield _Chapter(start, end, chapter["metadata"].get("title", ""), unit)
 
 
 def compare_pictures(before: vs.VideoNode, after: vs.VideoNode, codec: str, kind: ContainerKind) -> Iterator[Finding]:
@@ -201,9 +224,6 @@ def _compare_hdr(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Fin
         values = [value if isinstance(value, list) else [value] for value in (old[prop], new[prop])]
         if any(abs(a - b) > max(step, _COARSEST if step else 0) for a, b in zip(*values, strict=True)):
             yield Finding("hdr", f"{prop} is {new[prop]} instead of {old[prop]}")
-    for prop, name in _OF_EACH_SCENE.items():
-        if prop in old and prop not in new:
-            yield Finding("hdr", f"the {name} metadata, which describes each scene, is left out", fault=False)
 
 
 def _compare_shape(
