@@ -88,13 +88,12 @@ class Networks:
             if None in self._found:
                 say_once(
                     "frames do not tell how strongly they were compressed: the model for every level is taken; "
-                    "say the level with q=, or open AV1 files with vs_srcomp.source"
+                    "q= says the level"
                 )
                 return None
             if len(set(self._found.values())) > 1:
                 say_once(
-                    f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:.0f} is taken; "
-                    "say it with q=, or open AV1 files with vs_srcomp.source"
+                    f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:.0f} is taken; q= says another"
                 )
             return DEFAULT_Q
         return float(props["SrcompQ"])

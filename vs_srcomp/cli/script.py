@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from vs_srcomp.cli.arguments import ModelName, Quantizer, backend_option, sharpness_option
-from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option
 
 if TYPE_CHECKING:
     from vs_srcomp.backends.base import BackendConfig
@@ -65,6 +65,8 @@ class Clip:
     frames: int
     rate: Fraction | None
     """In frames per second; None if it varies."""
+    others: int = 0
+    """Streams of the file besides the video."""
 
 
 @click.command(short_help="Write a script for vspipe, and the command for it.")
@@ -262,6 +264,7 @@ _PROGRAMS = {"svtav1": "SvtAv1EncApp", "x265": "x265"}
 def _examine(source: Path, arguments: Mapping[str, Any], program: str) -> tuple[Clip, str | None]:
     """What the clip becomes, and the name of the format that SVT-AV1 needs instead of its own."""
     import vs_srcomp
+    from vs_srcomp.source.media import open_container
     from vs_srcomp.transcode.encode import encodable
     from vs_srcomp.transcode.picture import describe_picture
 
@@ -271,7 +274,9 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str) -> tuple[
     picture = describe_picture(out, clip.get_frame(0).props, upscaled.get_frame(0).props)
     rate = Fraction(clip.fps) if clip.fps else None
     conversion = None if out.format.id == upscaled.format.id else out.format.name
-    return Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate), conversion
+    with open_container(str(source)) as container:
+        others = len(container.streams) - 1
+    return Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate, others=others), conversion
 
 
 def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None) -> str:
@@ -308,6 +313,10 @@ def _facts(clip: Clip) -> str:
 
 
 def _notes(program: str, clip: Clip) -> Iterator[str]:
+    made = {"svtav1": f"{clip.source.stem}.srcomp.ivf", "x265": f"{clip.source.stem}.srcomp.hevc"}.get(program)
+    if made and clip.others:
+        muxed = shlex.join(["mkvmerge", "-o", f"{clip.source.stem}.srcomp.mkv", made, "--no-video", str(clip.source)])
+        yield f"{made} has the video alone: {muxed} puts the other {counted(clip.others, 'stream')} beside it"
     if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
         sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
         yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"

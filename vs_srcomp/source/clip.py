@@ -94,8 +94,8 @@ class _Clip:
         if not self._grain_told and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
             self._grain_told = True
             say(
-                f"{self._file!r} asks for film grain, which is left out; film_grain=True applies it, "
-                "vs_srcomp.restore_grain puts it back after upscaling"
+                f"{self._file!r} asks for film grain, which is left out before the network; after it, "
+                "--film-grain restore puts it back, and vs_srcomp.restore_grain in a script"
             )
         return frame
 
