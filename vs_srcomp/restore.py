@@ -145,7 +145,10 @@ class FrameRestorer:
     def __call__(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         """The restored luma plane of frame ``n``, whose only properties are those of ``OWN_PROPS``."""
         if f.props.get("_FieldBased", 0):
-            raise error(f"frame {n} is interlaced", "deinterlace first, or set _FieldBased to 0 if it is progressive")
+            raise error(
+                f"frame {n} is interlaced",
+                "deinterlace it, with --deinterlace or in a script with bwdif; a progressive one needs _FieldBased=0",
+            )
         q = self._networks.q_of(f.props)
         engine = self._networks.engine(q)
         if engine is None:

@@ -117,6 +117,7 @@ class JobOptions:
     start: Fraction | None
     end: Fraction | None
     film_grain: Literal["off", "apply", "restore"]
+    deinterlace: bool
     drop_incompatible: bool
     overwrite: bool
 
@@ -135,6 +136,7 @@ class JobOptions:
             sharpness=self.sharpness,
             backend=self.backend,
             film_grain=self.film_grain,
+            deinterlace=self.deinterlace,
             encoder=self.encoder,
             crf=self.crf,
             preset=self.preset,
@@ -153,6 +155,8 @@ class JobOptions:
             raise click.UsageError("--ratio and --width or --height exclude each other.")
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise click.UsageError("--end must be later than --start.")
+        if self.deinterlace and self.film_grain == "restore":
+            raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
         # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
         os.environ.setdefault("SVT_LOG", "0")
         from vs_srcomp.transcode.encoders import encoder_settings
@@ -271,6 +275,7 @@ _JOB_OPTIONS = (
         show_default=True,
         help="Of the input: leave it out, apply it before the network, or put it back after it.",
     ),
+    click.option("--deinterlace", is_flag=True, help="Make progressive frames of interlaced ones, with bwdif."),
     click.option("--drop-incompatible", is_flag=True, help="Leave out streams that the container cannot hold."),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
 )

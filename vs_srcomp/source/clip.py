@@ -55,6 +55,12 @@ class _Clip:
             say(f"{file!r} is cropped to {self._width}x{self._height}, which the chroma subsampling divides")
 
     def node(self) -> vs.VideoNode:
+        if not (self._width and self._height):
+            raise error(
+                f"the picture of {self._file!r}, {self._picture[1]}x{self._picture[2]}, "
+                "is smaller than its chroma can be",
+                "give a larger one",
+            )
         rate = self._timing.rate
         template = vs.core.std.BlankClip(
             format=self._format.id,
