@@ -70,10 +70,10 @@ def blocks(document: Path) -> list[Block]:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with three frames of AV1 with sound, in the names that documents use."""
+    """A folder with two frames of AV1 with sound, in the names that documents use."""
     studio = Studio(tmp_path_factory.mktemp("clips"))
-    picture = ("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.12")
-    tone = ("-f", "lavfi", "-i", "sine=duration=0.12")
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.08")
+    tone = ("-f", "lavfi", "-i", "sine=duration=0.08")
     video = ("-c:v", "libsvtav1", "-preset", "12", "-crf", "30", "-svtav1-params", "lp=1")
     for name in ("in.mkv", "in.mp4", "in.webm", "b.webm", "clips/one.mkv", "clips/deep/two.mp4", "a/three.mp4"):
         (studio.folder / name).parent.mkdir(parents=True, exist_ok=True)
