@@ -4,7 +4,7 @@
 #   scripts/test-mpv.sh [ROOT]
 #
 # An mpv on the PATH that has the filter is used with the Python in PYTHON (.venv by default). Without one, Debian 13 is
-# set up in ROOT (build/mpv by default) and mpv 0.40 is built there from Debian's own source against the VapourSynth wheel;
+# set up in ROOT (build/mpv by default) and mpv is built there from the source that Debian has, against the VapourSynth wheel;
 # it is kept for the next time. That needs root, debootstrap, 3 GB and some minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -43,7 +43,9 @@ packages() {
     inside 'apt-get update -qq
         apt-get install -y -qq --no-install-recommends ca-certificates gcc libc6-dev meson ninja-build pkgconf dpkg-dev xz-utils \
             python3 python3-venv libpython3.13 ffmpeg libavcodec-dev libavfilter-dev libavformat-dev libavutil-dev libavdevice-dev \
-            libswscale-dev libswresample-dev libplacebo-dev libass-dev libzimg-dev liblua5.2-dev zlib1g-dev >/dev/null'
+            libswscale-dev libswresample-dev libplacebo-dev libass-dev libzimg-dev liblua5.2-dev zlib1g-dev >/dev/null
+        # Whatever version it is: here, so that a mirror without it fails before the rest is done.
+        cd /root; ls -d mpv-*/ >/dev/null 2>&1 || apt-get source -qq mpv >/dev/null; echo "source of mpv: $(ls -d mpv-*/)"'
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 }
 
@@ -57,22 +59,24 @@ requirements() {
 }
 
 player() {
-    # The wheel has no .pc file for VSScript, which mpv 0.40 links to.
+    # The wheel has no .pc file for VSScript, which releases of mpv up to 0.41 link to.
     inside 'library=$(dirname "$(vapoursynth get-vsscript)"); mkdir -p /root/pc
         printf "Name: vapoursynth-script\nDescription: scripts\nVersion: 81\nRequires: vapoursynth\nLibs: -L%s -l:libvsscript.so -Wl,-rpath,%s\n" \
             "$library" "$library" >/root/pc/vapoursynth-script.pc
         export PKG_CONFIG_PATH=$(vapoursynth get-pkgconfig-dir):/root/pc
-        cd /root; [ -d mpv-0.40.0 ] || apt-get source -qq mpv=0.40.0* >/dev/null
-        cd mpv-0.40.0; rm -rf /root/build
+        cd /root/mpv-*/; rm -rf /root/build
         meson setup /root/build --buildtype=release --auto-features=disabled -Dgl=disabled -Dlibmpv=false -Dbuild-date=false \
             -Dvapoursynth=enabled -Dlua=enabled -Dzimg=enabled -Dzlib=enabled -Diconv=enabled >/dev/null
-        nice ninja -C /root/build mpv >/dev/null; install -m755 /root/build/mpv /usr/local/bin/mpv; vapoursynth config'
+        nice ninja -C /root/build mpv >/dev/null; install -m755 /root/build/mpv /usr/local/bin/mpv; vapoursynth config
+        mpv --version | head -n 1'
 }
 
 stage bootstrap bootstrap
 mkdir -p "$root/proc"
 mount -t proc proc "$root/proc"
 trap 'umount "$root/proc"' EXIT
+# An older run may have got no source.
+[ -e "$root/root/.done-player" ] || ls -d "$root"/root/mpv-*/ >/dev/null 2>&1 || rm -f "$root/root/.done-packages"
 stage packages packages
 stage wheels wheels
 stage player player

@@ -23,7 +23,22 @@ def photographs(command: Command) -> Command:
     return images(work(command))
 
 
-@click.group(context_settings={"max_content_width": 110})
+class _Training(click.Group):
+    """A group whose commands need more packages than the rest of the project."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").partition(".")[0] in ("train", "vs_srcomp"):
+                raise
+            raise click.ClickException(
+                f"training needs {missing.name}, which is not installed: pip install '.[train]'"
+            ) from missing
+
+
+@click.group(cls=_Training, context_settings={"max_content_width": 110})
 def main() -> None:
     """Make datasets and models for vs-srcomp, and measure them."""
 

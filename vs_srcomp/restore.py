@@ -88,13 +88,12 @@ class Networks:
             if None in self._found:
                 say_once(
                     "frames do not tell how strongly they were compressed: the model for every level is taken; "
-                    "say the level with q=, or open AV1 files with vs_srcomp.source"
+                    "q= says the level"
                 )
                 return None
             if len(set(self._found.values())) > 1:
                 say_once(
-                    f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:.0f} is taken; "
-                    "say it with q=, or open AV1 files with vs_srcomp.source"
+                    f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:.0f} is taken; q= says another"
                 )
             return DEFAULT_Q
         return float(props["SrcompQ"])
@@ -146,7 +145,10 @@ class FrameRestorer:
     def __call__(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         """The restored luma plane of frame ``n``, whose only properties are those of ``OWN_PROPS``."""
         if f.props.get("_FieldBased", 0):
-            raise error(f"frame {n} is interlaced", "deinterlace first, or set _FieldBased to 0 if it is progressive")
+            raise error(
+                f"frame {n} is interlaced",
+                "deinterlace it, with --deinterlace or in a script with bwdif; a progressive one needs _FieldBased=0",
+            )
         q = self._networks.q_of(f.props)
         engine = self._networks.engine(q)
         if engine is None:

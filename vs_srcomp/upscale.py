@@ -8,11 +8,13 @@ import vapoursynth as vs
 
 from vs_srcomp.backends.base import BackendConfig, PlaneFormat
 from vs_srcomp.backends.choice import default_backend
+from vs_srcomp.colour_guess import keep_assumed_colours
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.memory import limit_cache
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks
+from vs_srcomp.target_size import check_target
 
 SAME_SHAPE = 0.01
 """A target whose shape differs by less has only been rounded: its pixels keep their aspect ratio."""
@@ -67,6 +69,7 @@ def upscale(
     """
     _check_clip(clip)
     target_width, target_height, nearest = _target(clip, ratio, width, height)
+    check_target(clip, (width, height), (target_width, target_height))
     amount = _checked_sharpness(sharpness)
     up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)
     bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16
@@ -88,6 +91,7 @@ def upscale(
     out = y if up.format.color_family == vs.GRAY else vs.core.std.ShufflePlanes([y, up, up], [0, 1, 2], vs.YUV)
     # From the clip itself: the resize fills in what it does not know with its own guesses.
     out = out.std.CopyFrameProps(clip).std.CopyFrameProps(restored, props=OWN_PROPS)
+    out = keep_assumed_colours(out, clip.width, clip.height)
     stretch = Fraction(target_height * clip.width, target_width * clip.height)
     return out if abs(stretch - 1) < SAME_SHAPE else out.std.CopyFrameProps(up, props=["_SARNum", "_SARDen"])
 

@@ -163,7 +163,7 @@ def test_a_plan_refuses_outputs_of_one_name(command: Command, film: Path, tmp_pa
 def test_wrong_usage(command: Command, tmp_path: Path, options: Arguments) -> None:
     done = command("batch", *options, "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Error: " in done.stderr
+    assert done.stderr.startswith("vs-srcomp: error: ")
     assert list(tmp_path.iterdir()) == []
 
 

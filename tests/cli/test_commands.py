@@ -3,11 +3,15 @@
 import dataclasses
 import importlib.resources
 import json
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -34,6 +38,22 @@ def test_help_fits_and_has_examples(name: str) -> None:
         assert "vs-srcomp" in result.output
     if name:
         assert f"  vs-srcomp {name}" in result.output.partition("Examples:")[2]
+
+
+def examples(command: click.Command) -> Iterator[str]:
+    """The commands that the help shows, and that of commands below."""
+    yield from re.findall(r"^ *(vs-srcomp .*)$", (command.help or "").partition("Examples:")[2], re.MULTILINE)
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from examples(below)
+
+
+@pytest.mark.parametrize("example", list(examples(main)))
+def test_examples_of_the_help_are_understood(example: str) -> None:
+    words = shlex.split(re.split(r" [|>] ", example)[0])[1:]
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
+    command.make_context("example", words)  # which raises what the command line would be refused with
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -157,15 +157,15 @@ def test_the_backend_is_that_of_scripts_unless_one_is_named(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["build"], "Give either --clip or --size."),
-        (["build", "--size", "64x48", "--clip", "a.mkv"], "Give either --clip or --size."),
-        (["build", "--clip", "a.mkv", "--bits", "8"], "--bits goes with --size: a clip has its own."),
+        (["build"], "give either --clip or --size"),
+        (["build", "--size", "64x48", "--clip", "a.mkv"], "give either --clip or --size"),
+        (["build", "--clip", "a.mkv", "--bits", "8"], "--bits goes with --size: a clip has its own"),
         (["build", "--size", "64"], "'64' is not a size: give width and height, such as 1920x1080"),
         (["build", "--size", "0x48"], "'0x48' is not a size"),
         (["build", "--size", "64x48", "--bits", "7"], "7 is not in the range 8<=x<=16"),
         (["build", "--size", "64x48", "--q", "64"], "64.0 is not in the range"),
-        (["clear"], "Give either --older-than or --all."),
-        (["clear", "--all", "--older-than", "3"], "Give either --older-than or --all."),
+        (["clear"], "give either --older-than or --all"),
+        (["clear", "--all", "--older-than", "3"], "give either --older-than or --all"),
         (["clear", "--older-than", "-1"], "-1.0 is not in the range"),
     ],
 )

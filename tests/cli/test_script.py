@@ -194,6 +194,22 @@ def test_hdr_metadata_in_each_programs_own_words(hdr: Path, tmp_path: Path) -> N
     assert "--vf=format=colormatrix=bt.2020-ncl:primaries=bt.2020:gamma=pq:colorlevels=limited" in played
 
 
+@pytest.mark.parametrize(("program", "made"), [("svtav1", "ivf"), ("x265", "hevc")])
+def test_what_encoders_leave_out_is_told(studio: Studio, tmp_path: Path, program: str, made: str) -> None:
+    film = studio.sound(studio.picture("mute.mkv"), "loud.mkv", "aac")
+    result = run(film, "-o", tmp_path / "s.vpy", "--for", program)
+    assert f"loud.srcomp.{made} has the video alone" in result.stderr
+    assert f"mkvmerge -o loud.srcomp.mkv loud.srcomp.{made} --no-video {film}" in result.stderr
+    assert "the other 1 stream beside it" in result.stderr
+    assert "alone" not in run(studio.picture("mute.mkv"), "--for", program).stderr
+
+
+def test_the_backend_goes_into_the_script(studio: Studio) -> None:
+    result = run(studio.picture("backend.mkv"), "--backend", "openvino:precision=f32,threads=1")
+    assert 'backend=vs_srcomp.Backend.OpenVINO(precision="f32", threads=1)' in result.stdout
+    exec(result.stdout, {})
+
+
 def test_pixels_that_are_not_square(studio: Studio, tmp_path: Path) -> None:
     film = studio.picture("wide.mkv", "-vf", "setsar=16/15")
     assert after(words(run(film, "-o", tmp_path / "s.vpy", "--for", "x265")), "--sar") == "16:15"

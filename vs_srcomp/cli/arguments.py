@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import click
 
 if TYPE_CHECKING:
+    from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.transcode import Job
 
 type Settings = tuple[tuple[str, str], ...]
@@ -63,6 +64,25 @@ class ModelName(click.ParamType):  # type: ignore[type-arg]  # generic in click 
         return Path(value) if str(value).endswith(".onnx") else str(value)
 
 
+class BackendName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
+    """What runs the networks, with its settings; ``auto`` is None."""
+
+    name = "name[:k=v,...]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "BackendConfig | None":
+        """The backend."""
+        if value == "auto":
+            return None
+        import vapoursynth as vs
+
+        from vs_srcomp.backends.by_name import backend_from_text
+
+        try:
+            return backend_from_text(str(value))
+        except vs.Error as wrong:
+            self.fail(str(wrong).removeprefix("srcomp: "), param, ctx)
+
+
 class KeyValues(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
     """Settings by name."""
 
@@ -88,6 +108,7 @@ class JobOptions:
     q: float | Literal["auto"]
     model: str | Path
     sharpness: float
+    backend: "BackendConfig | None"
     encoder: str
     crf: float | None
     preset: str | None
@@ -96,6 +117,7 @@ class JobOptions:
     start: Fraction | None
     end: Fraction | None
     film_grain: Literal["off", "apply", "restore"]
+    deinterlace: bool
     drop_incompatible: bool
     overwrite: bool
 
@@ -112,7 +134,9 @@ class JobOptions:
             q=self.q,
             model=self.model,
             sharpness=self.sharpness,
+            backend=self.backend,
             film_grain=self.film_grain,
+            deinterlace=self.deinterlace,
             encoder=self.encoder,
             crf=self.crf,
             preset=self.preset,
@@ -131,6 +155,8 @@ class JobOptions:
             raise click.UsageError("--ratio and --width or --height exclude each other.")
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise click.UsageError("--end must be later than --start.")
+        if self.deinterlace and self.film_grain == "restore":
+            raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
         # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
         os.environ.setdefault("SVT_LOG", "0")
         from vs_srcomp.transcode.encoders import encoder_settings
@@ -179,7 +205,7 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except vs.Error as wrong:
-        raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
+        raise click.UsageError(str(wrong).removeprefix("srcomp: ").removesuffix("\n")) from None
 
 
 sharpness_option = click.option(
@@ -188,6 +214,14 @@ sharpness_option = click.option(
     default=0.0,
     show_default=True,
     help="How much to sharpen luma after the network; 0.25 is a good amount.",
+)
+
+backend_option = click.option(
+    "--backend",
+    type=BackendName(),
+    default="auto",
+    show_default=True,
+    help="What runs the networks, with its settings, such as openvino:precision=f32,streams=2.",
 )
 
 _JOB_OPTIONS = (
@@ -199,8 +233,15 @@ _JOB_OPTIONS = (
     click.option(
         "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
     ),
-    click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use."),
+    click.option(
+        "--model",
+        type=ModelName(),
+        default="fast",
+        show_default=True,
+        help="Which networks to use: light, fast, quality, or a file.",
+    ),
     sharpness_option,
+    backend_option,
     click.option(
         "--encoder",
         type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),
@@ -234,6 +275,7 @@ _JOB_OPTIONS = (
         show_default=True,
         help="Of the input: leave it out, apply it before the network, or put it back after it.",
     ),
+    click.option("--deinterlace", is_flag=True, help="Make progressive frames of interlaced ones, with bwdif."),
     click.option("--drop-incompatible", is_flag=True, help="Leave out streams that the container cannot hold."),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
 )

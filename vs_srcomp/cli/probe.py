@@ -103,7 +103,7 @@ def _print(found: "Probe") -> None:
     if found.codec != "av1":
         console.print(
             f"\nHow strongly {found.codec} frames were compressed is not known: only AV1's headers are read. "
-            "Say it with q=, on libaom's scale of 0 to 63; otherwise 40 is taken.",
+            "Say it with --q, or q= in a script, on libaom's scale of 0 to 63.",
             soft_wrap=True,
         )
         return

@@ -7,7 +7,7 @@ Matroska carries the time of every frame besides. What is lost on the way is put
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
 from shutil import which
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer, sharpness_option
-from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
+from vs_srcomp.cli.arguments import ModelName, Quantizer, backend_option, sharpness_option
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option
 
 if TYPE_CHECKING:
+    from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.transcode.picture import Picture
 
 # Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is not told.
@@ -64,6 +65,8 @@ class Clip:
     frames: int
     rate: Fraction | None
     """In frames per second; None if it varies."""
+    others: int = 0
+    """Streams of the file besides the video."""
 
 
 @click.command(short_help="Write a script for vspipe, and the command for it.")
@@ -87,8 +90,15 @@ class Clip:
 @click.option("--width", type=click.IntRange(min=1), help="Target width instead; the height follows unless given.")
 @click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given.")
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
-@click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use.")
+@click.option(
+    "--model",
+    type=ModelName(),
+    default="fast",
+    show_default=True,
+    help="Which networks to use: light, fast, quality, or a file.",
+)
 @sharpness_option
+@backend_option
 @debug_option
 def script(
     source: Path,
@@ -100,6 +110,7 @@ def script(
     q: float | Literal["auto"],
     model: str | Path,
     sharpness: float,
+    backend: "BackendConfig | None",
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
 
@@ -118,6 +129,7 @@ def script(
     arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
     arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
     arguments |= {"sharpness": sharpness} if sharpness else {}
+    arguments |= {"backend": backend} if backend else {}
 
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program)
@@ -258,6 +270,7 @@ _PROGRAMS = {"svtav1": "SvtAv1EncApp", "x265": "x265"}
 def _examine(source: Path, arguments: Mapping[str, Any], program: str) -> tuple[Clip, str | None]:
     """What the clip becomes, and the name of the format that SVT-AV1 needs instead of its own."""
     import vs_srcomp
+    from vs_srcomp.source.media import open_container
     from vs_srcomp.transcode.encode import encodable
     from vs_srcomp.transcode.picture import describe_picture
 
@@ -267,7 +280,9 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str) -> tuple[
     picture = describe_picture(out, clip.get_frame(0).props, upscaled.get_frame(0).props)
     rate = Fraction(clip.fps) if clip.fps else None
     conversion = None if out.format.id == upscaled.format.id else out.format.name
-    return Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate), conversion
+    with open_container(str(source)) as container:
+        others = len(container.streams) - 1
+    return Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate, others=others), conversion
 
 
 def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None) -> str:
@@ -289,6 +304,11 @@ def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None) 
 
 
 def _python(value: object) -> str:
+    if is_dataclass(value):
+        given = {field.name: getattr(value, field.name) for field in fields(value)}
+        changed = {field.name: given[field.name] for field in fields(value) if given[field.name] != field.default}
+        words = ", ".join(f"{name}={_python(setting)}" for name, setting in changed.items())
+        return f"vs_srcomp.Backend.{type(value).__name__}({words})"
     text = repr(value)
     return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text else text
 
@@ -299,6 +319,10 @@ def _facts(clip: Clip) -> str:
 
 
 def _notes(program: str, clip: Clip) -> Iterator[str]:
+    made = {"svtav1": f"{clip.source.stem}.srcomp.ivf", "x265": f"{clip.source.stem}.srcomp.hevc"}.get(program)
+    if made and clip.others:
+        muxed = shlex.join(["mkvmerge", "-o", f"{clip.source.stem}.srcomp.mkv", made, "--no-video", str(clip.source)])
+        yield f"{made} has the video alone: {muxed} puts the other {counted(clip.others, 'stream')} beside it"
     if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
         sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
         yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"

@@ -89,6 +89,12 @@ class _Clip:
         self._change = ChangeOfDescription(file)
 
     def node(self) -> vs.VideoNode:
+        if not (self._width and self._height):
+            raise error(
+                f"the picture of {self._file!r}, {self._picture[1]}x{self._picture[2]}, "
+                "is smaller than its chroma can be",
+                "give a larger one",
+            )
         rate = self._timing.rate
         template = vs.core.std.BlankClip(
             format=self._format.id,
@@ -133,8 +139,8 @@ class _Clip:
         if not self._grain_told and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
             self._grain_told = True
             say(
-                f"{self._file!r} asks for film grain, which is left out; film_grain=True applies it, "
-                "vs_srcomp.restore_grain puts it back after upscaling"
+                f"{self._file!r} asks for film grain, which is left out before the network; after it, "
+                "--film-grain restore puts it back, and vs_srcomp.restore_grain in a script"
             )
         return frame
 

@@ -10,6 +10,7 @@ from vs_srcomp.backends.base import BackendConfig
 from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.grain import restore_grain
 from vs_srcomp.source import source
+from vs_srcomp.transcode.deinterlace import deinterlaced
 from vs_srcomp.transcode.encode import encodable
 from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.job import Job
@@ -25,7 +26,8 @@ def open_source(job: Job, file: str, *, threads: int = 0) -> vs.VideoNode:
         file: Absolute path of its source.
         threads: Of the decoder; 0 is its default.
     """
-    return source(file, film_grain=job.film_grain == "apply", threads=threads)
+    clip = source(file, film_grain=job.film_grain == "apply", threads=threads)
+    return deinterlaced(clip) if job.deinterlace else clip
 
 
 def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: int = 0) -> vs.VideoNode:

@@ -28,6 +28,9 @@ class Job:
     film_grain: Literal["off", "apply", "restore"] = "off"
     """The source's film grain: left out, applied before the networks, or put back after them."""
 
+    deinterlace: bool = False
+    """Make progressive frames of interlaced ones, which are refused otherwise."""
+
     encoder: str = "svt-av1"
     """``"svt-av1"``, ``"x264"``, ``"x265"`` or ``"ffv1"``."""
     crf: float | None = None

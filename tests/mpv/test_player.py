@@ -6,8 +6,8 @@ import pytest
 import vapoursynth as vs
 
 from tests.mpv.conftest import Playing
-from vs_srcomp import player
-from vs_srcomp.player import LASTING_VERDICT, Options, Pace, play, read_options, target_size
+from vs_srcomp.mpv import player
+from vs_srcomp.mpv.player import LASTING_VERDICT, Options, Pace, play, read_options, target_size
 
 UNKNOWN = (0, 0)
 ENDLESS = 134217727
@@ -107,16 +107,25 @@ def test_frames_of_unknown_duration_pass(played: Playing, props: dict[str, int])
     assert [out.get_frame(n).props["SrcompModel"] for n in range(4)] == ["srcomp-fast-2by1-q20"] * 4
 
 
-def test_a_slow_network_is_left_after_a_second() -> None:
+def test_a_slow_network_is_left_before_the_delay_can_be_seen() -> None:
     pace = Pace(last=2)
-    told = [pace.count(duration=DURATION, work=1 / 8) for _ in range(8)]
-    assert told[:-1] == [None] * 7
+    told = [pace.count(duration=DURATION, work=1 / 8) for _ in range(4)]
+    assert told[:-1] == [None] * 3
     assert told[-1]
     assert (told[-1].possible, told[-1].needed) == (8, 32)
     assert pace.step == 1
 
 
-def test_the_next_network_has_a_second_of_its_own() -> None:
+def test_a_little_too_slow_is_told_by_a_second() -> None:
+    pace = Pace(last=2)
+    counted = 1
+    while not pace.count(duration=DURATION, work=9 / 256):
+        counted += 1
+    assert counted == 29
+    assert pace.step == 1
+
+
+def test_the_next_network_is_judged_by_itself() -> None:
     pace = Pace(last=2)
     while pace.step == 0:
         pace.count(duration=DURATION, work=1 / 8)
@@ -124,7 +133,7 @@ def test_the_next_network_has_a_second_of_its_own() -> None:
     while pace.step == 1:
         pace.count(duration=DURATION, work=1 / 16)
         counted += 1
-    assert counted == 16
+    assert counted == 7  # when it is more than 0.2 s behind
 
 
 def test_the_last_step_is_never_left() -> None:

@@ -48,6 +48,12 @@ WARM_UP = 2
 LEAST_FRAMES = 2
 """To judge by."""
 
+LARGEST_DELAY = 0.2
+"""In seconds that the picture may fall behind the sound before the first window has passed: more can be seen."""
+
+DELAYED_FRAMES = 4
+"""To judge by then: a single slow frame has other causes."""
+
 LASTING_VERDICT = 600.0
 """For how many seconds a network counts as too slow: what kept the machine busy then may be over."""
 
@@ -212,7 +218,9 @@ class Pace:
         self._frames += 1
         self._video += duration
         self._work += work
-        if self._frames < LEAST_FRAMES or max(self._video, self._work) < self._window:
+        begins = self._window == FIRST_WINDOW
+        late = begins and self._frames >= DELAYED_FRAMES and self._work - self._video > LARGEST_DELAY
+        if self._frames < LEAST_FRAMES or not (late or max(self._video, self._work) >= self._window):
             return None
         speed = Speed(possible=self._frames / self._work, needed=self._frames / self._video)
         self._measure_anew(LATER_WINDOW)

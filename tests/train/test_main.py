@@ -1,0 +1,34 @@
+"""The command line of training, where something is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Those that the package itself does not bring.
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing})); from train.__main__ import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [
+        ("torch", ("fit", "train/recipes/fast-2by1.toml", "--images", "docs")),
+        ("PIL", ("dataset", "--images", "docs", "--out")),
+    ],
+)
+def test_missing_packages_are_told_with_what_to_do(missing: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    if arguments[0] == "fit":
+        arguments = ("fit", str(next((ROOT / "train" / "recipes").glob("*.toml"))), *arguments[2:])
+    if arguments[-1] == "--out":
+        arguments = (*arguments, str(tmp_path))
+    program = WITHOUT.format(missing=[missing])
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"training needs {missing}" in done.stderr
+    assert "pip install '.[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
