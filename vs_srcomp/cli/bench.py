@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer
+from vs_srcomp.cli.arguments import BackendName, ModelName, Quantizer
 from vs_srcomp.cli.reports import debug_option, stderr
 
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ _PLAIN_WIDTH = 120
 
 # Beyond this, other programs are at work.
 _IDLE_LOAD = 0.5
+
+
+class _BackendText(BackendName):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        super().convert(value, param, ctx)
+        return value  # the processes that measure make it themselves
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
@@ -40,10 +46,10 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the clip was compressed.")
 @click.option(
     "--backend",
+    type=_BackendText(),
     default="auto",
     show_default=True,
-    metavar="NAME[:k=v,...]",
-    help="What runs the network, such as openvino:precision=f32,streams=2.",
+    help="What runs the network, with its settings, such as openvino:precision=f32,streams=2.",
 )
 @click.option(
     "--vs",

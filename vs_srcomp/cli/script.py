@@ -7,7 +7,7 @@ Matroska carries the time of every frame besides. What is lost on the way is put
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
 from shutil import which
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer, sharpness_option
+from vs_srcomp.cli.arguments import ModelName, Quantizer, backend_option, sharpness_option
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 
 if TYPE_CHECKING:
+    from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.transcode.picture import Picture
 
 # Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is not told.
@@ -89,6 +90,7 @@ class Clip:
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
 @click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use.")
 @sharpness_option
+@backend_option
 @debug_option
 def script(
     source: Path,
@@ -100,6 +102,7 @@ def script(
     q: float | Literal["auto"],
     model: str | Path,
     sharpness: float,
+    backend: "BackendConfig | None",
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
 
@@ -118,6 +121,7 @@ def script(
     arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
     arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
     arguments |= {"sharpness": sharpness} if sharpness else {}
+    arguments |= {"backend": backend} if backend else {}
 
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program)
@@ -283,6 +287,11 @@ def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None) 
 
 
 def _python(value: object) -> str:
+    if is_dataclass(value):
+        given = {field.name: getattr(value, field.name) for field in fields(value)}
+        changed = {field.name: given[field.name] for field in fields(value) if given[field.name] != field.default}
+        words = ", ".join(f"{name}={_python(setting)}" for name, setting in changed.items())
+        return f"vs_srcomp.Backend.{type(value).__name__}({words})"
     text = repr(value)
     return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text else text
 
