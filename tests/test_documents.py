@@ -1,7 +1,7 @@
 """Every command and script that the documents print, run as printed by a shell, in a checkout with clips in it.
 
 A block that cannot run here is marked in the text itself, with the reason, by ``<!-- not run: REASON -->`` in the line
-before it. In the heads of scripts, where commands are indented, ``| mpv`` marks what needs a player and a display.
+before it; in the heads of scripts, where commands are indented, by ``(not run: REASON)`` behind the command.
 """
 
 import os
@@ -28,7 +28,6 @@ DOCUMENTS = sorted(
         "examples/*.vpy",
         "examples/*.py",
         "engines/*.md",
-        "train/*.md",
     )
     for path in ROOT.glob(pattern)
 )
@@ -42,7 +41,9 @@ _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>.+?) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
-_HEAD = re.compile(r"^(?:#   |    )(?P<command>(?:vspipe|python) .*?)(?:  +\(.*\))?$", re.MULTILINE)
+_HEAD = re.compile(
+    r"^(?:#   |    )(?P<command>(?:vspipe|python) .*?)(?:  +\((?:not run: (?P<reason>.+)|.*)\))?$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def blocks(document: Path) -> list[Block]:
     if document.suffix == ".md":
         found = [match.group("language", "text", "reason") for match in _FENCE.finditer(text)]
     else:
-        found = [("sh", line, "needs a display" if "| mpv" in line else None) for line in _HEAD.findall(text)]
+        found = [("sh", *match.group("command", "reason")) for match in _HEAD.finditer(text)]
     unknown = [language for language, _, _ in found if language not in ("sh", "python", "json", "text")]
     assert not unknown, f"{document}: blocks in {unknown}: say sh, python, json or text"
     return [Block(language, body, reason) for language, body, reason in found if language in ("sh", "python")]  # type: ignore[arg-type]

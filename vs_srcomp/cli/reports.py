@@ -67,6 +67,11 @@ def stderr() -> "Console":
     return Console(stderr=True)
 
 
+def say(line: str) -> None:
+    """Print a line on standard error as it is."""
+    stderr().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def explain(failure: Exception) -> str:
     """What went wrong and what to do, in one or two lines."""
     import vapoursynth as vs

@@ -6,8 +6,8 @@ import pytest
 import vapoursynth as vs
 
 from tests.mpv.conftest import Playing
-from vs_srcomp import player
-from vs_srcomp.player import LASTING_VERDICT, Options, Pace, play, read_options, target_size
+from vs_srcomp.mpv import player
+from vs_srcomp.mpv.player import LASTING_VERDICT, Options, Pace, play, read_options, target_size
 
 UNKNOWN = (0, 0)
 ENDLESS = 134217727
