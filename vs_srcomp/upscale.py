@@ -8,6 +8,7 @@ import vapoursynth as vs
 
 from vs_srcomp.backends.base import BackendConfig, PlaneFormat
 from vs_srcomp.backends.choice import default_backend
+from vs_srcomp.colour_guess import keep_assumed_colours
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.memory import limit_cache
@@ -88,6 +89,7 @@ def upscale(
     out = y if up.format.color_family == vs.GRAY else vs.core.std.ShufflePlanes([y, up, up], [0, 1, 2], vs.YUV)
     # From the clip itself: the resize fills in what it does not know with its own guesses.
     out = out.std.CopyFrameProps(clip).std.CopyFrameProps(restored, props=OWN_PROPS)
+    out = keep_assumed_colours(out, clip.width, clip.height)
     stretch = Fraction(target_height * clip.width, target_width * clip.height)
     return out if abs(stretch - 1) < SAME_SHAPE else out.std.CopyFrameProps(up, props=["_SARNum", "_SARDen"])
 

@@ -53,8 +53,11 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
         clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
         say(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
-    return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion")
+    # The resize fills in what it does not know with its own guesses.
+    return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion").std.CopyFrameProps(clip, props=_COLOUR)
 
+
+_COLOUR = ["_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation"]
 
 _J_A_B = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4"}
 
