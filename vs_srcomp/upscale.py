@@ -14,6 +14,7 @@ from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_nam
 from vs_srcomp.memory import limit_cache
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks
+from vs_srcomp.target_size import check_target
 
 SAME_SHAPE = 0.01
 """A target whose shape differs by less has only been rounded: its pixels keep their aspect ratio."""
@@ -68,6 +69,7 @@ def upscale(
     """
     _check_clip(clip)
     target_width, target_height, nearest = _target(clip, ratio, width, height)
+    check_target(clip, (width, height), (target_width, target_height))
     amount = _checked_sharpness(sharpness)
     up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)
     bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16

@@ -201,7 +201,7 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except vs.Error as wrong:
-        raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
+        raise click.UsageError(str(wrong).removeprefix("srcomp: ").removesuffix("\n")) from None
 
 
 sharpness_option = click.option(
@@ -229,7 +229,13 @@ _JOB_OPTIONS = (
     click.option(
         "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
     ),
-    click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use."),
+    click.option(
+        "--model",
+        type=ModelName(),
+        default="fast",
+        show_default=True,
+        help="Which networks to use: light, fast, quality, or a file.",
+    ),
     sharpness_option,
     backend_option,
     click.option(

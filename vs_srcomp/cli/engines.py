@@ -89,7 +89,13 @@ def list_engines(as_json: bool) -> None:
 @click.option(
     "--q", "levels", type=click.FloatRange(0, 63), multiple=True, help="Only for this level; may be repeated."
 )
-@click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to compile.")
+@click.option(
+    "--model",
+    type=ModelName(),
+    default="fast",
+    show_default=True,
+    help="Which networks to compile: light, fast, quality, or a file.",
+)
 @click.option(
     "--backend",
     type=BackendName(),

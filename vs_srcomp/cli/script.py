@@ -88,7 +88,13 @@ class Clip:
 @click.option("--width", type=click.IntRange(min=1), help="Target width instead; the height follows unless given.")
 @click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given.")
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
-@click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use.")
+@click.option(
+    "--model",
+    type=ModelName(),
+    default="fast",
+    show_default=True,
+    help="Which networks to use: light, fast, quality, or a file.",
+)
 @sharpness_option
 @backend_option
 @debug_option
