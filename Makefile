@@ -1,4 +1,4 @@
-# make demo      upscale the clip in examples/ and say what was done
+# make demo      upscale the clip in examples/, show a frame beside Lanczos, and say where they are
 # make test      lint, types and every test
 # make test-mpv  test the player's side with a real mpv; builds one if there is none (root, debootstrap, minutes)
 # make models    train all models again (many hours), from the photographs in $(DATA)/train
@@ -19,6 +19,10 @@ RECIPES = $(wildcard train/recipes/*.toml)
 
 demo: $(VENV)/ready
 	$(BIN)/vs-srcomp upscale examples/demo.mkv out.mkv --ratio 2:1 --overwrite
+	$(BIN)/python examples/side_by_side.py examples/demo.mkv out.png
+	@echo
+	@echo "The video is out.mkv; out.png shows a frame of it beside plain Lanczos. To go on, in this and in each new shell:"
+	@echo "  . .venv/bin/activate && vs-srcomp --help"
 
 test: $(VENV)/ready-for-tests
 	$(BIN)/ruff check
@@ -40,7 +44,7 @@ results: $(VENV)/ready-for-tests
 		--videos $(DATA)/video
 
 clean:
-	rm -rf $(VENV) build *.egg-info out.mkv
+	rm -rf $(VENV) build *.egg-info out.mkv out.png
 
 $(VENV)/made:
 	@python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh); "$$python" -m venv --clear $(VENV)

@@ -3,7 +3,7 @@
     python benchmarks/reload_memory.py [--reloads 100] [--size 960x540]
     MALLOC_MMAP_THRESHOLD_=262144 python benchmarks/reload_memory.py
 
-Each reload makes a core of its own, as mpv does, loads examples/mpv/srcomp.vpy, plays some frames and frees everything.
+Each reload makes a core of its own, as mpv does, loads vs_srcomp/mpv/srcomp.vpy, plays some frames and frees everything.
 """
 
 import resource
@@ -15,7 +15,7 @@ from statistics import median
 import click
 import vapoursynth as vs
 
-SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "mpv" / "srcomp.vpy"
+SCRIPT = Path(__file__).resolve().parents[1] / "vs_srcomp" / "mpv" / "srcomp.vpy"
 FRAMES = 4
 CODE = compile(SCRIPT.read_text("utf-8"), SCRIPT, "exec")
 

@@ -1,6 +1,6 @@
 """Make examples/demo.mkv: slow pans over photographs, lowered 2:1 with Lanczos and coded with SVT-AV1.
 
-    python examples/make_demo.py PICTURE... OUT.mkv
+    python examples/make_demo.py PICTURE... OUT.mkv   (not run: needs pictures)
 
 The clip in this folder is made from the Kodak test pictures 23, 19 and 8, which Eastman Kodak released for unrestricted
 use and which no model here was trained on.

@@ -1,4 +1,7 @@
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,48 @@ def test_what_came_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "other.bin", overwrite=False) as temporary:
         temporary.write_bytes(b"ours")
     assert {path.name for path in tmp_path.iterdir()} == {"out.bin", "other.bin"}
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from vs_srcomp.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_run_has_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    keeps = {".out.original.mkv", ".out.srcomp-notes.mkv.txt", ".other.srcomp-abcdefgh.mkv", "out.srcomp-abcdefgh.mkv"}
+    for name in keeps:
+        (tmp_path / name).write_bytes(b"of the user")
+    runs = [
+        subprocess.Popen([sys.executable, "-c", WAITING, target], stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    try:
+        for run in runs:
+            assert run.stdout
+            assert run.stdout.readline() == "ready\n"
+        runs[0].send_signal(signal.SIGKILL)
+        runs[0].wait()
+        assert len(list(tmp_path.iterdir())) == len(keeps) + 2
+        write_atomically(target, b"whole")
+        # That of the run that is still at work stays.
+        assert len(list(tmp_path.iterdir())) == len(keeps) + 2
+        assert keeps < {path.name for path in tmp_path.iterdir()}
+    finally:
+        for run in runs:
+            run.kill()
+            run.communicate()
+    write_atomically(target, b"again")
+    assert {path.name for path in tmp_path.iterdir()} == {*keeps, "out.mkv"}
+
+
+def test_a_folder_that_is_not_there_is_told_by_the_targets_name(tmp_path: Path) -> None:
+    target = tmp_path / "nothing" / "out.mkv"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(target, b"")
+    assert caught.value.filename == str(target)

@@ -1,25 +1,32 @@
 """Files that are whole or not there at all."""
 
 import errno
+import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# Between the target's name and the random letters of `tempfile`.
+_MARK = ".srcomp-"
 
 
 @contextmanager
 def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary path beside ``target`` to write to; renamed to it, after fsync, if the block succeeds.
 
-    If the block raises, the temporary file is removed and ``target`` is as it was.
+    If the block raises, the temporary file is removed and ``target`` is as it was. What earlier runs have left, because
+    they were killed, is removed as well.
 
     Raises:
+        OSError: The folder cannot be written to.
         FileExistsError: ``overwrite`` is false and there is a target by the time the file is whole.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}.", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    prefix = f".{target.stem[:40]}{_MARK}"
+    _remove_abandoned(target.parent, prefix, target.suffix)
+    handle, temporary = _begin(target, prefix)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -31,6 +38,39 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
             rename_without_replacing(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _begin(target: Path, prefix: str) -> tuple[int, Path]:
+    """A temporary file, locked for as long as its handle is open, and its path."""
+    while True:
+        try:
+            handle, name = tempfile.mkstemp(prefix=prefix, suffix=target.suffix, dir=target.parent)
+        except OSError as reason:
+            # The temporary name would tell users nothing.
+            raise OSError(reason.errno, reason.strerror, str(target)) from reason
+        # Another run may have taken it for abandoned before it was locked, and is then just removing it.
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)
+
+
+def _remove_abandoned(folder: Path, prefix: str, suffix: str) -> None:
+    """Remove temporary files of runs that have ended without doing so: the lock of a run ends with its process."""
+    pattern = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(suffix))
+    # The run does not depend on it.
+    with suppress(OSError):
+        for path in [path for path in folder.iterdir() if pattern.fullmatch(path.name)]:
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            except OSError:  # a run is at work on it, or the file system has no locks
+                continue
+            finally:
+                os.close(handle)
 
 
 def rename_without_replacing(temporary: Path, target: Path) -> None:

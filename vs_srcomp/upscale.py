@@ -8,12 +8,14 @@ import vapoursynth as vs
 
 from vs_srcomp.backends.base import BackendConfig, PlaneFormat
 from vs_srcomp.backends.choice import default_backend
+from vs_srcomp.colour_guess import keep_assumed_colours
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.memory import limit_cache
 from vs_srcomp.models import ModelName, scale_of
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks
+from vs_srcomp.target_size import check_target
 
 SAME_SHAPE = 0.01
 """A target whose shape differs by less has only been rounded: its pixels keep their aspect ratio."""
@@ -78,6 +80,7 @@ def upscale(
     amount = _checked_sharpness(sharpness)
     scale = _checked_passes(passes, scale_of(model))
     target_width, target_height, nearest = _target(clip, ratio, width, height, scale)
+    check_target(clip, (width, height), (target_width, target_height))
     up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)
     luma = (clip if scale > 1 else up).std.ShufflePlanes(0, vs.GRAY)
     # zimg maps the range of float luma to codes, and back below, by the frame's own properties.
@@ -94,6 +97,7 @@ def upscale(
     out = y if up.format.color_family == vs.GRAY else vs.core.std.ShufflePlanes([y, up, up], [0, 1, 2], vs.YUV)
     # From the clip itself: the resize fills in what it does not know with its own guesses.
     out = out.std.CopyFrameProps(clip).std.CopyFrameProps(restored, props=OWN_PROPS)
+    out = keep_assumed_colours(out, clip.width, clip.height)
     stretch = Fraction(target_height * clip.width, target_width * clip.height)
     return out if abs(stretch - 1) < SAME_SHAPE else out.std.CopyFrameProps(up, props=["_SARNum", "_SARDen"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "examples" / "mpv" / "srcomp.vpy"
+SCRIPT = ROOT / "vs_srcomp" / "mpv" / "srcomp.vpy"
 STAND_IN = ROOT.parent / "shared" / "tools" / "mpv_host.py"
 
 type Playing = Callable[..., Any]

@@ -1,4 +1,4 @@
-"""examples/mpv/srcomp.lua in mpv itself, where there is one that has the filter and Lua."""
+"""vs_srcomp/mpv/srcomp.lua in mpv itself, where there is one that has the filter and Lua."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from tests.mpv.conftest import ROOT
 from tests.mpv.ipc import Player
 from tests.mpv.test_real_mpv import film, make
 
-LUA = ROOT / "examples" / "mpv" / "srcomp.lua"
+LUA = ROOT / "vs_srcomp" / "mpv" / "srcomp.lua"
 
 
 @pytest.fixture(scope="session")

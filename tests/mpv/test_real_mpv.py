@@ -1,4 +1,4 @@
-"""examples/mpv/srcomp.vpy in mpv itself, where there is one that has the filter."""
+"""vs_srcomp/mpv/srcomp.vpy in mpv itself, where there is one that has the filter."""
 
 import random
 import subprocess

@@ -1,4 +1,4 @@
-"""examples/mpv/srcomp.vpy in a stand-in for mpv's filter."""
+"""vs_srcomp/mpv/srcomp.vpy in a stand-in for mpv's filter."""
 
 import gc
 import json
@@ -12,8 +12,8 @@ import vapoursynth as vs
 
 from tests.mpv.conftest import SCRIPT
 from tests.transcode.films import write_model
-from vs_srcomp import player
 from vs_srcomp.engine_cache import get_engine
+from vs_srcomp.mpv import player
 from vs_srcomp.restore import FrameRestorer
 
 FRAMES = 40

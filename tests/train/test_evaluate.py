@@ -12,8 +12,8 @@ import train.evaluate as evaluate_module
 from train.__main__ import main
 from train.degradations.av1 import decode, pair_by_slug, stream_path
 from train.evaluate import METRICS, Score, evaluate
-from train.metrics import psnr, ssim, vmaf
 from train.material.pictures import clip_planes, each_luma
+from train.metrics import psnr, ssim, vmaf
 from train.report import (
     gain_table,
     mean_table,

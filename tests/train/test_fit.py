@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 import train.fit as fit_module
-from train.material.crops import CropSampler, PlanePair, split
 from train.export import to_onnx
 from train.fit import Diverged, Learner, fit, learning_rate, remove_drift, to_luma, validation_gain
+from train.material.crops import CropSampler, PlanePair, split
 from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, PlainStack
 from train.parallel import Team
 from train.recipe import Recipe, in_order, load_recipe

@@ -16,8 +16,8 @@ import vapoursynth as vs
 from av.video.frame import VideoFrame
 
 from vs_srcomp.backends.base import Engine, PlaneFormat
+from vs_srcomp.backends.by_name import backend_from_text
 from vs_srcomp.backends.openvino import OpenVINOEngine
-from vs_srcomp.bench.backend import backend_from_text
 from vs_srcomp.bench.hosting import Host, clip_in_memory
 from vs_srcomp.bench.stage import Kind, Stage
 from vs_srcomp.errors import error

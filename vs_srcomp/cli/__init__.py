@@ -8,6 +8,7 @@ from vs_srcomp.cli.bench import bench
 from vs_srcomp.cli.doctor import doctor
 from vs_srcomp.cli.engines import engines
 from vs_srcomp.cli.models import models
+from vs_srcomp.cli.mpv import mpv
 from vs_srcomp.cli.probe import probe
 from vs_srcomp.cli.reports import CONTEXT_SETTINGS, ReportingGroup
 from vs_srcomp.cli.script import script
@@ -29,10 +30,11 @@ def main() -> None:
     vs-srcomp bench                      measure how fast it is here, and what limits it
     vs-srcomp models                     list the networks that there are
     vs-srcomp engines                    prepare and manage compiled networks
+    vs-srcomp mpv install                let mpv upscale what it plays
     vs-srcomp doctor                     look for what is missing or broken
     vs-srcomp COMMAND --help             tell more about a command
     """
 
 
-for command in (upscale, batch, probe, script, bench, models, engines, doctor):
+for command in (upscale, batch, probe, script, bench, models, engines, mpv, doctor):
     main.add_command(command)

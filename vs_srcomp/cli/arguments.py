@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import click
 
 if TYPE_CHECKING:
+    from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.transcode import Job
 
 type Settings = tuple[tuple[str, str], ...]
@@ -63,6 +64,25 @@ class ModelName(click.ParamType):  # type: ignore[type-arg]  # generic in click 
         return Path(value) if str(value).endswith(".onnx") else str(value)
 
 
+class BackendName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
+    """What runs the networks, with its settings; ``auto`` is None."""
+
+    name = "name[:k=v,...]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "BackendConfig | None":
+        """The backend."""
+        if value == "auto":
+            return None
+        import vapoursynth as vs
+
+        from vs_srcomp.backends.by_name import backend_from_text
+
+        try:
+            return backend_from_text(str(value))
+        except vs.Error as wrong:
+            self.fail(str(wrong).removeprefix("srcomp: "), param, ctx)
+
+
 class KeyValues(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
     """Settings by name."""
 
@@ -91,6 +111,7 @@ class JobOptions:
     passes: int
     ensemble: bool
     sharpness: float
+    backend: "BackendConfig | None"
     encoder: str
     crf: float | None
     preset: str | None
@@ -118,6 +139,7 @@ class JobOptions:
             passes=self.passes,
             ensemble=self.ensemble,
             sharpness=self.sharpness,
+            backend=self.backend,
             film_grain=self.film_grain,
             encoder=self.encoder,
             crf=self.crf,
@@ -185,7 +207,7 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except vs.Error as wrong:
-        raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
+        raise click.UsageError(str(wrong).removeprefix("srcomp: ").removesuffix("\n")) from None
 
 
 look_option = click.option(
@@ -216,6 +238,14 @@ sharpness_option = click.option(
     help="How much to sharpen luma after the network; 0.25 is a good amount.",
 )
 
+backend_option = click.option(
+    "--backend",
+    type=BackendName(),
+    default="auto",
+    show_default=True,
+    help="What runs the networks, with its settings, such as openvino:precision=f32,streams=2.",
+)
+
 _JOB_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
@@ -225,11 +255,18 @@ _JOB_OPTIONS = (
     click.option(
         "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
     ),
-    click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use."),
+    click.option(
+        "--model",
+        type=ModelName(),
+        default="fast",
+        show_default=True,
+        help="Which networks to use: light, fast, quality, another model's name, or a file.",
+    ),
     look_option,
     passes_option,
     ensemble_option,
     sharpness_option,
+    backend_option,
     click.option(
         "--encoder",
         type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),

@@ -15,7 +15,7 @@ import click
 from vs_srcomp.cli.arguments import JobOptions, job_options
 from vs_srcomp.cli.batch_plan import print_plan, print_table
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import debug_option, stderr
+from vs_srcomp.cli.reports import counted, debug_option, stderr
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -78,7 +78,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
     "--metrics",
     "references",
     metavar="PATH",
-    type=click.Path(path_type=Path, exists=True),
+    type=click.Path(path_type=Path),
     help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and how long it would take.")
@@ -134,6 +134,7 @@ def batch(
       vs-srcomp batch 'a/*.mp4' b.webm --out upscaled --container mp4 --suffix -hd --verify
       vs-srcomp batch clips --out upscaled --pipe 'SvtAv1EncApp -i stdin --preset 4 -b {out}.ivf'
     """
+    from vs_srcomp.source.media import local_file
     from vs_srcomp.transcode.inputs import gather, name_outputs, read_list
 
     if jobs and cluster:
@@ -142,6 +143,9 @@ def batch(
     if not names:
         raise click.UsageError("Name at least one input, or give a --list.")
     pairs = gather(names, recursive=recursive, exclude=folder)
+    if not any(file.exists() for file, _ in pairs):
+        # With others, what is not there is told among the failures of single clips.
+        local_file(pairs[0][0])
     outputs = name_outputs(pairs, folder, suffix=suffix, container=container)
     work = [piping.apply(options.job(file, target, segment_seconds=segment_seconds)) for file, target in outputs]
     with _cancelling() as stopped:
@@ -300,7 +304,7 @@ class _Display:
         ]
         if untouched := clips - len(self._outcomes):
             words.append(f"{untouched} not begun")
-        _line(f"{clips} clips: {', '.join(words)}")
+        _line(f"{counted(clips, 'clip')}: {', '.join(words)}")
 
 
 def _progress() -> "Progress":
@@ -324,8 +328,8 @@ def _ending(outcome: "Outcome") -> str:
         return f"{outcome.job.source}: {outcome.status}: {outcome.message}"
     result = outcome.result
     sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
-    again = f", {outcome.reused} of {outcome.segments} segments from before" if outcome.reused else ""
-    return f"{outcome.job.source}: {sizes}, {result.frames} frames in {outcome.seconds:.1f} s{again}"
+    again = f", {outcome.reused} of {counted(outcome.segments, 'segment')} from before" if outcome.reused else ""
+    return f"{outcome.job.source}: {sizes}, {counted(result.frames, 'frame')} in {outcome.seconds:.1f} s{again}"
 
 
 def _line(text: str) -> None:

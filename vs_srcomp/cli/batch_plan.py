@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vs_srcomp.cli.reports import stderr
+from vs_srcomp.cli.reports import counted, stderr
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,7 +73,8 @@ def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> 
         return False
     free = size_text(free_bytes(Path(work[0].target.parent)))
     console.print(
-        f"{len(work)} clips: about {time_text(seconds / pool.size)} and {size_text(needed)}; {free} are free",
+        f"{counted(len(work), 'clip')}: about {time_text(seconds / pool.size)} and {size_text(needed)}; "
+        f"{free} are free",
         highlight=False,
         markup=False,
         soft_wrap=True,

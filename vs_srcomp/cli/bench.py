@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer
+from vs_srcomp.cli.arguments import BackendName, ModelName, Quantizer
 from vs_srcomp.cli.reports import debug_option, stderr
 
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ _PLAIN_WIDTH = 120
 
 # Beyond this, other programs are at work.
 _IDLE_LOAD = 0.5
+
+
+class _BackendText(BackendName):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        super().convert(value, param, ctx)
+        return value  # the processes that measure make it themselves
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
@@ -32,18 +38,24 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
 
 
 @click.command(short_help="Measure how fast each part is on this machine.")
-@click.argument("clip", metavar="[CLIP]", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("clip", metavar="[CLIP]", required=False, type=click.Path(path_type=Path))
 @click.option("--size", type=_Size(), help="Of the clip that is made up if none is given.  [default: 960x540]")
 @click.option("--bits", type=click.Choice(["8", "10"]), help="Likewise.  [default: 8]")
 @click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), default="2:1", show_default=True)
-@click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which network to use.")
+@click.option(
+    "--model",
+    type=ModelName(),
+    default="fast",
+    show_default=True,
+    help="Which network to use: light, fast, quality, or a file.",
+)
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the clip was compressed.")
 @click.option(
     "--backend",
+    type=_BackendText(),
     default="auto",
     show_default=True,
-    metavar="NAME[:k=v,...]",
-    help="What runs the network, such as openvino:precision=f32,streams=2.",
+    help="What runs the network, with its settings, such as openvino:precision=f32,streams=2.",
 )
 @click.option(
     "--vs",
@@ -97,8 +109,11 @@ def bench(
     from vs_srcomp.bench import Settings
     from vs_srcomp.bench.plot import plotter
     from vs_srcomp.files import write_atomically
+    from vs_srcomp.source.media import local_file
 
     draw = plotter() if plot else None
+    if clip:
+        local_file(clip)
     how["model"] = str(how["model"])
     settings = Settings(clip=clip, size=size or (960, 540), bits=int(bits or 8), **how)
     report = _measured(settings)

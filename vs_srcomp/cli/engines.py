@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, look_option
+from vs_srcomp.cli.arguments import BackendName, ModelName, look_option
 from vs_srcomp.cli.reports import CONTEXT_SETTINGS, core_log_on_stderr, debug_option, stderr
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 # Of a table that does not go to a terminal.
 _PLAIN_WIDTH = 120
-
-_BACKENDS = {"openvino": "OpenVINO", "onnxruntime": "OnnxRuntime", "torch": "Torch", "tensorrt": "TensorRT"}
 
 _DAY = 86_400
 
@@ -91,14 +89,20 @@ def list_engines(as_json: bool) -> None:
 @click.option(
     "--q", "levels", type=click.FloatRange(0, 63), multiple=True, help="Only for this level; may be repeated."
 )
-@click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to compile.")
+@click.option(
+    "--model",
+    type=ModelName(),
+    default="fast",
+    show_default=True,
+    help="Which networks to compile: light, fast, quality, another model's name, or a file.",
+)
 @look_option
 @click.option(
     "--backend",
-    type=click.Choice(["auto", *_BACKENDS]),
+    type=BackendName(),
     default="auto",
     show_default=True,
-    help="What for, with its default settings; auto is what scripts take.",
+    help="What for, with its settings, such as tensorrt:precision=fp16; auto is what scripts take.",
 )
 @click.option("--bits", type=click.IntRange(8, 16), multiple=True, help="With --size; may be repeated.  [default: 8]")
 @debug_option
@@ -111,7 +115,7 @@ def build(
     levels: tuple[float, ...],
     model: str | Path,
     look: str,
-    backend: str,
+    backend: "BackendConfig | None",
     bits: tuple[int, ...],
 ) -> None:
     """Compile all networks that a script will ask for, so that it need not.
@@ -130,10 +134,11 @@ def build(
     if clip and bits:
         raise click.UsageError("--bits goes with --size: a clip has its own.")
     from vs_srcomp.backends.base import StoringBackend
+    from vs_srcomp.backends.choice import default_backend
     from vs_srcomp.geometry import ratio_by_name
 
     with core_log_on_stderr():
-        runner = _backend(backend)
+        runner = backend or default_backend()
         if not isinstance(runner, StoringBackend):
             _say(f"{type(runner).__name__} stores nothing: it compiles at each start, and there is nothing to prepare")
             return
@@ -234,16 +239,6 @@ def _networks(model: str | Path, look: str, ratio: "Ratio", levels: Sequence[flo
         if network not in made:
             made.add(network)
             yield network.name or name, network
-
-
-def _backend(name: str) -> "BackendConfig":
-    from vs_srcomp.backends import Backend
-    from vs_srcomp.backends.choice import default_backend
-
-    if name == "auto":
-        return default_backend()
-    runner: BackendConfig = getattr(Backend, _BACKENDS[name])()
-    return runner
 
 
 def _build_all(tasks: Sequence[tuple[str, "Network", "PlaneFormat"]], runner: "BackendConfig") -> bool:

@@ -1,6 +1,8 @@
 """What the commands say: errors, notes from the core's log, and how signals end a command."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -24,10 +26,26 @@ class Interrupted(BaseException):
 
 
 class ReportingGroup(click.Group):
-    """A group whose commands end in one or two lines on standard error if they fail.
+    """A group whose commands end in one or two lines on standard error if they fail: what is wrong, and what to do.
 
-    Exit codes: 1 for errors, 2 for wrong usage, 128 and the signal's number after SIGINT and SIGTERM.
+    Exit codes: 1 for errors, 2 for a command line that cannot be, 128 and the signal's number after SIGINT and SIGTERM.
     """
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the program; click's errors are told as all others are."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as wrong:
+            wrong.show()
+            sys.exit(wrong.exit_code)
+        except click.ClickException as wrong:
+            _tell(_usage(wrong) if isinstance(wrong, click.UsageError) else wrong.format_message())
+            sys.exit(wrong.exit_code)
+        except click.Abort:
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -43,8 +61,26 @@ class ReportingGroup(click.Group):
         except Exception as failure:
             if ctx.meta.get(_DEBUG):
                 raise
-            stderr().print(f"vs-srcomp: error: {explain(failure)}", markup=False, highlight=False, soft_wrap=True)
+            _tell(explain(failure))
             ctx.exit(1)
+
+
+def _tell(message: str) -> None:
+    say(f"vs-srcomp: error: {message}")
+
+
+def _usage(wrong: click.UsageError) -> str:
+    """What is wrong with a command line, and where it is told what can be."""
+    message = wrong.format_message().rstrip(".")
+    if message[1:2].islower():
+        message = message[0].lower() + message[1:]
+    command = wrong.ctx.command_path if wrong.ctx else "vs-srcomp"
+    return message if "\n" in message else f"{message}\n{command} --help tells what there is"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 frame``, ``2 frames``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def debug_option[F](command: F) -> F:
@@ -67,6 +103,11 @@ def stderr() -> "Console":
     return Console(stderr=True)
 
 
+def say(line: str) -> None:
+    """Print a line on standard error as it is."""
+    stderr().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def explain(failure: Exception) -> str:
     """What went wrong and what to do, in one or two lines."""
     import vapoursynth as vs
@@ -74,7 +115,12 @@ def explain(failure: Exception) -> str:
     if isinstance(failure, vs.Error):
         # The core puts the traceback of a frame callback before the message.
         return str(failure).rpartition("srcomp: ")[2].strip()
-    return f"{type(failure).__name__}: {failure}\nthis should not happen: please report it with what --debug shows"
+    if isinstance(failure, OSError) and failure.strerror:
+        names = " to ".join(repr(os.fsdecode(name)) for name in (failure.filename, failure.filename2) if name)
+        return f"{names or 'a file'}: {failure.strerror.lower()}\ncheck the path, its permissions and the free space"
+    if isinstance(failure, MemoryError):
+        return "there is not enough memory\ngive a smaller size, or close other programs"
+    return f"{type(failure).__name__}: {failure}\nthat is a fault of vs-srcomp; --debug shows where it is"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ Matroska carries the time of every frame besides. What is lost on the way is put
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
 from shutil import which
@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer, ensemble_option, look_option, passes_option, sharpness_option
+from vs_srcomp.cli.arguments import (
+    ModelName,
+    Quantizer,
+    backend_option,
+    ensemble_option,
+    look_option,
+    passes_option,
+    sharpness_option,
+)
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 
 if TYPE_CHECKING:
+    from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.transcode.picture import Picture
 
 # Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is not told.
@@ -87,11 +96,18 @@ class Clip:
 @click.option("--width", type=click.IntRange(min=1), help="Target width instead; the height follows unless given.")
 @click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given.")
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
-@click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use.")
+@click.option(
+    "--model",
+    type=ModelName(),
+    default="fast",
+    show_default=True,
+    help="Which networks to use: light, fast, quality, another model's name, or a file.",
+)
 @look_option
 @passes_option
 @ensemble_option
 @sharpness_option
+@backend_option
 @debug_option
 def script(
     source: Path,
@@ -106,6 +122,7 @@ def script(
     passes: int,
     ensemble: bool,
     sharpness: float,
+    backend: "BackendConfig | None",
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
 
@@ -128,6 +145,7 @@ def script(
     defaults = {"look": "faithful", "passes": 1, "ensemble": False, "sharpness": 0.0}
     given = {"look": look, "passes": passes, "ensemble": ensemble, "sharpness": sharpness}
     arguments |= {name: value for name, value in given.items() if value != defaults[name]}
+    arguments |= {"backend": backend} if backend else {}
 
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program)
@@ -293,6 +311,11 @@ def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None) 
 
 
 def _python(value: object) -> str:
+    if is_dataclass(value):
+        given = {field.name: getattr(value, field.name) for field in fields(value)}
+        changed = {field.name: given[field.name] for field in fields(value) if given[field.name] != field.default}
+        words = ", ".join(f"{name}={_python(setting)}" for name, setting in changed.items())
+        return f"vs_srcomp.Backend.{type(value).__name__}({words})"
     text = repr(value)
     return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text else text
 

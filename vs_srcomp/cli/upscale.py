@@ -7,7 +7,7 @@ import click
 
 from vs_srcomp.cli.arguments import JobOptions, job_options
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import core_log_on_stderr, debug_option, stderr
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, stderr
 
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Job, Result
@@ -65,6 +65,6 @@ def _run_with_progress(job: "Job") -> "Result":
 
 def _summary(result: "Result") -> str:
     sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
-    speed = f"{result.frames} frames in {result.seconds:.1f} s ({result.frames / result.seconds:.1f} fps)"
+    speed = f"{counted(result.frames, 'frame')} in {result.seconds:.1f} s ({result.frames / result.seconds:.1f} fps)"
     models = ", ".join(f"{name} ({frames})" for name, frames in sorted(result.models.items()))
     return f"{result.target}: {sizes}, {speed}, {models}, {result.bytes / 1e6:.2f} MB"

@@ -12,7 +12,7 @@ import vs_srcomp
 from vs_srcomp.doctor.configuration import Installation, check_configuration, check_folder, configuration_path
 from vs_srcomp.doctor.finding import Finding
 from vs_srcomp.doctor.inference import backend_checks, check_models
-from vs_srcomp.doctor.programs import check_mpv, check_vspipe
+from vs_srcomp.doctor.programs import check_mpv, check_player_script, check_vspipe
 
 __all__ = ["Finding", "checks"]
 
@@ -35,6 +35,7 @@ def checks() -> Sequence[Callable[[], Finding]]:
         lambda: check_configuration(path, installation),
         lambda: check_vspipe(library.with_name("vspipe"), os.environ),
         lambda: check_mpv(which("mpv"), library, os.environ),
+        lambda: check_player_script(os.environ),
         lambda: check_models(vs_srcomp.models()),
         *backend_checks(next(iter(vs_srcomp.models()), None)),
     )

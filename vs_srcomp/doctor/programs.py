@@ -5,7 +5,10 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import vapoursynth as vs
+
 from vs_srcomp.doctor.finding import Finding
+from vs_srcomp.mpv.install import is_current, mpv_folder
 
 OLDEST_MPV = 0, 39
 """The first that speaks VSScript 4; VapourSynth has no other since R73."""
@@ -69,6 +72,27 @@ def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) ->
                 todo=f"export VSSCRIPT_PATH={wanted}",
             )
     return Finding(name="mpv", state="fine", says=f"{release} with the vapoursynth filter")
+
+
+def check_player_script(environment: Mapping[str, str]) -> Finding:
+    """Whether what `vs-srcomp mpv install` has put into mpv's folder is that of this release."""
+    name = "mpv's script"
+    try:
+        folder = mpv_folder(environment)
+        current = is_current(folder)
+    except (vs.Error, OSError) as reason:
+        return Finding(name=name, state="note", says=str(reason).splitlines()[0], todo="set HOME, or MPV_HOME")
+    if current is None:
+        todo = "vs-srcomp mpv install, if you want mpv to upscale what it plays"
+        return Finding(name=name, state="note", says=f"it is not installed in {folder}", todo=todo)
+    if not current:
+        return Finding(
+            name=name,
+            state="note",
+            says=f"that in {folder} is not of this release",
+            todo="vs-srcomp mpv install",
+        )
+    return Finding(name=name, state="fine", says=f"{folder} has that of this release")
 
 
 def _ask(*command: str) -> str:

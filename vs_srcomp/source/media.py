@@ -1,6 +1,7 @@
 """Opening a local file: its container, the wanted video stream, and a decoder for it."""
 
 import os
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
@@ -52,14 +53,19 @@ def stream_info(stream: VideoStream) -> StreamInfo:
     )
 
 
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
+
+
 def local_file(path: str | os.PathLike[str]) -> str:
     """The absolute path of a regular file that is not empty; anything else is refused with its reason.
 
     An absolute path cannot be taken for one of FFmpeg's protocols, whatever characters a file name has.
     """
     name = os.fsdecode(path)
-    if "://" in name and not Path(name).exists():
-        raise error(f"{name!r} is an address, not a file", "download it first: only local files are read")
+    # A path that was made of an address has one slash less.
+    if (address := _ADDRESS.match(name)) and not Path(name).exists():
+        whole = f"{address[1]}://{name[address.end() :]}"
+        raise error(f"{whole!r} is an address, not a file", "download it first: only local files are read")
     if "\0" in name:
         raise error(f"{name!r} is no file name", "remove the null character")
     file = Path(name)

@@ -40,7 +40,14 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     format_ = clip.format
     if format_.color_family == vs.RGB:
         raise error(
-            f"the video is RGB ({format_.name}), which is not upscaled", "convert it to a YUV file first, with a matrix"
+            f"the video is RGB ({format_.name}), which is not upscaled",
+            "convert it first: ffmpeg -i IN -vf scale=out_color_matrix=bt709,format=yuv444p,setparams=colorspace=bt709 "
+            "-c:v ffv1 yuv.mkv",
+        )
+    if kind.largest and (clip.width > kind.largest[0] or clip.height > kind.largest[1]):
+        raise error(
+            f"{kind.title} takes pictures up to {'{}x{}'.format(*kind.largest)}, not {clip.width}x{clip.height}",
+            "give a smaller size, or take another encoder",
         )
     bits = next((depth for depth in kind.depths if depth >= format_.bits_per_sample), kind.depths[-1])
     subsampling = format_.subsampling_w, format_.subsampling_h
@@ -53,8 +60,11 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
         clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
         say(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
-    return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion")
+    # The resize fills in what it does not know with its own guesses.
+    return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion").std.CopyFrameProps(clip, props=_COLOUR)
 
+
+_COLOUR = ["_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation"]
 
 _J_A_B = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4"}
 

@@ -25,6 +25,8 @@ class EncoderKind:
     """Bits of a sample that it takes, rising."""
     subsamplings: tuple[tuple[int, int], ...]
     """log2 of the horizontal and vertical chroma subsampling that it takes, the usual one first."""
+    largest: tuple[int, int] | None = None
+    """Width and height in pixels, where it has such a limit."""
     crf: tuple[float, float, float] | None = None
     """Lowest, highest and default; None where it has no such setting."""
     presets: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ SVT_AV1: Final = EncoderKind(
     codec="av1",
     depths=(8, 10),
     subsamplings=((1, 1),),
+    largest=(16384, 8704),
     crf=(1, 63, 26),
     presets=tuple(map(str, range(14))),
     preset="8",
@@ -65,6 +68,7 @@ ENCODERS: Final = (
         library="libx264",
         codec="h264",
         depths=(8, 10),
+        largest=(16384, 16384),
         subsamplings=_ALL_SUBSAMPLINGS,
         crf=(0, 51, 18),
         presets=_X_PRESETS,

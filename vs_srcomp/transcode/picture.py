@@ -66,9 +66,8 @@ def describe_picture(clip: vs.VideoNode, source: Mapping[str, Any], output: Mapp
 
     Args:
         clip: YUV, integer, as encoders take it.
-        source: Properties of the first frame as it was decoded. Filters set colour properties that were unknown; the
-            source tells what is known.
-        output: Properties of the first frame of ``clip``.
+        source: Properties of the first frame as it was decoded.
+        output: Properties of the first frame of ``clip``, among them its colour: what is unknown is not set.
     """
     maximum, average = (int(source.get(f"ContentLightLevel{name}", 0)) for name in ("Max", "Average"))
     return Picture(
@@ -76,7 +75,7 @@ def describe_picture(clip: vs.VideoNode, source: Mapping[str, Any], output: Mapp
         height=clip.height,
         bits=clip.format.bits_per_sample,
         subsampling=(clip.format.subsampling_w, clip.format.subsampling_h),
-        colour=_colour(source),
+        colour=_colour(output),
         sample_aspect_ratio=Fraction(output.get("_SARNum", 1), output.get("_SARDen", 1) or 1) or Fraction(1),
         mastering=_mastering(source),
         content_light=(maximum, average) if maximum or average else None,

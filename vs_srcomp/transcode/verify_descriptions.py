@@ -8,6 +8,7 @@ import vapoursynth as vs
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
+from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.transcode.containers import ContainerKind
 from vs_srcomp.transcode.copies import attachment, copied_chapters, file_tags, stream_tags
 from vs_srcomp.transcode.finding import Finding
@@ -167,16 +168,23 @@ def compare_pictures(before: vs.VideoNode, after: vs.VideoNode, codec: str, kind
     bits = [clip.format.bits_per_sample for clip in (before, after)]
     if bits[1] < min(bits[0], 10):
         yield Finding("picture", f"samples have {bits[1]} bits; those of the source have {bits[0]}")
-    yield from _compare_colour(old, new, before.format, codec)
+    yield from _compare_colour(before, after, old, new, codec)
     yield from _compare_hdr(old, new)
     yield from _compare_shape(before, after, old, new)
     yield from _compare_orientation(old, new, kind)
 
 
 def _compare_colour(
-    old: Mapping[str, Any], new: Mapping[str, Any], format_: vs.VideoFormat, codec: str
+    before: vs.VideoNode, after: vs.VideoNode, old: Mapping[str, Any], new: Mapping[str, Any], codec: str
 ) -> Iterator[Finding]:
+    format_ = before.format
+    taken = [assumed_colours(props, clip.width, clip.height) for clip, props in ((before, old), (after, new))]
+    if format_.color_family == vs.YUV and taken[0] != taken[1]:
+        yield Finding("colour", f"players take it for matrix and primaries {taken[1]} instead of {taken[0]}")
     for prop, name in _COLOUR.items():
+        # What was not tagged may be, as what players take it for.
+        if prop in ("_Matrix", "_Primaries") and prop not in old and taken[0] == taken[1]:
+            continue
         # A bitstream of AV1 cannot leave the range open.
         if old.get(prop) != new.get(prop) and not (prop == "_Range" and prop not in old):
             yield Finding("colour", f"{name} is {_number(new.get(prop))} instead of {_number(old.get(prop))}")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 from PIL import Image, features
+from train.pictures import clip_planes, planes_to_clip
 
 from train.degradations import DEGRADATIONS
 from train.degradations.degradation import Picture, covered
 from train.degradations.resample import bicubic, lanczos5
-from train.pictures import clip_planes, planes_to_clip
 from vs_srcomp.resample import lanczos5 as playback_lanczos5
 
 MIXTURE = {"parts": [{"name": "jpeg", "highest": 40}, {"name": "webp", "share": 2, "lowest": 50}]}

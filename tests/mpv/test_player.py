@@ -7,10 +7,10 @@ import pytest
 import vapoursynth as vs
 
 from tests.mpv.conftest import Playing
-from vs_srcomp import player
 from vs_srcomp.geometry import RATIOS
 from vs_srcomp.models import find_model
-from vs_srcomp.player import LASTING_VERDICT, Options, Pace, play, read_options, target_size
+from vs_srcomp.mpv import player
+from vs_srcomp.mpv.player import LASTING_VERDICT, Options, Pace, play, read_options, target_size
 
 UNKNOWN = (0, 0)
 OWN = find_model("fast", RATIOS[0], 20).name

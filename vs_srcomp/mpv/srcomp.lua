@@ -1,23 +1,23 @@
 -- vs-srcomp in mpv: finds out how strongly the opened file was compressed, and sets the filter accordingly.
 --
--- To install, copy this file and srcomp.vpy to ~/.config/mpv/scripts/srcomp/, this one under the name main.lua.
--- To try, mpv --script=examples/mpv/srcomp.lua clip.mkv
+-- vs-srcomp mpv install puts this file and srcomp.vpy into mpv's scripts/srcomp/, this one under the name main.lua.
+-- To try it without: mpv --script="$(dirname "$(vs-srcomp mpv path)")"/srcomp.lua clip.mkv
 --
 --   Ctrl+u   filter on and off       script-binding srcomp/toggle
 --   Alt+u    show what is done       script-binding srcomp/show
 --
--- Options go to ~/.config/mpv/script-opts/srcomp.conf, or --script-opts=srcomp-ratio=2:1,srcomp-q=30
+-- Options go to script-opts/srcomp.conf in mpv's folder, or --script-opts=srcomp-ratio=2:1,srcomp-q=30
 local options = {
-    enabled = true,       -- whether to begin with the filter on
-    ratio = "auto",       -- these six as srcomp.vpy explains them
-    q = "auto",
-    model = "fast",
-    look = "faithful",
-    sharpness = "0",
-    adapt = "yes",
-    frames = 2,           -- at a time: more cost time at each seek
-    command = "vs-srcomp", -- what to find q out with; empty leaves it alone
-    vpy = "",             -- the script of the filter; empty for the one beside this file
+    enabled = true,        -- whether to begin with the filter on: yes or no
+    ratio = "auto",        -- auto fills the display, by 2:1 at most; or 2:1, 8:5, 4:3
+    q = "auto",            -- how strongly the file was compressed, 0 to 63; auto finds it out
+    model = "fast",        -- a tier, light, fast or quality, or the path of an ONNX file
+    look = "faithful",     -- the least error, or crisp: what people prefer to look at
+    sharpness = "0",       -- how much luma is sharpened after the network, 0 to 1; 0.25 is a good amount
+    adapt = "yes",         -- whether to take a faster network where this one does not keep up: yes or no
+    frames = 2,            -- to work on at a time: more cost time at each seek
+    command = "vs-srcomp", -- what finds q out; empty for nothing
+    vpy = "",              -- the script of the filter; empty for the one beside main.lua
 }
 require("mp.options").read_options(options, "srcomp")
 local utils = require("mp.utils")

@@ -1,4 +1,4 @@
-"""A backend by its name on the command line."""
+"""A backend by its name, as command lines have it, and back."""
 
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any

@@ -1,0 +1,158 @@
+"""What people who are new to the command do wrong: one error in one form, and a code that tells its kind."""
+
+import subprocess
+from pathlib import Path
+
+import av
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.cli.conftest import Command
+from tests.transcode.films import Studio
+from vs_srcomp.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a clip, a picture, a text, an empty file, and a clip that is not deinterlaced."""
+    studio = Studio(tmp_path_factory.mktemp("mistakes"))
+    studio.picture("in.mkv", seconds=0.08)
+    (studio.folder / "notes.txt").write_text("no video at all\n")
+    (studio.folder / "empty.mkv").touch()
+    (studio.folder / "there.mkv").write_bytes(b"something else")
+    with av.open(studio.folder / "in.png", "w", format="image2") as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
+    return studio.folder
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+# What is typed, the exit code, what is wrong, and what to do.
+MISTAKES = [
+    ("upscal in.mkv out.mkv", 2, "no such command 'upscal'", "--help"),
+    ("upscale", 2, "missing argument 'IN'", "--help"),
+    ("upscale in.mkv", 2, "missing argument 'OUT'", "--help"),
+    ("upscale in.mkv out.mkv more.mkv", 2, "unexpected extra argument", "--help"),
+    ("upscale in.mkv out.mkv --hight 1080", 2, "no such option '--hight'", "--height"),
+    ("upscale in.mkv out.mkv --width=full", 2, "'full' is not a valid integer", "--help"),
+    ("upscale in.mkv out.mkv --width 0", 2, "0 is not in the range", "--help"),
+    ("upscale in.mkv out.mkv --ratio 3:1", 2, "'3:1' is not one of '2:1', '8:5', '4:3'", "--help"),
+    ("upscale in.mkv out.mkv --ratio 2:1 --width 200", 2, "exclude each other", "--help"),
+    ("upscale in.mkv out.mkv --q high", 2, "'high' is not a compression level: give auto", "--help"),
+    ("upscale in.mkv out.mkv --q 64", 2, "a number from 0 to 63", "--help"),
+    ("upscale in.mkv out.mkv --sharpness 2", 2, "2.0 is not in the range", "--help"),
+    ("upscale in.mkv out.mkv --crf 99", 2, "SVT-AV1 has no CRF 99", "from 1 to 63"),
+    ("upscale in.mkv out.mkv --preset slow", 2, "SVT-AV1 has no preset 'slow'", "from 0 to 13"),
+    ("upscale in.mkv out.mkv --encoder h264", 2, "'h264' is not one of", "--help"),
+    ("upscale in.mkv out.mkv --encoder ffv1 --crf 3", 2, "FFV1 is lossless and has no CRF", "leave the CRF out"),
+    ("upscale in.mkv out.mkv --start 0:00:05 --end 2", 2, "--end must be later than --start", "--help"),
+    ("upscale in.mkv out.mkv --start soon", 2, "'soon' is not a time", "--help"),
+    ("upscale in.mkv out.mkv --backend abacus", 2, "there is no backend 'abacus'", "use one of auto, openvino"),
+    ("upscale in.mkv out.mkv --backend openvino:precision=f8", 2, "precision", "bf16"),
+    ("upscale in.mkv out.mkv --backend openvino:beads=3", 2, "no setting 'beads'", "use one of"),
+    ("upscale in.mkv out.mkv --pipe no-such-program", 2, "no-such-program", ""),
+    ("upscale in.mkv out.mkv --encoder-options fast", 2, "does not name settings", "--help"),
+    ("upscale nothere.mkv out.mkv", 1, "'nothere.mkv' does not exist", "check the path"),
+    (
+        "upscale https://example.com/in.mkv out.mkv",
+        1,
+        "'https://example.com/in.mkv' is an address",
+        "download it first",
+    ),
+    ("upscale . out.mkv", 1, "is not a regular file", "path of a video file"),
+    ("upscale notes.txt out.mkv", 1, "cannot be opened", "a video file"),
+    ("upscale empty.mkv out.mkv", 1, "is empty", "path of a video file"),
+    ("upscale there.mkv out.mkv", 1, "cannot be opened", "video file"),
+    ("upscale in.png out.mkv", 1, "RGB", "ffmpeg -i IN"),
+    ("upscale in.mkv there.mkv", 1, "'there.mkv' exists", "--overwrite"),
+    ("upscale in.mkv in.mkv --overwrite", 1, "the output is the input", "another name"),
+    ("upscale in.mkv out.avi", 1, "which container", ".mkv, .mp4 or .webm"),
+    ("upscale in.mkv out", 1, "which container", ".mkv, .mp4 or .webm"),
+    ("upscale in.mkv nowhere/out.mkv", 1, "the folder 'nowhere' does not exist", "make it"),
+    ("upscale in.mkv out.webm --encoder x264", 1, ".webm files cannot hold", "another encoder"),
+    ("upscale in.mkv out.mkv --width 48", 1, "is smaller than the clip (96x64)", "to go down, use resize"),
+    ("upscale in.mkv out.mkv --width 100000", 1, "100000x66666 is too large", "smaller size"),
+    (
+        "upscale in.mkv out.mkv --width 16000 --height 8800",
+        1,
+        "SVT-AV1 takes pictures up to 16384x8704",
+        "smaller size",
+    ),
+    ("upscale in.mkv out.mkv --model best", 1, "no model 'best'", "light"),
+    ("upscale in.mkv out.mkv --model best.onnx", 1, "best.onnx", ""),
+    ("upscale in.mkv out.mkv --start 10", 1, "", ""),
+    ("batch", 2, "missing option '--out'", "--help"),
+    ("batch --out done", 2, "name at least one input", "--help"),
+    ("batch nothere --out done", 1, "'nothere' does not exist", "check the path"),
+    ("batch nothere/*.mkv --out done", 1, "names no video file", "check the path"),
+    ("batch in.mkv --out there.mkv", 2, "there.mkv", ""),
+    ("batch in.mkv --out done --jobs 2 --cluster", 2, "exclude each other", "--help"),
+    ("batch in.mkv --out .", 1, "the output of 'in.mkv' is the input", "another --out"),
+    ("script nothere.mkv", 1, "nothere.mkv' does not exist", "check the path"),
+    ("script in.mkv -o nowhere/in.vpy", 1, "'nowhere/in.vpy': no such file or directory", "check the path"),
+    ("script in.mkv --for vlc", 2, "'vlc' is not one of", "--help"),
+    ("probe nothere.mkv", 1, "'nothere.mkv' does not exist", "check the path"),
+    ("probe notes.txt", 1, "cannot be opened", "a video file"),
+    ("bench nothere.mkv", 1, "'nothere.mkv' does not exist", "check the path"),
+    ("bench --size big", 2, "'big' is not a size", "--help"),
+    ("bench --backend abacus", 2, "there is no backend 'abacus'", "use one of auto, openvino"),
+    ("engines build", 2, "give either --clip or --size", "--help"),
+    ("engines build --size 1920", 2, "'1920' is not a size", "--help"),
+    ("engines clear", 2, "give either --older-than or --all", "--help"),
+    ("mpv instal", 2, "no such command 'instal'", "--help"),
+    ("doctor --mend", 2, "no such option '--mend'", "--help"),
+]
+
+
+@pytest.mark.parametrize(("typed", "code", "wrong", "todo"), MISTAKES, ids=[typed for typed, *_ in MISTAKES])
+def test_one_form_for_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, wrong: str, todo: str
+) -> None:
+    monkeypatch.chdir(folder)
+    before = sorted(folder.rglob("*"))
+    done = run(*typed.split())
+    *_, first, last = done.stderr.splitlines()
+    assert first.startswith("vs-srcomp: error: "), done.stderr
+    assert wrong in first
+    assert todo in first + last
+    assert "fault of vs-srcomp" not in last
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_ordinary_errors_of_the_system_are_not_called_faults(folder: Path, command: Command) -> None:
+    done = command("script", folder / "in.mkv", "-o", "/proc/in.vpy")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2:] == [
+        "vs-srcomp: error: '/proc/in.vpy': no such file or directory",
+        "check the path, its permissions and the free space",
+    ]
+
+
+def test_the_command_for_pictures_helps(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command
+) -> None:
+    advice = command("upscale", folder / "in.png", tmp_path / "out.mkv").stderr.splitlines()[-1].partition(": ")[2]
+    convert = advice.replace("IN", str(folder / "in.png")).split()
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), *convert[1:]], cwd=tmp_path, check=True, capture_output=True)
+    assert command("upscale", tmp_path / "yuv.mkv", tmp_path / "out.mkv").returncode == 0
+
+
+def test_sizes_that_cannot_be_are_told(folder: Path, tmp_path: Path, command: Command) -> None:
+    done = command("upscale", folder / "in.mkv", tmp_path / "out.mkv", "--width", "191", "--preset", "12")
+    assert done.returncode == 0
+    assert "width 191 becomes 192" in done.stderr
+    assert "2 frames in" in done.stderr
+
+
+def test_one_is_no_plural(folder: Path, tmp_path: Path, command: Command) -> None:
+    done = command("batch", folder / "in.mkv", "--out", tmp_path, "--end", "0.03", "--preset", "12")
+    assert done.returncode == 0, done.stderr
+    assert " 1 frame in" in done.stderr
+    assert done.stderr.splitlines()[-1] == "1 clip: 1 done"

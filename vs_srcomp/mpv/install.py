@@ -1,0 +1,146 @@
+"""mpv's script in mpv's own folder.
+
+mpv loads ``scripts/NAME/main.lua`` from its configuration folder (mpv manual, "Script location"), and reads options of
+the script NAME from ``script-opts/NAME.conf``. The files are copies: an environment that is moved or removed must not
+leave links to nothing in the player's folder.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from vs_srcomp.errors import error
+from vs_srcomp.files import write_atomically
+
+HERE = Path(__file__).parent
+
+FILTER = HERE / "srcomp.vpy"
+"""The script of mpv's VapourSynth filter."""
+
+COMPANION = HERE / "srcomp.lua"
+"""mpv's own script, which puts the filter in its place."""
+
+_OPTION = re.compile(r"^    (?P<name>\w+) = (?P<value>[^,]+), +-- (?P<meaning>.+)$", re.MULTILINE)
+
+# Both files begin with it; what does not is not ours.
+_MARK = b"vs-srcomp"
+
+
+def mpv_folder(environment: Mapping[str, str]) -> Path:
+    """The folder where mpv looks for scripts: MPV_HOME, or mpv's in the folder of the user's configuration.
+
+    Raises:
+        vs.Error: The environment does not tell.
+    """
+    if folder := environment.get("MPV_HOME"):
+        return Path(folder)
+    if folder := environment.get("XDG_CONFIG_HOME"):
+        return Path(folder, "mpv")
+    if home := environment.get("HOME"):
+        return Path(home, ".config", "mpv")
+    raise error("mpv's folder is not known: HOME is not set", "set HOME, or MPV_HOME to mpv's folder")
+
+
+def options() -> list[tuple[str, str, str]]:
+    """Name, default and meaning of each option of mpv's script."""
+    return [
+        (name, value.strip('"').replace("true", "yes"), meaning)
+        for name, value, meaning in _OPTION.findall(COMPANION.read_text("utf-8"))
+    ]
+
+
+def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Put the script, the filter and a list of options into mpv's ``folder``.
+
+    Options that are there already stay as they are.
+
+    Args:
+        folder: As `mpv_folder` gives it; it is made if it is not there.
+        overwrite: Replace files of these names that did not come from here.
+
+    Returns:
+        What has been written.
+
+    Raises:
+        vs.Error: There is another script of this name, or the folder cannot be written to.
+    """
+    wanted = {target: source.read_bytes() for target, source in _copies(folder).items()}
+    for target in wanted:
+        if target.exists() and not overwrite and not _is_ours(target):
+            raise error(f"{str(target)!r} is there and not of vs-srcomp", "move it away, or replace it with --force")
+    if not _conf(folder).exists():
+        wanted[_conf(folder)] = _defaults().encode()
+    try:
+        for target, data in wanted.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, data)
+    except OSError as reason:
+        raise error(
+            f"cannot write to {str(folder)!r}: {(reason.strerror or str(reason)).lower()}",
+            "make it writable, or set MPV_HOME to another folder of mpv's",
+        ) from reason
+    return list(wanted)
+
+
+def remove(folder: Path) -> list[Path]:
+    """Take away what `install` has put into mpv's ``folder``; options that were changed stay. Gives what was there.
+
+    Raises:
+        vs.Error: It cannot be removed.
+    """
+    found = [target for target in _copies(folder) if target.exists() and _is_ours(target)]
+    conf = _conf(folder)
+    if conf.exists() and _settings(conf.read_text("utf-8", "replace")) == _settings(_defaults()):
+        found.append(conf)
+    try:
+        for target in found:
+            target.unlink()
+        home = next(iter(_copies(folder))).parent
+        if home.is_dir() and not any(home.iterdir()):
+            home.rmdir()
+    except OSError as reason:
+        raise error(
+            f"cannot remove from {str(folder)!r}: {(reason.strerror or str(reason)).lower()}", "make it writable"
+        ) from reason
+    return found
+
+
+def is_current(folder: Path) -> bool | None:
+    """Whether what is installed in mpv's ``folder`` is that of this release; None if nothing is."""
+    copies = _copies(folder)
+    if not any(target.exists() for target in copies):
+        return None
+    return all(target.is_file() and target.read_bytes() == source.read_bytes() for target, source in copies.items())
+
+
+def _copies(folder: Path) -> dict[Path, Path]:
+    """Where each file goes, and where it comes from."""
+    home = folder / "scripts" / "srcomp"
+    return {home / "main.lua": COMPANION, home / "srcomp.vpy": FILTER}
+
+
+def _conf(folder: Path) -> Path:
+    return folder / "script-opts" / "srcomp.conf"
+
+
+def _is_ours(file: Path) -> bool:
+    return file.is_file() and _MARK in file.read_bytes().partition(b"\n")[0]
+
+
+def _defaults() -> str:
+    """The file of options: all as comments, but for the command where a shell would not find it."""
+    lines = ["# Options of vs-srcomp in mpv. Take the # away from what you change."]
+    for name, value, meaning in options():
+        lines += [f"# {meaning}", f"#{name}={value}"]
+    beside = Path(sys.executable).with_name("vs-srcomp")
+    if beside.exists():
+        # mpv is started from a desktop, too, where no environment is active.
+        lines[lines.index("#command=vs-srcomp")] = f"command={beside}"
+    return "\n".join(lines) + "\n"
+
+
+def _settings(text: str) -> list[str]:
+    """What a file of options sets, but for where the command is."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith(("#", "command="))]

@@ -1,0 +1,45 @@
+"""Whether a size can be made at all, asked before any work."""
+
+import os
+
+import vapoursynth as vs
+
+from vs_srcomp.errors import error
+from vs_srcomp.log import say_once
+
+# What FFmpeg takes for a picture, and so encoders and players that are built on it (libavutil, av_image_check_size2).
+_MARGIN, _LARGEST = 128, (1 << 31) // 8
+
+# Frames that a graph has at a time, at the least: several at work, and some kept between the nodes.
+_FRAMES = 8
+
+
+def check_target(clip: vs.VideoNode, wanted: tuple[int | None, int | None], target: tuple[int, int]) -> None:
+    """Refuse a size that is too large; tell of one that is not exactly what was asked for.
+
+    Args:
+        clip: What is upscaled.
+        wanted: Width and height in pixels as users gave them; None where the other one decides.
+        target: What they become.
+
+    Raises:
+        vs.Error: No program could take such pictures, or they do not fit into this computer's memory.
+    """
+    width, height = target
+    if (width + _MARGIN) * (height + _MARGIN) >= _LARGEST:
+        raise error(f"{width}x{height} is too large for a picture", "give a smaller size, such as width=3840")
+    chroma = 2 / (1 << clip.format.subsampling_w + clip.format.subsampling_h) if clip.format.num_planes > 1 else 0
+    needed = _FRAMES * width * height * clip.format.bytes_per_sample * (1 + chroma)
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise error(
+            f"{width}x{height} takes more than {needed / 1e9:.0f} GB of memory, and there are {there / 1e9:.0f}",
+            "give a smaller size, or split the picture with std.Crop",
+        )
+    changed = [
+        f"{name} {asked} becomes {got}"
+        for name, asked, got in zip(("width", "height"), wanted, target, strict=True)
+        if asked is not None and asked != got
+    ]
+    if changed:
+        say_once(f"{' and '.join(changed)}: {clip.format.name} cannot hold that")
