@@ -14,6 +14,7 @@ from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, Ratio, nearest_quantiz
 from vs_srcomp.log import say_once
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.models import ModelName, Network, network_for, scale_of
+from vs_srcomp.reuse import reusing
 
 DEFAULT_Q = 40.0
 """The compression level that is taken for frames that do not tell their own."""
@@ -40,6 +41,8 @@ class Networks:
         q: float | None,
         backend: BackendConfig,
         plane: PlaneFormat,
+        *,
+        reuse: bool = False,
     ) -> None:
         """Find the networks; that of the level ``q``, or of the default level, is made ready at once.
 
@@ -50,6 +53,7 @@ class Networks:
             q: The level of every frame, or None to go by each frame's own.
             backend: What runs them.
             plane: The luma planes that they take.
+            reuse: Whether what has not changed is taken from memory.
 
         Raises:
             vs.Error: There is no such model, or it cannot be used.
@@ -60,6 +64,7 @@ class Networks:
         self._look = look
         self._q = q
         self._backend = backend
+        self._reuse = reuse
         ready = [DEFAULT_Q if q is None else q]
         if q is None and isinstance(backend, StoringBackend):
             # Building one may take minutes, and must not happen while the host writes frames: see backends.quiet.
@@ -102,7 +107,8 @@ class Networks:
     def engine(self, q: float) -> Engine:
         """What restores frames of the level ``q``."""
         _, network = self._for(q)
-        return get_engine(network, self._backend, self.plane)
+        engine = get_engine(network, self._backend, self.plane)
+        return reusing(engine, network, self._backend, self.plane) if self._reuse else engine
 
     def _for(self, q: float) -> tuple[str, Network]:
         level = nearest_quantizer(q) if isinstance(self._backend, StoringBackend) else round(q)

@@ -112,6 +112,7 @@ class JobOptions:
     ensemble: bool
     sharpness: float
     backend: "BackendConfig | None"
+    no_reuse: bool
     encoder: str
     crf: float | None
     preset: str | None
@@ -140,6 +141,7 @@ class JobOptions:
             ensemble=self.ensemble,
             sharpness=self.sharpness,
             backend=self.backend,
+            reuse=not self.no_reuse,
             film_grain=self.film_grain,
             encoder=self.encoder,
             crf=self.crf,
@@ -246,6 +248,12 @@ backend_option = click.option(
     help="What runs the networks, with its settings, such as openvino:precision=f32,streams=2.",
 )
 
+no_reuse_option = click.option(
+    "--no-reuse",
+    is_flag=True,
+    help="Compute everything anew, also where nothing has changed; the result is the same.",
+)
+
 _JOB_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
@@ -267,6 +275,7 @@ _JOB_OPTIONS = (
     ensemble_option,
     sharpness_option,
     backend_option,
+    no_reuse_option,
     click.option(
         "--encoder",
         type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),

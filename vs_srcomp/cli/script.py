@@ -21,6 +21,7 @@ from vs_srcomp.cli.arguments import (
     backend_option,
     ensemble_option,
     look_option,
+    no_reuse_option,
     passes_option,
     sharpness_option,
 )
@@ -108,6 +109,7 @@ class Clip:
 @ensemble_option
 @sharpness_option
 @backend_option
+@no_reuse_option
 @debug_option
 def script(
     source: Path,
@@ -123,6 +125,7 @@ def script(
     ensemble: bool,
     sharpness: float,
     backend: "BackendConfig | None",
+    no_reuse: bool,
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
 
@@ -142,8 +145,8 @@ def script(
         size = {"ratio": "2:1"}  # To be seen, and changed; other networks have a size of their own.
     arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
     arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
-    defaults = {"look": "faithful", "passes": 1, "ensemble": False, "sharpness": 0.0}
-    given = {"look": look, "passes": passes, "ensemble": ensemble, "sharpness": sharpness}
+    defaults = {"look": "faithful", "passes": 1, "ensemble": False, "sharpness": 0.0, "reuse": True}
+    given = {"look": look, "passes": passes, "ensemble": ensemble, "sharpness": sharpness, "reuse": not no_reuse}
     arguments |= {name: value for name, value in given.items() if value != defaults[name]}
     arguments |= {"backend": backend} if backend else {}
 

@@ -53,6 +53,7 @@ def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: in
         passes=job.passes,
         ensemble=job.ensemble,
         sharpness=job.sharpness,
+        reuse=job.reuse,
         backend=_limited(backend_of(job), threads),
     )
     if job.film_grain == "restore":

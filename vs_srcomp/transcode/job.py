@@ -27,6 +27,7 @@ class Job:
     passes: int = 1
     ensemble: bool = False
     sharpness: float = 0.0
+    reuse: bool = True
     backend: BackendConfig | None = None
     film_grain: Literal["off", "apply", "restore"] = "off"
     """The source's film grain: left out, applied before the networks, or put back after them."""
