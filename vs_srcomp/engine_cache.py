@@ -54,6 +54,12 @@ def get_engine(network: Network, backend: BackendConfig, plane: PlaneFormat) -> 
         return engine
 
 
+def is_kept(network: Network, backend: BackendConfig, plane: PlaneFormat) -> bool:
+    """Whether `get_engine` has such an engine."""
+    with _lock:
+        return (network, backend, plane) in _engines
+
+
 def prepare(
     network: Network, backend: BackendConfig, plane: PlaneFormat, told: Callable[[Outcome], None] = lambda _: None
 ) -> Engine:

@@ -1,7 +1,6 @@
 """A network that is run only on what has changed since it was run last."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,16 +8,14 @@ from functools import cached_property
 import numpy as np
 
 from vs_srcomp.backends.base import BackendConfig, DividingBackend, Engine, Luma, PlaneFormat, Worker
+from vs_srcomp.engine_cache import is_kept
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.reuse.memory import Memory, Picture
 from vs_srcomp.reuse.windows import BLOCK, CALL, Blocks, Rectangle, Windows, rectangles
 
-MOST_ENGINES = 16
-"""As many as `vs_srcomp.engine_cache` keeps."""
-
 _memory = Memory()
-_engines: OrderedDict[tuple[Network, BackendConfig, PlaneFormat], "ReusingEngine"] = OrderedDict()
+_engines: dict[tuple[Network, BackendConfig, PlaneFormat], "ReusingEngine"] = {}
 _lock = threading.Lock()
 
 # Of the pieces of a plane that are looked at first: below this, hardly any neighbourhood is as it was.
@@ -56,9 +53,9 @@ def reusing(engine: Engine, network: Network, backend: BackendConfig, plane: Pla
         found = _engines.get(key)
         if found is None or found.whole is not engine:
             found = _engines[key] = ReusingEngine(engine, network, backend, plane, _memory)
-        _engines.move_to_end(key)
-        while len(_engines) > MOST_ENGINES:
-            _engines.popitem(last=False)
+            # As long as the engines themselves are kept, and no longer: they hold much memory.
+            for old in [each for each in _engines if each != key and not is_kept(*each)]:
+                del _engines[old]
         return found
 
 
