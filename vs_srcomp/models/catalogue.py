@@ -23,18 +23,6 @@ SYSTEM = "srcomp"
 """The system of the models that are chosen by tier, ratio and look; those of others are chosen by name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Int8:
-    """The form of a model whose residual path is in 8-bit integers."""
-
-    file: str
-    """Name of the ONNX file in the folder of models."""
-    sha256: str
-    """Of the ONNX file, in lower-case hexadecimal."""
-    loss_db: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """What it loses against float32: mean Y-PSNR in dB, by name of the test set."""
-
-
 TIERS = ("quality", "fast", "light")
 """Kinds of models, best first: real time on a graphics card, on a processor, and on a weak one."""
 
@@ -82,8 +70,6 @@ class Model:
     """Mean gain in Y-PSNR over Lanczos-5 in dB, by name of the test set."""
     licence: str = ""
     """Of the material that it was trained on."""
-    int8: Int8 | None = None
-    """Its form in 8-bit integers, where that is a file of its own."""
 
     @property
     def q(self) -> int | None:
@@ -156,9 +142,8 @@ def load_network(source: Model | Path) -> Network:
     data = _read_sound(source.file, source.sha256)
     return Network(
         # Weights may be stored in half precision, which is for files alone.
-        onnx=data if source.takes_level or source.int8 else at_level(data, 0),
+        onnx=data if source.takes_level or source.q is not None else at_level(data, 0),
         sha256=source.sha256,
-        int8=_read_sound(source.int8.file, source.int8.sha256) if source.int8 else None,
         ranges=source.ranges or None,
         stride=source.stride,
         scale=source.scale,
@@ -202,9 +187,9 @@ def _model(entry: dict[str, Any]) -> Model:
 
 def _model_of_one_level(entry: dict[str, Any]) -> Model:
     """From an entry of the form that was in use when each level had a model; ``q`` of null was for every level."""
-    known = {name: value for name, value in entry.items() if name not in ("q", "int8")}
-    levels = entry["q"] and (entry["q"], entry["q"])
-    return Model(**known, system=SYSTEM, look="faithful", levels=levels, int8=Int8(**entry["int8"]))
+    known = {name: value for name, value in entry.items() if name not in ("q", "int8", "ranges")}
+    levels, ranges = entry["q"] and (entry["q"], entry["q"]), tuple(entry.get("ranges", ()))
+    return Model(**known, system=SYSTEM, look="faithful", levels=levels, ranges=ranges)
 
 
 def _engines() -> Traversable:
