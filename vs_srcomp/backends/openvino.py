@@ -145,7 +145,8 @@ class OpenVINO:
                 f"OpenVINO cannot run the network on {self.device}: {str(reason).strip().splitlines()[-1]}",
                 "use another device or backend, or see what vs-srcomp doctor says about this one",
             ) from reason
-        return compiled, cells is not None, types_meant(graph, precision or "f32")
+        # Of a graph of any size, the work is not known.
+        return compiled, cells is not None, {} if any_size else types_meant(graph, precision or "f32")
 
     def identity(self) -> Mapping[str, str]:
         """What the arithmetic depends on besides network and planes."""
