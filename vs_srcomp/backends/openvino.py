@@ -1,5 +1,6 @@
 """OpenVINO: the processor, which needs nothing but the package, and Intel's graphics and neural processors."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,9 +13,11 @@ from vs_srcomp.backends.base import Luma, PlaneFormat, missing
 from vs_srcomp.backends.openvino_cells import Cells, in_cells, with_integer_cells
 from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, first_layer_in_parts
 from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
+from vs_srcomp.backends.openvino_integers import hidden_convolutions, names_in_integers, with_integers
+from vs_srcomp.backends.openvino_types import types_meant, types_run
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
-from vs_srcomp.processor import core_count, has_amx, has_vnni
+from vs_srcomp.processor import core_count, has_amx, has_avx2, has_vnni
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -24,6 +27,12 @@ CORES_PER_STREAM = 4
 
 # With a second frame in inference, what the graph does beside the network holds up one of them, not all threads of one.
 _LEAST_STREAMS = 2
+
+# Side of a part in strides of the network.
+_ANY_SIZE = 16
+
+# Code that is made for sizes of parts, of all layers; by itself, OpenVINO keeps 5000 pieces.
+_KEPT_KERNELS = 512
 
 # Those that choose among the others, or use several.
 _VIRTUAL = ("AUTO", "MULTI", "HETERO")
@@ -50,9 +59,9 @@ class OpenVINO:
     device: str = "CPU"
     """As OpenVINO names it: ``"CPU"``, ``"GPU"``, ``"GPU.1"``, ``"NPU"``, or ``"AUTO"``, ``"AUTO:GPU,CPU"``."""
     precision: Literal["auto", "int8", "fp16", "bf16", "f32"] = "auto"
-    """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where there
-    are instructions for them (VNNI, AMX) and the network has such a form, as this package's have; else bfloat16, or
-    float32 without it. On graphics and neural processors half precision if they have it, and on virtual devices what
+    """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where
+    it multiplies many at a time (AVX2 and all after it) and the network has such a form, as this package's have; else
+    bfloat16, or float32 without it. On graphics and neural processors half precision if they have it, and on virtual devices what
     OpenVINO takes."""
     threads: int = 0
     """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
@@ -86,13 +95,32 @@ class OpenVINO:
 
     def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
         """Make the network ready; see ``BackendConfig``."""
+        compiled, takes_cells, meant = self._compiled(network, plane)
+        return OpenVINOEngine(compiled, plane, network.scale, takes_cells=takes_cells, meant=meant)
+
+    def compile_parts(self, network: Network, bits: int) -> "OpenVINOParts | None":
+        """Make the network ready for parts of planes; see `vs_srcomp.backends.base.DividingBackend`."""
+        if not self._is_processor or self.tile:
+            return None
+        # Of a size that every network and form of it takes; it is free in what is compiled.
+        side = _ANY_SIZE * network.stride
+        compiled, takes_cells, _ = self._compiled(network, PlaneFormat(side, side, bits), any_size=True)
+        return OpenVINOParts(compiled, network.scale, takes_cells=takes_cells)
+
+    def _compiled(
+        self, network: Network, plane: PlaneFormat, *, any_size: bool = False
+    ) -> "tuple[ov.CompiledModel, bool, Mapping[str, int]]":
+        """The network compiled for planes of one size, or of any; whether it takes cells of them, and `types_meant`."""
         core = self._checked_core()
-        precision = self._resolved_precision(has_int8=network.int8 is not None)
-        model = read(core, network.int8 if precision == "int8" and network.int8 else network.onnx, network, plane)
+        precision = self._resolved_precision(has_int8=network.ranges is not None)
+        model = read(core, network.onnx, network, plane)
         cells = in_cells(model) if self._is_processor else None
         model = cells or model
-        if self._is_processor:
-            _narrow(model, precision, plane)
+        if precision == "int8":
+            _narrow_to_integers(model, network, plane)
+        elif self._is_processor and precision == "bf16":
+            first_layer_in_parts(model, plane)
+            to_bfloat16(model)
         if precision == "int8" or (self._is_processor and precision == "bf16"):
             # What is neither in integers nor has a type of its own by now stays as it is.
             precision = "f32"
@@ -105,15 +133,20 @@ class OpenVINO:
             properties["ENABLE_CPU_PINNING"] = False
         if self._is_processor or self.streams:
             properties["NUM_STREAMS"] = self._stream_count()
+        if any_size:
+            properties["CPU_RUNTIME_CACHE_CAPACITY"] = _KEPT_KERNELS
         try:
             graph = with_integer_cells(model, plane) if cells else with_integer_planes(model, network, plane)
+            if any_size:
+                graph.reshape({port: _free(port.partial_shape, takes_cells=cells is not None) for port in graph.inputs})
             compiled = core.compile_model(graph, self.device, properties)
         except RuntimeError as reason:
             raise error(
                 f"OpenVINO cannot run the network on {self.device}: {str(reason).strip().splitlines()[-1]}",
                 "use another device or backend, or see what vs-srcomp doctor says about this one",
             ) from reason
-        return OpenVINOEngine(compiled, plane, network.scale, takes_cells=cells is not None)
+        # Of a graph of any size, the work is not known.
+        return compiled, cells is not None, {} if any_size else types_meant(graph, precision or "f32")
 
     def identity(self) -> Mapping[str, str]:
         """What the arithmetic depends on besides network and planes."""
@@ -165,7 +198,7 @@ class OpenVINO:
             return "" if self.precision == "auto" else self.precision
         capabilities = self._checked_core().get_property(self.device, "OPTIMIZATION_CAPABILITIES")
         if self.precision == "auto":
-            if self._is_processor and has_int8 and has_vnni():
+            if self._is_processor and has_int8 and has_avx2():
                 return "int8"
             better = "bf16" if self._is_processor else "fp16"
             return better if _CAPABILITIES[better] in capabilities else "f32"
@@ -190,12 +223,26 @@ class OpenVINO:
 class OpenVINOEngine:
     """A compiled network."""
 
-    def __init__(self, compiled: "ov.CompiledModel", plane: PlaneFormat, scale: int, *, takes_cells: bool) -> None:
+    def __init__(
+        self,
+        compiled: "ov.CompiledModel",
+        plane: PlaneFormat,
+        scale: int,
+        *,
+        takes_cells: bool,
+        meant: Mapping[str, int],
+    ) -> None:
         """Wrap ``compiled``, made for ``plane`` and a network of ``scale``, with planes or cells in and out."""
+        self.meant = meant
+        """Multiply-accumulates by the type that they are meant to be done in."""
         self._compiled = compiled
         self._plane = plane
         self._scale = scale
         self._takes_cells = takes_cells
+
+    def run(self) -> Mapping[str, int]:
+        """Multiply-accumulates by the type that they are done in, as the library says of what it has compiled."""
+        return types_run(self._compiled)
 
     def worker(self) -> "OpenVINOWorker":
         """A new inference request."""
@@ -230,14 +277,72 @@ class OpenVINOWorker:
         self.take(target)
 
 
-def _narrow(model: "ov.Model", precision: str, plane: PlaneFormat) -> None:
-    """Give the layers of ``model`` narrow types, as far as its file has not: all, or the first one beside integers."""
-    if precision == "bf16":
-        first_layer_in_parts(model, plane)
-        to_bfloat16(model)
-    elif precision == "int8" and plane.bits == 8:
-        first_layer_in_integers(model)
-    elif precision == "int8" and has_amx():
+class OpenVINOParts:
+    """A network compiled for parts of planes, of any size that its stride divides."""
+
+    def __init__(self, compiled: "ov.CompiledModel", scale: int, *, takes_cells: bool) -> None:
+        """Wrap ``compiled``, for a network of ``scale``, with planes or cells in and out."""
+        self._compiled = compiled
+        self._scale = scale
+        self._takes_cells = takes_cells
+
+    def worker(self) -> "OpenVINOPartWorker":
+        """A new inference request."""
+        return OpenVINOPartWorker(self._compiled, self._scale, takes_cells=self._takes_cells)
+
+
+class OpenVINOPartWorker:
+    """One inference request, whose memory follows the size of what it is given."""
+
+    def __init__(self, compiled: "ov.CompiledModel", scale: int, *, takes_cells: bool) -> None:
+        """Take a request of ``compiled``; see `OpenVINOParts`."""
+        self._request = compiled.create_infer_request()
+        self._scale = scale
+        self._pixels = compiled.inputs[0].partial_shape[-1].get_length() if takes_cells else None
+
+    def restore(self, source: Luma, target: Luma) -> None:
+        """Run the network on a part; see ``Worker``."""
+        import openvino as ov
+
+        height, width = source.shape
+        if self._pixels is None:
+            given = np.ascontiguousarray(source).reshape(1, 1, height, width)
+        else:
+            side = math.isqrt(self._pixels)
+            given = np.empty((1, height // side, width // side, self._pixels), source.dtype)
+            Cells(given, width, height).gather(source)
+        for index in range(1 if self._pixels is None else 2):
+            self._request.set_input_tensor(index, ov.Tensor(given, shared_memory=True))
+        self._request.start_async()
+        self._request.wait()
+        result = self._request.get_output_tensor().data
+        if self._pixels is None:
+            np.copyto(target, result.reshape(target.shape))
+        else:
+            Cells(result, width, height).spread(target)
+
+
+def _free(shape: "ov.PartialShape", *, takes_cells: bool) -> list[int]:
+    """``shape`` with free height and width, or rows and columns of cells."""
+    return [1, -1, -1, shape[3].get_length()] if takes_cells else [1, 1, -1, -1]
+
+
+def _narrow_to_integers(model: "ov.Model", network: Network, plane: PlaneFormat) -> None:
+    """Let layers of ``model`` multiply 8-bit integers, and what cannot, bfloat16 where that costs a part of float32."""
+    ranges, pairs_overflow = network.ranges or (), not has_vnni()
+    layers = len(hidden_convolutions(model))
+    if layers != len(ranges):
+        raise error(
+            f"the network has no form in 8-bit integers: {len(ranges)} ranges do not fit its {layers} layers",
+            "measure its ranges again, or use another precision",
+        )
+    in_integers = names_in_integers(model, ranges)
+    if has_amx():
+        to_bfloat16(model, in_integers)
+    with_integers(model, ranges, pairs_overflow=pairs_overflow)
+    if plane.bits == 8:
+        first_layer_in_integers(model, pairs_overflow=pairs_overflow)
+    elif has_amx():
         # Without matrix units, float32 is as fast for the single layer.
         first_layer_in_parts(model, plane)
 

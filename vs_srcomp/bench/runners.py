@@ -21,11 +21,12 @@ from vs_srcomp.backends.openvino import OpenVINOEngine
 from vs_srcomp.bench.hosting import Host, clip_in_memory
 from vs_srcomp.bench.stage import Kind, Stage
 from vs_srcomp.errors import error
-from vs_srcomp.geometry import nearest_quantizer, ratio_by_name
-from vs_srcomp.models import find_model
+from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.models import find_model, scale_of
 from vs_srcomp.models.catalogue import ENGINES
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import Networks
+from vs_srcomp.reuse import forget
 from vs_srcomp.source import source
 from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.media import decoder_for, open_container, video_stream
@@ -125,7 +126,28 @@ def _graph(stage: Stage) -> Runner:
 
 def _upscaled(stage: Stage) -> vs.VideoNode:
     backend = backend_from_text(stage.backend)
-    return upscale(_clip(stage), ratio=stage.ratio, q=stage.q, model=_model(stage), backend=backend)
+    # The same frames come again and again: they would all be taken from memory.
+    return upscale(_clip(stage), ratio=stage.ratio, q=stage.q, model=_model(stage), reuse=False, backend=backend)
+
+
+def _file(stage: Stage) -> Runner:
+    backend = backend_from_text(stage.backend)
+
+    def run(seconds: float) -> tuple[int, float]:
+        """All frames, as often as there is time, and at least once; nothing is remembered of the time before."""
+        frames, took = 0, 0.0
+        while took < seconds:
+            forget()
+            clip = source(stage.file)[: stage.frames]
+            is_reusing = stage.kind == "file"
+            host = Host(
+                upscale(clip, ratio=stage.ratio, q=stage.q, model=_model(stage), reuse=is_reusing, backend=backend)
+            )
+            count, elapsed = host.run(float("inf"))
+            frames, took = frames + count, took + elapsed
+        return frames, took
+
+    return run
 
 
 def _encode(stage: Stage) -> Runner:
@@ -186,23 +208,23 @@ def _inference(stage: Stage) -> Runner:
     return _worker_threads(engine, planes, target, workers)
 
 
+def types_of(stage: Stage) -> dict[str, int]:
+    """Multiply-accumulates of the network in ``stage`` by the type they are done in; empty where no one tells."""
+    engine, *_ = _engine_and_planes(stage)
+    engine = getattr(engine, "inner", engine)
+    return dict(engine.run()) if isinstance(engine, OpenVINOEngine) else {}
+
+
 def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tuple[int, int], int]:
     """The engine that the graph would use, luma planes that it would get, the shape of its output, and its workers."""
     clip = _clip(stage)
     bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16
     backend = backend_from_text(stage.backend)
-    networks = Networks(
-        _model(stage),
-        ratio_by_name(stage.ratio),
-        stage.q,
-        backend,
-        PlaneFormat(clip.width, clip.height, bits),
-        PlaneFormat(stage.width, stage.height, bits),
-    )
+    model = _model(stage)
+    up = clip if scale_of(model) > 1 else lanczos5(clip, stage.width, stage.height)
+    plane = PlaneFormat(up.width, up.height, bits)
+    networks = Networks(model, "faithful", ratio_by_name(stage.ratio), stage.q, backend, plane)
     engine = networks.engine(stage.q)
-    if engine is None:
-        raise error(f"there is no model for {stage.ratio} at Q {stage.q:g}", "use another ratio, or give a model file")
-    up = clip if networks.scale > 1 else lanczos5(clip, stage.width, stage.height)
     luma = up.std.ShufflePlanes(0, vs.GRAY)
     codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
     planes = [np.array(codes.get_frame(number)[0]) for number in range(_PLANES)]
@@ -267,8 +289,8 @@ def _model_file(stage: Stage) -> str:
     """The ONNX file, for a peer that runs the same network."""
     if stage.model.endswith(".onnx"):
         return stage.model
-    found = find_model(stage.model, ratio_by_name(stage.ratio), nearest_quantizer(stage.q))
-    return str(files(ENGINES) / found.file) if found else ""
+    found = find_model(stage.model, ratio_by_name(stage.ratio), stage.q)
+    return str(files(ENGINES) / found.file)
 
 
 _MAKERS: dict[Kind, Callable[[Stage], Runner]] = {
@@ -279,5 +301,7 @@ _MAKERS: dict[Kind, Callable[[Stage], Runner]] = {
     "inference": _inference,
     "graph": _graph,
     "encode": _encode,
+    "file": _file,
+    "anew": _file,
     "script": _script,
 }

@@ -55,9 +55,9 @@ class Quantizer(click.ParamType):  # type: ignore[type-arg]  # generic in click 
 
 
 class ModelName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
-    """A tier, or the path of an ONNX file."""
+    """A tier, the name of another model, or the path of an ONNX file."""
 
-    name = "tier|file.onnx"
+    name = "tier|name|file.onnx"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
         """A path where the name ends in ``.onnx``."""
@@ -107,8 +107,12 @@ class JobOptions:
     height: int | None
     q: float | Literal["auto"]
     model: str | Path
+    look: str
+    passes: int
+    ensemble: bool
     sharpness: float
     backend: "BackendConfig | None"
+    no_reuse: bool
     encoder: str
     crf: float | None
     preset: str | None
@@ -133,8 +137,12 @@ class JobOptions:
             height=self.height,
             q=self.q,
             model=self.model,
+            look=self.look,
+            passes=self.passes,
+            ensemble=self.ensemble,
             sharpness=self.sharpness,
             backend=self.backend,
+            reuse=not self.no_reuse,
             film_grain=self.film_grain,
             deinterlace=self.deinterlace,
             encoder=self.encoder,
@@ -208,6 +216,26 @@ def usage_errors() -> Iterator[None]:
         raise click.UsageError(str(wrong).removeprefix("srcomp: ").removesuffix("\n")) from None
 
 
+look_option = click.option(
+    "--look",
+    type=click.Choice(["faithful", "crisp"]),
+    default="faithful",
+    show_default=True,
+    help="The least error, or what people prefer to look at.",
+)
+
+passes_option = click.option(
+    "--passes",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="How often a network that enlarges by itself is run: twice for 4x by a 2x network.",
+)
+
+ensemble_option = click.option(
+    "--ensemble", is_flag=True, help="Take the mean over all eight turns and flips: a little better, 8 times the cost."
+)
+
 sharpness_option = click.option(
     "--sharpness",
     type=click.FloatRange(0, 1),
@@ -224,6 +252,12 @@ backend_option = click.option(
     help="What runs the networks, with its settings, such as openvino:precision=f32,streams=2.",
 )
 
+no_reuse_option = click.option(
+    "--no-reuse",
+    is_flag=True,
+    help="Compute everything anew, also where nothing has changed; the result is the same.",
+)
+
 _JOB_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
@@ -238,10 +272,14 @@ _JOB_OPTIONS = (
         type=ModelName(),
         default="fast",
         show_default=True,
-        help="Which networks to use: light, fast, quality, or a file.",
+        help="Which networks to use: light, fast, quality, another model's name, or a file.",
     ),
+    look_option,
+    passes_option,
+    ensemble_option,
     sharpness_option,
     backend_option,
+    no_reuse_option,
     click.option(
         "--encoder",
         type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),

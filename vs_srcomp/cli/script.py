@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer, backend_option, sharpness_option
+from vs_srcomp.cli.arguments import (
+    ModelName,
+    Quantizer,
+    backend_option,
+    ensemble_option,
+    look_option,
+    no_reuse_option,
+    passes_option,
+    sharpness_option,
+)
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option
 
 if TYPE_CHECKING:
@@ -95,10 +104,14 @@ class Clip:
     type=ModelName(),
     default="fast",
     show_default=True,
-    help="Which networks to use: light, fast, quality, or a file.",
+    help="Which networks to use: light, fast, quality, another model's name, or a file.",
 )
+@look_option
+@passes_option
+@ensemble_option
 @sharpness_option
 @backend_option
+@no_reuse_option
 @debug_option
 def script(
     source: Path,
@@ -109,8 +122,12 @@ def script(
     height: int | None,
     q: float | Literal["auto"],
     model: str | Path,
+    look: str,
+    passes: int,
+    ensemble: bool,
     sharpness: float,
     backend: "BackendConfig | None",
+    no_reuse: bool,
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
 
@@ -125,10 +142,14 @@ def script(
     """
     if ratio and (width or height):
         raise click.UsageError("--ratio and --width or --height exclude each other.")
-    size = {"ratio": ratio, "width": width, "height": height} if ratio or width or height else {"ratio": "2:1"}
+    size = {"ratio": ratio, "width": width, "height": height}
+    if not (ratio or width or height) and model in ("light", "fast", "quality"):
+        size = {"ratio": "2:1"}  # To be seen, and changed; other networks have a size of their own.
     arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
     arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
-    arguments |= {"sharpness": sharpness} if sharpness else {}
+    defaults = {"look": "faithful", "passes": 1, "ensemble": False, "sharpness": 0.0, "reuse": True}
+    given = {"look": look, "passes": passes, "ensemble": ensemble, "sharpness": sharpness, "reuse": not no_reuse}
+    arguments |= {name: value for name, value in given.items() if value != defaults[name]}
     arguments |= {"backend": backend} if backend else {}
 
     with core_log_on_stderr():

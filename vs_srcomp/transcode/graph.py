@@ -50,7 +50,11 @@ def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: in
         height=job.height,
         q=job.q,
         model=job.model,
+        look=job.look,
+        passes=job.passes,
+        ensemble=job.ensemble,
         sharpness=job.sharpness,
+        reuse=job.reuse,
         backend=_limited(backend_of(job), threads),
     )
     if job.film_grain == "restore":
