@@ -1,6 +1,7 @@
 """Small networks for tests, and what they must give, evaluated by another library than the one under test."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -34,6 +35,78 @@ def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
     return make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
 
 
+def random_level_network(
+    *, stride: int = 4, channels: int = 8, hidden: int = 3, residual: bool = False, half: bool = False, seed: int = 1
+) -> bytes:
+    """A network with the form of ours that takes the level, with random weights: another picture for each level.
+
+    Each hidden layer's channels are scaled and shifted by functions of the level that are linear between knots.
+
+    Args:
+        stride: Of its grid.
+        channels: Of each hidden layer.
+        hidden: Number of those, the first included.
+        residual: Whether each but the first adds what it was given.
+        half: Whether weights are stored in half precision.
+        seed: Of the weights.
+    """
+    rng = np.random.default_rng(seed)
+    knots = np.linspace(0, 63, 8)
+    weights: dict[str, NDArray[Any]] = {
+        "knots": knots[None],
+        "density": np.array(1 / (knots[1] - knots[0])),
+        "one": np.array(1.0),
+        "table": rng.normal(0, 0.3, (len(knots), 2 * hidden * channels)) + np.tile([1.0, 0.0], hidden).repeat(channels),
+        "w_head": rng.normal(0, 0.3, (channels, 1, 3 * stride, 3 * stride)) / stride,
+        "w_tail": rng.normal(0, 0.1, (stride * stride, channels, 3, 3)),
+        "b_tail": rng.normal(0, 0.02, stride * stride),
+    }
+    weights |= {f"w{index}": rng.normal(0, 0.15, (channels, channels, 3, 3)) for index in range(1, hidden)}
+    kind = np.float16 if half else np.float32
+    weights = {name: value.astype(kind) for name, value in weights.items()}
+    nodes = []
+    if half:
+        weights = {f"{name}.half": value for name, value in weights.items()}
+        nodes = [
+            helper.make_node("Cast", [name], [name.removesuffix(".half")], to=TensorProto.FLOAT) for name in weights
+        ]
+    parts = [f"{part}{index}" for index in range(hidden) for part in ("scale", "shift")]
+    weights |= {
+        "column": np.array([-1, 1], np.int64),
+        "sizes": np.full(len(parts), channels, np.int64),
+        "channel": np.array([-1, channels, 1, 1], np.int64),
+    }
+    nodes += [
+        helper.make_node("Reshape", ["q", "column"], ["q_column"]),
+        helper.make_node("Sub", ["q_column", "knots"], ["difference"]),
+        helper.make_node("Abs", ["difference"], ["distance"]),
+        helper.make_node("Mul", ["distance", "density"], ["steps"]),
+        helper.make_node("Sub", ["one", "steps"], ["heights"]),
+        helper.make_node("Relu", ["heights"], ["hats"]),
+        helper.make_node("MatMul", ["hats", "table"], ["numbers"]),
+        helper.make_node("Split", ["numbers", "sizes"], [f"{part}.flat" for part in parts], axis=1),
+        *(helper.make_node("Reshape", [f"{part}.flat", "channel"], [part]) for part in parts),
+    ]
+    last = "x"
+    for index in range(hidden):
+        how = {"strides": [stride] * 2, "pads": [stride] * 4} if index == 0 else {"pads": [1] * 4}
+        nodes += [
+            helper.make_node("Conv", [last, f"w{index}" if index else "w_head"], [f"c{index}"], **how),
+            helper.make_node("Mul", [f"c{index}", f"scale{index}"], [f"m{index}"]),
+            helper.make_node("Add", [f"m{index}", f"shift{index}"], [f"a{index}"]),
+            helper.make_node("Relu", [f"a{index}"], [f"r{index}"]),
+        ]
+        if residual and index:
+            nodes.append(helper.make_node("Add", [last, f"r{index}"], [f"s{index}"]))
+        last = f"s{index}" if residual and index else f"r{index}"
+    nodes += [
+        helper.make_node("Conv", [last, "w_tail", "b_tail"], ["t"], pads=[1] * 4),
+        helper.make_node("DepthToSpace", ["t"], ["r"], blocksize=stride, mode="CRD"),
+        helper.make_node("Add", ["x", "r"], ["y"]),
+    ]
+    return make_onnx(nodes, weights, levels=True)
+
+
 def random_doubler(channels: int = 8, seed: int = 1) -> bytes:
     """A 2x network with random weights that adds to the nearest pixel, with the form of ArtCNN's."""
     rng = np.random.default_rng(seed)
@@ -56,14 +129,19 @@ def random_doubler(channels: int = 8, seed: int = 1) -> bytes:
 
 def make_onnx(
     nodes: list[onnx.NodeProto],
-    weights: dict[str, NDArray[np.float32]],
+    weights: Mapping[str, NDArray[Any]],
     shape: tuple[str | int, ...] = ("N", 1, "H", "W"),
+    *,
+    levels: bool = False,
 ) -> bytes:
-    """An ONNX file of ``nodes`` from input "x" to output "y"."""
+    """An ONNX file of ``nodes`` from input "x", and "q" if it takes ``levels``, to output "y"."""
     graph = helper.make_graph(
         nodes,
         "test",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, shape),
+            *([helper.make_tensor_value_info("q", TensorProto.FLOAT, ["N"])] if levels else []),
+        ],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ("N", 1, "H2", "W2"))],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
@@ -92,10 +170,18 @@ def _session(network: bytes) -> Any:
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
-def as_network(onnx: bytes, *, stride: int = 2, scale: int = 1, receptive_field: int = 34) -> Network:
+def as_network(
+    onnx: bytes, *, stride: int = 2, scale: int = 1, receptive_field: int = 34, takes_level: bool = False
+) -> Network:
     """What backends take; the defaults are those of `random_network`, with a generous receptive field."""
-    sha256 = hashlib.sha256(onnx).hexdigest()
-    return Network(onnx=onnx, sha256=sha256, stride=stride, scale=scale, receptive_field=receptive_field)
+    return Network(
+        onnx=onnx,
+        sha256=hashlib.sha256(onnx).hexdigest(),
+        stride=stride,
+        scale=scale,
+        receptive_field=receptive_field,
+        takes_level=takes_level,
+    )
 
 
 @dataclass(frozen=True)

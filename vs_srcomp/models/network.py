@@ -8,6 +8,9 @@ class Network:
     """An ONNX file with one input and one output, [N, 1, H, W] float32, and what a backend must know of it.
 
     Two networks are equal if their files are: everything else follows from the bytes.
+
+    One that takes the level, [N] float32, as its second input is not for backends: `vs_srcomp.models.network_at` gives
+    what it is at one level.
     """
 
     onnx: bytes = field(repr=False, compare=False)
@@ -19,12 +22,16 @@ class Network:
     stride: int = field(compare=False)
     """Width and height that the network is given must be multiples of this."""
     scale: int = field(default=1, compare=False)
-    """Width and height of the output over those of the input: 1, or 2 for a doubler."""
+    """Width and height of the output over those of the input: 1 to 4."""
     receptive_field: int | None = field(compare=False)
     """Side in input pixels of the square around a pixel on which its output depends, its middle within half a pixel
     of the pixel's; None where the whole plane may count, as with global pooling."""
+    takes_level: bool = field(default=False, compare=False)
+    """Whether it has the second input."""
+    name: str | None = field(default=None, compare=False)
+    """For people; None where it is a file of the user's."""
 
     @property
-    def is_doubler(self) -> bool:
+    def enlarges(self) -> bool:
         """Whether it takes the small plane instead of the upscaled one."""
-        return self.scale == 2
+        return self.scale > 1
