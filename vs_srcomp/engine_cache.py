@@ -15,8 +15,12 @@ from vs_srcomp.backends.tiling import compile_fitting
 from vs_srcomp.models.network import Network
 from vs_srcomp.stored_engines import Outcome, load_or_build
 
-# Four compression levels for a player window that was resized a few times.
+# A few clips at a few levels, for a player window that was resized a few times.
 MAX_ENGINES = 16
+
+MAX_LEVELS = 4
+"""Of one network, which a long film can ask for at dozens of levels. An engine holds what its network computes between
+its layers: 145 MB for ``fast`` at 1920x1080, and takes about a tenth of a second to make again."""
 
 type _Key = tuple[Network, BackendConfig, PlaneFormat]
 
@@ -46,8 +50,7 @@ def get_engine(network: Network, backend: BackendConfig, plane: PlaneFormat) -> 
             engine = prepare(network, backend, plane)
             with _lock:
                 _engines[key] = engine
-                if len(_engines) > MAX_ENGINES:
-                    _engines.popitem(last=False)
+                _drop_oldest(key)
         return engine
 
 
@@ -67,6 +70,17 @@ def prepare(
     """
     kept = _Kept(backend, told) if isinstance(backend, StoringBackend) else backend
     return compile_fitting(kept, network, plane, getattr(backend, "tile", 0))
+
+
+def _drop_oldest(key: _Key) -> None:
+    """Keep to what may be kept, now that there is an engine for ``key``."""
+    network, *others = key
+    if network.made_from is not None:
+        levels = [each for each in _engines if each[0].made_from == network.made_from and [*each[1:]] == others]
+        for each in levels[:-MAX_LEVELS]:
+            del _engines[each]
+    if len(_engines) > MAX_ENGINES:
+        _engines.popitem(last=False)
 
 
 def _engine(key: _Key) -> Engine | None:

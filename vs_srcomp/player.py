@@ -22,7 +22,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER, RATIOS, ratio_by_name, scaled_size
 from vs_srcomp.log import say, say_once
-from vs_srcomp.models import TIERS
+from vs_srcomp.models import LOOKS, TIERS, models
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import NO_MODEL, OWN_PROPS
 from vs_srcomp.upscale import upscale
@@ -64,6 +64,8 @@ class Options:
     """The compression level, as for ``upscale``."""
     model: str = "fast"
     """A tier, or the path of an ONNX file."""
+    look: str = "faithful"
+    """Of a tier's networks, as for ``upscale``."""
     sharpness: float = 0.0
     """How much luma is sharpened after the network, as for ``upscale``."""
     adapt: bool = True
@@ -110,6 +112,7 @@ def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int]
                 height=size[1],
                 q=chosen.q,
                 model=steps[step],
+                look=chosen.look,
                 sharpness=chosen.sharpness,
             )
         return made[step]
@@ -305,7 +308,8 @@ def _write_status(path: Path | None, status: Mapping[str, Any]) -> None:
 def _steps(options: Options) -> list[str]:
     """What to run, best first; the last one is no network at all."""
     faster = TIERS[TIERS.index(options.model) + 1 :] if options.model in TIERS else ()
-    return [options.model, *faster, NO_MODEL]
+    with_look = {model.tier for model in models() if model.look == options.look}
+    return [options.model, *(tier for tier in faster if tier in with_look), NO_MODEL]
 
 
 def _ratio(text: str) -> str:
@@ -328,6 +332,12 @@ def _q(text: str) -> float | Literal["auto"]:
     if text == "auto":
         return "auto"
     return _number(text, MAX_QUANTIZER, "auto, or a number from 0 to 63")
+
+
+def _look(text: str) -> str:
+    if text not in LOOKS:
+        raise ValueError(" or ".join(LOOKS))
+    return text
 
 
 def _sharpness(text: str) -> float:
@@ -355,6 +365,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "display": _display,
     "q": _q,
     "model": str,
+    "look": _look,
     "sharpness": _sharpness,
     "adapt": _adapt,
     "status": Path,

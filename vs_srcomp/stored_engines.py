@@ -25,7 +25,7 @@ from vs_srcomp.engine_folder import NAME_LENGTH, VARIABLE, engines_folder, lock_
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.log import say, say_once
-from vs_srcomp.models import Network, models
+from vs_srcomp.models import Network
 
 # Whose code has a part in what is stored.
 _MAKERS = ("vs_srcomp.backends", "vs_srcomp.models")
@@ -149,9 +149,8 @@ def _build(
             f"{type(backend).__name__} cannot load what it has just made: {_in_one_line(reason)}",
             "use another backend, and see what vs-srcomp doctor says about this one",
         ) from reason
-    model = next((model.name for model in models() if model.sha256 == network.sha256), None)
     try:
-        write_atomically(path, pack(built, key=key, model=model, created=time.time()))
+        write_atomically(path, pack(built, key=key, model=network.name, created=time.time()))
     except OSError as reason:
         _say_not_stored(reason)
         told("not stored")

@@ -1,6 +1,6 @@
 """The VapourSynth graph: Lanczos-5 for every plane, then the network for the luma plane."""
 
-import os
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
@@ -11,6 +11,7 @@ from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.memory import limit_cache
+from vs_srcomp.models import ModelName, scale_of
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks
 
@@ -28,14 +29,17 @@ def upscale(
     width: int | None = None,
     height: int | None = None,
     q: float | Literal["auto"] = "auto",
-    model: str | os.PathLike[str] = "fast",
+    model: ModelName = "fast",
+    look: str = "faithful",
+    passes: int = 1,
     sharpness: float = 0.0,
+    ensemble: bool = False,
     backend: BackendConfig | None = None,
 ) -> vs.VideoNode:
     """Upscale a clip that was coded at a lower resolution, and repair its luma.
 
-    Every plane goes through Lanczos (a = 5); the luma plane then goes through a network made for the ratio and the
-    compression level. Chroma is not touched after the resize. Every frame property is kept, and ``SrcompModel``,
+    Every plane goes through Lanczos (a = 5); the luma plane then goes through a network made for the ratio, which knows
+    the compression level. Chroma is not touched after the resize. Every frame property is kept, and ``SrcompModel``,
     ``SrcompQ`` and ``SrcompRatio`` tell what was done.
 
     Args:
@@ -45,17 +49,22 @@ def upscale(
         width: Target width in luma pixels, instead of a ratio. With one of width and height the other follows from
             the clip's shape; the model is that of the nearest ratio.
         height: Target height in luma pixels, likewise.
-        q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4);
-            the model of the nearest level is taken. ``"auto"`` reads the property ``SrcompQ`` of each frame, which
-            `vs_srcomp.source` sets on AV1, and takes a model for every level for frames without it, which the log
-            tells.
-        model: A tier, such as ``"fast"``, or the path of an ONNX file with the same contract: one input and one output,
-            [N, 1, H, W] float32, luma in 0..1 after Lanczos in, restored luma out. A network whose output is twice as
-            large as its input (a 2x network for luma, such as ArtCNN) gets the clip's own luma instead; what it gives
-            is brought to the target size by Catmull-Rom, or by Lanczos-5 where that is larger.
+        q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4).
+            ``"auto"`` reads the property ``SrcompQ`` of each frame, which `vs_srcomp.source` sets on AV1; for frames
+            without it, 40 is taken, which the log tells. A network gets the nearest whole number, within the levels
+            that it was trained for; on TensorRT, which takes minutes for each, the nearest of 20, 30, 40 and 50.
+        model: A tier, such as ``"fast"``; another system's model by name, such as ``"espcn-2x"``; or the path of an
+            ONNX file with the same contract: [N, 1, H, W] float32, luma in 0..1 after Lanczos in, restored luma out,
+            and perhaps a second input ``q``, [N] float32, the level. A network whose output is 2, 3 or 4 times as large
+            as its input gets the clip's own luma instead, and makes it as much larger where no ratio, width or height
+            is given; what it gives is brought to other sizes by Catmull-Rom, or by Lanczos-5 where those are larger.
+        look: ``"faithful"``, the least error, or ``"crisp"``, what people prefer to look at; of tiers.
+        passes: 2 lets a network that enlarges run on what it has made once more: 4 times as large by one for twice.
         sharpness: How much of what a 3x3 binomial blur takes away is added to the luma after the network (unsharp
             masking), 0 to 1 in steps of 1/32. The networks give the likeliest picture, which is a little soft; 0.25
             looks crisper, scores higher in VMAF, and costs 0.01 to 0.2 dB; at 4:3, half is enough.
+        ensemble: Take the mean of what the network makes of the picture turned and flipped in all eight ways (Timofte
+            et al. 2016, arXiv 1511.02228): a little better, at 8 times the cost.
         backend: What runs the network, one of ``vs_srcomp.Backend``; by default the best that is installed and
             works, which the log tells.
 
@@ -66,23 +75,20 @@ def upscale(
         vs.Error: An argument or the clip's format cannot be used; the last line says what to do.
     """
     _check_clip(clip)
-    target_width, target_height, nearest = _target(clip, ratio, width, height)
     amount = _checked_sharpness(sharpness)
+    scale = _checked_passes(passes, scale_of(model))
+    target_width, target_height, nearest = _target(clip, ratio, width, height, scale)
     up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)
-    bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16
-    small = PlaneFormat(clip.width, clip.height, bits)
-    large = PlaneFormat(target_width, target_height, bits)
-    networks = Networks(model, nearest, _checked_q(q), backend or default_backend(), small, large)
-
-    luma = (clip if networks.scale == 2 else up).std.ShufflePlanes(0, vs.GRAY)
+    luma = (clip if scale > 1 else up).std.ShufflePlanes(0, vs.GRAY)
     # zimg maps the range of float luma to codes, and back below, by the frame's own properties.
     codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
     limit_cache(codes, None if codes is luma else _SPARE)
-    restored = limit_cache(_restored(codes, networks), _SPARE)
+    chosen = _Chosen(model, look, nearest, _checked_q(q), backend or default_backend(), passes)
+    restored = (_ensembled if ensemble else _restored)(codes, chosen)
     y = _sharpened(restored, amount)
     if codes is not luma:
         y = y.std.CopyFrameProps(codes).resize.Point(format=luma.format.id)
-    if networks.scale == 2:
+    if scale > 1:
         y = _brought_to(y, target_width, target_height)
 
     out = y if up.format.color_family == vs.GRAY else vs.core.std.ShufflePlanes([y, up, up], [0, 1, 2], vs.YUV)
@@ -92,13 +98,53 @@ def upscale(
     return out if abs(stretch - 1) < SAME_SHAPE else out.std.CopyFrameProps(up, props=["_SARNum", "_SARDen"])
 
 
-def _restored(codes: vs.VideoNode, networks: Networks) -> vs.VideoNode:
+@dataclass(frozen=True)
+class _Chosen:
+    """What to run on luma, and how often."""
+
+    model: ModelName
+    look: str
+    ratio: Ratio
+    q: float | None
+    backend: BackendConfig
+    passes: int
+
+    def networks(self, codes: vs.VideoNode) -> Networks:
+        """For the planes of ``codes``."""
+        plane = PlaneFormat(codes.width, codes.height, codes.format.bits_per_sample)
+        return Networks(self.model, self.look, self.ratio, self.q, self.backend, plane)
+
+
+def _restored(codes: vs.VideoNode, chosen: _Chosen) -> vs.VideoNode:
     """Integer luma after the network; of the properties of its frames only ``OWN_PROPS`` count."""
+    for _ in range(chosen.passes):
+        # The properties that a first pass leaves out tell a second one nothing but the level, which is among those set.
+        codes = limit_cache(_passed(codes, chosen.networks(codes)), _SPARE)
+    return codes
+
+
+def _passed(codes: vs.VideoNode, networks: Networks) -> vs.VideoNode:
     # Only its format and size count: its frames are never asked for.
     like = codes.std.BlankClip(width=codes.width * networks.scale, height=codes.height * networks.scale)
     # The core runs one node's callback for one frame at a time: a pool of nodes gives as many at a time as it has.
     pool = [limit_cache(like.std.ModifyFrame(codes, FrameRestorer(networks)), None) for _ in range(networks.workers)]
     return like.std.FrameEval(lambda n: pool[n % len(pool)], clip_src=pool)
+
+
+def _ensembled(codes: vs.VideoNode, chosen: _Chosen) -> vs.VideoNode:
+    """The mean of what is made of all eight ways to turn and flip ``codes``, turned and flipped back."""
+    made = []
+    for is_turned in (False, True):
+        for flips in ((), ("FlipHorizontal",), ("FlipVertical",), ("FlipHorizontal", "FlipVertical")):
+            there = ("Transpose",) * is_turned + flips
+            made.append(_moved(_restored(_moved(codes, there), chosen), there[::-1]))
+    return limit_cache(made[0].std.AverageFrames(made, [1] * len(made)), _SPARE)
+
+
+def _moved(luma: vs.VideoNode, ways: tuple[str, ...]) -> vs.VideoNode:
+    for way in ways:
+        luma = limit_cache(getattr(luma.std, way)(), None)
+    return luma
 
 
 def _sharpened(luma: vs.VideoNode, amount: float) -> vs.VideoNode:
@@ -111,17 +157,17 @@ def _sharpened(luma: vs.VideoNode, amount: float) -> vs.VideoNode:
     return limit_cache(luma.std.Convolution(kernel, divisor=512), None)
 
 
-def _brought_to(doubled: vs.VideoNode, width: int, height: int) -> vs.VideoNode:
-    """The luma of a doubler in the target's size.
+def _brought_to(enlarged: vs.VideoNode, width: int, height: int) -> vs.VideoNode:
+    """The luma of a network that enlarges in the target's size.
 
-    A doubler's output is sharp already. Of the kernels that bring it down, Catmull-Rom keeps the most of it: it gave
-    ArtCNN and FSRCNNX 0.03 to 0.54 dB more Y-PSNR at 8:5 and 4:3 than Lanczos-5 (eight Kodak pictures, Q 20 and 40).
+    It is sharp already. Of the kernels that bring it down, Catmull-Rom keeps the most of it: it gave ArtCNN and FSRCNNX
+    0.03 to 0.54 dB more Y-PSNR at 8:5 and 4:3 than Lanczos-5 (eight Kodak pictures, Q 20 and 40).
     """
-    if (width, height) == (doubled.width, doubled.height):
-        return doubled
-    if width > doubled.width or height > doubled.height:
-        return lanczos5(doubled, width, height)
-    return doubled.resize.Bicubic(width, height, filter_param_a=0, filter_param_b=0.5)
+    if (width, height) == (enlarged.width, enlarged.height):
+        return enlarged
+    if width > enlarged.width or height > enlarged.height:
+        return lanczos5(enlarged, width, height)
+    return enlarged.resize.Bicubic(width, height, filter_param_a=0, filter_param_b=0.5)
 
 
 def _check_clip(clip: vs.VideoNode) -> None:
@@ -143,9 +189,13 @@ def _check_clip(clip: vs.VideoNode) -> None:
         )
 
 
-def _target(clip: vs.VideoNode, ratio: str | None, width: int | None, height: int | None) -> tuple[int, int, Ratio]:
-    """Target width and height, and the ratio whose models fit them."""
+def _target(
+    clip: vs.VideoNode, ratio: str | None, width: int | None, height: int | None, scale: int
+) -> tuple[int, int, Ratio]:
+    """Target width and height, and the ratio whose models fit them; ``scale`` is that of the network."""
     subsampling = clip.format.subsampling_w, clip.format.subsampling_h
+    if width is None and height is None and ratio is None and scale > 1:
+        return scale * clip.width, scale * clip.height, Ratio(f"{scale}:1", f"{scale}by1", Fraction(scale))
     if width is None and height is None:
         try:
             chosen = ratio_by_name(ratio or "2:1")
@@ -173,6 +223,19 @@ def _checked_sharpness(sharpness: float) -> float:
     if isinstance(sharpness, int | float) and 0 <= sharpness <= 1:
         return float(sharpness)
     raise error(f"sharpness is {sharpness!r}", "give a number from 0, which leaves the luma as it is, to 1")
+
+
+def _checked_passes(passes: int, scale: int) -> int:
+    """Output size over input size of all passes together, of a network of ``scale``."""
+    if passes == 1:
+        return scale
+    if passes != 2:
+        raise error(f"passes is {passes!r}", "give 1 or 2")
+    if scale == 1:
+        raise error(
+            "a network that does not enlarge cannot run in two passes", "leave passes out, or use another model"
+        )
+    return scale * scale
 
 
 def _checked_q(q: float | str) -> float | None:

@@ -9,9 +9,10 @@
 -- Options go to ~/.config/mpv/script-opts/srcomp.conf, or --script-opts=srcomp-ratio=2:1,srcomp-q=30
 local options = {
     enabled = true,       -- whether to begin with the filter on
-    ratio = "auto",       -- these five as srcomp.vpy explains them
+    ratio = "auto",       -- these six as srcomp.vpy explains them
     q = "auto",
     model = "fast",
+    look = "faithful",
     sharpness = "0",
     adapt = "yes",
     frames = 2,           -- at a time: more cost time at each seek
@@ -23,7 +24,7 @@ local utils = require("mp.utils")
 local msg = require("mp.msg")
 
 local LABEL = "srcomp"
-local LEVELS = { 20, 30, 40, 50 } -- that there are models for
+local NEAR = 2 -- levels that differ by less hardly differ in the picture
 local here = mp.get_script_directory() or utils.split_path(debug.getinfo(1, "S").source:sub(2))
 local vpy = options.vpy ~= "" and options.vpy or utils.join_path(here, "srcomp.vpy")
 local status_file = os.tmpname()
@@ -32,17 +33,9 @@ local scenes = {}    -- of the file, in seconds, each with its q
 local q = options.q  -- that the filter has, or will have when it is on
 local told           -- the last message about a network that is too slow
 
-local function level(value)
-    local nearest
-    for _, candidate in ipairs(LEVELS) do
-        if not nearest or math.abs(candidate - value) <= math.abs(nearest - value) then nearest = candidate end
-    end
-    return nearest
-end
-
 local function user_data()
     local parts = { "ratio=" .. options.ratio, "q=" .. q, "model=" .. options.model,
-        "sharpness=" .. options.sharpness, "adapt=" .. options.adapt }
+        "look=" .. options.look, "sharpness=" .. options.sharpness, "adapt=" .. options.adapt }
     local width, height = mp.get_property_number("display-width", 0), mp.get_property_number("display-height", 0)
     if width > 0 and height > 0 then table.insert(parts, ("display=%dx%d"):format(width, height)) end
     table.insert(parts, "status=" .. status_file)
@@ -75,7 +68,7 @@ local function update()
     end
 end
 
--- Take the q of the scene that is shown. Models are made for levels: inside one of them nothing changes.
+-- Take the q of the scene that is shown. Where it is about the same, the filter is not loaded anew.
 local function follow()
     if options.q ~= "auto" or #scenes == 0 then return end
     local now = mp.get_property_number("time-pos", 0)
@@ -83,7 +76,7 @@ local function follow()
     for _, candidate in ipairs(scenes) do
         if candidate.start <= now then scene = candidate end
     end
-    if q == "auto" or level(scene.q) ~= level(tonumber(q)) then
+    if q == "auto" or math.abs(scene.q - tonumber(q)) >= NEAR then
         q = ("%.1f"):format(scene.q)
         msg.info(("q is %s from %.1f s on"):format(q, scene.start))
         update()

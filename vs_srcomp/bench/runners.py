@@ -21,8 +21,8 @@ from vs_srcomp.bench.backend import backend_from_text
 from vs_srcomp.bench.hosting import Host, clip_in_memory
 from vs_srcomp.bench.stage import Kind, Stage
 from vs_srcomp.errors import error
-from vs_srcomp.geometry import nearest_quantizer, ratio_by_name
-from vs_srcomp.models import find_model
+from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.models import find_model, scale_of
 from vs_srcomp.models.catalogue import ENGINES
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import Networks
@@ -191,18 +191,11 @@ def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tu
     clip = _clip(stage)
     bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16
     backend = backend_from_text(stage.backend)
-    networks = Networks(
-        _model(stage),
-        ratio_by_name(stage.ratio),
-        stage.q,
-        backend,
-        PlaneFormat(clip.width, clip.height, bits),
-        PlaneFormat(stage.width, stage.height, bits),
-    )
+    model = _model(stage)
+    up = clip if scale_of(model) > 1 else lanczos5(clip, stage.width, stage.height)
+    plane = PlaneFormat(up.width, up.height, bits)
+    networks = Networks(model, "faithful", ratio_by_name(stage.ratio), stage.q, backend, plane)
     engine = networks.engine(stage.q)
-    if engine is None:
-        raise error(f"there is no model for {stage.ratio} at Q {stage.q:g}", "use another ratio, or give a model file")
-    up = clip if networks.scale > 1 else lanczos5(clip, stage.width, stage.height)
     luma = up.std.ShufflePlanes(0, vs.GRAY)
     codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
     planes = [np.array(codes.get_frame(number)[0]) for number in range(_PLANES)]
@@ -267,8 +260,8 @@ def _model_file(stage: Stage) -> str:
     """The ONNX file, for a peer that runs the same network."""
     if stage.model.endswith(".onnx"):
         return stage.model
-    found = find_model(stage.model, ratio_by_name(stage.ratio), nearest_quantizer(stage.q))
-    return str(files(ENGINES) / found.file) if found else ""
+    found = find_model(stage.model, ratio_by_name(stage.ratio), stage.q)
+    return str(files(ENGINES) / found.file)
 
 
 _MAKERS: dict[Kind, Callable[[Stage], Runner]] = {

@@ -54,9 +54,9 @@ class Quantizer(click.ParamType):  # type: ignore[type-arg]  # generic in click 
 
 
 class ModelName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
-    """A tier, or the path of an ONNX file."""
+    """A tier, the name of another model, or the path of an ONNX file."""
 
-    name = "tier|file.onnx"
+    name = "tier|name|file.onnx"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
         """A path where the name ends in ``.onnx``."""
@@ -87,6 +87,9 @@ class JobOptions:
     height: int | None
     q: float | Literal["auto"]
     model: str | Path
+    look: str
+    passes: int
+    ensemble: bool
     sharpness: float
     encoder: str
     crf: float | None
@@ -111,6 +114,9 @@ class JobOptions:
             height=self.height,
             q=self.q,
             model=self.model,
+            look=self.look,
+            passes=self.passes,
+            ensemble=self.ensemble,
             sharpness=self.sharpness,
             film_grain=self.film_grain,
             encoder=self.encoder,
@@ -182,6 +188,26 @@ def usage_errors() -> Iterator[None]:
         raise click.UsageError(str(wrong).removeprefix("srcomp: ").replace("\n", ": ")) from None
 
 
+look_option = click.option(
+    "--look",
+    type=click.Choice(["faithful", "crisp"]),
+    default="faithful",
+    show_default=True,
+    help="The least error, or what people prefer to look at.",
+)
+
+passes_option = click.option(
+    "--passes",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="How often a network that enlarges by itself is run: twice for 4x by a 2x network.",
+)
+
+ensemble_option = click.option(
+    "--ensemble", is_flag=True, help="Take the mean over all eight turns and flips: a little better, 8 times the cost."
+)
+
 sharpness_option = click.option(
     "--sharpness",
     type=click.FloatRange(0, 1),
@@ -200,6 +226,9 @@ _JOB_OPTIONS = (
         "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
     ),
     click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use."),
+    look_option,
+    passes_option,
+    ensemble_option,
     sharpness_option,
     click.option(
         "--encoder",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName
+from vs_srcomp.cli.arguments import ModelName, look_option
 from vs_srcomp.cli.reports import CONTEXT_SETTINGS, core_log_on_stderr, debug_option, stderr
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def list_engines(as_json: bool) -> None:
     "--q", "levels", type=click.FloatRange(0, 63), multiple=True, help="Only for this level; may be repeated."
 )
 @click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to compile.")
+@look_option
 @click.option(
     "--backend",
     type=click.Choice(["auto", *_BACKENDS]),
@@ -109,13 +110,14 @@ def build(
     ratio: str,
     levels: tuple[float, ...],
     model: str | Path,
+    look: str,
     backend: str,
     bits: tuple[int, ...],
 ) -> None:
     """Compile all networks that a script will ask for, so that it need not.
 
-    --size is the size of the OUTPUT, because that is what networks run on. Only doublers run on the input, whose size
-    then follows from --ratio.
+    --size is the size of the OUTPUT, because that is what networks run on. Only those that enlarge by themselves run on
+    the input, whose size then follows from --ratio.
 
     \b
     Examples:
@@ -138,8 +140,8 @@ def build(
         chosen = ratio_by_name(ratio)
         pictures = _pictures_of_clip(clip, chosen) if clip else _pictures_of_size(size or (0, 0), bits or (8,), chosen)
         tasks = [
-            (name, network, picture.small if network.is_doubler else picture.large)
-            for name, network in _networks(model, chosen, levels)
+            (name, network, picture.small if network.enlarges else picture.large)
+            for name, network in _networks(model, look, chosen, levels)
             for picture in pictures
         ]
         if not _build_all(tasks, runner):
@@ -221,21 +223,17 @@ def _pictures_of_size(size: tuple[int, int], depths: Sequence[int], ratio: "Rati
     return [_Picture(PlaneFormat(*small, bits), PlaneFormat(*size, bits)) for bits in dict.fromkeys(depths)]
 
 
-def _networks(model: str | Path, ratio: "Ratio", levels: Sequence[float]) -> Iterator[tuple[str, "Network"]]:
-    """Names and networks for ``levels``, or for all and for frames of an unknown level."""
+def _networks(model: str | Path, look: str, ratio: "Ratio", levels: Sequence[float]) -> Iterator[tuple[str, "Network"]]:
+    """Names and networks for ``levels``, or for all."""
     from vs_srcomp.geometry import QUANTIZERS, nearest_quantizer
-    from vs_srcomp.models import find_model, load_network
+    from vs_srcomp.models import network_for
 
-    if isinstance(model, Path):
-        yield model.name, load_network(model)
-        return
-    wanted: list[int | None] = [*sorted({nearest_quantizer(level) for level in levels})]
-    for level in wanted or [*QUANTIZERS, None]:
-        found = find_model(model, ratio, level)
-        if found is not None:
-            yield found.name, load_network(found)
-        elif level is not None:
-            _say(f"there is no {model} model for {ratio.name} at Q {level}: Lanczos alone")
+    made = set()
+    for level in sorted({nearest_quantizer(level) for level in levels} or QUANTIZERS):
+        name, network = network_for(model, ratio, level, look)
+        if network not in made:
+            made.add(network)
+            yield network.name or name, network
 
 
 def _backend(name: str) -> "BackendConfig":

@@ -23,8 +23,8 @@ _PLAIN_WIDTH = 120
 def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
     """List the networks that come with vs-srcomp.
 
-    The gain is the mean over a test set, in dB of luma PSNR over Lanczos alone. A network whose Q is "any" is for
-    frames whose compression level is not known.
+    The gain is the mean over a test set, in dB of luma PSNR over Lanczos alone. Q tells the levels that a network was
+    trained for, which it takes into account; one with "any" does not know them.
 
     --verify computes the SHA-256 of every file, and checks models.json against its schema where the Python package
     jsonschema is there. The exit code is 1 if something is wrong.
@@ -55,8 +55,8 @@ def _print_table(found: tuple["Model", ...]) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("name", no_wrap=True)
-    table.add_column("tier")
-    table.add_column("ratio")
+    for word in ("system", "tier", "look", "size"):
+        table.add_column(word)
     for numeric in ("Q", "parameters", "kMAC/pixel"):
         table.add_column(numeric, justify="right")
     test_sets = list(dict.fromkeys(test_set for model in found for test_set in model.gain_db))
@@ -64,14 +64,21 @@ def _print_table(found: tuple["Model", ...]) -> None:
         table.add_column(f"{test_set}, dB", justify="right")
     for model in found:
         numbers = (
-            "any" if model.q is None else str(model.q),
+            _levels(model),
             f"{model.parameters:,}",
             f"{model.macs_per_pixel / 1000:.1f}",
         )
         gains = (f"{model.gain_db[name]:+.2f}" if name in model.gain_db else "-" for name in test_sets)
-        table.add_row(model.name, model.tier, model.ratio, *numbers, *gains)
+        size = model.ratio or f"{model.scale}x"
+        table.add_row(model.name, model.system, model.tier or "-", model.look or "-", size, *numbers, *gains)
     console = Console()
     (console if console.is_terminal else Console(width=_PLAIN_WIDTH)).print(table)
+
+
+def _levels(model: "Model") -> str:
+    if model.levels is None:
+        return "any"
+    return " to ".join(f"{level:g}" for level in dict.fromkeys(model.levels))
 
 
 def _follows_schema() -> bool:

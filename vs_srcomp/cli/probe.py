@@ -82,9 +82,10 @@ def _models(found: "Probe") -> Iterator[tuple[str, int]]:
     from vs_srcomp.geometry import ratio_by_name
     from vs_srcomp.models import find_model
 
+    used: Counter[str] = Counter()
     for level, count in sorted((level, count) for level, count in found.levels.items() if level is not None):
-        model = find_model(_TIER, ratio_by_name(_RATIO), level)
-        yield (model.name if model else f"(no model for Q {level})"), count
+        used[find_model(_TIER, ratio_by_name(_RATIO), level).name] += count
+    yield from used.items()
 
 
 def _print(found: "Probe") -> None:

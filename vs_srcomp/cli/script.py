@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer, sharpness_option
+from vs_srcomp.cli.arguments import ModelName, Quantizer, ensemble_option, look_option, passes_option, sharpness_option
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 
 if TYPE_CHECKING:
@@ -88,6 +88,9 @@ class Clip:
 @click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given.")
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
 @click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use.")
+@look_option
+@passes_option
+@ensemble_option
 @sharpness_option
 @debug_option
 def script(
@@ -99,6 +102,9 @@ def script(
     height: int | None,
     q: float | Literal["auto"],
     model: str | Path,
+    look: str,
+    passes: int,
+    ensemble: bool,
     sharpness: float,
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
@@ -114,10 +120,14 @@ def script(
     """
     if ratio and (width or height):
         raise click.UsageError("--ratio and --width or --height exclude each other.")
-    size = {"ratio": ratio, "width": width, "height": height} if ratio or width or height else {"ratio": "2:1"}
+    size = {"ratio": ratio, "width": width, "height": height}
+    if not (ratio or width or height) and model in ("light", "fast", "quality"):
+        size = {"ratio": "2:1"}  # To be seen, and changed; other networks have a size of their own.
     arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
     arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
-    arguments |= {"sharpness": sharpness} if sharpness else {}
+    defaults = {"look": "faithful", "passes": 1, "ensemble": False, "sharpness": 0.0}
+    given = {"look": look, "passes": passes, "ensemble": ensemble, "sharpness": sharpness}
+    arguments |= {name: value for name, value in given.items() if value != defaults[name]}
 
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program)

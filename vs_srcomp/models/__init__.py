@@ -1,7 +1,22 @@
-"""The networks there are, and the choice of one by ratio, compression level and tier."""
+"""The networks there are, and the choice of one by ratio, compression level, tier and look, or by name."""
 
-from vs_srcomp.models.catalogue import TIERS, Model, find_model, load_network, models
+from vs_srcomp.models.catalogue import LOOKS, TIERS, Model, find_model, load_network, models
+from vs_srcomp.models.choice import ModelName, find, is_file, network_for, scale_of
 from vs_srcomp.models.level import network_at
 from vs_srcomp.models.network import Network
 
-__all__ = ["TIERS", "Model", "Network", "find_model", "load_network", "models", "network_at"]
+__all__ = [
+    "LOOKS",
+    "TIERS",
+    "Model",
+    "ModelName",
+    "Network",
+    "find",
+    "find_model",
+    "is_file",
+    "load_network",
+    "models",
+    "network_at",
+    "network_for",
+    "scale_of",
+]

@@ -8,12 +8,19 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
+
+import vapoursynth as vs
 
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import Ratio, ratio_by_name
+from vs_srcomp.models.level import at_level
 from vs_srcomp.models.network import Network
 
 ENGINES = "vs_srcomp.engines"
+
+SYSTEM = "srcomp"
+"""The system of the models that are chosen by tier, ratio and look; those of others are chosen by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,37 +38,61 @@ class Int8:
 TIERS = ("quality", "fast", "light")
 """Kinds of models, best first: real time on a graphics card, on a processor, and on a weak one."""
 
+LOOKS = ("faithful", "crisp")
+"""What models are trained for: the least error, or what people prefer to look at."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A network that the package carries, and what is known of it."""
 
     name: str
-    """``srcomp-{tier}-{ratio}-q{Q}``, for example ``srcomp-fast-2by1-q40``; ``-blind`` instead of a level."""
+    """``srcomp-{tier}-{ratio}`` or ``srcomp-{tier}-{ratio}-crisp``; other systems' have names of their own."""
     file: str
     """Name of the ONNX file in the folder of models."""
     sha256: str
     """Of the ONNX file, in lower-case hexadecimal."""
-    tier: str
-    """One of `TIERS`."""
-    ratio: str
-    """``"2:1"``, ``"8:5"`` or ``"4:3"``."""
-    q: int | None
-    """20, 30, 40 or 50, on libaom's quantizer scale of 0 to 63; None: a generalist for every level of its ratio."""
+    system: str
+    """`SYSTEM`, or the name of another one, such as ``"espcn"``."""
+    tier: str | None = None
+    """One of `TIERS`; None for other systems."""
+    ratio: str | None = None
+    """``"2:1"``, ``"8:5"`` or ``"4:3"``; None for other systems."""
+    scale: int = 1
+    """Width and height of the output over those of the input: 1 for networks that run on the enlarged picture."""
+    look: str | None = None
+    """One of `LOOKS`; None for other systems."""
+    levels: tuple[float, float] | None
+    """Lowest and highest compression level it was trained for, on libaom's quantizer scale of 0 to 63: between two that
+    differ, it takes the level as its second input. None: it does not know levels."""
     parameters: int
     """Number of weights and biases."""
     macs_per_pixel: float
     """Multiply-accumulates per output pixel."""
     stride: int
     """Of the network's grid against the picture's: it takes sizes that are multiples of this."""
-    receptive_field: int
-    """Side in pixels of the square that one output pixel depends on."""
+    receptive_field: int | None
+    """Side in pixels of the square that one output pixel depends on; None if it has no bound."""
     recipe: str
     """The training recipe, relative to the project's root."""
+    ranges: tuple[float, ...] = ()
+    """Of activations, for the form in 8-bit integers that is made when it is loaded; empty if there is none."""
     gain_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Mean gain in Y-PSNR over Lanczos-5 in dB, by name of the test set."""
-    int8: Int8
-    """For processors that multiply 8-bit integers faster than anything else."""
+    licence: str = ""
+    """Of the material that it was trained on."""
+    int8: Int8 | None = None
+    """Its form in 8-bit integers, where that is a file of its own."""
+
+    @property
+    def q(self) -> int | None:
+        """The level of a model for a single one."""
+        return int(self.levels[0]) if self.levels and self.levels[0] == self.levels[1] else None
+
+    @property
+    def takes_level(self) -> bool:
+        """Whether the level is its second input."""
+        return self.levels is not None and self.levels[0] != self.levels[1]
 
 
 def models() -> tuple[Model, ...]:
@@ -69,18 +100,44 @@ def models() -> tuple[Model, ...]:
     return _catalogue()
 
 
-def find_model(tier: str, ratio: Ratio, q: int | None) -> Model | None:
-    """The model for ``ratio`` and compression level ``q`` (None: any) in ``tier``, or None where there is none.
+def find_model(tier: str, ratio: Ratio, q: float, look: str = "faithful") -> Model:
+    """The model of ``tier`` for ``ratio``, ``look`` and compression level ``q``.
 
     Raises:
-        vs.Error: There is no such tier.
+        vs.Error: There is no such tier or look, or no such model; the last line names those that there are.
     """
     if tier not in TIERS:
-        raise error(f"there is no model {tier!r}", f"use one of {', '.join(TIERS)}, or the path of an ONNX file")
+        raise unknown_model(tier)
+    of_tier = [model for model in models() if model.tier == tier]
+    if look not in {model.look for model in of_tier}:
+        looks = sorted({str(model.look) for model in of_tier}, key=LOOKS.index)
+        raise error(f"there is no {tier} model with the look {look!r}", f"use {_one_of(looks)}")
+    found = [model for model in of_tier if (model.ratio, model.look) == (ratio.name, look)]
+    if not found:
+        ratios = sorted({str(model.ratio) for model in of_tier if model.look == look})
+        raise error(f"there is no {look} {tier} model for the ratio {ratio.name}", f"use {_one_of(ratios)}")
+    # Of models for a single level the nearest one, the stronger of two.
+    return min(found, key=lambda model: (not model.levels, *_distance(q, model.levels or (0, 0))))
+
+
+def find_named(name: str) -> Model:
+    """The model of another system that is called ``name``.
+
+    Raises:
+        vs.Error: There is none; the last line names those that there are.
+    """
     for model in models():
-        if (model.tier, model.ratio, model.q) == (tier, ratio.name, q):
+        if model.name == name and model.system != SYSTEM:
             return model
-    return None
+    raise unknown_model(name)
+
+
+def unknown_model(name: str) -> vs.Error:
+    """An error that tells which models there are."""
+    others = [model.name for model in models() if model.system != SYSTEM]
+    return error(
+        f"there is no model {name!r}", f"use one of {', '.join([*TIERS, *others])}, or the path of an ONNX file"
+    )
 
 
 @cache
@@ -95,13 +152,27 @@ def load_network(source: Model | Path) -> Network:
         from vs_srcomp.models.inspection import read_network  # Takes onnx along, which packaged models do not need.
 
         return read_network(source)
+    data = _read_sound(source.file, source.sha256)
     return Network(
-        onnx=_read_sound(source.file, source.sha256),
+        # Weights may be stored in half precision, which is for files alone.
+        onnx=data if source.takes_level or source.int8 else at_level(data, 0),
         sha256=source.sha256,
-        int8=_read_sound(source.int8.file, source.int8.sha256),
+        int8=_read_sound(source.int8.file, source.int8.sha256) if source.int8 else None,
+        ranges=source.ranges,
         stride=source.stride,
+        scale=source.scale,
         receptive_field=source.receptive_field,
+        takes_level=source.takes_level,
+        name=source.name,
     )
+
+
+def _distance(q: float, levels: tuple[float, float]) -> tuple[float, float]:
+    return max(levels[0] - q, q - levels[1], 0), -levels[0]
+
+
+def _one_of(names: list[str]) -> str:
+    return " or ".join(names)
 
 
 def _read_sound(file: str, sha256: str) -> bytes:
@@ -114,10 +185,25 @@ def _read_sound(file: str, sha256: str) -> bytes:
 @cache
 def _catalogue() -> tuple[Model, ...]:
     entries = json.loads(_engines().joinpath("models.json").read_text("utf-8"))["models"]
-    catalogue = tuple(Model(**{**entry, "int8": Int8(**entry["int8"])}) for entry in entries)
+    catalogue = tuple(_model(entry) for entry in entries)
     for model in catalogue:
-        ratio_by_name(model.ratio)
+        if model.ratio is not None:
+            ratio_by_name(model.ratio)
     return catalogue
+
+
+def _model(entry: dict[str, Any]) -> Model:
+    if "q" in entry:
+        return _model_of_one_level(entry)
+    levels, ranges = entry["levels"], entry["ranges"]
+    return Model(**entry | {"levels": levels and tuple(levels), "ranges": tuple(ranges)})
+
+
+def _model_of_one_level(entry: dict[str, Any]) -> Model:
+    """From an entry of the form that was in use when each level had a model; ``q`` of null was for every level."""
+    known = {name: value for name, value in entry.items() if name not in ("q", "int8")}
+    levels = entry["q"] and (entry["q"], entry["q"])
+    return Model(**known, system=SYSTEM, look="faithful", levels=levels, int8=Int8(**entry["int8"]))
 
 
 def _engines() -> Traversable:

@@ -18,11 +18,15 @@ from onnx import ModelProto, TensorProto, checker, defs, helper, inliner, numpy_
 from vs_srcomp.errors import error
 from vs_srcomp.log import say_once
 from vs_srcomp.models.external_tensors import all_nodes, take_in_external_tensors
+from vs_srcomp.models.level import LEVEL_INPUT, at_level
 from vs_srcomp.models.network import Network
 from vs_srcomp.models.receptive_field import Shapes, find_reach
 
 LARGEST_STRIDE = 16
 """Networks whose grid is coarser are refused."""
+
+LARGEST_SCALE = 4
+"""Networks that enlarge by more are refused."""
 
 # A multiple of every stride there may be, and of 32 and 64, so that those can be told from sizes that never fit.
 _ANY_STRIDE_FITS = 4 * 720720
@@ -37,8 +41,9 @@ _SIZE_OPERATORS = (
 def read_network(path: Path) -> Network:
     """Read a user's own ONNX file.
 
-    It must take one luma plane, [N, 1, H, W] float32 with H and W free, and give one of the same or of twice the size;
-    external tensors must lie in its folder and are taken in. The log tells once what was found, with the SHA-256.
+    It must take one luma plane, [N, 1, H, W] float32 with H and W free, and give one of 1 to 4 times the size; it may
+    take the level beside it. External tensors must lie in its folder and are taken in. The log tells once what was
+    found, with the SHA-256.
 
     Raises:
         vs.Error: It cannot be read, or is no such network.
@@ -53,19 +58,27 @@ def read_network(path: Path) -> Network:
     if take_in_external_tensors(path, model) or model.functions:
         model = inliner.inline_local_functions(model)
         data = model.SerializeToString(deterministic=True)
-    _check(path, model)
+    sha256 = hashlib.sha256(data).hexdigest()
+    takes_level = _check(path, model)
+    if takes_level or any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer):
+        # Sizes, and how far it looks, are those at any level. Half precision of weights is for files alone.
+        plain = at_level(data, 0)
+        model = onnx.load_model_from_string(plain)
+        data = data if takes_level else plain
     model = _with_sizes_computed(model)
     shapes, scale = _scale(path, model)
     reach = find_reach(model.graph, shapes, scale)
     network = Network(
         onnx=data,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=sha256,
         stride=_stride(path, model, scale, reach.grid),
         scale=scale,
         receptive_field=reach.field,
+        takes_level=takes_level,
     )
     looks = f"receptive field {reach.field}" if reach.field else f"no bounded receptive field ({reach.obstacle})"
-    kind = "2x network" if network.is_doubler else "network"
+    kind = f"{scale}x network" if network.enlarges else "network"
+    kind += " that takes the level" * takes_level
     say_once(f"{path.name}: {kind}, stride {network.stride}, {looks}, SHA-256 {network.sha256}")
     return network
 
@@ -74,7 +87,7 @@ def _refusal(path: Path, what: str) -> vs.Error:
     return error(
         f"{path.name} {what}",
         "give an ONNX file with one input and one output, [N, 1, H, W] float32 with H and W free: luma in, and luma of "
-        "the same or of twice the size out",
+        "1 to 4 times the size out; the level may be a second input, q, [N] float32",
     )
 
 
@@ -88,8 +101,12 @@ def _parse(path: Path, data: bytes) -> ModelProto:
     return model
 
 
-def _check(path: Path, model: ModelProto) -> None:
-    """Refuse what the ONNX standard does not know, and other inputs and outputs than one luma plane."""
+def _check(path: Path, model: ModelProto) -> bool:
+    """Refuse what the ONNX standard does not know, and other inputs and outputs than one luma plane and the level.
+
+    Returns:
+        Whether it takes the level.
+    """
     foreign = sorted({node.domain for node in all_nodes(model)} - {"", "ai.onnx"})
     if foreign:
         raise _refusal(path, f"uses operators that are not ONNX's own, of {', '.join(foreign)}")
@@ -103,6 +120,11 @@ def _check(path: Path, model: ModelProto) -> None:
         raise _refusal(path, f"is not a valid ONNX file: {_first_line(reason)}") from reason
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
+    takes_level = len(inputs) == 2 and inputs[1].name == LEVEL_INPUT
+    if takes_level:
+        level = inputs.pop().type.tensor_type
+        if level.elem_type != TensorProto.FLOAT or len(level.shape.dim) != 1:
+            raise _refusal(path, f"takes levels ({LEVEL_INPUT}) that are not [N] float32")
     for verb, noun, values in (("takes", "inputs", inputs), ("gives", "outputs", model.graph.output)):
         if len(values) != 1:
             raise _refusal(path, f"{verb} {len(values)} {noun}")
@@ -119,6 +141,7 @@ def _check(path: Path, model: ModelProto) -> None:
         if sizes[0] not in (1, None) or (sizes[2:] != [None, None] and verb == "takes"):
             shape = ", ".join("free" if side is None else str(side) for side in sizes)
             raise _refusal(path, f"{verb} planes of a fixed size, [{shape}]")
+    return takes_level
 
 
 def _type_name(kind: int) -> str:
@@ -177,7 +200,7 @@ def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
     shape = shapes.get(model.graph.output[0].name)
     if shape is None:
         raise _refusal(path, "does not tell the size of what it gives")
-    for scale in (1, 2):
+    for scale in range(1, LARGEST_SCALE + 1):
         if shape == (1, 1, scale * height, scale * width):
             return shapes, scale
     if shape[:2] != (1, 1):

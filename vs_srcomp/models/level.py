@@ -40,7 +40,8 @@ def network_at(network: Network, q: float) -> Network:
         return network
     onnx = at_level(network.onnx, q)
     name = network.name and f"{network.name} at Q {q:g}"
-    return replace(network, onnx=onnx, sha256=hashlib.sha256(onnx).hexdigest(), name=name, takes_level=False)
+    sha256 = hashlib.sha256(onnx).hexdigest()
+    return replace(network, onnx=onnx, sha256=sha256, name=name, takes_level=False, made_from=network.sha256)
 
 
 def at_level(onnx: bytes, q: float) -> bytes:
@@ -96,8 +97,9 @@ def _with_merged_channels(nodes: Sequence[Any], values: dict[str, _Array], outpu
     kept: list[Any] = []
     convolutions: dict[str, Any] = {}  # By the name of what they give, if nothing else needs it.
     for node in nodes:
-        convolution, number = _of_channels(node, convolutions, values)
-        if convolution is not None:
+        found = _of_channels(node, convolutions, values)
+        if found is not None:
+            convolution, number = found
             _merge(convolution, node.op_type, number, values)
             del convolutions[convolution.output[0]]
             convolution.output[0] = node.output[0]
@@ -111,17 +113,17 @@ def _with_merged_channels(nodes: Sequence[Any], values: dict[str, _Array], outpu
 
 def _of_channels(
     node: Any, convolutions: Mapping[str, Any], values: Mapping[str, _Array]
-) -> tuple[Any, _Array] | tuple[None, None]:
+) -> tuple[Any, _Array] | None:
     """The convolution whose channels ``node`` multiplies or adds to, and the number for each of them."""
     if node.op_type not in ("Mul", "Add"):
-        return None, None
+        return None
     for picture, other in (node.input, reversed(node.input)):
         if picture in convolutions and other in values:
             channels = len(values[convolutions[picture].input[1]])
             shape = (1,) * (4 - values[other].ndim) + values[other].shape
             if shape in ((1, channels, 1, 1), (1, 1, 1, 1)):
                 return convolutions[picture], np.broadcast_to(values[other].reshape(-1), channels)
-    return None, None
+    return None
 
 
 def _merge(convolution: Any, operator: str, number: _Array, values: dict[str, _Array]) -> None:

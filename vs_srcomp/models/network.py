@@ -19,6 +19,8 @@ class Network:
     """Of ``onnx``, in lower-case hexadecimal."""
     int8: bytes | None = field(default=None, repr=False, compare=False)
     """The same network with its residual path in 8-bit integers, as an ONNX file; None if there is none."""
+    ranges: tuple[float, ...] = field(default=(), compare=False)
+    """Of its activations, from which such a form is made when it is loaded; empty if they are not known."""
     stride: int = field(compare=False)
     """Width and height that the network is given must be multiples of this."""
     scale: int = field(default=1, compare=False)
@@ -28,6 +30,8 @@ class Network:
     of the pixel's; None where the whole plane may count, as with global pooling."""
     takes_level: bool = field(default=False, compare=False)
     """Whether it has the second input."""
+    made_from: str | None = field(default=None, compare=False)
+    """SHA-256 of the network that takes the level, of which this is what it is at one level."""
     name: str | None = field(default=None, compare=False)
     """For people; None where it is a file of the user's."""
 

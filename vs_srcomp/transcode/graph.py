@@ -49,6 +49,9 @@ def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: in
         height=job.height,
         q=job.q,
         model=job.model,
+        look=job.look,
+        passes=job.passes,
+        ensemble=job.ensemble,
         sharpness=job.sharpness,
         backend=_limited(backend_of(job), threads),
     )

@@ -12,8 +12,8 @@ import vapoursynth as vs
 
 from vs_srcomp import __version__
 from vs_srcomp.backends.base import BackendConfig
-from vs_srcomp.geometry import QUANTIZERS, RATIOS, nearest_quantizer, ratio_by_name
-from vs_srcomp.models import find_model, load_network
+from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
+from vs_srcomp.models import find, load_network
 from vs_srcomp.source.media import local_file
 from vs_srcomp.transcode.encoders import encoder_settings
 from vs_srcomp.transcode.graph import backend_of
@@ -82,13 +82,11 @@ def differences(before: Identity, now: Identity) -> list[str]:
 
 def _models(job: Job) -> dict[str, str]:
     """SHA-256 of the networks that may be used, by what they are for."""
-    levels = QUANTIZERS if job.q == "auto" else (nearest_quantizer(job.q),)
-    if isinstance(job.model, Path) or str(job.model).endswith(".onnx"):
-        return {"model": load_network(Path(job.model)).sha256}
+    levels = QUANTIZERS if job.q == "auto" else (job.q,)
     # Which ratio is the nearest to a size is not known before the source is open.
     ratios = RATIOS if job.width or job.height else (ratio_by_name(job.ratio or "2:1"),)
-    found = [find_model(job.model, ratio, level) for ratio in ratios for level in levels]
-    return {model.name: model.sha256 for model in found if model}
+    found = [find(job.model, ratio, level, job.look) for ratio in ratios for level in levels]
+    return {"model" if isinstance(each, Path) else each.name: load_network(each).sha256 for each in found}
 
 
 def _backend(backend: BackendConfig) -> dict[str, Any]:

@@ -18,11 +18,14 @@ class Job:
     """The file to write; its suffix says which container it becomes."""
 
     ratio: str | None = None
-    """As for ``vs_srcomp.upscale``, like the next six."""
+    """As for ``vs_srcomp.upscale``, like all until ``backend``."""
     width: int | None = None
     height: int | None = None
     q: float | Literal["auto"] = "auto"
     model: str | Path = "fast"
+    look: str = "faithful"
+    passes: int = 1
+    ensemble: bool = False
     sharpness: float = 0.0
     backend: BackendConfig | None = None
     film_grain: Literal["off", "apply", "restore"] = "off"

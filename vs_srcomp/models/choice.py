@@ -1,0 +1,59 @@
+"""What users say for ``model``: a tier, the name of another system's model, or the path of an ONNX file."""
+
+import os
+from pathlib import Path
+
+from vs_srcomp.errors import error
+from vs_srcomp.geometry import MAX_QUANTIZER, Ratio
+from vs_srcomp.models.catalogue import TIERS, Model, find_model, find_named, load_network
+from vs_srcomp.models.level import network_at
+from vs_srcomp.models.network import Network
+
+type ModelName = str | os.PathLike[str]
+"""A tier, the name of another system's model, or the path of an ONNX file: a str that ends in .onnx, or path-like."""
+
+
+def find(model: ModelName, ratio: Ratio, q: float, look: str = "faithful") -> Model | Path:
+    """What ``model`` stands for: a descriptor, or a file.
+
+    Args:
+        model: See `ModelName`.
+        ratio: Of a tier's models.
+        q: The compression level, likewise.
+        look: Likewise; others have none but the faithful one.
+
+    Raises:
+        vs.Error: There is no such model; the last line names those that there are.
+    """
+    if is_file(model):
+        found: Model | Path = Path(model)
+    elif model in TIERS:
+        return find_model(str(model), ratio, q, look)
+    else:
+        found = find_named(str(model))
+    if look != "faithful":
+        raise error(f"{found.name} has no look {look!r}", f"leave it out, or use one of {', '.join(TIERS)}")
+    return found
+
+
+def network_for(model: ModelName, ratio: Ratio, q: float, look: str = "faithful") -> tuple[str, Network]:
+    """Name and network for frames of the level ``q``, or of the nearest one that the model was trained for.
+
+    Raises:
+        vs.Error: As of `find` and `load_network`.
+    """
+    found = find(model, ratio, q, look)
+    lowest, highest = (found.levels if isinstance(found, Model) else None) or (0, MAX_QUANTIZER)
+    return found.name, network_at(load_network(found), float(min(max(q, lowest), highest)))
+
+
+def scale_of(model: ModelName) -> int:
+    """Output size over input size of the networks of ``model``: 1 for tiers; errors as of `find` and `load_network`."""
+    if model in TIERS:
+        return 1
+    return load_network(Path(model)).scale if is_file(model) else find_named(str(model)).scale
+
+
+def is_file(model: ModelName) -> bool:
+    """Whether ``model`` is the path of an ONNX file."""
+    return isinstance(model, os.PathLike) or model.endswith(".onnx")
