@@ -27,6 +27,23 @@ def engines_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+@pytest.fixture
+def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of models with random weights, which the package carries in the place of its own."""
+    from tests.carried import write_models
+    from vs_srcomp.models import catalogue
+
+    folder = tmp_path / "carried"
+    folder.mkdir()
+    write_models(folder)
+    monkeypatch.setattr(catalogue, "_engines", lambda: folder)
+    for known in (catalogue._catalogue, catalogue.load_network):
+        known.cache_clear()
+    yield folder
+    for known in (catalogue._catalogue, catalogue.load_network):
+        known.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def vapoursynth_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A configuration folder in which vspipe finds this interpreter, made as users make theirs."""

@@ -62,14 +62,7 @@ def random_level_network(
         "b_tail": rng.normal(0, 0.02, stride * stride),
     }
     weights |= {f"w{index}": rng.normal(0, 0.15, (channels, channels, 3, 3)) for index in range(1, hidden)}
-    kind = np.float16 if half else np.float32
-    weights = {name: value.astype(kind) for name, value in weights.items()}
-    nodes = []
-    if half:
-        weights = {f"{name}.half": value for name, value in weights.items()}
-        nodes = [
-            helper.make_node("Cast", [name], [name.removesuffix(".half")], to=TensorProto.FLOAT) for name in weights
-        ]
+    nodes, weights = _stored(weights, half=half)
     parts = [f"{part}{index}" for index in range(hidden) for part in ("scale", "shift")]
     weights |= {
         "column": np.array([-1, 1], np.int64),
@@ -107,24 +100,37 @@ def random_level_network(
     return make_onnx(nodes, weights, levels=True)
 
 
-def random_doubler(channels: int = 8, seed: int = 1) -> bytes:
-    """A 2x network with random weights that adds to the nearest pixel, with the form of ArtCNN's."""
+def random_doubler(channels: int = 8, seed: int = 1, scale: int = 2, *, half: bool = False) -> bytes:
+    """A 2x network with random weights that adds to the nearest pixel, with the form of ArtCNN's; or of another scale.
+
+    With ``half``, weights are stored in half precision.
+    """
     rng = np.random.default_rng(seed)
-    weights = {
+    weights: dict[str, NDArray[Any]] = {
         "w0": rng.normal(0, 0.3, (channels, 1, 3, 3)),
         "b0": rng.normal(0, 0.1, channels),
-        "w1": rng.normal(0, 0.1, (4, channels, 5, 5)),
-        "b1": rng.normal(0, 0.02, 4),
+        "w1": rng.normal(0, 0.1, (scale * scale, channels, 5, 5)),
+        "b1": rng.normal(0, 0.02, scale * scale),
     }
+    casts, weights = _stored(weights, half=half)
     nodes = [
+        *casts,
         helper.make_node("Conv", ["x", "w0", "b0"], ["f"], pads=[1] * 4),
         helper.make_node("Relu", ["f"], ["g"]),
         helper.make_node("Conv", ["g", "w1", "b1"], ["h"], pads=[2] * 4),
-        helper.make_node("Concat", ["x", "x", "x", "x"], ["n"], axis=1),
+        helper.make_node("Concat", ["x"] * scale**2, ["n"], axis=1),
         helper.make_node("Add", ["n", "h"], ["r"]),
-        helper.make_node("DepthToSpace", ["r"], ["y"], blocksize=2, mode="CRD"),
+        helper.make_node("DepthToSpace", ["r"], ["y"], blocksize=scale, mode="CRD"),
     ]
-    return make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
+    return make_onnx(nodes, weights)
+
+
+def _stored(weights: Mapping[str, NDArray[Any]], *, half: bool) -> tuple[list[onnx.NodeProto], dict[str, NDArray[Any]]]:
+    """``weights`` as a file has them, and what makes float32 of them."""
+    if not half:
+        return [], {name: value.astype(np.float32) for name, value in weights.items()}
+    casts = [helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT) for name in weights]
+    return casts, {f"{name}.half": value.astype(np.float16) for name, value in weights.items()}
 
 
 def make_onnx(
