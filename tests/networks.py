@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.models import Network
+from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.models import Model, Network, find_model, models
+
+
+def one_of_each(q: float = 30) -> list[Model]:
+    """The package's own model for each tier, ratio and look, or that for the level ``q`` where there are several."""
+    kinds = dict.fromkeys((model.tier, model.ratio, model.look) for model in models())
+    return [find_model(tier, ratio_by_name(ratio), q, look) for tier, ratio, look in kinds if tier and ratio and look]
 
 
 def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:

@@ -1,4 +1,4 @@
-"""Networks whose output is twice as large as their input: size, phase, chroma, formats and properties."""
+"""Networks that enlarge by themselves: size, phase, chroma, formats, properties, passes; the mean of eight views."""
 
 from pathlib import Path
 
@@ -153,3 +153,86 @@ def test_openvino_doubles_too(doubler: Path) -> None:
     out = vs_srcomp.upscale(clip, model=doubler, backend=OpenVINO(precision="f32", threads=1))
     expected = reference(doubler.read_bytes(), luma(clip), 10, 1, 2)
     assert np.abs(luma(out).astype(int) - expected.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_networks_of_other_scales_make_their_own_size_and_any_other(scale: int, tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    path.write_bytes(random_doubler(scale=scale))
+    clip = textured(vs.YUV420P8)
+    out = vs_srcomp.upscale(clip, model=path, backend=Evaluated())
+    expected = reference(path.read_bytes(), luma(clip), 8, 1, scale)
+    assert (out.width, out.height) == (64 * scale, 48 * scale)
+    assert np.array_equal(luma(out), expected)
+    with out.get_frame(0) as frame, lanczos5(clip, 64 * scale, 48 * scale).get_frame(0) as up:
+        assert all(np.array_equal(a, b) for a, b in zip(planes(frame)[1:], planes(up)[1:], strict=True))
+        assert frame.props["SrcompRatio"] == f"{scale}:1"
+    smaller = vs_srcomp.upscale(clip, model=path, backend=Evaluated(), ratio="2:1")
+    whole = out.std.ShufflePlanes(0, vs.GRAY)
+    assert (smaller.width, smaller.height) == (128, 96)
+    assert np.array_equal(luma(smaller), luma(whole.resize.Bicubic(128, 96, filter_param_a=0, filter_param_b=0.5)))
+    larger = vs_srcomp.upscale(clip, model=path, backend=Evaluated(), width=320, height=240)
+    assert np.array_equal(luma(larger), luma(lanczos5(whole, 320, 240)))
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_openvino_runs_other_scales(scale: int, tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    path.write_bytes(random_doubler(scale=scale))
+    clip = textured(vs.GRAY8, 33, 25)
+    out = vs_srcomp.upscale(clip, model=path, backend=OpenVINO(precision="f32", threads=1, tile=24))
+    expected = reference(path.read_bytes(), luma(clip), 8, 1, scale)
+    assert np.abs(luma(out).astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_models_of_other_systems_are_chosen_by_name(carried: Path) -> None:
+    clip = textured(vs.YUV420P8)
+    for name, size in (
+        ("espcn-2x", (128, 96)),
+        ("espcn-3x", (192, 144)),
+        ("esrgan-4x", (256, 192)),
+        ("vdsr", (128, 96)),
+    ):
+        out = vs_srcomp.upscale(clip, model=name, backend=Evaluated())
+        assert (out.width, out.height) == size
+        with out.get_frame(0) as frame:
+            assert frame.props["SrcompModel"] == name
+
+
+def test_two_passes_are_the_network_on_what_it_has_made(doubler: Path) -> None:
+    clip = textured(vs.YUV420P10).std.SetFrameProps(SrcompQ=31.5)
+    out = vs_srcomp.upscale(clip, model=doubler, passes=2, backend=Evaluated())
+    once = reference(doubler.read_bytes(), luma(clip, 2), 10, 1, 2)
+    assert (out.width, out.height) == (256, 192)
+    assert np.array_equal(luma(out, 2), reference(doubler.read_bytes(), once, 10, 1, 2))
+    with out.get_frame(2) as frame:
+        assert (frame.props["SrcompQ"], frame.props["SrcompRatio"]) == (31.5, "4:1")
+    smaller = vs_srcomp.upscale(clip, model=doubler, passes=2, width=192, backend=Evaluated())
+    assert (smaller.width, smaller.height) == (192, 144)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("passes", [1, 2])
+def test_an_ensemble_is_the_mean_over_all_turns_and_flips(scale: int, passes: int, tmp_path: Path) -> None:
+    if passes > scale:
+        pytest.skip("passes are for networks that enlarge")
+    path = tmp_path / "own.onnx"
+    path.write_bytes(random_doubler(scale=scale))
+    clip = textured(vs.YUV420P16, 36, 20)
+    out = vs_srcomp.upscale(clip, model=path, passes=passes, ensemble=True, backend=Evaluated())
+    source = luma(clip if scale > 1 else lanczos5(clip, 72, 40), 1)
+    total = 0.0
+    for turns in range(4):
+        for is_flipped in (False, True):
+            view = np.rot90(source, turns)
+            view = view[:, ::-1] if is_flipped else view
+            for _ in range(passes):
+                view = reference(path.read_bytes(), np.ascontiguousarray(view), 16, 1, scale)
+            view = view[:, ::-1] if is_flipped else view
+            total = total + np.rot90(view, -turns).astype(float) / 8
+    assert np.abs(luma(out, 1) - total).max() <= 0.5
+    once = vs_srcomp.upscale(clip, model=path, passes=passes, backend=Evaluated())
+    assert np.abs(luma(out, 1) - luma(once, 1).astype(float)).max() > 100
+    with out.get_frame(1) as frame, once.get_frame(1) as plain:
+        assert dict(frame.props) == dict(plain.props)
+        assert all(np.array_equal(a, b) for a, b in zip(planes(frame)[1:], planes(plain)[1:], strict=True))

@@ -144,7 +144,7 @@ def test_looks(carried: Path, ratio: str) -> None:
 def test_what_is_not_carried_is_told_with_what_is(
     carried: Path, arguments: dict[str, object], what: str, todo: str
 ) -> None:
-    with pytest.raises(vs.Error, match="^srcomp: ") as caught:
+    with pytest.raises(vs.Error, match=r"^srcomp: ") as caught:
         vs_srcomp.upscale(textured(vs.YUV420P8), backend=Evaluated(), **arguments)  # type: ignore[arg-type]
     said, do = str(caught.value).splitlines()
     assert what in said

@@ -1,15 +1,19 @@
 """What a player's clip becomes: sizes, options, and the decision that a network is too slow."""
 
 import time
+from pathlib import Path
 
 import pytest
 import vapoursynth as vs
 
 from tests.mpv.conftest import Playing
 from vs_srcomp import player
+from vs_srcomp.geometry import RATIOS
+from vs_srcomp.models import find_model
 from vs_srcomp.player import LASTING_VERDICT, Options, Pace, play, read_options, target_size
 
 UNKNOWN = (0, 0)
+OWN = find_model("fast", RATIOS[0], 20).name
 ENDLESS = 134217727
 
 # Of a frame, in seconds; it and the times of work are sums of few powers of two, which add up exactly.
@@ -96,7 +100,16 @@ def test_progressive_pictures_of_the_same_clip_are_restored(played: Playing) -> 
     parts = [blank(_FieldBased=0), blank(_FieldBased=1), blank()]
     clip = vs.core.std.Interleave(parts, modify_duration=False)
     found = [played(clip).get_frame(n).props["SrcompModel"] for n in range(3)]
-    assert found == ["srcomp-fast-2by1-q20", "lanczos5", "srcomp-fast-2by1-q20"]
+    assert found == [OWN, "lanczos5", OWN]
+
+
+def test_looks_are_played_and_slower_steps_have_them_too(played: Playing, carried: Path) -> None:
+    frame = played(blank(), "q=20,look=crisp").get_frame(0)
+    assert frame.props["SrcompModel"] == "srcomp-fast-2by1-crisp"
+    steps = player._steps(Options(model="quality", look="faithful")), player._steps(Options(model="fast", look="crisp"))
+    assert steps == (["quality", "fast", "light", "lanczos5"], ["fast", "light", "lanczos5"])
+    with pytest.raises(vs.Error, match=r"look=soft cannot be understood\nlook is faithful or crisp"):
+        read_options("look=soft")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +117,7 @@ def test_progressive_pictures_of_the_same_clip_are_restored(played: Playing) -> 
 )
 def test_frames_of_unknown_duration_pass(played: Playing, props: dict[str, int]) -> None:
     out = played(blank(**props))
-    assert [out.get_frame(n).props["SrcompModel"] for n in range(4)] == ["srcomp-fast-2by1-q20"] * 4
+    assert [out.get_frame(n).props["SrcompModel"] for n in range(4)] == [OWN] * 4
 
 
 def test_a_slow_network_is_left_after_a_second() -> None:

@@ -138,7 +138,7 @@ def _ensembled(codes: vs.VideoNode, chosen: _Chosen) -> vs.VideoNode:
         for flips in ((), ("FlipHorizontal",), ("FlipVertical",), ("FlipHorizontal", "FlipVertical")):
             there = ("Transpose",) * is_turned + flips
             made.append(_moved(_restored(_moved(codes, there), chosen), there[::-1]))
-    return limit_cache(made[0].std.AverageFrames(made, [1] * len(made)), _SPARE)
+    return limit_cache(vs.core.std.AverageFrames(made, [1] * len(made)), _SPARE)
 
 
 def _moved(luma: vs.VideoNode, ways: tuple[str, ...]) -> vs.VideoNode:

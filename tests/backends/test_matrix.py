@@ -11,7 +11,7 @@ from tests.networks import as_network, random_doubler, random_network
 from tests.pictures import picture
 from vs_srcomp.backends import OnnxRuntime, OpenVINO, TensorRT, Torch
 from vs_srcomp.backends.base import Luma, PlaneFormat, TellingBackend
-from vs_srcomp.models import Network, load_network, models
+from vs_srcomp.models import Network, load_network, models, network_at
 
 EXACT: dict[str, TellingBackend] = {
     "openvino": OpenVINO(precision="f32"),
@@ -65,7 +65,7 @@ def test_default_precision_is_near_the_reference_on_pictures(backend: str, ratio
     expected = expected_of_model(ratio, plane)
     codes = picture(plane)
     assert largest_difference(expected, codes) > 10 * (1 << (bits - 8))
-    network = load_network(next(model for model in models() if model.ratio == ratio))
+    network = network_at(load_network(next(model for model in models() if model.ratio == ratio)), 30)
     # The contract is that of floating point: 8-bit integers, the default on some processors, are another form.
     network = dataclasses.replace(network, int8=None)
     # The network of 2:1 corrects most, and what is rounded to bfloat16 is in proportion.
@@ -128,7 +128,7 @@ def expected_of(network: str, plane: PlaneFormat) -> Luma:
 
 @cache
 def expected_of_model(ratio: str, plane: PlaneFormat) -> Luma:
-    network = load_network(next(model for model in models() if model.ratio == ratio))
+    network = network_at(load_network(next(model for model in models() if model.ratio == ratio)), 30)
     return reference(network, picture(plane), plane.bits)
 
 

@@ -8,11 +8,11 @@ import pytest
 import vapoursynth as vs
 from onnx import helper
 
-from tests.networks import as_network, make_onnx, random_doubler, random_network, reference
+from tests.networks import as_network, make_onnx, one_of_each, random_doubler, random_network, reference
 from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.models import Model, load_network, models
+from vs_srcomp.models import Model, load_network, network_at
 from vs_srcomp.processor import core_count, has_vnni
 
 UNITS = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -48,13 +48,13 @@ def test_f32_is_within_one_code_of_an_independent_evaluation(width: int, height:
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
-@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", one_of_each(), ids=lambda model: model.name)
 def test_bf16_is_within_one_code_of_8_bits_on_pictures(model: Model) -> None:
     # The form of fast at 2:1 corrects most, and what is rounded is in proportion.
     for bits, most in ((8, 1), (10, 4 if (model.tier, model.stride) == ("fast", 4) else 3)):
         plane = PlaneFormat(191, 127, bits)
         codes = picture(plane)
-        network = load_network(model)
+        network = network_at(load_network(model), 30)
         target = np.zeros_like(codes)
         OpenVINO(precision="bf16").compile(network, plane).worker().restore(codes, target)
         expected = reference(network.onnx, codes, bits, network.stride)
@@ -294,11 +294,11 @@ def test_unknown_precision_is_refused() -> None:
 
 
 @pytest.mark.skipif(not has_vnni(), reason="this processor has no VNNI: sums of 8-bit products may overflow")
-@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", one_of_each(), ids=lambda model: model.name)
 def test_integers_are_near_float32_on_pictures(model: Model) -> None:
     plane = PlaneFormat(191, 127, 8)
     codes = picture(plane)
-    network = load_network(model)
+    network = network_at(load_network(model), 30)
     exact, rounded = np.zeros_like(codes), np.zeros_like(codes)
     OpenVINO(precision="f32").compile(network, plane).worker().restore(codes, exact)
     OpenVINO(precision="int8").compile(network, plane).worker().restore(codes, rounded)
@@ -319,7 +319,7 @@ def test_integers_need_a_network_that_has_them() -> None:
 def test_integers_are_the_default_where_the_processor_is_fastest_with_them() -> None:
     plane = PlaneFormat(64, 48, 8)
     codes = picture(plane)
-    network = load_network(models()[0])
+    network = network_at(load_network(one_of_each()[0]), 30)
     results = {}
     for precision in ("auto", "int8", "f32"):
         results[precision] = np.zeros_like(codes)

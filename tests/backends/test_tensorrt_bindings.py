@@ -12,10 +12,11 @@ import onnx
 import pytest
 
 from tests.backends.tensorrt_signatures import check_uses, read_bindings
+from tests.networks import one_of_each
 from vs_srcomp.backends import cuda_queue, tensorrt, tensorrt_log
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.backends.integer_graph import with_integer_planes
-from vs_srcomp.models import load_network, models
+from vs_srcomp.models import load_network, network_at
 from vs_srcomp.models.half import to_half
 
 # What else than calls of the bindings gives values of their classes.
@@ -102,10 +103,10 @@ def test_calls_of_the_cuda_runtime_have_as_many_arguments_as_it_takes() -> None:
     assert cuda_queue._address(runtime.cudaStream_t(77)) == 77
 
 
-@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", one_of_each(), ids=lambda model: model.name)
 @pytest.mark.parametrize("bits", [8, 10])
 def test_graphs_use_only_operators_that_the_parser_documents(model: Any, bits: int) -> None:
-    network = load_network(model)
+    network = network_at(load_network(model), 30)
     graph = with_integer_planes(to_half(network.onnx), PlaneFormat(64, 64, bits), 64, 64)
     used = {node.op_type for data in (network.onnx, graph) for node in onnx.load_model_from_string(data).graph.node}
     assert used <= DOCUMENTED

@@ -10,11 +10,11 @@ import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.networks import Evaluated, as_network, random_doubler, random_network
+from tests.networks import Evaluated, as_network, one_of_each, random_doubler, random_network
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker
 from vs_srcomp.backends.tiling import compile_fitting, compile_tiled, is_out_of_memory
-from vs_srcomp.models import Network, load_network, models
+from vs_srcomp.models import Network, load_network, network_at
 
 # Their receptive fields are exact: one pixel less of overlap shows.
 FIELDS = {1: 5, 2: 10, 3: 16, 4: 22}
@@ -94,7 +94,7 @@ def test_tiles_by_openvino_give_the_bits_of_the_whole_plane(stride: int | str, w
 
 
 def test_tiles_of_a_packaged_model_give_the_bits_of_the_whole_plane() -> None:
-    network = load_network(models()[0])
+    network = network_at(load_network(one_of_each()[0]), 30)
     backend = OpenVINO(precision="f32", threads=1)
     plane = PlaneFormat(401, 227, 16)
     y, x = np.mgrid[:227, :401]

@@ -14,7 +14,8 @@ from onnx import helper
 from tests.networks import as_network, make_onnx, random_network, reference
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.torch import Torch
-from vs_srcomp.models import Network, load_network, models
+from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.models import Network, find_model, load_network, network_at
 
 HAS_CUDA = torch.cuda.is_available()
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not HAS_CUDA, reason="there is no graphics card"))]
@@ -76,7 +77,7 @@ def test_reduced_precision_is_within_two_codes_for_our_networks(
     device: str, precision: Any, bits: int, ratio: str
 ) -> None:
     plane = PlaneFormat(96, 64, bits)
-    network = load_network(next(model for model in models() if (model.ratio, model.q) == (ratio, 30)))
+    network = network_at(load_network(find_model("fast", ratio_by_name(ratio), 30)), 30)
     # Not noise: what the network adds to that is larger than to any picture.
     ramp = np.add.outer(np.arange(64) * 2, np.arange(96)) / 222 + np.random.default_rng(0).normal(0, 0.02, (64, 96))
     codes: Luma = np.clip(np.rint(ramp * plane.peak), 0, plane.peak).astype(plane.dtype)

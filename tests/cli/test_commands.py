@@ -5,7 +5,6 @@ import importlib.resources
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,24 +52,29 @@ def test_unknown_commands_are_wrong_usage(command: Command) -> None:
 def test_models_as_json() -> None:
     result = CliRunner().invoke(main, ["models", "--json"])
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == [dataclasses.asdict(model) for model in vs_srcomp.models()]
+    known = [dataclasses.asdict(model) for model in vs_srcomp.models()]
+    assert json.loads(result.stdout) == json.loads(json.dumps(known))
 
 
 def test_table_of_models() -> None:
     result = CliRunner().invoke(main, ["models"])
     assert result.exit_code == 0
     head, *rows = result.stdout.splitlines()
-    assert head.split()[:7] == ["name", "tier", "ratio", "Q", "parameters", "kMAC/pixel", "kodak,"]
+    assert head.split()[:7] == ["name", "tier", "size", "Q", "parameters", "kMAC/pixel", "kodak,"]
     for model, row in zip(vs_srcomp.models(), rows, strict=True):
-        name, tier, ratio, q, parameters, _, kodak, *_ = row.split()
-        assert [name, tier, ratio, q, parameters] == [
-            model.name,
-            model.tier,
-            model.ratio,
-            "any" if model.q is None else str(model.q),
-            f"{model.parameters:,}",
-        ]
-        assert float(kodak) == pytest.approx(model.gain_db["kodak"], abs=0.006)
+        cells = row.replace(" to ", "-").split()
+        assert cells[0] == model.name
+        assert cells[4] == f"{model.parameters:,}"
+        if "kodak" in model.gain_db:
+            assert float(cells[6]) == pytest.approx(model.gain_db["kodak"], abs=0.006)
+
+
+def test_the_table_tells_levels_and_sizes(carried: Path) -> None:
+    rows = [row.split() for row in CliRunner().invoke(main, ["models"]).stdout.splitlines()]
+    assert ["srcomp-light-8by5-crisp", "light", "8:5", "20", "to", "50", "1,000", "0.1"] in rows
+    assert ["esrgan-4x", "-", "4x", "any", "1,000", "0.1"] in rows
+    listed = json.loads(CliRunner().invoke(main, ["models", "--json"]).stdout)
+    assert [entry["levels"] for entry in listed if entry["name"] == "srcomp-fast-2by1"] == [[20, 50]]
 
 
 def test_models_are_verified() -> None:
@@ -78,15 +82,6 @@ def test_models_are_verified() -> None:
     assert (result.exit_code, result.stdout) == (0, "")
     names = [model.name for model in vs_srcomp.models()]
     assert result.stderr.splitlines() == [f"{name}: sound" for name in ("models.json", *names)]
-
-
-def test_a_network_for_every_level_is_listed_for_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound, *_ = vs_srcomp.models()
-    blind = replace(sound, name="srcomp-fast-2by1-blind", q=None)
-    monkeypatch.setattr(vs_srcomp, "models", lambda: (blind,))
-    _, row = CliRunner().invoke(main, ["models"]).stdout.splitlines()
-    assert row.split()[:4] == ["srcomp-fast-2by1-blind", "fast", sound.ratio, "any"]
-    assert json.loads(CliRunner().invoke(main, ["models", "--json"]).stdout)[0]["q"] is None
 
 
 def test_models_are_verified_without_a_schema_where_jsonschema_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,14 +97,14 @@ def test_a_description_that_does_not_follow_the_schema_is_found(
 ) -> None:
     described = json.loads((ENGINES / "models.json").read_text())
     described["models"][1]["stride"] = 0
-    described["models"][0]["q"] = 25
+    described["models"][0]["parameters"] = 0
     (tmp_path / "models.json").write_text(json.dumps(described))
     (tmp_path / "models.schema.json").write_bytes((ENGINES / "models.schema.json").read_bytes())
     monkeypatch.setattr(importlib.resources, "files", lambda package: tmp_path)
     result = CliRunner().invoke(main, ["models", "--verify"])
     assert result.exit_code == 1
     assert result.stderr.splitlines()[:2] == [
-        "models.json: $.models[0].q: 25 is not one of [20, 30, 40, 50, None]",
+        "models.json: $.models[0].parameters: 0 is less than the minimum of 1",
         "models.json: $.models[1].stride: 0 is less than the minimum of 1",
     ]
 

@@ -19,8 +19,8 @@ from vs_srcomp.backends import Backend, choice
 from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.cli import main
 from vs_srcomp.engine_cache import prepare
-from vs_srcomp.geometry import QUANTIZERS, RATIOS
-from vs_srcomp.models import Network, find_model, load_network, models
+from vs_srcomp.geometry import QUANTIZERS, RATIOS, Ratio
+from vs_srcomp.models import Network, network_for
 
 type Engines = Callable[..., Result]
 
@@ -52,9 +52,15 @@ def build(engines: Engines) -> Engines:
     return lambda *arguments: engines("build", "--backend", "tensorrt", *arguments)
 
 
-def level_models(ratio: str = "2:1") -> list[str]:
-    """The fast models for ``ratio``."""
-    return [model.name for model in models() if (model.tier, model.ratio) == ("fast", ratio)]
+@pytest.fixture(autouse=True)
+def _known_models(carried: Path) -> None:
+    """Networks with random weights are in the place of the package's own."""
+
+
+def network(q: float = 40, ratio: Ratio = RATIOS[0]) -> Network:
+    """That of ``fast`` at a level."""
+    _, found = network_for("fast", ratio, q)
+    return found
 
 
 def facts(engines: Engines) -> list[dict[str, object]]:
@@ -75,9 +81,9 @@ def test_all_levels_are_built_ahead_and_once(build: Engines, folder: Path) -> No
         done = build("--size", "64x48")
         assert (done.exit_code, done.stdout) == (0, "")
         lines = done.stderr.splitlines()
-        assert [line.partition(", ")[0] for line in lines] == level_models()
+        assert [line.partition(", ")[0] for line in lines] == [network(q).name for q in QUANTIZERS]
         assert all(f", 64x48, 8 bits: {what}" in line for line in lines)
-    assert len(list(folder.glob("*.engine"))) == len(level_models())
+    assert len(list(folder.glob("*.engine"))) == len(QUANTIZERS)
 
 
 @pytest.mark.parametrize("ratio", ["2:1", "8:5", "4:3"])
@@ -110,7 +116,7 @@ def test_levels_bits_and_ratio_can_be_chosen(build: Engines, engines: Engines) -
     assert done.exit_code == 0
     built = {(each["model"], json.dumps(each["plane"])) for each in facts(engines)}
     planes = [json.dumps({"bits": bits, "height": 48, "width": 64}) for bits in (8, 10)]
-    assert built == {(f"srcomp-fast-4by3-q{q}", plane) for q in (20, 40) for plane in planes}
+    assert built == {(f"srcomp-fast-4by3 at Q {q}", plane) for q in (20, 40) for plane in planes}
 
 
 def test_doublers_are_built_for_the_size_of_the_input(build: Engines, tmp_path: Path, film: Path) -> None:
@@ -197,18 +203,17 @@ def test_building_where_nothing_can_be_stored_fails(
     monkeypatch.setenv("SRCOMP_CACHE_DIR", str(tmp_path / "file"))
     done = build("--size", "64x48", "--q", "20")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.endswith("srcomp-fast-2by1-q20, 64x48, 8 bits: compiled, but not stored\n")
+    assert done.stderr.endswith("srcomp-fast-2by1 at Q 20, 64x48, 8 bits: compiled, but not stored\n")
     for command in (["list"], ["clear", "--all"]):
         done = engines(*command)
         assert done.exit_code == 1
         assert "set SRCOMP_CACHE_DIR to another folder" in done.stderr
 
 
-def put(folder: Path, model: str, width: int, days: float) -> Path:
+def put(folder: Path, found: Network, width: int, days: float) -> Path:
     """An engine that was used ``days`` ago."""
-    network = load_network(next(each for each in models() if each.name == model))
     before = set(folder.glob("*.engine"))
-    prepare(network, Darken(log=folder.parents[1] / "builds"), PlaneFormat(width, 48, 8))
+    prepare(found, Darken(log=folder.parents[1] / "builds"), PlaneFormat(width, 48, 8))
     (path,) = set(folder.glob("*.engine")) - before
     used = time.time() - days * 86_400
     os.utime(path, (used, used))
@@ -216,31 +221,33 @@ def put(folder: Path, model: str, width: int, days: float) -> Path:
 
 
 def test_the_table(engines: Engines, folder: Path) -> None:
-    put(folder, "srcomp-fast-2by1-q40", 64, days=3)
-    put(folder, "srcomp-fast-2by1-q20", 1280, days=0.1)
-    damaged = put(folder, "srcomp-fast-8by5-q20", 32, days=40)
+    put(folder, network(40), 64, days=3)
+    put(folder, network(20), 1280, days=0.1)
+    damaged = put(folder, network(20, RATIOS[1]), 32, days=40)
     damaged.write_bytes(damaged.read_bytes()[:40])
     os.utime(damaged, (0, 0))
     done = engines("list")
     assert (done.exit_code, done.stderr) == (0, "")
     head, *rows = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert head == "model backend size bits file age last used"
-    assert rows[0].startswith("srcomp-fast-2by1-q20 Darken 1280x48 8 ")
+    assert rows[0].startswith("srcomp-fast-2by1 at Q 20 Darken 1280x48 8 ")
     assert rows[0].endswith("bytes moments 2 hours ago")
-    assert rows[1].startswith("srcomp-fast-2by1-q40 Darken 64x48 8 ")
+    assert rows[1].startswith("srcomp-fast-2by1 at Q 40 Darken 64x48 8 ")
     assert rows[1].endswith("bytes moments 3 days ago")
     assert damaged.name in rows[2]
     assert "it is damaged" in done.stdout
 
 
 def test_the_list_as_json_has_everything(engines: Engines, folder: Path) -> None:
-    path = put(folder, "srcomp-fast-2by1-q40", 64, days=0)
+    path = put(folder, network(40), 64, days=0)
     (listed,) = facts(engines)
-    model = find_model("fast", RATIOS[0], 40)
-    assert model
     assert listed["file"] == str(path)
     assert listed["bytes"] == path.stat().st_size
-    assert (listed["model"], listed["network"], listed["backend"]) == (model.name, model.sha256, "Darken")
+    assert (listed["model"], listed["network"], listed["backend"]) == (
+        "srcomp-fast-2by1 at Q 40",
+        network(40).sha256,
+        "Darken",
+    )
     assert listed["identity"] == {"device": "this computer", "precision": "f32"}
     assert listed["plane"] == {"width": 64, "height": 48, "bits": 8}
     assert str(listed["created"]).endswith("+00:00")
@@ -253,21 +260,21 @@ def test_an_empty_list(engines: Engines, folder: Path) -> None:
 
 
 def test_only_what_is_old_is_removed(engines: Engines, folder: Path) -> None:
-    old = put(folder, "srcomp-fast-2by1-q40", 64, days=31)
-    young = put(folder, "srcomp-fast-2by1-q40", 32, days=29)
+    old = put(folder, network(40), 64, days=31)
+    young = put(folder, network(40), 32, days=29)
     size = old.stat().st_size
     done = engines("clear", "--older-than", 30)
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr.splitlines() == [
-        "srcomp-fast-2by1-q40, Darken, 64x48, 8 bits: removed",
+        "srcomp-fast-2by1 at Q 40, Darken, 64x48, 8 bits: removed",
         f"1 engine removed from {folder}, {size} bytes",
     ]
     assert sorted(folder.iterdir()) == sorted([young, young.with_suffix(".lock")])
 
 
 def test_everything_is_removed_but_files_of_others_and_what_is_in_use(engines: Engines, folder: Path) -> None:
-    removed = put(folder, "srcomp-fast-2by1-q40", 64, days=1)
-    used = put(folder, "srcomp-fast-2by1-q30", 64, days=2)
+    removed = put(folder, network(40), 64, days=1)
+    used = put(folder, network(30), 64, days=2)
     unfinished = removed.with_name(f".{'0' * 32}.abc.engine")
     unfinished.write_bytes(removed.read_bytes()[:50])
     being_written = used.with_name(f".{used.stem}.abc.engine")
@@ -286,8 +293,8 @@ def test_everything_is_removed_but_files_of_others_and_what_is_in_use(engines: E
     with FileLock(used.with_suffix(".lock")):
         done = engines("clear", "--all")
     assert done.exit_code == 0
-    assert "srcomp-fast-2by1-q40, Darken, 64x48, 8 bits: removed" in done.stderr
-    assert "srcomp-fast-2by1-q30, Darken, 64x48, 8 bits: left, it is in use" in done.stderr
+    assert "srcomp-fast-2by1 at Q 40, Darken, 64x48, 8 bits: removed" in done.stderr
+    assert "srcomp-fast-2by1 at Q 30, Darken, 64x48, 8 bits: left, it is in use" in done.stderr
     left = {used, used.with_suffix(".lock"), being_written, link, *foreign}
     assert set(folder.iterdir()) == left
     assert outside.exists()

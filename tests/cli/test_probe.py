@@ -41,7 +41,7 @@ def test_the_report_names_what_there_is(stream: Path) -> None:
     result = CliRunner().invoke(main, ["probe", str(stream)])
     assert result.exit_code == 0
     found = probe(stream)
-    for word in ("av1, 64x64, 8 bit", "40, 25 a second", f"median {found.q:.1f}", "srcomp-fast-2by1-q", "film grain"):
+    for word in ("av1, 64x64, 8 bit", "40, 25 a second", f"median {found.q:.1f}", "srcomp-fast-2by1", "film grain"):
         assert word in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100 + len(str(stream))
 

@@ -1,4 +1,6 @@
 import hashlib
+import json
+import math
 from pathlib import Path
 
 import onnx
@@ -6,64 +8,76 @@ import pytest
 import vapoursynth as vs
 
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, Ratio
-from vs_srcomp.models import Model, find_model, load_network, models
+from vs_srcomp.models import TIERS, Model, catalogue, choice, find_model, load_network, models, network_at, network_for
 
 ENGINES = Path(__file__).resolve().parents[2] / "engines"
 LIMITS = {"light": 2_500, "fast": 10_500, "quality": 60_000}  # multiply-accumulates per output pixel
 
 
 @pytest.mark.parametrize("ratio", RATIOS, ids=lambda ratio: ratio.slug)
-@pytest.mark.parametrize("q", QUANTIZERS)
-def test_there_is_a_fast_model_for_every_pair(ratio: Ratio, q: int) -> None:
-    model = find_model("fast", ratio, q)
-    assert model is not None
-    assert model.name == f"srcomp-fast-{ratio.slug}-q{q}"
+@pytest.mark.parametrize("q", [*QUANTIZERS, 0, 25, 63])
+def test_there_is_a_model_of_every_tier_for_every_ratio_and_level(ratio: Ratio, q: int) -> None:
+    for tier in TIERS:
+        model = find_model(tier, ratio, q)
+        assert (model.tier, model.ratio, model.look, model.system) == (tier, ratio.name, "faithful", "srcomp")
 
 
-@pytest.mark.parametrize("ratio", RATIOS, ids=lambda ratio: ratio.slug)
-def test_there_is_a_fast_model_for_every_level_at_once(ratio: Ratio) -> None:
-    model = find_model("fast", ratio, None)
-    assert model is not None
-    assert model.name == f"srcomp-fast-{ratio.slug}-blind"
+def test_models_are_found_by_tier_ratio_and_look(carried: Path) -> None:
+    for ratio in RATIOS:
+        assert find_model("light", ratio, 31, "crisp").name == f"srcomp-light-{ratio.slug}-crisp"
+        assert find_model("quality", ratio, 31).name == f"srcomp-quality-{ratio.slug}"
 
 
-def test_a_pair_without_a_model_is_none_and_an_unknown_tier_an_error() -> None:
-    assert find_model("fast", RATIOS[0], 21) is None
-    with pytest.raises(vs.Error, match="no model 'slow'"):
+def test_what_is_missing_is_an_error_that_tells_what_there_is(carried: Path) -> None:
+    with pytest.raises(vs.Error, match=r"no model 'slow'\nuse one of quality, fast, light, espcn-2x"):
         find_model("slow", RATIOS[0], 20)
+    with pytest.raises(vs.Error, match=r"no quality model with the look 'crisp'\nuse faithful$"):
+        find_model("quality", RATIOS[0], 20, "crisp")
+    described = json.loads((carried / "models.json").read_text())
+    described["models"] = [entry for entry in described["models"] if entry.get("ratio") != "4:3"]
+    (carried / "models.json").write_text(json.dumps(described))
+    catalogue._catalogue.cache_clear()
+    with pytest.raises(vs.Error, match=r"no crisp fast model for the ratio 4:3\nuse 2:1 or 8:5$"):
+        find_model("fast", RATIOS[2], 20, "crisp")
+
+
+def test_an_entry_says_everything(carried: Path) -> None:
+    model = find_model("fast", RATIOS[0], 20)
+    assert (model.levels, model.ranges, model.scale, model.takes_level, model.q) == ((20, 50), (), 1, True, None)
+    espcn = choice.find("espcn-2x", RATIOS[0], 20)
+    assert isinstance(espcn, Model)
+    assert (espcn.levels, espcn.scale, espcn.takes_level, espcn.tier) == (None, 2, False, None)
+
+
+def test_weights_of_half_precision_are_for_files_alone(carried: Path) -> None:
+    for network in (load_network(choice.find("espcn-2x", RATIOS[0], 20)), network_for("fast", RATIOS[0], 20)[1]):
+        graph = onnx.load_from_string(network.onnx).graph
+        assert {tensor.data_type for tensor in graph.initializer} == {onnx.TensorProto.FLOAT}
+        assert "Cast" not in {node.op_type for node in graph.node}
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
 def test_a_descriptor_says_what_its_file_holds(model: Model) -> None:
-    data = load_network(model).onnx
-    assert hashlib.sha256(data).hexdigest() == model.sha256
-    network = onnx.load_from_string(data)
-    onnx.checker.check_model(network, full_check=True)
-    weights = {tensor.name: list(tensor.dims) for tensor in network.graph.initializer}
-    assert model.parameters == sum(_product(shape) for shape in weights.values())
-    # Each weight of a convolution counts once a point of the coarse grid, which has one point per stride^2 pixels.
-    stride = next(
-        a.i
-        for node in network.graph.node
-        if node.op_type == "DepthToSpace"
-        for a in node.attribute
-        if a.name == "blocksize"
-    )
-    kernels = sum(_product(shape) for shape in weights.values() if len(shape) == 4)
-    assert model.macs_per_pixel == kernels / stride**2
+    assert hashlib.sha256((ENGINES / model.file).read_bytes()).hexdigest() == model.sha256
+    onnx.checker.check_model(str(ENGINES / model.file), full_check=True)
     assert (ENGINES.parent / model.recipe).is_file()
+    found = load_network(model)
+    inputs = onnx.load_from_string(found.onnx).graph.input
+    assert [value.name for value in inputs[1:]] == ["q"] * model.takes_level
+    if model.tier is None:
+        return
+    graph = onnx.load_from_string(network_at(found, 30).onnx).graph
+    weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    kernels = sum(math.prod(shape) for shape in weights.values() if len(shape) == 4)
+    # What is computed from the level is a small part.
+    parameters = sum(map(math.prod, weights.values()))
+    assert parameters <= model.parameters <= parameters * (1.25 if model.takes_level else 1)
+    # Each weight of a convolution counts once a point of the coarse grid, which has one point per stride^2 pixels.
+    assert model.macs_per_pixel == kernels / model.stride**2
     assert model.macs_per_pixel <= LIMITS[model.tier]
     assert model.gain_db["kodak"] > 0
 
 
 def test_every_file_is_described() -> None:
-    assert {path.name for path in ENGINES.glob("*.onnx")} == {
-        file for model in models() for file in (model.file, model.int8.file)
-    }
-
-
-def _product(shape: list[int]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product
+    described = [file for model in models() for file in (model.file, model.int8 and model.int8.file) if file]
+    assert {path.name for path in ENGINES.glob("*.onnx")} == set(described)

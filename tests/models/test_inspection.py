@@ -12,11 +12,17 @@ import pytest
 import vapoursynth as vs
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.networks import make_onnx, random_doubler, random_network
-from vs_srcomp.models import Model, load_network, models
+from tests.networks import make_onnx, random_doubler, random_level_network, random_network
+from vs_srcomp.models import Model, load_network, models, network_at
 from vs_srcomp.models.inspection import read_network
 
 ENGINES = Path(__file__).resolve().parents[2] / "engines"
+
+
+def other(folder: Path, data: bytes) -> Path:
+    path = folder / "other.onnx"
+    path.write_bytes(data)
+    return path
 
 
 def written(folder: Path, data: bytes) -> Path:
@@ -39,13 +45,34 @@ def test_the_stride_is_found(stride: int, tmp_path: Path) -> None:
     data = random_network(stride, channels=4)
     network = load_network(written(tmp_path, data))
     assert (network.onnx, network.sha256) == (data, hashlib.sha256(data).hexdigest())
-    assert (network.stride, network.scale, network.is_doubler) == (stride, 1, False)
+    assert (network.stride, network.scale, network.enlarges, network.takes_level) == (stride, 1, False, False)
 
 
-def test_a_doubler_is_recognised(tmp_path: Path) -> None:
-    network = load_network(written(tmp_path, random_doubler()))
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_the_scale_is_found(scale: int, tmp_path: Path) -> None:
+    network = load_network(written(tmp_path, random_doubler(scale=scale)))
     # 3x3 and 5x5 together see three pixels to each side.
-    assert (network.stride, network.scale, network.is_doubler, network.receptive_field) == (1, 2, True, 7)
+    assert (network.stride, network.scale, network.receptive_field) == (1, scale, 7)
+    assert network.enlarges == (scale > 1)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_a_network_may_take_the_level(stride: int, residual: bool, tmp_path: Path) -> None:
+    data = random_level_network(stride=stride, residual=residual)
+    network = load_network(written(tmp_path, data))
+    assert (network.onnx, network.sha256) == (data, hashlib.sha256(data).hexdigest())
+    assert (network.stride, network.scale, network.takes_level) == (stride, 1, True)
+    alone = load_network(other(tmp_path, network_at(network, 30).onnx))
+    assert (network.receptive_field, network.stride) == (alone.receptive_field, alone.stride)
+
+
+def test_weights_may_be_stored_in_half_precision(tmp_path: Path) -> None:
+    data = random_doubler(half=True)
+    network = load_network(written(tmp_path, data))
+    assert network.sha256 == hashlib.sha256(data).hexdigest()
+    assert next(node.op_type for node in onnx.load_from_string(network.onnx).graph.node) == "Conv"
+    assert (network.scale, network.receptive_field) == (2, 7)
 
 
 def test_a_grid_that_sizes_do_not_show_counts_for_the_stride(tmp_path: Path) -> None:
@@ -90,6 +117,10 @@ def test_packaged_models_do_without_the_onnx_library() -> None:
 
 def plane(name: str, kind: int = TensorProto.FLOAT, shape: tuple[str | int, ...] = ("N", 1, "H", "W")) -> object:
     return helper.make_tensor_value_info(name, kind, shape)
+
+
+def levels(name: str, kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, ["N"])
 
 
 def model_of(
@@ -148,15 +179,18 @@ BAD = {
         make_onnx([helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])], {}),
         "0.5 times as high and 0.5 times as wide",
     ),
-    "four times the size": (
-        make_onnx(
-            [
-                helper.make_node("Concat", ["x"] * 16, ["c"], axis=1),
-                helper.make_node("DepthToSpace", ["c"], ["y"], blocksize=4),
-            ],
-            {},
+    "five times the size": (random_doubler(scale=5), "5 times as high and 5 times as wide"),
+    "a level of another name": (
+        model_of([helper.make_node("Add", ["x", "level"], ["y"])], [plane("x"), levels("level")], [plane("y")]),
+        "takes 2 inputs",
+    ),
+    "levels as whole numbers": (
+        model_of(
+            [helper.make_node("Cast", ["q"], ["f"], to=TensorProto.FLOAT), helper.make_node("Add", ["x", "f"], ["y"])],
+            [plane("x"), levels("q", TensorProto.INT64)],
+            [plane("y")],
         ),
-        "4 times as high and 4 times as wide",
+        r"takes levels \(q\) that are not \[N\] float32",
     ),
     "twice as wide": (
         make_onnx([helper.make_node("Concat", ["x", "x"], ["y"], axis=3)], {}),

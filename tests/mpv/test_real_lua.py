@@ -113,7 +113,7 @@ def test_keys_switch_it_and_show_what_is_done(lua_mpv: str, tmp_path: Path) -> N
     with start(lua_mpv, tmp_path, film(tmp_path), "", q="20", vpy=str(LUA.with_name("srcomp.vpy"))) as player:
         player.expect("video-out-params/w", 320)
         text = summary(player)
-        assert "srcomp: srcomp-fast-2by1-q20" in text
+        assert "srcomp: srcomp-fast-2by1" in text
         assert "Q 20, made for 2:1" in text
         assert "160x96 to 320x192" in text
         assert "dropped" in text

@@ -22,6 +22,7 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.transcode.films import Studio, packets_of
+from vs_srcomp.models import models
 from vs_srcomp.transcode import Job
 from vs_srcomp.transcode.batch import Outcome, run_batch
 from vs_srcomp.transcode.cluster import ClusterConfig, ClusterPool
@@ -371,9 +372,10 @@ def test_addresses_that_cannot_be_used_are_refused() -> None:
 def test_differences_are_named() -> None:
     ours = facts()
     assert other_facts(ours, dict(ours)) == []
-    theirs = {**ours, "av": "1.0", "model srcomp-fast-2by1-q40": "f" * 64}
+    model = f"model {models()[0].name}"
+    theirs = {**ours, "av": "1.0", model: "f" * 64}
     assert other_facts(ours, theirs) == [
         f"av 1.0 instead of {ours['av']}",
-        f"model srcomp-fast-2by1-q40 ffffffffffff... instead of {ours['model srcomp-fast-2by1-q40'][:12]}...",
+        f"{model} ffffffffffff... instead of {ours[model][:12]}...",
     ]
     assert "SvtAv1Enc" in ours

@@ -2,15 +2,23 @@
 
 from pathlib import Path
 
-import pytest
-
-import vs_srcomp
 from tests.transcode.conftest import Upscaled
+from vs_srcomp.geometry import RATIOS
+from vs_srcomp.models import find_model
 
 
 def test_the_default_tier(film: Path, upscaled: Upscaled, tmp_path: Path) -> None:
-    found = [model for model in vs_srcomp.models() if (model.tier, model.ratio) == ("fast", "2:1")]
-    if not found:
-        pytest.skip("the package carries no fast models for 2:1")
-    result = upscaled(film, tmp_path / "out.mkv", model="fast", q=found[0].q)
-    assert result.models == {found[0].name: 40}
+    result = upscaled(film, tmp_path / "out.mkv", model="fast", q=20)
+    assert result.models == {find_model("fast", RATIOS[0], 20).name: 40}
+
+
+def test_a_look_and_another_systems_model(film: Path, upscaled: Upscaled, tmp_path: Path, carried: Path) -> None:
+    for name, arguments in (
+        ("srcomp-fast-2by1-crisp", {"model": "fast", "look": "crisp"}),
+        ("espcn-2x", {"model": "espcn-2x", "passes": 2}),
+        ("esrgan-4x", {"model": "esrgan-4x", "ensemble": True}),
+    ):
+        result = upscaled(film, tmp_path / f"{name}.mkv", **arguments)
+        width, height = result.source_size
+        factor = 2 if "look" in arguments else 4
+        assert (result.models, result.target_size) == ({name: 40}, (factor * width, factor * height))

@@ -55,7 +55,7 @@ def _print_table(found: tuple["Model", ...]) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("name", no_wrap=True)
-    for word in ("system", "tier", "look", "size"):
+    for word in ("tier", "size"):
         table.add_column(word)
     for numeric in ("Q", "parameters", "kMAC/pixel"):
         table.add_column(numeric, justify="right")
@@ -70,7 +70,7 @@ def _print_table(found: tuple["Model", ...]) -> None:
         )
         gains = (f"{model.gain_db[name]:+.2f}" if name in model.gain_db else "-" for name in test_sets)
         size = model.ratio or f"{model.scale}x"
-        table.add_row(model.name, model.system, model.tier or "-", model.look or "-", size, *numbers, *gains)
+        table.add_row(model.name, model.tier or "-", size, *numbers, *gains)
     console = Console()
     (console if console.is_terminal else Console(width=_PLAIN_WIDTH)).print(table)
 

@@ -14,7 +14,8 @@ from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.backends.choice import NOT_INSTALLED, Candidate, candidates, default_candidate
 from vs_srcomp.doctor.finding import Finding
 from vs_srcomp.engine_cache import prepare
-from vs_srcomp.models import Model, load_network
+from vs_srcomp.models import Model, load_network, network_at
+from vs_srcomp.restore import DEFAULT_Q
 
 MEASURED = PlaneFormat(width=960, height=540, bits=8)
 
@@ -69,7 +70,7 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
     try:
         chosen = default_candidate()
         backend = chosen.make()
-        engine = prepare(load_network(model), backend, MEASURED)
+        engine = prepare(network_at(load_network(model), DEFAULT_Q), backend, MEASURED)
         speed = _FULL_HD * _frames_per_second(engine, backend.workers, seconds)
     except (vs.Error, RuntimeError, OSError) as reason:
         what, *_, todo = (*str(reason).splitlines(), "see what is said of the backends above")

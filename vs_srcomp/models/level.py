@@ -111,9 +111,7 @@ def _with_merged_channels(nodes: Sequence[Any], values: dict[str, _Array], outpu
     return kept
 
 
-def _of_channels(
-    node: Any, convolutions: Mapping[str, Any], values: Mapping[str, _Array]
-) -> tuple[Any, _Array] | None:
+def _of_channels(node: Any, convolutions: Mapping[str, Any], values: Mapping[str, _Array]) -> tuple[Any, _Array] | None:
     """The convolution whose channels ``node`` multiplies or adds to, and the number for each of them."""
     if node.op_type not in ("Mul", "Add"):
         return None
