@@ -16,7 +16,7 @@ from vs_srcomp.models import TIERS
 
 def write_models(folder: Path, *, crisp: Sequence[str] = ("fast", "light")) -> Path:
     """A network for each tier and ratio in ``folder``, the crisp ones of some tiers, and four of other systems."""
-    entries = []
+    entries: list[dict[str, Any]] = []
     for tier in TIERS:
         for ratio in RATIOS:
             for look in ("faithful", "crisp") if tier in crisp else ("faithful",):

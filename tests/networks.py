@@ -89,7 +89,7 @@ def random_level_network(
     ]
     last = "x"
     for index in range(hidden):
-        how = {"strides": [stride] * 2, "pads": [stride] * 4} if index == 0 else {"pads": [1] * 4}
+        how: dict[str, Any] = {"strides": [stride] * 2, "pads": [stride] * 4} if index == 0 else {"pads": [1] * 4}
         nodes += [
             helper.make_node("Conv", [last, f"w{index}" if index else "w_head"], [f"c{index}"], **how),
             helper.make_node("Mul", [f"c{index}", f"scale{index}"], [f"m{index}"]),

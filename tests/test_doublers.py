@@ -221,7 +221,7 @@ def test_an_ensemble_is_the_mean_over_all_turns_and_flips(scale: int, passes: in
     clip = textured(vs.YUV420P16, 36, 20)
     out = vs_srcomp.upscale(clip, model=path, passes=passes, ensemble=True, backend=Evaluated())
     source = luma(clip if scale > 1 else lanczos5(clip, 72, 40), 1)
-    total = 0.0
+    total = np.zeros((source.shape[0] * scale**passes, source.shape[1] * scale**passes))
     for turns in range(4):
         for is_flipped in (False, True):
             view = np.rot90(source, turns)
@@ -229,7 +229,7 @@ def test_an_ensemble_is_the_mean_over_all_turns_and_flips(scale: int, passes: in
             for _ in range(passes):
                 view = reference(path.read_bytes(), np.ascontiguousarray(view), 16, 1, scale)
             view = view[:, ::-1] if is_flipped else view
-            total = total + np.rot90(view, -turns).astype(float) / 8
+            total += np.rot90(view, -turns) / 8
     assert np.abs(luma(out, 1) - total).max() <= 0.5
     once = vs_srcomp.upscale(clip, model=path, passes=passes, backend=Evaluated())
     assert np.abs(luma(out, 1) - luma(once, 1).astype(float)).max() > 100

@@ -177,7 +177,7 @@ def test_every_tier_has_networks_that_change_the_picture_by_the_level(ratio: str
                 names.add(frame.props["SrcompModel"])
                 found.append(planes(frame)[0])
         assert all(name.startswith(f"srcomp-{tier}-{ratio.replace(':', 'by')}") for name in names)
-        assert not np.array_equal(*found)
+        assert not np.array_equal(found[0], found[1])
 
 
 def test_vfr_keeps_its_unknown_rate_and_its_durations(network: Path) -> None:

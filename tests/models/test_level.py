@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,7 +45,7 @@ def test_at_a_level_it_gives_what_the_network_gives_for_it(stride: int, residual
 def test_it_gives_what_the_standard_says(half: bool) -> None:
     network, luma = random_level_network(residual=True, half=half), picture(8, 8)
     evaluator = ReferenceEvaluator(onnx.load_from_string(network))
-    (found,) = evaluator.run(None, {"x": luma, "q": np.full(1, 35.5, np.float32)})
+    (found,) = map(np.asarray, evaluator.run(None, {"x": luma, "q": np.full(1, 35.5, np.float32)}))
     np.testing.assert_allclose(run(at_level(network, 35.5), luma), found, atol=2e-6)
 
 
@@ -76,7 +77,7 @@ def test_a_network_without_a_level_stays_what_it_is() -> None:
     np.testing.assert_array_equal(run(at_level(random_network(), 31), picture()), run(random_network(), picture()))
 
 
-def node(operator: str, inputs: list[str], outputs: list[str], **attributes: object) -> onnx.NodeProto:
+def node(operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(operator, inputs, outputs, **attributes)
 
 
@@ -147,7 +148,7 @@ def test_what_cannot_be_merged_stays_as_constants() -> None:
 
 
 def test_shared_weights_are_merged_for_each_convolution_alone() -> None:
-    weights = {
+    weights: dict[str, NDArray[Any]] = {
         "w": np.random.default_rng(5).normal(0, 0.5, (1, 1, 3, 3)).astype(np.float32),
         "all": np.array([-1, 1, 1, 1], np.int64),
     }
