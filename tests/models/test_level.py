@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tests.networks import as_network, make_onnx, random_level_network, random_network
 from vs_srcomp.models import network_at
+from vs_srcomp.models.half import residual_of
 from vs_srcomp.models.level import at_level
 
 LEVELS = (0.0, 17.25, 20.0, 33.0, 35.5, 50.0, 63.0)
@@ -25,8 +26,9 @@ def picture(height: int = 24, width: int = 32) -> NDArray[np.float32]:
 
 def run(network: bytes, luma: NDArray[np.float32], q: float | None = None) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    feeds = {"x": luma} if q is None else {"x": luma, "q": np.full(len(luma), q, np.float32)}
-    (found,) = session.run(None, feeds)
+    levels = [] if q is None else [np.full(len(luma), q, np.float32)]
+    names = [given.name for given in session.get_inputs()]
+    (found,) = session.run(None, dict(zip(names, [luma, *levels], strict=True)))
     return np.asarray(found)
 
 
@@ -67,6 +69,44 @@ def test_what_is_left_is_a_network_for_one_level(half: bool) -> None:
         name for node in graph.node if node.op_type == "Conv" for name in node.input[1:]
     }
     onnx.checker.check_model(at_level(random_level_network(half=half), 31), full_check=True)
+
+
+def test_what_training_exports_is_a_network_for_one_level() -> None:
+    """Against the export for one level alone, which the tables of a trained network are folded into by other code."""
+    torch = pytest.importorskip("torch")
+    from train.export import to_onnx
+    from train.networks.plain import PlainStack
+
+    torch.manual_seed(1)
+    network = PlainStack(stride=4, channels=8, layers=4)
+    for table in (network.gains, network.shifts):
+        torch.nn.init.normal_(table, std=0.2)
+    exported = to_onnx(network, "test")
+    for q in (5, 20, 33.5, 60, 63):
+        folded = at_level(exported, q)
+        expected = onnx.load_from_string(to_onnx(network, "test", level=q)).graph
+        graph = onnx.load_from_string(folded).graph
+        assert [node.op_type for node in graph.node] == [node.op_type for node in expected.node]
+        np.testing.assert_allclose(run(folded, picture()), run(exported, picture(), q), atol=2e-6)
+        np.testing.assert_allclose(run(folded, picture()), run(to_onnx(network, "test", level=q), picture()), atol=2e-6)
+    alone = "import sys; from vs_srcomp.models.level import at_level; at_level(sys.stdin.buffer.read(), 31);"
+    subprocess.run([sys.executable, "-c", alone + "assert 'onnx' not in sys.modules"], input=exported, check=True)
+
+
+def test_copies_go_so_that_a_skip_is_found() -> None:
+    weights = {"w": np.ones((1, 1, 3, 3), np.float32)}
+    nodes = [
+        node("Identity", ["x"], ["same"]),
+        node("Conv", ["same", "w"], ["c"], pads=[1] * 4),
+        node("Identity", ["c"], ["d"]),
+        node("Add", ["x", "d"], ["sum"]),
+        node("Identity", ["sum"], ["y"]),
+    ]
+    plain = at_level(make_onnx(nodes, weights), 0)
+    graph = onnx.load_from_string(plain).graph
+    assert [each.op_type for each in graph.node] == ["Conv", "Add"]
+    assert residual_of(graph) == "c"
+    np.testing.assert_array_equal(run(plain, picture()), run(make_onnx(nodes, weights), picture()))
 
 
 def test_the_same_level_gives_the_same_bytes() -> None:

@@ -76,7 +76,8 @@ class Model:
     recipe: str
     """The training recipe, relative to the project's root."""
     ranges: tuple[float, ...] = ()
-    """Of activations, for the form in 8-bit integers that is made when it is loaded; empty if there is none."""
+    """The largest magnitude of what each convolution but the first sees, for the form in 8-bit integers that is made
+    when it is loaded; 0 for one that stays as it is, empty if there is no such form."""
     gain_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Mean gain in Y-PSNR over Lanczos-5 in dB, by name of the test set."""
     licence: str = ""
@@ -158,7 +159,7 @@ def load_network(source: Model | Path) -> Network:
         onnx=data if source.takes_level or source.int8 else at_level(data, 0),
         sha256=source.sha256,
         int8=_read_sound(source.int8.file, source.int8.sha256) if source.int8 else None,
-        ranges=source.ranges,
+        ranges=source.ranges or None,
         stride=source.stride,
         scale=source.scale,
         receptive_field=source.receptive_field,

@@ -49,7 +49,7 @@ def at_level(onnx: bytes, q: float) -> bytes:
 
     What multiplies or is added to the channels of a convolution becomes part of its weights and its bias; weights in
     half precision become float32. The result gives, for every picture, what the network gives for it and ``q``, to the
-    rounding of float32. Of a network without such an input, only what it computes from constants goes.
+    rounding of float32. Of a network without such an input, only what it computes from constants goes, and copies.
 
     Args:
         onnx: With one picture as its first input and, at most, the level as its second one; tensors inside it.
@@ -61,9 +61,10 @@ def at_level(onnx: bytes, q: float) -> bytes:
     inputs = [value.name for value in graph.input if value.name not in values]
     values |= {name: np.full(1, q, np.float32) for name in inputs[1:]}
     nodes = [node for node in graph.node if not _compute(node, values, model)]
-    nodes = _with_merged_channels(nodes, values, {value.name for value in graph.output})
+    outputs = {value.name for value in graph.output}
+    nodes = _with_merged_channels(_without_copies(nodes, outputs), values, outputs)
 
-    needed = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
+    needed = {name for node in nodes for name in node.input} | outputs
     picture = next(value for value in graph.input if value.name == inputs[0])
     plain = _messages().ModelProto()
     plain.CopyFrom(model)
@@ -89,6 +90,29 @@ def _compute(node: Any, values: dict[str, _Array], model: Any) -> bool:
     found = known(attributes, *(values[name] for name in node.input)) if known else _by_reference(node, values, model)
     values.update(zip(node.output, found, strict=False))
     return True
+
+
+def _without_copies(nodes: Sequence[Any], outputs: set[str]) -> list[Any]:
+    """``nodes`` without those that only copy, as exporters put them at the end, where a skip is looked for."""
+    names: dict[str, str] = {}
+    kept: list[Any] = []
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        if node.op_type != "Identity" or (node.output[0] in outputs and not kept):
+            kept.append(node)
+        elif node.output[0] in outputs:
+            # The output keeps its name: who makes it, and who else uses it, take that.
+            _rename(kept, node.input[0], node.output[0])
+            names[node.input[0]] = node.output[0]
+        else:
+            names[node.output[0]] = node.input[0]
+    return kept
+
+
+def _rename(nodes: Sequence[Any], before: str, after: str) -> None:
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [after if name == before else name for name in names]
 
 
 def _with_merged_channels(nodes: Sequence[Any], values: dict[str, _Array], outputs: set[str]) -> list[Any]:
@@ -155,6 +179,8 @@ _OPERATORS: Mapping[tuple[str, int], Callable[..., Sequence[_Array]]] = {
     ("Abs", 1): lambda _, array: (np.abs(array),),
     ("Add", 2): lambda _, one, other: (one + other,),
     ("Cast", 1): _cast,
+    ("Clip", 3): lambda _, array, lowest, highest: (np.clip(array, lowest, highest),),
+    ("Div", 2): lambda _, one, other: (one / other,),
     ("MatMul", 2): lambda _, one, other: (one @ other,),
     ("Mul", 2): lambda _, one, other: (one * other,),
     ("Relu", 1): lambda _, array: (np.maximum(array, 0),),
