@@ -35,10 +35,14 @@ from vs_srcomp.backends.device_pipeline import PipelineWorker
 from vs_srcomp.backends.tensorrt import TensorRT
 from vs_srcomp.backends.torch import Torch
 from vs_srcomp.engine_cache import get_engine
-from vs_srcomp.models import Model, load_network, models
+from vs_srcomp.geometry import RATIOS
+from vs_srcomp.models import TIERS, Model, find_model, load_network, network_at
 
 SIZES = {"full": [(960, 540), (1920, 1080)], "small": [(96, 54), (192, 108)]}
 ROUNDS = 5
+
+LEVEL = 40
+"""What the networks are made for; it changes their weights, not what they cost."""
 
 
 def seconds_of(work: Callable[[], object], device: torch.device, times: int) -> float:
@@ -91,7 +95,7 @@ def traffic(network: bytes, plane: PlaneFormat, width_of_number: int) -> int:
 
 def network_seconds(backend: BackendConfig, model: Model, plane: PlaneFormat, device: torch.device, runs: int) -> float:
     """Seconds of one run from integers to integers on the device, without copies; on the processor, with them."""
-    worker = backend.compile(load_network(model), plane).worker()
+    worker = backend.compile(network_at(load_network(model), LEVEL), plane).worker()
     if not isinstance(worker, PipelineWorker):
         codes = noise(plane)
         target = np.empty_like(codes)
@@ -158,11 +162,11 @@ def measure(
     """All figures of one case."""
     width, height = size
     plane = PlaneFormat(2 * width, 2 * height, bits)
-    network = load_network(model)
+    network = network_at(load_network(model), LEVEL)
     seconds = network_seconds(backend, model, plane, device, runs=frames)
     get_engine(network, backend, plane)  # Made before the graph is measured.
     clip = noise_clip(width, height, bits, frames * 2)
-    whole = graph_fps(vs_srcomp.upscale(clip, ratio="2:1", q=model.q, model=model.tier, backend=backend))
+    whole = graph_fps(vs_srcomp.upscale(clip, ratio="2:1", q=LEVEL, model=model.tier, backend=backend))
     lanczos = graph_fps(clip.resize.Lanczos(2 * width, 2 * height, filter_param_a=5))
     pixels = plane.width * plane.height
     operations = 2 * model.macs_per_pixel * pixels
@@ -242,7 +246,7 @@ def main(kind: str, where: str, size: str, frames: int, file: Path | None) -> No
         torch.cuda.set_device(device)
     small = size == "small"
     limits = ceilings(device, small=small)
-    tiers = {model.tier: model for model in models() if (model.ratio, model.q) == ("2:1", 40)}
+    tiers = {tier: find_model(tier, RATIOS[0], LEVEL) for tier in TIERS}
     results = [
         measure(backend, model, dimensions, bits, device, limits, frames or (4 if small else 200))
         for model in tiers.values()

@@ -74,6 +74,17 @@ def test_the_script_is_printed_with_its_command(studio: Studio) -> None:
     assert shlex.split(lines[2][4:])[-1] == "it's.srcomp.mkv"
 
 
+def test_looks_names_passes_and_ensembles_come_into_the_script(studio: Studio, carried: Path) -> None:
+    film = studio.picture("small.mkv", seconds=0.2)
+    crisp = run(film, "--look", "crisp", "--ensemble").stdout
+    assert 'upscale(clip, ratio="2:1", q=20.0, model="fast", look="crisp", ensemble=True)' in crisp
+    twice = run(film, "--model", "espcn-2x", "--passes", 2).stdout
+    assert 'upscale(clip, q=20.0, model="espcn-2x", passes=2)' in twice
+    refused = run(film, "--model", "espcn-9x")
+    assert refused.exit_code != 0
+    assert "there is no model 'espcn-9x'" in refused.output
+
+
 @pytest.mark.parametrize(
     ("name", "options", "tags", "sar"),
     [
