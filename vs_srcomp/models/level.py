@@ -26,7 +26,7 @@ LEVEL_INPUT = "q"
 type _Array = NDArray[Any]
 
 # Those that a graph changes between are cheap to make again.
-_KEPT = 16
+_KEPT = 8
 
 # Of ONNX, for what weights and levels are made of.
 _TYPES: Mapping[int, type[np.generic]] = {1: np.float32, 6: np.int32, 7: np.int64, 10: np.float16, 11: np.float64}
