@@ -70,6 +70,22 @@ def read_network(path: Path) -> Network:
     return network
 
 
+def margin_of(network: Network) -> int | None:
+    """Input pixels around a square of ``network.stride`` pixels, on the network's grid, on which its result may depend.
+
+    Returns:
+        A multiple of the stride; None where the whole plane may count.
+
+    Raises:
+        vs.Error: It is no network that `read_network` would take.
+    """
+    path = Path(network.sha256)
+    model = _with_sizes_computed(_parse(path, network.onnx))
+    shapes, scale = _scale(path, model)
+    reach = find_reach(model.graph, shapes, scale)
+    return None if reach.field is None else -(-reach.margin // network.stride) * network.stride
+
+
 def _refusal(path: Path, what: str) -> vs.Error:
     return error(
         f"{path.name} {what}",

@@ -27,6 +27,9 @@ class Reach:
     """Moving the input by a multiple of this many pixels moves every value in the network by whole samples."""
     obstacle: str = ""
     """The operator that may look at the whole plane."""
+    margin: int = 0
+    """Input pixels around a cell, a square of ``grid`` pixels, on which what the network gives for that cell may
+    depend: less than half of ``field``, as the pixels of a cell do not all reach as far on the same side."""
 
 
 def find_reach(graph: GraphProto, shapes: Shapes, scale: int) -> Reach:
@@ -50,13 +53,14 @@ def find_reach(graph: GraphProto, shapes: Shapes, scale: int) -> Reach:
     except _MayLookAnywhereError as reason:
         return Reach(None, 1, str(reason))
     grid = math.lcm(*(rate.numerator for rates in reader.rates.values() for rate in rates))
-    sides = []
+    sides, margins = [], [0]
     for axis in (0, 1):
         for sample in range(scale * grid):
             first, last = _trace_back(reader.steps, axis, source, target, sample)
             pixel = sample // scale
             sides.append(max(2 * (pixel - first), 2 * (last - pixel), last - first + 1))
-    return Reach(max(sides), grid)
+            margins += [-first, last - (grid - 1)]
+    return Reach(max(sides), grid, margin=max(margins))
 
 
 type _Samples = tuple[int, int]
