@@ -94,6 +94,22 @@ class StoringBackend(BackendConfig, Protocol):
 
 
 @runtime_checkable
+class DividingBackend(BackendConfig, Protocol):
+    """A backend whose result for a pixel is the same to the bit, whatever the size of the plane that holds it."""
+
+    def compile_parts(self, network: Network, bits: int) -> Engine | None:
+        """Make ``network`` ready for parts of planes, of code values of so many ``bits``.
+
+        Returns:
+            An engine whose workers take planes of any size that the network's stride divides, another one each time;
+            None where results may depend on the size.
+
+        Raises:
+            vs.Error: The library cannot run the network so.
+        """
+
+
+@runtime_checkable
 class TellingBackend(BackendConfig, Protocol):
     """A backend that tells whether it can run here, before it is given a network: all of this package are."""
 

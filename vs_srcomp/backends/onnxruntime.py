@@ -69,11 +69,6 @@ class OnnxRuntime:
         """One more than streams, so that the next frame is copied while the last one is computed."""
         return self._stream_count() + 1
 
-    @property
-    def runs_on_processor(self) -> bool:
-        """Whether no other device is tried."""
-        return next(self._candidates()) == _PROCESSOR
-
     def why_not(self) -> str | None:
         """Why this cannot run here, in one line; None if the library can be loaded and has the provider."""
         try:

@@ -1,5 +1,6 @@
 """OpenVINO: the processor, which needs nothing but the package, and Intel's graphics and neural processors."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,12 @@ CORES_PER_STREAM = 4
 
 # With a second frame in inference, what the graph does beside the network holds up one of them, not all threads of one.
 _LEAST_STREAMS = 2
+
+# Side of a part in strides of the network.
+_ANY_SIZE = 16
+
+# Code that is made for sizes of parts, of all layers; by itself, OpenVINO keeps 5000 pieces.
+_KEPT_KERNELS = 512
 
 # Those that choose among the others, or use several.
 _VIRTUAL = ("AUTO", "MULTI", "HETERO")
@@ -86,6 +93,22 @@ class OpenVINO:
 
     def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
         """Make the network ready; see ``BackendConfig``."""
+        compiled, takes_cells = self._compiled(network, plane)
+        return OpenVINOEngine(compiled, plane, network.scale, takes_cells=takes_cells)
+
+    def compile_parts(self, network: Network, bits: int) -> "OpenVINOParts | None":
+        """Make the network ready for parts of planes; see `vs_srcomp.backends.base.DividingBackend`."""
+        if not self._is_processor or self.tile:
+            return None
+        # Of a size that every network and form of it takes; it is free in what is compiled.
+        side = _ANY_SIZE * network.stride
+        compiled, takes_cells = self._compiled(network, PlaneFormat(side, side, bits), any_size=True)
+        return OpenVINOParts(compiled, network.scale, takes_cells=takes_cells)
+
+    def _compiled(
+        self, network: Network, plane: PlaneFormat, *, any_size: bool = False
+    ) -> "tuple[ov.CompiledModel, bool]":
+        """The network compiled for planes of one size, or of any; and whether it takes cells of them."""
         core = self._checked_core()
         precision = self._resolved_precision(has_int8=network.int8 is not None)
         model = read(core, network.int8 if precision == "int8" and network.int8 else network.onnx, network, plane)
@@ -105,15 +128,19 @@ class OpenVINO:
             properties["ENABLE_CPU_PINNING"] = False
         if self._is_processor or self.streams:
             properties["NUM_STREAMS"] = self._stream_count()
+        if any_size:
+            properties["CPU_RUNTIME_CACHE_CAPACITY"] = _KEPT_KERNELS
         try:
             graph = with_integer_cells(model, plane) if cells else with_integer_planes(model, network, plane)
+            if any_size:
+                graph.reshape({port: _free(port.partial_shape, takes_cells=cells is not None) for port in graph.inputs})
             compiled = core.compile_model(graph, self.device, properties)
         except RuntimeError as reason:
             raise error(
                 f"OpenVINO cannot run the network on {self.device}: {str(reason).strip().splitlines()[-1]}",
                 "use another device or backend, or see what vs-srcomp doctor says about this one",
             ) from reason
-        return OpenVINOEngine(compiled, plane, network.scale, takes_cells=cells is not None)
+        return compiled, cells is not None
 
     def identity(self) -> Mapping[str, str]:
         """What the arithmetic depends on besides network and planes."""
@@ -228,6 +255,56 @@ class OpenVINOWorker:
         self.request.start_async()
         self.request.wait()
         self.take(target)
+
+
+class OpenVINOParts:
+    """A network compiled for parts of planes, of any size that its stride divides."""
+
+    def __init__(self, compiled: "ov.CompiledModel", scale: int, *, takes_cells: bool) -> None:
+        """Wrap ``compiled``, for a network of ``scale``, with planes or cells in and out."""
+        self._compiled = compiled
+        self._scale = scale
+        self._takes_cells = takes_cells
+
+    def worker(self) -> "OpenVINOPartWorker":
+        """A new inference request."""
+        return OpenVINOPartWorker(self._compiled, self._scale, takes_cells=self._takes_cells)
+
+
+class OpenVINOPartWorker:
+    """One inference request, whose memory follows the size of what it is given."""
+
+    def __init__(self, compiled: "ov.CompiledModel", scale: int, *, takes_cells: bool) -> None:
+        """Take a request of ``compiled``; see `OpenVINOParts`."""
+        self._request = compiled.create_infer_request()
+        self._scale = scale
+        self._pixels = compiled.inputs[0].partial_shape[-1].get_length() if takes_cells else None
+
+    def restore(self, source: Luma, target: Luma) -> None:
+        """Run the network on a part; see ``Worker``."""
+        import openvino as ov
+
+        height, width = source.shape
+        if self._pixels is None:
+            given = np.ascontiguousarray(source).reshape(1, 1, height, width)
+        else:
+            side = math.isqrt(self._pixels)
+            given = np.empty((1, height // side, width // side, self._pixels), source.dtype)
+            Cells(given, width, height).gather(source)
+        for index in range(1 if self._pixels is None else 2):
+            self._request.set_input_tensor(index, ov.Tensor(given, shared_memory=True))
+        self._request.start_async()
+        self._request.wait()
+        result = self._request.get_output_tensor().data
+        if self._pixels is None:
+            np.copyto(target, result.reshape(target.shape))
+        else:
+            Cells(result, width, height).spread(target)
+
+
+def _free(shape: "ov.PartialShape", *, takes_cells: bool) -> list[int]:
+    """``shape`` with free height and width, or rows and columns of cells."""
+    return [1, -1, -1, shape[3].get_length()] if takes_cells else [1, 1, -1, -1]
 
 
 def _narrow(model: "ov.Model", precision: str, plane: PlaneFormat) -> None:

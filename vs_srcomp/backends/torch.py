@@ -57,11 +57,6 @@ class Torch:
         each = {"cuda": STREAMS_PER_DEVICE, "mps": 2}.get(devices[0].type, 1)
         return (self.streams or each) * len(devices)
 
-    @property
-    def runs_on_processor(self) -> bool:
-        """Whether it is the processor that computes."""
-        return self._devices()[0].type == "cpu"
-
     def why_not(self) -> str | None:
         """Why this cannot be used here, in the user's words, or None if it can."""
         return _missing_package() or self._missing_device()

@@ -1,21 +1,18 @@
 """A network that is run only on what has changed since it was run last."""
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
-from vs_srcomp.backends import OnnxRuntime, OpenVINO, Torch
-from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker
+from vs_srcomp.backends.base import BackendConfig, DividingBackend, Engine, Luma, PlaneFormat, Worker
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.reuse.memory import Memory, Picture
-from vs_srcomp.reuse.sizes import MOST_SIZES, Fitted, Sizes
-from vs_srcomp.reuse.windows import BLOCK, Blocks, Rectangle, Windows, rectangles
+from vs_srcomp.reuse.windows import BLOCK, CALL, Blocks, Rectangle, Windows, rectangles
 
 MOST_ENGINES = 16
 """As many as `vs_srcomp.engine_cache` keeps."""
@@ -33,8 +30,11 @@ _LEAST_MORE = 0.02
 # Pictures that are compared with a plane as a whole.
 _MOST_COMPARED = 4
 
-# Of a plane: where more is to be computed, windows cost more than the whole.
-_MOST_NEEDED = 0.8
+# Of the blocks of a plane: where more are needed, their windows are nearly the whole.
+_MOST_NEEDED = 0.75
+
+# Of what the whole plane costs: where windows cost more, the little that they spare is not worth their number.
+_MOST_COST = 0.9
 
 
 def reusing(engine: Engine, network: Network, backend: BackendConfig, plane: PlaneFormat) -> Engine:
@@ -93,73 +93,57 @@ class ReusingEngine:
         self.backend = backend
         self.plane = plane
         self.memory = memory
-        self._lock = threading.Lock()
-        self._parts: Parts | None = None
-        self._is_whole_only = not _may_be_divided(network, backend, plane)
+        # Backends may round differently where they pad a plane up to the stride themselves.
+        is_on_grid = BLOCK % network.stride == 0 and not (plane.width % network.stride or plane.height % network.stride)
+        self._has_parts = isinstance(backend, DividingBackend) and is_on_grid and network.receptive_field is not None
+        self._part_engine: Engine | None = None
+        self._turn = threading.Lock()
 
     def worker(self) -> "ReusingWorker":
         """A new worker."""
         return ReusingWorker(self)
 
-    def parts(self) -> "Parts | None":
-        """What is needed to compute parts of planes; None if that may change the result."""
-        if self._is_whole_only:
+    @cached_property
+    def windows(self) -> Windows | None:
+        """The geometry of parts of planes; None if only whole planes are computed."""
+        if not self._has_parts:
             return None
-        with self._lock:
-            if self._parts is None:
-                self._parts = self._found_parts()
-                self._is_whole_only = self._parts is None
-            return self._parts
-
-    def took(self, seconds: float) -> None:
-        """Learn from the time that a whole plane took."""
-        if self._parts:
-            self._parts.sizes.took(seconds)
-
-    def give_up_parts(self) -> None:
-        """Compute nothing but whole planes from now on."""
-        self._is_whole_only = True
-        say_once(
-            f"{type(self.backend).__name__} does not give the same for a part of a picture as for the whole: only "
-            "whole pictures that have not changed are taken from memory"
-        )
-
-    def _found_parts(self) -> "Parts | None":
         from vs_srcomp.models.inspection import margin_of  # Takes onnx along.
 
         margin = margin_of(self.network)
-        if margin is None:
+        return None if margin is None else Windows(self.plane.width, self.plane.height, margin)
+
+    def part_engine(self, source: Luma) -> Engine | None:
+        """What computes parts of planes; None if there is nothing, or until it is ready.
+
+        The first worker that asks makes it and tries it out on ``source``; others go on with whole planes meanwhile.
+        """
+        if self._part_engine is None and self._has_parts and self._turn.acquire(blocking=False):
+            try:
+                self._part_engine = self._made_part_engine(source)
+                self._has_parts = self._part_engine is not None
+            finally:
+                self._turn.release()
+        return self._part_engine
+
+    def _made_part_engine(self, source: Luma) -> Engine | None:
+        assert isinstance(self.backend, DividingBackend)
+        assert self.windows is not None
+        engine = self.backend.compile_parts(self.network, self.plane.bits)
+        if engine is None:
             return None
-        windows = Windows(self.plane.width, self.plane.height, margin)
-
-        def make(width: int, height: int) -> Engine:
-            return self.backend.compile(self.network, PlaneFormat(width, height, self.plane.bits))
-
-        return Parts(windows, Sizes(self.plane.width, self.plane.height, windows, make))
-
-
-@dataclass(frozen=True)
-class Parts:
-    """How planes are divided."""
-
-    windows: Windows
-    sizes: Sizes
-
-
-def _may_be_divided(network: Network, backend: BackendConfig, plane: PlaneFormat) -> bool:
-    """Whether a part of a plane can be computed alone, with the same result to the bit."""
-    match backend:
-        case OpenVINO():
-            is_same = backend.device == "CPU" and not backend.tile
-        case OnnxRuntime():
-            is_same = backend.runs_on_processor and not backend.tile
-        case Torch():
-            is_same = backend.runs_on_processor and not backend.tile
-        case _:
-            is_same = False
-    # Backends may round differently where they pad a plane up to the stride themselves.
-    is_on_grid = BLOCK % network.stride == 0 and not (plane.width % network.stride or plane.height % network.stride)
-    return is_same and is_on_grid and network.receptive_field is not None
+        scale = self.network.scale
+        whole = np.empty((self.plane.height * scale, self.plane.width * scale), self.plane.dtype)
+        self.whole.worker().restore(source, whole)
+        worker = engine.worker()
+        for part in self.windows.samples():
+            if not np.array_equal(restored_part(worker, part, self.windows, source, scale), whole[part.scaled(scale)]):
+                say_once(
+                    f"{type(self.backend).__name__} does not give the same for a part of a picture as for the whole: "
+                    "only whole pictures that have not changed are taken from memory"
+                )
+                return None
+        return engine
 
 
 class ReusingWorker:
@@ -169,8 +153,7 @@ class ReusingWorker:
         """Work for ``engine``, with inference requests of its own."""
         self._engine = engine
         self._whole = engine.whole.worker()
-        # Of windows, with what they write to.
-        self._workers: OrderedDict[Engine, tuple[Worker, Luma]] = OrderedDict()
+        self._part_worker: Worker | None = None
 
     def restore(self, source: Luma, target: Luma) -> None:
         """Run the network on what has changed; see ``Worker``."""
@@ -184,7 +167,7 @@ class ReusingWorker:
             elif found.picture and found.others:
                 reused = self._in_parts(found.picture, found.others, source, target)
             if reused is None:
-                self._run_whole(source, target)
+                self._whole.restore(source, target)
             if found.picture:
                 np.copyto(found.picture.target, target)
         except BaseException:
@@ -208,72 +191,53 @@ class ReusingWorker:
         np.copyto(target, same.target)
         return self._engine.plane.width * self._engine.plane.height
 
-    def _run_whole(self, source: Luma, target: Luma) -> None:
-        start = time.perf_counter()
-        self._whole.restore(source, target)
-        self._engine.took(time.perf_counter() - start)
-
     def _in_parts(self, picture: Picture, others: Sequence[Picture], source: Luma, target: Luma) -> int | None:
         """Compute what is in none of ``others``; how many pixels were taken from them, or None if nothing was done."""
         alike = _most_alike(picture, others)
-        if not alike or not (parts := self._engine.parts()):
+        windows = self._engine.windows if alike else None
+        if windows is None:
             return None
-        needed, kept = _divided(picture, alike, parts.windows)
+        needed, kept = _divided(picture, alike, windows)
         if needed.mean() > _MOST_NEEDED:
             return None
-        fitted = parts.sizes.fit(parts.windows.cover(needed))
-        if due := parts.sizes.compile_due():
-            self._run_whole(source, target)
-            self._try_out(*due, source, target, parts)
-            return 0
-        if fitted is None:
+        parts = windows.cover(needed)
+        if sum(windows.window(part).pixels + CALL for part in parts) > _MOST_COST * source.size:
             return None
-        # Until then, what is in the works elsewhere may be done.
-        results = [self._result(each, source) for each in fitted]
+        worker = self._part_worker_for(source)
+        if worker is None:
+            return None
+        scale = self._engine.network.scale
+        results = [restored_part(worker, part, windows, source, scale) for part in parts]
+        # What is in the works elsewhere may be done by now.
         for other, _ in kept:
             other.done.wait()
             if not other.is_good:
                 return None
-        scale, plane = self._engine.network.scale, self._engine.plane
         (first, _), *more = kept
         np.copyto(target, first.target)
         for other, blocks in more:
-            for part in rectangles(blocks, plane.width, plane.height):
+            for part in rectangles(blocks, self._engine.plane.width, self._engine.plane.height):
                 target[part.scaled(scale)] = other.target[part.scaled(scale)]
-        for each, result in zip(fitted, results, strict=True):
-            target[each.part.scaled(scale)] = result
-        return plane.width * plane.height - sum(each.part.pixels for each in fitted)
+        for part, result in zip(parts, results, strict=True):
+            target[part.scaled(scale)] = result
+        return source.size - sum(part.pixels for part in parts)
 
-    def _try_out(self, size: tuple[int, int], engine: Engine, source: Luma, whole: Luma, parts: "Parts") -> None:
-        """Use windows of a new size from now on, if they give what the ``whole`` plane of this ``source`` is."""
-        start = time.perf_counter()
-        for part in parts.windows.samples(size):
-            given = self._result(Fitted(part, parts.windows.window(part, size), engine), source)
-            if not np.array_equal(given, whole[part.scaled(self._engine.network.scale)]):
-                self._engine.give_up_parts()
-                return
-        parts.sizes.add(size, engine, time.perf_counter() - start)
+    def _part_worker_for(self, source: Luma) -> Worker | None:
+        if self._part_worker is None:
+            engine = self._engine.part_engine(source)
+            self._part_worker = engine and engine.worker()
+        return self._part_worker
 
-    def _result(self, each: Fitted, source: Luma) -> Luma:
-        """What the network gives for a part; of windows that are smaller than the plane."""
-        scale = self._engine.network.scale
-        worker, given = self._worker(each, source.dtype)
-        worker.restore(source[each.window.scaled(1)], given)
-        part, window = each.part, each.window
-        inner = Rectangle(
-            part.left - window.left, part.top - window.top, part.right - window.left, part.bottom - window.top
-        )
-        return given[inner.scaled(scale)].copy()
 
-    def _worker(self, each: Fitted, dtype: np.dtype[Any]) -> tuple[Worker, Luma]:
-        if each.engine not in self._workers:
-            scale, window = self._engine.network.scale, each.window
-            height, width = (window.bottom - window.top) * scale, (window.right - window.left) * scale
-            self._workers[each.engine] = each.engine.worker(), np.empty((height, width), dtype)
-            if len(self._workers) > MOST_SIZES:
-                self._workers.popitem(last=False)
-        self._workers.move_to_end(each.engine)
-        return self._workers[each.engine]
+def restored_part(worker: Worker, part: Rectangle, windows: Windows, source: Luma, scale: int) -> Luma:
+    """What a network of ``scale`` gives for a part of ``source``, by a worker of `DividingBackend.compile_parts`."""
+    window = windows.window(part)
+    restored = np.empty(((window.bottom - window.top) * scale, (window.right - window.left) * scale), source.dtype)
+    worker.restore(source[window.scaled(1)], restored)
+    inner = Rectangle(
+        part.left - window.left, part.top - window.top, part.right - window.left, part.bottom - window.top
+    )
+    return restored[inner.scaled(scale)]
 
 
 def _most_alike(picture: Picture, others: Sequence[Picture]) -> list[Picture]:

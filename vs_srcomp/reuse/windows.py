@@ -18,11 +18,15 @@ type Blocks = NDArray[np.bool_]
 CALL = 3000
 """Pixels in inference that take about as long as what each window costs besides: calls, and copies."""
 
+# Windows grow in steps, by the length from which these hold: libraries make code for each size.
+_STEPS = ((0, 16), (256, 32), (1024, 64))
+
 # Cuts are searched so many levels deep: at most 2 to that power windows.
 _DEPTH = 4
 
 # Of the blocks of a rectangle: where so many are asked for, a cut gains little.
 _DENSE = 0.8
+
 
 @dataclass(frozen=True)
 class Rectangle:
@@ -69,32 +73,28 @@ class Windows:
         """How many pixels the windows of `cover` have at least."""
         return int(np.count_nonzero(self.reach(blocks))) * BLOCK * BLOCK
 
-    def needed(self, part: Rectangle) -> tuple[int, int]:
-        """The least width and height of a window for ``part``."""
-        return (
-            self._length(part.left, part.right, self._width),
-            self._length(part.top, part.bottom, self._height),
-        )
+    def window(self, part: Rectangle) -> Rectangle:
+        """The pixels that the result for ``part`` depends on, and some more, so that windows have not too many sizes."""
+        left, right = self._grown(part.left, part.right, self._width)
+        top, bottom = self._grown(part.top, part.bottom, self._height)
+        return Rectangle(left, top, right, bottom)
 
-    def window(self, part: Rectangle, size: tuple[int, int]) -> Rectangle:
-        """Where a window for ``part`` lies, whose width and height are at least those `needed`."""
-        left = min(max(part.left - self._margin, 0), self._width - size[0])
-        top = min(max(part.top - self._margin, 0), self._height - size[1])
-        return Rectangle(left, top, left + size[0], top + size[1])
+    def samples(self) -> list[Rectangle]:
+        """Parts at corners of the plane and in its middle, of several sizes, to try out how they are computed."""
+        width, height = (max(length // BLOCK // 4, 1) * BLOCK for length in (self._width, self._height))
+        middle = Rectangle(width, height, 2 * width, height + BLOCK)
+        return [
+            Rectangle(0, 0, width, height),
+            middle,
+            Rectangle(2 * width, 2 * height, self._width, self._height),
+        ]
 
-    def samples(self, size: tuple[int, int]) -> list[Rectangle]:
-        """What windows of a ``size`` give in two opposite corners and in the middle of the plane."""
-        found = []
-        for share in (0, 0.5, 1):
-            left, right = self._inner(size[0], self._width, share)
-            top, bottom = self._inner(size[1], self._height, share)
-            found.append(Rectangle(left, top, right, bottom))
-        return found
-
-    def _inner(self, size: int, whole: int, share: float) -> tuple[int, int]:
-        begin = int(share * (whole - size)) // BLOCK * BLOCK if share < 1 else whole - size
-        end = begin + size
-        return begin and begin + self._margin, end if end == whole else end - self._margin
+    def _grown(self, begin: int, end: int, whole: int) -> tuple[int, int]:
+        needed = self._length(begin, end, whole)
+        step = next(step for least, step in reversed(_STEPS) if needed >= least)
+        length = min(-(-needed // step) * step, whole)
+        start = min(max(begin - self._margin, 0), whole - length)
+        return start, start + length
 
     def _length(self, begin: int, end: int, whole: int) -> int:
         return min(end + self._margin, whole) - max(begin - self._margin, 0)
