@@ -15,6 +15,7 @@ from vs_srcomp.geometry import QUANTIZERS, Ratio, nearest_quantizer
 from vs_srcomp.log import say_once
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.models import Network, find_model, load_network
+from vs_srcomp.reuse import reusing
 
 DEFAULT_Q = 40.0
 """The compression level of a frame that does not tell its own, where no network is for every level."""
@@ -37,6 +38,8 @@ class Networks:
         backend: BackendConfig,
         small: PlaneFormat,
         large: PlaneFormat,
+        *,
+        reuse: bool = False,
     ) -> None:
         """Find the networks; that of the level ``q``, or of the default level, is made ready at once.
 
@@ -47,6 +50,7 @@ class Networks:
             backend: What runs them.
             small: The luma planes before they are upscaled, on which doublers run.
             large: The luma planes after Lanczos, on which all other networks run.
+            reuse: Whether what has not changed is taken from memory.
 
         Raises:
             vs.Error: There is no such model, or it cannot be used.
@@ -54,6 +58,7 @@ class Networks:
         self.ratio = ratio
         self._q = q
         self._backend = backend
+        self._reuse = reuse
         levels = QUANTIZERS if q is None else (nearest_quantizer(q),)
         self._found: dict[int | None, tuple[str, Network | None]] = {
             level: _find_network(model, ratio, level) for level in levels
@@ -107,7 +112,10 @@ class Networks:
     def engine(self, q: float | None) -> Engine | None:
         """What restores frames of the level ``q``; None where there is no network for it."""
         _, network = self._for(q)
-        return get_engine(network, self._backend, self.plane) if network is not None else None
+        if network is None:
+            return None
+        engine = get_engine(network, self._backend, self.plane)
+        return reusing(engine, network, self._backend, self.plane) if self._reuse else engine
 
     def _for(self, q: float | None) -> tuple[str, Network | None]:
         return self._found[None if q is None else nearest_quantizer(q)]

@@ -29,6 +29,8 @@ class Measurement:
     """Seconds of processor time, of all threads together."""
     peak_mb: float
     """The most memory that the process has had so far."""
+    reused: float | None = None
+    """Share of the luma that was taken from memory; None where nothing was restored with reuse."""
 
     @property
     def fps(self) -> float:

@@ -33,6 +33,8 @@ class StageReport:
     peak_mb: float
     """The most memory that the stage's process had, with the frames that it works on."""
     rounds: tuple[Measurement, ...]
+    reused: float | None = None
+    """Share of the luma that was taken from memory; None where there is no reuse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,9 @@ def summarize(measured: Sequence[tuple[Stage, Sequence[Measurement]]]) -> tuple[
                 cpu_ms=median(1000 * each.cpu / each.frames for each in rounds),
                 peak_mb=max(each.peak_mb for each in rounds),
                 rounds=tuple(rounds),
+                reused=median(reused)
+                if (reused := [each.reused for each in rounds if each.reused is not None])
+                else None,
             )
         )
     return tuple(reports)

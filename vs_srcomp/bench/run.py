@@ -15,7 +15,7 @@ import vapoursynth as vs
 from vs_srcomp.bench.process import Measurement, StageProcess
 from vs_srcomp.bench.report import FORMAT, Report, summarize
 from vs_srcomp.bench.scene import write_scene
-from vs_srcomp.bench.stage import ON_REQUEST, TITLES, Kind, Stage
+from vs_srcomp.bench.stage import OF_FILES, ON_REQUEST, TITLES, Kind, Stage
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name, scaled_size
 from vs_srcomp.processor import core_count
@@ -31,6 +31,9 @@ _SCENE_FRAMES = 960
 # Frames that each stage keeps in memory.
 _MEMORY = 64 << 20
 _MOST_IN_MEMORY = 24
+
+# Of a file that is given, from the first one on.
+_MOST_OF_FILE = 125
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,8 @@ class Settings:
     """That one measurement takes, about."""
     rounds: int = 5
     """Each measures every stage once."""
+    reuse: bool = True
+    """Whether the graph is also measured with reuse, on a file that is given."""
 
 
 def bench(settings: Settings, progress: Progress = lambda _: None) -> Report:
@@ -153,11 +158,13 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode) -> list[Stage]:
     subsampling = clip.format.subsampling_w, clip.format.subsampling_h
     width, height = scaled_size(clip.width, clip.height, ratio.factor, *subsampling)
 
+    held = min(max(_MEMORY // frame_bytes, 1), _MOST_IN_MEMORY)
+
     def stage(kind: Kind, script: str = "", variables: dict[str, str] | None = None) -> Stage:
         return Stage(
             kind=kind,
             file=str(file),
-            frames=min(max(_MEMORY // frame_bytes, 1), _MOST_IN_MEMORY, clip.num_frames),
+            frames=min(_MOST_OF_FILE if kind in OF_FILES else held, clip.num_frames),
             width=width,
             height=height,
             ratio=settings.ratio,
@@ -168,7 +175,8 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode) -> list[Stage]:
             variables=variables or {},
         )
 
-    kinds = settings.only or TITLES.keys() - ON_REQUEST
+    kinds = set(settings.only) or TITLES.keys() - ON_REQUEST | set(OF_FILES if settings.clip else ())
+    kinds -= set() if settings.reuse else {"file"}
     own = [stage(kind) for kind in TITLES if kind != "script" and kind in kinds]
     return own + [stage("script", *_peer(text)) for text in settings.peers]
 

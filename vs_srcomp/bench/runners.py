@@ -26,6 +26,7 @@ from vs_srcomp.models import find_model
 from vs_srcomp.models.catalogue import ENGINES
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import Networks
+from vs_srcomp.reuse import forget
 from vs_srcomp.source import source
 from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.media import decoder_for, open_container, video_stream
@@ -125,7 +126,28 @@ def _graph(stage: Stage) -> Runner:
 
 def _upscaled(stage: Stage) -> vs.VideoNode:
     backend = backend_from_text(stage.backend)
-    return upscale(_clip(stage), ratio=stage.ratio, q=stage.q, model=_model(stage), backend=backend)
+    # The same frames come again and again: they would all be taken from memory.
+    return upscale(_clip(stage), ratio=stage.ratio, q=stage.q, model=_model(stage), reuse=False, backend=backend)
+
+
+def _file(stage: Stage) -> Runner:
+    backend = backend_from_text(stage.backend)
+
+    def run(seconds: float) -> tuple[int, float]:
+        """All frames, as often as there is time, and at least once; nothing is remembered of the time before."""
+        frames, took = 0, 0.0
+        while took < seconds:
+            forget()
+            clip = source(stage.file)[: stage.frames]
+            is_reusing = stage.kind == "file"
+            host = Host(
+                upscale(clip, ratio=stage.ratio, q=stage.q, model=_model(stage), reuse=is_reusing, backend=backend)
+            )
+            count, elapsed = host.run(float("inf"))
+            frames, took = frames + count, took + elapsed
+        return frames, took
+
+    return run
 
 
 def _encode(stage: Stage) -> Runner:
@@ -279,5 +301,7 @@ _MAKERS: dict[Kind, Callable[[Stage], Runner]] = {
     "inference": _inference,
     "graph": _graph,
     "encode": _encode,
+    "file": _file,
+    "anew": _file,
     "script": _script,
 }

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
-type Kind = Literal["decode", "copy", "source", "lanczos5", "inference", "graph", "encode", "script"]
+type Kind = Literal["decode", "copy", "source", "lanczos5", "inference", "graph", "encode", "file", "anew", "script"]
 
 TITLES: dict[Kind, str] = {
     "decode": "bare decode (PyAV)",
@@ -14,11 +14,16 @@ TITLES: dict[Kind, str] = {
     "inference": "raw inference",
     "graph": "whole graph",
     "encode": "graph + encode (SVT-AV1)",
+    "file": "whole graph, file in order",
+    "anew": "the same without reuse",
     "script": "peer",
 }
 
-ON_REQUEST: frozenset[Kind] = frozenset({"copy"})
-"""What is only measured when it is asked for by name: it explains another one."""
+ON_REQUEST: frozenset[Kind] = frozenset({"copy", "file", "anew"})
+"""What is only measured when it is asked for by name, as it explains another one, or on a file that is given."""
+
+OF_FILES: tuple[Kind, ...] = ("file", "anew")
+"""What is measured on the frames of a file in their order, from the first one on, at least once in each round."""
 
 LIMITS: dict[Kind, Kind] = {
     "copy": "decode",
@@ -26,8 +31,9 @@ LIMITS: dict[Kind, Kind] = {
     "graph": "inference",
     "encode": "inference",
     "script": "inference",
+    "file": "anew",
 }
-"""What each kind cannot be faster than, where there is such a thing."""
+"""What each kind is compared with, and most cannot be faster than, where there is such a thing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,7 @@ class Stage:
     file: str
     """The video; decode and source read it, all others get its first frames from memory."""
     frames: int
-    """How many frames are kept in memory, to be used again and again."""
+    """How many frames are kept in memory, to be used again and again; or read from the file, for `OF_FILES`."""
     width: int
     """Of the upscaled picture."""
     height: int

@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,23 @@ def main() -> None:
 
     from vs_srcomp.bench.runners import runner_for
     from vs_srcomp.bench.stage import Stage
+    from vs_srcomp.reuse import counts
 
     try:
         run = runner_for(Stage(**next(requests)))
         run(_WARM_UP)
         answer()
         for seconds in requests:
-            before = time.process_time()
+            before, seen = time.process_time(), replace(counts)
             frames, took = run(seconds)
-            answer(frames=frames, seconds=took, cpu=time.process_time() - before, peak_mb=_peak_mb())
+            pixels = counts.pixels - seen.pixels
+            answer(
+                frames=frames,
+                seconds=took,
+                cpu=time.process_time() - before,
+                peak_mb=_peak_mb(),
+                reused=(counts.reused - seen.reused) / pixels if pixels else None,
+            )
     except vs.Error as failure:
         answer(error=str(failure))
 

@@ -88,6 +88,7 @@ class JobOptions:
     q: float | Literal["auto"]
     model: str | Path
     sharpness: float
+    no_reuse: bool
     encoder: str
     crf: float | None
     preset: str | None
@@ -112,6 +113,7 @@ class JobOptions:
             q=self.q,
             model=self.model,
             sharpness=self.sharpness,
+            reuse=not self.no_reuse,
             film_grain=self.film_grain,
             encoder=self.encoder,
             crf=self.crf,
@@ -190,6 +192,12 @@ sharpness_option = click.option(
     help="How much to sharpen luma after the network; 0.25 is a good amount.",
 )
 
+no_reuse_option = click.option(
+    "--no-reuse",
+    is_flag=True,
+    help="Compute everything anew, also where nothing has changed; the result is the same.",
+)
+
 _JOB_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
@@ -201,6 +209,7 @@ _JOB_OPTIONS = (
     ),
     click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use."),
     sharpness_option,
+    no_reuse_option,
     click.option(
         "--encoder",
         type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer, sharpness_option
+from vs_srcomp.cli.arguments import ModelName, Quantizer, no_reuse_option, sharpness_option
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Clip:
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
 @click.option("--model", type=ModelName(), default="fast", show_default=True, help="Which networks to use.")
 @sharpness_option
+@no_reuse_option
 @debug_option
 def script(
     source: Path,
@@ -100,6 +101,7 @@ def script(
     q: float | Literal["auto"],
     model: str | Path,
     sharpness: float,
+    no_reuse: bool,
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
 
@@ -118,6 +120,7 @@ def script(
     arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
     arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
     arguments |= {"sharpness": sharpness} if sharpness else {}
+    arguments |= {"reuse": False} if no_reuse else {}
 
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program)

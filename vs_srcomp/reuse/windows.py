@@ -74,7 +74,7 @@ class Windows:
         return int(np.count_nonzero(self.reach(blocks))) * BLOCK * BLOCK
 
     def window(self, part: Rectangle) -> Rectangle:
-        """The pixels that the result for ``part`` depends on, and some more, so that windows have not too many sizes."""
+        """The pixels that the result for ``part`` depends on, and some more: windows have not too many sizes."""
         left, right = self._grown(part.left, part.right, self._width)
         top, bottom = self._grown(part.top, part.bottom, self._height)
         return Rectangle(left, top, right, bottom)

@@ -50,6 +50,7 @@ def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: in
         q=job.q,
         model=job.model,
         sharpness=job.sharpness,
+        reuse=job.reuse,
         backend=_limited(backend_of(job), threads),
     )
     if job.film_grain == "restore":

@@ -25,7 +25,7 @@ type Identity = dict[str, dict[str, Any]]
 """Plain JSON: names of groups, and in each the values by name."""
 
 # These do not change what is in the output, or are compared in another form.
-_NOT_COMPARED = {"source", "target", "backend", "model", "crf", "preset", "overwrite"}
+_NOT_COMPARED = {"source", "target", "backend", "model", "crf", "preset", "overwrite", "reuse"}
 
 # With a command, no settings of encoders count; without one, nothing that belongs to it.
 _OF_ENCODERS, _OF_PIPES = {"encoder", "svt_params", "encoder_options"}, {"pipe", "pipe_format"}

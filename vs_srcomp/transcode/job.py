@@ -18,12 +18,13 @@ class Job:
     """The file to write; its suffix says which container it becomes."""
 
     ratio: str | None = None
-    """As for ``vs_srcomp.upscale``, like the next six."""
+    """As for ``vs_srcomp.upscale``, like the next seven."""
     width: int | None = None
     height: int | None = None
     q: float | Literal["auto"] = "auto"
     model: str | Path = "fast"
     sharpness: float = 0.0
+    reuse: bool = True
     backend: BackendConfig | None = None
     film_grain: Literal["off", "apply", "restore"] = "off"
     """The source's film grain: left out, applied before the networks, or put back after them."""
