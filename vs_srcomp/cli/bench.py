@@ -84,7 +84,8 @@ def bench(
     All are measured in turns, in several rounds, because machines differ from minute to minute: what counts are the
     shares of the limit, which are taken round by round. The table has medians; the spread is that from the slowest to
     the fastest round. On a CLIP, the graph is also run on its first frames in their order, with what has not changed
-    taken from memory and without; "reused" is the share of the luma that was taken. Without CLIP, a scene of noise and moving edges is made up and compressed as AV1.
+    taken from memory and without; "reused" is the share of the luma that was taken. Without CLIP, a scene of noise and
+    moving edges is made up and compressed as AV1.
 
     \b
     Examples:

@@ -225,7 +225,8 @@ class ReusingWorker:
     def _part_worker_for(self, source: Luma) -> Worker | None:
         if self._part_worker is None:
             engine = self._engine.part_engine(source)
-            self._part_worker = engine and engine.worker()
+            if engine is not None:
+                self._part_worker = engine.worker()
         return self._part_worker
 
 

@@ -70,7 +70,8 @@ class Picture:
         blocks = np.bitwise_or.reduce(differ.reshape(-1, BLOCK, differ.shape[1]), axis=1)
         if self._rows.itemsize == 2:
             blocks = blocks[:, ::2] | blocks[:, 1::2]
-        return blocks[:, : -(-self._shape[1] // BLOCK)].view(np.bool_)
+        marks: Blocks = blocks[:, : -(-self._shape[1] // BLOCK)].view(np.bool_)
+        return marks
 
     @property
     def _words(self) -> NDArray[np.uint64]:

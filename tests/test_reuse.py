@@ -1,0 +1,401 @@
+"""Reuse: the same to the bit as without, in any order, within bounds, and no inference where nothing has changed."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+import vs_srcomp
+from tests.networks import Evaluated, EvaluatedEngine, as_network, random_doubler, random_network
+from tests.pictures import picture
+from vs_srcomp import reuse
+from vs_srcomp.backends import OpenVINO
+from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, TellingBackend, Worker
+from vs_srcomp.models import Network, load_network, models
+from vs_srcomp.models.inspection import margin_of
+from vs_srcomp.reuse.engine import ReusingEngine
+from vs_srcomp.reuse.memory import Memory, bytes_of
+from vs_srcomp.reuse.windows import BLOCK, Rectangle, Windows, rectangles
+
+CLIPS = Path(__file__).parents[1] / ".." / "shared" / "data" / "av1"
+PLANE = PlaneFormat(192, 128, 8)
+NETWORK = as_network(random_network())
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered() -> Iterator[None]:
+    reuse.forget()
+    yield
+    reuse.forget()
+
+
+@dataclass(frozen=True)
+class Counting(Evaluated):
+    """A backend that counts the pixels it computes, can divide planes, and can fail or be held up."""
+
+    divides: bool = True
+
+    def compile(self, network: Network, plane: PlaneFormat) -> "CountingEngine":
+        return CountingEngine(network, plane)
+
+    def compile_parts(self, network: Network, bits: int) -> "CountingEngine | None":
+        return CountingEngine(network, None, bits) if self.divides else None
+
+
+class CountingEngine:
+    def __init__(self, network: Network, plane: PlaneFormat | None, bits: int = 8) -> None:
+        self.network = network
+        self.plane = plane
+        self.bits = bits
+        self.pixels = 0
+        self.failures = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.lock = threading.Lock()
+
+    def worker(self) -> "CountingEngine":
+        return self
+
+    def restore(self, source: Luma, target: Luma) -> None:
+        plane = self.plane or PlaneFormat(source.shape[1], source.shape[0], self.bits)
+        self.gate.wait(10)
+        with self.lock:
+            self.pixels += source.size
+            if self.failures:
+                self.failures -= 1
+                raise RuntimeError("the device is gone")
+        EvaluatedEngine(self.network, plane).restore(source, target)
+
+
+def remembering(
+    backend: BackendConfig, network: Network = NETWORK, plane: PlaneFormat = PLANE, memory: Memory | None = None
+) -> tuple[Engine, ReusingEngine]:
+    """An engine, and the same with a memory of its own."""
+    engine = backend.compile(network, plane)
+    return engine, ReusingEngine(engine, network, backend, plane, memory or Memory())
+
+
+def restored(worker: Worker, source: Luma, scale: int = 1) -> Luma:
+    target = np.zeros((source.shape[0] * scale, source.shape[1] * scale), source.dtype)
+    worker.restore(source, target)
+    return target
+
+
+def changing(plane: PlaneFormat, count: int, seed: int = 0) -> list[Luma]:
+    """A still picture with things that move, come and go, and at times another picture."""
+    rng = np.random.default_rng(seed)
+    pictures = [picture(plane, number) for number in range(2)]
+    frames = []
+    for number in range(count):
+        frame = pictures[number % 11 == 10].copy()
+        for _ in range(rng.integers(0, 3)):
+            y, x = rng.integers(0, plane.height - 8), rng.integers(0, plane.width - 8)
+            height, width = rng.integers(1, 24, 2)
+            frame[y : y + height, x : x + width] = rng.integers(0, plane.peak)
+        frames.append(frame)
+    return frames
+
+
+# Of windows
+
+
+@pytest.mark.parametrize("margin", [0, 6, 24])
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (188, 124), (640, 360)])
+def test_windows_hold_all_blocks_and_what_they_depend_on(width: int, height: int, margin: int) -> None:
+    rng = np.random.default_rng(width + margin)
+    windows = Windows(width, height, margin)
+    for share in (0.002, 0.02, 0.2, 0.9):
+        blocks = rng.random((-(-height // BLOCK), -(-width // BLOCK))) < share
+        held = np.zeros((height, width), int)
+        for part in windows.cover(blocks):
+            held[part.scaled(1)] += 1
+            window = windows.window(part)
+            assert 0 <= window.left <= max(part.left - margin, 0)
+            assert 0 <= window.top <= max(part.top - margin, 0)
+            assert width >= window.right >= min(part.right + margin, width)
+            assert height >= window.bottom >= min(part.bottom + margin, height)
+        pixels = blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
+        assert held[pixels].all()
+        assert held.max(initial=0) <= 1
+        again = np.zeros((height, width), bool)
+        for part in rectangles(blocks, width, height):
+            again[part.scaled(1)] = True
+        assert np.array_equal(again, pixels)
+
+
+def test_two_far_apart_corners_are_two_windows() -> None:
+    blocks = np.zeros((90, 160), bool)
+    blocks[0, 0] = blocks[89, 159] = True
+    assert Windows(1280, 720, 24).cover(blocks) == [Rectangle(0, 0, 8, 8), Rectangle(1272, 712, 1280, 720)]
+
+
+def test_a_change_reaches_as_far_as_the_margin() -> None:
+    changed = np.zeros((40, 40), bool)
+    changed[20, 20] = True
+    for margin, steps in ((0, 0), (6, 1), (8, 1), (24, 3)):
+        reached = Windows(320, 320, margin).reach(changed)
+        expected = np.zeros_like(changed)
+        expected[20 - steps : 21 + steps, 20 - steps : 21 + steps] = True
+        assert np.array_equal(reached, expected)
+
+
+def test_margins_are_those_that_the_networks_have() -> None:
+    # A first layer of 6 pixels in steps of 2, and a layer of 3 cells: 2 pixels and 1 cell of 2 around a cell.
+    assert margin_of(NETWORK) == 4
+    for model in models():
+        network = load_network(model)
+        margin = margin_of(network)
+        assert margin is not None
+        assert network.receptive_field is not None
+        assert margin % network.stride == 0
+        assert margin <= network.receptive_field // 2 + network.stride
+
+
+# Of the memory
+
+
+def test_memory_is_bounded_and_forgets_what_was_used_least_recently() -> None:
+    shape = (64, 64)
+    each = bytes_of(shape, shape, np.dtype(np.uint8))
+    memory = Memory(4 * each)
+    planes = [np.full(shape, number, np.uint8) for number in range(4)]
+    for plane in planes[:3]:
+        found = memory.put("key", plane, shape)
+        assert found.picture
+        memory.finish(found.picture)
+        memory.release(found.others)
+    # The first is used again, so that the second is the one to go.
+    same = memory.put("key", planes[0], shape).same
+    assert same
+    memory.release([same])
+    found = memory.put("key", planes[3], shape)
+    assert found.picture
+    assert memory.bytes <= 4 * each
+    memory.finish(found.picture)
+    memory.release(found.others)
+    # To look for one takes the room of another.
+    assert [memory.put("key", planes[number], shape).same is not None for number in (0, 2, 3, 1)] == [True] * 3 + [
+        False
+    ]
+    assert memory.bytes <= 4 * each
+    assert memory.put("another key", planes[0], shape).same is None
+
+
+def test_a_plane_for_which_there_is_no_room_is_computed() -> None:
+    engine, remembered = remembering(Counting(), memory=Memory(1000))
+    worker = remembered.worker()
+    for _ in range(2):
+        assert np.array_equal(restored(worker, picture(PLANE)), restored(engine.worker(), picture(PLANE)))
+    assert remembered.memory.bytes == 0
+
+
+def test_1080p_takes_64_megabytes_at_most_at_any_depth() -> None:
+    for bits in (8, 10):
+        plane = PlaneFormat(1920, 1080, bits)
+        memory = Memory()
+        for number in range(20):
+            found = memory.put("key", np.full((1080, 1920), number, plane.dtype), (1080, 1920))
+            assert found.picture
+            memory.finish(found.picture)
+            memory.release(found.others)
+            assert memory.bytes <= 64_000_000
+        assert memory.bytes > 48_000_000
+
+
+# Of what is computed
+
+
+def test_identical_planes_cost_no_inference() -> None:
+    engine, remembered = remembering(Counting(divides=False))
+    assert isinstance(engine, CountingEngine)
+    expected = restored(EvaluatedEngine(NETWORK, PLANE), picture(PLANE))
+    for worker in (remembered.worker(), remembered.worker()):
+        for _ in range(3):
+            assert np.array_equal(restored(worker, picture(PLANE)), expected)
+    assert engine.pixels == PLANE.width * PLANE.height
+
+
+def test_a_small_change_costs_a_small_inference() -> None:
+    engine, remembered = remembering(Counting())
+    assert isinstance(engine, CountingEngine)
+    worker = remembered.worker()
+    frames = [picture(PLANE) for _ in range(4)]
+    for number, frame in enumerate(frames):
+        frame[40:48, 8 * number : 8 * number + 8] ^= 1
+    for frame in frames[:2]:
+        restored(worker, frame)
+    # The first change has also tried out parts.
+    whole = engine.pixels
+    parts = remembered.part_engine(frames[0])
+    assert isinstance(parts, CountingEngine)
+    parts.pixels = 0
+    for frame in frames[2:]:
+        assert np.array_equal(restored(worker, frame), restored(EvaluatedEngine(NETWORK, PLANE), frame))
+    assert engine.pixels == whole
+    assert 0 < parts.pixels < 2 * 0.2 * PLANE.width * PLANE.height
+
+
+def test_frames_at_the_same_time_wait_for_each_other_and_do_not_compute_twice() -> None:
+    engine, remembered = remembering(Counting(workers=4))
+    assert isinstance(engine, CountingEngine)
+    engine.gate.clear()
+    expected = restored(EvaluatedEngine(NETWORK, PLANE), picture(PLANE))
+    with ThreadPoolExecutor(4) as threads:
+        results = [threads.submit(restored, remembered.worker(), picture(PLANE)) for _ in range(4)]
+        while remembered.memory.bytes == 0:
+            pass
+        engine.gate.set()
+        assert all(np.array_equal(result.result(10), expected) for result in results)
+    assert engine.pixels == PLANE.width * PLANE.height
+
+
+def test_a_failure_is_that_of_its_frame_alone() -> None:
+    engine, remembered = remembering(Counting(workers=4))
+    assert isinstance(engine, CountingEngine)
+    engine.failures = 1
+    engine.gate.clear()
+    expected = restored(EvaluatedEngine(NETWORK, PLANE), picture(PLANE))
+    with ThreadPoolExecutor(4) as threads:
+        results = [threads.submit(restored, remembered.worker(), picture(PLANE)) for _ in range(4)]
+        while remembered.memory.bytes == 0:
+            pass
+        engine.gate.set()
+        failures = [result.exception(10) for result in results]
+    assert sum(failure is not None for failure in failures) == 1
+    assert all(np.array_equal(result.result(), expected) for result in results if result.exception() is None)
+    assert np.array_equal(restored(remembered.worker(), picture(PLANE)), expected)
+
+
+def test_a_backend_whose_parts_differ_gives_whole_planes() -> None:
+    @dataclass(frozen=True)
+    class Rounding(Counting):
+        def compile_parts(self, network: Network, bits: int) -> CountingEngine:
+            return CountingEngine(as_network(random_network(seed=2)), None, bits)
+
+    engine, remembered = remembering(Rounding())
+    worker = remembered.worker()
+    frames = [picture(PLANE) for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame[40:48, 8 * number : 8 * number + 8] ^= 1
+        assert np.array_equal(restored(worker, frame), restored(engine.worker(), frame))
+    assert remembered.part_engine(frames[0]) is None
+
+
+@pytest.mark.parametrize("order", ["forwards", "backwards", "random", "four workers"])
+def test_the_result_does_not_depend_on_the_order(order: str) -> None:
+    frames = changing(PLANE, 60)
+    engine, remembered = remembering(Counting(workers=4), memory=Memory(10 * 2 * PLANE.width * PLANE.height))
+    expected = [restored(engine.worker(), frame) for frame in frames]
+    rng = np.random.default_rng(5)
+    numbers = {
+        "forwards": range(60),
+        "backwards": range(59, -1, -1),
+        "random": rng.integers(0, 60, 120).tolist(),
+        "four workers": [*range(60), *range(60)],
+    }[order]
+    workers = [remembered.worker() for _ in range(4 if order == "four workers" else 1)]
+
+    def work(turn: int) -> bool:
+        return all(
+            np.array_equal(restored(workers[turn], frames[n]), expected[n]) for n in numbers[turn :: len(workers)]
+        )
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        assert all(threads.map(work, range(len(workers))))
+    assert remembered.part_engine(frames[0]) is not None
+
+
+@pytest.mark.parametrize("precision", ["f32", "int8", "bf16"])
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("name", ["srcomp-light-2by1-q40", "srcomp-fast-8by5-q40"])
+def test_openvino_gives_parts_as_the_whole(name: str, bits: int, precision: str) -> None:
+    backend = OpenVINO(precision=precision, threads=1, streams=1)  # type: ignore[arg-type]
+    network = load_network(next(model for model in models() if model.name == name))
+    plane = PlaneFormat(480, 272, bits)
+    try:
+        engine, remembered = remembering(backend, network, plane)
+    except vs.Error as reason:
+        pytest.skip(str(reason))
+    plain, worker = engine.worker(), remembered.worker()
+    reused = reuse.counts.reused
+    for frame in changing(plane, 30):
+        assert np.array_equal(restored(worker, frame), restored(plain, frame))
+    assert remembered.part_engine(picture(plane)) is not None
+    assert reuse.counts.reused - reused > 0.4 * 30 * plane.width * plane.height
+
+
+def test_a_network_that_enlarges_is_divided_too() -> None:
+    network = as_network(random_doubler(), stride=1, scale=2, receptive_field=7)
+    engine, remembered = remembering(OpenVINO(precision="f32", threads=1), network)
+    plain, worker = engine.worker(), remembered.worker()
+    for frame in changing(PLANE, 12):
+        assert np.array_equal(restored(worker, frame, 2), restored(plain, frame, 2))
+    assert remembered.part_engine(picture(PLANE)) is not None
+
+
+@pytest.mark.parametrize(
+    ("width", "stride", "field"), [(191, 2, 34), (192, 3, 34), (192, 2, None)], ids=["off grid", "stride 3", "global"]
+)
+def test_what_cannot_be_divided_is_still_found_as_a_whole(width: int, stride: int, field: int | None) -> None:
+    plane = PlaneFormat(width, 126, 8)
+    network = Network(onnx=random_network(), sha256=str(stride), stride=stride, receptive_field=field)
+
+    class Plain:
+        calls = 0
+
+        def worker(self) -> "Plain":
+            return self
+
+        def restore(self, source: Luma, target: Luma) -> None:
+            Plain.calls += 1
+            np.copyto(target, 255 - source)
+
+    remembered = ReusingEngine(Plain(), network, Counting(), plane, Memory())
+    worker = remembered.worker()
+    first, second = picture(plane), picture(plane)
+    second[0, 0] ^= 1
+    for frame in (first, second, first, second):
+        assert np.array_equal(restored(worker, frame), 255 - frame)
+    assert Plain.calls == 2
+    assert remembered.windows is None
+
+
+# Of whole clips
+
+
+def frames_of(clip: vs.VideoNode) -> list[tuple[list[np.ndarray], dict[str, object]]]:
+    return [
+        ([np.array(frame[plane]) for plane in range(frame.format.num_planes)], dict(frame.props))
+        for frame in clip.frames(close=True)
+    ]
+
+
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+@pytest.mark.parametrize("name", ["gpac_444.ivf", "sample_av1.mkv", "hdr10-av1.mp4"])
+def test_clips_are_the_same_with_and_without(name: str, precision: str) -> None:
+    backend = OpenVINO(precision=precision)  # type: ignore[arg-type]
+    clip = vs_srcomp.source(CLIPS / name)[:6]
+    # A quarter of the picture, as 10-bit clips here are large.
+    clip = clip.std.CropAbs(clip.width // 4 * 2, clip.height // 4 * 2, clip.width // 8 * 2, clip.height // 8 * 2)
+    reused = reuse.counts.reused
+    once, again = (frames_of(vs_srcomp.upscale(clip, model="light", backend=backend, reuse=on)) for on in (True, False))
+    for (planes, props), (expected, expected_props) in zip(once, again, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(planes, expected, strict=True))
+        assert props == expected_props
+    if name != "hdr10-av1.mp4":
+        assert reuse.counts.reused > reused
+
+
+def test_without_reuse_nothing_is_remembered() -> None:
+    clip = vs.core.std.BlankClip(width=64, height=64, format=vs.YUV420P8, length=5)
+    pixels = reuse.counts.pixels
+    backend: TellingBackend = OpenVINO(precision="f32")
+    frames_of(vs_srcomp.upscale(clip, model="light", backend=backend, reuse=False))
+    assert reuse.counts.pixels == pixels
+    frames_of(vs_srcomp.upscale(clip, model="light", backend=backend))
+    assert reuse.counts.pixels - pixels == 5 * 128 * 128
