@@ -33,7 +33,7 @@ _MEMORY = 64 << 20
 _MOST_IN_MEMORY = 24
 
 # Of a file that is given, from the first one on.
-_MOST_OF_FILE = 125
+_MOST_OF_FILE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
