@@ -96,6 +96,34 @@ def test_a_file_is_measured_and_markdown_is_printed(film: Path) -> None:
     assert "% of PyAV" in table[3]
 
 
+def test_a_file_is_measured_with_and_without_reuse(film: Path, model: Path, tmp_path: Path) -> None:
+    stages = ["--only", "file", "--only", "anew", "--only", "decode"]
+    arguments = [
+        str(film),
+        *stages,
+        "--model",
+        str(model),
+        "--seconds",
+        "0.2",
+        "--rounds",
+        "1",
+        "--backend",
+        "openvino",
+    ]
+    names = []
+    for more in ([], ["--no-reuse"]):
+        result = CliRunner().invoke(main, ["bench", *arguments, *more, "--json", str(tmp_path / "o.json")])
+        assert result.exit_code == 0, result.output
+        told = {stage["name"]: stage for stage in json.loads((tmp_path / "o.json").read_text())["stages"]}
+        names.append(list(told))
+        assert told["anew"]["reused"] is None
+        if not more:
+            assert told["file"]["limit"] == "anew"
+            assert 0 <= told["file"]["reused"] <= 1
+            assert "% of without" in result.output
+    assert names == [["decode", "file", "anew"], ["decode", "anew"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [

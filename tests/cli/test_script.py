@@ -61,9 +61,9 @@ def in_shell(command: str, environment: dict[str, str], folder: Path) -> subproc
 
 def test_the_script_is_printed_with_its_command(studio: Studio) -> None:
     film = studio.picture("it's.mkv", seconds=0.2)
-    result = run(film, "--ratio", "4:3", "--sharpness", "0.2")
+    result = run(film, "--ratio", "4:3", "--sharpness", "0.2", "--no-reuse")
     assert result.exit_code == 0, result.output
-    assert "sharpness=0.2" in result.stdout
+    assert "sharpness=0.2, reuse=False" in result.stdout
     lines = result.stdout.splitlines()
     assert lines[0] == "# To be saved as it's.vpy and run with"
     assert lines[2].startswith("#   set -o pipefail; ")

@@ -13,9 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# A measurement after which everything is loaded and compiled; its result is dropped.
-_WARM_UP = 0.1
-
 
 def main() -> None:
     """Get a stage ready, then measure it as often as asked, until standard input ends."""
@@ -36,7 +33,7 @@ def main() -> None:
 
     try:
         run = runner_for(Stage(**next(requests)))
-        run(_WARM_UP)
+        run(WARM_UP)
         answer()
         for seconds in requests:
             before, seen = time.process_time(), replace(counts)
