@@ -13,17 +13,53 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def has_avx2() -> bool:
+    """Whether integers of 8 bits are multiplied 32 at a time, which is the least that pays against float32."""
+    return "avx2" in _usable_flags()
+
+
 def has_vnni() -> bool:
-    """Whether there are instructions for sums of 8-bit products, without which these may overflow.
+    """Whether there are instructions for sums of 8-bit products, without which pairs of them are added in 16 bits.
 
     OpenVINO itself does not tell: it names INT8 on every processor. Those with AMX have them too.
     """
-    return bool(_flags() & {"avx512_vnni", "avx_vnni"})
+    return bool(_usable_flags() & {"avx512_vnni", "avx_vnni"})
 
 
 def has_amx() -> bool:
     """Whether there are matrix units, where bfloat16 costs a small part of float32."""
-    return "amx_bf16" in _flags()
+    return "amx_bf16" in _usable_flags()
+
+
+def processor_class() -> str:
+    """The kind of instructions that networks run with, as oneDNN names it, such as ``"AVX512_CORE_VNNI"``."""
+    usable = _usable_flags()
+    return next((name for name, flags in reversed(_CLASSES.items()) if flags <= usable), "other")
+
+
+def usable_classes() -> tuple[str, ...]:
+    """`processor_class` and all below it: values of ``ONEDNN_MAX_CPU_ISA`` that mean something here."""
+    return tuple(name for name, flags in _CLASSES.items() if flags <= _usable_flags())
+
+
+_AVX512 = frozenset({"avx2", "avx512f", "avx512bw", "avx512vl", "avx512dq"})
+
+# Names of oneDNN, and what each adds, as Linux names it.
+_CLASSES = {
+    "AVX2": frozenset({"avx2"}),
+    "AVX2_VNNI": frozenset({"avx2", "avx_vnni"}),
+    "AVX512_CORE": _AVX512,
+    "AVX512_CORE_VNNI": _AVX512 | {"avx512_vnni"},
+    "AVX512_CORE_BF16": _AVX512 | {"avx512_vnni", "avx512_bf16"},
+    "AVX512_CORE_AMX": _AVX512 | {"avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"},
+}
+_LIMITED = frozenset().union(*_CLASSES.values())
+
+
+def _usable_flags() -> frozenset[str]:
+    """What the processor has, as far as oneDNN, which computes for OpenVINO, is allowed to use it."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return _flags() - _LIMITED | _flags() & _CLASSES[limit] if limit in _CLASSES else _flags()
 
 
 @cache

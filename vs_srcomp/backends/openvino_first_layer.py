@@ -43,7 +43,7 @@ def first_layer_in_parts(network: "ov.Model", plane: PlaneFormat) -> None:
         planes = op.concat([part for part, _ in terms], 1)
         factors = op.convert(op.constant(np.concatenate([factor for _, factor in terms], 1)), "bf16")
         convolution.output(0).replace(
-            op.convert(op.convolution(planes, factors, *_geometry(convolution)), "f32").output(0)
+            op.convert(op.convolution(planes, factors, *geometry(convolution)), "f32").output(0)
         )
 
 
@@ -59,7 +59,7 @@ def first_layer_in_integers(network: "ov.Model") -> None:
         bounds = np.float32(0), _LARGEST_CODE
         codes = op.fake_quantize(op.multiply(luma, _LARGEST_CODE), *bounds, *bounds, 256)
         factors = op.multiply(op.convert(op.constant(kernels.astype(np.int8)), "f32"), scales)
-        convolution.output(0).replace(op.convolution(codes, factors, *_geometry(convolution)).output(0))
+        convolution.output(0).replace(op.convolution(codes, factors, *geometry(convolution)).output(0))
 
 
 def balanced_integers(weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -117,6 +117,7 @@ def _reaches_output(node: "ov.Node") -> bool:
     )
 
 
-def _geometry(convolution: "ov.Node") -> list[Any]:
+def geometry(convolution: "ov.Node") -> list[Any]:
+    """What a convolution is besides its weights, as arguments of another one."""
     how = convolution.get_attributes()
     return [how[name] for name in ("strides", "pads_begin", "pads_end", "dilations", "auto_pad")]

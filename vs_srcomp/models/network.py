@@ -14,8 +14,9 @@ class Network:
     """The file; one that referred to tensors in other files has them in itself."""
     sha256: str
     """Of ``onnx``, in lower-case hexadecimal."""
-    int8: bytes | None = field(default=None, repr=False, compare=False)
-    """The same network with its residual path in 8-bit integers, as an ONNX file; None if there is none."""
+    ranges: tuple[float, ...] | None = field(default=None, compare=False)
+    """The largest magnitude of what each convolution but the first sees, in their order, for 8-bit integers; 0 for one
+    that loses too much in them. None if the network has no form in integers."""
     stride: int = field(compare=False)
     """Width and height that the network is given must be multiples of this."""
     scale: int = field(default=1, compare=False)
