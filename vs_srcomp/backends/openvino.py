@@ -12,9 +12,11 @@ from vs_srcomp.backends.base import Luma, PlaneFormat, missing
 from vs_srcomp.backends.openvino_cells import Cells, in_cells, with_integer_cells
 from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, first_layer_in_parts
 from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
+from vs_srcomp.backends.openvino_integers import names_in_integers, with_integers
+from vs_srcomp.backends.openvino_types import types_meant, types_run
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
-from vs_srcomp.processor import core_count, has_amx, has_vnni
+from vs_srcomp.processor import core_count, has_amx, has_avx2, has_vnni
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -50,9 +52,9 @@ class OpenVINO:
     device: str = "CPU"
     """As OpenVINO names it: ``"CPU"``, ``"GPU"``, ``"GPU.1"``, ``"NPU"``, or ``"AUTO"``, ``"AUTO:GPU,CPU"``."""
     precision: Literal["auto", "int8", "fp16", "bf16", "f32"] = "auto"
-    """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where there
-    are instructions for them (VNNI, AMX) and the network has such a form, as this package's have; else bfloat16, or
-    float32 without it. On graphics and neural processors half precision if they have it, and on virtual devices what
+    """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where
+    it multiplies many at a time (AVX2 and all after it) and the network has such a form, as this package's have; else
+    bfloat16, or float32 without it. On graphics and neural processors half precision if they have it, and on virtual devices what
     OpenVINO takes."""
     threads: int = 0
     """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
@@ -87,12 +89,15 @@ class OpenVINO:
     def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
         """Make the network ready; see ``BackendConfig``."""
         core = self._checked_core()
-        precision = self._resolved_precision(has_int8=network.int8 is not None)
-        model = read(core, network.int8 if precision == "int8" and network.int8 else network.onnx, network, plane)
+        precision = self._resolved_precision(has_int8=network.ranges is not None)
+        model = read(core, network.onnx, network, plane)
         cells = in_cells(model) if self._is_processor else None
         model = cells or model
-        if self._is_processor:
-            _narrow(model, precision, plane)
+        if precision == "int8":
+            _narrow_to_integers(model, network, plane)
+        elif self._is_processor and precision == "bf16":
+            first_layer_in_parts(model, plane)
+            to_bfloat16(model)
         if precision == "int8" or (self._is_processor and precision == "bf16"):
             # What is neither in integers nor has a type of its own by now stays as it is.
             precision = "f32"
@@ -113,7 +118,8 @@ class OpenVINO:
                 f"OpenVINO cannot run the network on {self.device}: {str(reason).strip().splitlines()[-1]}",
                 "use another device or backend, or see what vs-srcomp doctor says about this one",
             ) from reason
-        return OpenVINOEngine(compiled, plane, network.scale, takes_cells=cells is not None)
+        meant = types_meant(graph, precision or "f32")
+        return OpenVINOEngine(compiled, plane, network.scale, takes_cells=cells is not None, meant=meant)
 
     def identity(self) -> Mapping[str, str]:
         """What the arithmetic depends on besides network and planes."""
@@ -165,7 +171,7 @@ class OpenVINO:
             return "" if self.precision == "auto" else self.precision
         capabilities = self._checked_core().get_property(self.device, "OPTIMIZATION_CAPABILITIES")
         if self.precision == "auto":
-            if self._is_processor and has_int8 and has_vnni():
+            if self._is_processor and has_int8 and has_avx2():
                 return "int8"
             better = "bf16" if self._is_processor else "fp16"
             return better if _CAPABILITIES[better] in capabilities else "f32"
@@ -190,12 +196,26 @@ class OpenVINO:
 class OpenVINOEngine:
     """A compiled network."""
 
-    def __init__(self, compiled: "ov.CompiledModel", plane: PlaneFormat, scale: int, *, takes_cells: bool) -> None:
+    def __init__(
+        self,
+        compiled: "ov.CompiledModel",
+        plane: PlaneFormat,
+        scale: int,
+        *,
+        takes_cells: bool,
+        meant: Mapping[str, int],
+    ) -> None:
         """Wrap ``compiled``, made for ``plane`` and a network of ``scale``, with planes or cells in and out."""
+        self.meant = meant
+        """Multiply-accumulates by the type that they are meant to be done in."""
         self._compiled = compiled
         self._plane = plane
         self._scale = scale
         self._takes_cells = takes_cells
+
+    def run(self) -> Mapping[str, int]:
+        """Multiply-accumulates by the type that they are done in, as the library says of what it has compiled."""
+        return types_run(self._compiled)
 
     def worker(self) -> "OpenVINOWorker":
         """A new inference request."""
@@ -230,14 +250,22 @@ class OpenVINOWorker:
         self.take(target)
 
 
-def _narrow(model: "ov.Model", precision: str, plane: PlaneFormat) -> None:
-    """Give the layers of ``model`` narrow types, as far as its file has not: all, or the first one beside integers."""
-    if precision == "bf16":
-        first_layer_in_parts(model, plane)
-        to_bfloat16(model)
-    elif precision == "int8" and plane.bits == 8:
-        first_layer_in_integers(model)
-    elif precision == "int8" and has_amx():
+def _narrow_to_integers(model: "ov.Model", network: Network, plane: PlaneFormat) -> None:
+    """Let layers of ``model`` multiply 8-bit integers, and what cannot, bfloat16 where that costs a part of float32."""
+    ranges, pairs_overflow = network.ranges or (), not has_vnni()
+    try:
+        in_integers = names_in_integers(model, ranges)
+    except ValueError:
+        raise error(
+            f"the network has no form in 8-bit integers: {len(ranges)} ranges do not fit its layers",
+            'use precision="auto" without ranges, or measure them again',
+        ) from None
+    if has_amx():
+        to_bfloat16(model, in_integers)
+    with_integers(model, ranges, pairs_overflow=pairs_overflow)
+    if plane.bits == 8:
+        first_layer_in_integers(model, pairs_overflow=pairs_overflow)
+    elif has_amx():
         # Without matrix units, float32 is as fast for the single layer.
         first_layer_in_parts(model, plane)
 

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 # Operators that do nearly all of the work, which reduced precision makes faster.
 HEAVY = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"})
 
-_LARGEST_INT8 = 127
+LARGEST_INT8 = 127
+"""Of weights in 8 bits."""
+
+# Of two weights of one sign that are multiplied by codes of neighbouring channels at one place: the sum of both products
+# has 16 bits without VNNI. Rounding may add half a step to each of the two.
+_LARGEST_PAIR = 32767 // 255 - 1
+
 _LARGEST_CODE = np.float32(255)
 
 
@@ -47,22 +53,25 @@ def first_layer_in_parts(network: "ov.Model", plane: PlaneFormat) -> None:
         )
 
 
-def first_layer_in_integers(network: "ov.Model") -> None:
+def first_layer_in_integers(network: "ov.Model", *, pairs_overflow: bool) -> None:
     """Let convolutions of a picture of 8 bits be done in 8-bit integers, with every code exact.
 
-    What goes on to the output, and not into another layer, stays in float32.
+    What goes on to the output, and not into another layer, stays in float32. ``pairs_overflow`` is as for
+    `openvino_integers.with_integers`.
     """
     from openvino import opset13 as op
 
     for luma, convolution, weights in _first_layers(network):
-        kernels, scales = balanced_integers(weights / _LARGEST_CODE)
+        kernels, scales = balanced_integers(weights / _LARGEST_CODE, pairs_overflow=pairs_overflow)
         bounds = np.float32(0), _LARGEST_CODE
         codes = op.fake_quantize(op.multiply(luma, _LARGEST_CODE), *bounds, *bounds, 256)
         factors = op.multiply(op.convert(op.constant(kernels.astype(np.int8)), "f32"), scales)
         convolution.output(0).replace(op.convolution(codes, factors, *geometry(convolution)).output(0))
 
 
-def balanced_integers(weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def balanced_integers(
+    weights: NDArray[np.float32], *, pairs_overflow: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Integers from -127 to 127 and a scale for each output channel, whose product is about ``weights``.
 
     A kernel sees differences of a few codes on top of a mean of a hundred. Rounded to the nearest, the sum of its
@@ -72,17 +81,19 @@ def balanced_integers(weights: NDArray[np.float32]) -> tuple[NDArray[np.float32]
 
     Args:
         weights: (O, I, h, w).
+        pairs_overflow: As for `openvino_integers.with_integers`.
 
     Returns:
         Integers as float32 in the shape of ``weights``, and the scales, (O, 1, 1, 1).
     """
     kernels = weights.reshape(len(weights), -1).astype(np.float64)
     integers, scales = np.empty_like(kernels), np.empty(len(kernels))
-    for number, kernel in enumerate(kernels):
-        step = max(np.abs(kernel).max() / _LARGEST_INT8, np.finfo(np.float32).tiny)
+    # One step more for each of two, where it is enough that their sum is small.
+    steps = weight_steps(weights, pairs_overflow=pairs_overflow, rounding=2)
+    for number, (kernel, step) in enumerate(zip(kernels, steps.astype(np.float64), strict=True)):
         # The next larger step that divides the sum, unless that is so small against the step that it does not matter.
         whole = np.trunc(kernel.sum() / step)
-        scales[number] = scale = kernel.sum() / whole if abs(whole) > _LARGEST_INT8 // 8 else step
+        scales[number] = scale = kernel.sum() / whole if abs(whole) > LARGEST_INT8 // 8 else step
         exact = kernel / scale
         rounded = np.rint(exact)
         missing = int(np.rint(exact.sum() - rounded.sum()))
@@ -91,6 +102,33 @@ def balanced_integers(weights: NDArray[np.float32]) -> tuple[NDArray[np.float32]
         rounded[nearest_to_halfway] += way
         integers[number] = rounded
     return integers.astype(np.float32).reshape(weights.shape), scales.astype(np.float32).reshape(-1, 1, 1, 1)
+
+
+def weight_steps(
+    weights: NDArray[np.float32], *, pairs_overflow: bool, rounding: int = 1
+) -> NDArray[np.float32]:
+    """For each output channel, the smallest step of 8-bit integers for its ``weights``, (O, I, h, w).
+
+    Args:
+        weights: (O, I, h, w).
+        pairs_overflow: As for `openvino_integers.with_integers`.
+        rounding: What rounding may add to the sum of two.
+    """
+    steps = np.abs(weights).max((1, 2, 3)) / np.float32(LARGEST_INT8)
+    if pairs_overflow:
+        steps = np.maximum(steps, largest_pairs(weights) / np.float32(_LARGEST_PAIR + 1 - rounding))
+    return np.asarray(np.maximum(steps, np.finfo(np.float32).tiny), np.float32)
+
+
+def largest_pairs(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each output channel, the largest sum of magnitudes of two weights of one sign, as one instruction adds them.
+
+    It multiplies 8-bit codes and weights of neighbouring input channels, and adds up two products in 16 bits.
+    """
+    padded = np.pad(weights, ((0, 0), (0, weights.shape[1] % 2), (0, 0), (0, 0)))
+    pairs = padded.reshape(len(weights), -1, 2, *weights.shape[2:])
+    above, below = (part.sum(2).max((1, 2, 3)) for part in (np.maximum(pairs, 0), np.maximum(-pairs, 0)))
+    return np.asarray(np.maximum(above, below), np.float32)
 
 
 def nearest_bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Networks as graphs of OpenVINO: integer planes in and out, and bfloat16 where it costs no accuracy."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -55,8 +56,12 @@ def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> 
     return model
 
 
-def to_bfloat16(network: "ov.Model") -> None:
+def to_bfloat16(network: "ov.Model", but: Collection[str] = ()) -> None:
     """Let ``network`` compute in bfloat16, all but its first layer and what touches the picture itself.
+
+    Args:
+        network: What to change.
+        but: Names of other operators that stay as they are.
 
     Eight bits of precision are too few for luma. OpenVINO's own hint rounds the first layer too and leaves no choice,
     hence explicit types. See ``openvino_first_layer`` for that layer.
@@ -75,7 +80,7 @@ def to_bfloat16(network: "ov.Model") -> None:
         if kind in _SHAPE_ONLY or not (sees_features or any(source in picture for source in names)):
             continue
         (features if sees_features or kind in HEAVY else picture).add(name)
-        if not sees_features or not (kind in HEAVY or any(source in low for source in names)):
+        if name in but or not sees_features or not (kind in HEAVY or any(source in low for source in names)):
             continue
         if kind == "Result" or (kind not in HEAVY and any(source in picture for source in names)):
             for index, source in enumerate(sources):

@@ -3,7 +3,7 @@
 What a layer sees is rounded to one of 256 steps over its range, without a zero point: from 0 on behind a ReLU, else
 with as many below zero as above. (Matrix units have no fast code for a zero point: OpenVINO then runs such a layer in
 float32.) Its weights have a scale for each output channel. Sums are exact; scales, biases and activations are applied
-to them in float32.
+to them in float32. A layer whose range is 0 stays as it is.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vs_srcomp.backends.openvino_first_layer import geometry
+from vs_srcomp.backends.openvino_first_layer import LARGEST_INT8, geometry, weight_steps
 
 if TYPE_CHECKING:
     import openvino as ov
 
-LARGEST = 127
-"""Of weights in 8 bits."""
-
-_LARGEST_SUM = 32767 // 255
-"""Of two weights of one sign that are multiplied by neighbouring channels at the same place, where sums of two products
-have 16 bits."""
-
 
 def with_integers(model: "ov.Model", ranges: Sequence[float], *, pairs_overflow: bool) -> None:
-    """Let all convolutions of ``model`` but the first be done in 8-bit integers.
+    """Let convolutions of ``model`` be done in 8-bit integers, all but the first and those whose range is 0.
 
     Args:
         model: A stack of convolutions; it is changed.
@@ -40,10 +33,18 @@ def with_integers(model: "ov.Model", ranges: Sequence[float], *, pairs_overflow:
     from openvino import opset13 as op
 
     for convolution, limit in zip(hidden_convolutions(model), ranges, strict=True):
+        if not limit:
+            continue
         kernels, scales = integer_weights(weights_of(convolution), pairs_overflow=pairs_overflow)
         factors = op.multiply(op.convert(op.constant(kernels), "f32"), scales)
         steps = rounded_to_steps(convolution.input_value(0), limit)
         convolution.output(0).replace(op.convolution(steps, factors, *geometry(convolution)).output(0))
+
+
+def names_in_integers(model: "ov.Model", ranges: Sequence[float]) -> frozenset[str]:
+    """Names of the convolutions that `with_integers` will replace."""
+    layers = zip(hidden_convolutions(model), ranges, strict=True)
+    return frozenset(convolution.get_name() for convolution, limit in layers if limit)
 
 
 def hidden_convolutions(model: "ov.Model") -> "list[ov.Node]":
@@ -66,9 +67,9 @@ def rounded_to_steps(features: "ov.Output", limit: float) -> "ov.Node":
         bounds = np.float32(0), np.float32(limit)
         return op.fake_quantize(features, *bounds, *bounds, 256)
     # Explicit integers: of a range around zero, OpenVINO makes unsigned ones with a zero point.
-    step = np.float32(limit / LARGEST)
-    bounds = np.float32(-(LARGEST + 1)) * step, np.float32(LARGEST) * step
-    codes = op.fake_quantize(features, *bounds, np.float32(-(LARGEST + 1)), np.float32(LARGEST), 256)
+    step = np.float32(limit / LARGEST_INT8)
+    bounds = np.float32(-(LARGEST_INT8 + 1)) * step, np.float32(LARGEST_INT8) * step
+    codes = op.fake_quantize(features, *bounds, np.float32(-(LARGEST_INT8 + 1)), np.float32(LARGEST_INT8), 256)
     return op.multiply(op.convert(op.convert(codes, "i8"), "f32"), step)
 
 
@@ -84,19 +85,6 @@ def integer_weights(
     Returns:
         Integers in the shape of ``weights``, and the scales, (O, 1, 1, 1).
     """
-    steps = np.abs(weights).max((1, 2, 3)) / LARGEST
-    if pairs_overflow:
-        steps = np.maximum(steps, largest_pairs(weights) / (_LARGEST_SUM - 1))
-    scales = np.maximum(steps, np.finfo(np.float32).tiny).astype(np.float32).reshape(-1, 1, 1, 1)
+    steps = weight_steps(weights, pairs_overflow=pairs_overflow)
+    scales = steps.reshape(-1, 1, 1, 1)
     return np.rint(weights / scales).astype(np.int8), scales
-
-
-def largest_pairs(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """For each output channel, the largest sum of magnitudes of two weights of one sign, as one instruction adds them.
-
-    It multiplies 8-bit codes and weights of neighbouring input channels, and adds up two products in 16 bits.
-    """
-    padded = np.pad(weights, ((0, 0), (0, weights.shape[1] % 2), (0, 0), (0, 0)))
-    pairs = padded.reshape(len(weights), -1, 2, *weights.shape[2:])
-    above, below = (part.sum(2).max((1, 2, 3)) for part in (np.maximum(pairs, 0), np.maximum(-pairs, 0)))
-    return np.asarray(np.maximum(above, below), np.float32)

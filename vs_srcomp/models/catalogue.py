@@ -8,24 +8,13 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import Ratio, ratio_by_name
 from vs_srcomp.models.network import Network
 
 ENGINES = "vs_srcomp.engines"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Int8:
-    """The form of a model whose residual path is in 8-bit integers."""
-
-    file: str
-    """Name of the ONNX file in the folder of models."""
-    sha256: str
-    """Of the ONNX file, in lower-case hexadecimal."""
-    loss_db: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """What it loses against float32: mean Y-PSNR in dB, by name of the test set."""
 
 
 TIERS = ("quality", "fast", "light")
@@ -60,8 +49,9 @@ class Model:
     """The training recipe, relative to the project's root."""
     gain_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Mean gain in Y-PSNR over Lanczos-5 in dB, by name of the test set."""
-    int8: Int8
-    """For processors that multiply 8-bit integers faster than anything else."""
+    ranges: tuple[float, ...] = ()
+    """Of activations, for the form in 8-bit integers that is made when it is loaded, as `Network` has them; empty if
+    there is none."""
 
 
 def models() -> tuple[Model, ...]:
@@ -98,7 +88,7 @@ def load_network(source: Model | Path) -> Network:
     return Network(
         onnx=_read_sound(source.file, source.sha256),
         sha256=source.sha256,
-        int8=_read_sound(source.int8.file, source.int8.sha256),
+        ranges=source.ranges or None,
         stride=source.stride,
         receptive_field=source.receptive_field,
     )
@@ -114,10 +104,16 @@ def _read_sound(file: str, sha256: str) -> bytes:
 @cache
 def _catalogue() -> tuple[Model, ...]:
     entries = json.loads(_engines().joinpath("models.json").read_text("utf-8"))["models"]
-    catalogue = tuple(Model(**{**entry, "int8": Int8(**entry["int8"])}) for entry in entries)
+    catalogue = tuple(_model(entry) for entry in entries)
     for model in catalogue:
         ratio_by_name(model.ratio)
     return catalogue
+
+
+def _model(entry: Mapping[str, Any]) -> Model:
+    # Once, the form in integers was a file of its own.
+    known = {name: value for name, value in entry.items() if name != "int8"}
+    return Model(**known | {"ranges": tuple(entry.get("ranges", ()))})
 
 
 def _engines() -> Traversable:
