@@ -34,6 +34,31 @@ def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
     return make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
 
 
+def random_stack(stride: int = 4, channels: int = 16, layers: int = 4, seed: int = 1) -> bytes:
+    """A network with the form of ours, ReLUs and random weights, whose ranges are those of :func:`stack_ranges`."""
+    rng = np.random.default_rng(seed)
+    weights, nodes, last = {}, [], "x"
+    for index in range(layers):
+        inputs, outputs = 1 if index == 0 else channels, stride**2 if index == layers - 1 else channels
+        side, step = (3 * stride, stride) if index == 0 else (3, 1)
+        spread = (2 / (inputs * side**2)) ** 0.5 * (1 if index < layers - 1 else 0.1)
+        weights[f"w{index}"] = rng.normal(0, spread, (outputs, inputs, side, side))
+        # A picture has a mean, which the first layer of a trained network hardly sees.
+        weights[f"w{index}"] -= weights[f"w{index}"].mean((1, 2, 3), keepdims=True) if index == 0 else 0
+        weights[f"b{index}"] = rng.normal(0, 0.02, outputs)
+        names = [last, f"w{index}", f"b{index}"]
+        nodes.append(helper.make_node("Conv", names, [f"c{index}"], strides=[step] * 2, pads=[step] * 4))
+        last = f"c{index}"
+        if index < layers - 1:
+            nodes.append(helper.make_node("Relu", [last], [f"a{index}"]))
+            last = f"a{index}"
+    nodes += [
+        helper.make_node("DepthToSpace", [last], ["r"], blocksize=stride, mode="CRD"),
+        helper.make_node("Add", ["x", "r"], ["y"]),
+    ]
+    return make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
+
+
 def random_doubler(channels: int = 8, seed: int = 1) -> bytes:
     """A 2x network with random weights that adds to the nearest pixel, with the form of ArtCNN's."""
     rng = np.random.default_rng(seed)

@@ -1,51 +1,48 @@
 """Features of like ranges: the same network, of which 8-bit integers lose less.
 
-A layer's features share one scale in integers, so that the channel with the widest range decides how coarse all others
-become.
+What a layer sees shares one scale in integers, so that the channel with the widest range decides how coarse all others
+become. Weights have scales of their own, and steps to spare.
 """
 
-import copy
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
-from train.fit import middles
-from train.material.crops import PlanePair
-from train.networks.plain import PlainStack
-
-# What has no range has no scale either.
-_SMALLEST = 1e-8
+# Of a layer's widest channel: what hardly has a range must not be made large.
+_SMALLEST = 0.01
 
 
-@torch.no_grad()
-def equalized(network: PlainStack, pictures: list[PlanePair]) -> PlainStack:
-    """A network that computes the same, with each channel scaled until its range equals the norm of what reads it.
+def equalized(network: bytes, peaks: Sequence[NDArray[np.float32]]) -> bytes:
+    """A network that computes the same, and whose channels all have the same range behind each layer.
 
-    A factor passes LeakyReLU, so that what is divided out of a channel's weights can be multiplied into those of the
-    next layer (Nagel et al. 2019, arXiv 1906.04721). The factor lies half way, as in SmoothQuant (Xiao et al. 2022,
-    arXiv 2211.10438), but to the norm of the next layer's weights for the channel instead of their range: rounding
-    adds like noise to all channels, and that is what it is multiplied by.
+    A factor passes a rectifier, so that what is divided out of a channel's weights, bias and shift can be multiplied
+    into those weights of the next layer that read it (Nagel et al. 2019, arXiv 1906.04721).
 
     Args:
-        network: What to scale; it is not changed.
-        pictures: To measure ranges on; their middles are used. Not those of a test set.
+        network: An ONNX file of `train.export`, for one level or with the level as its second input.
+        peaks: The largest magnitude of each channel behind each layer but the last, over all levels.
     """
-    scaled = copy.deepcopy(network)
-    layers = [scaled.head, *scaled.body, scaled.tail]
-    ranges = _feature_ranges(scaled, pictures)
-    for layer, following, seen in zip(layers, layers[1:], ranges, strict=False):
-        norms = following.weight.square().sum((0, 2, 3)).sqrt()
-        factors = (seen.clamp_min(_SMALLEST) / norms.clamp_min(_SMALLEST)).sqrt()
-        layer.weight /= factors.view(-1, 1, 1, 1)
-        layer.bias /= factors
-        following.weight *= factors.view(1, -1, 1, 1)
-    return scaled
+    model = onnx.load_model_from_string(network)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for index, highest in enumerate(peaks):
+        factors = np.maximum(highest, _SMALLEST * highest.max())
+        factors = (factors / factors.mean()).astype(np.float64)
+        _scale(tensors[f"conv{index}.weight"], 1 / factors.reshape(-1, 1, 1, 1))
+        if f"conv{index}.bias" in tensors:
+            _scale(tensors[f"conv{index}.bias"], 1 / factors)
+        if "table" in tensors:
+            # Scales and shifts of all layers in turns, [knots, layers * 2 * channels].
+            channels = len(factors)
+            table = np.ones(tuple(tensors["table"].dims))
+            table[:, (2 * index + 1) * channels : (2 * index + 2) * channels] = 1 / factors
+            _scale(tensors["table"], table)
+        _scale(tensors[f"conv{index + 1}.weight"], factors.reshape(1, -1, 1, 1))
+    return bytes(model.SerializeToString())
 
 
-def _feature_ranges(network: PlainStack, pictures: list[PlanePair]) -> list[Tensor]:
-    """The highest magnitude of each channel behind each layer but the last."""
-    highest = [torch.zeros(network.head.out_channels) for _ in (network.head, *network.body)]
-    for degraded, _ in middles(pictures, torch.device("cpu")):
-        for index, features in enumerate(network.features(degraded)):
-            highest[index] = torch.maximum(highest[index], features.abs().amax((0, 2, 3)))
-    return highest
+def _scale(tensor: onnx.TensorProto, factors: NDArray[np.float64]) -> None:
+    values = numpy_helper.to_array(tensor)
+    tensor.CopyFrom(numpy_helper.from_array((values * factors).astype(values.dtype), tensor.name))

@@ -92,7 +92,8 @@ def _models(tier: str, pair: Pair) -> dict[str, Method]:
     if any((model.tier, model.ratio, model.q) == (tier, pair.ratio.name, pair.q) for model in models()):
         methods[tier] = _network(tier)
         methods[sharp(tier)] = _network(tier, sharpness=SHARPNESS)
-        methods[int8(tier)] = _network(tier, "int8")
+        if any(model.ranges for model in models() if (model.tier, model.ratio) == (tier, pair.ratio.name)):
+            methods[int8(tier)] = _network(tier, "int8")
     if file := generalist(tier, pair.ratio):
         methods[blind(tier)] = _network(file)
     return methods

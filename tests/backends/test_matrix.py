@@ -67,7 +67,7 @@ def test_default_precision_is_near_the_reference_on_pictures(backend: str, ratio
     assert largest_difference(expected, codes) > 10 * (1 << (bits - 8))
     network = load_network(next(model for model in models() if model.ratio == ratio))
     # The contract is that of floating point: 8-bit integers, the default on some processors, are another form.
-    network = dataclasses.replace(network, int8=None)
+    network = dataclasses.replace(network, ranges=None)
     # The network of 2:1 corrects most, and what is rounded to bfloat16 is in proportion.
     most = 4 if (ratio, bits) == ("2:1", 10) else 2
     assert largest_difference(restore(usable(DEFAULTS[backend]), network, plane, codes), expected) <= most

@@ -60,9 +60,8 @@ def test_networks_of_this_form_run_on_cells(stride: int) -> None:
     for model in models():
         if model.stride == stride:
             network = load_network(model)
-            for form in (network.onnx, network.int8):
-                assert form is not None
-                assert shape_of(in_cells(as_model(form))) == [1, stride * stride, 24 // stride, 48 // stride]
+            expected = [1, stride * stride, 24 // stride, 48 // stride]
+            assert shape_of(in_cells(as_model(network.onnx))) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,6 +75,8 @@ def test_the_picture_is_that_of_whole_planes(
     plane = PlaneFormat(95, 63, bits)
     codes = picture(plane)
     network = load_network(model)
+    if backend.precision == "int8" and network.ranges is None:
+        pytest.skip("this model has no form in integers")
     on_cells = restore(backend, network, plane, codes)
     monkeypatch.setattr("vs_srcomp.backends.openvino.in_cells", lambda model: None)
     on_planes = restore(backend, network, plane, codes)

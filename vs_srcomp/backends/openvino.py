@@ -12,7 +12,7 @@ from vs_srcomp.backends.base import Luma, PlaneFormat, missing
 from vs_srcomp.backends.openvino_cells import Cells, in_cells, with_integer_cells
 from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, first_layer_in_parts
 from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
-from vs_srcomp.backends.openvino_integers import names_in_integers, with_integers
+from vs_srcomp.backends.openvino_integers import hidden_convolutions, names_in_integers, with_integers
 from vs_srcomp.backends.openvino_types import types_meant, types_run
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
@@ -253,13 +253,13 @@ class OpenVINOWorker:
 def _narrow_to_integers(model: "ov.Model", network: Network, plane: PlaneFormat) -> None:
     """Let layers of ``model`` multiply 8-bit integers, and what cannot, bfloat16 where that costs a part of float32."""
     ranges, pairs_overflow = network.ranges or (), not has_vnni()
-    try:
-        in_integers = names_in_integers(model, ranges)
-    except ValueError:
+    layers = len(hidden_convolutions(model))
+    if layers != len(ranges):
         raise error(
-            f"the network has no form in 8-bit integers: {len(ranges)} ranges do not fit its layers",
-            'use precision="auto" without ranges, or measure them again',
-        ) from None
+            f"the network has no form in 8-bit integers: {len(ranges)} ranges do not fit its {layers} layers",
+            "measure its ranges again, or use another precision",
+        )
+    in_integers = names_in_integers(model, ranges)
     if has_amx():
         to_bfloat16(model, in_integers)
     with_integers(model, ranges, pairs_overflow=pairs_overflow)

@@ -54,6 +54,13 @@ def share_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{kind} {count / total:.0%}".replace("%", " %") for kind, count in parts)
 
 
+def fallback(meant: Mapping[str, int], run: Mapping[str, int]) -> str:
+    """Which types do another share than meant; nothing if all is well, or nothing is known."""
+    wrong = sorted(kind for kind in {*meant, *run} if run and meant.get(kind, 0) != run.get(kind, 0))
+    shares = {kind: [counts.get(kind, 0) / sum(counts.values()) for counts in (run, meant)] for kind in wrong}
+    return ", ".join(f"{kind} {100 * is_:.0f} % instead of {100 * was:.0f} %" for kind, (is_, was) in shares.items())
+
+
 _FACTS = frozenset({"layerType", "primitiveType", "runtimePrecision"})
 
 

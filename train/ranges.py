@@ -1,0 +1,202 @@
+"""What 8-bit integers need to know of a network: the ranges of what its layers see, measured on pictures.
+
+A range takes in all that was seen, on photographs and on drawn edges, times a factor: below 1, steps are finer and the
+strongest corrections are cut. The smallest factor is taken that keeps hard edges. Layers whose rounding still costs too
+much stay out of integers, those first that cost most for their work: the last ones, as a rule, on which nothing follows
+that would even it out.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers
+from vs_srcomp.backends.openvino_graph import residual_of
+from vs_srcomp.backends.openvino_integers import hidden_convolutions, with_integers
+from vs_srcomp.resample import lanczos5
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+type Plane = NDArray[np.uint8]
+
+CROP: Final = 256
+"""Side of what is used of each picture, from its middle: a multiple of every stride."""
+
+MOST_NOISE: Final = 0.042
+"""In squared codes: 0.02 dB of a picture of 38.5 dB, as good ones are. Rounding the result to codes has 0.083. (What
+the first layer adds is more, but where pictures are busy and far from the original anyway.)"""
+
+LEAST_KEPT: Final = 0.965
+"""Of the correction of hard edges in float32: the share that its projection has. The goal is 0.95."""
+
+_FACTORS: Final = (1.0, 0.92, 0.85, 0.78)
+_DRAWN: Final = 3
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A network for one level, and pictures of that level."""
+
+    onnx: bytes
+    """One plane in and out."""
+    planes: Sequence[Plane]
+    """Luma after Lanczos-5, at least `CROP` pixels wide and high."""
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What was chosen, and what it costs."""
+
+    ranges: tuple[float, ...]
+    """As `vs_srcomp.models.Network` has them."""
+    noise: float
+    """Mean squared difference to float32 in codes, before rounding to codes, beside that of the first layer."""
+    kept: float
+    """Share of the correction of hard edges."""
+    share: float
+    """Of multiply-accumulates that are in integers."""
+
+
+def measure_ranges(onnx: bytes, planes: Sequence[Plane]) -> list[float]:
+    """Ranges of a network for one level; see :func:`choose_ranges`."""
+    return list(choose_ranges([Seen(onnx, planes)]).ranges)
+
+
+def choose_ranges(forms: Sequence[Seen]) -> Ranges:
+    """One set of ranges for all ``forms``, which are one network at several levels.
+
+    Raises:
+        ValueError: A picture is too small, or the network is no stack of convolutions with a global skip.
+    """
+    levels = [_Level(form) for form in forms]
+    whole = np.max([level.highest() for level in levels], 0)
+    costs = levels[0].costs()
+    factor = next((f for f in reversed(_FACTORS) if _kept(levels, f * whole) >= LEAST_KEPT), 1.0)
+    ranges = factor * whole
+    # Of each layer by itself: rounding adds like noise.
+    alone = np.array([_noise(levels, np.where(np.arange(len(whole)) == index, ranges, 0)) for index in range(len(whole))])
+    floor = _noise(levels, np.zeros_like(ranges))
+    own = np.maximum(alone - floor, 0)
+    order = list(np.argsort(-own / costs[1:]))
+    while order and own[ranges > 0].sum() > MOST_NOISE:
+        ranges[order.pop(0)] = 0
+    while order and _noise(levels, ranges) - floor > MOST_NOISE:
+        ranges[order.pop(0)] = 0
+    share = (costs[0] + costs[1:][ranges > 0].sum()) / costs.sum()
+    rounded = tuple(float(f"{limit:.4g}") for limit in ranges)
+    return Ranges(rounded, _noise(levels, ranges) - floor, _kept(levels, ranges), float(share))
+
+
+def middle(plane: Plane) -> Plane:
+    """The part of ``plane`` that is used."""
+    if min(plane.shape) < CROP:
+        raise ValueError(f"a picture of {plane.shape[1]}x{plane.shape[0]} is smaller than {CROP}x{CROP}")
+    # Every ratio repeats after eight pixels.
+    top, left = ((size - CROP) // 16 * 8 for size in plane.shape)
+    return np.ascontiguousarray(plane[top : top + CROP, left : left + CROP])
+
+
+def hard_edges() -> Iterator[Plane]:
+    """Drawn pictures of half the size, as Lanczos-5 enlarges them."""
+    from train.material.drawn import SIZE, draw
+    from train.material.pictures import clip_planes, planes_to_clip
+    import vapoursynth as vs
+
+    for seed in range(_DRAWN):
+        top = (SIZE - CROP) // 2
+        box = (top, top, top + CROP, top + CROP)
+        small = np.asarray(draw(seed).convert("L").crop(box).reduce(2))
+        yield clip_planes(lanczos5(planes_to_clip([small], vs.GRAY8), CROP, CROP))[0]
+
+
+def channel_peaks(onnx: bytes, planes: Sequence[Plane]) -> list[NDArray[np.float32]]:
+    """The largest magnitude of each channel that each convolution but the first sees."""
+    return _Level(Seen(onnx, planes)).peaks()
+
+
+class _Level:
+    """One form, and what it gives in float32."""
+
+    def __init__(self, form: Seen) -> None:
+        self._onnx = form.onnx
+        self.photographs = [middle(plane) for plane in form.planes]
+        self.edges = list(hard_edges())
+        exact = self._compiled(None)
+        self.exact = [exact(plane) for plane in self.photographs]
+        self.exact_edges = [exact(plane) for plane in self.edges]
+
+    def peaks(self) -> list[NDArray[np.float32]]:
+        import openvino as ov
+        from openvino import opset13 as op
+
+        model = self._read()
+        seen = [op.result(layer.input_value(0)) for layer in hidden_convolutions(model)]
+        run = _run(ov.Model(seen, model.get_parameters(), "features"))
+        of_planes = [[np.abs(features).max((0, 2, 3)) for features in run(plane)] for plane in self.photographs + self.edges]
+        return [np.max(of_layer, 0) for of_layer in zip(*of_planes, strict=True)]
+
+    def highest(self) -> NDArray[np.float64]:
+        return np.array([peaks.max() for peaks in self.peaks()], np.float64)
+
+    def costs(self) -> NDArray[np.float64]:
+        """Multiply-accumulates of each convolution."""
+        convolutions = [node for node in self._read().get_ordered_ops() if node.get_type_name() == "Convolution"]
+        return np.array([
+            float(np.prod(list(node.get_output_shape(0)))) * np.prod(list(node.get_input_shape(1))[1:])
+            for node in convolutions
+        ])
+
+    def noise(self, ranges: NDArray[np.float64]) -> float:
+        run = self._compiled(ranges)
+        pairs = zip(self.photographs, self.exact, strict=True)
+        return float(np.mean([np.square(run(plane) - exact).mean() for plane, exact in pairs]))
+
+    def kept(self, ranges: NDArray[np.float64]) -> float:
+        run = self._compiled(ranges)
+        pairs = list(zip((run(plane) for plane in self.edges), self.exact_edges, strict=True))
+        return float(sum((a * b).sum() for a, b in pairs) / sum((b * b).sum() for _, b in pairs))
+
+    def _compiled(self, ranges: NDArray[np.float64] | None) -> Any:
+        """A function from a plane to the residual in codes; in float32 for None."""
+        import openvino as ov
+        from openvino import opset13 as op
+
+        model = self._read()
+        (parameter,), (result,) = model.get_parameters(), model.get_results()
+        residual = residual_of(result.input_value(0), parameter)
+        if residual is None:
+            raise ValueError("the network does not add to its input")
+        model = ov.Model([op.result(residual)], [parameter], "residual")
+        if ranges is not None:
+            with_integers(model, [float(limit) for limit in ranges], pairs_overflow=False)
+            first_layer_in_integers(model, pairs_overflow=False)
+        run = _run(model)
+        return lambda plane: 255 * run(plane)[0].astype(np.float64)
+
+    def _read(self) -> "ov.Model":
+        import openvino as ov
+
+        model = ov.Core().read_model(self._onnx, b"")
+        model.reshape([1, 1, CROP, CROP])
+        return model
+
+
+def _run(model: "ov.Model") -> Any:
+    import openvino as ov
+
+    # What integers compute, in float32 and so on every processor: sums of their products are exact in it.
+    how = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}
+    compiled = ov.Core().compile_model(model, "CPU", how)
+    return lambda plane: list(compiled([(plane / np.float32(255)).astype(np.float32)[None, None]]).values())
+
+
+def _noise(levels: Sequence[_Level], ranges: NDArray[np.float64]) -> float:
+    return float(np.mean([level.noise(ranges) for level in levels]))
+
+
+def _kept(levels: Sequence[_Level], ranges: NDArray[np.float64]) -> float:
+    return min(level.kept(ranges) for level in levels)
