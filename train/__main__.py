@@ -261,6 +261,24 @@ def evaluate_video(
         write_atomically(document, text.encode())
 
 
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--images", type=FOLDER, required=True, help="Photographs of the training set.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams are kept here.")
+@click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json are.")
+@click.option("--pictures", type=click.IntRange(min=1), default=8, show_default=True, help="How many to measure on.")
+def ranges(names: tuple[str, ...], images: Path, work: Path, engines: Path, pictures: int) -> None:
+    """Measure what 8-bit integers need to know of the models NAMES, and write it to models.json [default: all of ours].
+
+    Features of a model are first brought to like ranges, which changes its file but not what it gives. What integers
+    lose on a test set is then measured by `evaluate`, as the method "TIER int8".
+    """
+    from train.calibrate import calibrate
+
+    for line in calibrate(engines, images, work / "ranges", names, pictures):
+        click.echo(line)
+
+
 def metric_names(names: str) -> tuple[str, ...]:
     """The metrics in a list with commas."""
     from train.evaluate import METRICS

@@ -38,7 +38,9 @@ def test_the_residual_is_kept_within_a_few_percent(ranges: tuple[float, ...], bi
     network = stack(*ranges, stride=stride)
     expected = reference(network.onnx, codes, bits, stride)
     restored = restore(network, plane, codes)
-    error, residual = (np.square(a.astype(float) - b).mean() ** 0.5 for a, b in ((restored, expected), (expected, codes)))
+    error, residual = (
+        np.square(a.astype(float) - b).mean() ** 0.5 for a, b in ((restored, expected), (expected, codes))
+    )
     assert residual > 2 * 2 ** (bits - 8)
     assert 0 < error < residual / 20 + 0.5
 

@@ -62,14 +62,21 @@ def test_every_layer_runs_in_the_type_that_is_meant(limit: str) -> None:
     assert {kind.rpartition(" ")[2] for kind in found} >= {"f32", "int8"}
     assert {kind: fallback(*types) for kind, types in found.items()} == dict.fromkeys(found, "")
     # More than the first layer of 10 bits, and the last one where it is to be so.
-    shares = [run["int8"] / sum(run.values()) for kind, (_, run) in found.items() if kind.startswith("stack ") and "int8" in run]
+    shares = [
+        run["int8"] / sum(run.values())
+        for kind, (_, run) in found.items()
+        if kind.startswith("stack ") and "int8" in run
+    ]
     assert len(shares) == 2
     assert min(shares) > 0.9
 
 
 def test_what_falls_back_is_told() -> None:
     assert fallback({"int8": 90, "f32": 10}, {"int8": 90, "f32": 10}) == ""
-    assert fallback({"int8": 90, "f32": 10}, {"int8": 40, "f32": 60}) == "f32 60 % instead of 10 %, int8 40 % instead of 90 %"
+    assert (
+        fallback({"int8": 90, "f32": 10}, {"int8": 40, "f32": 60})
+        == "f32 60 % instead of 10 %, int8 40 % instead of 90 %"
+    )
     # A device that does not tell.
     assert fallback({"int8": 90}, {}) == ""
 
@@ -96,5 +103,7 @@ def test_integers_that_are_computed_in_float32_are_seen() -> None:
     count = 8 * 8 * 16 * 16 * 9
     assert types_meant(graph, "f32") == {"int8": count}
     # With the library's transformations switched off, it computes the same in float32, and that is seen.
-    compiled = openvino.Core().compile_model(graph, "CPU", {"LP_TRANSFORMS_MODE": "NO", "INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino.Core().compile_model(
+        graph, "CPU", {"LP_TRANSFORMS_MODE": "NO", "INFERENCE_PRECISION_HINT": "f32"}
+    )
     assert types_run(compiled) == {"f32": count}

@@ -3,6 +3,7 @@ import pytest
 import vs_srcomp
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.choice import NOT_INSTALLED, Candidate, candidates, default_candidate
+from vs_srcomp.backends.openvino import OpenVINOEngine
 from vs_srcomp.doctor.inference import backend_checks, check_backend, check_speed
 from vs_srcomp.models import models
 
@@ -51,7 +52,19 @@ def test_the_default_backend_is_named_with_its_speed() -> None:
     finding = check_speed(model, seconds=0.0)
     assert finding.state in ("fine", "note")
     assert finding.says.startswith(f"{default_candidate().name}: about ")
-    assert finding.says.endswith(f" frames of 1920x1080 a second with {model.name}")
+    assert f" frames of 1920x1080 a second with {model.name}" in finding.says
+
+
+@pytest.mark.skipif(default_candidate().name != "OpenVINO", reason="only OpenVINO tells")
+def test_the_share_of_each_type_is_told_and_another_than_meant_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models()[0]
+    finding = check_speed(model, seconds=0.0)
+    assert "; multiply-accumulates: " in finding.says
+    assert "%" in finding.says
+    monkeypatch.setattr(OpenVINOEngine, "run", lambda self: {"f64": sum(self.meant.values())})
+    finding = check_speed(model, seconds=0.0)
+    assert finding.state == "broken"
+    assert "f64 100 % instead of 0 %" in finding.says
 
 
 def test_without_a_model_there_is_no_speed() -> None:

@@ -104,9 +104,7 @@ def balanced_integers(
     return integers.astype(np.float32).reshape(weights.shape), scales.astype(np.float32).reshape(-1, 1, 1, 1)
 
 
-def weight_steps(
-    weights: NDArray[np.float32], *, pairs_overflow: bool, rounding: int = 1
-) -> NDArray[np.float32]:
+def weight_steps(weights: NDArray[np.float32], *, pairs_overflow: bool, rounding: int = 1) -> NDArray[np.float32]:
     """For each output channel, the smallest step of 8-bit integers for its ``weights``, (O, I, h, w).
 
     Args:

@@ -14,6 +14,7 @@ import vapoursynth as vs
 
 from vs_srcomp.bench.process import Measurement, StageProcess
 from vs_srcomp.bench.report import FORMAT, Report, summarize
+from vs_srcomp.bench.runners import types_of
 from vs_srcomp.bench.scene import write_scene
 from vs_srcomp.bench.stage import ON_REQUEST, TITLES, Kind, Stage
 from vs_srcomp.errors import error
@@ -69,8 +70,11 @@ def bench(settings: Settings, progress: Progress = lambda _: None) -> Report:
     load = os.getloadavg()[0]
     with stages_for(settings, progress) as (clip, stages):
         measured = measure(stages, settings.seconds, settings.rounds, progress)
+        with_network = [stage for stage in stages if stage.kind in ("inference", "graph", "encode")]
+        types = types_of(with_network[0]) if with_network else {}
     chosen: dict[str, Any] = {name: value for name, value in asdict(settings).items() if name != "clip"}
     chosen |= {"q": stages[0].q, "width": stages[0].width, "height": stages[0].height}
+    chosen["types"] = types
     return Report(
         format=FORMAT,
         machine=_machine() | {"load_at_start": load},

@@ -186,6 +186,13 @@ def _inference(stage: Stage) -> Runner:
     return _worker_threads(engine, planes, target, workers)
 
 
+def types_of(stage: Stage) -> dict[str, int]:
+    """Multiply-accumulates of the network in ``stage`` by the type they are done in; empty where no one tells."""
+    engine, *_ = _engine_and_planes(stage)
+    engine = getattr(engine, "inner", engine)
+    return dict(engine.run()) if isinstance(engine, OpenVINOEngine) else {}
+
+
 def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tuple[int, int], int]:
     """The engine that the graph would use, luma planes that it would get, the shape of its output, and its workers."""
     clip = _clip(stage)

@@ -163,14 +163,18 @@ def _print(report: "Report", *, markdown: bool) -> None:
 
 
 def _heading(report: "Report") -> str:
+    from vs_srcomp.backends.openvino_types import share_text
+
     clip, settings, machine = report.clip, report.settings, report.machine
     name = Path(clip["file"]).name if clip["file"] else "made-up scene"
+    types = share_text(settings.get("types", {}))
     return (
         f"{name}, {clip['codec']}, {clip['bits']} bit, {clip['width']}x{clip['height']} to "
         f"{settings['width']}x{settings['height']}; {settings['model']} at Q {settings['q']:.0f}, "
         f"backend {settings['backend']}\n"
         f"{machine['processor']}, {machine['cores']} cores; "
         f"{settings['rounds']} rounds of {settings['seconds']:g} s each"
+        + (f"; multiply-accumulates: {types}" if types else "")
     )
 
 

@@ -12,6 +12,8 @@ import vapoursynth as vs
 
 from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.backends.choice import NOT_INSTALLED, Candidate, candidates, default_candidate
+from vs_srcomp.backends.openvino import OpenVINOEngine
+from vs_srcomp.backends.openvino_types import fallback, share_text
 from vs_srcomp.doctor.finding import Finding
 from vs_srcomp.engine_cache import prepare
 from vs_srcomp.models import Model, load_network
@@ -70,15 +72,28 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
         chosen = default_candidate()
         backend = chosen.make()
         engine = prepare(load_network(model), backend, MEASURED)
+        types, wrong = _types(engine)
         speed = _FULL_HD * _frames_per_second(engine, backend.workers, seconds)
     except (vs.Error, RuntimeError, OSError) as reason:
         what, *_, todo = (*str(reason).splitlines(), "see what is said of the backends above")
         return Finding(name=name, state="broken", says=what, todo=todo)
-    says = f"{chosen.name}: about {speed:.1f} frames of 1920x1080 a second with {model.name}"
+    says = f"{chosen.name}: about {speed:.1f} frames of 1920x1080 a second with {model.name}{types}"
+    if wrong:
+        todo = 'use precision="bf16" or "f32", and report this with the processor\'s name: OpenVINO has no code for a layer'
+        return Finding(name=name, state="broken", says=f"{says}, which is wrong: {wrong}", todo=todo)
     if speed < _REAL_TIME:
         todo = "files take their time; mpv takes Lanczos alone where this is too slow"
         return Finding(name=name, state="note", says=says, todo=todo)
     return Finding(name=name, state="fine", says=says)
+
+
+def _types(engine: Engine) -> tuple[str, str]:
+    """Which types the work is done in, and what is wrong with that; nothing where the backend does not tell."""
+    engine = getattr(engine, "inner", engine)
+    if not isinstance(engine, OpenVINOEngine):
+        return "", ""
+    run = engine.run()
+    return f"; multiply-accumulates: {share_text(run)}" if run else "", fallback(engine.meant, run)
 
 
 def _frames_per_second(engine: Engine, workers: int, seconds: float) -> float:

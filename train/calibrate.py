@@ -1,0 +1,94 @@
+"""Ranges for the models of the catalogue: pictures are coded at each level, and what layers see of them is measured."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from train.degradations.av1 import TRAINING_SPEED, Pair, decode, encode, stream_path
+from train.equalize import equalized
+from train.material.pictures import clip_planes, list_pictures, read_yuv420
+from train.ranges import CROP, Plane, Ranges, Seen, channel_peaks, choose_ranges
+from vs_srcomp.files import write_atomically
+from vs_srcomp.geometry import QUANTIZERS, ratio_by_name
+from vs_srcomp.resample import lanczos5
+
+SYSTEM: Final = "srcomp"
+
+
+def calibrate(
+    engines: Path, images: Path, streams: Path, names: Collection[str] = (), pictures: int = 8
+) -> Iterator[str]:
+    """Measure the ranges of models, write them to models.json, and say of each what was chosen.
+
+    Args:
+        engines: The folder of models; files of models whose features are brought to like ranges are written again.
+        images: Photographs of the training set, of which some are taken at even distances.
+        streams: Where their coded forms are kept.
+        names: Of models; all of ours if there are none.
+        pictures: How many photographs.
+    """
+    catalogue = engines / "models.json"
+    chosen = _photographs(images, pictures)
+    for name in [entry["name"] for entry in _entries(catalogue)]:
+        entries = _entries(catalogue)
+        (entry,) = (entry for entry in entries if entry["name"] == name)
+        if entry.get("system", SYSTEM) != SYSTEM or (names and name not in names):
+            continue
+        file = engines / entry["file"]
+        found = calibrate_entry(entry, file, chosen, streams)
+        write_atomically(catalogue, (json.dumps({"models": entries}, indent=2) + "\n").encode())
+        yield f"{name}: {found.share:.0%} in integers, {found.lost:.4f} dB lost, {found.kept:.3f} of hard edges kept"
+
+
+def calibrate_entry(entry: dict[str, Any], file: Path, photographs: list[Path], streams: Path) -> Ranges:
+    """Bring the features of one model to like ranges, measure these, and enter them; ``file`` is written again."""
+    ratio, network = ratio_by_name(entry["ratio"]), file.read_bytes()
+    material = {q: _coded(photographs, Pair(ratio, q), streams) for q in _levels(entry)}
+    peaks = [channel_peaks(_form(network, entry, q), planes) for q, (planes, _) in material.items()]
+    network = equalized(network, [np.max(of_layer, 0) for of_layer in zip(*peaks, strict=True)])
+    found = choose_ranges([Seen(_form(network, entry, q), *planes) for q, planes in material.items()])
+    write_atomically(file, network)
+    entry |= {"sha256": hashlib.sha256(network).hexdigest(), "ranges": list(found.ranges)}
+    return found
+
+
+def _levels(entry: dict[str, Any]) -> tuple[int, ...]:
+    if "q" in entry:  # Of the time when each level had a model.
+        return (entry["q"],) if entry["q"] else QUANTIZERS
+    lowest, highest = entry["levels"]
+    return tuple(q for q in QUANTIZERS if lowest <= q <= highest)
+
+
+def _form(network: bytes, entry: dict[str, Any], q: int) -> bytes:
+    """What the model is at one level."""
+    if "levels" not in entry or entry["levels"][0] == entry["levels"][1]:
+        return network
+    from vs_srcomp.models.level import at_level
+
+    return at_level(network, q)
+
+
+def _photographs(images: Path, count: int) -> list[Path]:
+    found = list_pictures(images)
+    return found[:: max(1, len(found) // count)][:count]
+
+
+def _coded(photographs: list[Path], pair: Pair, streams: Path) -> tuple[list[Plane], list[Plane]]:
+    """Planes as the network sees them, and the originals."""
+    seen, originals = [], []
+    for path in photographs:
+        picture = read_yuv420(path)
+        if min(picture.width, picture.height) < CROP:
+            continue
+        stream = stream_path(streams, pair, path.stem)
+        if not stream.exists():
+            stream.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(stream, encode(picture, pair, TRAINING_SPEED))
+        up = lanczos5(decode(stream.read_bytes()), picture.width, picture.height)
+        seen.append(clip_planes(up)[0])
+        originals.append(clip_planes(picture)[0])
+    return seen, originals
