@@ -107,9 +107,10 @@ def middle(plane: Plane) -> Plane:
 
 def hard_edges() -> Iterator[Plane]:
     """Drawn pictures of half the size, as Lanczos-5 enlarges them."""
+    import vapoursynth as vs
+
     from train.material.drawn import SIZE, draw
     from train.material.pictures import clip_planes, planes_to_clip
-    import vapoursynth as vs
 
     for seed in range(_DRAWN):
         top = (SIZE - CROP) // 2
