@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -6,7 +8,7 @@ import torch
 from train.equalize import equalized
 from train.export import to_onnx
 from train.networks.plain import PlainStack
-from train.ranges import CROP, channel_peaks, middle
+from train.ranges import CROP, channel_peaks, cut
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def uneven() -> PlainStack:
     with torch.no_grad():
         network.gains.normal_(0, 0.1)
         network.shifts.normal_(0, 0.1)
-        for index, (layer, following) in enumerate(zip(layers, layers[1:], strict=False)):
+        for index, (layer, following) in enumerate(pairwise(layers)):
             layer.weight[3] *= 30
             network.shifts[:, index, 3] *= 30
             following.weight[:, 3] /= 30
@@ -33,7 +35,7 @@ def planes() -> list[np.ndarray]:
 def run(network: bytes, q: float | None) -> np.ndarray:
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     levels = {} if q is None else {"q": np.full(1, q, np.float32)}
-    luma = (middle(planes()[0]) / 255).astype(np.float32)[None, None]
+    luma = (cut(planes()[0], (0, 0)) / 255).astype(np.float32)[None, None]
     return np.asarray(session.run(None, {"degraded": luma, **levels})[0])
 
 
