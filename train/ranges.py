@@ -30,10 +30,10 @@ MOST_LOST: Final = 0.018
 """In dB of PSNR, over the middles of all pictures."""
 
 MOST_LOST_IN_QUIET: Final = 0.03
-"""Likewise, over the smoothest part of each picture: there the same noise weighs most, and some pictures are all such."""
+"""Likewise, over the smoothest part of each picture: there the same noise weighs most."""
 
 LEAST_KEPT: Final = 0.988
-"""Of the correction of hard edges in float32: the share that its projection has. The goal is 0.95 on any such picture."""
+"""Of the correction of hard edges in float32: the share that its projection has. The goal is 0.95."""
 
 _FACTORS: Final = (1.0, 0.92, 0.85, 0.78)
 _DRAWN: Final = 2
