@@ -1,56 +1,65 @@
 from itertools import pairwise
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
-from torch import Tensor
 
-from tests.train.test_fit import blurred_pairs
 from train.equalize import equalized
-from train.fit import middles
+from train.export import to_onnx
 from train.networks.plain import PlainStack
+from train.ranges import CROP, channel_peaks, cut
 
 
 @pytest.fixture
 def uneven() -> PlainStack:
-    """A network in which one channel of each layer reaches a hundred times as far as the others."""
+    """A network in which one channel of each layer reaches thirty times as far as the others, at every level."""
     torch.manual_seed(0)
-    network = PlainStack(2, 8, 4)
+    network = PlainStack(stride=2, channels=8, layers=4)
     layers = [network.head, *network.body, network.tail]
     with torch.no_grad():
-        for layer, following in pairwise(layers):
-            layer.weight[3] *= 100
-            following.weight[:, 3] /= 100
+        network.gains.normal_(0, 0.1)
+        network.shifts.normal_(0, 0.1)
+        for index, (layer, following) in enumerate(pairwise(layers)):
+            layer.weight[3] *= 30
+            network.shifts[:, index, 3] *= 30
+            following.weight[:, 3] /= 30
     return network
 
 
-def test_it_computes_the_same(uneven: PlainStack) -> None:
-    luma = torch.rand(2, 1, 32, 48)
-    before = [parameter.clone() for parameter in uneven.parameters()]
-    with torch.no_grad():
-        torch.testing.assert_close(equalized(uneven, blurred_pairs())(luma), uneven(luma))
-    assert all(torch.equal(*both) for both in zip(before, uneven.parameters(), strict=True))
+def planes() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (CROP, CROP + 40)).astype(np.uint8) for _ in range(2)]
 
 
-def test_the_last_features_reach_as_far_as_the_norms_of_what_reads_them(uneven: PlainStack) -> None:
-    network = equalized(uneven, blurred_pairs())
-    torch.testing.assert_close(ranges(network)[-1], network.tail.weight.square().sum((0, 2, 3)).sqrt())
+def run(network: bytes, q: float | None) -> np.ndarray:
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    levels = {} if q is None else {"q": np.full(1, q, np.float32)}
+    luma = (cut(planes()[0], (0, 0)) / 255).astype(np.float32)[None, None]
+    return np.asarray(session.run(None, {"degraded": luma, **levels})[0])
 
 
-def test_no_channel_reaches_far_beyond_the_others(uneven: PlainStack) -> None:
-    assert all(seen.max() > 10 * seen.median() for seen in ranges(uneven))
-    assert all(seen.max() < 2 * seen.median() for seen in ranges(equalized(uneven, blurred_pairs())))
+@pytest.mark.parametrize("q", [12.0, 30.0, 44.5])
+def test_it_computes_the_same_at_every_level(uneven: PlainStack, q: float) -> None:
+    peaks = channel_peaks(to_onnx(uneven, "test", 30), planes())
+    for level, given in ((None, q), (30.0, None)):
+        before = to_onnx(uneven, "test", level)
+        after = equalized(before, peaks)
+        assert after != before
+        np.testing.assert_allclose(run(after, given), run(before, given), rtol=1e-4, atol=1e-4)
+
+
+def test_all_channels_reach_equally_far(uneven: PlainStack) -> None:
+    network = to_onnx(uneven, "test", 30)
+    peaks = channel_peaks(network, planes())
+    assert all(seen.max() > 10 * np.median(seen) for seen in peaks)
+    for seen in channel_peaks(equalized(network, peaks), planes()):
+        np.testing.assert_allclose(seen[seen > 0], seen.max(), rtol=1e-2)
 
 
 def test_a_channel_that_is_always_zero_stays_finite(uneven: PlainStack) -> None:
     with torch.no_grad():
-        for parameter in uneven.head.parameters():
-            parameter[5] = 0
-        uneven.tail.weight[:, 2] = 0
-    assert all(parameter.isfinite().all() for parameter in equalized(uneven, blurred_pairs()).parameters())
-
-
-@torch.no_grad()
-def ranges(network: PlainStack) -> list[Tensor]:
-    """The highest magnitude of each channel, layer by layer."""
-    of_pictures = [list(network.features(luma)) for luma, _ in middles(blurred_pairs(), torch.device("cpu"))]
-    return [torch.cat(features).abs().amax((0, 2, 3)) for features in zip(*of_pictures, strict=True)]
+        uneven.head.weight[5] = 0
+        uneven.shifts[:, 0, 5] = -1
+    network = to_onnx(uneven, "test", 30)
+    assert np.isfinite(run(equalized(network, channel_peaks(network, planes())), None)).all()

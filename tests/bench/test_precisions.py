@@ -1,0 +1,43 @@
+"""The table of precisions in the documents is that of committed results."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = runpy.run_path(str(ROOT / "benchmarks" / "precisions.py"))
+RESULTS = sorted((ROOT / "benchmarks" / "results" / "precisions").glob("*.json"))
+
+
+def test_the_tables_of_the_documents_are_those_of_committed_results() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    assert all(SCRIPT["table"](json.loads(file.read_text("utf-8"))) in text for file in RESULTS)
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
+def test_no_committed_run_had_a_layer_in_another_type_than_meant(file: Path) -> None:
+    report = json.loads(file.read_text("utf-8"))
+    assert report["machine"]["processor"]
+    assert [run["fallback"] for run in report["runs"]] == [""] * len(report["runs"])
+
+
+def test_ratios_are_those_of_rounds() -> None:
+    common = {"class": "AVX2", "tier": "fast", "kept": 1.0, "error": 0.0, "types": {"f32": 4}}
+    runs = [
+        common | {"precision": "f32", "rates": [10.0, 5.0, 8.0], "cpu_ms": [1.0, 2.0, 3.0]},
+        common
+        | {"precision": "int8", "rates": [20.0, 20.0, 8.0], "cpu_ms": [1.0, 1.0, 1.0], "types": {"int8": 3, "f32": 1}},
+    ]
+    *_, row = SCRIPT["table"]({"runs": runs}).splitlines()
+    assert row.split("|")[1:9] == [
+        " AVX2 ",
+        " fast ",
+        " int8 ",
+        " 20.0 ",
+        " 1.0 ",
+        " 2.00 ",
+        " int8 75%, f32 25% ",
+        " 1.000 ",
+    ]

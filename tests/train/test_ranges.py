@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from tests.networks import make_onnx, random_stack
+from tests.pictures import picture
+from train.ranges import CROP, LEAST_KEPT, MOST_LOST, Seen, choose_ranges, hard_edges, measure_ranges, middle
+from vs_srcomp.backends.base import PlaneFormat
+
+
+def planes(count: int = 2) -> list[np.ndarray]:
+    return [picture(PlaneFormat(CROP + 16, CROP, 8), seed) for seed in range(count)]
+
+
+def test_ranges_take_in_what_layers_see_and_keep_hard_edges() -> None:
+    network = random_stack(4, 8, 4)
+    found = choose_ranges([Seen(network, planes())])
+    assert len(found.ranges) == 3
+    assert found.kept >= LEAST_KEPT or not any(found.ranges)
+    assert found.lost <= MOST_LOST or not any(found.ranges)
+    assert 0 < found.share <= 1
+    assert list(found.ranges) == measure_ranges(network, planes())
+
+
+def test_layers_that_lose_too_much_stay_out_of_integers() -> None:
+    # A last layer whose sums cancel what rounding cannot tell apart.
+    rng = np.random.default_rng(0)
+    shape = (8, 1, 3, 3)
+    weights = {"w0": rng.normal(0, 1, shape), "w1": 500 * rng.normal(0, 1, (1, 8, 3, 3))}
+    from onnx import helper
+
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["f"], pads=[1] * 4),
+        helper.make_node("Relu", ["f"], ["g"]),
+        helper.make_node("Conv", ["g", "w1"], ["r"], pads=[1] * 4),
+        helper.make_node("Add", ["x", "r"], ["y"]),
+    ]
+    network = make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
+    assert measure_ranges(network, planes(1)) == [0.0]
+
+
+def test_small_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match="smaller than 256x256"):
+        middle(np.zeros((100, 300), np.uint8))
+
+
+def test_edges_are_hard_and_always_the_same() -> None:
+    edges = list(hard_edges())
+    assert all(plane.shape == (CROP, CROP) and np.ptp(plane) > 150 for plane in edges)
+    assert all(np.array_equal(*both) for both in zip(edges, hard_edges(), strict=True))
