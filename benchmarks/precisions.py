@@ -84,9 +84,9 @@ def main(
 
 
 def table(report: dict[str, Any]) -> str:
-    """The results as Markdown: rates, and each round's ratio to the fastest other precision of the same class."""
+    """The results as Markdown: rates, and each round's ratio to float32 on the same class."""
     lines = [
-        "| class | tier | precision | fps | CPU ms/frame | times f32 | types | correction kept | squared error, codes |",
+        "| class | tier | precision | fps | CPU ms/frame | times f32 | types | kept | squared error |",
         "| --- | --- | --- | ---: | ---: | ---: | --- | ---: | ---: |",
     ]
     base = {(run["class"], run["tier"]): run for run in report["runs"] if run["precision"] == "f32"}

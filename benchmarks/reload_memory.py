@@ -3,7 +3,8 @@
     python benchmarks/reload_memory.py [--reloads 100] [--size 960x540]
     MALLOC_MMAP_THRESHOLD_=262144 python benchmarks/reload_memory.py
 
-Each reload makes a core of its own, as mpv does, loads vs_srcomp/mpv/srcomp.vpy, plays some frames and frees everything.
+Each reload makes a core of its own, as mpv does, loads vs_srcomp/mpv/srcomp.vpy, plays some frames and frees
+everything.
 """
 
 import resource

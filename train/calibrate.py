@@ -56,6 +56,11 @@ def calibrate_entry(entry: dict[str, Any], file: Path, photographs: list[Path], 
     return found
 
 
+def _entries(catalogue: Path) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads(catalogue.read_text("utf-8"))["models"]
+    return entries
+
+
 def _levels(entry: dict[str, Any]) -> tuple[int, ...]:
     if "q" in entry:  # Of the time when each level had a model.
         return (entry["q"],) if entry["q"] else QUANTIZERS

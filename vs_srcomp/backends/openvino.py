@@ -61,8 +61,8 @@ class OpenVINO:
     precision: Literal["auto", "int8", "fp16", "bf16", "f32"] = "auto"
     """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where
     it multiplies many at a time (AVX2 and all after it) and the network has such a form, as this package's have; else
-    bfloat16, or float32 without it. On graphics and neural processors half precision if they have it, and on virtual devices what
-    OpenVINO takes."""
+    bfloat16, or float32 without it. On graphics and neural processors half precision if they have it, and on virtual
+    devices what OpenVINO takes."""
     threads: int = 0
     """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
     streams: int = 0

@@ -21,8 +21,8 @@ HEAVY = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData",
 LARGEST_INT8 = 127
 """Of weights in 8 bits."""
 
-# Of two weights of one sign that are multiplied by codes of neighbouring channels at one place: the sum of both products
-# has 16 bits without VNNI. Rounding may add half a step to each of the two.
+# Of two weights of one sign that are multiplied by codes of neighbouring channels at one place: without VNNI the sum of
+# both products has 16 bits. Rounding may add half a step to each of the two.
 _LARGEST_PAIR = 32767 // 255 - 1
 
 _LARGEST_CODE = np.float32(255)

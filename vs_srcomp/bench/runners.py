@@ -1,6 +1,5 @@
 """Running one stage: everything that is made ready once, and then as many measurements as are asked for."""
 
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.backends.by_name import backend_from_text
 from vs_srcomp.backends.openvino import OpenVINOEngine
 from vs_srcomp.bench.hosting import Host, clip_in_memory
-from vs_srcomp.bench.stage import WARM_UP, Kind, Stage
+from vs_srcomp.bench.stage import Kind, Stage
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.models import find_model, scale_of

@@ -80,7 +80,7 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
         return Finding(name=name, state="broken", says=what, todo=todo)
     says = f"{chosen.name}: about {speed:.1f} frames of 1920x1080 a second with {model.name}{types}"
     if wrong:
-        todo = 'use precision="bf16" or "f32", and report this with the processor\'s name: OpenVINO has no code for a layer'
+        todo = 'OpenVINO lacks code for a layer: use precision="bf16" or "f32", and report this processor'
         return Finding(name=name, state="broken", says=f"{says}, which is wrong: {wrong}", todo=todo)
     if speed < _REAL_TIME:
         todo = "files take their time; mpv takes Lanczos alone where this is too slow"
