@@ -25,6 +25,9 @@ ON_REQUEST: frozenset[Kind] = frozenset({"copy", "file", "anew"})
 OF_FILES: tuple[Kind, ...] = ("file", "anew")
 """What is measured on the frames of a file in their order, from the first one on, at least once in each round."""
 
+WARM_UP = 0.1
+"""Seconds of a measurement after which everything is loaded and compiled; its result is dropped."""
+
 LIMITS: dict[Kind, Kind] = {
     "copy": "decode",
     "source": "decode",

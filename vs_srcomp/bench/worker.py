@@ -28,7 +28,7 @@ def main() -> None:
     import vapoursynth as vs
 
     from vs_srcomp.bench.runners import runner_for
-    from vs_srcomp.bench.stage import Stage
+    from vs_srcomp.bench.stage import WARM_UP, Stage
     from vs_srcomp.reuse import counts
 
     try:
