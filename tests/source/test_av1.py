@@ -39,7 +39,7 @@ def test_left_out_film_grain_is_told_once(grainy: Path, capfd: pytest.CaptureFix
     told = [message for message in messages if "film grain" in message]
     assert len(told) == 1
     assert told[0].startswith("srcomp: ")
-    assert "film_grain=True" in told[0]
+    assert "restore_grain" in told[0]
     assert capfd.readouterr().out == ""
 
 

@@ -21,16 +21,19 @@ def source(path: str | os.PathLike[str], *, film_grain: bool = False, track: int
 
     Returns:
         A clip in the stream's own planar format (YUV, GRAY or RGB). Packed and semi-planar pixel formats are
-        rearranged without loss; an alpha plane is dropped. ``fps`` is the frame rate if the timestamps keep to
-        one, and 0/1 if not; each frame's own ``_DurationNum``/``_DurationDen`` and ``_AbsoluteTime`` follow the
-        timestamps exactly. The other properties are named as BestSource names them; what the file does not
-        tell is not set. Frames of AV1 carry ``SrcompQ``, an estimate of how strongly they were compressed on
-        libaom's quantizer scale, 0 to 63, which is constant in each scene, and ``SrcompBaseQIdx``, the base_q_idx
-        that the frame was coded with, 0 to 255; frames whose headers cannot be parsed carry neither.
+        rearranged without loss; an alpha plane is dropped. Pictures are cropped as the container asks. ``fps``
+        is the frame rate if the timestamps keep to one, and 0/1 if not; each frame's own
+        ``_DurationNum``/``_DurationDen`` and ``_AbsoluteTime`` follow the timestamps exactly. The other
+        properties are named as BestSource names them; what the file does not tell is not set. Frames of AV1
+        carry ``SrcompQ``, an estimate of how strongly they were compressed on libaom's quantizer scale, 0 to
+        63, which is constant in each scene, and ``SrcompBaseQIdx``, the base_q_idx that the frame was coded
+        with, 0 to 255; frames whose headers cannot be parsed carry neither.
 
     Raises:
         vapoursynth.Error: The file cannot be opened or its first picture cannot be decoded. Later damage is an
-            error of the frames concerned only, and so is a picture of another size or format.
+            error of the frames concerned only, and so is a picture of another size or format. Where frames can be
+            counted by decoding only (AVI, MPEG, raw streams), those that cannot be decoded are left out, and the log
+            says so.
     """
     # PyAV and numpy take a while to load; importing the package does not have to wait for them.
     from vs_srcomp.source.clip import open_clip
