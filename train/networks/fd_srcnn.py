@@ -42,7 +42,9 @@ class Series(nn.Module):
                 for layer in (*self.block, self.reconstruct):
                     assert isinstance(layer, nn.Conv2d)
                     carry(layer, channel, channel)
-                self.block[0].weight[channel] /= pictures
+                first = self.block[0]
+                assert isinstance(first, nn.Conv2d)
+                first.weight[channel] /= pictures
                 self.upsample.weight[:, channel] = 0
                 enlarge_by_deconvolution(self.upsample, channel, channel)
                 # The sigmoid is steep in the middle and near the picture's own value there.
