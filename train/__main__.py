@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from train.systems.commands import COMMANDS
+
 type Command = Callable[..., Any]
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -288,6 +290,9 @@ def metric_names(names: str) -> tuple[str, ...]:
         raise click.BadParameter(f"there is no metric {unknown[0]!r}; there are {', '.join(METRICS)}")
     return chosen
 
+
+for command in COMMANDS:
+    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="python -m train")
