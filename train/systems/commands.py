@@ -28,4 +28,47 @@ def vgg_weights(out: Path) -> None:
     click.echo(out)
 
 
-COMMANDS = (list_command, vgg_weights)
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("../shared/data"),
+    show_default=True,
+    help="Folder with test/set5, set14, kodak and clic, and video.",
+)
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("work"),
+    show_default=True,
+    help="Finished runs are in WORK/runs; scores are kept in WORK/systems.",
+)
+@click.option("--only", multiple=True, help="An experiment: line, espcn, fd-srcnn, cisr-psi, av1; may be repeated.")
+@click.option("--pictures", type=click.IntRange(min=2), default=4, show_default=True, help="Of each larger set.")
+@click.option("--side", type=click.IntRange(min=64), default=256, show_default=True, help="Of each, the middle.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [default: all].")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("docs/results/systems.md"), show_default=True
+)
+def compare_systems(
+    data: Path, work: Path, only: tuple[str, ...], pictures: int, side: int, threads: int | None, out: Path
+) -> None:
+    """Measure the systems of the papers, each on its own ground and all on AV1, and write a report.
+
+    What was measured before is kept: a comparison that was stopped goes on, and so does one after further training.
+    Systems that are not trained yet are left out.
+    """
+    import torch
+
+    from train.systems.compare import compare
+
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        for line in compare(data, work, only, pictures, side, out):
+            click.echo(line)
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+COMMANDS = (list_command, vgg_weights, compare_systems)
