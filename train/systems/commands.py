@@ -46,12 +46,22 @@ def vgg_weights(out: Path) -> None:
 @click.option("--only", multiple=True, help="An experiment: line, espcn, fd-srcnn, cisr-psi, av1; may be repeated.")
 @click.option("--pictures", type=click.IntRange(min=2), default=4, show_default=True, help="Of each larger set.")
 @click.option("--side", type=click.IntRange(min=64), default=256, show_default=True, help="Of each, the middle.")
+@click.option(
+    "--perceptual/--no-perceptual", default=True, show_default=True, help="A distance that takes longer than all else."
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [default: all].")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("docs/results/systems.md"), show_default=True
 )
 def compare_systems(
-    data: Path, work: Path, only: tuple[str, ...], pictures: int, side: int, threads: int | None, out: Path
+    data: Path,
+    work: Path,
+    only: tuple[str, ...],
+    pictures: int,
+    side: int,
+    perceptual: bool,
+    threads: int | None,
+    out: Path,
 ) -> None:
     """Measure the systems of the papers, each on its own ground and all on AV1, and write a report.
 
@@ -65,7 +75,7 @@ def compare_systems(
     if threads:
         torch.set_num_threads(threads)
     try:
-        for line in compare(data, work, only, pictures, side, out):
+        for line in compare(data, work, only, pictures, side, out, perceptual=perceptual):
             click.echo(line)
     except ValueError as reason:
         raise click.ClickException(str(reason)) from reason

@@ -11,7 +11,9 @@ from train.systems.sheets import write_sheets
 CODED = "av1"
 
 
-def compare(data: Path, work: Path, only: Sequence[str], pictures: int, side: int, out: Path) -> Iterator[str]:
+def compare(
+    data: Path, work: Path, only: Sequence[str], pictures: int, side: int, out: Path, *, perceptual: bool = True
+) -> Iterator[str]:
     """Measure what is not measured yet, and write the report to ``out``, with PNG files in a folder of its name.
 
     Args:
@@ -21,6 +23,7 @@ def compare(data: Path, work: Path, only: Sequence[str], pictures: int, side: in
         pictures: Of each of the larger sets, at most.
         side: Of the larger pictures, the middle of so many pixels.
         out: The Markdown file.
+        perceptual: Whether a perceptual distance is measured too, which takes longer than all else.
 
     Raises:
         ValueError: There is no such experiment, nothing is trained, or test pictures are missing.
@@ -32,7 +35,7 @@ def compare(data: Path, work: Path, only: Sequence[str], pictures: int, side: in
     trained = Trained(runs)
     if not trained.names():
         raise ValueError(f"no system is trained: {runs} has no finished run; make systems trains all")
-    ground = Ground(data, trained, pictures, side, work / "systems")
+    ground = Ground(data, trained, pictures, side, perceptual, work / "systems")
     for name in only or known:
         if name == CODED:
             from train.systems.coded import av1

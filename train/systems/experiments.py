@@ -32,6 +32,8 @@ class Ground:
     """Of the larger sets, at most."""
     side: int = 256
     """Of each picture, the middle of so many pixels at most."""
+    perceptual: bool = True
+    """Whether a perceptual distance is measured where it is shown, which takes longer than all else."""
     books: Path = field(default=Path("work/systems"))
     """Where scores are kept."""
 
@@ -79,7 +81,7 @@ def line(ground: Ground) -> Iterator[str]:
     """From SRCNN to ESRGAN: bicubic degradation, scales 2 and 4, all test sets, with a perceptual distance."""
     trained, book = ground.trained, ground.book("line")
     for of_set in ("set5", "set14", "kodak", "clic"):
-        judge = Judge(perceptual=of_set == "set5")
+        judge = Judge(perceptual=ground.perceptual and of_set == "set5")
         for scale in (2, 4):
             methods = classic() | single(trained, ("srcnn", "vdsr"))
             if scale == 2:
