@@ -10,7 +10,7 @@ import vapoursynth as vs
 from train.degradations.av1 import EVALUATION_SPEED, PAIRS, Pair, decode, encode, stream_path
 from train.material.pictures import clip_planes, list_pictures, planes_to_clip, read_yuv420
 from train.networks.network import Network
-from train.systems.classic import Plane
+from train.systems.classic import Enlarger, Plane
 from train.systems.experiments import Ground
 from train.systems.learned import PEAK, device, rounded, to_tensor
 from train.systems.methods import Trained
@@ -73,7 +73,7 @@ def _methods(trained: Trained, runs: Path, pair: Pair) -> dict[str, tuple[Restor
     for name in SYSTEMS:
         if name in trained:
             scale = trained.network(name).scale
-            found[name] = partial(trained.enlarger(name), scale=scale), scale == 1
+            found[name] = _at(trained.enlarger(name), scale), scale == 1
     for tier in TIERS:
         try:
             network = load_trained(f"srcomp-{tier}-{pair.ratio.slug}", runs)
@@ -81,6 +81,10 @@ def _methods(trained: Trained, runs: Path, pair: Pair) -> dict[str, tuple[Restor
             continue
         found[f"{tier}, ours"] = partial(_restored, network, q=pair.q), True
     return found
+
+
+def _at(enlarge: Enlarger, scale: int) -> Restore:
+    return lambda plane: enlarge(plane, scale)
 
 
 def _restored(network: Network, plane: Plane, *, q: int) -> Plane:

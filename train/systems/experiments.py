@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from train.degradations import DEGRADATIONS
 from train.degradations.degradation import Degraded, covered
+from train.degradations.jpeg import Jpeg
+from train.degradations.webp import Webp
 from train.systems.classic import Plane
 from train.systems.methods import Methods, Trained, classic, ensembles, in_steps, made_of, single, twice
 from train.systems.pictures import frames, lumas
@@ -153,12 +156,10 @@ def cisr_psi(ground: Ground) -> Iterator[str]:
 
 def two_services(plane: Plane) -> Degraded:
     """What is left of a picture after two services: JPEG at the old size, then smaller with another filter and WebP."""
-    from PIL import Image
-
-    once = DEGRADATIONS.make("jpeg", ratio=1).code(plane, 60)
+    once = Jpeg(ratio=1).code(plane, 60)
     height, width = (size // 2 for size in plane.shape)
     small = np.asarray(Image.fromarray(once).resize((width, height), Image.Resampling.HAMMING))
-    return Degraded(DEGRADATIONS.make("webp", ratio=1).code(small, 45), ratio=2)
+    return Degraded(Webp(ratio=1).code(small, 45), ratio=2)
 
 
 EXPERIMENTS: dict[str, Experiment] = {"line": line, "espcn": espcn, "fd-srcnn": fd_srcnn, "cisr-psi": cisr_psi}

@@ -82,7 +82,7 @@ def mean_of_views(restore: Callable[[Plane], NDArray[np.float32]], plane: Plane)
             back = np.fliplr(back) if flipped else back
             total = back if total is None else total + back
     assert total is not None
-    return total / 8
+    return np.asarray(total / 8, np.float32)
 
 
 def to_tensor(plane: Plane) -> Tensor:

@@ -160,11 +160,15 @@ def _expected(scores: list[Score]) -> str:
 
 def _gain(scores: list[Score], method: str, reference: str) -> float | None:
     """The mean gain in dB of one method over another, over the same pictures."""
-    psnr = {(score.set, score.picture, score.degradation, score.method): score.psnr for score in scores}
+    psnr = {
+        (score.set, score.picture, score.degradation, score.scale): score.psnr
+        for score in scores
+        if score.method == reference
+    }
     gains = [
-        value - psnr[*key, reference]
-        for (*key, name), value in psnr.items()
-        if name == method and (*key, reference) in psnr
+        score.psnr - psnr[key]
+        for score in scores
+        if score.method == method and (key := (score.set, score.picture, score.degradation, score.scale)) in psnr
     ]
     return sum(gains) / len(gains) if gains else None
 
@@ -239,12 +243,12 @@ def _cisr_psi(scores: list[Score]) -> str:
         'super-resolution of the same size, trained on the same mixture; "a, b" applies a, then b.'
     ]
     for codec in CODECS:
-        columns = [
+        columns: list[tuple[str, Callable[[Score], bool]]] = [
             (f"{codec} {quality}", lambda score, what=f"{codec} {quality}": score.degradation == what)
             for quality in QUALITIES
         ]
         parts.append(_by_columns(scores, columns, reference="bicubic"))
-    columns = [("two services", lambda score: score.degradation == "two services")]
+    columns = [("two services", lambda score: True)]
     parts.append(
         "Through two services: JPEG 60 at the full size, then half the size by another filter, and WebP 45.\n\n"
         + _by_columns([score for score in scores if score.degradation == "two services"], columns, reference="bicubic")

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from train.metrics import METRICS, Metric
 from train.systems.classic import Plane
@@ -83,9 +84,9 @@ def _read(path: Path) -> Iterable[Score]:
         if tuple(reader.fieldnames or ()) != FIELDS:
             raise ValueError(f"{path} is not a file of scores; remove it to measure anew")
         for row in reader:
-            numbers = {name: float(row.pop(name)) for name in ("psnr", "ssim")}
-            perceptual = row.pop("perceptual")
-            yield Score(**row, **numbers, perceptual=float(perceptual) if perceptual else None)
+            numbers: dict[str, Any] = {name: float(row[name]) for name in ("psnr", "ssim")}
+            numbers["perceptual"] = float(row["perceptual"]) if row["perceptual"] else None
+            yield Score(**{**row, **numbers})
 
 
 class Judge:
