@@ -243,17 +243,19 @@ def _cisr_psi(scores: list[Score]) -> str:
         'super-resolution of the same size, trained on the same mixture; "a, b" applies a, then b.'
     ]
     for codec in CODECS:
-        columns: list[tuple[str, Callable[[Score], bool]]] = [
-            (f"{codec} {quality}", lambda score, what=f"{codec} {quality}": score.degradation == what)
-            for quality in QUALITIES
-        ]
+        columns = [_degraded_by(f"{codec} {quality}") for quality in QUALITIES]
         parts.append(_by_columns(scores, columns, reference="bicubic"))
-    columns = [("two services", lambda score: True)]
+    columns = [_degraded_by("two services")]
     parts.append(
         "Through two services: JPEG 60 at the full size, then half the size by another filter, and WebP 45.\n\n"
         + _by_columns([score for score in scores if score.degradation == "two services"], columns, reference="bicubic")
     )
     return "\n\n".join(parts)
+
+
+def _degraded_by(what: str) -> tuple[str, Callable[[Score], bool]]:
+    """A column for one degradation."""
+    return what, lambda score: score.degradation == what
 
 
 def _av1(scores: list[Score]) -> str:

@@ -64,8 +64,10 @@ def test_an_ensemble_has_no_preferred_direction() -> None:
     network = Lopsided()
     square = PLANE[:24, :24]
     plain, ensemble = (enlarger(network, ensemble=ensemble)(square, 1) for ensemble in (False, True))
-    assert not np.array_equal(enlarger(network)(square.T, 1).T, plain)
-    np.testing.assert_array_equal(enlarger(network, ensemble=True)(square.T, 1).T, ensemble)
+    assert np.abs(enlarger(network)(square.T, 1).T.astype(int) - plain).max() > 10
+    # The eight views are added up in another order: what lies in the middle of two codes may be rounded either way.
+    turned = enlarger(network, ensemble=True)(square.T, 1).T
+    assert np.abs(turned.astype(int) - ensemble).max() <= 1
 
 
 def test_another_output_can_be_taken() -> None:
