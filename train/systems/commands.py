@@ -29,6 +29,22 @@ def vgg_weights(out: Path) -> None:
 
 
 @click.command()
+@click.argument("videos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the pictures.")
+@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Frames of each video.")
+def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
+    """Write frames of VIDEOS, evenly over their time, as pictures to learn from."""
+    from train.material.frames import write_frames
+
+    try:
+        for video in videos:
+            for path in write_frames(video, out, count):
+                click.echo(path)
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+@click.command()
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -81,4 +97,4 @@ def compare_systems(
         raise click.ClickException(str(reason)) from reason
 
 
-COMMANDS = (list_command, vgg_weights, compare_systems)
+COMMANDS = (list_command, vgg_weights, frames, compare_systems)
