@@ -2,6 +2,7 @@
 # make test      lint, types and every test
 # make test-mpv  test the player's side with a real mpv; builds one if there is none (root, debootstrap, minutes)
 # make models    train all models again (many hours), from the photographs in $(DATA)/train
+# make systems   train the systems of the papers, export them, compare them (hours): docs/results/systems.md
 # make results   measure the models on $(DATA)/test and write the tables here and in train/RESULTS.md
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -14,8 +15,11 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 DATA ?= ../shared/data
 WORK ?= work
 RECIPES = $(wildcard train/recipes/*.toml)
+SYSTEMS = $(wildcard train/recipes/systems/*.toml)
+# The others are only what these are compared with.
+RELEASED = $(filter-out %-local.toml %/artefacts-1x.toml %-mixed.toml,$(SYSTEMS))
 
-.PHONY: demo test test-mpv models results clean
+.PHONY: demo test test-mpv models systems results clean
 
 demo: $(VENV)/ready
 	$(BIN)/vs-srcomp upscale examples/demo.mkv out.mkv --ratio 2:1 --overwrite
@@ -36,6 +40,13 @@ test-mpv: $(VENV)/ready-for-tests
 models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --work $(WORK)
 	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --work $(WORK)
+
+# In the order in which they start from one another; what is trained already is kept.
+systems: $(VENV)/ready-for-tests
+	test -e $(WORK)/vgg16-conv.safetensors || $(BIN)/python -m train vgg-weights $(WORK)/vgg16-conv.safetensors
+	$(BIN)/python -m train fit $(SYSTEMS) --images $(DATA)/train --work $(WORK)
+	$(BIN)/python -m train export $(RELEASED) --images $(DATA)/train --work $(WORK)
+	$(BIN)/python -m train compare-systems --data $(DATA) --work $(WORK)
 
 results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from train.systems.commands import COMMANDS
+
 type Command = Callable[..., Any]
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -148,7 +150,9 @@ def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engi
     try:
         for path in recipes:
             recipe = load_recipe(path)
-            click.echo(export_run(recipe, path, gatherer.of(recipe)[1], work / "runs", engines))
+            # Networks that know levels are measured on pictures once more; the systems of the papers are not.
+            valid = gatherer.of(recipe)[1] if recipe.degradation["name"] == "av1" else []
+            click.echo(export_run(recipe, path, valid, work / "runs", engines))
     except ValueError as reason:
         raise click.ClickException(str(reason)) from reason
 
@@ -288,6 +292,9 @@ def metric_names(names: str) -> tuple[str, ...]:
         raise click.BadParameter(f"there is no metric {unknown[0]!r}; there are {', '.join(METRICS)}")
     return chosen
 
+
+for command in COMMANDS:
+    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="python -m train")

@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from train.export_onnx import network_to_onnx
 from train.fit import remove_drift
 from train.material.coded import LEVEL_BANDS, Example
+from train.networks.network import Network
 from train.networks.plain import KNOTS, PlainStack
 from train.recipe import Recipe
 from train.run import Run
@@ -48,7 +50,8 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
         shutil.copyfile(file, history / f"{recipe.name}{file.suffix}")
     if recipe.is_draft:
         return f"{recipe.name}: a draft, only its log and curves are kept"
-    assert isinstance(network, PlainStack)
+    if not isinstance(network, PlainStack):
+        return export_system(network, recipe, recipe_path, engines)
     assert recipe.ratio is not None
     remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)
@@ -75,6 +78,32 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     }
     enter(entry, engines / "models.json")
     return f"{recipe.name}: {network.parameter_count} parameters, {network.macs_per_pixel / 1000:.1f} kMAC/pixel"
+
+
+def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: Path) -> str:
+    """Export the trained ``network`` of a system of the papers, in half precision; returns what `export_run` does."""
+    data = network_to_onnx(network, recipe.name)
+    file = f"{recipe.name}.onnx"
+    write_atomically(engines / file, data)
+    entry = {
+        "name": recipe.name,
+        "file": file,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "system": recipe.network["name"],
+        "scale": network.scale,
+        "levels": None,
+        "parameters": network.parameter_count,
+        "macs_per_pixel": network.macs_per_pixel,
+        "stride": network.stride,
+        "receptive_field": network.receptive_field,
+        "recipe": f"train/recipes/{recipe_path.parent.name}/{recipe_path.name}",
+        "ranges": [],
+        "gain_db": {},
+        "licence": LICENCE,
+    }
+    enter(entry, engines / "models.json")
+    kilo = network.macs_per_pixel / 1000
+    return f"{recipe.name}: {network.parameter_count} parameters, {kilo:.1f} kMAC/pixel, {len(data) / 1e6:.2f} MB"
 
 
 def enter(entry: dict[str, Any], catalogue: Path) -> None:

@@ -33,7 +33,7 @@ class BlurDecimate(Shrink):
         small: NDArray[Any] = picture.astype(np.float64)
         for axis in (0, 1):
             small = signal.decimate(self._blurred(small, axis, ratio), ratio, axis=axis) / MEAN_GAIN
-        return np.clip(np.rint(small), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(small), 0, 255), np.uint8)
 
     def _blurred(self, samples: NDArray[Any], axis: int, ratio: int) -> NDArray[Any]:
         """Each sample is the blurred picture (ratio - 1) / 2 pixels beyond it."""

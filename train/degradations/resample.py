@@ -30,7 +30,7 @@ def lanczos5(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.
     wide = [(columns @ planes[..., channel].astype(np.float32).T).clip(0, 255) for channel in range(planes.shape[2])]
     large = [rows @ plane.T for plane in wide]
     rounded = np.clip(np.rint(np.stack(large, -1)), 0, 255).astype(np.uint8)
-    return rounded[..., 0] if picture.ndim == 2 else rounded
+    return np.asarray(rounded[..., 0] if picture.ndim == 2 else rounded)
 
 
 @cache

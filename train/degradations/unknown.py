@@ -42,7 +42,7 @@ class Unknown(Shrink):
         small = np.stack([_sampled(planes[..., index], kernel, ratio) for index in range(planes.shape[2])], -1)
         small += rng.normal(scale=rng.uniform(0, self.noise), size=small.shape)
         rounded = np.clip(np.rint(small), 0, 255).astype(np.uint8)
-        return rounded[..., 0] if picture.ndim == 2 else rounded
+        return np.asarray(rounded[..., 0] if picture.ndim == 2 else rounded)
 
     def _kernel(self, ratio: int, rng: np.random.Generator) -> NDArray[Any]:
         first, second = rng.uniform(*SIGMAS, 2) * ratio

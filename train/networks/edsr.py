@@ -65,7 +65,7 @@ class Edsr(Network):
         self.up = nn.ModuleList(nn.Conv2d(width, width * step**2, 3, padding=1) for step in steps)
         self.steps = steps
         self.tail = nn.Conv2d(width, channels, 3, padding=1)
-        quiet(self.join, 0.01)
+        quiet(self.join)
         quiet(self.tail)
         for channel in range(channels):
             carry(self.head, channel, channel)

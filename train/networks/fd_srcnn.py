@@ -12,8 +12,9 @@ from train.networks.network import Network, check_scale
 
 MAPS = 32
 SERIES = 3
-# Of a sigmoid's slope where it is steepest: a quarter of what goes in comes out.
-STEEPNESS = 4.0
+# Where the first weights bend the picture, so that the sigmoid behind them gives it back.
+MIDDLE = 0.5
+KNOTS = (0.1, 0.2, 0.35, 0.65, 0.8, 0.9)
 
 
 class Series(nn.Module):
@@ -37,17 +38,21 @@ class Series(nn.Module):
         nn.init.normal_(self.upsample.weight, std=(2 / (width * (1 + 2 / scale) ** 2)) ** 0.5)
         quiet(self.reconstruct)
         assert self.reconstruct.bias is not None
+        knots = fitting_knots(width, channels)
+        parts = len(knots) + 1
+        offset, *slopes = straightening(knots)
         with torch.no_grad():
-            for channel in range(channels):
-                for layer in (*self.block, self.reconstruct):
+            for part in range(channels * parts):
+                for layer in self.block:
                     assert isinstance(layer, nn.Conv2d)
-                    carry(layer, channel, channel)
-                self.block[0].weight[channel] /= pictures
-                self.upsample.weight[:, channel] = 0
-                enlarge_by_deconvolution(self.upsample, channel, channel)
-                # The sigmoid is steep in the middle and near the picture's own value there.
-                self.reconstruct.weight[channel] *= STEEPNESS
-                self.reconstruct.bias[channel] = -STEEPNESS / 2
+                    carry(layer, part, part)
+                first = self.block[0]
+                assert isinstance(first, nn.Conv2d)
+                first.weight[part] /= pictures
+                self.upsample.weight[:, part] = 0
+                enlarge_by_deconvolution(self.upsample, part, part)
+                self.reconstruct.weight[part // parts, part, 1, 1] = slopes[part % parts]
+            self.reconstruct.bias[:] = offset
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """The maps ``scale`` times as large, and the estimate made of them."""
@@ -89,6 +94,25 @@ class Module(nn.Module):
         return up, estimates
 
 
+def fitting_knots(width: int, channels: int) -> tuple[float, ...]:
+    """``KNOTS``, or none where ``width`` maps have no room for what lies beyond each of them."""
+    return KNOTS if min(width, MAPS) >= channels * (len(KNOTS) + 1) else ()
+
+
+def straightening(knots: tuple[float, ...]) -> list[float]:
+    """Offset, slope, and slopes beyond each of ``knots``, whose sum is about the inverse of a sigmoid.
+
+    The least squared error behind the sigmoid, over the range of 8-bit video luma.
+    """
+    luma = torch.linspace(16 / 255, 235 / 255, 220, dtype=torch.float64)
+    bends = [F.relu(luma - knot) if knot > MIDDLE else F.relu(knot - luma) for knot in knots]
+    parts = torch.stack([torch.ones_like(luma), luma, *bends], 1)
+    # Of the sigmoid there: an error counts by as much of it as comes through.
+    slope = (luma * (1 - luma))[:, None]
+    found: list[float] = torch.linalg.lstsq(parts * slope, luma.logit()[:, None] * slope).solution[:, 0].tolist()
+    return found
+
+
 class FdSrcnn(Network):
     """A 9x9 input layer of 32 maps and one or two upscaling modules of three series each.
 
@@ -101,14 +125,24 @@ class FdSrcnn(Network):
     paper: ClassVar[str] = "FD-SRCNN, for NTIRE 2017 (Timofte et al., CVPRW 2017)"
 
     def __init__(self, *, scale: int = 2, width: int = 32, shortcuts: bool = True, channels: int = 1) -> None:
-        """Make the network, which begins as a rough interpolation; ``scale`` is 2, 3 or 4."""
+        """Make the network, which begins as linear interpolation; ``scale`` is 2, 3 or 4."""
         check_scale(scale, (2, 3, 4), "fd-srcnn")
         super().__init__(scale=scale, channels=channels)
         self.shortcuts = shortcuts
         self.head = nn.Conv2d(channels, MAPS, 9, padding=4)
         nn.init.kaiming_normal_(self.head.weight)
-        for channel in range(channels):
-            carry(self.head, channel, channel)
+        assert self.head.bias is not None
+        with torch.no_grad():
+            knots = fitting_knots(width, channels)
+            for part in range(channels * (len(knots) + 1)):
+                channel, bend = divmod(part, len(knots) + 1)
+                carry(self.head, channel, part)
+                if bend:
+                    # What lies beyond a knot, on the side away from the middle.
+                    knot = knots[bend - 1]
+                    side = 1.0 if knot > MIDDLE else -1.0
+                    self.head.weight[part] *= side
+                    self.head.bias[part] = -side * knot
         steps = (2, 2) if scale == 4 else (scale,)
         self.parts = nn.ModuleList(
             Module(step, width, channels, shortcuts=shortcuts, pictures=1 + (shortcuts and index))

@@ -32,7 +32,7 @@ class Fsrcnn(Network):
             stages += [layer, nn.PReLU(layer.out_channels)]
         self.features = nn.Sequential(*stages)
         self.enlarge = nn.ConvTranspose2d(d, channels, 9, scale, padding=4, output_padding=scale - 1)
-        quiet(self.enlarge)
+        quiet(self.enlarge, 1e-4)
         for channel in range(channels):
             enlarge_by_deconvolution(self.enlarge, channel, channel)
 

@@ -8,8 +8,6 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vs_srcomp.files import write_atomically
-
 # Channels of each stage's convolutions (Simonyan and Zisserman 2014, arXiv 1409.1556).
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 # Of ImageNet's colours, on a scale of 0..1, as the weights were trained with.
@@ -64,6 +62,21 @@ class Vgg(nn.Module):
             made.append(features if active else before)
         return made
 
+    @torch.no_grad()
+    def load_package(self, state: dict[str, Tensor]) -> None:
+        """Take the weights out of what :func:`read_package` gives."""
+        # There is one list of layers for the whole network there, with the activations and pools between.
+        number = 0
+        for stage, layers in enumerate(self.stages, 1):
+            assert isinstance(layers, nn.ModuleList)
+            for layer in layers:
+                assert isinstance(layer, nn.Conv2d)
+                assert layer.bias is not None
+                layer.weight.copy_(state[f"net.slice{stage}.{number}.weight"])
+                layer.bias.copy_(state[f"net.slice{stage}.{number}.bias"])
+                number += 2
+            number += 2
+
     def _pool(self, features: Tensor) -> Tensor:
         assert isinstance(self.blur, Tensor)
         largest = F.pad(F.max_pool2d(features, 2, 1), (2, 2, 2, 2), mode="reflect")
@@ -97,18 +110,12 @@ def write_vgg_weights(path: Path, stages: int = 4) -> None:
     Raises:
         ValueError: The package is not installed.
     """
-    # Named as there: one list of layers for the whole network, with the activations and pools between.
-    state = read_package()
-    found, number = {}, 0
-    for stage, channels in enumerate(STAGES, 1):
-        for index, _ in enumerate(channels):
-            if stage <= stages:
-                for kind in ("weight", "bias"):
-                    tensor = state[f"net.slice{stage}.{number}.{kind}"]
-                    found[f"stages.{stage - 1}.{index}.{kind}"] = tensor.half().contiguous()
-            number += 2
-        number += 2
-    write_atomically(path, save(found))
+    from vs_srcomp.files import write_atomically  # The network itself is made where VapourSynth is not installed.
+
+    network = Vgg(stages)
+    network.load_package(read_package())
+    state = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items() if "stages" in name}
+    write_atomically(path, save(state))
 
 
 def read_package() -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from train.material.pictures import clip_planes, planes_to_clip
 from vs_srcomp.resample import lanczos5 as playback_lanczos5
 
 MIXTURE = {"parts": [{"name": "jpeg", "highest": 40}, {"name": "webp", "share": 2, "lowest": 50}]}
-EACH: list[tuple[str, dict[str, Any]]] = [
+EACH: list[Any] = [
     ("bicubic", {}),
     ("blur-decimate", {}),
     ("unknown", {}),
@@ -30,7 +30,7 @@ def smooth_picture(height: int = 101, width: int = 122) -> Picture:
     """Waves of 16 to 40 pixels: a picture that every reduction keeps."""
     down, right = np.mgrid[:height, :width]
     waves = np.sin(down / 4) * np.cos(right / 5) + np.sin((down + right) / 6)
-    return (128 + 45 * waves).astype(np.uint8)
+    return np.asarray(128 + 45 * waves, np.uint8)
 
 
 def rgb(picture: Picture) -> Picture:

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from train.networks import NETWORKS
 from train.networks.network import Network
-from train.networks.plain import PlainStack
 
 # Small forms of all: name, parameters, scale.
 SMALL: list[tuple[str, dict[str, Any], int]] = [
@@ -51,13 +50,11 @@ def test_before_training_the_answer_is_about_linear_interpolation(
     network = NETWORKS.make(name, **parameters)
     # Smooth, so that linear and bicubic interpolation hardly differ, and between black and white.
     picture = 0.3 + 0.4 * F.interpolate(torch.rand(1, 1, 4, 5), (32, 40), mode="bicubic").clamp(0, 1)
-    # fd-srcnn's sigmoid is only near the identity.
-    tolerance = 0.06 if name == "fd-srcnn" else 0.03
     with torch.no_grad():
         for output in outputs_of(network, picture):
             expected = F.interpolate(picture, output.shape[2:], mode="bilinear")
             inside = slice(output.shape[2] // 4, -output.shape[2] // 4)
-            assert (output - expected)[..., inside, inside].abs().mean() < tolerance
+            assert (output - expected)[..., inside, inside].abs().mean() < 0.02
 
 
 @EACH
@@ -73,7 +70,7 @@ def test_an_output_pixel_depends_on_no_more_than_the_receptive_field(
     picture = torch.rand(1, 1, side, side, requires_grad=True)
     answer = outputs_of(network, picture)[0]
     middle = side // 2 * scale + scale // 2
-    answer[0, 0, middle, middle].backward()
+    answer[0, 0, middle, middle].backward()  # type: ignore[no-untyped-call]
     assert picture.grad is not None
     for axis in (0, 1):
         seen = picture.grad[0, 0].abs().sum(axis).nonzero()
@@ -84,13 +81,13 @@ def test_an_output_pixel_depends_on_no_more_than_the_receptive_field(
 def test_every_parameter_learns(name: str, parameters: dict[str, Any], scale: int) -> None:
     torch.manual_seed(1)
     network = NETWORKS.make(name, **parameters)
-    optimizer = torch.optim.SGD(network.parameters(), 1e-5)
+    optimizer = torch.optim.SGD(network.parameters(), 1e-3)
     picture = torch.rand(1, 1, 16, 16)
     # After the first step, no weight of a last layer keeps gradients from those before.
     for _ in range(2):
         optimizer.zero_grad()
         outputs = outputs_of(network, picture)
-        sum(output.sub(0.3).square().sum() for output in outputs).backward()  # type: ignore[union-attr]
+        sum(output.sub(0.3).square().mean() for output in outputs).backward()  # type: ignore[union-attr]
         optimizer.step()
     for parameter_name, parameter in network.named_parameters():
         assert parameter.grad is not None, parameter_name
@@ -130,7 +127,7 @@ def test_edsr_baseline_has_as_many_parameters_as_the_authors_code(scale: int, co
 def test_edsr_in_its_large_form_has_43_million_parameters() -> None:
     with torch.device("meta"):
         large = NETWORKS.part("edsr").__new__(NETWORKS.part("edsr"))
-        large.__init__(scale=4, blocks=32, width=256, scaling=0.1, channels=3)  # type: ignore[misc, call-arg]
+        large.__init__(scale=4, blocks=32, width=256, scaling=0.1, channels=3)  # type: ignore[misc]
     assert large.parameter_count == 43_089_923
 
 
@@ -179,7 +176,7 @@ def test_an_unknown_parameter_is_refused_by_name() -> None:
         NETWORKS.make("espcn", widht=3)
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name] is not PlainStack])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "plain"])
 def test_every_network_names_its_paper(name: str) -> None:
     assert issubclass(NETWORKS[name], Network)
     assert NETWORKS[name].paper

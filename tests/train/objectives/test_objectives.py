@@ -32,7 +32,8 @@ def photograph(side: int = 64) -> Tensor:
 
 
 def loss(objective: Objective, output: Tensor, target: Tensor, done: float = 0.0) -> Tensor:
-    return objective((output,), (target,), torch.ones(len(output)), done)
+    value: Tensor = objective((output,), (target,), torch.ones(len(output)), done)
+    return value
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_perceptual_distance_sees_what_pixels_do_not(vgg_file: Path) -> None:
 def test_the_classifier_does_not_learn_but_the_picture_gets_gradients(vgg_file: Path) -> None:
     objective = OBJECTIVES.make("perceptual", weights=str(vgg_file))
     picture = (photograph() * 0.9).requires_grad_()
-    loss(objective, picture, photograph()).backward()
+    loss(objective, picture, photograph()).backward()  # type: ignore[no-untyped-call]
     assert picture.grad is not None
     assert picture.grad.abs().sum() > 0
     assert not any(parameter.requires_grad for parameter in objective.parameters())
@@ -113,7 +114,7 @@ def test_trained_weights_answer_to_structure_more_than_random_ones(vgg_file: Pat
 
     def difference(network: Vgg) -> float:
         made, other = network(photograph())[-1], network(noise)[-1]
-        return ((made - other).abs().mean() / made.abs().mean()).item()
+        return float((made - other).abs().mean() / made.abs().mean())
 
     assert difference(trained) > 2 * difference(untrained)
 
@@ -135,7 +136,7 @@ def test_the_discriminator_learns_to_tell_both_kinds_apart_and_the_network_is_pu
     for _ in range(30):
         optimizer.zero_grad()
         told_apart = objective.discriminator_loss((blurred,), (original,))
-        told_apart.backward()
+        told_apart.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert told_apart.item() < 0.5
     assert loss(objective, blurred, original).item() > before + 0.2
@@ -145,10 +146,10 @@ def test_the_discriminators_loss_does_not_reach_the_network_nor_the_networks_the
     objective = OBJECTIVES.make("adversarial", width=8)
     assert objective.discriminator is not None
     output, original = photograph().requires_grad_(), photograph()
-    objective.discriminator_loss((output,), (original,)).backward()
+    objective.discriminator_loss((output,), (original,)).backward()  # type: ignore[no-untyped-call]
     assert output.grad is None
     objective.discriminator.zero_grad()
-    loss(objective, output, original).backward()
+    loss(objective, output, original).backward()  # type: ignore[no-untyped-call]
     assert output.grad is not None
     assert all(parameter.grad is None for parameter in objective.discriminator.parameters())
     assert all(parameter.requires_grad for parameter in objective.discriminator.parameters())
@@ -162,8 +163,8 @@ def test_vmaf_neg_is_that_of_libvmaf() -> None:
     small = Image.fromarray(original).resize((128, 128), Image.Resampling.BICUBIC)
     blurred = np.asarray(small.resize((256, 256), Image.Resampling.BICUBIC))
     objective = OBJECTIVES.make("vmaf-neg")
-    pictures = [torch.from_numpy(picture.copy()).float()[None, None] / 255 for picture in (blurred, original)]
-    score = 100 - 100 * loss(objective, *pictures).item()
+    restored, target = (torch.from_numpy(plane.copy()).float()[None, None] / 255 for plane in (blurred, original))
+    score = 100 - 100 * loss(objective, restored, target).item()
     # The library works with integers.
     assert score == pytest.approx(vmaf([blurred], [original], stills=True)[0].neg, abs=0.5)
 
@@ -186,7 +187,7 @@ def test_a_sum_adds_its_terms_by_their_weights_at_the_time() -> None:
 def test_a_sum_has_the_discriminator_of_its_term() -> None:
     objective = OBJECTIVES.make("sum", terms=[{"name": "l1"}, {"name": "adversarial", "width": 8}])
     assert objective.discriminator is not None
-    objective.discriminator_loss((photograph(),), (photograph(),)).backward()
+    objective.discriminator_loss((photograph(),), (photograph(),)).backward()  # type: ignore[no-untyped-call]
     assert any(parameter.grad is not None for parameter in objective.discriminator.parameters())
 
 

@@ -1,0 +1,192 @@
+"""The comparison from end to end on small pictures and untrained networks; what is kept, and what is refused."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from train.__main__ import main
+from train.networks import NETWORKS
+from train.run import Run, save_weights
+from train.systems.classic import Plane
+from train.systems.compare import compare
+from train.systems.pictures import frames, lumas
+from train.systems.report import table
+from train.systems.scores import Book, Case, Judge, Score
+
+CASE = Case("line", "set5", "img_001", "bicubic", "2")
+SCORE = Score("line", "set5", "img_001", "bicubic", "2", method="nearest", psnr=30.5, ssim=0.9)
+
+
+def plane(seed: int, height: int = 64, width: int = 72) -> Plane:
+    down, right = np.mgrid[:height, :width]
+    waves = np.sin(down / (3 + seed)) * np.cos(right / 5) + 0.3 * np.sign(np.sin((down + 2 * right) / 9))
+    return np.asarray(128 + 60 * waves, np.uint8)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for name in ("set5", "set14", "kodak", "clic"):
+        folder = tmp_path / "data" / "test" / name
+        folder.mkdir(parents=True)
+        for number in range(2):
+            Image.fromarray(plane(number)).save(folder / f"{number + 1}.png")
+    (tmp_path / "data" / "video").mkdir()
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    for name, network in (("espcn-2x", "espcn"), ("srcnn", "srcnn")):
+        run = Run(tmp_path / "work" / "runs" / name)
+        run.folder.mkdir(parents=True)
+        save_weights(run.weights, NETWORKS.make(network))
+        run.log.write_text("step,learning_rate,loss,valid_gain_db\n100,1e-3,0.5,30\n200,5e-4,0.25,31\n300,0,0.2,31.5\n")
+    return tmp_path / "work"
+
+
+def run(data: Path, work: Path, *options: str) -> Result:
+    argv = ["compare-systems", "--data", str(data), "--work", str(work), "--out", str(work / "out" / "systems.md")]
+    return CliRunner().invoke(main, [*argv, "--side", "64", "--pictures", "2", "--no-perceptual", *options])
+
+
+def test_the_report_has_every_method_that_is_trained_and_no_other(data: Path, work: Path) -> None:
+    result = run(data, work, "--only", "line")
+    assert result.exit_code == 0, result.output
+    report = (work / "out" / "systems.md").read_text("utf-8")
+    assert "| espcn-2x | 58,212 | 14.5 | 300 | 31.50 dB | +0.50 dB | Shi et al. 2016, arXiv 1609.05158 |" in report
+    assert "| srcnn | 57,281 | 57.2 | 300 | +31.50 dB | +0.50 dB |" in report
+    for scale in ("### Scale 2", "### Scale 4"):
+        section = report.partition(scale)[2].partition("###")[0]
+        assert {"nearest", "Wiener", "srcnn"} <= {line.split(" | ")[0].strip("| ") for line in section.splitlines()}
+    assert "edsr" not in report
+    for file in ("espcn-2x.png", "line-2x.png", "curves.png"):
+        assert f"](systems/{file})" in report
+        with Image.open(work / "out" / "systems" / file) as picture:
+            assert picture.width > 400
+
+
+def test_what_was_measured_is_not_measured_again(data: Path, work: Path) -> None:
+    assert run(data, work, "--only", "fd-srcnn").exit_code == 0
+    (book,) = (work / "systems").glob("fd-srcnn-*.csv")
+    before = book.read_text()
+    # Half a comparison, as if it had been stopped, is completed to the same scores.
+    lines = before.splitlines(keepends=True)
+    book.write_text("".join(lines[: len(lines) // 2]))
+    assert run(data, work, "--only", "fd-srcnn").exit_code == 0
+    assert sorted(book.read_text().splitlines()) == sorted(before.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--only", "lines"), "there is no experiment 'lines'; there are line, espcn, fd-srcnn, cisr-psi, av1")],
+)
+def test_an_unknown_experiment_is_refused(data: Path, work: Path, options: tuple[str, ...], message: str) -> None:
+    result = run(data, work, *options)
+    assert result.exit_code == 1
+    assert result.output == f"Error: {message}\n"
+
+
+def test_nothing_trained_or_no_pictures_is_refused_with_what_to_do(data: Path, work: Path) -> None:
+    shutil.rmtree(data / "test" / "set5")
+    result = run(data, work, "--only", "line")
+    assert result.exit_code == 1
+    assert "set5 has no pictures: give the folder of test sets as --data" in result.output
+    shutil.rmtree(work / "runs")
+    result = run(data, work)
+    assert result.exit_code == 1
+    assert "no system is trained" in result.output
+    assert "make systems trains all" in result.output
+
+
+def test_a_picture_that_cannot_be_read_is_named(data: Path, work: Path) -> None:
+    (data / "test" / "set5" / "0.png").write_bytes(b"no picture")
+    result = run(data, work, "--only", "line")
+    assert result.exit_code == 1
+    assert "0.png is not a readable picture" in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_pictures_come_in_natural_order_and_are_cut_to_their_middles(tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        Image.fromarray(plane(number)).save(tmp_path / f"{number}.png")
+    found = list(lumas(tmp_path, 2, 48))
+    assert [name for name, _ in found] == ["1", "2"]
+    assert found[0][1].shape == (48, 48)
+
+
+def test_frames_of_a_video_keep_their_range(tmp_path: Path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", 25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(9):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            for part, value in zip(frame.planes, (16 + number, 128, 128), strict=True):
+                part.update(bytes([value]) * part.buffer_size)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    # Black in limited range is 16: taken for full range, it would become 0.
+    found = [int(luma[0, 0]) for _, luma in frames(tmp_path / "a.mkv", 3, 100)]
+    assert found[0] == 16
+    assert len(found) == 3
+    assert found == sorted(found)
+
+
+def test_a_video_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").write_bytes(b"no video")
+    with pytest.raises(ValueError, match=r"a\.mkv is not a video that can be read"):
+        list(frames(tmp_path / "a.mkv", 3, 100))
+
+
+def test_a_book_keeps_what_it_is_given(tmp_path: Path) -> None:
+    book = Book(tmp_path / "line.csv")
+    assert book.lacks(CASE, "nearest")
+    book.add(SCORE)
+    again = Book(tmp_path / "line.csv")
+    assert again.scores == [SCORE]
+    assert not again.lacks(CASE, "nearest")
+    assert again.lacks(CASE, "bilinear")
+
+
+def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "line.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="is not a file of scores; remove it to measure anew"):
+        Book(tmp_path / "line.csv")
+
+
+def test_a_judge_leaves_the_border_out() -> None:
+    original, restored = plane(1), plane(1).copy()
+    restored[0] = 0
+    judge = Judge(perceptual=False)
+    assert judge.score(CASE, "x", restored, original, border=1).psnr == float("inf")
+    assert judge.score(CASE, "x", restored, original, border=0).psnr < 40
+
+
+def test_a_judge_measures_the_perceptual_distance_of_the_middle() -> None:
+    pytest.importorskip("stlpips_pytorch")
+    judge = Judge(perceptual=True)
+    blurred = np.asarray(Image.fromarray(plane(1)).resize((36, 32)).resize((72, 64)))
+    distances = [judge.score(CASE, "x", restored, plane(1), border=2).perceptual for restored in (plane(1), blurred)]
+    assert distances[0] == 0
+    assert distances[1] is not None
+    assert distances[1] > 0.01
+
+
+def test_a_table_is_markdown() -> None:
+    assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |"
+
+
+def test_av1_is_measured_in_twelve_cells(data: Path, work: Path) -> None:
+    pytest.importorskip("imageio_ffmpeg")
+    done = list(compare(data, work, ["av1"], 2, 64, work / "out" / "systems.md"))
+    assert len(done) == 13
+    report = (work / "out" / "systems.md").read_text("utf-8")
+    section = report.partition("## All of them on AV1")[2]
+    (head,) = [line for line in section.splitlines() if line.startswith("| method")]
+    assert len(head.split("|")) == 12 + 3
+    assert "| espcn-2x |" in section

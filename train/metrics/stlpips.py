@@ -1,0 +1,65 @@
+"""Shift-tolerant LPIPS: perceptual distance in the features of a classifier."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from train.metrics.metric import Metric, Picture
+from train.objectives.vgg import Vgg, read_package
+
+# Of an overlapping tile: the features of a large picture would take gigabytes.
+TILE, OVERLAP = 512, 64
+
+
+class StLpips(Metric):
+    """Shift-tolerant LPIPS with VGG16, weights of the package ``stlpips-pytorch``; luma as a grey picture.
+
+    Features of five stages are scaled to unit length at each place; their squared differences are weighted by channel,
+    averaged over the picture, and added up.
+    """
+
+    paper: ClassVar[str] = "Ghildyal and Liu 2022, arXiv 2207.13686; LPIPS: Zhang et al. 2018, arXiv 1801.03924"
+    larger_is_better: ClassVar[bool] = False
+
+    def __init__(self, *, border: int = 0, device: str | None = None) -> None:
+        """As for :class:`Metric`; on ``device``, by default a CUDA card if there is one.
+
+        Raises:
+            ValueError: The package is not installed.
+        """
+        super().__init__(border=border)
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        state = read_package()
+        self._vgg = Vgg(5)
+        self._vgg.load_package(state)
+        self._vgg.to(self._device)
+        self._last: tuple[Tensor, list[Tensor]] | None = None
+        self._shares = [state[f"lin{stage}.model.1.weight"].to(self._device) for stage in range(5)]
+
+    @torch.no_grad()
+    def score(self, restored: Picture, original: Picture) -> float:
+        """0 if the pictures are the same; 0.1 to 0.3 for what super-resolution by 4 leaves."""
+        total, pixels = 0.0, 0
+        for top in range(0, max(1, original.shape[0] - OVERLAP), TILE - OVERLAP):
+            for left in range(0, max(1, original.shape[1] - OVERLAP), TILE - OVERLAP):
+                tile = [self._tensor(picture[top : top + TILE, left : left + TILE]) for picture in (restored, original)]
+                size = tile[0].shape[2] * tile[0].shape[3]
+                total += self._distance(*tile) * size
+                pixels += size
+        return total / pixels
+
+    def _tensor(self, picture: Picture) -> Tensor:
+        planes = torch.from_numpy(picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1).copy())
+        return planes.to(self._device).float()[None] / 255
+
+    def _distance(self, restored: Tensor, original: Tensor) -> float:
+        if self._last is None or not torch.equal(self._last[0], original):
+            # Many methods are measured against one original.
+            self._last = original, self._vgg(original)
+        pairs: Any = zip(self._shares, self._vgg(restored), self._last[1], strict=True)
+        return sum(float(((_unit(x) - _unit(y)).square() * share).sum(1).mean()) for share, x, y in pairs)
+
+
+def _unit(features: Tensor) -> Tensor:
+    return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)

@@ -1,0 +1,100 @@
+"""Commands of ``python -m train`` about the parts that recipes name and the systems of the papers."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="list")
+@click.argument("kind", type=click.Choice(["networks", "degradations", "objectives", "metrics"]))
+def list_command(kind: str) -> None:
+    """Print the parts of one KIND that recipes can name: parameters, cost, paper."""
+    from train.listing import list_parts
+
+    for line in list_parts(kind):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+def vgg_weights(out: Path) -> None:
+    """Write the weights of VGG16 to OUT, for the perceptual objective, from the package stlpips-pytorch."""
+    from train.objectives.vgg import write_vgg_weights
+
+    try:
+        write_vgg_weights(out)
+    except (ValueError, OSError) as reason:
+        raise click.ClickException(str(reason)) from reason
+    click.echo(out)
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the pictures.")
+@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Frames of each video.")
+def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
+    """Write frames of VIDEOS, evenly over their time, as pictures to learn from."""
+    from train.material.frames import write_frames
+
+    try:
+        for video in videos:
+            for path in write_frames(video, out, count):
+                click.echo(path)
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("../shared/data"),
+    show_default=True,
+    help="Folder with test/set5, set14, kodak and clic, and video.",
+)
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("work"),
+    show_default=True,
+    help="Finished runs are in WORK/runs; scores are kept in WORK/systems.",
+)
+@click.option("--only", multiple=True, help="An experiment: line, espcn, fd-srcnn, cisr-psi, av1; may be repeated.")
+@click.option("--pictures", type=click.IntRange(min=2), default=4, show_default=True, help="Of each larger set.")
+@click.option("--side", type=click.IntRange(min=64), default=256, show_default=True, help="Of each, the middle.")
+@click.option(
+    "--perceptual/--no-perceptual", default=True, show_default=True, help="A distance that takes longer than all else."
+)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [default: all].")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("docs/results/systems.md"), show_default=True
+)
+def compare_systems(
+    data: Path,
+    work: Path,
+    only: tuple[str, ...],
+    pictures: int,
+    side: int,
+    perceptual: bool,
+    threads: int | None,
+    out: Path,
+) -> None:
+    """Measure the systems of the papers, each on its own ground and all on AV1, and write a report.
+
+    What was measured before is kept: a comparison that was stopped goes on, and so does one after further training.
+    Systems that are not trained yet are left out.
+    """
+    import torch
+
+    from train.systems.compare import compare
+
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        for line in compare(data, work, only, pictures, side, out, perceptual=perceptual):
+            click.echo(line)
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+COMMANDS = (list_command, vgg_weights, frames, compare_systems)

@@ -1,0 +1,165 @@
+"""The experiments: each system on its own ground, as its paper has it, and all of them on AV1."""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from train.degradations import DEGRADATIONS
+from train.degradations.degradation import Degraded, covered
+from train.degradations.jpeg import Jpeg
+from train.degradations.webp import Webp
+from train.systems.classic import Plane
+from train.systems.methods import Methods, Trained, classic, ensembles, in_steps, made_of, single, twice
+from train.systems.pictures import frames, lumas
+from train.systems.scores import Book, Case, Judge
+
+# All of their pictures are taken.
+CLASSIC_SETS = ("set5", "set14")
+TRACKS = ("bicubic", "unknown")
+CODECS = ("jpeg", "webp", "avif")
+QUALITIES = (10, 30, 50, 80)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What experiments are made with."""
+
+    data: Path
+    """Folder of test sets and videos: ``test/set5`` and so on, ``video``."""
+    trained: Trained
+    pictures: int = 4
+    """Of the larger sets, at most."""
+    side: int = 256
+    """Of each picture, the middle of so many pixels at most."""
+    perceptual: bool = True
+    """Whether a perceptual distance is measured where it is shown, which takes longer than all else."""
+    books: Path = field(default=Path("work/systems"))
+    """Where scores are kept."""
+
+    def book(self, experiment: str) -> Book:
+        """Of one experiment."""
+        return Book(self.books / f"{experiment}-{self.side}.csv")
+
+    def set(self, name: str) -> Iterator[tuple[str, Plane]]:
+        """Luma of a test set: the small classic ones whole, of others a part."""
+        return lumas(self.data / "test" / name, 100 if name in CLASSIC_SETS else self.pictures, self.side)
+
+
+type Experiment = Callable[[Ground], Iterable[str]]
+"""Measures what is not measured yet; gives a line for each part that is done."""
+
+
+def _measure(
+    book: Book, judge: Judge, cases: Iterable[tuple[Case, Plane, Degraded]], methods: Methods, scale: int
+) -> Iterator[str]:
+    """Every method on every case: method by method, so that each network is loaded once."""
+    cases = list(cases)
+    for name, way in made_of({name: make for name, make in methods.items() if _wanted(book, cases, name)}):
+        for case, picture, degraded in cases:
+            if book.lacks(case, name):
+                original = covered(picture, degraded)
+                book.add(judge.score(case, name, way(degraded.input, scale), original, border=scale))
+        yield f"{cases[0][0].experiment}, {cases[0][0].set}, scale {scale}: {name}"
+
+
+def _wanted(book: Book, cases: list[tuple[Case, Plane, Degraded]], method: str) -> bool:
+    return any(book.lacks(case, method) for case, _, _ in cases)
+
+
+def _cases(
+    experiment: str, of_set: str, pictures: Iterable[tuple[str, Plane]], degradation: str, scale: int, title: str = ""
+) -> Iterator[tuple[Case, Plane, Degraded]]:
+    degrade = DEGRADATIONS.make(degradation, ratio=scale)
+    for name, picture in pictures:
+        cut = picture[: picture.shape[0] // scale * scale, : picture.shape[1] // scale * scale]
+        degraded = degrade(cut, np.random.default_rng(zlib.crc32(f"{of_set} {name}".encode())))
+        yield Case(experiment, of_set, name, title or degradation, str(scale)), cut, degraded
+
+
+def line(ground: Ground) -> Iterator[str]:
+    """From SRCNN to ESRGAN: bicubic degradation, scales 2 and 4, all test sets, with a perceptual distance."""
+    trained, book = ground.trained, ground.book("line")
+    for of_set in ("set5", "set14", "kodak", "clic"):
+        judge = Judge(perceptual=ground.perceptual and of_set == "set5")
+        for scale in (2, 4):
+            methods = classic() | single(trained, ("srcnn", "vdsr"))
+            if scale == 2:
+                methods |= single(trained, ("fsrcnn-2x", "espcn-2x", "edsr-2x"))
+                if of_set == "set5":
+                    methods |= ensembles(trained, ("edsr-2x",))
+            else:
+                methods |= twice(trained, ("fsrcnn-2x", "edsr-2x"))
+                methods |= single(trained, ("lapsrn-4x", "esrgan-4x-psnr", "esrgan-4x"))
+            yield from _measure(
+                book, judge, _cases("line", of_set, ground.set(of_set), "bicubic", scale), methods, scale
+            )
+
+
+def espcn(ground: Ground) -> Iterator[str]:
+    """ESPCN on frames of videos: blur and decimation, 2x, and 4x by two passes, against repetition and bilinear."""
+    trained, book, judge = ground.trained, ground.book("espcn"), Judge(perceptual=False)
+    names = ("espcn-2x", "espcn-2x-video")
+    for path in sorted((ground.data / "video").glob("*")):
+        if path.name.startswith("hdr10"):
+            continue  # Ten bits and another curve: not what is compared here.
+        pictures = list(frames(path, max(2, ground.pictures // 2), ground.side))
+        for scale in (2, 4):
+            methods = classic("nearest", "bilinear", "bicubic", "Lanczos-5")
+            methods |= single(trained, names) if scale == 2 else twice(trained, names)
+            yield from _measure(
+                book, judge, _cases("espcn", path.stem[:16], pictures, "blur-decimate", scale), methods, scale
+            )
+
+
+def fd_srcnn(ground: Ground) -> Iterator[str]:
+    """FD-SRCNN: two tracks and three scales, beside bicubic, SRCNN and the variant without global shortcuts."""
+    trained, book, judge = ground.trained, ground.book("fd-srcnn"), Judge(perceptual=False)
+    for of_set in ("set5", "kodak"):
+        for track in TRACKS:
+            for scale in (2, 3, 4):
+                name = f"fd-srcnn-{scale}x-{track}"
+                methods = classic("bicubic", "Lanczos-5", "Wiener") | single(trained, ("srcnn", f"{name}-local", name))
+                cases = _cases("fd-srcnn", of_set, ground.set(of_set), track, scale)
+                yield from _measure(book, judge, cases, methods, scale)
+
+
+def cisr_psi(ground: Ground) -> Iterator[str]:
+    """CISR-PSI: Kodak by codec and quality, and a chain of unknown services, against ways of two steps."""
+    trained, book, judge = ground.trained, ground.book("cisr-psi"), Judge(perceptual=False)
+    methods = classic("bicubic", "Lanczos-5") | single(trained, ("edsr-2x",))
+    if not trained.missing(("artefacts-1x", "edsr-2x")):
+        methods["artefacts-1x, edsr-2x"] = in_steps(trained, ("artefacts-1x", 1), ("edsr-2x", 2))
+        methods["edsr-2x, artefacts-1x"] = in_steps(trained, ("edsr-2x", 2), ("artefacts-1x", 1))
+    methods |= single(trained, ("edsr-2x-mixed", "cisr-psi-2x"))
+    pictures = [(name, plane) for name, plane in ground.set("kodak")]
+    for codec in CODECS:
+        for quality in QUALITIES:
+            degrade = DEGRADATIONS.make(codec, ratio=2, lowest=quality, highest=quality)
+            cases = [
+                (
+                    Case("cisr-psi", "kodak", name, f"{codec} {quality}", "2"),
+                    plane,
+                    degrade(plane, np.random.default_rng(1)),
+                )
+                for name, plane in pictures
+            ]
+            yield from _measure(book, judge, cases, methods, 2)
+    cases = [
+        (Case("cisr-psi", "kodak", name, "two services", "2"), plane, two_services(plane)) for name, plane in pictures
+    ]
+    yield from _measure(book, judge, cases, methods, 2)
+
+
+def two_services(plane: Plane) -> Degraded:
+    """What is left of a picture after two services: JPEG at the old size, then smaller with another filter and WebP."""
+    once = Jpeg(ratio=1).code(plane, 60)
+    height, width = (size // 2 for size in plane.shape)
+    small = np.asarray(Image.fromarray(once).resize((width, height), Image.Resampling.HAMMING))
+    return Degraded(Webp(ratio=1).code(small, 45), ratio=2)
+
+
+EXPERIMENTS: dict[str, Experiment] = {"line": line, "espcn": espcn, "fd-srcnn": fd_srcnn, "cisr-psi": cisr_psi}

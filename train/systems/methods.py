@@ -1,0 +1,103 @@
+"""The methods that experiments compare: each has a name, and is made when it is first needed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from train.networks.network import Network
+from train.recipe import load_recipe
+from train.run import Run
+from train.systems.classic import CLASSIC, Enlarger, Plane
+from train.systems.learned import enlarger
+from train.trained import network_of
+
+RECIPES = Path(__file__).parents[1] / "recipes" / "systems"
+
+
+class Trained:
+    """The systems that have been trained, by the names of their recipes; each network is loaded once."""
+
+    def __init__(self, runs: Path, recipes: Path = RECIPES) -> None:
+        """Look for finished runs in ``runs``."""
+        self._runs = runs
+        self._recipes = recipes
+        self._networks: dict[str, Network] = {}
+        self._enlargers: dict[tuple[str, int, bool, int], Enlarger] = {}
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the run is finished."""
+        return (self._recipes / f"{name}.toml").exists() and Run(self._runs / name).weights.exists()
+
+    def names(self) -> list[str]:
+        """Of all that are trained, in alphabetical order."""
+        return [path.stem for path in sorted(self._recipes.glob("*.toml")) if path.stem in self]
+
+    def network(self, name: str) -> Network:
+        """The network of the run ``name``."""
+        if name not in self._networks:
+            self._networks[name] = network_of(load_recipe(self._recipes / f"{name}.toml"), self._runs)
+        return self._networks[name]
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` that are not trained yet."""
+        return [name for name in names if name not in self]
+
+    def enlarger(self, name: str, *, passes: int = 1, ensemble: bool = False, output: int = 0) -> Enlarger:
+        """See :func:`train.systems.learned.enlarger`."""
+        key = name, passes, ensemble, output
+        if key not in self._enlargers:
+            self._enlargers[key] = enlarger(self.network(name), passes=passes, ensemble=ensemble, output=output)
+        return self._enlargers[key]
+
+
+type Methods = dict[str, Callable[[], Enlarger]]
+"""By name, in the order of tables; made when called."""
+
+
+def classic(*names: str) -> Methods:
+    """Baselines by name, all if none is given."""
+    return {name: lambda name=name: CLASSIC[name] for name in names or CLASSIC}  # type: ignore[misc]
+
+
+def single(trained: Trained, names: Iterable[str]) -> Methods:
+    """One pass of each network that is trained."""
+    return {name: lambda name=name: trained.enlarger(name) for name in names if name in trained}  # type: ignore[misc]
+
+
+def twice(trained: Trained, names: Iterable[str]) -> Methods:
+    """Two passes of each network of scale 2 that is trained: 4 times as large."""
+    return {
+        f"{name}, twice": lambda name=name: trained.enlarger(name, passes=2)  # type: ignore[misc]
+        for name in names
+        if name in trained
+    }
+
+
+def ensembles(trained: Trained, names: Iterable[str]) -> Methods:
+    """The mean of eight views by each network that is trained."""
+    return {
+        f"{name}, ensemble": lambda name=name: trained.enlarger(name, ensemble=True)  # type: ignore[misc]
+        for name in names
+        if name in trained
+    }
+
+
+def in_steps(trained: Trained, *steps: tuple[str, int]) -> Callable[[], Enlarger]:
+    """One network after the other: each by name, with the scale that it works at."""
+
+    def make() -> Enlarger:
+        ways = [(trained.enlarger(name), scale) for name, scale in steps]
+
+        def enlarge(plane: Plane, scale: int) -> Plane:
+            for way, own in ways:
+                plane = way(plane, own)
+            return plane
+
+        return enlarge
+
+    return make
+
+
+def made_of(methods: Methods) -> Iterator[tuple[str, Enlarger]]:
+    """Each method, made when it is its turn."""
+    for name, make in methods.items():
+        yield name, make()

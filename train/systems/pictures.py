@@ -1,0 +1,74 @@
+"""Planes to compare systems on: luma of test pictures, as the papers take it, and of frames of videos."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from train.metrics.metric import paper_luma
+from train.systems.classic import Plane
+from train.systems.scores import middle
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+def lumas(folder: Path, count: int, side: int) -> Iterator[tuple[str, Plane]]:
+    """Name and luma of the first ``count`` pictures of a folder, of each the middle of ``side`` pixels at most.
+
+    Raises:
+        ValueError: A file cannot be read, or there is none.
+    """
+    files = [path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES] if folder.is_dir() else []
+    if not files:
+        raise ValueError(f"{folder} has no pictures: give the folder of test sets as --data")
+    for path in sorted(files, key=lambda path: (len(path.stem), path.stem))[:count]:
+        try:
+            with Image.open(path) as image:
+                rgb = np.asarray(image.convert("RGB"))
+        except (UnidentifiedImageError, OSError) as reason:
+            raise ValueError(f"{path} is not a readable picture ({reason})") from reason
+        yield path.stem, middle(paper_luma(rgb), side)
+
+
+def frames(video: Path, count: int, side: int) -> Iterator[tuple[str, Plane]]:
+    """Name and luma of ``count`` frames of a video, evenly over its time; of each the middle, ``side`` pixels at most.
+
+    Luma is what the file holds, in its own range, full or limited. A video that ends early gives fewer.
+
+    Raises:
+        ValueError: It cannot be read, or has no frame.
+    """
+    import av
+
+    try:
+        with av.open(str(video)) as container:
+            found = [_luma(frame) for frame in _spread(container.decode(video=0), count)]
+    except (av.FFmpegError, OSError, IndexError) as reason:
+        raise ValueError(f"{video} is not a video that can be read ({reason})") from reason
+    if not found:
+        raise ValueError(f"{video} has no frame")
+    for number, plane in enumerate(found):
+        yield f"{video.stem[:16]}-{number}", middle(plane, side)
+
+
+def _luma(frame: Any) -> Plane:
+    """The first plane as it is: a conversion to grey would stretch limited range to full."""
+    component = frame.format.components[0]
+    depth = np.uint8 if component.bits <= 8 else np.uint16
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, depth).reshape(plane.height, -1)[:, : plane.width]
+    return np.asarray(rows >> max(0, component.bits - 8), np.uint8)
+
+
+def _spread[T](items: Iterator[T], count: int) -> list[T]:
+    """``count`` of ``items``, evenly, though their number is only known at the end."""
+    kept: list[T] = []
+    step = 1
+    for number, item in enumerate(items):
+        if number % step == 0:
+            kept.append(item)
+            if len(kept) == 2 * count:
+                kept, step = kept[::2], 2 * step
+    return kept[:: max(1, len(kept) // count)][:count]

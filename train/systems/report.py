@@ -1,0 +1,285 @@
+"""docs/results/systems.md: tables, crops beside one another, curves."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from train.networks import NETWORKS
+from train.recipe import Recipe, load_recipe
+from train.run import Run
+from train.systems.experiments import CODECS, QUALITIES, TRACKS, Ground
+from train.systems.scores import Score, mean
+
+SETS = ("set5", "set14", "kodak", "clic")
+
+# What papers print on Set14 at scale 2, in dB above their bicubic.
+EXPECTED = {"srcnn": 2.0, "fsrcnn-2x": 2.2, "edsr-2x": 3.0}
+TOLERANCE = 0.5
+
+
+def write_report(ground: Ground, runs: Path, recipes: Path, out: Path, pictures: Sequence[str]) -> None:
+    """Write the report to ``out`` from the scores that there are.
+
+    Args:
+        ground: Where the scores are.
+        runs: Of the trained systems: their logs.
+        recipes: Folder of the systems' recipes.
+        out: The Markdown file.
+        pictures: Names of PNG files beside it, with a title each as "file|title".
+    """
+    parts = [
+        f"{_HEAD}\n\n{_taken(ground)}",
+        _networks(runs, recipes),
+        _line(ground.book("line").scores),
+        _espcn(ground.book("espcn").scores),
+        _fd_srcnn(ground.book("fd-srcnn").scores),
+        _cisr_psi(ground.book("cisr-psi").scores),
+        _av1(ground.book("av1").scores),
+        _pictures(pictures),
+    ]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n\n".join(part for part in parts if part) + "\n", "utf-8")
+
+
+_HEAD = """# The systems of the papers, compared
+
+`python -m train compare-systems` writes this page. All networks are trained on the same photographs by the recipes in
+train/recipes/systems, on luma. PSNR and SSIM are those of papers: on BT.601 luma in limited range, 8 bits, without a
+border as wide as the scale. The perceptual distance is shift-tolerant LPIPS of the middle of each picture, 128 pixels
+wide and high; less is better. "Twice" is a network of scale 2 applied to its own answer."""
+
+
+def _taken(ground: Ground) -> str:
+    return (
+        f"Of each picture the middle is taken, {ground.side} pixels wide and high at most: of Set5 and Set14 of all "
+        f"pictures, of Kodak and CLIC of the first {ground.pictures}."
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; all columns but the first are aligned to the right."""
+    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _methods(scores: Iterable[Score]) -> list[str]:
+    return list(dict.fromkeys(score.method for score in scores))
+
+
+def _networks(runs: Path, recipes: Path) -> str:
+    rows = []
+    for path in sorted(recipes.glob("*.toml")):
+        recipe = load_recipe(path)
+        run = Run(runs / recipe.name)
+        if run.weights.exists():
+            network = recipe.make_network()
+            kilo = f"{network.macs_per_pixel / 1000:.1f}"
+            paper = getattr(NETWORKS[str(recipe.network["name"])], "paper", "")
+            rows.append([recipe.name, f"{network.parameter_count:,}", kilo, *_curve(recipe, run), paper])
+    if not rows:
+        return "No system is trained yet: `make systems`."
+    head = (
+        "system",
+        "parameters",
+        "kMAC per output pixel",
+        "steps",
+        "PSNR at the end",
+        "gained in the last fifth",
+        "paper",
+    )
+    return f"## What was trained\n\n{table(head, rows)}\n\n{_CURVE}"
+
+
+_CURVE = """PSNR is that of the pictures that were kept from training; of networks that work on the enlarged
+picture, the gain over Lanczos-5. What a run still gained in the last fifth of its steps says how much more of them
+would help; the learning rate falls to zero there, which gains a little in any case."""
+
+
+def _curve(recipe: Recipe, run: Run) -> list[str]:
+    import csv
+
+    if not run.log.exists():
+        return [f"{recipe.steps:,}", "", ""]
+    with run.log.open(newline="", encoding="utf-8") as file:
+        points = [(int(row["step"]), float(row["valid_gain_db"])) for row in csv.DictReader(file)]
+    if not points:
+        return [f"{recipe.steps:,}", "", ""]
+    last = points[-1][0]
+    before = [gain for step, gain in points if step <= 0.8 * last]
+    gained = f"{points[-1][1] - before[-1]:+.2f} dB" if before else ""
+    end = f"{points[-1][1]:{'+' if recipe.make_network().scale == 1 else ''}.2f} dB"
+    return [f"{last:,}", end, gained]
+
+
+def _line(scores: list[Score]) -> str:
+    if not scores:
+        return ""
+    parts = ["## From SRCNN to ESRGAN: bicubic degradation", _expected(scores)]
+    for scale in ("2", "4"):
+        of_scale = [score for score in scores if score.scale == scale]
+        sets = [name for name in SETS if any(score.set == name for score in of_scale)]
+        head = ["method", *(f"{name}: {what}" for name in sets for what in _measures(of_scale, name))]
+        rows = []
+        for method in _methods(of_scale):
+            row = [method]
+            for name in sets:
+                own = [score for score in of_scale if (score.set, score.method) == (name, method)]
+                row += [_number(mean(own, take), digits) for take, digits in _measures(of_scale, name).values()]
+            rows.append(row)
+        parts.append(f"### Scale {scale}\n\n{table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def _measures(scores: list[Score], of_set: str) -> dict[str, tuple[Callable[[Score], float | None], int]]:
+    found: dict[str, tuple[Callable[[Score], float | None], int]] = {
+        "PSNR": (lambda score: score.psnr, 2),
+        "SSIM": (lambda score: score.ssim, 4),
+    }
+    if any(score.perceptual is not None for score in scores if score.set == of_set):
+        found["distance"] = (lambda score: score.perceptual, 3)
+    return found
+
+
+def _expected(scores: list[Score]) -> str:
+    """How far each network is from what its paper gained over bicubic on Set14 at scale 2."""
+    lines = []
+    for method, gain in EXPECTED.items():
+        mine = _gain([score for score in scores if (score.set, score.scale) == ("set14", "2")], method, "bicubic")
+        if mine is not None:
+            verdict = (
+                "within half a decibel" if mine > gain - TOLERANCE else "less than that by more than half a decibel"
+            )
+            lines.append(
+                f"- {method}: {mine:+.2f} dB over bicubic on Set14 at scale 2; its paper {gain:+.1f}: {verdict}."
+            )
+    return "\n".join(lines)
+
+
+def _gain(scores: list[Score], method: str, reference: str) -> float | None:
+    """The mean gain in dB of one method over another, over the same pictures."""
+    psnr = {
+        (score.set, score.picture, score.degradation, score.scale): score.psnr
+        for score in scores
+        if score.method == reference
+    }
+    gains = [
+        score.psnr - psnr[key]
+        for score in scores
+        if score.method == method and (key := (score.set, score.picture, score.degradation, score.scale)) in psnr
+    ]
+    return sum(gains) / len(gains) if gains else None
+
+
+def _by_columns(
+    scores: list[Score], columns: Sequence[tuple[str, Callable[[Score], bool]]], *, reference: str | None = None
+) -> str:
+    """Mean PSNR of each method in each column; gains over ``reference`` in all rows but its own, if it is given."""
+    rows = []
+    for method in _methods(scores):
+        row = [method]
+        for _, belongs in columns:
+            own = [score for score in scores if belongs(score)]
+            if reference is None or method == reference:
+                row.append(_number(mean([s for s in own if s.method == method], lambda score: score.psnr), 2))
+            else:
+                gain = _gain(own, method, reference)
+                row.append("" if gain is None else f"{gain:+.2f}")
+        rows.append(row)
+    return table(["method", *(title for title, _ in columns)], rows)
+
+
+def _espcn(scores: list[Score]) -> str:
+    if not scores:
+        return ""
+    videos = list(dict.fromkeys(score.set for score in scores))
+    columns = [
+        (f"{video} x{scale}", lambda score, video=video, scale=scale: (score.set, score.scale) == (video, scale))
+        for video in videos
+        for scale in ("2", "4")
+    ]
+    text = "Frames of videos that nothing was trained on, blurred and decimated. x4 is two passes of x2. PSNR in dB."
+    return f"## ESPCN on video frames\n\n{text}\n\n{_by_columns(scores, columns)}"
+
+
+def _fd_srcnn(scores: list[Score]) -> str:
+    if not scores:
+        return ""
+    merged = [_renamed(score) for score in scores]
+    parts = [
+        "## FD-SRCNN: tracks and scales\n\nPSNR in dB, SSIM in the second table. SRCNN knows the bicubic track alone."
+    ]
+    sets = [name for name in SETS if any(score.set == name for score in scores)]
+    keys = [(of_set, track, scale) for of_set in sets for track in TRACKS for scale in ("2", "3", "4")]
+    for take, digits in ((lambda score: score.psnr, 2), (lambda score: score.ssim, 4)):
+        rows = []
+        for method in _methods(merged):
+            row = [method]
+            for key in keys:
+                own = [s for s in merged if (s.set, s.degradation, s.scale) == key and s.method == method]
+                row.append(_number(mean(own, take), digits))
+            rows.append(row)
+        parts.append(table(["method", *(f"{of_set} {track} x{scale}" for of_set, track, scale in keys)], rows))
+    return "\n\n".join(parts)
+
+
+def _renamed(score: Score) -> Score:
+    import dataclasses
+
+    if not score.method.startswith("fd-srcnn"):
+        return score
+    name = "fd-srcnn without global shortcuts" if score.method.endswith("-local") else "fd-srcnn"
+    return dataclasses.replace(score, method=name)
+
+
+def _cisr_psi(scores: list[Score]) -> str:
+    if not scores:
+        return ""
+    parts = [
+        "## CISR-PSI: compressed pictures of unknown codec and quality\n\nKodak, half the size, coded by each codec at "
+        'each quality. PSNR in dB of bicubic; of all others the gain over it. "edsr-2x-mixed" is plain '
+        'super-resolution of the same size, trained on the same mixture; "a, b" applies a, then b.'
+    ]
+    for codec in CODECS:
+        columns = [_degraded_by(f"{codec} {quality}") for quality in QUALITIES]
+        parts.append(_by_columns(scores, columns, reference="bicubic"))
+    columns = [_degraded_by("two services")]
+    parts.append(
+        "Through two services: JPEG 60 at the full size, then half the size by another filter, and WebP 45.\n\n"
+        + _by_columns([score for score in scores if score.degradation == "two services"], columns, reference="bicubic")
+    )
+    return "\n\n".join(parts)
+
+
+def _degraded_by(what: str) -> tuple[str, Callable[[Score], bool]]:
+    """A column for one degradation."""
+    return what, lambda score: score.degradation == what
+
+
+def _av1(scores: list[Score]) -> str:
+    if not scores:
+        return ""
+    cells = list(dict.fromkeys((score.scale, score.degradation) for score in scores))
+    columns = [
+        (
+            f"{ratio} {level.removeprefix('AV1 ')}",
+            lambda score, cell=(ratio, level): (score.scale, score.degradation) == cell,
+        )
+        for ratio, level in cells
+    ]
+    text = (
+        "Kodak through AV1 (libaom), BT.709 luma over the whole plane. PSNR in dB of Lanczos-5; of all others the gain "
+        "over it. A network that enlarges by 2 or 4 gets the decoded picture, and Lanczos-5 brings its answer to the "
+        "size of the original. Of the systems of the papers, only cisr-psi-2x has seen compressed pictures in training."
+    )
+    return f"## All of them on AV1\n\n{text}\n\n{_by_columns(scores, columns, reference='Lanczos-5')}"
+
+
+def _pictures(pictures: Sequence[str]) -> str:
+    parts = []
+    for entry in pictures:
+        file, _, title = entry.partition("|")
+        parts.append(f"{title}\n\n![{title}]({file})")
+    return "## Pictures\n\n" + "\n\n".join(parts) if parts else ""
