@@ -1,6 +1,6 @@
 """The random crops that training draws, from planes that lie in the memory of the device that computes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -129,11 +129,16 @@ def weights(examples: Sequence[Example]) -> np.ndarray:
 
 
 def split(examples: Sequence[Example], valid_share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Training and validation part, by a seeded shuffle of the photographs: no level of one is in both."""
-    names = sorted({example.picture for example in examples})
-    order = np.random.default_rng(seed).permutation(len(names))
-    measured = {names[index] for index in order[: round(len(names) * valid_share)]}
+    """Training and validation part, by `measured_names` of their pictures: no level of one is in both."""
+    measured = measured_names({example.picture for example in examples}, valid_share, seed)
     parts: tuple[list[Example], list[Example]] = [], []
     for example in examples:
         parts[example.picture in measured].append(example)
     return parts
+
+
+def measured_names(names: Collection[str], valid_share: float, seed: int) -> set[str]:
+    """Which pictures are measured on instead of learned from, by a seeded shuffle."""
+    ordered = sorted(names)
+    order = np.random.default_rng(seed).permutation(len(ordered))
+    return {ordered[index] for index in order[: round(len(ordered) * valid_share)]}

@@ -10,7 +10,7 @@ from train.degradations import DEGRADATIONS
 from train.degradations.av1 import worker_pool
 from train.degradations.degradation import covered
 from train.material.coded import Example, code, codings, load
-from train.material.crops import split
+from train.material.crops import measured_names, split
 from train.material.pictures import clip_planes, list_pictures, read_rgb8, read_yuv420, scaled_rgb
 from train.recipe import Recipe
 
@@ -34,6 +34,15 @@ class Gatherer:
             self._last = None
             self._last = key, gather(recipe, self._folders, self._work, self._processes)
         return self._last[1]
+
+    def valid(self, recipe: Recipe) -> list[Example]:
+        """What ``recipe``, which learns from AV1, is measured on, without what it learns from."""
+        pictures = [path for folder in self._folders for path in list_pictures(folder)]
+        measured = measured_names({path.stem for path in pictures}, recipe.valid_share, recipe.seed)
+        chosen = [path for path in pictures if path.stem in measured]
+        jobs = list(codings(chosen, str(recipe.degradation["ratio"]), clips=recipe.clips))
+        code(jobs, self._work / "coded", self._processes)
+        return load(jobs, self._work / "coded", self._processes)
 
 
 def gather(

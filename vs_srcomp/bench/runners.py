@@ -1,5 +1,6 @@
 """Running one stage: everything that is made ready once, and then as many measurements as are asked for."""
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.backends.by_name import backend_from_text
 from vs_srcomp.backends.openvino import OpenVINOEngine
 from vs_srcomp.bench.hosting import Host, clip_in_memory
-from vs_srcomp.bench.stage import Kind, Stage
+from vs_srcomp.bench.stage import WARM_UP, Kind, Stage
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.models import find_model, scale_of
@@ -134,17 +135,22 @@ def _file(stage: Stage) -> Runner:
     backend = backend_from_text(stage.backend)
 
     def run(seconds: float) -> tuple[int, float]:
-        """All frames, as often as there is time, and at least once; nothing is remembered of the time before."""
+        """All frames, as often as there is time, and at least once; of a warm-up, a few."""
+        count = stage.frames if seconds > WARM_UP else _PLANES
         frames, took = 0, 0.0
         while took < seconds:
+            # As in a new process, but for what is compiled.
             forget()
-            clip = source(stage.file)[: stage.frames]
-            is_reusing = stage.kind == "file"
-            host = Host(
-                upscale(clip, ratio=stage.ratio, q=stage.q, model=_model(stage), reuse=is_reusing, backend=backend)
+            up = upscale(
+                source(stage.file)[:count],
+                ratio=stage.ratio,
+                q=stage.q,
+                model=_model(stage),
+                reuse=stage.kind == "file",
+                backend=backend,
             )
-            count, elapsed = host.run(float("inf"))
-            frames, took = frames + count, took + elapsed
+            done, elapsed = Host(up).run(math.inf)
+            frames, took = frames + done, took + elapsed
         return frames, took
 
     return run

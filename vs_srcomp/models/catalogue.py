@@ -103,8 +103,8 @@ def find_model(tier: str, ratio: Ratio, q: float, look: str = "faithful") -> Mod
     if not found:
         ratios = sorted({str(model.ratio) for model in of_tier if model.look == look})
         raise error(f"there is no {look} {tier} model for the ratio {ratio.name}", f"use {_one_of(ratios)}")
-    # Of models for a single level the nearest one, the stronger of two.
-    return min(found, key=lambda model: (not model.levels, *_distance(q, model.levels or (0, 0))))
+    # Of several, as for single levels, the nearest one, the stronger of two.
+    return min(found, key=lambda model: _distance(q, model.levels or (0, 0)))
 
 
 def find_named(name: str) -> Model:
@@ -142,7 +142,7 @@ def load_network(source: Model | Path) -> Network:
     data = _read_sound(source.file, source.sha256)
     return Network(
         # Weights may be stored in half precision, which is for files alone.
-        onnx=data if source.takes_level or source.q is not None else at_level(data, 0),
+        onnx=data if source.takes_level else at_level(data, 0),
         sha256=source.sha256,
         ranges=source.ranges or None,
         stride=source.stride,
@@ -179,17 +179,8 @@ def _catalogue() -> tuple[Model, ...]:
 
 
 def _model(entry: dict[str, Any]) -> Model:
-    if "q" in entry:
-        return _model_of_one_level(entry)
     levels, ranges = entry["levels"], entry["ranges"]
     return Model(**entry | {"levels": levels and tuple(levels), "ranges": tuple(ranges)})
-
-
-def _model_of_one_level(entry: dict[str, Any]) -> Model:
-    """From an entry of the form that was in use when each level had a model; ``q`` of null was for every level."""
-    known = {name: value for name, value in entry.items() if name not in ("q", "int8", "ranges")}
-    levels, ranges = entry["q"] and (entry["q"], entry["q"]), tuple(entry.get("ranges", ()))
-    return Model(**known, system=SYSTEM, look="faithful", levels=levels, ranges=ranges)
 
 
 def _engines() -> Traversable:
