@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from train.degradations import DEGRADATIONS
 from train.material.crops import PHASES
 from train.networks import NETWORKS
 from train.networks.network import Network
@@ -118,6 +119,16 @@ def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]
         raise ValueError(f"these wait for each other: {', '.join(reason.args[1])}") from reason
 
 
+def _check_scale(recipe: Recipe, network: Network) -> None:
+    """That the network gives back what the degradation takes; a part that this machine lacks is not made for that."""
+    ratio, enlarged = recipe.degradation.get("ratio", 2), recipe.degradation.get("enlarged", False)
+    if isinstance(ratio, int) and network.scale != (1 if enlarged else ratio):
+        way = "and enlarged again" if enlarged else "and not enlarged"
+        raise ValueError(f"a network of scale {network.scale} does not fit pictures made {ratio} times smaller {way}")
+    if recipe.crop % network.scale:
+        raise ValueError(f"crop {recipe.crop} is not a multiple of the scale {network.scale}")
+
+
 def _check(recipe: Recipe) -> None:
     for part in (recipe.network, recipe.degradation, recipe.objective):
         if not isinstance(part, Mapping) or "name" not in part:
@@ -131,6 +142,11 @@ def _check(recipe: Recipe) -> None:
             raise ValueError(f"a network of scale {network.scale} does not fit the ratio {recipe.ratio.name}")
         if recipe.crop % network.stride or recipe.crop % PHASES:
             raise ValueError(f"crop {recipe.crop} is not a multiple of stride {network.stride} and of {PHASES}")
+    else:
+        _check_scale(recipe, network)
+    for registry, part in ((DEGRADATIONS, recipe.degradation), (OBJECTIVES, recipe.objective)):
+        if part["name"] not in registry:
+            registry.part(str(part["name"]))  # raises the error that names those there are
     if recipe.optimizer not in OPTIMIZERS:
         raise ValueError(f"there is no optimizer {recipe.optimizer!r}: {', '.join(OPTIMIZERS)}")
     if not recipe.scales or not all(0 < scale <= 1 for scale in recipe.scales):

@@ -1,5 +1,6 @@
 """The recipes of the systems: every part that they name exists, takes what they give it, and fits the others."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from train.degradations import DEGRADATIONS
 from train.degradations.degradation import covered
 from train.networks import NETWORKS
 from train.objectives import OBJECTIVES
+from train.recipe import load_recipe
 
 RECIPES = sorted((Path(train.__file__).parent / "recipes" / "systems").glob("*.toml"))
 RELEASED = [
@@ -59,3 +61,30 @@ def test_the_released_networks_are_small_enough_to_carry() -> None:
     parameters = sum(NETWORKS.make(**tables()[name]["network"]).parameter_count for name in RELEASED)
     # Names, shapes and operators come to some kilobytes each.
     assert 2 * parameters + 10_000 * len(RELEASED) < BYTES_OF_ALL
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("scale = 2", "scale = 3", "a network of scale 3 does not fit pictures made 2 times smaller and not enlarged"),
+        ("ratio = 2", "ratio = 2\nenlarged = true", "a network of scale 2 does not fit pictures made 2 times smaller"),
+        ('name = "blur-decimate"\nratio = 2', 'name = "av1"\nratio = "8:5"', "scale 2 does not fit the ratio 8:5"),
+        ('name = "espcn"', 'name = "espnc"', "there is no network 'espnc'; there are plain, srcnn"),
+        ('name = "blur-decimate"', 'name = "blur"', "there is no degradation 'blur'; there are av1, bicubic"),
+        ('name = "squared"', 'name = "l2"', "there is no objective 'l2'; there are faithful, l1"),
+        ("crop = 96", "crop = 95", "crop 95 is not a multiple of the scale 2"),
+    ],
+)
+def test_a_recipe_whose_parts_do_not_fit_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
+    (path,) = [path for path in RECIPES if path.stem == "espcn-2x"]
+    text = path.read_text()
+    assert old in text
+    changed = tmp_path / "changed.toml"
+    changed.write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_recipe(changed)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_of_a_system_can_be_loaded(path: Path) -> None:
+    assert load_recipe(path).name == path.stem
