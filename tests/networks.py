@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.backends.base import Engine, Luma, PlaneFormat
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.models import Model, Network, find_model, models
 
@@ -64,15 +64,7 @@ def random_stack(stride: int = 4, channels: int = 16, layers: int = 4, seed: int
         helper.make_node("DepthToSpace", [last], ["r"], blocksize=stride, mode="CRD"),
         helper.make_node("Add", ["x", "r"], ["y"]),
     ]
-    return make_onnx(nodes, weights)
-
-
-def _stored(weights: Mapping[str, NDArray[Any]], *, half: bool) -> tuple[list[onnx.NodeProto], dict[str, NDArray[Any]]]:
-    """``weights`` as a file has them, and what makes float32 of them."""
-    if not half:
-        return [], {name: value.astype(np.float32) for name, value in weights.items()}
-    casts = [helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT) for name in weights]
-    return casts, {f"{name}.half": value.astype(np.float16) for name, value in weights.items()}
+    return make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
 
 
 def random_level_network(
@@ -236,7 +228,7 @@ class Evaluated:
 
     workers: int = 2
 
-    def compile(self, network: Network, plane: PlaneFormat) -> "EvaluatedEngine":
+    def compile(self, network: Network, plane: PlaneFormat) -> Engine:
         return EvaluatedEngine(network, plane)
 
 

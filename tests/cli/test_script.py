@@ -78,7 +78,7 @@ def test_looks_names_passes_and_ensembles_come_into_the_script(studio: Studio, c
     film = studio.picture("small.mkv", seconds=0.2)
     crisp = run(film, "--look", "crisp", "--ensemble").stdout
     assert 'upscale(clip, ratio="2:1", q=20.0, model="fast", look="crisp", ensemble=True)' in crisp
-    twice = run(film, "--model", "espcn-2x", "--passes", 2).stdout
+    twice = run(film, "--model", "espcn-2x", "--passes", "2").stdout
     assert 'upscale(clip, q=20.0, model="espcn-2x", passes=2)' in twice
     refused = run(film, "--model", "espcn-9x")
     assert refused.exit_code != 0
