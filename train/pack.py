@@ -28,11 +28,13 @@ def pack(folders: Iterable[Path], ratios: Iterable[str], work: Path, out: Path, 
 
 def _parts(members: list[tuple[Path, str]], size: int) -> Iterable[list[tuple[Path, str]]]:
     part: list[tuple[Path, str]] = []
+    # An archive ends with two blocks of zeros, and is padded to whole records.
+    room = size // tarfile.RECORDSIZE * tarfile.RECORDSIZE - 2 * tarfile.BLOCKSIZE
     filled = 0
     for file, name in members:
-        # A tar file has a header of a block for each member, and pads each to whole blocks.
-        needed = (file.stat().st_size + 2 * tarfile.BLOCKSIZE) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
-        if part and filled + needed > size - tarfile.RECORDSIZE:
+        blocks = -(-file.stat().st_size // tarfile.BLOCKSIZE)
+        needed = len(_header(file, name).tobuf()) + blocks * tarfile.BLOCKSIZE
+        if part and filled + needed > room:
             yield part
             part, filled = [], 0
         part.append((file, name))
@@ -44,5 +46,13 @@ def _parts(members: list[tuple[Path, str]], size: int) -> Iterable[list[tuple[Pa
 def _write(target: Path, part: list[tuple[Path, str]]) -> Path:
     with atomic_path(target) as temporary, tarfile.open(temporary, "w") as archive:
         for file, name in part:
-            archive.add(file, name)
+            with file.open("rb") as content:
+                archive.addfile(_header(file, name), content)
     return target
+
+
+def _header(file: Path, name: str) -> tarfile.TarInfo:
+    """Without time and owner, so that the same files give the same archives."""
+    header = tarfile.TarInfo(name)
+    header.size = file.stat().st_size
+    return header

@@ -4,6 +4,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 import train.evaluate as evaluate_module
 from train.__main__ import main
 from train.degradations.av1 import decode, pair_by_slug, stream_path
-from train.evaluate import METRICS, Score, evaluate
+from train.evaluate import METRICS, Score, evaluate, models_of
 from train.material.pictures import clip_planes, each_luma
 from train.metrics import psnr, ssim, vmaf
 from train.report import (
@@ -24,7 +25,7 @@ from train.report import (
     write_scores,
     write_tables,
 )
-from vs_srcomp.models import models
+from vs_srcomp.models import find_model, load_network, models, network_at
 from vs_srcomp.resample import lanczos5
 
 PAIR = pair_by_slug("2by1-q40")
@@ -47,15 +48,17 @@ def score(pair: str, method: str, value: float, picture: str = "a", **more: floa
 
 
 def test_each_picture_gets_every_metric_from_every_method(pictures: Path, tmp_path: Path) -> None:
-    file = ENGINES / "srcomp-fast-2by1-q40.onnx"
+    file = ENGINES / "srcomp-fast-2by1.onnx"
     scores = list(evaluate(pictures, tmp_path, [PAIR], ["fast"], networks=[file], metrics=METRICS))
+    of_tier = [
+        *("fast", "fast sharp"),
+        *(["fast int8"] if find_model("fast", PAIR.ratio, PAIR.q).ranges else []),
+        *(["fast crisp"] if any((m.tier, m.ratio, m.look) == ("fast", "2:1", "crisp") for m in models()) else []),
+    ]
     assert [(s.picture, s.method) for s in scores] == [
         (picture, method)
         for picture in ("a", "b")
-        for method in (
-            *("lanczos5", "bicubic", "spline36"),
-            *("fast", "fast sharp", "fast int8", "fast blind", "srcomp-fast-2by1-q40"),
-        )
+        for method in ("lanczos5", "bicubic", "spline36", *of_tier, "srcomp-fast-2by1")
     ]
     for name, original in each_luma(pictures):
         of_picture = {s.method: s for s in scores if s.picture == name}
@@ -68,24 +71,39 @@ def test_each_picture_gets_every_metric_from_every_method(pictures: Path, tmp_pa
         assert (plain.vmaf, plain.vmaf_neg) == (both.vmaf, both.neg)
         assert plain.bits_per_pixel == 8 * len(stream) / (64 * 80)
         # The same network, by its tier and by its path.
-        by_path = of_picture["srcomp-fast-2by1-q40"]
+        by_path = of_picture["srcomp-fast-2by1"]
         assert dataclasses.replace(by_path, method="fast") == of_picture["fast"]
         assert by_path.psnr_y != plain.psnr_y
 
 
-def test_a_generalist_is_scored_at_every_level_of_its_ratio(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (specialist,) = (model for model in models() if model.file == "srcomp-fast-2by1-q40.onnx")
-    generalist = dataclasses.replace(specialist, name="srcomp-fast-2by1-blind", q=None)
-    monkeypatch.setattr(evaluate_module, "models", lambda: (*(model for model in models() if model.q), generalist))
-    pairs = [pair_by_slug(slug) for slug in ("2by1-q40", "2by1-q50", "4by3-q40")]
+def test_a_model_is_told_the_level_of_its_pair(pictures: Path, tmp_path: Path) -> None:
+    pairs = [pair_by_slug(slug) for slug in ("2by1-q20", "2by1-q50")]
     scores = list(evaluate(pictures, tmp_path, pairs, ["fast"], metrics=["psnr"]))
-    by_cell = {(s.pair, s.picture, s.method): s.psnr_y for s in scores}
-    assert {pair for pair, _, method in by_cell if method == "fast blind"} == {"2by1-q40", "2by1-q50"}
-    assert by_cell["2by1-q40", "a", "fast blind"] == by_cell["2by1-q40", "a", "fast"]
-    assert by_cell["2by1-q50", "a", "fast blind"] != by_cell["2by1-q50", "a", "fast"]
+    found = {(s.pair, s.picture): s.psnr_y for s in scores if s.method == "fast"}
     assert all(s.ssim_y is s.vmaf is s.vmaf_neg is None for s in scores)
+    (model,) = (m for m in models_of("fast", PAIR.ratio) if m.look == "faithful")
+    for pair in pairs:
+        network = network_at(load_network(model), pair.q)
+        session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
+        for name, original in each_luma(pictures):
+            luma = clip_planes(lanczos5(decode(stream_path(tmp_path, pair, name).read_bytes()), 80, 64))[0]
+            (made,) = session.run(None, {"degraded": (luma / np.float32(255)).astype(np.float32)[None, None]})
+            restored = (np.asarray(made)[0, 0] * 255).round().clip(0, 255).astype(np.uint8)
+            assert found[pair.slug, name] == pytest.approx(psnr(restored, original), abs=0.02)
+
+
+def test_a_tier_with_another_look_and_integers_is_measured_as_those_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    (model,) = (m for m in models_of("fast", PAIR.ratio) if m.look == "faithful")
+    plain = dataclasses.replace(model, ranges=())
+    crisp = dataclasses.replace(plain, name=f"{plain.name}-crisp", look="crisp")
+    for there, expected in (
+        ([plain], ["fast", "fast sharp"]),
+        ([dataclasses.replace(plain, ranges=(1.0,))], ["fast", "fast sharp", "fast int8"]),
+        ([crisp, plain], ["fast", "fast sharp", "fast crisp"]),
+        ([], []),
+    ):
+        monkeypatch.setattr(evaluate_module, "models", lambda there=there: there)
+        assert list(evaluate_module._models("fast", PAIR.ratio)) == expected
 
 
 def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -148,21 +166,25 @@ def test_documents_get_the_tables_that_they_have_a_place_for(tmp_path: Path) -> 
 
 
 def test_gains_are_noted_in_the_catalogue(tmp_path: Path) -> None:
+    ours = {"system": "srcomp", "tier": "fast", "look": "faithful"}
     entries = [
-        {"tier": "fast", "ratio": "2:1", "q": 40, "gain_db": {"other": 1}},
-        {"tier": "fast", "ratio": "2:1", "q": None, "gain_db": {}},
-        {"tier": "fast", "ratio": "8:5", "q": None, "gain_db": {}},
+        ours | {"ratio": "2:1", "gain_db": {"other": 1}},
+        ours | {"ratio": "2:1", "look": "crisp", "gain_db": {}},
+        ours | {"ratio": "8:5", "gain_db": {}},
+        {"system": "espcn", "gain_db": {}},
     ]
     catalogue = tmp_path / "models.json"
     catalogue.write_text(json.dumps({"models": entries}))
     gains = {20: 0.5, 30: 0.25, 40: 0.125, 50: 0.25}
     scores = [score(f"2by1-q{q}", "lanczos5", 30) for q in gains]
-    scores += [score(f"2by1-q{q}", "fast blind", 30 + gain) for q, gain in gains.items()]
-    scores += [score("2by1-q40", "fast", 31), score("8by5-q20", "lanczos5", 30), score("8by5-q20", "fast blind", 31)]
+    scores += [score(f"2by1-q{q}", "fast", 30 + gain) for q, gain in gains.items()]
+    scores += [score(f"2by1-q{q}", "fast crisp", 30 - gain) for q, gain in gains.items()]
+    scores += [score("8by5-q20", "lanczos5", 30), score("8by5-q20", "fast", 31)]
     record_gains(scores, "kodak", catalogue)
     noted = [entry["gain_db"] for entry in json.loads(catalogue.read_text())["models"]]
-    # A generalist's is the mean over all levels, and nothing until all are measured.
-    assert noted == [{"other": 1, "kodak": 1.0}, {"kodak": pytest.approx(fmean(gains.values()), abs=1e-3)}, {}]
+    # The mean over all levels, and nothing until all are measured.
+    mean = pytest.approx(fmean(gains.values()), abs=1e-3)
+    assert noted == [{"other": 1, "kodak": mean}, {"kodak": pytest.approx(-fmean(gains.values()), abs=1e-3)}, {}, {}]
 
 
 def test_the_command_stores_scores_and_a_report(pictures: Path, tmp_path: Path) -> None:
@@ -174,7 +196,8 @@ def test_the_command_stores_scores_and_a_report(pictures: Path, tmp_path: Path) 
     report = (tmp_path / "work" / "scores" / "pictures.md").read_text()
     assert all(table.splitlines()[0] in report for _, table in tables(scores))
     rows = [line for line in report.splitlines() if line.startswith(("| a |", "| b |"))]
-    assert len(rows) == len(scores) == 14
+    assert len(rows) == len(scores) == 2 * len({s.method for s in scores})
+    assert {"lanczos5", "fast", "fast sharp"} <= {s.method for s in scores}
     assert f"| a | fast | {scores[3].psnr_y:.2f} | {scores[3].ssim_y:.4f} | {scores[3].bits_per_pixel:.3f} |" in rows
     assert all(s.ssim_y is not None and s.vmaf is None for s in scores)
 

@@ -39,6 +39,7 @@ with team() as processes:
     fit(TINY, blurred(), blurred(), Path(sys.argv[1]) / "together", processes)
 """
 
+
 def plain(recipe: Recipe, examples: list[Example], runs: Path) -> PlainStack:
     network = fit(recipe, examples, examples, runs, ALONE)
     assert isinstance(network, PlainStack)

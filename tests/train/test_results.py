@@ -1,5 +1,6 @@
 """The committed scores are those of the committed models."""
 
+import json
 import shutil
 from pathlib import Path
 from statistics import fmean
@@ -7,9 +8,9 @@ from statistics import fmean
 import pytest
 
 from train.degradations.av1 import PAIRS, Pair, pair_by_slug
-from train.evaluate import REFERENCE, Score, blind, evaluate
+from train.evaluate import REFERENCE, Score, evaluate, method_of
 from train.recipe import load_recipe
-from train.report import gain_table, mean_table, read_scores
+from train.report import gain_table, mean_table, read_scores, record_gains
 from vs_srcomp.geometry import QUANTIZERS
 from vs_srcomp.models import TIERS
 from vs_srcomp.processor import has_vnni
@@ -30,58 +31,85 @@ SHADERS = {  # the best of the shaders in the README's table, in dB, by ratio fo
 ARTCNN_4BY3 = (0.27, 0.20, 0.12, 0.05)
 
 
+def entries() -> list[dict[str, object]]:
+    """The srcomp models of the catalogue."""
+    catalogue = json.loads((ROOT / "engines" / "models.json").read_text("utf-8"))["models"]
+    return [entry for entry in catalogue if entry["system"] == "srcomp"]
+
+
 def committed(name: str) -> list[Score]:
-    return read_scores(ROOT / "train" / "results" / f"{name}.csv")
+    """The scores of a set; a test that needs them is skipped where they are not those of the models there are."""
+    path = ROOT / "train" / "results" / f"{name}.csv"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there: make results")
+    scores = read_scores(path)
+    if not any(entry["gain_db"] for entry in entries()):
+        pytest.skip("the models that are carried are not measured yet: python -m train evaluate --record")
+    return scores
 
 
 @pytest.mark.parametrize("slug", ["2by1-q40", "4by3-q20"])
 def test_measuring_again_gives_the_committed_scores(slug: str, shared_data: Path, tmp_path: Path) -> None:
+    expected = {(score.picture, score.method): score for score in committed("kodak") if score.pair == slug}
     pictures = tmp_path / "kodak"
     pictures.mkdir()
     for name in ("3", "19", "23"):
         shutil.copy(shared_data / "test" / "kodak" / f"{name}.png", pictures)
-    expected = {(score.picture, score.method): score for score in committed("kodak") if score.pair == slug}
-    scores = list(evaluate(pictures, tmp_path / "streams", [pair_by_slug(slug)], ["fast", "light"]))
-    assert len(scores) == 33
-    for score in scores:
-        if score.method.endswith("int8") and not has_vnni():
-            continue  # without VNNI, sums of 8-bit products may overflow
-        before = expected[score.picture, score.method]
+    tiers = [tier for tier in ("fast", "light") if ("3", tier) in expected]
+    assert tiers
+    seen = set()
+    for score in evaluate(pictures, tmp_path / "streams", [pair_by_slug(slug)], tiers):
+        before = expected.get((score.picture, score.method))
+        if before is None or (score.method.endswith("int8") and not has_vnni()):
+            continue  # not measured then; or without VNNI, where sums of 8-bit products may overflow
+        seen.add(score.method)
         assert score.bits_per_pixel == pytest.approx(before.bits_per_pixel, abs=1e-4)
         assert score.psnr_y == pytest.approx(before.psnr_y, abs=TOLERANCE_DB)
         assert before.ssim_y is None or score.ssim_y == pytest.approx(before.ssim_y, abs=TOLERANCE_SSIM)
         assert abs(score.mean_drift) < MAX_DRIFT or score.method not in TIERS
+    assert {REFERENCE, *tiers} <= seen
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.slug)
 @pytest.mark.parametrize("tier", TIERS)
 def test_every_model_gains_more_than_shaders_do_and_keeps_the_mean(tier: str, pair: Pair) -> None:
     scores = [score for score in committed("kodak") if score.pair == pair.slug]
-    mean = {method: fmean(s.psnr_y for s in scores if s.method == method) for method in (REFERENCE, tier)}
-    drift = fmean(score.mean_drift for score in scores if score.method == tier)
+    own = [score for score in scores if score.method == tier]
+    if not own:
+        pytest.skip(f"the {tier} tier is not measured")
+    gain = fmean(score.psnr_y for score in own) - fmean(s.psnr_y for s in scores if s.method == REFERENCE)
     shaders = ARTCNN_4BY3 if (tier, pair.ratio.slug) == ("light", "4by3") else SHADERS[pair.ratio.slug]
-    assert mean[tier] - mean[REFERENCE] > shaders[QUANTIZERS.index(pair.q)]
-    assert abs(drift) < MAX_DRIFT
+    assert gain > shaders[QUANTIZERS.index(pair.q)]
+    assert abs(fmean(score.mean_drift for score in own)) < MAX_DRIFT
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.slug)
-@pytest.mark.parametrize("tier", TIERS)
-def test_generalists_are_within_a_tenth_of_a_decibel(tier: str, pair: Pair) -> None:
-    scores = [score for score in committed("kodak") if score.pair == pair.slug]
-    own, general = (fmean(s.psnr_y for s in scores if s.method == method) for method in (tier, blind(tier)))
-    assert round(own - general, 2) <= 0.1
-    # Otherwise the model of one level is of no use.
-    assert own > general
+def test_the_catalogue_has_the_gains_of_the_committed_scores(tmp_path: Path) -> None:
+    scores = committed("kodak")
+    catalogue = tmp_path / "models.json"
+    emptied = [entry | {"gain_db": {}} for entry in entries()]
+    catalogue.write_text(json.dumps({"models": emptied}))
+    record_gains(scores, "kodak", catalogue)
+    measured = {score.method for score in scores}
+    for before, entry in zip(entries(), json.loads(catalogue.read_text("utf-8"))["models"], strict=True):
+        if method_of(entry["tier"], entry["look"]) in measured:
+            assert before["gain_db"].get("kodak") == entry["gain_db"].get("kodak"), entry["name"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("document", ["README.md", "train/RESULTS.md"])
 def test_documents_show_the_committed_scores(document: str) -> None:
+    scores = committed("kodak")
     text = (ROOT / document).read_text()
-    assert gain_table(committed("kodak")) in text
-    assert mean_table(committed("kodak")) in text
+    assert gain_table(scores) in text
+    assert mean_table(scores) in text
 
 
-def test_every_recipe_has_the_log_and_the_curves_of_its_run() -> None:
-    names = {load_recipe(path).name for path in (ROOT / "train" / "recipes").glob("*.toml")}
-    for suffix in ("csv", "png"):
-        assert {path.stem for path in (ROOT / "train" / "runs").glob(f"*.{suffix}")} == names
+def test_every_model_has_its_recipe_and_the_log_and_the_curves_of_its_run() -> None:
+    for entry in entries():
+        recipe = load_recipe(ROOT / str(entry["recipe"]))
+        assert recipe.name == entry["name"]
+        assert recipe.ratio is not None
+        assert (recipe.tier, recipe.ratio.name, recipe.look) == (entry["tier"], entry["ratio"], entry["look"])
+        network = recipe.make_network()
+        assert (network.parameter_count, network.stride) == (entry["parameters"], entry["stride"])
+        for suffix in ("csv", "png"):
+            assert (ROOT / "train" / "runs" / f"{recipe.name}.{suffix}").exists()

@@ -16,6 +16,8 @@ PHASES: Final = 8
 
 # Levels that differ by so much are compared when a picture's weight is found.
 _NEAR_LEVELS: Final = 5.0
+# Of a picture that lost nothing, in squared codes: as if one code in a thousand pixels were off by one.
+_LEAST_ERROR: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def weights(examples: Sequence[Example]) -> np.ndarray:
     """About one over each example's error, in terms of those of like levels; float32 with mean 1."""
     if scale_of(examples[0]) > 1:
         return np.ones(len(examples), np.float32)
-    errors = np.array([example.error for example in examples])
+    errors = np.array([max(example.error, _LEAST_ERROR) for example in examples])
     levels = np.array([example.q for example in examples])
     means = np.array([errors[abs(levels - level) <= _NEAR_LEVELS].mean() for level in levels])
     found = 1 / (errors + 0.2 * means)
