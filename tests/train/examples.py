@@ -34,6 +34,6 @@ def blurred(count: int = 3, size: int = 64) -> list[Example]:
         original = torch.from_numpy(rng.uniform(0, 255, (1, 1, size, size)).astype(np.float32))
         original = F.avg_pool2d(original, 3, 1, 1)
         degraded = F.avg_pool2d(original, 3, 1, 1)
-        planes = (plane[0, 0].numpy().round().astype(np.uint8) for plane in (degraded, original))
-        examples.append(Example(*planes, q=20.0 + 10 * (index % 4), picture=f"{index}"))
+        before, after = (plane[0, 0].numpy().round().astype(np.uint8) for plane in (degraded, original))
+        examples.append(Example(before, after, 20.0 + 10 * (index % 4), f"{index}"))
     return examples

@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_training_gains_on_pictures_that_it_did_not_see(tmp_path: Path) -> None:
     rows = list(csv.DictReader(Run(tmp_path / recipe.name).log.read_text().splitlines()))
     assert rows[-1]["step"] == "300"
     assert float(rows[-1]["valid_gain_db"]) == pytest.approx(gain, abs=1e-3)
-    assert all(int(before["step"]) < int(after["step"]) for before, after in zip(rows, rows[1:], strict=False))
+    assert all(int(before["step"]) < int(after["step"]) for before, after in pairwise(rows))
 
 
 def test_the_gain_is_that_of_psnr_in_codes() -> None:
@@ -105,12 +106,12 @@ def test_a_run_does_not_go_on_under_another_recipe(tmp_path: Path) -> None:
     examples = blurred()
     fit(TINY, examples, examples, tmp_path, ALONE)
     before = load_file(Run(tmp_path / TINY.name).weights)
-    with pytest.raises(ValueError, match="tiny was begun under another recipe; remove .*tiny to begin anew"):
+    with pytest.raises(ValueError, match=r"tiny was begun under another recipe; remove .*tiny to begin anew"):
         fit(changed(TINY.name, batch=4), examples, examples, tmp_path, ALONE)
     after = load_file(Run(tmp_path / TINY.name).weights)
     assert all(torch.equal(value, before[name]) for name, value in after.items())
     Run(tmp_path / TINY.name).checkpoint.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match="is no checkpoint .*; remove it to begin anew"):
+    with pytest.raises(ValueError, match=r"is no checkpoint .*; remove it to begin anew"):
         fit(TINY, examples, examples, tmp_path, ALONE)
 
 
@@ -148,7 +149,7 @@ def test_a_warm_start_from_another_form_is_refused(tmp_path: Path) -> None:
     wider = changed("wider", network={**TINY.network, "channels": 4}, start=TINY.name)
     with pytest.raises(ValueError, match="tiny cannot be the start: it has another form"):
         fit(wider, examples, examples, tmp_path, ALONE)
-    with pytest.raises(ValueError, match="nobody cannot be the start: .*; train it first"):
+    with pytest.raises(ValueError, match=r"nobody cannot be the start: .*; train it first"):
         fit(changed("alone", start="nobody"), examples, examples, tmp_path, ALONE)
 
 

@@ -99,5 +99,5 @@ def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Pa
 
 
 def test_a_recipe_that_is_not_there_is_an_error_of_one_kind(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="none.toml"):
+    with pytest.raises(ValueError, match=r"none\.toml"):
         load_recipe(tmp_path / "none.toml")

@@ -41,7 +41,7 @@ def committed(name: str) -> list[Score]:
     """The scores of a set; a test that needs them is skipped where they are not those of the models there are."""
     path = ROOT / "train" / "results" / f"{name}.csv"
     if not path.exists():
-        pytest.skip(f"{path.name} is not there: make results")
+        pytest.skip(f"{path.name} is not there: python -m train evaluate --record")
     scores = read_scores(path)
     if not any(entry["gain_db"] for entry in entries()):
         pytest.skip("the models that are carried are not measured yet: python -m train evaluate --record")

@@ -38,7 +38,7 @@ def test_it_is_space_to_depth_and_3x3_convolutions_on_centred_luma_scaled_by_lev
     luma = torch.rand(1, 1, 12 * stride, 12 * stride)
     # The same first layer on the coarse grid: a 3s x 3s kernel holds a 3x3 one of s x s blocks.
     weight = network.head.weight.view(8, 3, stride, 3, stride).permute(0, 2, 4, 1, 3).reshape(8, stride**2, 3, 3)
-    kernels = [weight, *(layer.weight for layer in network.body)]  # type: ignore[union-attr]
+    kernels = [weight, *(layer.weight for layer in network.body)]
     for q in LEVELS:
         gains, shifts = interpolated(network.gains, q), interpolated(network.shifts, q)
         features = F.pixel_unshuffle((luma - MEAN) / SPREAD, stride)
