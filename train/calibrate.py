@@ -36,7 +36,7 @@ def calibrate(
     for name in [entry["name"] for entry in _entries(catalogue)]:
         entries = _entries(catalogue)
         (entry,) = (entry for entry in entries if entry["name"] == name)
-        if entry.get("system", SYSTEM) != SYSTEM or (names and name not in names):
+        if entry["system"] != SYSTEM or (names and name not in names):
             continue
         file = engines / entry["file"]
         found = calibrate_entry(entry, file, chosen, streams)
@@ -62,15 +62,13 @@ def _entries(catalogue: Path) -> list[dict[str, Any]]:
 
 
 def _levels(entry: dict[str, Any]) -> tuple[int, ...]:
-    if "q" in entry:  # Of the time when each level had a model.
-        return (entry["q"],) if entry["q"] else QUANTIZERS
     lowest, highest = entry["levels"]
     return tuple(q for q in QUANTIZERS if lowest <= q <= highest)
 
 
 def _form(network: bytes, entry: dict[str, Any], q: int) -> bytes:
     """What the model is at one level."""
-    if "levels" not in entry or entry["levels"][0] == entry["levels"][1]:
+    if entry["levels"][0] == entry["levels"][1]:
         return network
     from vs_srcomp.models.level import at_level
 

@@ -22,6 +22,7 @@ from train.degradations.av1 import (
     encoder_argv,
     encoder_version,
     libaom_version,
+    still_options,
     worker_pool,
 )
 from train.material.pictures import list_pictures
@@ -274,7 +275,7 @@ class DatasetFile:
     @cached_property
     def meta(self) -> str:
         """All that the patches depend on, as JSON."""
-        program, *arguments = encoder_argv(0, 0, self.pair.q, self.cpu_used)
+        program, *arguments = encoder_argv(0, 0, still_options(self.cpu_used), self.pair.q)
         argv = [Path(program).name, *("{width}x{height}" if word == "0x0" else word for word in arguments)]
         ratio = self.pair.ratio.name
         record = {

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +14,7 @@ from train.metrics import psnr as psnr  # part of this module's interface
 from train.metrics import ssim, vmaf
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.geometry import Ratio
-from vs_srcomp.models import models
-from vs_srcomp.models.catalogue import ENGINES
+from vs_srcomp.models import LOOKS, Model, models
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.upscale import upscale
 
@@ -69,8 +67,9 @@ def evaluate(
         images: The originals. Never a folder that was trained on.
         streams: Where their coded streams are kept; those that are missing are made.
         pairs: Which ratios and compression levels.
-        tiers: Which models, beside the classic kernels; one that is not there for a pair is left out. The generalist of
-            a tier, made for a ratio at every compression level, is the method "TIER blind".
+        tiers: Which models, beside the classic kernels; one that is not there for a ratio is left out. A tier is also
+            measured as "TIER sharp", as "TIER int8" where its ranges are known, and as "TIER crisp" where it has that
+            look. Each knows the level of its pair.
         networks: ONNX files to score too, in every pair; each is called by its name without the suffix.
         metrics: Some of :data:`METRICS`; the last two take most of the time.
     """
@@ -80,46 +79,45 @@ def evaluate(
     for pair in pairs:
         methods = dict(CLASSIC)
         for tier in tiers:
-            methods |= _models(tier, pair)
+            methods |= _models(tier, pair.ratio)
         methods |= {path.stem: _network(path) for path in networks}
         for name, original in originals:
             yield from _score_picture(stream_path(streams, pair, name), pair, name, original, methods, metrics)
 
 
-def _models(tier: str, pair: Pair) -> dict[str, Method]:
-    """The specialist and the generalist of a tier, as far as they are there."""
+def _models(tier: str, ratio: Ratio) -> dict[str, Method]:
+    """What a tier is measured as, as far as it has models for ``ratio``."""
     methods: dict[str, Method] = {}
-    if any((model.tier, model.ratio, model.q) == (tier, pair.ratio.name, pair.q) for model in models()):
+    for model in models_of(tier, ratio):
+        if model.look != "faithful":
+            methods[method_of(tier, str(model.look))] = _network(tier, look=str(model.look))
+            continue
         methods[tier] = _network(tier)
         methods[sharp(tier)] = _network(tier, sharpness=SHARPNESS)
-        if any(model.ranges for model in models() if (model.tier, model.ratio) == (tier, pair.ratio.name)):
+        if model.ranges:
             methods[int8(tier)] = _network(tier, "int8")
-    if file := generalist(tier, pair.ratio):
-        methods[blind(tier)] = _network(file)
     return methods
 
 
+def models_of(tier: str, ratio: Ratio) -> list[Model]:
+    """The tier's models for ``ratio``, one for each look that there is, the faithful one first."""
+    found = [model for model in models() if (model.tier, model.ratio) == (tier, ratio.name)]
+    return sorted(found, key=lambda model: LOOKS.index(str(model.look)))
+
+
+def method_of(tier: str, look: str) -> str:
+    """What a tier's models of a look are called as a method."""
+    return tier if look == "faithful" else f"{tier} {look}"
+
+
 def int8(tier: str) -> str:
-    """What a tier's specialists in 8-bit integers are called as a method."""
+    """What a tier's models in 8-bit integers are called as a method."""
     return f"{tier} int8"
 
 
 def sharp(tier: str) -> str:
-    """What a tier's specialists are called as a method, with :data:`SHARPNESS`."""
+    """What a tier's models are called as a method, with :data:`SHARPNESS`."""
     return f"{tier} sharp"
-
-
-def blind(tier: str) -> str:
-    """What the generalist of a tier is called as a method."""
-    return f"{tier} blind"
-
-
-def generalist(tier: str, ratio: Ratio) -> Path | None:
-    """The file of the tier's model for every compression level of ``ratio``, if there is one."""
-    for model in models():
-        if (model.tier, model.ratio, model.q) == (tier, ratio.name, None):
-            return Path(str(files(ENGINES) / model.file))
-    return None
 
 
 def _score_picture(
@@ -146,11 +144,13 @@ def _score_picture(
         )
 
 
-def _network(model: str | Path, precision: Literal["f32", "int8"] = "f32", sharpness: float = 0.0) -> Method:
+def _network(
+    model: str | Path, precision: Literal["f32", "int8"] = "f32", sharpness: float = 0.0, look: str = "faithful"
+) -> Method:
     """Of a tier, or of a file; in a precision that does not depend on the processor."""
     backend = OpenVINO(precision=precision)
     return lambda clip, pair, width, height: upscale(
-        clip, ratio=pair.ratio.name, q=pair.q, model=model, sharpness=sharpness, backend=backend
+        clip, ratio=pair.ratio.name, q=pair.q, model=model, look=look, sharpness=sharpness, backend=backend
     )
 
 

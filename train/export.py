@@ -46,8 +46,8 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     history.mkdir(exist_ok=True)
     run = Run(runs / recipe.name)
     network = network_of(recipe, runs)
-    for file in (run.log, run.curves):
-        shutil.copyfile(file, history / f"{recipe.name}{file.suffix}")
+    for kept in (run.log, run.curves):
+        shutil.copyfile(kept, history / f"{recipe.name}{kept.suffix}")
     if recipe.is_draft:
         return f"{recipe.name}: a draft, only its log and curves are kept"
     if not isinstance(network, PlainStack):
@@ -57,7 +57,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     data = to_onnx(network, recipe.name)
     file = f"{recipe.name}.onnx"
     write_atomically(engines / file, data)
-    entry = {
+    entry: dict[str, Any] = {
         "name": recipe.name,
         "file": file,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -166,12 +166,12 @@ def to_onnx(network: PlainStack, name: str, level: float | None = None) -> bytes
     # Depth-column-row order is that of pixel_shuffle.
     last = graph.node("DepthToSpace", [last], "residual", blocksize=network.stride, mode="CRD")
     graph.node("Add", ["degraded", last], "restored")
-    inputs = [helper.make_tensor_value_info("degraded", TensorProto.FLOAT, ["N", 1, "H", "W"])]
+    taken = [helper.make_tensor_value_info("degraded", TensorProto.FLOAT, ["N", 1, "H", "W"])]
     if level is None:
-        inputs.append(helper.make_tensor_value_info("q", TensorProto.FLOAT, ["N"]))
+        taken.append(helper.make_tensor_value_info("q", TensorProto.FLOAT, ["N"]))
     restored = helper.make_tensor_value_info("restored", TensorProto.FLOAT, ["N", 1, "H", "W"])
     model = helper.make_model(
-        helper.make_graph(graph.nodes, name, inputs, [restored], graph.constants),
+        helper.make_graph(graph.nodes, name, taken, [restored], graph.constants),
         producer_name="vs-srcomp",
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -187,8 +187,9 @@ class _Graph:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
 
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+    def constant(self, name: str, values: NDArray[Any] | np.number[Any]) -> str:
+        # Limits of Clip are to have no axes, which ascontiguousarray would add.
+        self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:

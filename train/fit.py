@@ -217,7 +217,7 @@ class _Stepper:
     def _capture(self) -> None:
         """Record a step; recording needs a few real ones before it, which change nothing that lasts."""
         kept = {id(tensor): tensor.detach().clone() for tensor in self._lasting()}
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
@@ -257,14 +257,14 @@ class _Stepper:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bf16):
                 judged = state.objective.discriminator_loss(tuple(output.detach() for output in outputs), targets)
             state.judge.zero_grad(set_to_none=True)
-            judged.backward()
+            judged.backward()  # type: ignore[no-untyped-call]
             state.judge.step()
         with torch.no_grad():
             self._total.add_(loss.detach())
-            average = list(state.average.parameters())
+            average = [p.detach() for p in state.average.parameters()]
             away = torch._foreach_sub([p.detach() for p in state.network.parameters()], average)
             torch._foreach_mul_(away, self._follow)
-            torch._foreach_add_(average, away)
+            torch._foreach_add_(average, list(away))
 
     def _own_part(self, crops: Crops) -> Crops:
         own = self._own
@@ -295,7 +295,7 @@ def inner(network: nn.Module) -> nn.Module:
 
 def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:
     """Move to ``device`` in the memory layout that convolutions are fastest in."""
-    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def _take_weights(network: nn.Module, name: str, runs: Path) -> None:

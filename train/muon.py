@@ -91,4 +91,5 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         squares = rows @ rows.mT
         rows = a * rows + (b * squares + c * squares @ squares) @ rows
-    return rows.to(matrices.dtype)
+    found: Tensor = rows.to(matrices.dtype)
+    return found

@@ -11,7 +11,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from train.degradations.av1 import Pair, decode, encode, encoder_argv, encoder_version, libaom_version
+from train.degradations.av1 import Pair, decode, encode, encoder_argv, encoder_version, libaom_version, still_options
 from train.material.pictures import Plane, clip_planes, read_yuv420
 from train.npz import read_array, write_npz
 from vs_srcomp.resample import lanczos5
@@ -113,7 +113,7 @@ class Shard:
     def path(self) -> Path:
         """Named after everything that the content depends on, so that a file of that name is never out of date."""
         width, height = coded_size(self.photograph, self.pair)
-        argv = encoder_argv(width, height, self.pair.q, self.cpu_used)[1:]
+        argv = encoder_argv(width, height, still_options(self.cpu_used), self.pair.q)[1:]
         versions = encoder_version(), libaom_version(), vs.core.core_version.release_major
         key = (self.photograph.sha256, self.pair.slug, self.size, self.patches, self.seed, argv, *versions)
         return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.npz"

@@ -1,8 +1,8 @@
-"""Which estimate of a stream's compression level picks the best network: measured on video with known originals.
+"""Which estimate of a stream's compression level serves a network best: measured on video with known originals.
 
-Short clips are lowered 2:1, coded by several encoders at many levels, and restored by the network of every level. The
-oracle of a stream is the network that comes closest to the originals over the whole clip; an estimator is as good as
-the little that its choices lose against that.
+Short clips are lowered 2:1, coded by several encoders at many levels, and restored by a network that is told each of
+`QUANTIZERS`. The oracle of a stream is the told level that comes closest to the originals over the whole clip; an
+estimator is as good as the little that its choices, the nearest of these levels, lose against that.
 """
 
 import csv
@@ -45,7 +45,7 @@ PANS = {"houses": ("8.png", 0.0), "lighthouse": ("21.png", 1.5)}
 """Clips by name: a picture that is larger than the window moving over it, and the deviation of the noise added."""
 
 LEVELS = (20, 28, 36, 44, 52)
-"""On and between the levels that networks are made for, and beyond."""
+"""On and between the levels that networks are told, and beyond."""
 
 NEAR_LOSSLESS = "near lossless"
 
@@ -87,7 +87,7 @@ REFERENCE = "lanczos5"
 
 @dataclass(frozen=True)
 class Stream:
-    """A coded clip: how near each network came to the original, and what came of each estimator's choices."""
+    """A coded clip: how near the network came at each told level, and what came of each estimator's choices."""
 
     clip: str
     encoder: str
@@ -97,9 +97,9 @@ class Stream:
     estimate: Mapping[str, float]
     """Mean effective base_q_idx by estimator."""
     loss: Mapping[str, float]
-    """In dB by estimator: of the networks that it chooses, frame by frame, against the best one for all frames."""
+    """In dB by estimator: of the levels that it chooses, frame by frame, against the best one for all frames."""
     switches: Mapping[str, float]
-    """By estimator: how often the network changes from one frame to the next, in 24 frames."""
+    """By estimator: how often the level changes from one frame to the next, in 24 frames."""
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -117,7 +117,7 @@ class Stream:
     show_default=True,
     help="Coded streams are kept here.",
 )
-@click.option("--tier", default="fast", show_default=True, help="Networks to choose from.")
+@click.option("--tier", default="fast", show_default=True, help="The network.")
 @click.option(
     "--results",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -192,7 +192,7 @@ def encode(original: Sequence[list[Plane]], encoder: Encoder, level: int, path: 
 
 
 def score(path: Path, clip: str, encoder: Encoder, level: int, original: Sequence[Plane], tier: str) -> Stream:
-    """Restore some frames of a stream with every network, and see which of them the estimators choose."""
+    """Restore some frames of a stream at every told level, and see which of them the estimators choose."""
     coded = source(path)
     sampled = coded[:: encoder.step]
     methods = {REFERENCE: lanczos5(sampled, WIDTH, HEIGHT)}

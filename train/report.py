@@ -9,9 +9,10 @@ from pathlib import Path
 from statistics import fmean
 
 from train.degradations.av1 import PAIRS, Pair, pair_by_slug
-from train.evaluate import REFERENCE, Score, blind, int8
+from train.evaluate import REFERENCE, Score, method_of
 from vs_srcomp.files import atomic_path, write_atomically
 from vs_srcomp.geometry import QUANTIZERS, ratio_by_name
+from vs_srcomp.models.catalogue import SYSTEM
 
 
 @dataclass(frozen=True)
@@ -150,21 +151,18 @@ def read_scores(path: Path) -> list[Score]:
     ]
 
 
-def record_gains(scores: list[Score], set_name: str, catalogue: Path) -> None:
-    """Note each model's mean gain on the set, and what integers lose, in the catalogue of models."""
+def record_gains(scores: Sequence[Score], set_name: str, catalogue: Path) -> None:
+    """Note each model's mean gain over the levels of its ratio on the set in the catalogue, where all are measured."""
     entries = json.loads(catalogue.read_text("utf-8"))
     mean = _means(scores, PSNR)
     for entry in entries["models"]:
-        ratio = ratio_by_name(entry["ratio"])
-        # A model for every compression level has its mean over all of them.
-        method = entry["tier"] if entry["q"] is not None else blind(entry["tier"])
-        slugs = [Pair(ratio, q).slug for q in (QUANTIZERS if entry["q"] is None else [entry["q"]])]
+        if entry["system"] != SYSTEM:
+            continue  # It has no ratio, and is measured elsewhere.
+        method = method_of(entry["tier"], entry["look"])
+        slugs = [Pair(ratio_by_name(entry["ratio"]), q).slug for q in QUANTIZERS]
         if all((method, slug) in mean for slug in slugs):
             gain = fmean(mean[method, slug] - mean[REFERENCE, slug] for slug in slugs)
             entry["gain_db"][set_name] = round(gain, 3)
-        if "int8" in entry and all((int8(entry["tier"]), slug) in mean for slug in slugs) and entry["q"] is not None:
-            loss = fmean(mean[method, slug] - mean[int8(entry["tier"]), slug] for slug in slugs)
-            entry["int8"]["loss_db"][set_name] = round(loss, 4)
     write_atomically(catalogue, (json.dumps(entries, indent=2) + "\n").encode())
 
 

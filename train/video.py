@@ -17,12 +17,11 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from train.evaluate import REFERENCE, blind, generalist
+from train.evaluate import REFERENCE, method_of, models_of
 from train.material.pictures import Plane, clip_planes, planes_to_clip
 from train.metrics import psnr, vmaf
 from vs_srcomp.files import atomic_path
-from vs_srcomp.geometry import Ratio, nearest_quantizer
-from vs_srcomp.models import models
+from vs_srcomp.geometry import Ratio
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
 from vs_srcomp.upscale import upscale
@@ -54,7 +53,7 @@ class ClipScore:
     level: int
     method: str
     q: str
-    """The compression levels whose models ran, "20" or "20 30"; empty where no model was chosen by level."""
+    """The compression levels that the model was told, "32" or "32 35"; empty where there is none."""
     frames: int
     bits_per_pixel: float
     """Size of the coded stream over the pixels of the original's frames."""
@@ -71,8 +70,8 @@ def evaluate_videos(
 ) -> Iterator[ClipScore]:
     """Score Lanczos-5 and the models on every video of a folder, at each of :data:`LEVELS` of each encoder.
 
-    A tier's model is chosen frame by frame, as with ``q="auto"``; its generalist, where there is one, is the method
-    "TIER blind".
+    A tier's model is told the level of each frame that its stream's headers give, as with ``q="auto"``; where it has
+    the look, it is the method "TIER crisp" too.
 
     Args:
         videos: Files of good quality, as originals; what is shorter than ``frames`` is taken whole.
@@ -143,18 +142,17 @@ def _score(
     height, width = lumas[0].shape
     methods = {REFERENCE: lanczos5(coded, width, height)}
     for tier in tiers:
-        if any((model.tier, model.ratio) == (tier, ratio.name) and model.q is not None for model in models()):
-            methods[tier] = upscale(coded, width=width, height=height, q="auto", model=tier)
-        if file := generalist(tier, ratio):
-            methods[blind(tier)] = upscale(coded, width=width, height=height, model=file)
+        for model in models_of(tier, ratio):
+            look = str(model.look)
+            methods[method_of(tier, look)] = upscale(coded, width=width, height=height, q="auto", model=tier, look=look)
     bits_per_pixel = 8 * path.stat().st_size / sum(luma.size for luma in lumas)
     for method, clip in methods.items():
         levels = set()
         restored = []
         for frame in clip.frames(close=True):
             restored.append(np.array(frame[0]))
-            if method in tiers:
-                levels.add(nearest_quantizer(frame.props["SrcompQ"]))
+            if method != REFERENCE:
+                levels.add(round(float(frame.props["SrcompQ"])))
         judged = vmaf(restored, lumas, stills=False)
         yield ClipScore(
             name,

@@ -114,7 +114,8 @@ class _Planes:
 
 def scale_of(example: Example) -> int:
     """How many times as large as its source the original is."""
-    return round(example.original.shape[0] / example.degraded.shape[0])
+    large, small = len(example.original), len(example.degraded)
+    return round(large / small)
 
 
 def weights(examples: Sequence[Example]) -> np.ndarray:
@@ -125,7 +126,7 @@ def weights(examples: Sequence[Example]) -> np.ndarray:
     levels = np.array([example.q for example in examples])
     means = np.array([errors[abs(levels - level) <= _NEAR_LEVELS].mean() for level in levels])
     found = 1 / (errors + 0.2 * means)
-    return (found / found.mean()).astype(np.float32)
+    return np.asarray(found / found.mean(), np.float32)
 
 
 def split(examples: Sequence[Example], valid_share: float, seed: int) -> tuple[list[Example], list[Example]]:

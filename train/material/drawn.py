@@ -42,8 +42,8 @@ def draw(seed: int) -> Image.Image:
             str(rng.choice(np.array(fonts, object))), int(rng.choice((9, 11, 13, 16, 20, 28, 48)))
         )
         words = ["".join(rng.choice(list(_LETTERS), int(rng.integers(1, 10)))) for _ in range(int(rng.integers(1, 12)))]
-        place = tuple(int(value) for value in rng.integers(-40, SIZE, 2))
-        pen.text(place, " ".join(words), font=font, fill=_colour(rng))
+        x, y = (int(value) for value in rng.integers(-40, SIZE, 2))
+        pen.text((x, y), " ".join(words), font=font, fill=_colour(rng))
     return image
 
 

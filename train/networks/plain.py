@@ -41,15 +41,17 @@ class PlainStack(Network):
         super().__init__(scale=1, channels=1, stride=stride)
         self.slope = slope
         self.head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride, bias=False)
-        self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(layers - 2))
+        hidden = [nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(layers - 2)]
+        self.body = nn.ModuleList(hidden)
         self.tail = nn.Conv2d(channels, stride * stride, 3, padding=1)
-        for layer in (self.head, *self.body):
+        for layer in (self.head, *hidden):
             nn.init.kaiming_normal_(layer.weight, a=slope)
         nn.init.normal_(self.tail.weight, std=0.02)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]  # it has one
         self.gains = nn.Parameter(torch.zeros(len(KNOTS), layers - 1, channels))
         """Of each knot, layer and channel: what its scale has above 1."""
         self.shifts = nn.Parameter(torch.zeros(len(KNOTS), layers - 1, channels))
+        self.knots: Tensor
         self.register_buffer("knots", torch.tensor(KNOTS), persistent=False)
 
     def forward(self, luma: Tensor, q: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ class PlainStack(Network):
             features = features.to(torch.get_autocast_dtype(luma.device.type))
         for index, (scale, shift) in enumerate(weights):
             if index:
-                features = F.conv2d(features, self.body[index - 1].weight, padding=1)
+                features = F.conv2d(features, _weight(self.body[index - 1]), padding=1)
             features = torch.addcmul(shift.to(features.dtype), features, scale.to(features.dtype))
             features = F.leaky_relu(features, self.slope) if self.slope else F.relu(features)
             yield features
@@ -102,7 +104,7 @@ class PlainStack(Network):
         assert self.tail.bias is not None
         return [
             (self.head.weight / SPREAD, -self._head_mean()),
-            *((layer.weight, None) for layer in self.body),
+            *((_weight(layer), None) for layer in self.body),
             (self.tail.weight * RESIDUAL_SCALE, self.tail.bias * RESIDUAL_SCALE),
         ]
 
@@ -122,6 +124,11 @@ class PlainStack(Network):
         """Side, in pixels, of the square around an output pixel that it can see, wherever it lies in its cell."""
         layers = len(self.body) + 2
         return 2 * (self.stride * layers + self.stride - 1)
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    assert isinstance(layer, nn.Conv2d)
+    return layer.weight
 
 
 def hats(q: Tensor, knots: Tensor) -> Tensor:

@@ -1,0 +1,103 @@
+"""Recipes: what they make, their order, and what is wrong in one."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tests.train.examples import TINY, changed
+from train.networks.plain import PlainStack
+from train.recipe import in_order, load_recipe
+from vs_srcomp.models import LOOKS, TIERS
+
+RECIPES = Path(__file__).resolve().parents[2] / "train" / "recipes"
+COMPLETE = """
+name = "srcomp-test"
+network = { name = "plain", stride = 2, channels = 8, layers = 3 }
+degradation = { name = "av1", ratio = "8:5" }
+steps = 1
+batch = 1
+"""
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> None:
+    recipe = load_recipe(path)
+    assert recipe.name == f"srcomp-{path.stem}"
+    assert isinstance(recipe.make_network(), PlainStack)
+    assert recipe.ratio is not None
+    if not recipe.is_draft:
+        assert recipe.tier in TIERS
+        assert recipe.look in LOOKS
+        crisp = "" if recipe.look == "faithful" else f"-{recipe.look}"
+        assert recipe.name == f"srcomp-{recipe.tier}-{recipe.ratio.slug}{crisp}"
+
+
+def test_every_start_and_teacher_has_a_recipe() -> None:
+    recipes = [load_recipe(path) for path in RECIPES.rglob("*.toml")]
+    assert len({recipe.name for recipe in recipes}) == len(recipes)
+    named = {name for recipe in recipes for name in (recipe.start, recipe.teacher) if name}
+    assert named <= {recipe.name for recipe in recipes}
+
+
+def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(COMPLETE + "scales = [1, 0.5]\n")
+    recipe = load_recipe(path)
+    assert (recipe.scales, recipe.crop, recipe.optimizer, recipe.look) == ((1, 0.5), 96, "muon", "faithful")
+    assert recipe.ratio is not None
+    assert recipe.ratio.name == "8:5"
+    assert not recipe.is_draft
+    assert dataclasses.replace(recipe, name="srcomp-test-draft1").is_draft
+
+
+def test_the_digest_is_of_everything_that_decides_what_is_learned() -> None:
+    assert changed(TINY.name).digest == TINY.digest
+    others = [
+        changed(TINY.name, seed=2),
+        changed(TINY.name, teacher_share=0.25),
+        changed(TINY.name, network={**TINY.network, "slope": 0.1}),
+        changed(TINY.name, degradation={"name": "av1", "ratio": "4:3"}),
+    ]
+    assert len({TINY.digest, *(other.digest for other in others)}) == 5
+
+
+def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
+    path = Path("recipe.toml")
+    pupil = changed("pupil", teacher=TINY.name, start="elsewhere")
+    last = changed("last", start=pupil.name)
+    assert [recipe for _, recipe in in_order((path, recipe) for recipe in (last, pupil, TINY))] == [TINY, pupil, last]
+    with pytest.raises(ValueError, match="wait for each other"):
+        in_order((path, recipe) for recipe in (pupil, changed(TINY.name, start=pupil.name)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tier = ", r"recipe\.toml: .*keys are name, network"),
+        ('tier = "fast"', "batch, degradation, name, network, steps is missing"),
+        (COMPLETE + "speed = 1", r"there is no key speed .*keys are"),
+        (COMPLETE.replace("8:5", "3:1"), "no ratio is called '3:1'"),
+        (COMPLETE.replace(', ratio = "8:5"', ""), "the degradation av1 needs a ratio"),
+        (COMPLETE.replace('name = "plain", ', ""), "tables with a name"),
+        (COMPLETE.replace('"plain"', '"plane"'), "there is no network 'plane'"),
+        (COMPLETE.replace("channels", "chanels"), "chanels"),
+        (COMPLETE.replace('{ name = "plain", stride = 2, channels = 8, layers = 3 }', '{ name = "espcn" }'), "scale"),
+        (COMPLETE + "crop = 97", "not a multiple of stride 2"),
+        (COMPLETE + "crop = 100", "and of 8"),
+        (COMPLETE + "teacher_share = 2", "teacher_share 2 is not between 0 and 1"),
+        (COMPLETE + 'optimizer = "sgd"', "there is no optimizer 'sgd': adam, muon"),
+        (COMPLETE + "scales = [1, 2]", "not between 0 and 1"),
+        (COMPLETE + "scales = []", "not between 0 and 1"),
+    ],
+)
+def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_recipe(path)
+
+
+def test_a_recipe_that_is_not_there_is_an_error_of_one_kind(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="none.toml"):
+        load_recipe(tmp_path / "none.toml")
