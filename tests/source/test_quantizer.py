@@ -151,7 +151,7 @@ def test_frames_without_them_are_told_once(monkeypatch: pytest.MonkeyPatch) -> N
                 assert frame.props["SrcompModel"].startswith("srcomp-fast-2by1")
     finally:
         vs.core.remove_log_handler(handler)
-    told = [message for message in messages if "the model for every level is taken" in message]
+    told = [message for message in messages if "Q 40 is taken" in message]
     assert len(told) == 1
     assert told[0].startswith("srcomp: ")
 

@@ -151,7 +151,7 @@ def test_y4m_as_ffmpeg_reads_it(format_: int, location: int, range_: int) -> Non
 
     frames = list(clip.std.ModifyFrame(clip, fill).frames())
     props = {"_ChromaLocation": location - 1} if location else {}
-    picture = describe_picture(clip, props, {"_SARNum": 8, "_SARDen": 9})
+    picture = describe_picture(clip, {}, {**props, "_SARNum": 8, "_SARDen": 9})
     picture = replace(picture, colour=replace(picture.colour, range=range_))
     head = stream_header(picture, Fraction(24000, 1001))
     data = head + b"".join(FRAME + b"".join(samples(frame)) for frame in frames)

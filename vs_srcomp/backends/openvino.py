@@ -306,7 +306,8 @@ class OpenVINOPartWorker:
 
         height, width = source.shape
         if self._pixels is None:
-            given = np.ascontiguousarray(source).reshape(1, 1, height, width)
+            # A copy, as frames cannot be written to, and OpenVINO takes no such memory.
+            given = np.array(source, order="C").reshape(1, 1, height, width)
         else:
             side = math.isqrt(self._pixels)
             given = np.empty((1, height // side, width // side, self._pixels), source.dtype)
