@@ -155,7 +155,8 @@ def test_small_caches_let_hardly_a_frame_be_restored_twice(ahead: int, radius: i
     model.write_bytes(random_network())
     clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=400)
     backend = Counting()
-    out = vs_srcomp.upscale(clip, q=20, model=model, backend=backend)
+    # All frames are alike, and are to be counted each.
+    out = vs_srcomp.upscale(clip, q=20, model=model, backend=backend, reuse=False)
     if radius:
         out = out.std.AverageFrames([1] * (2 * radius + 1))
     for _ in out.frames(prefetch=ahead, close=True):

@@ -16,7 +16,7 @@ from tests.pictures import picture
 from vs_srcomp import reuse
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, TellingBackend, Worker
-from vs_srcomp.models import Network, load_network, models
+from vs_srcomp.models import Network, load_network, models, network_at
 from vs_srcomp.models.inspection import margin_of
 from vs_srcomp.reuse.engine import ReusingEngine
 from vs_srcomp.reuse.memory import Memory, bytes_of
@@ -148,7 +148,7 @@ def test_margins_are_those_that_the_networks_have() -> None:
     # A first layer of 6 pixels in steps of 2, and a layer of 3 cells: 2 pixels and 1 cell of 2 around a cell.
     assert margin_of(NETWORK) == 4
     for model in models():
-        network = load_network(model)
+        network = network_at(load_network(model), 40)
         margin = margin_of(network)
         assert margin is not None
         assert network.receptive_field is not None
@@ -312,10 +312,10 @@ def test_the_result_does_not_depend_on_the_order(order: str) -> None:
 
 @pytest.mark.parametrize("precision", ["f32", "int8", "bf16"])
 @pytest.mark.parametrize("bits", [8, 10])
-@pytest.mark.parametrize("name", ["srcomp-light-2by1-q40", "srcomp-fast-8by5-q40"])
+@pytest.mark.parametrize("name", ["srcomp-light-2by1", "srcomp-fast-8by5"])
 def test_openvino_gives_parts_as_the_whole(name: str, bits: int, precision: str) -> None:
     backend = OpenVINO(precision=precision, threads=1, streams=1)  # type: ignore[arg-type]
-    network = load_network(next(model for model in models() if model.name == name))
+    network = network_at(load_network(next(model for model in models() if model.name == name)), 40)
     plane = PlaneFormat(480, 272, bits)
     try:
         engine, remembered = remembering(backend, network, plane)

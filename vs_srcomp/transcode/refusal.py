@@ -2,8 +2,10 @@
 
 import errno
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from itertools import islice
 
 import av
@@ -20,6 +22,9 @@ _PACKETS = 8
 
 # Of all streams together, so many packets are read for that: a stream may begin late, or be empty.
 _READ = 4000
+
+# Of seconds, the coarsest clock of a container.
+_LEAST_STEP = Fraction(1, 1000)
 
 _LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
 
@@ -55,9 +60,11 @@ def refusal(muxer: str, stream: Stream) -> str | None:
 def _write_packets(container: OutputContainer, copy: Stream, stream: Stream) -> None:
     with open_container(stream.container.name) as again:
         own = (packet for packet in islice(readable(again.demux()), _READ) if packet.stream_index == stream.index)  # type: ignore[arg-type]
-        for number, packet in enumerate(islice((packet for packet in own if packet.size), _PACKETS)):
-            # Times are not what is asked here: they are put right when all is written.
-            packet.pts = packet.dts = number * max(1, packet.duration or 0)
+        time = 0
+        for packet in islice((packet for packet in own if packet.size), _PACKETS):
+            # Times are not what is asked here: they are put right when all is written. They rise on any clock.
+            packet.pts = packet.dts = time
+            time += max(packet.duration or 0, math.ceil(_LEAST_STEP / packet.time_base))
             packet.stream = copy  # type: ignore[assignment]
             container.mux(packet)
 
