@@ -164,27 +164,6 @@ def test_a_recipe_gets_its_examples_split_by_picture(pictures: Path, tmp_path: P
         gather(changed("none", recipe, valid_share=0.0), [pictures], tmp_path, processes=1)
 
 
-def test_other_degradations_give_every_scale_and_copy_of_the_same_split(pictures: Path, tmp_path: Path) -> None:
-    network = {"name": "espcn", "scale": 2}
-    recipe = changed(
-        "small",
-        network=network,
-        degradation={"name": "unknown", "ratio": 2},
-        scales=(1.0, 0.5),
-        copies=2,
-        crop=32,
-        valid_share=0.25,
-    )
-    train, valid = gather(recipe, [pictures], tmp_path, processes=1)
-    assert (len(train), len(valid)) == (3 * 4, 4)
-    assert {example.picture for example in train}.isdisjoint(example.picture for example in valid)
-    for example in train + valid:
-        assert example.original.shape == tuple(2 * side for side in example.degraded.shape)
-    one, other = train[:2]
-    assert np.array_equal(one.original, other.original)
-    assert not np.array_equal(one.degraded, other.degraded)
-
-
 def test_material_is_packed_whole_in_files_of_limited_size(pictures: Path, tmp_path: Path) -> None:
     size = 60_000
     parts = pack([pictures], ["2:1"], tmp_path / "work", tmp_path / "out", size)

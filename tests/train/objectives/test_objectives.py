@@ -205,7 +205,7 @@ def test_half_precision_outputs_give_a_loss_in_full_precision(simple: Objective)
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("l2", {}, "there is no objective 'l2'; there are l1, squared, charbonnier"),
+        ("l2", {}, "there is no objective 'l2'; there are faithful, l1, squared"),
         ("l1", {"weigthed": True}, r"objective l1: .*'weigthed'"),
         ("sum", {"terms": []}, "a sum needs terms"),
         ("sum", {"terms": [{"weight": 1}]}, "a term of a sum needs a name"),
