@@ -151,7 +151,7 @@ def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engi
         for path in recipes:
             recipe = load_recipe(path)
             # Networks that know levels are measured on pictures once more; the systems of the papers are not.
-            valid = gatherer.of(recipe)[1] if recipe.degradation["name"] == "av1" else []
+            valid = gatherer.valid(recipe) if recipe.degradation["name"] == "av1" else []
             click.echo(export_run(recipe, path, valid, work / "runs", engines))
     except ValueError as reason:
         raise click.ClickException(str(reason)) from reason
