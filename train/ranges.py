@@ -84,7 +84,7 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
         ValueError: A picture is too small, or the network is no stack of convolutions with a global skip.
     """
     levels = [_Level(form) for form in forms]
-    whole = np.max([level.highest() for level in levels], 0)
+    whole = np.max([level.highest() for level in levels], 0).astype(np.float64)
     costs = levels[0].costs()
     factor = next((f for f in reversed(_FACTORS) if _kept(levels, f * whole) >= LEAST_KEPT), 1.0)
     ranges = factor * whole

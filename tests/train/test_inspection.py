@@ -31,8 +31,8 @@ def test_statistics_are_those_of_the_arrays(pairs: tuple[Patches, Patches], tmp_
     write_npz(path, {"lr": lr, "hr": hr, "p": np.array(8), "meta": np.array(json.dumps({"q": 40, "sources": ["a"]}))})
     seen = measure(find_stacks(path))
     difference = lr.astype(float) - hr
-    assert seen.degraded_range == (lr.min(), lr.max())
-    assert seen.original_range == (hr.min(), hr.max())
+    assert seen.degraded_range == (int(lr.min()), int(lr.max()))
+    assert seen.original_range == (int(hr.min()), int(hr.max()))
     assert seen.least_contrast == min(int(patch.max()) - int(patch.min()) for patch in hr)
     assert seen.mean_difference == pytest.approx(difference.mean())
     assert seen.mean_absolute_difference == pytest.approx(np.abs(difference).mean())

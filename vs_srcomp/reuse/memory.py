@@ -56,7 +56,7 @@ class Picture:
         self.key = key
         np.copyto(self._rows[: self._shape[0], : self._shape[1]], source)
         rows = self._rows[::_SAMPLED_ROWS].view(np.uint64)
-        self.samples = rows.reshape(-1, _SAMPLED_BYTES // 8).sum(1)
+        self.samples = rows.reshape(-1, _SAMPLED_BYTES // 8).sum(1, dtype=np.uint64)
         self.done.clear()
         self.is_good = False
 
