@@ -80,9 +80,14 @@ def test_the_picture_is_that_of_whole_planes(
     on_cells = restore(backend, network, plane, codes)
     monkeypatch.setattr("vs_srcomp.backends.openvino.in_cells", lambda model: None)
     on_planes = restore(backend, network, plane, codes)
-    # Sums in another order are rounded to other integers now and then.
-    error, residual = (np.square(a.astype(float) - on_planes).mean() ** 0.5 for a in (on_cells, codes))
-    assert error < residual / (50 if backend.precision == "f32" else 10)
+    if backend.precision == "f32":
+        error, residual = (np.square(a.astype(float) - on_planes).mean() ** 0.5 for a in (on_cells, codes))
+        assert error < residual / 50
+        return
+    # Sums in another order are rounded to other integers now and then: both are to be as near to what is exact.
+    exact = restore(OpenVINO(precision="f32"), network, plane, codes)
+    of_cells, of_planes = (np.square(a.astype(float) - exact).mean() ** 0.5 for a in (on_cells, on_planes))
+    assert of_cells < 1.15 * of_planes
 
 
 def restore(backend: OpenVINO, network: Network, plane: PlaneFormat, codes: Luma) -> Luma:
