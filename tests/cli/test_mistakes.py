@@ -35,6 +35,8 @@ def run(*arguments: str) -> Result:
 
 # What is typed, the exit code, what is wrong, and what to do.
 MISTAKES = [
+    ("script in.mkv -o there.mkv", 2, "'there.mkv' does not end in .vpy", "--help"),
+    ("batch in.mkv --out up --suffix /x", 2, "'/x' has a slash", "--help"),
     ("upscal in.mkv out.mkv", 2, "no such command 'upscal'", "--help"),
     ("upscale", 2, "missing argument 'IN'", "--help"),
     ("upscale in.mkv", 2, "missing argument 'OUT'", "--help"),

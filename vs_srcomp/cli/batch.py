@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
+    if "/" in suffix:
+        raise click.BadParameter(f"{suffix!r} has a slash; --out says the folder")
+    return suffix
+
+
 @click.command(short_help="Upscale many video files.")
 @click.argument("inputs", metavar="[IN]...", nargs=-1)
 @click.option(
@@ -53,7 +59,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
     help="What the outputs become.",
 )
 @click.option(
-    "--suffix", default="", metavar="TEXT", help="Comes at the end of the outputs' names: -2x makes in-2x.mkv."
+    "--suffix",
+    default="",
+    callback=_checked_suffix,
+    metavar="TEXT",
+    help="Comes at the end of the outputs' names: -2x makes in-2x.mkv.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes of this machine.  [default: 1]")
 @click.option(

@@ -78,6 +78,13 @@ class Clip:
     """Streams of the file besides the video."""
 
 
+def _checked_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
+    """The script's path; another kind of file is refused, as it would be replaced."""
+    if output is not None and output.suffix != ".vpy":
+        raise click.BadParameter(f"'{output}' does not end in .vpy, as a script does")
+    return output
+
+
 @click.command(short_help="Write a script for vspipe, and the command for it.")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option(
@@ -92,6 +99,7 @@ class Clip:
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=_checked_output,
     metavar="OUT.vpy",
     help="Write the script there, and print the command.",
 )
