@@ -221,7 +221,7 @@ look_option = click.option(
     type=click.Choice(["faithful", "crisp"]),
     default="faithful",
     show_default=True,
-    help="The least error, or what people prefer to look at.",
+    help="The least error, or what people prefer to look at (no such network is carried yet).",
 )
 
 passes_option = click.option(
