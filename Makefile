@@ -38,8 +38,10 @@ test-mpv: $(VENV)/ready-for-tests
 	PYTHON=$(BIN)/python scripts/test-mpv.sh
 
 models: $(VENV)/ready-for-tests
-	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --work $(WORK)
-	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --work $(WORK)
+	$(BIN)/python -m train draw --out $(WORK)/drawn
+	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
+	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
+	$(BIN)/python -m train ranges --images $(DATA)/train --work $(WORK)
 
 # In the order in which they start from one another; what is trained already is kept.
 systems: $(VENV)/ready-for-tests
