@@ -113,7 +113,7 @@ class _Clip:
         except LostFrameError:
             raise error(
                 f"frame {n} of {self._file!r} cannot be decoded, because its data is damaged",
-                "leave it out, or get an undamaged copy; the frames around it can be used",
+                "get an undamaged copy, or go around it: with --start and --end, or clip[first:last] in a script",
             ) from None
         if _picture(decoded) != self._picture:
             raise error(
