@@ -33,9 +33,13 @@ def check_memory(what: str, needed: float) -> None:
     there = memory_limit()
     if needed > there:
         raise error(
-            f"{what} takes more than {needed / 1e9:.2g} GB of memory, and there are {there / 1e9:.2g}",
+            f"{what} takes more than {_gigabytes(needed)} GB of memory, and there are {_gigabytes(there)}",
             "give a smaller size, or split the picture with std.Crop",
         )
+
+
+def _gigabytes(number: float) -> str:
+    return f"{number / 1e9:.{0 if number >= 10e9 else 1}f}"
 
 
 def memory_limit() -> int:

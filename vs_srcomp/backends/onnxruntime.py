@@ -62,6 +62,8 @@ class OnnxRuntime:
 
     def __post_init__(self) -> None:
         """Refuse values that ONNX Runtime would report in its own words, much later."""
+        if not isinstance(self.provider, str):
+            raise error(f"provider={self.provider!r} is no name", 'give one such as "CUDAExecutionProvider", or "auto"')
         check_counts(device=self.device, threads=self.threads, streams=self.streams, tile=self.tile)
 
     @property

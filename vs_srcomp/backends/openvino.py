@@ -74,6 +74,8 @@ class OpenVINO:
 
     def __post_init__(self) -> None:
         """Refuse values that OpenVINO would report in its own words, much later."""
+        if not isinstance(self.device, str):
+            raise error(f"device={self.device!r} is no name of a device", 'give one such as "CPU" or "GPU.1"')
         if self.precision not in ("auto", *_CAPABILITIES):
             raise error(
                 f"precision {self.precision!r} is unknown", 'use precision="auto", "int8", "fp16", "bf16" or "f32"'
