@@ -267,9 +267,7 @@ def test_clips_that_cannot_be_used_say_so(bad: str, message: str) -> None:
     blank = core.std.BlankClip(format=vs.YUV420P8, width=16, height=16)
     clip = {
         "rgb": core.std.BlankClip(format=vs.RGB24),
-        "size": core.std.Splice(
-            [blank, core.std.BlankClip(format=vs.YUV420P8, width=32, height=16)], mismatch=True
-        ),
+        "size": core.std.Splice([blank, core.std.BlankClip(format=vs.YUV420P8, width=32, height=16)], mismatch=True),
         "32 bit": core.std.BlankClip(format=vs.GRAY32),
         "format": core.std.Splice([blank, blank.resize.Point(format=vs.YUV444P8)], mismatch=True),
         "no clip": "clip.mkv",

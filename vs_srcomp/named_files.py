@@ -47,7 +47,9 @@ def check_output_folder(folder: Path) -> None:
     if not there.is_dir():
         raise error(f"the folder {str(folder)!r} cannot be made: {str(there)!r} is a file", "give another folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise error(f"the folder {str(there)!r} cannot be written to", "change its permissions, or write somewhere else")
+        raise error(
+            f"the folder {str(there)!r} cannot be written to", "change its permissions, or write somewhere else"
+        )
 
 
 def check_output(target: Path) -> None:
@@ -65,4 +67,6 @@ def check_output(target: Path) -> None:
         wrong = "is not one" if folder.exists() else "does not exist"
         raise error(f"the folder {str(folder)!r} {wrong}", "make it, or write somewhere else")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise error(f"the folder {str(folder)!r} cannot be written to", "change its permissions, or write somewhere else")
+        raise error(
+            f"the folder {str(folder)!r} cannot be written to", "change its permissions, or write somewhere else"
+        )

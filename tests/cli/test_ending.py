@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-# A group as the command is one. To lock a lock of the C library twice, which no signal interrupts, stands for a filter at
-# work on one frame of a huge picture.
+# A group as the command is one. To lock a lock of the C library twice, which no signal interrupts, stands for a filter
+# at work on one frame of a huge picture.
 _STUCK = """
 import ctypes, time
 from pathlib import Path

@@ -123,7 +123,9 @@ def test_encrypted(shared_data: Path) -> None:
 
 def test_tile_list(shared_data: Path) -> None:
     """Decoders in general show the frames that the tiles are taken from: not one of the pictures."""
-    with pytest.raises(vs.Error, match=r"srcomp: .*vase_tile_list\.ivf' is AV1 for large scale tile decoding.*\n.*libaom"):
+    with pytest.raises(
+        vs.Error, match=r"srcomp: .*vase_tile_list\.ivf' is AV1 for large scale tile decoding.*\n.*libaom"
+    ):
         source(shared_data / "av1/vase_tile_list.ivf")
 
 

@@ -27,7 +27,9 @@ def some_pictures(folder: Path) -> list[Path]:
     """As `list_pictures`; ValueError if there are none."""
     found = list_pictures(folder)
     if not found:
-        raise ValueError(f"no pictures are in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} files right in it")
+        raise ValueError(
+            f"no pictures are in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} files right in it"
+        )
     return found
 
 

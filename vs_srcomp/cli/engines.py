@@ -137,7 +137,10 @@ def build(
     from vs_srcomp.backends.base import StoringBackend
     from vs_srcomp.backends.choice import default_backend
     from vs_srcomp.geometry import ratio_by_name
+    from vs_srcomp.source.media import local_file
 
+    if clip:
+        local_file(clip)
     with core_log_on_stderr():
         runner = backend or default_backend()
         if not isinstance(runner, StoringBackend):

@@ -32,9 +32,7 @@ _BIN = 4
 @click.argument("file", metavar="FILE", type=FileName())
 @click.option("--json", "as_json", is_flag=True, help="Print everything, with an object for each frame, as JSON.")
 @click.option("--quick", is_flag=True, help="Stop reading after a second; with --json, print a short form.")
-@click.option(
-    "--plot", type=FileName(written=True), metavar="OUT.png", help="Draw a picture of it."
-)
+@click.option("--plot", type=FileName(written=True), metavar="OUT.png", help="Draw a picture of it.")
 @debug_option
 def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
     """Tell what FILE is, how strongly each of its frames was compressed, and which networks q="auto" takes for them.

@@ -20,12 +20,12 @@ from vs_srcomp.cli.arguments import (
     ModelName,
     Quantizer,
     backend_option,
+    check_model,
+    deinterlace_option,
     ensemble_option,
     look_option,
     no_reuse_option,
     passes_option,
-    check_model,
-    deinterlace_option,
     sharpness_option,
 )
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option
@@ -306,9 +306,7 @@ _COMMANDS: Mapping[str, Callable[[Clip], Iterator[str]]] = {
 _PROGRAMS = {"svtav1": "SvtAv1EncApp", "x265": "x265"}
 
 
-def _examine(
-    source: Path, arguments: Mapping[str, Any], program: str, *, deinterlace: bool
-) -> tuple[Clip, str | None]:
+def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinterlace: bool) -> tuple[Clip, str | None]:
     """What the clip becomes, and the name of the format that SVT-AV1 needs instead of its own."""
     import vapoursynth as vs
 

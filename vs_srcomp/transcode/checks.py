@@ -66,7 +66,9 @@ class MetricsCheck:
         Raises:
             vs.Error: There is no such reference, or it does not fit.
         """
-        found = measure(self.job.target, self.reference_file(), threads=max(1, share.threads), progress=progress, cancel=cancel)
+        found = measure(
+            self.job.target, self.reference_file(), threads=max(1, share.threads), progress=progress, cancel=cancel
+        )
         psnr = None if math.isinf(found.psnr_y) else round(found.psnr_y, 4)
         return {"psnr_y": psnr, "ssim": round(found.ssim, 6), "vmaf": round(found.vmaf, 4), "frames": found.frames}
 

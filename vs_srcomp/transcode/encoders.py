@@ -183,9 +183,7 @@ def encoder_settings(job: Job) -> EncoderSettings:
     for part in job.svt_params.split(":") if job.svt_params else ():
         name, equals, value = part.partition("=")
         if not (name and equals and value):
-            raise error(
-                f"{part!r} in the settings of SVT-AV1 is not name=value", "give them as name=value:name=value"
-            )
+            raise error(f"{part!r} in the settings of SVT-AV1 is not name=value", "give them as name=value:name=value")
     return EncoderSettings(
         kind=kind,
         crf=kind.crf[2] if job.crf is None and kind.crf else job.crf,
