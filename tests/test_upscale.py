@@ -257,7 +257,7 @@ def test_tiles_by_hand_give_the_same_picture(network: Path) -> None:
         ("rgb", "RGB24 is not YUV or GRAY\nconvert first"),
         ("size", "the clip changes its format or size\n"),
         ("format", "the clip changes its format or size\n"),
-        ("32 bit", "GRAY32 has more than 16 bits\nconvert"),
+        ("32 bit", "Gray32 has more than 16 bits\nconvert"),
         ("no clip", "a clip is needed, not str\npass a vs.VideoNode"),
         ("nothing", "a clip is needed, not NoneType\n"),
         ("sound", "a clip is needed, not AudioNode\n"),

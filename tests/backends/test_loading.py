@@ -49,6 +49,8 @@ def test_neither_does_the_command(tmp_path: Path, clip: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.mkv").exists()
     assert list(home.rglob("*")) == []
+    # In the words of the command as well as of scripts.
+    assert "Q 40 is taken, unless --q, or q= in a script, gives another" in done.stderr
 
 
 @pytest.fixture

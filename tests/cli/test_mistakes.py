@@ -140,7 +140,7 @@ MISTAKES = [
     ("batch in.mkv --out done --look crisp", 2, "the look 'crisp'", "faithful"),
     ("batch in.mkv --out done --model best.onnx", 2, "the model 'best.onnx' does not exist", "check the path"),
     ("batch in.mkv --out done --backend tensorrt", 1, "TensorRT cannot run here", "doctor"),
-    ("batch in.mkv --out done --svt-params foo=1", 2, "error parsing option foo", "change the"),
+    ("batch in.mkv --out done --svt-params foo=1", 2, "error parsing option foo", "change the settings"),
     ("script in.mkv --model best", 2, "no model 'best'", "light"),
     ("bench --model best", 2, "no model 'best'", "light"),
     ("engines build --size 1920x1080 --model best", 2, "no model 'best'", "light"),
@@ -155,7 +155,7 @@ MISTAKES = [
     ("upscale in.mkv out.mkv --backend openvino:threads=100000", 2, "threads=100000 is too many", "up to 1024"),
     ("upscale in.mkv out.mkv --backend onnxruntime:streams=9999", 2, "streams=9999 is too many", "up to 256"),
     ("upscale in.mkv out.mkv --svt-params foo", 2, "'foo' in the settings of SVT-AV1 is not name=value", "name=value"),
-    ("upscale in.mkv out.mkv --svt-params foo=1", 2, "error parsing option foo", "change the"),
+    ("upscale in.mkv out.mkv --svt-params foo=1", 2, "error parsing option foo", "change the settings"),
     ("upscale in.mkv out.mkv --encoder-options foo=1", 2, "there is no option 'foo'", "encoder=libsvtav1"),
     # pictures
     ("script in.png", 1, "RGB", "ffmpeg -i IN"),

@@ -194,6 +194,8 @@ def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
             context.open()
     except av.FFmpegError as reason:
         settings = ", ".join(f"{name}={value}" for name, value in given.items())
+        if (context.width, context.height) == _TRIAL:
+            raise error(f"{kind.title} refuses {settings}", _advice(kind, "the settings")) from reason
         raise error(
             f"{kind.title} refuses to encode {context.width}x{context.height} with {settings}", _advice(kind)
         ) from reason
@@ -201,7 +203,7 @@ def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
         logging.set_level(level)
     for _, _, message in messages:
         if message.startswith(("Error parsing option", "Unknown option", "Invalid value for")):
-            raise error(f"{kind.title}: {message.strip().rstrip('.').lower()}", _advice(kind))
+            raise error(f"{kind.title}: {message.strip().rstrip('.').lower()}", _advice(kind, "the settings"))
     if context.options:  # what is left is what nobody has taken
         raise error(
             f"{kind.title}: there is no option {', '.join(map(repr, sorted(context.options)))}",
@@ -225,12 +227,12 @@ def check_settings(settings: EncoderSettings) -> None:
     _open(context, kind)
 
 
-# Small, and large enough for every encoder.
+# Small, and large enough for every encoder: a picture of this size is not what it refuses.
 _TRIAL = 256, 256
 
 
-def _advice(kind: EncoderKind) -> str:
-    advice = "change the size or the settings"
+def _advice(kind: EncoderKind, what: str = "the size or the settings") -> str:
+    advice = f"change {what}"
     return f"{advice}; with SVT_LOG=2 in the environment it tells more" if kind is SVT_AV1 else advice
 
 
