@@ -187,8 +187,10 @@ class Encoder:
 def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
     """Start the encoder. Settings that it does not know are errors, not the warnings that FFmpeg makes of them."""
     given = dict(context.options)
-    level = logging.get_level()
+    level, skips = logging.get_level(), logging.get_skip_repeated()
     logging.set_level(logging.WARNING)
+    # What was wrong with the encoder before is wrong again.
+    logging.set_skip_repeated(False)
     try:
         with logging.Capture() as messages:
             context.open()
@@ -201,6 +203,7 @@ def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
         ) from reason
     finally:
         logging.set_level(level)
+        logging.set_skip_repeated(skips)
     for _, _, message in messages:
         if message.startswith(("Error parsing option", "Unknown option", "Invalid value for")):
             raise error(f"{kind.title}: {message.strip().rstrip('.').lower()}", _advice(kind, "the settings"))
