@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vs_srcomp.files import atomic_path, write_atomically
+from vs_srcomp.files import atomic_path, temporary_folder, write_atomically
 
 
 def test_the_target_appears_whole(tmp_path: Path) -> None:
@@ -83,6 +83,46 @@ def test_what_a_killed_run_has_left_is_removed_by_the_next_and_nothing_else(tmp_
             run.communicate()
     write_atomically(target, b"again")
     assert {path.name for path in tmp_path.iterdir()} == {*keeps, "out.mkv"}
+
+
+WAITING_IN_FOLDER = """
+import sys, time
+from pathlib import Path
+from vs_srcomp.files import temporary_folder
+with temporary_folder(Path(sys.argv[1]), ".piped") as folder:
+    (folder / "video.ivf").write_bytes(b"half")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_folders_of_killed_runs_are_removed_by_the_next_and_no_others(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    keeps = {".out.srcomp-notes.piped", ".other.srcomp-abcdefgh.piped", ".srcomp-abcdefgh.piped"}
+    for name in keeps:
+        (tmp_path / name).mkdir()
+    code = [sys.executable, "-c", WAITING_IN_FOLDER, target]
+    runs = [subprocess.Popen(code, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        for run in runs:
+            assert run.stdout
+            assert run.stdout.readline() == "ready\n"
+        runs[0].send_signal(signal.SIGKILL)
+        runs[0].wait()
+        assert len(list(tmp_path.iterdir())) == len(keeps) + 2
+        with temporary_folder(target, ".piped") as folder:
+            # That of the run that is still at work stays.
+            assert len(list(tmp_path.iterdir())) == len(keeps) + 2
+            (left,) = (path for path in tmp_path.iterdir() if path.name not in keeps and path != folder)
+            assert (left / "video.ivf").exists()
+    finally:
+        for run in runs:
+            run.kill()
+            run.communicate()
+    with temporary_folder(target, ".piped") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "log").touch()
+    assert {path.name for path in tmp_path.iterdir()} == keeps
 
 
 def test_a_folder_that_is_not_there_is_told_by_the_targets_name(tmp_path: Path) -> None:

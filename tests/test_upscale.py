@@ -204,11 +204,28 @@ def test_random_access_gives_the_same_frames(network: Path) -> None:
         ({"width": 0}, "0 pixels"),
         ({"height": 99.5}, "99.5 pixels"),
         ({"width": 32}, "smaller than the clip"),
+        ({"width": "1920"}, "'1920' pixels"),
+        ({"width": True}, "True pixels"),
+        ({"ratio": 2}, "no ratio is called 2"),
         ({"q": 64}, "q=64"),
+        ({"q": None}, "q=None"),
+        ({"q": True}, "q=True"),
+        ({"q": float("nan")}, "q=nan"),
         ({"q": -1}, "q=-1"),
         ({"q": "best"}, "q='best'"),
         ({"sharpness": 1.5}, "sharpness is 1.5"),
         ({"sharpness": "high"}, "sharpness is 'high'"),
+        ({"sharpness": None}, "sharpness is None"),
+        ({"passes": 3}, "passes is 3"),
+        ({"passes": 2}, "does not enlarge cannot run in two passes"),
+        ({"look": "nice"}, "the look 'nice'"),
+        ({"look": 1}, "the look 1"),
+        ({"model": 5}, "model=5 is no model"),
+        ({"model": None}, "model=None is no model"),
+        ({"ensemble": "yes"}, "ensemble='yes' is neither True nor False"),
+        ({"reuse": "no"}, "reuse='no' is neither"),
+        ({"backend": "openvino"}, "backend='openvino' is no backend"),
+        ({"backend": OpenVINO}, "backend=OpenVINO is no backend"),
         ({"model": "slow"}, "no model 'slow'"),
         ({"model": "/nowhere/net.onnx"}, "cannot read the model"),
     ],
@@ -234,19 +251,33 @@ def test_tiles_by_hand_give_the_same_picture(network: Path) -> None:
         assert all(np.array_equal(a, b) for a, b in zip(planes(got), planes(expected), strict=True))
 
 
-@pytest.mark.parametrize("bad", ["rgb", "variable", "32 bit", "no clip"])
-def test_clips_that_cannot_be_used_say_so(bad: str) -> None:
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("rgb", "RGB24 is not YUV or GRAY\nconvert first"),
+        ("size", "the clip changes its format or size\n"),
+        ("format", "the clip changes its format or size\n"),
+        ("32 bit", "Gray32 has more than 16 bits\nconvert"),
+        ("no clip", "a clip is needed, not str\npass a vs.VideoNode"),
+        ("nothing", "a clip is needed, not NoneType\n"),
+        ("sound", "a clip is needed, not AudioNode\n"),
+    ],
+)
+def test_clips_that_cannot_be_used_say_so(bad: str, message: str) -> None:
     blank = core.std.BlankClip(format=vs.YUV420P8, width=16, height=16)
     clip = {
         "rgb": core.std.BlankClip(format=vs.RGB24),
-        "variable": core.std.Splice(
-            [blank, core.std.BlankClip(format=vs.YUV420P8, width=32, height=16)], mismatch=True
-        ),
+        "size": core.std.Splice([blank, core.std.BlankClip(format=vs.YUV420P8, width=32, height=16)], mismatch=True),
         "32 bit": core.std.BlankClip(format=vs.GRAY32),
+        "format": core.std.Splice([blank, blank.resize.Point(format=vs.YUV444P8)], mismatch=True),
         "no clip": "clip.mkv",
+        "nothing": None,
+        "sound": core.std.BlankAudio(),
     }[bad]
-    with pytest.raises(vs.Error, match=r"^srcomp: "):
-        vs_srcomp.upscale(clip)
+    with pytest.raises(vs.Error) as refused:
+        vs_srcomp.upscale(clip)  # type: ignore[arg-type]
+    assert str(refused.value).startswith(f"srcomp: {message}")
+    assert len(str(refused.value).splitlines()) == 2
 
 
 def test_interlaced_frames_are_refused(network: Path) -> None:

@@ -38,6 +38,8 @@ class _Training(click.Group):
             raise click.ClickException(
                 f"training needs {missing.name}, which is not installed: pip install '.[train]'"
             ) from missing
+        except ValueError as wrong:  # what the material and the arguments are not
+            raise click.ClickException(str(wrong)) from wrong
 
 
 @click.group(cls=_Training, context_settings={"max_content_width": 110})

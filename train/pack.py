@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from train.material.coded import code, codings
-from train.material.pictures import list_pictures
+from train.material.pictures import some_pictures
 from vs_srcomp.files import atomic_path
 
 
@@ -15,7 +15,7 @@ def pack(folders: Iterable[Path], ratios: Iterable[str], work: Path, out: Path, 
     Unpacked in one place they give ``images`` and ``coded``: what `train fit` takes as ``--images`` and finds in its
     ``--work``.
     """
-    pictures = [path for folder in folders for path in list_pictures(folder)]
+    pictures = [path for folder in folders for path in some_pictures(folder)]
     members = [(path, f"images/{path.name}") for path in pictures]
     for ratio in ratios:
         jobs = list(codings(pictures, ratio))

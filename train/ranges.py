@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vs_srcomp.backends.loading import load_openvino
 from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers
 from vs_srcomp.backends.openvino_graph import residual_of
 from vs_srcomp.backends.openvino_integers import hidden_convolutions, with_integers
@@ -167,7 +168,7 @@ class _Level:
         self.exact_edges = [exact(plane) for plane in self.edges]
 
     def peaks(self) -> list[NDArray[np.float32]]:
-        import openvino as ov
+        ov = load_openvino()
         from openvino import opset13 as op
 
         model = self._read()
@@ -211,7 +212,7 @@ class _Level:
 
     def _compiled(self, ranges: NDArray[np.float64] | None) -> Any:
         """A function from a plane to the residual in codes; in float32 for None."""
-        import openvino as ov
+        ov = load_openvino()
         from openvino import opset13 as op
 
         model = self._read()
@@ -227,19 +228,15 @@ class _Level:
         return lambda plane: 255 * run(plane)[0].astype(np.float64)
 
     def _read(self) -> "ov.Model":
-        import openvino as ov
-
-        model = ov.Core().read_model(self._onnx, b"")
+        model = load_openvino().Core().read_model(self._onnx, b"")
         model.reshape([1, 1, CROP, CROP])
         return model
 
 
 def _run(model: "ov.Model") -> Any:
-    import openvino as ov
-
     # What integers compute, in float32 and so on every processor: sums of their products are exact in it.
     how = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}
-    compiled = ov.Core().compile_model(model, "CPU", how)
+    compiled = load_openvino().Core().compile_model(model, "CPU", how)
     return lambda plane: list(compiled([(plane / np.float32(255)).astype(np.float32)[None, None]]).values())
 
 

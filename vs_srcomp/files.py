@@ -1,9 +1,10 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, and folders that do not stay."""
 
 import errno
 import fcntl
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,9 @@ from pathlib import Path
 
 # Between the target's name and the random letters of `tempfile`.
 _MARK = ".srcomp-"
+
+# What is there now and is not to stay.
+_unfinished: set[Path] = set()
 
 
 @contextmanager
@@ -24,9 +28,10 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         OSError: The folder cannot be written to.
         FileExistsError: ``overwrite`` is false and there is a target by the time the file is whole.
     """
-    prefix = f".{target.stem[:40]}{_MARK}"
+    prefix = _prefix(target)
     _remove_abandoned(target.parent, prefix, target.suffix)
     handle, temporary = _begin(target, prefix)
+    _unfinished.add(temporary)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -38,7 +43,62 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
             rename_without_replacing(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
         os.close(handle)
+
+
+@contextmanager
+def temporary_folder(target: Path, suffix: str) -> Iterator[Path]:
+    """A folder beside ``target`` for what is needed while that is made; removed with all that is in it after the block.
+
+    As of `atomic_path`, what earlier runs have left is removed as well.
+
+    Raises:
+        OSError: The folder cannot be made.
+    """
+    prefix = _prefix(target)
+    _remove_abandoned(target.parent, prefix, suffix)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=target.parent))
+        handle = os.open(folder, os.O_RDONLY)
+        if _locked(handle):
+            break
+        os.close(handle)
+    _unfinished.add(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _unfinished.discard(folder)
+        os.close(handle)
+
+
+def remove_unfinished() -> None:
+    """Remove what is not to stay, for a process that is about to end without cleaning up."""
+    for path in list(_unfinished):
+        _remove(path)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.stem[:40]}{_MARK}"
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _locked(handle: int) -> bool:
+    """Whether what has just been made is locked, for as long as ``handle`` is open, and still there.
+
+    Another run may have taken it for abandoned before it was locked, and is then just removing it.
+    """
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return os.fstat(handle).st_nlink > 0
 
 
 def _begin(target: Path, prefix: str) -> tuple[int, Path]:
@@ -49,24 +109,23 @@ def _begin(target: Path, prefix: str) -> tuple[int, Path]:
         except OSError as reason:
             # The temporary name would tell users nothing.
             raise OSError(reason.errno, reason.strerror, str(target)) from reason
-        # Another run may have taken it for abandoned before it was locked, and is then just removing it.
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
+        if _locked(handle):
             return handle, Path(name)
         os.close(handle)
 
 
 def _remove_abandoned(folder: Path, prefix: str, suffix: str) -> None:
-    """Remove temporary files of runs that have ended without doing so: the lock of a run ends with its process."""
+    """Remove what runs have left that ended without doing so: the lock of a run ends with its process."""
     pattern = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(suffix))
     # The run does not depend on it.
     with suppress(OSError):
         for path in [path for path in folder.iterdir() if pattern.fullmatch(path.name)]:
-            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            # NFS locks no file that is not open for writing; folders cannot be.
+            mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
+            handle = os.open(path, mode | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
+                _remove(path)
             except OSError:  # a run is at work on it, or the file system has no locks
                 continue
             finally:

@@ -1,19 +1,80 @@
-"""A level amount of memory, however many frames a graph makes."""
+"""A level amount of memory, however many frames a graph makes; and whether there is enough, asked before any work."""
 
 import ctypes
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
+from pathlib import Path
 
 import vapoursynth as vs
+
+from vs_srcomp.errors import error
 
 _SHARE = 1 / 100
 """Of the time of one processor, what giving memory back may take."""
 
 _LONGEST_WAIT = 0.25
 """In seconds: one time that was slow by chance must not let memory grow for long."""
+
+
+def check_memory(what: str, needed: float) -> None:
+    """Raise the error of something that cannot fit into memory.
+
+    Args:
+        what: As users know it.
+        needed: Bytes that it takes, at the least.
+
+    Raises:
+        vs.Error: There is less.
+    """
+    there = memory_limit()
+    if needed > there:
+        raise error(
+            f"{what} takes more than {_gigabytes(needed)} GB of memory, and there are {_gigabytes(there)}",
+            "give a smaller size, or split the picture with std.Crop",
+        )
+
+
+def _gigabytes(number: float) -> str:
+    return f"{number / 1e9:.{0 if number >= 10e9 else 1}f}"
+
+
+def memory_limit() -> int:
+    """Bytes of memory that this process may come to use: all of the computer, or what its control group may."""
+    return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *_limits_of_group()])
+
+
+def _limits_of_group(root: Path = Path("/sys/fs/cgroup"), group: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
+    """The limits of the control group that this process is in, and of those around it (Linux, both versions)."""
+    try:
+        lines = group.read_text().splitlines()
+    except OSError:  # another system
+        return
+    for line in lines:
+        _, kinds, path = line.split(":", 2)
+        if kinds == "":
+            start, name = root, "memory.max"
+        elif "memory" in kinds.split(","):
+            start, name = root / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        inside = start / path.lstrip("/")
+        for folder in (inside, *inside.parents):
+            text = _text_of(folder / name)
+            if text.isdecimal():
+                yield int(text)
+            if folder == start:
+                break
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:  # a namespace hides what is outside
+        return ""
 
 
 def limit_cache(clip: vs.VideoNode, spare: int | None) -> vs.VideoNode:

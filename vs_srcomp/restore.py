@@ -93,7 +93,10 @@ class Networks:
         if "SrcompQ" in props:
             return float(props["SrcompQ"])
         if self._for(0) != self._for(MAX_QUANTIZER):
-            say_once(f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:g} is taken; q= says another")
+            say_once(
+                f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "
+                "a script, gives another"
+            )
         return DEFAULT_Q
 
     def name(self, q: float) -> str:

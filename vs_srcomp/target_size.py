@@ -1,11 +1,10 @@
 """Whether a size can be made at all, asked before any work."""
 
-import os
-
 import vapoursynth as vs
 
 from vs_srcomp.errors import error
 from vs_srcomp.log import say_once
+from vs_srcomp.memory import check_memory
 
 # What FFmpeg takes for a picture, and so encoders and players that are built on it (libavutil, av_image_check_size2).
 _MARGIN, _LARGEST = 128, (1 << 31) // 8
@@ -29,13 +28,7 @@ def check_target(clip: vs.VideoNode, wanted: tuple[int | None, int | None], targ
     if (width + _MARGIN) * (height + _MARGIN) >= _LARGEST:
         raise error(f"{width}x{height} is too large for a picture", "give a smaller size, such as width=3840")
     chroma = 2 / (1 << clip.format.subsampling_w + clip.format.subsampling_h) if clip.format.num_planes > 1 else 0
-    needed = _FRAMES * width * height * clip.format.bytes_per_sample * (1 + chroma)
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
-        raise error(
-            f"{width}x{height} takes more than {needed / 1e9:.0f} GB of memory, and there are {there / 1e9:.0f}",
-            "give a smaller size, or split the picture with std.Crop",
-        )
+    check_memory(f"{width}x{height}", _FRAMES * width * height * clip.format.bytes_per_sample * (1 + chroma))
     changed = [
         f"{name} {asked} becomes {got}"
         for name, asked, got in zip(("width", "height"), wanted, target, strict=True)

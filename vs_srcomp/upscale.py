@@ -1,5 +1,6 @@
 """The VapourSynth graph: Lanczos-5 for every plane, then the network for the luma plane."""
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -9,7 +10,7 @@ import vapoursynth as vs
 from vs_srcomp.backends.base import BackendConfig, PlaneFormat
 from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.colour_guess import keep_assumed_colours
-from vs_srcomp.errors import error
+from vs_srcomp.errors import check_flags, error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.memory import limit_cache
 from vs_srcomp.models import ModelName, scale_of
@@ -80,6 +81,9 @@ def upscale(
         vs.Error: An argument or the clip's format cannot be used; the last line says what to do.
     """
     _check_clip(clip)
+    check_flags(ensemble=ensemble, reuse=reuse)
+    _check_model(model)
+    _check_backend(backend)
     amount = _checked_sharpness(sharpness)
     scale = _checked_passes(passes, scale_of(model))
     target_width, target_height, nearest = _target(clip, ratio, width, height, scale)
@@ -197,6 +201,18 @@ def _check_clip(clip: vs.VideoNode) -> None:
         )
 
 
+def _check_model(model: ModelName) -> None:
+    if not isinstance(model, str | os.PathLike):
+        raise error(f"model={model!r} is no model", 'give a name, such as "fast", or the path of an ONNX file')
+
+
+def _check_backend(backend: BackendConfig | None) -> None:
+    if backend is None or (hasattr(backend, "compile") and not isinstance(backend, type)):
+        return
+    shown = backend.__name__ if isinstance(backend, type) else repr(backend)
+    raise error(f"backend={shown} is no backend", "give one of vs_srcomp.Backend, such as Backend.OpenVINO()")
+
+
 def _target(
     clip: vs.VideoNode, ratio: str | None, width: int | None, height: int | None, scale: int
 ) -> tuple[int, int, Ratio]:
@@ -213,7 +229,7 @@ def _target(
     if ratio is not None:
         raise error("ratio and width or height exclude each other", "give a ratio, or a size")
     for size in (width, height):
-        if size is not None and (not isinstance(size, int) or size < 1):
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
             raise error(f"a size of {size!r} pixels cannot be", "give width and height as whole numbers above 0")
     factors = [Fraction(new, old) for new, old in ((width, clip.width), (height, clip.height)) if new is not None]
     sizes = [scaled_size(clip.width, clip.height, factor, *subsampling) for factor in (factors[0], factors[-1])]
@@ -228,7 +244,7 @@ def _target(
 
 
 def _checked_sharpness(sharpness: float) -> float:
-    if isinstance(sharpness, int | float) and 0 <= sharpness <= 1:
+    if isinstance(sharpness, int | float) and not isinstance(sharpness, bool) and 0 <= sharpness <= 1:
         return float(sharpness)
     raise error(f"sharpness is {sharpness!r}", "give a number from 0, which leaves the luma as it is, to 1")
 
@@ -250,6 +266,6 @@ def _checked_q(q: float | str) -> float | None:
     """The compression level, or None for "auto"."""
     if q == "auto":
         return None
-    if isinstance(q, int | float) and 0 <= q <= MAX_QUANTIZER:
+    if isinstance(q, int | float) and not isinstance(q, bool) and 0 <= q <= MAX_QUANTIZER:
         return float(q)
     raise error(f"q={q!r} is no compression level", f'give a number from 0 to {MAX_QUANTIZER}, or q="auto"')

@@ -169,7 +169,7 @@ def test_a_network_without_bounds_cannot_be_tiled() -> None:
 
 def test_a_tile_of_overlap_alone_is_refused() -> None:
     plane = PlaneFormat(640, 480, 8)
-    with pytest.raises(vs.Error, match=r"a tile of 12 pixels is too small .*\n.*tile=24 or more"):
+    with pytest.raises(vs.Error, match=r"tile=12 is too small .* 12 pixels .*\n.*tile=14 at least, better 24 or more"):
         compile_tiled(Evaluated(), same_size(2), plane, (12, 12))
     network = same_size(2)
     codes = noise(PlaneFormat(64, 48, 8))

@@ -1,5 +1,6 @@
 """What people who are new to the command do wrong: one error in one form, and a code that tells its kind."""
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests.cli.conftest import Command
 from tests.transcode.films import Studio
+from tests.transcode.test_deinterlace import INTERLACED
 from vs_srcomp.cli import main
 
 
@@ -19,6 +21,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With a clip, a picture, a text, an empty file, and a clip that is not deinterlaced."""
     studio = Studio(tmp_path_factory.mktemp("mistakes"))
     studio.picture("in.mkv", seconds=0.08)
+    studio.picture("fields.mkv", *INTERLACED, rate="50", seconds=0.08)
+    (studio.folder / "others").mkdir()
     (studio.folder / "notes.txt").write_text("no video at all\n")
     (studio.folder / "empty.mkv").touch()
     (studio.folder / "there.mkv").write_bytes(b"something else")
@@ -42,7 +46,7 @@ MISTAKES = [
     ("upscale in.mkv", 2, "missing argument 'OUT'", "--help"),
     ("upscale in.mkv out.mkv more.mkv", 2, "unexpected extra argument", "--help"),
     ("upscale in.mkv out.mkv --hight 1080", 2, "no such option '--hight'", "--height"),
-    ("upscale in.mkv out.mkv --width=full", 2, "'full' is not a valid integer", "--help"),
+    ("upscale in.mkv out.mkv --width=full", 2, "'full' is not a whole number", "--help"),
     ("upscale in.mkv out.mkv --width 0", 2, "0 is not in the range", "--help"),
     ("upscale in.mkv out.mkv --ratio 3:1", 2, "'3:1' is not one of '2:1', '8:5', '4:3'", "--help"),
     ("upscale in.mkv out.mkv --ratio 2:1 --width 200", 2, "exclude each other", "--help"),
@@ -86,8 +90,8 @@ MISTAKES = [
         "SVT-AV1 takes pictures up to 16384x8704",
         "smaller size",
     ),
-    ("upscale in.mkv out.mkv --model best", 1, "no model 'best'", "light"),
-    ("upscale in.mkv out.mkv --model best.onnx", 1, "best.onnx", ""),
+    ("upscale in.mkv out.mkv --model best", 2, "no model 'best'", "light"),
+    ("upscale in.mkv out.mkv --model best.onnx", 2, "the model 'best.onnx' does not exist", "check the path"),
     ("upscale in.mkv out.mkv --start 10", 1, "", ""),
     ("upscale -i in.mkv -o out.mkv", 2, "no such option '-i'", "--help"),
     ("upscale in.mkv out.mkv --scale 2", 2, "no such option '--scale'", "--help"),
@@ -97,11 +101,12 @@ MISTAKES = [
     ("batch --out done", 2, "name at least one input", "--help"),
     ("batch nothere --out done", 1, "'nothere' does not exist", "check the path"),
     ("batch nothere/*.mkv --out done", 1, "names no video file", "check the path"),
-    ("batch in.mkv --out there.mkv", 2, "there.mkv", ""),
+    ("batch in.mkv --out there.mkv", 1, "'there.mkv' cannot be made", "another folder"),
+    ("batch in.mkv --out there.mkv/up", 1, "there.mkv' is a file", "another folder"),
     ("batch in.mkv --out done --jobs 2 --cluster", 2, "exclude each other", "--help"),
     ("batch in.mkv --out .", 1, "the output of 'in.mkv' is the input", "another --out"),
     ("script nothere.mkv", 1, "nothere.mkv' does not exist", "check the path"),
-    ("script in.mkv -o nowhere/in.vpy", 1, "'nowhere/in.vpy': no such file or directory", "check the path"),
+    ("script in.mkv -o nowhere/in.vpy", 1, "the folder 'nowhere' does not exist", "make it"),
     ("script in.mkv --for vlc", 2, "'vlc' is not one of", "--help"),
     ("probe nothere.mkv", 1, "'nothere.mkv' does not exist", "check the path"),
     ("probe notes.txt", 1, "cannot be opened", "a video file"),
@@ -112,6 +117,49 @@ MISTAKES = [
     ("engines build --size 1920", 2, "'1920' is not a size", "--help"),
     ("engines clear", 2, "give either --older-than or --all", "--help"),
     ("mpv instal", 2, "no such command 'instal'", "--help"),
+    # names of files
+    ("upscale '' out.mkv", 2, "the name of a file is empty", "give the path"),
+    ("upscale in.mkv ''", 2, "the name of a file is empty", "give the path"),
+    ("upscale file:///nowhere/in.mkv out.mkv", 1, "'/nowhere/in.mkv' does not exist", "check the path"),
+    ("upscale file://host/in.mkv out.mkv", 2, "another computer, 'host'", "file:///"),
+    ("upscale in.mkv http://example.com/out.mkv", 2, "'http://example.com/out.mkv' is an address", "path of a file"),
+    ("script in.mkv -o http://example.com/in.vpy", 2, "the output must be a file", "path of a file"),
+    ("probe in.mkv --plot nowhere/in.png", 1, "the folder 'nowhere' does not exist", "make it"),
+    ("probe in.mkv --plot .", 1, "'.' is a folder", "path of a file"),
+    ("bench --json nowhere/bench.json", 1, "the folder 'nowhere' does not exist", "make it"),
+    ("bench --plot there.mkv/bench.png", 1, "the folder 'there.mkv' is not one", "make it"),
+    ("bench --vs nowhere/peer.vpy", 1, "'nowhere/peer.vpy' does not exist", "check the path"),
+    ("engines build --clip nowhere/in.mkv", 1, "'nowhere/in.mkv' does not exist", "check the path"),
+    ("batch in.mkv --out http://example.com/done", 2, "'http://example.com/done' is an address", "path of a file"),
+    ("batch in.mkv --out done --list nowhere.txt", 2, "nowhere.txt", "--help"),
+    ("batch in.mkv --out done --report nowhere/report.jsonl", 1, "the folder 'nowhere' does not exist", "make it"),
+    ("batch in.mkv --out done --metrics nowhere", 1, "'nowhere' does not exist", "check the path"),
+    ("batch in.mkv --out done --metrics others", 1, "there are 0 files in 'others'", "one for each source"),
+    # what no clip could be done with
+    ("batch in.mkv in.mkv --out done --model best", 2, "no model 'best'", "light"),
+    ("batch in.mkv --out done --look crisp", 2, "the look 'crisp'", "faithful"),
+    ("batch in.mkv --out done --model best.onnx", 2, "the model 'best.onnx' does not exist", "check the path"),
+    ("batch in.mkv --out done --backend tensorrt", 1, "TensorRT cannot run here", "doctor"),
+    ("batch in.mkv --out done --svt-params foo=1", 2, "error parsing option foo", "change the settings"),
+    ("script in.mkv --model best", 2, "no model 'best'", "light"),
+    ("bench --model best", 2, "no model 'best'", "light"),
+    ("engines build --size 1920x1080 --model best", 2, "no model 'best'", "light"),
+    # numbers
+    ("upscale in.mkv out.mkv --width 12x34", 2, "'12x34' is not a whole number", "upscale --help"),
+    ("upscale in.mkv out.mkv --sharpness much", 2, "'much' is not a number", "upscale --help"),
+    ("batch in.mkv --out done --jobs all", 2, "'all' is not a whole number", "batch --help"),
+    ("upscale in.mkv out.mkv --model", 2, "option '--model' requires an argument", " upscale --help"),
+    ("engines build --model", 2, "option '--model' requires an argument", " engines build --help"),
+    ("upscale in.mkv out.mkv --backend openvino:tile=2", 1, "tile=2 is too small", "at least"),
+    ("upscale in.mkv out.mkv --backend openvino:tile=-3", 2, "tile=-3: it cannot be negative", "0 for the default"),
+    ("upscale in.mkv out.mkv --backend openvino:threads=100000", 2, "threads=100000 is too many", "up to 1024"),
+    ("upscale in.mkv out.mkv --backend onnxruntime:streams=9999", 2, "streams=9999 is too many", "up to 256"),
+    ("upscale in.mkv out.mkv --svt-params foo", 2, "'foo' in the settings of SVT-AV1 is not name=value", "name=value"),
+    ("upscale in.mkv out.mkv --svt-params foo=1", 2, "error parsing option foo", "change the settings"),
+    ("upscale in.mkv out.mkv --encoder-options foo=1", 2, "there is no option 'foo'", "encoder=libsvtav1"),
+    # pictures
+    ("script in.png", 1, "RGB", "ffmpeg -i IN"),
+    ("script fields.mkv", 1, "is interlaced", "--deinterlace"),
     ("doctor --mend", 2, "no such option '--mend'", "--help"),
 ]
 
@@ -122,7 +170,7 @@ def test_one_form_for_all(
 ) -> None:
     monkeypatch.chdir(folder)
     before = sorted(folder.rglob("*"))
-    done = run(*typed.split())
+    done = run(*shlex.split(typed))
     *_, first, last = done.stderr.splitlines()
     assert first.startswith("vs-srcomp: error: "), done.stderr
     assert wrong in first
@@ -130,6 +178,27 @@ def test_one_form_for_all(
     assert "fault of vs-srcomp" not in last
     assert (done.exit_code, done.stdout) == (code, "")
     assert sorted(folder.rglob("*")) == before
+
+
+def test_what_does_not_fit_into_memory_is_told_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("vs_srcomp.memory.memory_limit", lambda: 200_000_000)
+    done = run("upscale", "in.mkv", "out.mkv", "--width", "3840", "--height", "2160")
+    assert done.exit_code == 1
+    assert "3840x2160 in SVT-AV1 takes more than 0.4 GB" in done.stderr
+    assert "give a smaller size" in done.stderr
+    assert not Path("out.mkv").exists()
+
+
+def test_addresses_of_local_files_are_opened(folder: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "a b.mkv", tmp_path / "ü.mkv"
+    source.symlink_to(folder / "in.mkv")
+    done = run("upscale", source.as_uri(), target.as_uri(), "--preset", "12", "--model", "light")
+    assert done.exit_code == 0, done.stderr
+    assert target.exists()
+    out = tmp_path / "out"
+    done = run("batch", source.as_uri(), "--out", out.as_uri(), "--preset", "12", "--model", "light", "--dry-run")
+    assert done.exit_code == 0, done.stderr
 
 
 def test_ordinary_errors_of_the_system_are_not_called_faults(folder: Path, command: Command) -> None:

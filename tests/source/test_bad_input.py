@@ -8,6 +8,7 @@ import av
 import pytest
 import vapoursynth as vs
 
+from vs_srcomp.av1.tile_list import is_tile_list
 from vs_srcomp.source import source
 
 from .reference import clip_digest, linear_digests, write_scenes
@@ -80,15 +81,59 @@ def test_wrong_arguments(shared_data: Path) -> None:
         source(file, threads=-1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": 5}, "a path is needed, not int"),
+        ({"path": None}, "a path is needed, not NoneType"),
+        ({"path": ""}, "the name of a file is empty"),
+        ({"film_grain": "off"}, "film_grain='off' is neither True nor False"),
+        ({"track": "0"}, "track is '0'"),
+        ({"track": 0.5}, "track is 0.5"),
+        ({"track": -1}, "track -1 does not exist"),
+        ({"threads": "4"}, "threads is '4'"),
+        ({"threads": 257}, "threads is 257"),
+    ],
+)
+def test_arguments_of_another_type_are_told(arguments: dict[str, object], message: str, tmp_path: Path) -> None:
+    path = arguments.pop("path", write_scenes(tmp_path / "in.mkv", 2))
+    with pytest.raises(vs.Error) as refused:
+        source(path, **arguments)  # type: ignore[arg-type]
+    assert str(refused.value).startswith(f"srcomp: {message}")
+    assert len(str(refused.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("kept", [0, 32])
+def test_av1_without_frames(kept: int, tmp_path: Path) -> None:
+    """What an encoder leaves that was stopped before the first one."""
+    whole = write_scenes(tmp_path / "whole.ivf", 2, **AV1)
+    cut = tmp_path / "cut.ivf"
+    cut.write_bytes(whole.read_bytes()[:kept])
+    with pytest.raises(vs.Error) as refused:
+        source(cut)
+    assert str(refused.value).startswith("srcomp: ")
+    assert "cut.ivf" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 2
+
+
 def test_encrypted(shared_data: Path) -> None:
     with pytest.raises(vs.Error, match=r"srcomp: .* cannot be opened .*\n.*neither damaged nor encrypted"):
         source(shared_data / "av1/sample_av1c_fragmented_clearkey.mp4")
 
 
 def test_tile_list(shared_data: Path) -> None:
-    file = shared_data / "av1/vase_tile_list.ivf"
-    with pytest.raises(vs.Error, match=r"srcomp: frame 5 .* cannot be decoded"):
-        source(file).get_frame(5)
+    """Decoders in general show the frames that the tiles are taken from: not one of the pictures."""
+    with pytest.raises(
+        vs.Error, match=r"srcomp: .*vase_tile_list\.ivf' is AV1 for large scale tile decoding.*\n.*libaom"
+    ):
+        source(shared_data / "av1/vase_tile_list.ivf")
+
+
+def test_damage_does_not_make_a_tile_list() -> None:
+    tile = bytes([0, 1, 2, 0, 3]) + b"data"
+    whole = bytes([0, 1, 0, 1]) + 2 * tile
+    assert is_tile_list(whole)
+    assert not any(is_tile_list(damaged) for damaged in (b"", whole[:-1], whole + b"\0", whole[:3], bytes(100)))
 
 
 def test_file_names_that_are_not_text(tmp_path: Path) -> None:

@@ -32,3 +32,32 @@ def test_missing_packages_are_told_with_what_to_do(missing: str, arguments: tupl
     assert f"training needs {missing}" in done.stderr
     assert "pip install '.[train]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "--images"),
+        ("evaluate-video", "--videos"),
+        ("dataset", "--out", "out", "--images"),
+        ("fit", "train/recipes/fast-2by1.toml", "--images"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_folders_without_material_are_told(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from click.testing import CliRunner
+
+    from train.__main__ import main
+
+    if arguments[0] == "fit":
+        arguments = ("fit", str(next((ROOT / "train" / "recipes").glob("*.toml"))), *arguments[2:])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        done = CliRunner().invoke(main, [*arguments, str(empty)])
+    assert done.exit_code == 1, done.output
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.output.splitlines()[-1].startswith("Error: ")
+    assert "pictures" in done.output or "videos" in done.output

@@ -123,8 +123,9 @@ def test_sound_alone_is_refused(studio: Studio, upscaled: Upscaled, tmp_path: Pa
 
 
 def test_settings_that_the_encoder_does_not_know_are_errors(film: Path, upscaled: Upscaled, tmp_path: Path) -> None:
-    with pytest.raises(vs.Error, match="SVT-AV1: error parsing option nonsense: 3"):
-        upscaled(film, tmp_path / "out.mkv", svt_params="tune=0:nonsense=3")
+    for _ in range(2):
+        with pytest.raises(vs.Error, match="SVT-AV1: error parsing option nonsense: 3"):
+            upscaled(film, tmp_path / "out.mkv", svt_params="tune=0:nonsense=3")
     assert list(tmp_path.iterdir()) == []
     assert upscaled(film, tmp_path / "out.mkv", svt_params="tune=0").frames == 40
 

@@ -128,7 +128,7 @@ def test_an_ffmpeg_without_libvmaf_is_an_error(
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\necho \"No such filter: 'libvmaf'\" >&2\nexit 8\n")
     program.chmod(0o755)
-    monkeypatch.setattr(metrics, "_ffmpeg", lambda: str(program))
+    monkeypatch.setattr(metrics, "vmaf_program", lambda: str(program))
     with pytest.raises(vs.Error, match="VMAF failed: No such filter: 'libvmaf'"):
         measure(reference, reference)
 

@@ -310,7 +310,7 @@ def test_a_run_that_was_cut_off_goes_on_with_the_same_result(job: Job, tmp_path:
     run(replace(job, target=tmp_path / "film.mkv"))
     with pytest.raises(PowerCutError):
         run(job, pool=Here(cut_off_after=3))
-    left = job.target.parent / ".srcomp" / "film.mkv.parts" / ".srcomp-abcdefgh.piped"
+    left = job.target.parent / ".srcomp" / "film.mkv.parts" / ".000000.srcomp-abcdefgh.piped"
     left.mkdir()
     (left / "video.h264").touch()
     outcome = run(job)["film.mkv"]

@@ -18,7 +18,7 @@ import numpy as np
 import vapoursynth as vs
 
 from train.degradations.degradation import Degraded, Picture
-from train.material.pictures import clip_planes, list_pictures, planes_to_clip, read_yuv420, scaled_name
+from train.material.pictures import clip_planes, planes_to_clip, read_yuv420, scaled_name, some_pictures
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, RATIOS, Ratio, ratio_by_name
 from vs_srcomp.resample import lanczos5
@@ -145,7 +145,7 @@ def make_streams(
     jobs = [
         (path, scale, pair, cpu_used, target)
         for pair in pairs
-        for path in list_pictures(pictures)
+        for path in some_pictures(pictures)
         if not (target := stream_path(folder, pair, scaled_name(path, scale))).exists()
     ]
     if not jobs:

@@ -23,6 +23,16 @@ def list_pictures(folder: Path) -> list[Path]:
     return sorted(files, key=_natural)
 
 
+def some_pictures(folder: Path) -> list[Path]:
+    """As `list_pictures`; ValueError if there are none."""
+    found = list_pictures(folder)
+    if not found:
+        raise ValueError(
+            f"no pictures are in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} files right in it"
+        )
+    return found
+
+
 def _natural(path: Path) -> tuple[int, str, str]:
     return len(path.stem) if path.stem.isdigit() else 0, path.stem, path.name
 
@@ -98,7 +108,7 @@ def clip_planes(clip: vs.VideoNode) -> list[Plane]:
 
 def each_luma(folder: Path, scale: float = 1.0) -> Iterator[tuple[str, Plane]]:
     """Name and luma plane of each picture in ``folder``, at ``scale`` times its size."""
-    for path in list_pictures(folder):
+    for path in some_pictures(folder):
         yield scaled_name(path, scale), clip_planes(read_yuv420(path, scale))[0]
 
 

@@ -8,7 +8,7 @@ import torch
 import vapoursynth as vs
 
 from train.degradations.av1 import EVALUATION_SPEED, PAIRS, Pair, decode, encode, stream_path
-from train.material.pictures import clip_planes, list_pictures, planes_to_clip, read_yuv420
+from train.material.pictures import clip_planes, planes_to_clip, read_yuv420, some_pictures
 from train.networks.network import Network
 from train.systems.classic import Enlarger, Plane
 from train.systems.experiments import Ground
@@ -31,7 +31,7 @@ def av1(ground: Ground) -> Iterator[str]:
     """
     book, judge = ground.book("av1"), Judge(perceptual=False)
     folder = ground.data / "test" / "kodak"
-    clips = [(path.stem, _middle(read_yuv420(path), ground.side)) for path in list_pictures(folder)[: ground.pictures]]
+    clips = [(path.stem, _middle(read_yuv420(path), ground.side)) for path in some_pictures(folder)[: ground.pictures]]
     streams = ground.books / f"av1-{ground.side}"
     for pair in PAIRS:
         wanted = _methods(ground.trained, ground.books.parent / "runs", pair)

@@ -10,6 +10,7 @@ from torch import Tensor
 from train.degradations.resample import lanczos5
 from train.networks.network import Network
 from train.systems.classic import Enlarger, Plane
+from vs_srcomp.backends.loading import load_openvino
 
 PEAK = 255
 
@@ -48,11 +49,9 @@ def enlarger(network: Network, *, passes: int = 1, ensemble: bool = False, outpu
 def _runner(network: Network, output: int) -> Callable[[Plane], NDArray[np.float32]]:
     """From a plane to what ``network`` makes of it, in 0..255: on a card by PyTorch, otherwise as its export plays."""
     if output == 0 and device().type == "cpu":
-        import openvino
-
         from train.export_onnx import network_to_onnx
 
-        core = openvino.Core()
+        core = load_openvino().Core()
         model = core.read_model(network_to_onnx(network.cpu(), type(network).__name__))
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 

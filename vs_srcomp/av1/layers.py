@@ -11,6 +11,7 @@ from vs_srcomp.av1.bits import BitReader
 from vs_srcomp.av1.errors import Av1Error
 from vs_srcomp.av1.obu import Obu, ObuType, low_overhead_obus
 from vs_srcomp.av1.sequence import SequenceHeader, sequence_header_obu
+from vs_srcomp.av1.tile_list import is_tile_list
 
 # Plain integers: a comparison with a member of an IntEnum takes several times as long.
 _SEQUENCE_HEADER: Final = int(ObuType.SEQUENCE_HEADER)
@@ -45,6 +46,8 @@ class Layers:
         self._sequence: SequenceHeader | None = None
         self._scalable = True  # until a sequence header says that it is not
         self._layer = -1  # the highest of the picture under way
+        self.has_tile_lists = False
+        """Whether there were tile lists so far; see `vs_srcomp.av1.tile_list`."""
         if extradata:
             marker_and_version = 0x81
             self.part(extradata[4:] if extradata[0] == marker_and_version else extradata)
@@ -73,6 +76,7 @@ class Layers:
                 before = self._layer = -1
             elif kind == _TILE_LIST:  # a picture of tiles, which large scale tile decoding shows (section 7.3)
                 shown = True
+                self.has_tile_lists |= is_tile_list(data[obu.payload : obu.end])
         if not shown:
             return Part.NOTHING
         layered = self._sequence is not None and self._sequence.spatial_layers > 1

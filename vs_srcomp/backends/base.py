@@ -117,6 +117,25 @@ class TellingBackend(BackendConfig, Protocol):
         """What is missing, in one line; None if the library can be loaded and has the device. Compiles nothing."""
 
 
+_MOST = {"threads": 1024, "streams": 256}
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse numbers, by the name of their setting, that no device could use.
+
+    Raises:
+        vs.Error: One is no whole number, negative, or of more threads or frames than the largest computers have use
+            for.
+    """
+    for name, count in counts.items():
+        if not isinstance(count, int):
+            raise error(f"{name}={count!r} is no whole number", f"give a number, for example {name}=2")
+        if count < 0:
+            raise error(f"{name}={count}: it cannot be negative", "use 0 for the default")
+        if count > _MOST.get(name, count):
+            raise error(f"{name}={count} is too many", f"use up to {_MOST[name]}, or 0 for the default")
+
+
 def padding(network: Network, plane: PlaneFormat) -> tuple[int, int]:
     """Rows and columns to add below and right of ``plane``, so that the stride of ``network`` divides its size."""
     return -plane.height % network.stride, -plane.width % network.stride

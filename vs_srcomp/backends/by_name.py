@@ -43,7 +43,7 @@ def _setting(kind: Any, text: str) -> tuple[str, object]:
             return name, value == "true"
         raise error(f"{name}={value} is neither true nor false", f"give {name}=true or {name}=false")
     if isinstance(default, int):
-        if value.isdecimal():
+        if value.removeprefix("-").isdecimal():
             return name, int(value)
         raise error(f"{name}={value} is no whole number", f"give a number, for example {name}=2")
     return name, value

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vs_srcomp.backends.base import Luma, PlaneFormat, missing
+from vs_srcomp.backends.base import Luma, PlaneFormat, check_counts, missing
+from vs_srcomp.backends.loading import load_onnxruntime
 from vs_srcomp.errors import error
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
@@ -61,8 +62,9 @@ class OnnxRuntime:
 
     def __post_init__(self) -> None:
         """Refuse values that ONNX Runtime would report in its own words, much later."""
-        if min(self.device, self.threads, self.streams, self.tile) < 0:
-            raise error("device, threads, streams and tile cannot be negative", "use 0 for the default")
+        if not isinstance(self.provider, str):
+            raise error(f"provider={self.provider!r} is no name", 'give one such as "CUDAExecutionProvider", or "auto"')
+        check_counts(device=self.device, threads=self.threads, streams=self.streams, tile=self.tile)
 
     @property
     def workers(self) -> int:
@@ -187,12 +189,12 @@ class OnnxRuntimeWorker:
 @cache
 def _library() -> Any:
     try:
-        import onnxruntime
+        library = load_onnxruntime()
     except ImportError as reason:
         raise missing("ONNX Runtime", reason, INSTALL) from reason
     # Builds for Windows report usage by default.
-    onnxruntime.disable_telemetry_events()
-    return onnxruntime
+    library.disable_telemetry_events()
+    return library
 
 
 def _last_line(reason: Exception) -> str:

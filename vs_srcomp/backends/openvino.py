@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import vapoursynth as vs
 
-from vs_srcomp.backends.base import Luma, PlaneFormat, missing
+from vs_srcomp.backends.base import Luma, PlaneFormat, check_counts, missing
+from vs_srcomp.backends.loading import load_openvino
 from vs_srcomp.backends.openvino_cells import Cells, in_cells, with_integer_cells
 from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, first_layer_in_parts
 from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
@@ -78,12 +79,13 @@ class OpenVINO:
 
     def __post_init__(self) -> None:
         """Refuse values that OpenVINO would report in its own words, much later."""
+        if not isinstance(self.device, str):
+            raise error(f"device={self.device!r} is no name of a device", 'give one such as "CPU" or "GPU.1"')
         if self.precision not in ("auto", *_CAPABILITIES):
             raise error(
                 f"precision {self.precision!r} is unknown", 'use precision="auto", "int8", "fp16", "bf16" or "f32"'
             )
-        if self.threads < 0 or self.streams < 0 or self.tile < 0:
-            raise error("threads, streams and tile cannot be negative", "use 0 for the default")
+        check_counts(threads=self.threads, streams=self.streams, tile=self.tile)
 
     @property
     def workers(self) -> int:
@@ -155,12 +157,10 @@ class OpenVINO:
 
     def identity(self) -> Mapping[str, str]:
         """What the arithmetic depends on besides network and planes."""
-        import openvino as ov
-
         core = self._checked_core()
         devices = core.available_devices if self._is_virtual else [self.device]
         return {
-            "openvino": ov.get_version(),
+            "openvino": load_openvino().get_version(),
             "device": ", ".join(core.get_property(device, "FULL_DEVICE_NAME") for device in devices),
             "units": " ".join(
                 sorted({unit for device in devices for unit in core.get_property(device, "OPTIMIZATION_CAPABILITIES")})
@@ -361,12 +361,12 @@ def _is_listed(device: str, devices: list[str]) -> bool:
 @cache
 def _core() -> "ov.Core":
     try:
-        import openvino as ov
+        core: ov.Core = load_openvino().Core()
     except ImportError as reason:
         if _is_taken():
             raise ImportError("vapoursynth-mlrt-ov has brought an OpenVINO of its own into this process") from reason
         raise
-    return ov.Core()
+    return core
 
 
 def _is_taken() -> bool:

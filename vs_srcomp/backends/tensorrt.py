@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vs_srcomp.backends import cuda_queue
-from vs_srcomp.backends.base import PlaneFormat, padding
+from vs_srcomp.backends.base import PlaneFormat, check_counts, padding
 from vs_srcomp.backends.cuda_queue import CudaQueue
 from vs_srcomp.backends.device_pipeline import CODES, RESTORED, STREAMS_PER_DEVICE, PipelineEngine
 from vs_srcomp.backends.quiet import stdout_to_stderr
@@ -55,8 +55,7 @@ class TensorRT:
         """Refuse values that TensorRT would report in its own words, much later."""
         if self.precision not in ("fp16", "f32"):
             raise error(f"precision {self.precision!r} is unknown", 'use precision="fp16" or "f32"')
-        if self.streams < 0 or self.tile < 0:
-            raise error("streams and tile cannot be negative", "use 0 for the default")
+        check_counts(streams=self.streams, tile=self.tile)
         if not 0 <= self.optimization_level <= 5:
             raise error(f"there is no optimization_level {self.optimization_level}", "use one of 0 to 5")
         if not isinstance(self.device, int):

@@ -121,14 +121,14 @@ def _divide(size: int, limit: int, network: Network) -> _Division:
     """
     stride = network.stride
     padded = _up(size, stride)
-    limit -= limit % stride
+    asked, limit = limit, limit - limit % stride
     if padded <= limit:
         return _Division(padded, (_Span(0, 0, size),))
     margin = _margin(network)
     if limit <= 2 * margin:
         raise error(
-            f"a tile of {limit} pixels is too small for the network, of which {2 * margin} are overlap",
-            f"use tile={max(4 * margin, stride)} or more, or leave tile= out",
+            f"tile={asked} is too small for the network, which needs {2 * margin} pixels for the overlap alone",
+            f"use tile={2 * margin + stride} at least, better {4 * margin} or more; 0 runs whole planes",
         )
     # Each tile but the outer two keeps all but two margins; the outer two have one at their inner edge only.
     count = _ceil(padded - 2 * margin, limit - 2 * margin)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
-from vs_srcomp.backends.base import Engine, PlaneFormat
+from vs_srcomp.backends.base import Engine, PlaneFormat, check_counts
 from vs_srcomp.backends.device_pipeline import STREAMS_PER_DEVICE
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
@@ -40,8 +40,7 @@ class Torch:
         """Refuse values that torch would report in its own words, much later."""
         if self.precision not in ("auto", "fp16", "bf16", "f32"):
             raise error(f"precision {self.precision!r} is unknown", 'use precision="auto", "fp16", "bf16" or "f32"')
-        if self.streams < 0 or self.tile < 0:
-            raise error("streams and tile cannot be negative", "use 0 for the default")
+        check_counts(streams=self.streams, tile=self.tile)
         if isinstance(self.device, str | int):
             object.__setattr__(self, "device", _device_name(self.device))
         else:

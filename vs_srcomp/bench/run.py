@@ -191,7 +191,10 @@ def _peer(text: str) -> tuple[str, dict[str, str]]:
     pairs = [part.partition("=") for part in settings.removeprefix(":").split(",") if part]
     if not suffix or (settings and not settings.startswith(":")) or any(not equals for _, equals, _ in pairs):
         raise error(f"{text!r} is no script", "give peer.vpy, or peer.vpy:name=value,name=value")
-    return str(Path(path + suffix).absolute()), {name: value for name, _, value in pairs}
+    script = Path(path + suffix)
+    if not script.is_file():
+        raise error(f"{str(script)!r} does not exist", "check the path")
+    return str(script.absolute()), {name: value for name, _, value in pairs}
 
 
 def _codec(file: Path) -> str:

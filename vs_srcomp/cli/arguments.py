@@ -22,6 +22,32 @@ type Settings = tuple[tuple[str, str], ...]
 _TIME = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d*)?|\.\d+)")
 
 
+class FileName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
+    """The path of a file or a folder, or the address of a local one (``file:///films/in.mkv``)."""
+
+    name = "path"
+
+    def __init__(self, *, written: bool = False) -> None:
+        """Take files that are read, or those that are written: an address elsewhere is refused here, or when read."""
+        self._written = written
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        import vapoursynth as vs
+
+        from vs_srcomp.named_files import address_in, file_named
+
+        if isinstance(value, Path):
+            return value
+        try:
+            name = file_named(str(value))
+        except vs.Error as wrong:
+            self.fail(str(wrong).removeprefix("srcomp: "), param, ctx)
+        if self._written and (address := address_in(name)):
+            self.fail(f"{address!r} is an address, and the output must be a file\ngive the path of a file", param, ctx)
+        return Path(name)
+
+
 class Time(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
     """A moment: seconds, or hours, minutes and seconds."""
 
@@ -158,7 +184,7 @@ class JobOptions:
         )
 
     def check(self) -> None:
-        """Raise the usage error of options that exclude each other, or that the encoder does not have."""
+        """Raise the usage error of options that exclude each other, or that name what the encoder or no model has."""
         if self.ratio and (self.width or self.height):
             raise click.UsageError("--ratio and --width or --height exclude each other.")
         if self.start is not None and self.end is not None and self.start >= self.end:
@@ -169,8 +195,17 @@ class JobOptions:
         os.environ.setdefault("SVT_LOG", "0")
         from vs_srcomp.transcode.encoders import encoder_settings
 
+        check_model(self.model, self.look, self.ratio, self.q)
+        if self.deinterlace:
+            from vs_srcomp.transcode.deinterlace import check_plugin
+
+            check_plugin()
         with usage_errors():
-            encoder_settings(self.job(Path(), Path()))
+            settings = encoder_settings(self.job(Path(), Path()))
+            if self.svt_params or self.encoder_options:
+                from vs_srcomp.transcode.encode import check_settings
+
+                check_settings(settings)
 
 
 def job_options[F: Callable[..., Any]](command: F) -> F:
@@ -203,6 +238,21 @@ def in_one_argument[F: Callable[..., Any]](
         return with_options  # type: ignore[return-value]
 
     return decorate
+
+
+def check_model(model: str | Path, look: str, ratio: str | None, q: float | Literal["auto"]) -> None:
+    """Raise the usage error of a model that there is not, or not with this look: once, and before anything is done."""
+    from vs_srcomp.geometry import RATIOS, ratio_by_name
+    from vs_srcomp.models.choice import find, is_file
+    from vs_srcomp.named_files import address_in
+
+    if is_file(model):
+        if not Path(model).is_file():
+            what = "is an address, not a file" if address_in(str(model)) else "does not exist"
+            raise click.UsageError(f"the model {str(address_in(str(model)) or model)!r} {what}\ncheck the path")
+        return
+    with usage_errors():
+        find(model, ratio_by_name(ratio) if ratio else RATIOS[0], 0 if q == "auto" else q, look)
 
 
 @contextmanager
@@ -256,6 +306,10 @@ no_reuse_option = click.option(
     "--no-reuse",
     is_flag=True,
     help="Compute everything anew, also where nothing has changed; the result is the same.",
+)
+
+deinterlace_option = click.option(
+    "--deinterlace", is_flag=True, help="Make progressive frames of interlaced ones, with bwdif."
 )
 
 _JOB_OPTIONS = (
@@ -313,7 +367,7 @@ _JOB_OPTIONS = (
         show_default=True,
         help="Of the input: leave it out, apply it before the network, or put it back after it.",
     ),
-    click.option("--deinterlace", is_flag=True, help="Make progressive frames of interlaced ones, with bwdif."),
+    deinterlace_option,
     click.option("--drop-incompatible", is_flag=True, help="Leave out streams that the container cannot hold."),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
 )

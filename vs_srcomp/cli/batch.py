@@ -12,19 +12,19 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import JobOptions, job_options
+from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.batch_plan import print_plan, print_table
+from vs_srcomp.cli.ending import SIGNALS, patience
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import counted, debug_option, stderr
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.transcode import Job
     from vs_srcomp.transcode.batch import Check, Outcome
     from vs_srcomp.transcode.pool import Pool
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
@@ -40,7 +40,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     "folder",
     metavar="DIR",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FileName(written=True),
     help="Where to write.",
 )
 @click.option(
@@ -88,14 +88,12 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     "--metrics",
     "references",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=FileName(),
     help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and how long it would take.")
 @click.option("--restart", is_flag=True, help="Do anew what was made from other sources, settings or models.")
-@click.option(
-    "--report", "report_file", metavar="FILE", type=click.Path(path_type=Path), help="Gets a JSON line a clip."
-)
+@click.option("--report", "report_file", metavar="FILE", type=FileName(written=True), help="Gets a JSON line a clip.")
 @click.option("--ignore-space", is_flag=True, help="Begin even if the disk seems too small.")
 @click.option(
     "--segment-seconds",
@@ -144,12 +142,13 @@ def batch(
       vs-srcomp batch 'a/*.mp4' b.webm --out upscaled --container mp4 --suffix -hd --verify
       vs-srcomp batch clips --out upscaled --pipe 'SvtAv1EncApp -i stdin --preset 4 -b {out}.ivf'
     """
+    from vs_srcomp.named_files import check_output, check_output_folder, file_named
     from vs_srcomp.source.media import local_file
     from vs_srcomp.transcode.inputs import gather, name_outputs, read_list
 
     if jobs and cluster:
         raise click.UsageError("--jobs and --cluster exclude each other.")
-    names = [*inputs, *(read_list(listing) if listing else [])]
+    names = [file_named(name) for name in (*inputs, *(read_list(listing) if listing else []))]
     if not names:
         raise click.UsageError("Name at least one input, or give a --list.")
     pairs = gather(names, recursive=recursive, exclude=folder)
@@ -158,7 +157,14 @@ def batch(
         local_file(pairs[0][0])
     outputs = name_outputs(pairs, folder, suffix=suffix, container=container)
     work = [piping.apply(options.job(file, target, segment_seconds=segment_seconds)) for file, target in outputs]
-    with _cancelling() as stopped:
+    check_output_folder(folder)
+    if report_file and report_file.parent != folder:
+        check_output(report_file)
+    if references:
+        _check_references(work, references)
+    if options.backend and cluster is None:
+        _check_backend(options.backend)
+    with patience(), _cancelling() as stopped:
         pool = _pool(jobs or 1, cluster, storage, gpus_per_task)
         try:
             if dry_run:
@@ -197,6 +203,27 @@ def _checks(verifies: bool, references: Path | None) -> "list[Callable[[Job], Ch
     return checks + ([partial(MetricsCheck, reference=references)] if references else [])
 
 
+def _check_references(work: "Sequence[Job]", references: Path) -> None:
+    """Raise the error of outputs that could not be measured when they are done."""
+    from vs_srcomp.transcode.checks import MetricsCheck
+    from vs_srcomp.transcode.metrics import vmaf_program
+
+    vmaf_program()
+    for job in work:
+        MetricsCheck(job, references).reference_file()
+
+
+def _check_backend(backend: "BackendConfig") -> None:
+    """Raise the error of what could run no clip at all."""
+    from vs_srcomp.backends.base import TellingBackend
+    from vs_srcomp.errors import error
+
+    if isinstance(backend, TellingBackend) and (reason := backend.why_not()):
+        raise error(
+            f"{type(backend).__name__} cannot run here: {reason}", "take another backend; vs-srcomp doctor tells more"
+        )
+
+
 class _Stopped:
     """Whether a signal has come, and which."""
 
@@ -214,7 +241,7 @@ def _cancelling() -> Iterator[_Stopped]:
         stopped.number = stopped.number or number
         stopped.event.set()
 
-    before = [(number, signal.signal(number, stop)) for number in _SIGNALS]
+    before = [(number, signal.signal(number, stop)) for number in SIGNALS]
     try:
         yield stopped
     finally:

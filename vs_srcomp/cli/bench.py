@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vs_srcomp.cli.arguments import BackendName, ModelName, Quantizer
+from vs_srcomp.cli.arguments import BackendName, FileName, ModelName, Quantizer, check_model
 from vs_srcomp.cli.reports import debug_option, stderr
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
 
 
 @click.command(short_help="Measure how fast each part is on this machine.")
-@click.argument("clip", metavar="[CLIP]", required=False, type=click.Path(path_type=Path))
+@click.argument("clip", metavar="[CLIP]", required=False, type=FileName())
 @click.option("--size", type=_Size(), help="Of the clip that is made up if none is given.  [default: 960x540]")
 @click.option("--bits", type=click.Choice(["8", "10"]), help="Likewise.  [default: 8]")
 @click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), default="2:1", show_default=True)
@@ -78,8 +78,8 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
 )
 @click.option("--no-reuse", is_flag=True, help="Measure CLIP only without taking from memory what has not changed.")
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.json")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.png", help="Draw a bar chart.")
+@click.option("--json", "json_file", type=FileName(written=True), metavar="OUT.json")
+@click.option("--plot", type=FileName(written=True), metavar="OUT.png", help="Draw a bar chart.")
 @debug_option
 def bench(
     clip: Path | None,
@@ -113,8 +113,12 @@ def bench(
     from vs_srcomp.bench import Settings
     from vs_srcomp.bench.plot import plotter
     from vs_srcomp.files import write_atomically
+    from vs_srcomp.named_files import check_output
     from vs_srcomp.source.media import local_file
 
+    for output in filter(None, (json_file, plot)):
+        check_output(output)
+    check_model(how["model"], "faithful", how["ratio"], how["q"])
     draw = plotter() if plot else None
     if clip:
         local_file(clip)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vs_srcomp.cli.arguments import BackendName, ModelName, look_option
-from vs_srcomp.cli.reports import CONTEXT_SETTINGS, core_log_on_stderr, debug_option, stderr
+from vs_srcomp.cli.arguments import BackendName, FileName, ModelName, check_model, look_option
+from vs_srcomp.cli.reports import CONTEXT_SETTINGS, HintingGroup, core_log_on_stderr, debug_option, stderr
 
 if TYPE_CHECKING:
     from vs_srcomp.backends.base import BackendConfig, PlaneFormat
@@ -40,7 +40,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
         return int(match[1]), int(match[2])
 
 
-@click.group(context_settings=CONTEXT_SETTINGS, short_help="Prepare and manage compiled networks.")
+@click.group(cls=HintingGroup, context_settings=CONTEXT_SETTINGS, short_help="Prepare and manage compiled networks.")
 def engines() -> None:
     """Compiled networks are kept, so that the next start is faster. Here they can be seen, made ahead, and removed.
 
@@ -77,7 +77,7 @@ def list_engines(as_json: bool) -> None:
 
 
 @engines.command(short_help="Make them ahead.")
-@click.option("--clip", type=click.Path(path_type=Path), metavar="FILE", help="For the size and the bits of this file.")
+@click.option("--clip", type=FileName(), metavar="FILE", help="For the size and the bits of this file.")
 @click.option("--size", type=_Size(), help="For pictures that are this large after upscaling.")
 @click.option(
     "--ratio",
@@ -133,10 +133,14 @@ def build(
         raise click.UsageError("Give either --clip or --size.")
     if clip and bits:
         raise click.UsageError("--bits goes with --size: a clip has its own.")
+    check_model(model, look, ratio, "auto")
     from vs_srcomp.backends.base import StoringBackend
     from vs_srcomp.backends.choice import default_backend
     from vs_srcomp.geometry import ratio_by_name
+    from vs_srcomp.source.media import local_file
 
+    if clip:
+        local_file(clip)
     with core_log_on_stderr():
         runner = backend or default_backend()
         if not isinstance(runner, StoringBackend):

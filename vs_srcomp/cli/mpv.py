@@ -4,10 +4,10 @@ import os
 
 import click
 
-from vs_srcomp.cli.reports import CONTEXT_SETTINGS, debug_option, say
+from vs_srcomp.cli.reports import CONTEXT_SETTINGS, HintingGroup, debug_option, say
 
 
-@click.group(context_settings=CONTEXT_SETTINGS, short_help="Upscale what mpv plays.")
+@click.group(cls=HintingGroup, context_settings=CONTEXT_SETTINGS, short_help="Upscale what mpv plays.")
 def mpv() -> None:
     """Let mpv upscale what it plays. It must have the vapoursynth filter; vs-srcomp doctor tells whether it has.
 

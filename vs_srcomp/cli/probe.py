@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vs_srcomp.cli.arguments import FileName
 from vs_srcomp.cli.reports import debug_option
 
 if TYPE_CHECKING:
@@ -28,12 +29,10 @@ _BIN = 4
 
 
 @click.command(short_help="Tell how strongly a file was compressed.")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=FileName())
 @click.option("--json", "as_json", is_flag=True, help="Print everything, with an object for each frame, as JSON.")
 @click.option("--quick", is_flag=True, help="Stop reading after a second; with --json, print a short form.")
-@click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.png", help="Draw a picture of it."
-)
+@click.option("--plot", type=FileName(written=True), metavar="OUT.png", help="Draw a picture of it.")
 @debug_option
 def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
     """Tell what FILE is, how strongly each of its frames was compressed, and which networks q="auto" takes for them.
@@ -47,8 +46,11 @@ def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
       vs-srcomp probe in.mkv --quick --json
       vs-srcomp probe in.mkv --plot quantizer.png
     """
+    from vs_srcomp.named_files import check_output
     from vs_srcomp.probe import probe as read
 
+    if plot:
+        check_output(plot)
     draw = _plotter() if plot else None
     found = read(file, seconds=_QUICK if quick else None)
     if as_json:

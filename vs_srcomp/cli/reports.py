@@ -1,15 +1,15 @@
-"""What the commands say: errors, notes from the core's log, and how signals end a command."""
+"""What the commands say: errors, and notes from the core's log."""
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from vs_srcomp.cli.ending import Interrupted, leave, signals_raise, stopped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,14 +18,30 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 
 _DEBUG = "vs_srcomp.debug"
 
-_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+# What click calls kinds of values, where it says that a value is none.
+_KINDS = {
+    "a valid integer range": "a whole number",
+    "a valid integer": "a whole number",
+    "a valid float range": "a number",
+    "a valid float": "a number",
+}
 
 
-class Interrupted(BaseException):
-    """A signal asks the command to end; not an `Exception`, so that it comes through to the end."""
+class HintingGroup(click.Group):
+    """A group whose usage errors say which of its commands they are about, also where click has lost that."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as wrong:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if wrong.ctx is None and command:
+                wrong.ctx = click.Context(command, info_name=ctx.invoked_subcommand, parent=ctx)
+            raise
 
 
-class ReportingGroup(click.Group):
+class ReportingGroup(HintingGroup):
     """A group whose commands end in one or two lines on standard error if they fail: what is wrong, and what to do.
 
     Exit codes: 1 for errors, 2 for a command line that cannot be, 128 and the signal's number after SIGINT and SIGTERM.
@@ -50,12 +66,12 @@ class ReportingGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            with _signals_raise():
+            with signals_raise():
                 return super().invoke(ctx)
         except Interrupted as interruption:
             (number,) = interruption.args
-            stderr().print(f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing is left behind")
-            ctx.exit(128 + number)
+            say(stopped(number))
+            leave(128 + number)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as failure:
@@ -74,6 +90,8 @@ def _usage(wrong: click.UsageError) -> str:
     message = wrong.format_message().rstrip(".")
     if message[1:2].islower():
         message = message[0].lower() + message[1:]
+    for theirs, ours in _KINDS.items():
+        message = message.replace(f"is not {theirs}", f"is not {ours}")
     command = wrong.ctx.command_path if wrong.ctx else "vs-srcomp"
     return message if "\n" in message else f"{message}\n{command} --help tells what there is"
 
@@ -140,20 +158,3 @@ def core_log_on_stderr() -> Iterator[None]:
         yield
     finally:
         vs.core.remove_log_handler(handle)
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """The first signal raises `Interrupted` in the main thread; later ones do not disturb the cleaning up."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(number)
-
-    before = [(number, signal.signal(number, stop)) for number in _SIGNALS]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from vs_srcomp.cli.arguments import (
+    FileName,
     ModelName,
     Quantizer,
     backend_option,
+    check_model,
+    deinterlace_option,
     ensemble_option,
     look_option,
     no_reuse_option,
@@ -86,7 +89,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
 
 
 @click.command(short_help="Write a script for vspipe, and the command for it.")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=FileName())
 @click.option(
     "--for",
     "program",
@@ -98,7 +101,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FileName(written=True),
     callback=_checked_output,
     metavar="OUT.vpy",
     help="Write the script there, and print the command.",
@@ -120,6 +123,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
 @sharpness_option
 @backend_option
 @no_reuse_option
+@deinterlace_option
 @debug_option
 def script(
     source: Path,
@@ -136,6 +140,7 @@ def script(
     sharpness: float,
     backend: "BackendConfig | None",
     no_reuse: bool,
+    deinterlace: bool,
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
 
@@ -150,6 +155,11 @@ def script(
     """
     if ratio and (width or height):
         raise click.UsageError("--ratio and --width or --height exclude each other.")
+    check_model(model, look, ratio, q)
+    if output:
+        from vs_srcomp.named_files import check_output
+
+        check_output(output)
     size = {"ratio": ratio, "width": width, "height": height}
     if not (ratio or width or height) and model in ("light", "fast", "quality"):
         size = {"ratio": "2:1"}  # To be seen, and changed; other networks have a size of their own.
@@ -161,10 +171,10 @@ def script(
     arguments |= {"backend": backend} if backend else {}
 
     with core_log_on_stderr():
-        clip, conversion = _examine(source.resolve(), arguments, program)
+        clip, conversion = _examine(source.resolve(), arguments, program, deinterlace=deinterlace)
     path = output or Path(source.stem + ".vpy")
     command = command_line(program, clip, path)
-    text = f"# {_facts(clip)}\n" + _script(clip.source, arguments, conversion)
+    text = f"# {_facts(clip)}\n" + _script(clip.source, arguments, conversion, deinterlace=deinterlace)
     if output is None:
         click.echo(f"# To be saved as {path} and run with\n#\n#   {command}\n#\n{text}", nl=False)
     else:
@@ -296,14 +306,21 @@ _COMMANDS: Mapping[str, Callable[[Clip], Iterator[str]]] = {
 _PROGRAMS = {"svtav1": "SvtAv1EncApp", "x265": "x265"}
 
 
-def _examine(source: Path, arguments: Mapping[str, Any], program: str) -> tuple[Clip, str | None]:
+def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinterlace: bool) -> tuple[Clip, str | None]:
     """What the clip becomes, and the name of the format that SVT-AV1 needs instead of its own."""
+    import vapoursynth as vs
+
     import vs_srcomp
     from vs_srcomp.source.media import open_container
+    from vs_srcomp.transcode.deinterlace import deinterlaced
     from vs_srcomp.transcode.encode import encodable
     from vs_srcomp.transcode.picture import describe_picture
 
     clip = vs_srcomp.source(source)
+    if clip.format.color_family == vs.RGB:
+        encodable(clip)  # which says how to convert it
+    if deinterlace:
+        clip = deinterlaced(clip)
     upscaled = vs_srcomp.upscale(clip, **arguments)
     out = encodable(upscaled) if program in ("ffmpeg", "svtav1") else upscaled
     picture = describe_picture(out, clip.get_frame(0).props, upscaled.get_frame(0).props)
@@ -314,12 +331,23 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str) -> tuple[
     return Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate, others=others), conversion
 
 
-def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None) -> str:
+# As `vs_srcomp.transcode.deinterlace` does it.
+_DEINTERLACED = """\
+progressive = clip.bwdif.Bwdif(field=1).std.SetFrameProps(_FieldBased=0)
+clip = clip.std.FrameEval(
+    lambda n, f, clip=clip: progressive if f.props.get("_FieldBased") else clip,
+    prop_src=clip,
+    clip_src=[clip, progressive],
+)"""
+
+
+def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None, *, deinterlace: bool) -> str:
     words = ", ".join(f"{key}={_python(value)}" for key, value in arguments.items())
     lines = [
         "import vs_srcomp",
         "",
         f"clip = vs_srcomp.source({_python(str(source))})",
+        *([_DEINTERLACED] if deinterlace else []),
         f"clip = vs_srcomp.upscale(clip, {words})",
     ]
     if conversion:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vs_srcomp.cli.arguments import JobOptions, job_options
+from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, stderr
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Upscale a video file.")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=FileName())
+@click.argument("target", metavar="OUT", type=FileName(written=True))
 @job_options
 @pipe_options
 @debug_option

@@ -7,7 +7,7 @@ import vapoursynth as vs
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from vs_srcomp.errors import error
+from vs_srcomp.errors import check_flags, error
 from vs_srcomp.log import say
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format
@@ -21,8 +21,13 @@ from vs_srcomp.source.timing import timing
 
 def open_clip(path: str | os.PathLike[str], *, film_grain: bool, track: int, threads: int) -> vs.VideoNode:
     """What `vs_srcomp.source.source` does."""
-    if not 0 <= threads <= 256:
-        raise error(f"threads is {threads}", "give a number from 1 to 256, or 0 for the default")
+    if not isinstance(path, str | os.PathLike):
+        raise error(f"a path is needed, not {type(path).__name__}", 'give the path of a video file, such as "in.mkv"')
+    check_flags(film_grain=film_grain)
+    if not isinstance(track, int):
+        raise error(f"track is {track!r}", "give the number of a video track, 0 for the first")
+    if not isinstance(threads, int) or not 0 <= threads <= 256:
+        raise error(f"threads is {threads!r}", "give a number from 1 to 256, or 0 for the default")
     file = local_file(path)
     clip, stream = _open_track(file, track, film_grain=film_grain, threads=threads)
     if not stream.is_tile:
@@ -113,7 +118,7 @@ class _Clip:
         except LostFrameError:
             raise error(
                 f"frame {n} of {self._file!r} cannot be decoded, because its data is damaged",
-                "leave it out, or get an undamaged copy; the frames around it can be used",
+                "get an undamaged copy, or go around it: with --start and --end, or clip[first:last] in a script",
             ) from None
         if _picture(decoded) != self._picture:
             raise error(

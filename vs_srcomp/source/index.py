@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from av.rational import AVRational
 from av.video.stream import VideoStream
 
 from vs_srcomp.av1.layers import Layers, Part
+from vs_srcomp.errors import error
 from vs_srcomp.source.media import VideoPacket, codec_of
 from vs_srcomp.source.restart import restart_shifts
 
@@ -291,10 +293,20 @@ def _parts(stream: VideoStream) -> Callable[[VideoPacket], Part]:
     codec = codec_of(stream)
     if codec == "av1":
         layers = Layers((stream.codec_context and stream.codec_context.extradata) or b"")
-        return lambda packet: layers.part(memoryview(packet))
+        return partial(_part_of_av1, layers, stream)
     if codec == "vp8":  # RFC 6386, 9.1: show_frame
         return lambda packet: Part.PICTURE if memoryview(packet)[0] & 0x10 else Part.NOTHING
     return lambda packet: Part.PICTURE
+
+
+def _part_of_av1(layers: Layers, stream: VideoStream, packet: VideoPacket) -> Part:
+    part = layers.part(memoryview(packet))
+    if layers.has_tile_lists:
+        raise error(
+            f"{stream.container.name!r} is AV1 for large scale tile decoding: its pictures are lists of tiles",
+            "decode it first with a program that does so, such as libaom's lightfield_tile_list_decoder",
+        )
+    return part
 
 
 def _known(value: int | None) -> int:

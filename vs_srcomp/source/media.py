@@ -1,7 +1,6 @@
 """Opening a local file: its container, the wanted video stream, and a decoder for it."""
 
 import os
-import re
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vs_srcomp.errors import error
+from vs_srcomp.named_files import address_in, file_named
 
 type VideoPacket = Packet[VideoStream]
 
@@ -101,21 +101,16 @@ def cropping_of(stream: VideoStream) -> Cropping:
     return Cropping(*struct.unpack_from("<4I", data)) if data and len(data) >= 16 else Cropping()
 
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
-
-
 def local_file(path: str | os.PathLike[str]) -> str:
     """The absolute path of a regular file that is not empty; anything else is refused with its reason.
 
+    Of an address such as ``file:///films/in.mkv``, the path is taken.
+
     An absolute path cannot be taken for one of FFmpeg's protocols, whatever characters a file name has.
     """
-    name = os.fsdecode(path)
-    # A path that was made of an address has one slash less.
-    if (address := _ADDRESS.match(name)) and not Path(name).exists():
-        whole = f"{address[1]}://{name[address.end() :]}"
-        raise error(f"{whole!r} is an address, not a file", "download it first: only local files are read")
-    if "\0" in name:
-        raise error(f"{name!r} is no file name", "remove the null character")
+    name = file_named(os.fsdecode(path))
+    if address := address_in(name):
+        raise error(f"{address!r} is an address, not a file", "download it first: only local files are read")
     file = Path(name)
     if not file.exists():
         raise error(f"{name!r} does not exist", "check the path")

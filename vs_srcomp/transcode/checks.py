@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vs_srcomp.errors import error
+from vs_srcomp.source.media import local_file
 from vs_srcomp.transcode.feed import Progress
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.metrics import measure
@@ -65,13 +66,20 @@ class MetricsCheck:
         Raises:
             vs.Error: There is no such reference, or it does not fit.
         """
-        found = measure(self.job.target, self._file(), threads=max(1, share.threads), progress=progress, cancel=cancel)
+        found = measure(
+            self.job.target, self.reference_file(), threads=max(1, share.threads), progress=progress, cancel=cancel
+        )
         psnr = None if math.isinf(found.psnr_y) else round(found.psnr_y, 4)
         return {"psnr_y": psnr, "ssim": round(found.ssim, 6), "vmaf": round(found.vmaf, 4), "frames": found.frames}
 
-    def _file(self) -> Path:
+    def reference_file(self) -> Path:
+        """What the output is compared with.
+
+        Raises:
+            vs.Error: There is no such file, or not one in the folder.
+        """
         if not self.reference.is_dir():
-            return self.reference
+            return Path(local_file(self.reference))
         found = [file for file in self.reference.iterdir() if file.stem == self.job.source.stem and file.is_file()]
         if len(found) == 1:
             return found[0]

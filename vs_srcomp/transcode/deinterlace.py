@@ -11,6 +11,15 @@ NAMESPACE = "bwdif"
 _SAME_RATE = 1
 
 
+def check_plugin() -> None:
+    """Raise the error of a plugin that is not installed."""
+    if not hasattr(vs.core, NAMESPACE):
+        raise error(
+            "deinterlacing needs the plugin bwdif, which is not installed",
+            "pip install vapoursynth-bwdif, into the environment of vs-srcomp",
+        )
+
+
 def deinterlaced(clip: vs.VideoNode) -> vs.VideoNode:
     """``clip`` with those of its frames deinterlaced, by bwdif, that are interlaced; the others stay as they are.
 
@@ -22,11 +31,7 @@ def deinterlaced(clip: vs.VideoNode) -> vs.VideoNode:
     Raises:
         vs.Error: The plugin is not installed.
     """
-    if not hasattr(vs.core, NAMESPACE):
-        raise error(
-            "deinterlacing needs the plugin bwdif, which is not installed",
-            "pip install vapoursynth-bwdif, into the environment of vs-srcomp",
-        )
+    check_plugin()
     done = clip.bwdif.Bwdif(field=_SAME_RATE).std.SetFrameProps(_FieldBased=vs.FIELD_PROGRESSIVE)
 
     def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from vs_srcomp.errors import error
 from vs_srcomp.log import say
+from vs_srcomp.memory import check_memory
 from vs_srcomp.transcode.encoders import SVT_AV1, EncoderKind, EncoderSettings
 from vs_srcomp.transcode.hdr import content_light, mastering_in_decimals, mastering_in_units
 from vs_srcomp.transcode.picture import Picture
@@ -35,7 +36,7 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     Chroma keeps its subsampling where the encoder takes it, and becomes 4:2:0 where not.
 
     Raises:
-        vs.Error: It is RGB.
+        vs.Error: It is RGB, or too large for the encoder or for this computer's memory.
     """
     format_ = clip.format
     if format_.color_family == vs.RGB:
@@ -49,6 +50,11 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
             f"{kind.title} takes pictures up to {'{}x{}'.format(*kind.largest)}, not {clip.width}x{clip.height}",
             "give a smaller size, or take another encoder",
         )
+    at_once, each, ahead = kind.memory
+    check_memory(
+        f"{clip.width}x{clip.height} in {kind.title}",
+        clip.width * clip.height * (at_once + each * min(ahead, clip.num_frames)),
+    )
     bits = next((depth for depth in kind.depths if depth >= format_.bits_per_sample), kind.depths[-1])
     subsampling = format_.subsampling_w, format_.subsampling_h
     if format_.color_family == vs.GRAY or subsampling not in kind.subsamplings:
@@ -181,20 +187,26 @@ class Encoder:
 def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
     """Start the encoder. Settings that it does not know are errors, not the warnings that FFmpeg makes of them."""
     given = dict(context.options)
-    level = logging.get_level()
+    level, skips = logging.get_level(), logging.get_skip_repeated()
     logging.set_level(logging.WARNING)
+    # What was wrong with the encoder before is wrong again.
+    logging.set_skip_repeated(False)
     try:
         with logging.Capture() as messages:
             context.open()
     except av.FFmpegError as reason:
+        settings = ", ".join(f"{name}={value}" for name, value in given.items())
+        if (context.width, context.height) == _TRIAL:
+            raise error(f"{kind.title} refuses {settings}", _advice(kind, "the settings")) from reason
         raise error(
-            f"{kind.title} refuses to encode {context.width}x{context.height} with {given}", _advice(kind)
+            f"{kind.title} refuses to encode {context.width}x{context.height} with {settings}", _advice(kind)
         ) from reason
     finally:
         logging.set_level(level)
+        logging.set_skip_repeated(skips)
     for _, _, message in messages:
         if message.startswith(("Error parsing option", "Unknown option", "Invalid value for")):
-            raise error(f"{kind.title}: {message.strip().rstrip('.').lower()}", _advice(kind))
+            raise error(f"{kind.title}: {message.strip().rstrip('.').lower()}", _advice(kind, "the settings"))
     if context.options:  # what is left is what nobody has taken
         raise error(
             f"{kind.title}: there is no option {', '.join(map(repr, sorted(context.options)))}",
@@ -202,8 +214,28 @@ def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
         )
 
 
-def _advice(kind: EncoderKind) -> str:
-    advice = "change the size or the settings"
+def check_settings(settings: EncoderSettings) -> None:
+    """Raise the error of settings that the encoder refuses whatever it encodes, by starting it for a small picture.
+
+    Raises:
+        vs.Error: It does not know them, or not together.
+    """
+    kind = settings.kind
+    context = av.CodecContext.create(kind.library, "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt = *_TRIAL, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+    context.thread_count = 1
+    context.options = settings.ffmpeg_options(_parallelism(kind, 1))
+    _open(context, kind)
+
+
+# Small, and large enough for every encoder: a picture of this size is not what it refuses.
+_TRIAL = 256, 256
+
+
+def _advice(kind: EncoderKind, what: str = "the size or the settings") -> str:
+    advice = f"change {what}"
     return f"{advice}; with SVT_LOG=2 in the environment it tells more" if kind is SVT_AV1 else advice
 
 

@@ -27,6 +27,9 @@ class EncoderKind:
     """log2 of the horizontal and vertical chroma subsampling that it takes, the usual one first."""
     largest: tuple[int, int] | None = None
     """Width and height in pixels, where it has such a limit."""
+    memory: tuple[float, float, int] = (0, 0, 0)
+    """Bytes a pixel that it takes at once, and for each frame that it looks ahead, and how many these are: measured in
+    8 bits at the default preset, and less than other settings take."""
     crf: tuple[float, float, float] | None = None
     """Lowest, highest and default; None where it has no such setting."""
     presets: tuple[str, ...] = ()
@@ -54,6 +57,7 @@ SVT_AV1: Final = EncoderKind(
     depths=(8, 10),
     subsamplings=((1, 1),),
     largest=(16384, 8704),
+    memory=(40, 4.0, 70),
     crf=(1, 63, 26),
     presets=tuple(map(str, range(14))),
     preset="8",
@@ -69,6 +73,7 @@ ENCODERS: Final = (
         codec="h264",
         depths=(8, 10),
         largest=(16384, 16384),
+        memory=(3, 2.0, 60),
         subsamplings=_ALL_SUBSAMPLINGS,
         crf=(0, 51, 18),
         presets=_X_PRESETS,
@@ -81,6 +86,7 @@ ENCODERS: Final = (
         title="x265",
         library="libx265",
         codec="hevc",
+        memory=(3, 2.0, 20),
         depths=(8, 10, 12),
         subsamplings=_ALL_SUBSAMPLINGS,
         crf=(0, 51, 20),
@@ -174,6 +180,10 @@ def encoder_settings(job: Job) -> EncoderSettings:
         )
     if job.svt_params and kind is not SVT_AV1:
         raise error(f"{kind.title} takes no settings of SVT-AV1", "give the encoder's own options instead")
+    for part in job.svt_params.split(":") if job.svt_params else ():
+        name, equals, value = part.partition("=")
+        if not (name and equals and value):
+            raise error(f"{part!r} in the settings of SVT-AV1 is not name=value", "give them as name=value:name=value")
     return EncoderSettings(
         kind=kind,
         crf=kind.crf[2] if job.crf is None and kind.crf else job.crf,

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.transcode.identity import Identity, differences
-from vs_srcomp.transcode.piped import PREFIX, SUFFIX
+from vs_srcomp.transcode.piped import SUFFIX
 from vs_srcomp.transcode.records import Segment, SegmentRecord
 from vs_srcomp.transcode.run import Result
 
@@ -42,7 +42,7 @@ _LONGEST_NAME = 200
 _OWN_FILE = re.compile(r"\.?(\d{6}|whole)(\.[a-z0-9_]{8})?\.(av1|h264|hevc|ffv1|video|json|mkv|mp4|webm)")
 
 # Folders in which programs write that encode, likewise.
-_OWN_FOLDER = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}" + re.escape(SUFFIX))
+_OWN_FOLDER = re.compile(r"(\.\d{6})?\.srcomp-[a-z0-9_]{8}" + re.escape(SUFFIX))
 
 
 class Standing(Enum):

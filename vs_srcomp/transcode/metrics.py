@@ -170,7 +170,7 @@ class _Vmaf:
         graph += f":n_threads={threads}:feature=name=float_ssim"
         size_name = f"{self._width}x{2 * self._pitch}"
         read = ("-f", "rawvideo", "-pixel_format", _PIXEL_FORMATS[bits], "-video_size", size_name, "-i", "pipe:0")
-        self._command = [_ffmpeg(), "-v", "error", *read, "-lavfi", graph, "-f", "null", "-"]
+        self._command = [vmaf_program(), "-v", "error", *read, "-lavfi", graph, "-f", "null", "-"]
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -233,7 +233,7 @@ class _Vmaf:
             ) from None
 
 
-def _ffmpeg() -> str:
+def vmaf_program() -> str:
     """The program that imageio-ffmpeg brings; unlike those of many systems, it has libvmaf."""
     try:
         import imageio_ffmpeg

@@ -1,13 +1,11 @@
 """Clip to packets, with a program that reads frames from a pipe and writes a file."""
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +18,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
 from vs_srcomp.errors import error
+from vs_srcomp.files import temporary_folder
 from vs_srcomp.transcode.encode import FASTEST, SLOWEST, EncodedStream, VideoPacket
 from vs_srcomp.transcode.feed import CancelledError
 from vs_srcomp.transcode.matroska import CODEC_IDS
@@ -41,7 +40,7 @@ _BETWEEN_LOOKS = 0.1
 # What is shown of an encoder's last words.
 _LINES, _BYTES = 8, 4096
 
-PREFIX, SUFFIX = ".srcomp-", ".piped"
+SUFFIX = ".piped"
 """Of the names of folders in which programs write."""
 
 
@@ -71,7 +70,7 @@ class PipedEncoder:
         *,
         form: Literal["y4m", "raw"],
         frames: int,
-        folder: Path,
+        beside: Path,
         threads: int = 0,
         cancel: threading.Event | None = None,
     ) -> None:
@@ -84,7 +83,7 @@ class PipedEncoder:
             time_base: The unit of timestamps, in seconds.
             form: Frames with headers, or nothing but samples.
             frames: How many there will be.
-            folder: Where the program's file is kept, in a folder of its own.
+            beside: The file that is made of what it writes: its own file is kept there, in a folder of its own.
             threads: What the command is told, 0 for as many as there are processors.
             cancel: Ends the program when set.
 
@@ -102,9 +101,11 @@ class PipedEncoder:
         self._head = stream_header(picture, rate) if form == "y4m" else b""
         self._times: list[tuple[int, int]] = []
         self._written: _Written | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, suffix=SUFFIX, dir=folder))
-        self._file = self._folder / f"video{command.suffix}"
-        self._process = self._start(command, _values(picture, rate, frames, threads))
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(temporary_folder(beside, SUFFIX))
+            self._file = self._folder / f"video{command.suffix}"
+            self._process = self._start(command, _values(picture, rate, frames, threads))
+            self._remains = stack.pop_all()
         _running.add(self)
         self._ended = threading.Event()
         threading.Thread(target=self._watch, name="srcomp pipe", daemon=True).start()
@@ -122,7 +123,7 @@ class PipedEncoder:
                 self._process.stdin.close()
         self._process.wait()
         _running.discard(self)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._remains.close()
 
     @property
     def stream(self) -> EncodedStream:
@@ -182,14 +183,11 @@ class PipedEncoder:
                     # Interrupts of the terminal are for the caller, who ends the program if the work ends.
                     start_new_session=True,
                 )
-        except BaseException as reason:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            if isinstance(reason, OSError):
-                raise error(
-                    f"cannot run {command.program!r}: {(reason.strerror or str(reason)).lower()}",
-                    "check the command in --pipe",
-                ) from reason
-            raise
+        except OSError as reason:
+            raise error(
+                f"cannot run {command.program!r}: {(reason.strerror or str(reason)).lower()}",
+                "check the command in --pipe",
+            ) from reason
 
     @property
     def _log(self) -> Path:

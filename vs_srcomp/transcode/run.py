@@ -16,6 +16,7 @@ from av.container import InputContainer
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.named_files import check_output
 from vs_srcomp.source.index import has_broadcast_clock
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.containers import ContainerKind, container_for
@@ -93,7 +94,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
                 time_base,
                 average_rate(clip, plan.video),
                 frames=output.num_frames,
-                folder=job.target.parent,
+                beside=job.target,
                 cancel=cancel,
             ) as encoder,
             atomic_path(job.target, overwrite=job.overwrite) as temporary,
@@ -196,8 +197,7 @@ def check_target(job: Job) -> None:
             raise error(f"{str(job.target)!r} is not a file", "give the output another name")
         if not job.overwrite:
             raise error(f"{str(job.target)!r} exists", "give the output another name, or replace it with --overwrite")
-    if not job.target.parent.is_dir():
-        raise error(f"the folder {str(job.target.parent)!r} does not exist", "make it, or write somewhere else")
+    check_output(job.target)
 
 
 @contextmanager

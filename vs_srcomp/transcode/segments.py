@@ -78,7 +78,7 @@ def encode_segment(
             outline.time_base,
             outline.average_rate,
             frames=segment.frames,
-            folder=target.parent,
+            beside=target,
             threads=threads,
             cancel=cancel,
         ) as encoder,

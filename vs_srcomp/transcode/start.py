@@ -22,7 +22,7 @@ def started(
     rate: Fraction | None,
     *,
     frames: int,
-    folder: Path,
+    beside: Path,
     threads: int = 0,
     cancel: threading.Event | None = None,
 ) -> Iterator[Encoder | PipedEncoder]:
@@ -34,7 +34,7 @@ def started(
         time_base: The unit of timestamps, in seconds.
         rate: Frames per second, on average if they vary; only the spending of bits depends on it.
         frames: How many there will be.
-        folder: Where programs may write; nothing is left there.
+        beside: The file that is made of it: programs may write in its folder, where nothing is left.
         threads: About how many processors to keep busy, 0 for all.
         cancel: Ends programs when set.
 
@@ -51,7 +51,7 @@ def started(
         time_base,
         form=job.pipe_format,
         frames=frames,
-        folder=folder,
+        beside=beside,
         threads=threads,
         cancel=cancel,
     ) as encoder:

@@ -60,7 +60,7 @@ class Look:
             outline.time_base,
             outline.average_rate,
             frames=sample.num_frames,
-            folder=Path(tempfile.gettempdir()),
+            beside=Path(tempfile.gettempdir(), self.job.target.name),
             threads=share.threads,
             cancel=cancel,
         ) as encoder:

@@ -1,0 +1,66 @@
+"""Signals end a command in seconds, also while code that is not Python's has the main thread wait."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# A group as the command is one. To lock a lock of the C library twice, which no signal interrupts, stands for a filter
+# at work on one frame of a huge picture.
+_STUCK = """
+import ctypes, time
+from pathlib import Path
+import click
+from vs_srcomp.cli.reports import ReportingGroup
+from vs_srcomp.files import atomic_path, temporary_folder
+
+def wait_forever():
+    lock = ctypes.create_string_buffer(64)
+    for _ in range(2):
+        ctypes.CDLL(None).pthread_mutex_lock(lock)
+
+@click.group(cls=ReportingGroup)
+def main(): pass
+
+@main.command()
+@click.argument("target", type=click.Path(path_type=Path))
+def work(target):
+    with temporary_folder(target, ".piped") as folder, atomic_path(target):
+        (folder / "video").touch()
+        print("begun", flush=True)
+        {waits}
+
+main()
+"""
+
+_WAITS = {
+    "in order": "time.sleep(60)",
+    "in the work": "wait_forever()",
+    "in the cleaning up": """
+        try:
+            time.sleep(60)
+        finally:
+            wait_forever()
+""",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("waits", _WAITS)
+def test_a_stop_is_prompt_and_leaves_nothing(waits: str, number: signal.Signals, tmp_path: Path) -> None:
+    code = _STUCK.replace("{waits}", _WAITS[waits])
+    arguments = [sys.executable, "-c", code, "work", str(tmp_path / "out.mkv")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        began = time.monotonic()
+        _, errors = process.communicate(timeout=50)
+    assert time.monotonic() - began < 30  # of which 4 are patience, and the rest is for a busy machine
+    assert process.returncode == 128 + number
+    assert errors == f"vs-srcomp: stopped by {number.name}, nothing is left behind\n"
+    assert list(tmp_path.iterdir()) == []
