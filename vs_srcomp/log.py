@@ -4,10 +4,12 @@ import threading
 
 import vapoursynth as vs
 
+from vs_srcomp.errors import PREFIX
+
 
 def say(message: str) -> None:
     """Send one line to the core's log, which hosts such as vspipe and mpv show to the user."""
-    vs.core.log_message(vs.MESSAGE_TYPE_INFORMATION, f"srcomp: {message}")
+    vs.core.log_message(vs.MESSAGE_TYPE_INFORMATION, f"{PREFIX}{message}")
 
 
 _said: set[str] = set()

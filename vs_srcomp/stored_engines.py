@@ -22,7 +22,7 @@ from vs_srcomp.backends.base import Engine, PlaneFormat, StoringBackend
 from vs_srcomp.backends.tiling import is_out_of_memory
 from vs_srcomp.engine_file import FORMAT, UnusableFileError, pack, unpack
 from vs_srcomp.engine_folder import NAME_LENGTH, VARIABLE, engines_folder, lock_for
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, last_line
 from vs_srcomp.files import write_atomically
 from vs_srcomp.log import say, say_once
 from vs_srcomp.models import Network
@@ -119,13 +119,13 @@ def _load(
     except (FileNotFoundError, NotADirectoryError):
         return None, None
     except (UnusableFileError, OSError) as reason:
-        return None, _in_one_line(reason)
+        return None, last_line(reason)
     try:
         engine = backend.load(built, plane)
     except Exception as reason:
         if is_out_of_memory(reason):
             raise
-        return None, f"{type(backend).__name__} refuses it: {_in_one_line(reason)}"
+        return None, f"{type(backend).__name__} refuses it: {last_line(reason)}"
     with suppress(OSError):  # somebody else's file, or a read-only folder
         os.utime(path)
     return engine, None
@@ -146,7 +146,7 @@ def _build(
         raise
     except Exception as reason:
         raise error(
-            f"{type(backend).__name__} cannot load what it has just made: {_in_one_line(reason)}",
+            f"{type(backend).__name__} cannot load what it has just made: {last_line(reason)}",
             "use another backend, and see what vs-srcomp doctor says about this one",
         ) from reason
     try:
@@ -173,8 +173,3 @@ def _say_not_stored(reason: OSError) -> None:
         f"compiled networks cannot be stored: {reason.strerror or reason}; each process makes its own. "
         f"Set {VARIABLE} to a folder that can be written to"
     )
-
-
-def _in_one_line(reason: Exception) -> str:
-    lines = str(reason).strip().splitlines()
-    return lines[-1].strip() if lines else type(reason).__name__

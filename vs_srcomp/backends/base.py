@@ -8,7 +8,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line
 from vs_srcomp.models.network import Network
 
 type Luma = NDArray[np.unsignedinteger[Any]]
@@ -124,4 +124,4 @@ def padding(network: Network, plane: PlaneFormat) -> tuple[int, int]:
 
 def missing(library: str, reason: ImportError, command: str) -> vs.Error:
     """An error that tells by which ``command`` to install ``library``."""
-    return error(f"{library} cannot be loaded: {str(reason).strip().splitlines()[0]}", command)
+    return error(f"{library} cannot be loaded: {first_line(reason)}", command)

@@ -20,7 +20,7 @@ from vs_srcomp.backends.tensorrt import INSTALL as TENSORRT
 from vs_srcomp.backends.tensorrt import TensorRT
 from vs_srcomp.backends.torch import INSTALL as TORCH
 from vs_srcomp.backends.torch import Torch
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
 
@@ -151,8 +151,7 @@ def _trial(backend: BackendConfig) -> str | None:
     try:
         prepare(_BRIGHTEN, backend, _TRIAL).worker().restore(codes, restored)
     except Exception as reason:  # Whatever a library raises that cannot use its device.
-        lines = str(reason).removeprefix("srcomp: ").strip().splitlines()
-        return f"it does not work: {lines[0] if lines else type(reason).__name__}"
+        return f"it does not work: {first_line(reason)}"
     difference = np.abs(restored - np.minimum(codes * 1.5, _TRIAL.peak)).max()
     return None if difference <= 1 else f"it is off by {difference:.0f} codes"
 

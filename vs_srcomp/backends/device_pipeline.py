@@ -15,6 +15,7 @@ import numpy as np
 
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.tiling import is_out_of_memory
+from vs_srcomp.errors import first_line
 from vs_srcomp.log import say_once
 
 CODES = "srcomp.codes"
@@ -109,8 +110,7 @@ class PipelineWorker:
         except Exception as reason:
             if is_out_of_memory(reason):
                 raise
-            message = str(reason).strip() or type(reason).__name__
-            say_once(f"no CUDA graph, which would spare some time a frame: {message.splitlines()[0]}")
+            say_once(f"no CUDA graph, which would spare some time a frame: {first_line(reason)}")
 
 
 def copy_with_edges(plane: Luma, padded: Luma) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vs_srcomp.backends.base import Luma, PlaneFormat, missing
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line, last_line
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.processor import core_count
@@ -74,7 +74,7 @@ class OnnxRuntime:
         try:
             available = _library().get_available_providers()
         except Exception as reason:  # Whatever a library that is half there raises when it is loaded.
-            return str(reason).removeprefix("srcomp: ").strip().splitlines()[0]
+            return first_line(reason)
         if self.provider not in ("auto", *available):
             return f"there is no {self.provider!r}, only {', '.join(available)}"
         return None
@@ -89,14 +89,14 @@ class OnnxRuntime:
             try:
                 session = self._session(graph, provider)
             except Exception as reason:
-                say_once(f"ONNX Runtime cannot use {provider}: {_last_line(reason)}")
+                say_once(f"ONNX Runtime cannot use {provider}: {last_line(reason)}")
             else:
                 return OnnxRuntimeEngine(session, plane, network.scale, self._stream_count())
         try:
             session = self._session(graph, candidates[-1])
         except Exception as reason:
             raise error(
-                f"ONNX Runtime cannot run the network with {candidates[-1]}: {_last_line(reason)}",
+                f"ONNX Runtime cannot run the network with {candidates[-1]}: {last_line(reason)}",
                 "use another provider or backend, or see what vs-srcomp doctor says about this one",
             ) from reason
         return OnnxRuntimeEngine(session, plane, network.scale, self._stream_count())
@@ -193,8 +193,3 @@ def _library() -> Any:
     # Builds for Windows report usage by default.
     onnxruntime.disable_telemetry_events()
     return onnxruntime
-
-
-def _last_line(reason: Exception) -> str:
-    lines = str(reason).strip().splitlines()
-    return lines[-1].strip() if lines else type(reason).__name__

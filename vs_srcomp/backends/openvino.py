@@ -15,7 +15,7 @@ from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, fir
 from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
 from vs_srcomp.backends.openvino_integers import hidden_convolutions, names_in_integers, with_integers
 from vs_srcomp.backends.openvino_types import types_meant, types_run
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line, last_line
 from vs_srcomp.models.network import Network
 from vs_srcomp.processor import core_count, has_amx, has_avx2, has_vnni
 
@@ -90,7 +90,7 @@ class OpenVINO:
         try:
             devices = _core().available_devices
         except Exception as reason:  # Whatever a library that is half there raises when it is loaded.
-            return f"it cannot be loaded: {str(reason).strip().splitlines()[0]}"
+            return f"it cannot be loaded: {first_line(reason)}"
         return None if self._is_among(devices) else f"there is no device {self.device!r}, only {', '.join(devices)}"
 
     def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
@@ -142,7 +142,7 @@ class OpenVINO:
             compiled = core.compile_model(graph, self.device, properties)
         except RuntimeError as reason:
             raise error(
-                f"OpenVINO cannot run the network on {self.device}: {str(reason).strip().splitlines()[-1]}",
+                f"OpenVINO cannot run the network on {self.device}: {last_line(reason)}",
                 "use another device or backend, or see what vs-srcomp doctor says about this one",
             ) from reason
         # Of a graph of any size, the work is not known.

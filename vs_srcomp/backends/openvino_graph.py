@@ -7,7 +7,7 @@ import numpy as np
 
 from vs_srcomp.backends.base import PlaneFormat, padding
 from vs_srcomp.backends.openvino_first_layer import HEAVY, nearest_bfloat16
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, last_line
 from vs_srcomp.models.network import Network
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> 
         model = core.read_model(onnx, b"")
     except RuntimeError as reason:
         raise error(
-            f"not a network that OpenVINO can read: {str(reason).strip().splitlines()[-1]}",
+            f"not a network that OpenVINO can read: {last_line(reason)}",
             "give an ONNX file with one input and one output, [N, 1, H, W]",
         ) from reason
     for kind, ports in (("input", model.inputs), ("output", model.outputs)):
@@ -43,7 +43,7 @@ def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> 
         model.reshape([1, 1, height, width])
     except RuntimeError as reason:
         raise error(
-            f"the network does not take a plane of {width}x{height}: {str(reason).strip().splitlines()[-1]}",
+            f"the network does not take a plane of {width}x{height}: {last_line(reason)}",
             "give a fully convolutional network with dynamic height and width",
         ) from reason
     given = list(model.output(0).partial_shape)

@@ -99,7 +99,7 @@ class StageProcess:
             raise self._died()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise vs.Error(answer["error"])
+            raise error(*answer["error"])
         return answer
 
     def _died(self) -> vs.Error:

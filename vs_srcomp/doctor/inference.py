@@ -16,6 +16,7 @@ from vs_srcomp.backends.openvino import OpenVINOEngine
 from vs_srcomp.backends.openvino_types import fallback, share_text
 from vs_srcomp.doctor.finding import Finding
 from vs_srcomp.engine_cache import prepare
+from vs_srcomp.errors import first_line, what_and_remedy
 from vs_srcomp.models import Model, load_network, network_at
 from vs_srcomp.restore import DEFAULT_Q
 
@@ -76,8 +77,8 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
         types, wrong = _types(engine)
         speed = _FULL_HD * _frames_per_second(engine, backend.workers, seconds)
     except (vs.Error, RuntimeError, OSError) as reason:
-        what, *_, todo = (*str(reason).splitlines(), "see what is said of the backends above")
-        return Finding(name=name, state="broken", says=what, todo=todo)
+        what, remedy = what_and_remedy(reason)
+        return Finding(name=name, state="broken", says=first_line(what), todo=remedy or "see the backends above")
     says = f"{chosen.name}: about {speed:.1f} frames of 1920x1080 a second with {model.name}{types}"
     if wrong:
         todo = 'OpenVINO lacks code for a layer: use precision="bf16" or "f32", and report this processor'

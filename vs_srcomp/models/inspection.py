@@ -15,7 +15,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, defs, helper, inliner, numpy_helper, shape_inference
 
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line
 from vs_srcomp.log import say_once
 from vs_srcomp.models.external_tensors import all_nodes, take_in_external_tensors
 from vs_srcomp.models.level import LEVEL_INPUT, at_level
@@ -133,7 +133,7 @@ def _check(path: Path, model: ModelProto) -> bool:
     try:
         checker.check_model(model)
     except (checker.ValidationError, ValueError) as reason:
-        raise _refusal(path, f"is not a valid ONNX file: {_first_line(reason)}") from reason
+        raise _refusal(path, f"is not a valid ONNX file: {first_line(reason)}") from reason
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     takes_level = len(inputs) == 2 and inputs[1].name == LEVEL_INPUT
@@ -212,7 +212,7 @@ def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
     try:
         shapes = _shapes(model, height, width)
     except shape_inference.InferenceError as reason:
-        raise _refusal(path, f"cannot take planes of any size: {_first_line(reason)}") from reason
+        raise _refusal(path, f"cannot take planes of any size: {first_line(reason)}") from reason
     shape = shapes.get(model.graph.output[0].name)
     if shape is None:
         raise _refusal(path, "does not tell the size of what it gives")
@@ -269,7 +269,3 @@ def _shapes(model: ModelProto, height: int, width: int) -> Shapes:
         if value.type.tensor_type.HasField("shape") and all(side.HasField("dim_value") for side in sides):
             shapes[value.name] = tuple(side.dim_value for side in sides)
     return shapes
-
-
-def _first_line(reason: Exception) -> str:
-    return str(reason).strip().splitlines()[0]
