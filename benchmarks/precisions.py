@@ -142,7 +142,7 @@ def work() -> None:
 
     from vs_srcomp.backends import OpenVINO
     from vs_srcomp.backends.base import PlaneFormat
-    from vs_srcomp.backends.openvino_types import fallback
+    from vs_srcomp.backends.openvino.types import fallback
     from vs_srcomp.errors import first_line
 
     asked = json.loads(sys.stdin.readline())

@@ -124,7 +124,7 @@ def remove_idle_locks() -> None:
 
 
 def remove_timings() -> None:
-    """Remove what TensorRT measured for earlier engines; see `backends.timing_cache`."""
+    """Remove what TensorRT measured for earlier engines; see `backends.tensorrt.timing_cache`."""
     for path in engines_folder().glob("*.timing"):
         if _TIMINGS.fullmatch(path.name):
             with suppress(OSError):

@@ -67,7 +67,7 @@ class Networks:
         self._reuse = reuse
         ready = [DEFAULT_Q if q is None else q]
         if q is None and isinstance(backend, StoringBackend):
-            # Building one may take minutes, and must not happen while the host writes frames: see backends.quiet.
+            # Building one may take minutes, and must not happen while the host writes frames: see tensorrt.quiet.
             ready += QUANTIZERS
         for level in ready:
             self.engine(level)

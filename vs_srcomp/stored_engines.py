@@ -100,9 +100,8 @@ def _own_version() -> str:
 
     digest = hashlib.sha256()
     for package in _MAKERS:
-        for source in sorted(files(package).iterdir(), key=lambda source: source.name):
-            if source.name.endswith(".py"):
-                digest.update(source.read_bytes())
+        for source in sorted(Path(str(files(package))).rglob("*.py")):
+            digest.update(source.read_bytes())
     return f"{vs_srcomp.__version__}+{digest.hexdigest()[:12]}"
 
 

@@ -13,7 +13,7 @@ import vapoursynth as vs
 from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.backends.choice import NOT_INSTALLED, Candidate, candidates, default_candidate
 from vs_srcomp.backends.openvino import OpenVINOEngine
-from vs_srcomp.backends.openvino_types import fallback, share_text
+from vs_srcomp.backends.openvino.types import fallback, share_text
 from vs_srcomp.doctor.finding import Finding
 from vs_srcomp.engine_cache import prepare
 from vs_srcomp.errors import first_line, what_and_remedy

@@ -13,7 +13,7 @@ from tests.networks import as_network, make_onnx, random_network, reference
 from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.openvino_first_layer import balanced_integers
+from vs_srcomp.backends.openvino.first_layer import balanced_integers
 from vs_srcomp.models import Network
 
 HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -53,7 +53,7 @@ def test_the_first_layer_changes_the_residual_by_two_percent(
 ) -> None:
     if amx and not HAS_BF16:
         pytest.skip("this processor has no bfloat16 units")
-    monkeypatch.setattr("vs_srcomp.backends.openvino.has_amx", lambda: amx)
+    monkeypatch.setattr("vs_srcomp.backends.openvino.backend.has_amx", lambda: amx)
     plane = PlaneFormat(191, 127, bits)
     codes = picture(plane)
     network = random_network(stride=stride)

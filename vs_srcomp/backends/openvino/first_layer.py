@@ -57,7 +57,7 @@ def first_layer_in_integers(network: "ov.Model", *, pairs_overflow: bool) -> Non
     """Let convolutions of a picture of 8 bits be done in 8-bit integers, with every code exact.
 
     What goes on to the output, and not into another layer, stays in float32. ``pairs_overflow`` is as for
-    `openvino_integers.with_integers`.
+    `openvino.integers.with_integers`.
     """
     from openvino import opset13 as op
 
@@ -81,7 +81,7 @@ def balanced_integers(
 
     Args:
         weights: (O, I, h, w).
-        pairs_overflow: As for `openvino_integers.with_integers`.
+        pairs_overflow: As for `openvino.integers.with_integers`.
 
     Returns:
         Integers as float32 in the shape of ``weights``, and the scales, (O, 1, 1, 1).
@@ -109,7 +109,7 @@ def weight_steps(weights: NDArray[np.float32], *, pairs_overflow: bool, rounding
 
     Args:
         weights: (O, I, h, w).
-        pairs_overflow: As for `openvino_integers.with_integers`.
+        pairs_overflow: As for `openvino.integers.with_integers`.
         rounding: What rounding may add to the sum of two.
     """
     steps = np.abs(weights).max((1, 2, 3)) / np.float32(LARGEST_INT8)

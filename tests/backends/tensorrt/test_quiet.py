@@ -7,7 +7,7 @@ import pytest
 
 CODE = """
 import ctypes, os, sys, threading
-from vs_srcomp.backends.quiet import stdout_to_stderr
+from vs_srcomp.backends.tensorrt.quiet import stdout_to_stderr
 libc = ctypes.CDLL(None)
 
 def shout(word):

@@ -81,7 +81,7 @@ class OnnxRuntime:
 
     def compile(self, network: Network, plane: PlaneFormat) -> "OnnxRuntimeEngine":
         """Make the network ready; see ``BackendConfig``."""
-        from vs_srcomp.backends.onnxruntime_graph import with_integer_planes  # Takes onnx along.
+        from vs_srcomp.backends.onnxruntime.graph import with_integer_planes  # Takes onnx along.
 
         candidates = tuple(self._candidates())
         graph = with_integer_planes(network, plane)

@@ -11,7 +11,7 @@ from tests.networks import make_onnx, one_of_each, random_doubler, random_networ
 from tests.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.openvino_cells import Cells, in_cells
+from vs_srcomp.backends.openvino.cells import Cells, in_cells
 from vs_srcomp.models import Model, Network, load_network, network_at
 
 
@@ -78,7 +78,7 @@ def test_the_picture_is_that_of_whole_planes(
     if backend.precision == "int8" and network.ranges is None:
         pytest.skip("this model has no form in integers")
     on_cells = restore(backend, network, plane, codes)
-    monkeypatch.setattr("vs_srcomp.backends.openvino.in_cells", lambda model: None)
+    monkeypatch.setattr("vs_srcomp.backends.openvino.backend.in_cells", lambda model: None)
     on_planes = restore(backend, network, plane, codes)
     if backend.precision == "f32":
         error, residual = (np.square(a.astype(float) - on_planes).mean() ** 0.5 for a in (on_cells, codes))

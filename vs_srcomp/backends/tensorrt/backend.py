@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vs_srcomp.backends import cuda_queue
 from vs_srcomp.backends.base import PlaneFormat, padding
-from vs_srcomp.backends.cuda_queue import CudaQueue
 from vs_srcomp.backends.device_pipeline import CODES, RESTORED, STREAMS_PER_DEVICE, PipelineEngine
-from vs_srcomp.backends.quiet import stdout_to_stderr
-from vs_srcomp.backends.tensorrt_log import log_of, progress_monitor
-from vs_srcomp.backends.timing_cache import TimingCache
+from vs_srcomp.backends.tensorrt import cuda_queue
+from vs_srcomp.backends.tensorrt.cuda_queue import CudaQueue
+from vs_srcomp.backends.tensorrt.log import log_of, progress_monitor
+from vs_srcomp.backends.tensorrt.quiet import stdout_to_stderr
+from vs_srcomp.backends.tensorrt.timing_cache import TimingCache
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
@@ -103,7 +103,9 @@ class TensorRT:
     def build(self, network: Network, plane: PlaneFormat) -> bytes:
         """Compile to a plan; see ``StoringBackend``."""
         trt = self._library()
-        from vs_srcomp.backends.integer_graph import with_integer_planes  # Takes onnx along, like the next one.
+        from vs_srcomp.backends.tensorrt.integer_graph import (
+            with_integer_planes,  # Takes onnx along, like the next one.
+        )
         from vs_srcomp.models.half import to_half
 
         graph = to_half(network.onnx) if self.precision == "fp16" else network.onnx

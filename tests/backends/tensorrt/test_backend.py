@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from tests.backends.cuda_double import PLAN, Runtime
-from tests.backends.cuda_double import TensorRT as Double
+from tests.backends.tensorrt.cuda_double import PLAN, Runtime
+from tests.backends.tensorrt.cuda_double import TensorRT as Double
 from tests.networks import as_network, random_network, reference
-from vs_srcomp.backends import cuda_queue, tensorrt, tensorrt_log
 from vs_srcomp.backends.base import Luma, PlaneFormat, StoringBackend
-from vs_srcomp.backends.tensorrt import TensorRT
+from vs_srcomp.backends.tensorrt import TensorRT, backend, cuda_queue, log
 from vs_srcomp.backends.tiling import is_out_of_memory
 
 # Share of the codes that float32 rounds to another neighbour than float64: what was cut off would be half of them.
@@ -35,13 +34,13 @@ def make_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MakeC
         monkeypatch.setenv("SRCOMP_CACHE_DIR", str(tmp_path))
         monkeypatch.setattr(cuda_queue, "_runtime", lambda: runtime)
         monkeypatch.setattr(cuda_queue, "_address", lambda handle: handle)
-        monkeypatch.setattr(tensorrt, "_missing_package", lambda: None)
-        monkeypatch.setattr(tensorrt, "import_module", lambda _: double)
+        monkeypatch.setattr(backend, "_missing_package", lambda: None)
+        monkeypatch.setattr(backend, "import_module", lambda _: double)
         made.append(runtime)
         return runtime
 
     yield make
-    tensorrt_log.log_of.cache_clear()
+    log.log_of.cache_clear()
     gc.collect()
     assert [runtime.held for runtime in made] == [{}], "not all was given back"
 
@@ -201,8 +200,8 @@ def test_without_tensorrt_the_error_ends_with_what_to_type() -> None:
 
 
 def test_log_never_lets_an_exception_into_the_library() -> None:
-    log = tensorrt_log.Log(Double(Runtime()))
-    log._environment = None
-    log.logger.log(Double.ILogger.Severity.ERROR, "one\nline")
-    log.logger.log(Double.ILogger.Severity.INFO, "chatter")
-    assert log.errors == "one line"
+    heard = log.Log(Double(Runtime()))
+    heard._environment = None
+    heard.logger.log(Double.ILogger.Severity.ERROR, "one\nline")
+    heard.logger.log(Double.ILogger.Severity.INFO, "chatter")
+    assert heard.errors == "one line"

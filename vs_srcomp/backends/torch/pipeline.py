@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vs_srcomp.backends.base import Engine, Luma, PlaneFormat, padding
 from vs_srcomp.backends.device_pipeline import PipelineEngine, copy_with_edges, recording
-from vs_srcomp.backends.onnx_module import OnnxModule
+from vs_srcomp.backends.torch.onnx_module import OnnxModule
 from vs_srcomp.models.half import residual_of
 from vs_srcomp.models.network import Network
 

@@ -9,7 +9,7 @@ from onnx import NodeProto, TensorProto, helper
 from tests.networks import make_onnx, random_network, reference
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.device_pipeline import CODES, RESTORED
-from vs_srcomp.backends.integer_graph import with_integer_planes
+from vs_srcomp.backends.tensorrt.integer_graph import with_integer_planes
 from vs_srcomp.models.half import to_half
 
 node: Callable[..., NodeProto] = helper.make_node

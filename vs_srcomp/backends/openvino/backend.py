@@ -10,11 +10,11 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.backends.base import Luma, PlaneFormat, missing
-from vs_srcomp.backends.openvino_cells import Cells, in_cells, with_integer_cells
-from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers, first_layer_in_parts
-from vs_srcomp.backends.openvino_graph import read, to_bfloat16, with_integer_planes
-from vs_srcomp.backends.openvino_integers import hidden_convolutions, names_in_integers, with_integers
-from vs_srcomp.backends.openvino_types import types_meant, types_run
+from vs_srcomp.backends.openvino.cells import Cells, in_cells, with_integer_cells
+from vs_srcomp.backends.openvino.first_layer import first_layer_in_integers, first_layer_in_parts
+from vs_srcomp.backends.openvino.graph import read, to_bfloat16, with_integer_planes
+from vs_srcomp.backends.openvino.integers import hidden_convolutions, names_in_integers, with_integers
+from vs_srcomp.backends.openvino.types import types_meant, types_run
 from vs_srcomp.errors import error, first_line, last_line
 from vs_srcomp.models.network import Network
 from vs_srcomp.processor import core_count, has_amx, has_avx2, has_vnni

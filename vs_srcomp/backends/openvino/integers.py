@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vs_srcomp.backends.openvino_first_layer import LARGEST_INT8, geometry, weight_steps
+from vs_srcomp.backends.openvino.first_layer import LARGEST_INT8, geometry, weight_steps
 
 if TYPE_CHECKING:
     import openvino as ov

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.openvino_graph import residual_of, to_codes
+from vs_srcomp.backends.openvino.graph import residual_of, to_codes
 
 if TYPE_CHECKING:
     import openvino as ov

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, numpy_helper
 from torch import Tensor, nn
 
-from vs_srcomp.backends.onnx_operators import Constants, UnsupportedError, operator
+from vs_srcomp.backends.torch.onnx_operators import Constants, UnsupportedError, operator
 from vs_srcomp.errors import error
 from vs_srcomp.models.half import hoist_constants, input_of, residual_of
 

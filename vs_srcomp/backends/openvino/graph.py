@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vs_srcomp.backends.base import PlaneFormat, padding
-from vs_srcomp.backends.openvino_first_layer import HEAVY, nearest_bfloat16
+from vs_srcomp.backends.openvino.first_layer import HEAVY, nearest_bfloat16
 from vs_srcomp.errors import error, last_line
 from vs_srcomp.models.network import Network
 
@@ -64,7 +64,7 @@ def to_bfloat16(network: "ov.Model", but: Collection[str] = ()) -> None:
         but: Names of other operators that stay as they are.
 
     Eight bits of precision are too few for luma. OpenVINO's own hint rounds the first layer too and leaves no choice,
-    hence explicit types. See ``openvino_first_layer`` for that layer.
+    hence explicit types. See ``openvino.first_layer`` for that layer.
     """
     import openvino as ov
     from openvino import opset13 as op

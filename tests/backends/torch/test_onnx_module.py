@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from tests.networks import make_onnx, one_of_each, random_network
-from vs_srcomp.backends.onnx_module import OnnxModule
+from vs_srcomp.backends.torch.onnx_module import OnnxModule
 from vs_srcomp.models import load_network, network_at
 
 type Floats = NDArray[np.float32]

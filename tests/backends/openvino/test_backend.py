@@ -271,10 +271,10 @@ def test_an_openvino_that_cannot_be_loaded_is_told(tmp_path: Path, taken: bool, 
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 import vapoursynth as vs
-from vs_srcomp.backends import OpenVINO, openvino
+from vs_srcomp.backends.openvino import OpenVINO, backend
 from vs_srcomp.backends.base import PlaneFormat
 if {taken}:
-    openvino._is_taken = lambda: True
+    backend._is_taken = lambda: True
 print(OpenVINO().why_not())
 try:
     OpenVINO().compile(None, PlaneFormat(8, 8, 8))

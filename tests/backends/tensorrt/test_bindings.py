@@ -11,11 +11,11 @@ from typing import Any
 import onnx
 import pytest
 
-from tests.backends.tensorrt_signatures import check_uses, read_bindings
+from tests.backends.tensorrt.signatures import check_uses, read_bindings
 from tests.networks import one_of_each
-from vs_srcomp.backends import cuda_queue, tensorrt, tensorrt_log
 from vs_srcomp.backends.base import PlaneFormat
-from vs_srcomp.backends.integer_graph import with_integer_planes
+from vs_srcomp.backends.tensorrt import backend, cuda_queue, log
+from vs_srcomp.backends.tensorrt.integer_graph import with_integer_planes
 from vs_srcomp.models import load_network, network_at
 from vs_srcomp.models.half import to_half
 
@@ -36,7 +36,7 @@ DOCUMENTED = frozenset(
 def test_every_call_fits_the_signatures_of_the_real_bindings(tmp_path: Path) -> None:
     members = read_bindings(tmp_path)
     calls = []
-    for module in (tensorrt, tensorrt_log):
+    for module in (backend, log):
         uses = check_uses(Path(str(module.__file__)).read_text("utf-8"), members, KNOWN)
         assert not uses.wrong
         calls += uses.calls
@@ -117,7 +117,7 @@ import sys, tensorrt_lean_libs, tensorrt_lean_bindings
 sys.modules["tensorrt"] = tensorrt_lean_bindings
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.backends.tensorrt import TensorRT
-from vs_srcomp.backends.tensorrt_log import log_of, progress_monitor
+from vs_srcomp.backends.tensorrt.log import log_of, progress_monitor
 log = log_of(tensorrt_lean_bindings)
 with log.listening():
     log.logger.log(tensorrt_lean_bindings.ILogger.Severity.ERROR, "heard")

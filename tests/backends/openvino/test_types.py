@@ -12,7 +12,7 @@ import pytest
 from tests.networks import as_network, random_network
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import PlaneFormat
-from vs_srcomp.backends.openvino_types import fallback, share_text, types_meant, types_run
+from vs_srcomp.backends.openvino.types import fallback, share_text, types_meant, types_run
 from vs_srcomp.processor import usable_classes
 
 # One process a class, as the library looks for the limit once.
@@ -22,7 +22,7 @@ from dataclasses import replace
 from tests.networks import as_network, random_stack
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import PlaneFormat
-from vs_srcomp.backends.openvino_types import fallback
+from vs_srcomp.backends.openvino.types import fallback
 from vs_srcomp.models import load_network, models
 from vs_srcomp.processor import processor_class
 

@@ -66,7 +66,7 @@ class Torch:
         devices = self._devices()
         import torch
 
-        from vs_srcomp.backends.torch_pipeline import make_engine
+        from vs_srcomp.backends.torch.pipeline import make_engine
 
         dtypes = {"fp16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32}
         return make_engine(network, plane, devices, dtypes.get(self.precision), record=self.cuda_graph)
