@@ -8,7 +8,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat, StoringBackend, Worker
-from vs_srcomp.engine_cache import get_engine
+from vs_srcomp.backends.engine_store import get_engine
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, Ratio, nearest_quantizer
 from vs_srcomp.log import say_once

@@ -119,7 +119,7 @@ class _Chosen:
 
     def networks(self, codes: vs.VideoNode) -> Networks:
         """For the planes of ``codes``."""
-        plane = PlaneFormat(codes.width, codes.height, codes.format.bits_per_sample)
+        plane = PlaneFormat.of(codes)
         return Networks(self.model, self.look, self.ratio, self.q, self.backend, plane, reuse=self.reuse)
 
 

@@ -13,15 +13,10 @@ from typing import Protocol
 
 import numpy as np
 
-from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.backends.base import Luma, PlaneFormat, copy_with_edges
 from vs_srcomp.backends.tiling import is_out_of_memory
 from vs_srcomp.errors import first_line
 from vs_srcomp.log import say_once
-
-CODES = "srcomp.codes"
-"""What graphs of integers call their input."""
-RESTORED = "srcomp.restored"
-"""What they call their output."""
 
 STREAMS_PER_DEVICE = 3
 """One frame on the bus in each direction and one in the network."""
@@ -111,11 +106,3 @@ class PipelineWorker:
             if is_out_of_memory(reason):
                 raise
             say_once(f"no CUDA graph, which would spare some time a frame: {first_line(reason)}")
-
-
-def copy_with_edges(plane: Luma, padded: Luma) -> None:
-    """Copy ``plane`` to the top left of ``padded``, and its last row and column to what is left."""
-    height, width = plane.shape
-    padded[:height, :width] = plane
-    padded[:height, width:] = plane[:, -1:]
-    padded[height:] = padded[height - 1]

@@ -53,7 +53,7 @@ class Settings:
     q: float | Literal["auto"] = "auto"
     """``"auto"`` takes that of the first frame for all, so that every stage runs the same network."""
     backend: str = "auto"
-    """As `vs_srcomp.backends.by_name.backend_from_text` reads it."""
+    """As `vs_srcomp.backends.registry.backend_from_text` reads it."""
     peers: tuple[str, ...] = ()
     """Scripts to run beside ours: ``peer.vpy``, or ``peer.vpy:name=value,name=value`` with variables for it."""
     only: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Inside a player: which size to make, with which network, and what to do if it does not keep up.
 
 mpv loads its script anew at every seek, in the same interpreter. What must outlive a seek is therefore kept in modules:
-compiled engines in ``engine_cache``, and here what is known of the speed. Nodes and frames are never kept.
+compiled engines in ``backends.engine_store``, and here what is known of the speed. Nodes and frames are never kept.
 """
 
 import json

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from vs_srcomp.backends.base import BackendConfig, DividingBackend, Engine, Luma, PlaneFormat, Worker
-from vs_srcomp.engine_cache import is_kept
+from vs_srcomp.backends.engine_store import is_kept
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.reuse.memory import Memory, Picture

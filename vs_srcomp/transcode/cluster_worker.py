@@ -109,8 +109,7 @@ def arithmetic(job: Job) -> Facts:
 
     The device itself is left out: two of a kind round alike, but for the last bit.
     """
-    tell = getattr(backend_of(job), "identity", dict)
-    found = {name: str(value) for name, value in tell().items() if name != "device"}
+    found = {name: str(value) for name, value in backend_of(job).identity().items() if name != "device"}
     if found.get("precision") != "auto":
         # These decide which precision that is.
         found.pop("units", None)

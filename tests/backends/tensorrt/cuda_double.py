@@ -1,8 +1,9 @@
 # ruff: noqa: N802, N815 - the names are NVIDIA's.
 """Stand-ins for a card: the CUDA runtime and TensorRT on ordinary memory, with ONNX Runtime in place of the card.
 
-They do in order what is asked of them, check that it may be asked for at that moment, and know nothing of speed.
-Signatures are not theirs to prove: test_tensorrt compares every call with those of NVIDIA's own bindings.
+They show only that the backend agrees with our reading of NVIDIA's documentation: no card has run it. They execute
+calls in order and check that each is allowed at that moment. Signatures are checked elsewhere: test_bindings compares
+every call with those of NVIDIA's own bindings.
 """
 
 import ctypes
@@ -153,15 +154,11 @@ class Logger:
         raise NotImplementedError
 
 
-class ProgressMonitor:
-    pass
-
-
 class TensorRT:
     """The module: a plan is the ONNX file, and a context a session of ONNX Runtime on the card's memory."""
 
     __version__ = "11.4.0"
-    ILogger, IProgressMonitor = Logger, ProgressMonitor
+    ILogger = Logger
     BuilderFlag = SimpleNamespace(TF32="TF32")
     HardwareCompatibilityLevel = SimpleNamespace(AMPERE_PLUS="AMPERE_PLUS")
     NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=1)
@@ -179,10 +176,6 @@ class TensorRT:
             return SimpleNamespace(onnx=b"")
 
         def build(definition: Any, config: Any) -> bytes | None:
-            config.progress_monitor.phase_start("Building", None, 2)
-            config.progress_monitor.phase_start("Inner", "Building", 1)
-            assert config.progress_monitor.step_complete("Building", 0)
-            config.progress_monitor.phase_finish("Building")
             if self.fails == "build":
                 logger.log(Logger.Severity.ERROR, "[allocate] Cuda Runtime\n(out of memory)")
                 return None
@@ -193,18 +186,8 @@ class TensorRT:
         )
 
     def _config(self) -> Any:
-        flags, cache = {"TF32"}, SimpleNamespace(serialize=lambda: b"timings")
-
-        def create_timing_cache(stored: bytes) -> Any:
-            return None if stored == b"damaged" else cache
-
-        self.config = SimpleNamespace(
-            flags=flags,
-            clear_flag=flags.remove,
-            create_timing_cache=create_timing_cache,
-            set_timing_cache=lambda cache, ignore_mismatch: not ignore_mismatch,
-            get_timing_cache=lambda: cache,
-        )
+        flags = {"TF32"}
+        self.config = SimpleNamespace(flags=flags, clear_flag=flags.remove)
         return self.config
 
     def OnnxParser(self, definition: Any, logger: Logger) -> Any:

@@ -146,16 +146,6 @@ def test_plan_for_smaller_planes_is_refused(cuda: Runtime) -> None:
         TensorRT().load(built, PlaneFormat(32, 8, 8))
 
 
-def test_timings_are_kept_and_damaged_ones_replaced(cuda: Runtime, tmp_path: Path) -> None:
-    network, plane = as_network(random_network()), PlaneFormat(8, 8, 8)
-    TensorRT().build(network, plane)
-    (kept,) = tmp_path.glob("**/*.timing")
-    assert kept.read_bytes() == b"timings"
-    kept.write_bytes(b"damaged")
-    TensorRT().build(network, plane)
-    assert kept.read_bytes() == b"timings"
-
-
 def test_plan_depends_on_version_card_driver_and_choices(cuda: Runtime) -> None:
     identity = TensorRT().identity()
     assert identity == {

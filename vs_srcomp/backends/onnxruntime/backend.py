@@ -1,8 +1,8 @@
 """ONNX Runtime: whatever its installed build can use, in float32."""
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -79,12 +79,26 @@ class OnnxRuntime:
             return f"there is no {self.provider!r}, only {', '.join(available)}"
         return None
 
+    def identity(self) -> Mapping[str, str]:
+        """Version; see ``BackendConfig``."""
+        return {"onnxruntime": str(_library().__version__)}
+
+    def with_threads(self, threads: int) -> "OnnxRuntime":
+        """The same backend with that many threads."""
+        return replace(self, threads=threads)
+
     def compile(self, network: Network, plane: PlaneFormat) -> "OnnxRuntimeEngine":
         """Make the network ready; see ``BackendConfig``."""
-        from vs_srcomp.backends.onnxruntime.graph import with_integer_planes  # Takes onnx along.
+        from vs_srcomp.backends.integer_graph import with_integer_planes  # Takes onnx along.
 
         candidates = tuple(self._candidates())
-        graph = with_integer_planes(network, plane)
+        try:
+            graph = with_integer_planes(network.onnx, plane, stride=network.stride, scale=network.scale)
+        except Exception as reason:  # Of many kinds, for files that are not ONNX or graphs of another form.
+            raise error(
+                "not a network that ONNX Runtime can read",
+                "give an ONNX file with one input and one output, [N, 1, H, W]",
+            ) from reason
         for provider in candidates[:-1]:
             try:
                 session = self._session(graph, provider)

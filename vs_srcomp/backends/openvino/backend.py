@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,6 +93,10 @@ class OpenVINO:
             return f"it cannot be loaded: {first_line(reason)}"
         return None if self._is_among(devices) else f"there is no device {self.device!r}, only {', '.join(devices)}"
 
+    def with_threads(self, threads: int) -> "OpenVINO":
+        """The same backend with that many threads."""
+        return replace(self, threads=threads)
+
     def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
         """Make the network ready; see ``BackendConfig``."""
         compiled, takes_cells, meant = self._compiled(network, plane)
@@ -149,7 +153,7 @@ class OpenVINO:
         return compiled, cells is not None, {} if any_size else types_meant(graph, precision or "f32")
 
     def identity(self) -> Mapping[str, str]:
-        """What the arithmetic depends on besides network and planes."""
+        """Version, device and precision; see ``BackendConfig``."""
         import openvino as ov
 
         core = self._checked_core()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.backends.base import Luma, PlaneFormat, copy_with_edges
 from vs_srcomp.backends.openvino.graph import residual_of, to_codes
 
 if TYPE_CHECKING:
@@ -105,10 +105,7 @@ class Cells:
     def gather(self, plane: Luma) -> None:
         """Copy from ``plane``; what is missing of cells at its right and lower border is repeated from there."""
         if self._whole is not None:
-            height, width = plane.shape
-            self._whole[:height, :width] = plane
-            self._whole[:height, width:] = plane[:, -1:]
-            self._whole[height:] = self._whole[height - 1]
+            copy_with_edges(plane, self._whole)
             plane = self._whole
         rows = self._rows_of(plane)
         # NumPy would go through the smallest axis innermost.

@@ -13,13 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vs_srcomp.backends.base import PlaneFormat, padding
-from vs_srcomp.backends.device_pipeline import CODES, RESTORED, STREAMS_PER_DEVICE, PipelineEngine
+from vs_srcomp.backends.base import CODES, RESTORED, PlaneFormat, padding
+from vs_srcomp.backends.device_pipeline import STREAMS_PER_DEVICE, PipelineEngine
 from vs_srcomp.backends.tensorrt import cuda_queue
 from vs_srcomp.backends.tensorrt.cuda_queue import CudaQueue
-from vs_srcomp.backends.tensorrt.log import log_of, progress_monitor
+from vs_srcomp.backends.tensorrt.log import log_of
 from vs_srcomp.backends.tensorrt.quiet import stdout_to_stderr
-from vs_srcomp.backends.tensorrt.timing_cache import TimingCache
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
@@ -74,7 +73,7 @@ class TensorRT:
         return _missing_package() or self._missing_card()
 
     def identity(self) -> Mapping[str, str]:
-        """What a plan depends on; see ``StoringBackend``."""
+        """What a plan depends on; see ``BackendConfig``."""
         trt = self._library()
         cards = {cuda_queue.card(device) for device in self._devices}
         if len(cards) > 1 and not self.hardware_compatible:
@@ -103,7 +102,7 @@ class TensorRT:
     def build(self, network: Network, plane: PlaneFormat) -> bytes:
         """Compile to a plan; see ``StoringBackend``."""
         trt = self._library()
-        from vs_srcomp.backends.tensorrt.integer_graph import (
+        from vs_srcomp.backends.integer_graph import (
             with_integer_planes,  # Takes onnx along, like the next one.
         )
         from vs_srcomp.models.half import to_half
@@ -111,8 +110,7 @@ class TensorRT:
         graph = to_half(network.onnx) if self.precision == "fp16" else network.onnx
         bottom, right = padding(network, plane)
         height, width = plane.height + bottom, plane.width + right
-        graph = with_integer_planes(graph, plane, height, width, network.scale)
-        timing_cache = TimingCache(self.identity())
+        graph = with_integer_planes(graph, PlaneFormat(width, height, plane.bits), scale=network.scale, as_bytes=True)
         with _turn, cuda_queue.selected(self._devices[0]), stdout_to_stderr(), log_of(trt).listening() as log:
             log.tell(f"TensorRT {trt.__version__} compiles a network for {width}x{height}: once, and it takes minutes")
             builder = trt.Builder(log.logger)
@@ -129,16 +127,9 @@ class TensorRT:
                 config.clear_flag(trt.BuilderFlag.TF32)
             if self.hardware_compatible:
                 config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
-            monitor = progress_monitor(trt, log.tell)
-            config.progress_monitor = monitor
-            timings = config.create_timing_cache(timing_cache.read())
-            if timings is None or not config.set_timing_cache(timings, ignore_mismatch=False):
-                timings = config.create_timing_cache(b"")
-                config.set_timing_cache(timings, ignore_mismatch=False)
             plan = builder.build_serialized_network(definition, config)
             if plan is None:
                 raise error(f"TensorRT cannot compile the network: {log.errors}", _ANOTHER)
-            timing_cache.write(bytes(config.get_timing_cache().serialize()))
             return bytes(plan)
 
     def load(self, built: bytes, plane: PlaneFormat) -> PipelineEngine:

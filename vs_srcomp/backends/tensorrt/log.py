@@ -1,8 +1,7 @@
 """What TensorRT says while it works, in the core's log."""
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
@@ -10,9 +9,6 @@ from typing import Any
 import vapoursynth as vs
 
 from vs_srcomp.log import say
-
-# Between two lines on how far it is.
-_SECONDS = 5.0
 
 
 class Log:
@@ -65,31 +61,3 @@ class Log:
 def log_of(trt: Any) -> Log:
     """The log of the module ``trt``."""
     return Log(trt)
-
-
-def progress_monitor(trt: Any, tell: Callable[[str], None]) -> Any:
-    """What the library tells how far it is, which goes on to ``tell``, not too often."""
-
-    class Progress(trt.IProgressMonitor):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.IProgressMonitor.__init__(self)
-            self._steps: dict[str, int] = {}
-            self._told = time.monotonic()
-
-        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            # Phases within phases come and go by the hundred.
-            if parent_phase is None:
-                self._steps[phase_name] = num_steps
-
-        def step_complete(self, phase_name: str, step: int) -> bool:
-            steps = self._steps.get(phase_name)
-            now = time.monotonic()
-            if steps and now - self._told >= _SECONDS:
-                self._told = now
-                tell(f"TensorRT: {phase_name}, {min(step + 1, steps)} of {steps}")
-            return True
-
-        def phase_finish(self, phase_name: str) -> None:
-            self._steps.pop(phase_name, None)
-
-    return Progress()

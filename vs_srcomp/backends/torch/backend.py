@@ -1,7 +1,7 @@
 """PyTorch: graphics cards of NVIDIA (CUDA), AMD (ROCm) and Apple (MPS), and the processor."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
@@ -60,6 +60,13 @@ class Torch:
     def why_not(self) -> str | None:
         """Why this cannot be used here, in the user's words, or None if it can."""
         return _missing_package() or self._missing_device()
+
+    def identity(self) -> Mapping[str, str]:
+        """Version and devices; see ``BackendConfig``."""
+        devices = self._devices()
+        import torch
+
+        return {"torch": torch.__version__, "device": ", ".join(map(str, devices))}
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
         """Make the network ready; see ``BackendConfig``."""

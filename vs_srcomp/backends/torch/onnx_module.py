@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from vs_srcomp.backends.torch.onnx_operators import Constants, UnsupportedError, operator
 from vs_srcomp.errors import error
-from vs_srcomp.models.half import hoist_constants, input_of, residual_of
+from vs_srcomp.models.graph import hoist_constants, input_of, residual_of
 
 # Operators whose result is never a view of what they take: its memory is nobody else's.
 _ALWAYS_NEW = frozenset(

@@ -9,10 +9,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from vs_srcomp.backends.base import Engine, Luma, PlaneFormat, padding
-from vs_srcomp.backends.device_pipeline import PipelineEngine, copy_with_edges, recording
+from vs_srcomp.backends.base import Engine, Luma, PlaneFormat, copy_with_edges, padding
+from vs_srcomp.backends.device_pipeline import PipelineEngine, recording
 from vs_srcomp.backends.torch.onnx_module import OnnxModule
-from vs_srcomp.models.half import residual_of
+from vs_srcomp.models.graph import residual_of
 from vs_srcomp.models.network import Network
 
 # Libraries choose their algorithms in the first runs.

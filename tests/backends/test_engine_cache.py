@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from tests.networks import as_network, random_network
+from tests.networks import BackendDouble, as_network, random_network
 from tests.storing_backend import Darken
-from vs_srcomp import engine_cache
-from vs_srcomp.backends import OpenVINO
+from vs_srcomp.backends import OpenVINO, engine_store
 from vs_srcomp.backends.base import Engine, PlaneFormat
-from vs_srcomp.engine_cache import MAX_ENGINES, get_engine
-from vs_srcomp.engine_folder import stored_engines
+from vs_srcomp.backends.engine_store import MAX_ENGINES, get_engine
 from vs_srcomp.models import Network
 
 NETWORK = as_network(random_network())
@@ -26,9 +24,9 @@ PLANE = PlaneFormat(32, 16, 8)
 @pytest.fixture(autouse=True)
 def _as_in_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SRCOMP_CACHE_DIR", str(tmp_path / "cache"))
-    engine_cache._engines.clear()
+    engine_store._engines.clear()
     yield
-    engine_cache._engines.clear()
+    engine_store._engines.clear()
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def backend(tmp_path: Path) -> Darken:
 
 
 @dataclass(frozen=True)
-class Meeting:
+class Meeting(BackendDouble):
     """Stores nothing, and compiles only while as many others compile at the same moment."""
 
     together: threading.Barrier = field(compare=False)
@@ -64,7 +62,7 @@ def test_one_engine_for_one_request(backend: Darken) -> None:
     assert backend.builds() == ["32x16"]
 
 
-def test_another_network_backend_or_plane_is_another_engine(backend: Darken) -> None:
+def test_another_network_backend_or_plane_is_another_engine(backend: Darken, tmp_path: Path) -> None:
     engines = {
         get_engine(NETWORK, backend, PLANE),
         get_engine(as_network(random_network(seed=2)), backend, PLANE),
@@ -73,7 +71,7 @@ def test_another_network_backend_or_plane_is_another_engine(backend: Darken) -> 
         get_engine(NETWORK, backend, PlaneFormat(32, 16, 10)),
     }
     assert len(engines) == 5
-    assert len(stored_engines()) == 5
+    assert len(list((tmp_path / "cache" / "engines").glob("*.engine"))) == 5
 
 
 def test_threads_that_want_the_same_share_one_build(backend: Darken) -> None:
@@ -127,7 +125,7 @@ def test_the_engine_used_longest_ago_goes_first(backend: Darken) -> None:
     assert get_engine(NETWORK, backend, planes[1]) is not second
 
 
-def test_tiles_take_the_engine_of_pictures_of_their_size(backend: Darken) -> None:
+def test_tiles_take_the_engine_of_pictures_of_their_size(backend: Darken, tmp_path: Path) -> None:
 
     tiled = replace(backend, tile=200)
     codes = np.random.default_rng(0).integers(0, 256, (100, 600)).astype(np.uint8)
@@ -138,10 +136,10 @@ def test_tiles_take_the_engine_of_pictures_of_their_size(backend: Darken) -> Non
     width, height = map(int, built.split("x"))
     assert width <= 200
     get_engine(NETWORK, backend, PlaneFormat(width, height, 8))
-    assert len(backend.builds()) == len(stored_engines()) == 1
+    assert len(backend.builds()) == len(list((tmp_path / "cache" / "engines").glob("*.engine"))) == 1
 
 
-def test_an_engine_for_which_memory_is_short_today_is_kept_and_tiles_are_taken(backend: Darken) -> None:
+def test_an_engine_for_which_memory_is_short_today_is_kept_and_tiles_are_taken(backend: Darken, tmp_path: Path) -> None:
     plane = PlaneFormat(1024, 512, 8)
     get_engine(NETWORK, backend, plane)
     short = replace(backend, memory=512 * 512)
@@ -151,4 +149,4 @@ def test_an_engine_for_which_memory_is_short_today_is_kept_and_tiles_are_taken(b
     assert (target == 4).all()
     assert backend.builds()[0] == "1024x512"
     assert "1024x512" not in backend.builds()[1:]
-    assert len(stored_engines()) == 2
+    assert len(list((tmp_path / "cache" / "engines").glob("*.engine"))) == 2

@@ -4,7 +4,7 @@ import pytest
 import vapoursynth as vs
 
 from vs_srcomp import Backend
-from vs_srcomp.backends.by_name import backend_from_text
+from vs_srcomp.backends.registry import backend_from_text
 
 
 def test_settings_get_the_type_of_their_default() -> None:
@@ -18,7 +18,7 @@ def test_settings_get_the_type_of_their_default() -> None:
     [
         ("abacus", "no backend 'abacus'"),
         ("openvino:beads=3", "no setting 'beads'"),
-        ("openvino:threads=two", "no whole number"),
+        ("openvino:threads=two", "is not a whole number"),
         ("openvino:precision=f8", "precision"),
         ("auto:threads=2", "auto has no settings"),
     ],
