@@ -39,7 +39,6 @@ class Meeting(BackendDouble):
     """Stores nothing, and compiles only while as many others compile at the same moment."""
 
     together: threading.Barrier = field(compare=False)
-    workers: int = 1
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
         self.together.wait(timeout=20)

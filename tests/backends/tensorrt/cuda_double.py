@@ -160,7 +160,6 @@ class TensorRT:
     __version__ = "11.4.0"
     ILogger = Logger
     BuilderFlag = SimpleNamespace(TF32="TF32")
-    HardwareCompatibilityLevel = SimpleNamespace(AMPERE_PLUS="AMPERE_PLUS")
     NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=1)
 
     def __init__(self, cuda: Runtime, fails: str = "") -> None:

@@ -198,8 +198,8 @@ def test_equal_backends_are_one_key_however_devices_are_written() -> None:
     [
         ({"precision": "fp4"}, "precision 'fp4' is unknown"),
         ({"device": "gpu"}, "device 'gpu' is unknown"),
-        ({"device": []}, "is no list of graphics cards"),
-        ({"device": ["cpu", "cpu"]}, "is no list of graphics cards"),
+        ({"device": []}, "is not a list of graphics cards"),
+        ({"device": ["cpu", "cpu"]}, "is not a list of graphics cards"),
         ({"streams": -1}, "cannot be negative"),
         ({"tile": -1}, "cannot be negative"),
     ],

@@ -32,7 +32,7 @@ _turn = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRT:
-    """Run networks with TensorRT 10 or 11."""
+    """Run networks with TensorRT 10 or 11. No card has run it yet."""
 
     device: int | Sequence[int] = 0
     """Number of the card; a list of cards of the same model takes frames in turn."""
@@ -42,10 +42,6 @@ class TensorRT:
     """Frames in work at the same time on each card; 0 takes three."""
     cuda_graph: bool = True
     """Record what a frame does on the card once and replay it: less work for the processor."""
-    optimization_level: int = 3
-    """How long to look for the fastest code when a network is compiled, 0 to 5."""
-    hardware_compatible: bool = False
-    """Compile for every card from Ampere on, not for this one; slower, and can be given to others."""
     tile: int = 0
     """Largest side of the tiles that a plane is divided into, in pixels of the network's input; 0 takes whole planes
     and makes tiles only where the card's memory is too small."""
@@ -56,12 +52,10 @@ class TensorRT:
             raise error(f"precision {self.precision!r} is unknown", 'use precision="fp16" or "f32"')
         if self.streams < 0 or self.tile < 0:
             raise error("streams and tile cannot be negative", "use 0 for the default")
-        if not 0 <= self.optimization_level <= 5:
-            raise error(f"there is no optimization_level {self.optimization_level}", "use one of 0 to 5")
         if not isinstance(self.device, int):
             object.__setattr__(self, "device", tuple(self.device))
         if not self._devices or any(device < 0 for device in self._devices):
-            raise error(f"device={self.device!r} is no card", "use the number of a card, or a list such as [0, 1]")
+            raise error(f"device={self.device!r} is not a card", "use the number of a card, or a list such as [0, 1]")
 
     @property
     def workers(self) -> int:
@@ -69,30 +63,26 @@ class TensorRT:
         return (self.streams or STREAMS_PER_DEVICE) * len(self._devices)
 
     def why_not(self) -> str | None:
-        """Why this cannot be used here, in the user's words, or None if it can."""
+        """See ``BackendConfig``."""
         return _missing_package() or self._missing_card()
 
     def identity(self) -> Mapping[str, str]:
         """What a plan depends on; see ``BackendConfig``."""
         trt = self._library()
         cards = {cuda_queue.card(device) for device in self._devices}
-        if len(cards) > 1 and not self.hardware_compatible:
+        if len(cards) > 1:
             raise error(
                 f"the cards are not of one model: {', '.join(sorted(card.name for card in cards))}",
-                "name one of them, or use hardware_compatible=True",
+                "name cards of one model",
             )
-        name, capability = "Ampere and later", "8.0 and later"
-        if not self.hardware_compatible:
-            (one,) = cards
-            name, capability = one.name, one.capability
+        (one,) = cards
         return {
             "tensorrt": str(trt.__version__),
-            "device": name,
-            "compute_capability": capability,
+            "device": one.name,
+            "compute_capability": one.capability,
             # Of CUDA: new drivers of the same run what older ones did.
             "driver": cuda_queue.driver_version(),
             "precision": self.precision,
-            "optimization_level": str(self.optimization_level),
         }
 
     def compile(self, network: Network, plane: PlaneFormat) -> PipelineEngine:
@@ -102,9 +92,7 @@ class TensorRT:
     def build(self, network: Network, plane: PlaneFormat) -> bytes:
         """Compile to a plan; see ``StoringBackend``."""
         trt = self._library()
-        from vs_srcomp.backends.integer_graph import (
-            with_integer_planes,  # Takes onnx along, like the next one.
-        )
+        from vs_srcomp.backends.integer_graph import with_integer_planes  # Imports onnx, like the next one.
         from vs_srcomp.models.half import to_half
 
         graph = to_half(network.onnx) if self.precision == "fp16" else network.onnx
@@ -112,7 +100,7 @@ class TensorRT:
         height, width = plane.height + bottom, plane.width + right
         graph = with_integer_planes(graph, PlaneFormat(width, height, plane.bits), scale=network.scale, as_bytes=True)
         with _turn, cuda_queue.selected(self._devices[0]), stdout_to_stderr(), log_of(trt).listening() as log:
-            log.tell(f"TensorRT {trt.__version__} compiles a network for {width}x{height}: once, and it takes minutes")
+            log.write(f"TensorRT {trt.__version__} compiles a network for {width}x{height}: once, and it takes minutes")
             builder = trt.Builder(log.logger)
             # The types of the graph are those of the arithmetic. Its sizes are fixed: there is nothing to profile for.
             definition = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -121,12 +109,9 @@ class TensorRT:
                 problems = [parser.get_error(index).desc() for index in range(parser.num_errors)]
                 raise error(f"TensorRT cannot read the network: {'; '.join(problems) or log.errors}", _ANOTHER)
             config = builder.create_builder_config()
-            config.builder_optimization_level = self.optimization_level
             config.max_aux_streams = 0  # A chain of layers has nothing to do side by side.
             if self.precision == "f32":
                 config.clear_flag(trt.BuilderFlag.TF32)
-            if self.hardware_compatible:
-                config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
             plan = builder.build_serialized_network(definition, config)
             if plan is None:
                 raise error(f"TensorRT cannot compile the network: {log.errors}", _ANOTHER)

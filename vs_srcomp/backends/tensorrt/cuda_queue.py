@@ -28,7 +28,7 @@ class Card:
 
 
 def why_no_card(device: int) -> str | None:
-    """Why the card number ``device`` cannot be used, in the user's words; None if it can."""
+    """Why the card number ``device`` cannot be used, in one line; None if it can."""
     try:
         runtime = _runtime()
     except ImportError as reason:
@@ -173,7 +173,7 @@ class _Owned:
         return handle
 
     def release(self) -> None:
-        # Errors are of no use here: there is nobody left to tell.
+        # Errors are ignored: nothing is left that could report them.
         _, before = self._runtime.cudaGetDevice()
         self._runtime.cudaSetDevice(self._device)
         while self._held:

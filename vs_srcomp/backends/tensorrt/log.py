@@ -1,4 +1,4 @@
-"""What TensorRT says while it works, in the core's log."""
+"""TensorRT's messages, in the core's log."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -34,27 +34,27 @@ class Log:
 
     @contextmanager
     def listening(self) -> Iterator["Log"]:
-        """Forget earlier errors, and let what is said in the block go to the log that this thread's messages go to."""
+        """Forget earlier errors; messages in the block go to the log of this thread's environment."""
         self._errors.clear()
         with suppress(RuntimeError):
             self._environment = vs.get_current_environment()
         yield self
 
-    def tell(self, message: str) -> None:
-        """Say a line, from any thread. An exception in one of the library's own threads would end the process."""
+    def write(self, message: str) -> None:
+        """Log a line, from any thread. An exception in one of the library's own threads would end the process."""
         with suppress(Exception), self._environment.use():
             say(message)
 
     @property
     def errors(self) -> str:
-        """What went wrong, in the library's words."""
-        return "; ".join(dict.fromkeys(self._errors)) or "it does not say why"
+        """The errors since then."""
+        return "; ".join(dict.fromkeys(self._errors)) or "without a message"
 
     def _take(self, message: str, is_error: bool) -> None:
         line = " ".join(message.split())
         if is_error:
             self._errors.append(line)
-        self.tell(f"TensorRT: {line}")
+        self.write(f"TensorRT: {line}")
 
 
 @cache

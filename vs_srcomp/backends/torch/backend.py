@@ -47,7 +47,7 @@ class Torch:
         else:
             names = tuple(_device_name(device) for device in self.device)
             if not names or any(not name.startswith("cuda") for name in names):
-                raise error(f"device={list(self.device)} is no list of graphics cards", "use device=[0, 1] for two")
+                raise error(f"device={list(self.device)} is not a list of graphics cards", "use device=[0, 1] for two")
             object.__setattr__(self, "device", names)
 
     @property
@@ -58,7 +58,7 @@ class Torch:
         return (self.streams or each) * len(devices)
 
     def why_not(self) -> str | None:
-        """Why this cannot be used here, in the user's words, or None if it can."""
+        """See ``BackendConfig``."""
         return _missing_package() or self._missing_device()
 
     def identity(self) -> Mapping[str, str]:
