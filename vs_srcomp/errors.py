@@ -8,7 +8,7 @@ PREFIX = "srcomp: "
 """Starts every error and every log message of this package."""
 
 
-class SrcompError(vs.Error):
+class SrcompError(vs.Error):  # type: ignore[misc]  # VapourSynth has no stub for it
     """An error with a remedy. Its text is ``srcomp: {what}``, a line break, and the remedy.
 
     Raised in a frame callback, it reaches the caller as a plain `vs.Error`: the core keeps only its text, with the

@@ -47,7 +47,7 @@ def _begin(target: Path, prefix: str) -> tuple[int, Path]:
         try:
             handle, name = tempfile.mkstemp(prefix=prefix, suffix=target.suffix, dir=target.parent)
         except OSError as reason:
-            # The temporary name would tell users nothing.
+            # The temporary name would mean nothing to users.
             raise OSError(reason.errno, reason.strerror, str(target)) from reason
         # Another run may have taken it for abandoned before it was locked, and is then just removing it.
         with suppress(OSError):  # a file system without locks

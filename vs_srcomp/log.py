@@ -17,7 +17,7 @@ _said_lock = threading.Lock()
 
 
 def say_once(message: str) -> None:
-    """Send a line that is worth one showing a process, however often a player loads the script again."""
+    """Send a line only once in a process, however often a player loads the script again."""
     # Frames are made by several threads, which may all be the first.
     with _said_lock:
         if message in _said:

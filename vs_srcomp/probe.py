@@ -1,4 +1,4 @@
-"""What can be told of a video file without decoding it, above all how strongly each AV1 frame was compressed."""
+"""What is known of a video file without decoding it, above all how strongly each AV1 frame was compressed."""
 
 import os
 import time
@@ -44,7 +44,7 @@ class Frame(NamedTuple):
     """Of the segments."""
     max_q_idx: int | None = None
     delta_q_present: bool | None = None
-    """Blocks differ further, by what only decoding tells."""
+    """Blocks differ further, by amounts that only decoding shows."""
     superres_denom: int | None = None
     """Coded at 8 / denom of the width."""
     width: int | None = None
@@ -86,7 +86,7 @@ class Probe:
     """As FFmpeg calls it."""
     bit_depth: int | None
     frame_count: int | None
-    """Of the clip that `vs_srcomp.source` gives; None where reading was cut short, or only decoding could tell."""
+    """Of the clip that `vs_srcomp.source` gives; None where reading was cut short, or only decoding would show it."""
     frame_rate: Fraction | None
     """Frames per second, None where they are not evenly spaced, or not known."""
     variable_frame_rate: bool | None
@@ -139,7 +139,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
     """Read the headers of a file.
 
     Args:
-        path: A local file; any codec, but only AV1 tells how strongly it was compressed.
+        path: A local file; any codec, but only AV1 headers have the compression level.
         seconds: Stop reading after about so long, with what is known by then: a scene that was not read to its end is
             judged by its beginning, and the number of frames and their rate stay unknown.
 
@@ -191,19 +191,19 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
 
 
 def _count_and_rate(container: InputContainer, stream: VideoStream) -> tuple[int | None, Fraction | None]:
-    """How many frames there are, and their rate if it is constant; (None, None) where only decoding could tell."""
-    only_decoding_tells = False
+    """How many frames there are, and their rate if it is constant; (None, None) where only decoding would show them."""
+    needs_decoding = False
 
     def in_decoding_order(packets: Packets, *, whole: bool) -> range:
-        nonlocal only_decoding_tells
-        only_decoding_tells = whole
+        nonlocal needs_decoding
+        needs_decoding = whole
         return range(len(packets))
 
     index = build_index(container, stream, in_decoding_order)
     if not len(index):
         return None, None
     # The order of frames makes no difference where there are no timestamps: the nominal rate is all there is.
-    return None if only_decoding_tells else len(index), timing(index).rate
+    return None if needs_decoding else len(index), timing(index).rate
 
 
 def _scan(file: str, deadline: float | None) -> tuple[list[ShownFrame], bool]:

@@ -17,7 +17,7 @@ from vs_srcomp.models import ModelName, Network, network_for, scale_of
 from vs_srcomp.reuse import reusing
 
 DEFAULT_Q = 40.0
-"""The compression level that is taken for frames that do not tell their own."""
+"""The compression level of frames without the property ``SrcompQ``."""
 
 # Those that the callback sets; the rest of a frame's properties never pass through Python.
 OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio"]

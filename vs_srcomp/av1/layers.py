@@ -1,7 +1,7 @@
 """Spatial layers: which packets show a picture and which continue one, and merging them (sections 7.5 and 7.18.2).
 
-A temporal unit shows one picture, but containers may hold its spatial layers in packets of their own. Timestamps do not
-tell: two pictures may have the same, rounded to a container's clock. The headers do.
+A temporal unit shows one picture, but containers may hold its spatial layers in packets of their own. Timestamps
+are no guide: two pictures may have the same, rounded to a container's clock. The headers are.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Part(IntEnum):
 
 
 class Layers:
-    """Tells what each packet of a stream brings; they must come in order."""
+    """Finds what each packet of a stream brings; they must come in order."""
 
     def __init__(self, extradata: bytes = b"") -> None:
         """Start at the beginning of a stream; ``extradata`` as for `vs_srcomp.av1.Parser`."""
@@ -132,7 +132,7 @@ class PictureMerger:
 def _shows_frame(data: bytes | memoryview) -> bool:
     """Whether ``data``, of a stream without layers, has a frame to show and before it no sequence header.
 
-    What `low_overhead_obus` would tell as well, in a tenth of the time: this is done for every packet of a film.
+    `low_overhead_obus` would find it too, but takes ten times as long, for every packet of a film.
 
     Raises:
         IndexError: The data ends inside an OBU.

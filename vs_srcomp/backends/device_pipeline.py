@@ -1,4 +1,4 @@
-"""What backends on graphics cards share: how a plane goes to the device and comes back.
+"""What backends on graphics cards share: moving planes to the device and back.
 
 Each worker has one queue: a stream of the device, and buffers for the integer planes in page-locked memory and on the
 device. Upload, network and download are only put into it; the one time that a frame waits, it lets other threads of

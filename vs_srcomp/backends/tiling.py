@@ -31,7 +31,7 @@ class Compiler(Protocol):
 def compile_fitting(backend: Compiler, network: Network, plane: PlaneFormat, tile: int = 0) -> Engine:
     """Make ``network`` ready for ``plane``, in tiles if it is asked for or if the device's memory is too small.
 
-    Running out of memory, here or in any inference later, halves the tiles until they fit; the log tells once.
+    Running out of memory, here or in any inference later, halves the tiles until they fit, which is logged once.
 
     Args:
         backend: Makes the engine, for the plane or for tiles of it.

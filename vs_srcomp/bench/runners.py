@@ -215,7 +215,7 @@ def _inference(stage: Stage) -> Runner:
 
 
 def types_of(stage: Stage) -> dict[str, int]:
-    """Multiply-accumulates of the network in ``stage`` by the type they are done in; empty where no one tells."""
+    """Multiply-accumulates of the network in ``stage`` by type; empty where the library reports none."""
     engine, *_ = _engine_and_planes(stage)
     engine = unwrapped(engine)
     return dict(engine.run()) if isinstance(engine, TypedEngine) else {}

@@ -69,7 +69,7 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
     """Which backend is used if none is asked for, and how fast it runs ``model``."""
     name = "default backend"
     if model is None:
-        return Finding(name=name, state="broken", says="it has nothing to run", todo="mend the models first")
+        return Finding(name=name, state="broken", says="it has nothing to run", todo="fix the models first")
     try:
         chosen = default_entry()
         backend = chosen.make()
@@ -90,7 +90,7 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
 
 
 def _types(engine: Engine) -> tuple[str, str]:
-    """Which types the work is done in, and what is wrong with that; nothing where the backend does not tell."""
+    """Which types the work is done in, and what is wrong with that; empty where the backend does not report it."""
     engine = unwrapped(engine)
     if not isinstance(engine, TypedEngine):
         return "", ""

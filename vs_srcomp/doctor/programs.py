@@ -34,9 +34,11 @@ def check_vspipe(vspipe: Path, environment: Mapping[str, str]) -> Finding:
             name="vspipe", state="broken", says=f"it does not run: {reason}", todo="install VapourSynth again"
         )
     if done.returncode:
-        said = done.stderr or done.stdout
-        todo = "mend what is above first; then it should start"
-        return Finding(name="vspipe", state="broken", says=last_line(said) or f"exit code {done.returncode}", todo=todo)
+        output = done.stderr or done.stdout
+        todo = "fix what is above first; then it should start"
+        return Finding(
+            name="vspipe", state="broken", says=last_line(output) or f"exit code {done.returncode}", todo=todo
+        )
     return Finding(name="vspipe", state="fine", says=f"{vspipe} starts")
 
 
@@ -48,10 +50,10 @@ def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) ->
 
     if mpv is None:
         return note("it is not installed", "install it if you want to watch as it is upscaled")
-    said = _ask(mpv, "--version")
-    version = re.search(r"mpv v?(\d+)\.(\d+)([^\s]*)", said)
+    output = _ask(mpv, "--version")
+    version = re.search(r"mpv v?(\d+)\.(\d+)([^\s]*)", output)
     if version is None:
-        return note(f"{mpv} does not tell its version", "try mpv --version")
+        return note(f"{mpv} does not print its version", "try mpv --version")
     number = int(version[1]), int(version[2])
     release = version[0].removeprefix("mpv ")
     if number < OLDEST_MPV:

@@ -28,7 +28,7 @@ LARGEST_STRIDE = 16
 LARGEST_SCALE = 4
 """Networks that enlarge by more are refused."""
 
-# A multiple of every stride there may be, and of 32 and 64, so that those can be told from sizes that never fit.
+# A multiple of every stride there may be, and of 32 and 64, to distinguish those from sizes that never fit.
 _ANY_STRIDE_FITS = 4 * 720720
 # Tensors with more numbers are weights, which the sizes of planes cannot depend on.
 _SMALL = 64
@@ -42,8 +42,8 @@ def read_network(path: Path) -> Network:
     """Read a user's own ONNX file.
 
     It must take one luma plane, [N, 1, H, W] float32 with H and W free, and give one of 1 to 4 times the size; it may
-    take the level beside it. External tensors must lie in its folder and are taken in. The log tells once what was
-    found, with the SHA-256.
+    take the level beside it. External tensors must lie in its folder and are taken in. The result is
+    logged once, with the SHA-256.
 
     Raises:
         vs.Error: It cannot be read, or is no such network.

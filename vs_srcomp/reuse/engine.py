@@ -105,7 +105,7 @@ class ReusingEngine:
         """The geometry of parts of planes; None if only whole planes are computed."""
         if not self._has_parts:
             return None
-        from vs_srcomp.models.inspection import margin_of  # Takes onnx along.
+        from vs_srcomp.models.inspection import margin_of  # Imports onnx.
 
         margin = margin_of(self.network)
         return None if margin is None else Windows(self.plane.width, self.plane.height, margin)

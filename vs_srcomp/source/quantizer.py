@@ -26,7 +26,7 @@ _END = object()
 
 
 class _Record(NamedTuple):
-    """What the headers tell of one frame of the clip."""
+    """What the headers state for one frame of the clip."""
 
     packet: int
     """The last one that belongs to the frame."""

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,8 +12,8 @@ from onnx import helper
 
 from tests.networks import as_network, make_onnx, one_of_each, random_doubler, random_network, random_stack, reference
 from tests.pictures import picture
-from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.backends.openvino import BFLOAT16_CODES, OpenVINO
 from vs_srcomp.models import Model, load_network, network_at
 from vs_srcomp.processor import core_count, has_avx2
 
@@ -50,9 +51,8 @@ def test_f32_is_within_one_code_of_an_independent_evaluation(width: int, height:
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
 @pytest.mark.parametrize("model", one_of_each(), ids=lambda model: model.name)
-def test_bf16_is_within_one_code_of_8_bits_on_pictures(model: Model) -> None:
-    # The form of fast at 2:1 corrects most, and what is rounded is in proportion.
-    for bits, most in ((8, 1), (10, 4 if (model.tier, model.stride) == ("fast", 4) else 3)):
+def test_bf16_is_within_its_bounds_on_pictures(model: Model) -> None:
+    for bits, most in BFLOAT16_CODES.items():
         plane = PlaneFormat(191, 127, bits)
         codes = picture(plane)
         network = network_at(load_network(model), 30)
@@ -312,3 +312,13 @@ def test_integers_are_the_default_for_networks_that_have_them() -> None:
     assert np.array_equal(results["auto"], results["int8"])
     assert not np.array_equal(results["auto"], results["f32"])
     assert OpenVINO().identity()["precision"] == "int8"
+
+
+def test_documents_state_the_bounds_of_bfloat16() -> None:
+    root = Path(__file__).resolve().parents[3]
+    documents = [" ".join(path.read_text("utf-8").split()) for path in (root / "README.md", *root.glob("docs/**/*.md"))]
+    stated = [" ".join(str(OpenVINO.__doc__).split()), *(text for text in documents if "bfloat16" in text)]
+    bounds = {
+        (int(bits), int(codes)) for text in stated for codes, bits in re.findall(r"(\d+) codes? in (\d+) bits", text)
+    }
+    assert bounds == set(BFLOAT16_CODES.items())

@@ -89,7 +89,7 @@ class OnnxRuntime:
 
     def compile(self, network: Network, plane: PlaneFormat) -> "OnnxRuntimeEngine":
         """Make the network ready; see ``BackendConfig``."""
-        from vs_srcomp.backends.integer_graph import with_integer_planes  # Takes onnx along.
+        from vs_srcomp.backends.integer_graph import with_integer_planes  # Imports onnx.
 
         candidates = tuple(self._candidates())
         try:

@@ -1,6 +1,6 @@
-"""Which types a network's layers run in: what is meant, and what OpenVINO made of it.
+"""In which types a network's layers run: those that were asked for, and those that OpenVINO uses.
 
-The library takes float32 for what it has no code for, and tells nobody: layers in integers with a zero point were five
+The library uses float32 for what it has no code for, without a message: layers in integers with a zero point were five
 times slower than they looked.
 """
 
@@ -37,7 +37,7 @@ def types_meant(graph: "ov.Model", default: str) -> Mapping[str, int]:
 
 
 def types_run(compiled: "ov.CompiledModel") -> Mapping[str, int]:
-    """Multiply-accumulates of ``compiled`` by the type that they are done in; empty if the device does not tell."""
+    """Multiply-accumulates of ``compiled`` by the type that they are done in; empty if the device reports none."""
     counted = Counter[str]()
     for node in compiled.get_runtime_model().get_ordered_ops():
         facts = {name: str(value.astype(str)) for name, value in node.get_rt_info().items() if name in _FACTS}
