@@ -32,9 +32,9 @@ from rich.table import Table
 import vs_srcomp
 from vs_srcomp.backends.base import BackendConfig, PlaneFormat
 from vs_srcomp.backends.device_pipeline import PipelineWorker
+from vs_srcomp.backends.engine_store import get_engine
 from vs_srcomp.backends.tensorrt import TensorRT
 from vs_srcomp.backends.torch import Torch
-from vs_srcomp.engine_cache import get_engine
 from vs_srcomp.geometry import RATIOS
 from vs_srcomp.models import TIERS, Model, find_model, load_network, network_at
 

@@ -142,7 +142,8 @@ def work() -> None:
 
     from vs_srcomp.backends import OpenVINO
     from vs_srcomp.backends.base import PlaneFormat
-    from vs_srcomp.backends.openvino_types import fallback
+    from vs_srcomp.backends.openvino.types import fallback
+    from vs_srcomp.errors import first_line
 
     asked = json.loads(sys.stdin.readline())
     network = _network(asked["tier"])
@@ -151,7 +152,7 @@ def work() -> None:
     try:
         engine = backend.compile(network, plane)
     except vs.Error as reason:
-        print(json.dumps({"missing": str(reason).splitlines()[0]}), flush=True)
+        print(json.dumps({"missing": first_line(reason)}), flush=True)
         return
     codes = drawn()
     restored, exact = np.empty_like(codes), np.empty_like(codes)

@@ -38,6 +38,7 @@ import click
 import vapoursynth as vs
 
 from vs_srcomp.backends.openvino import OpenVINO
+from vs_srcomp.processor import core_count
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
 from vs_srcomp.transcode import Job, transcode
@@ -50,7 +51,7 @@ from vs_srcomp.transcode.local import LocalPool
 from vs_srcomp.transcode.picture import describe_picture
 from vs_srcomp.transcode.times import fraction
 
-PROCESSORS = len(os.sched_getaffinity(0))
+PROCESSORS = core_count()
 
 # Of the speed of the slowest stage alone, what the whole should keep.
 GOAL = 0.9

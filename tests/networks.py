@@ -222,11 +222,26 @@ def as_network(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class BackendDouble:
+    """What every backend has, for those of tests."""
+
+    workers: int = 1
+    tile: int = 0
+
+    def why_not(self) -> str | None:
+        return None
+
+    def identity(self) -> Mapping[str, str]:
+        return {}
+
+
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluated(BackendDouble):
     """A backend that gives what `reference` gives, for tests of what stands around a backend."""
 
     workers: int = 2
+    tile: int = 0
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
         return EvaluatedEngine(network, plane)

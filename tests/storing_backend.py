@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.networks import BackendDouble
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.models import Network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Darken:
+class Darken(BackendDouble):
     """Halves every code."""
 
     log: Path

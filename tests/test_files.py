@@ -101,7 +101,7 @@ def test_folders_of_killed_runs_are_removed_by_the_next_and_no_others(tmp_path: 
     keeps = {".out.srcomp-notes.piped", ".other.srcomp-abcdefgh.piped", ".srcomp-abcdefgh.piped"}
     for name in keeps:
         (tmp_path / name).mkdir()
-    code = [sys.executable, "-c", WAITING_IN_FOLDER, target]
+    code = [sys.executable, "-c", WAITING_IN_FOLDER, str(target)]
     runs = [subprocess.Popen(code, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     try:
         for run in runs:

@@ -10,17 +10,16 @@ import vs_srcomp
 from tests.networks import Evaluated, random_level_network, reference
 from tests.storing_backend import Darken
 from tests.test_upscale import planes, textured
-from vs_srcomp import engine_cache
-from vs_srcomp.backends import OnnxRuntime, OpenVINO, Torch
-from vs_srcomp.backends.base import TellingBackend
-from vs_srcomp.engine_cache import MAX_LEVELS
+from vs_srcomp.backends import OnnxRuntime, OpenVINO, Torch, engine_store
+from vs_srcomp.backends.base import BackendConfig
+from vs_srcomp.backends.engine_store import MAX_LEVELS
 from vs_srcomp.models.level import at_level
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
 
 core = vs.core
 
-BACKENDS: dict[str, TellingBackend] = {
+BACKENDS: dict[str, BackendConfig] = {
     "OpenVINO": OpenVINO(precision="f32", threads=1),
     "ONNX Runtime": OnnxRuntime(provider="CPUExecutionProvider", threads=1),
     "torch": Torch(device="cpu", precision="f32"),
@@ -107,13 +106,13 @@ def test_what_takes_minutes_to_compile_is_made_for_four_levels(carried: Path, tm
 
 
 def test_a_long_film_keeps_few_engines(carried: Path) -> None:
-    engine_cache._engines.clear()
+    engine_store._engines.clear()
     clip = textured(vs.YUV420P8, length=24)
     clip = core.std.Splice([clip[n].std.SetFrameProps(SrcompQ=float(20 + n)) for n in range(24)])
     out = vs_srcomp.upscale(clip, backend=Evaluated())
     for n, frame in enumerate(out.frames(close=True)):
         assert frame.props["SrcompQ"] == 20 + n
-    assert len(engine_cache._engines) == MAX_LEVELS
+    assert len(engine_store._engines) == MAX_LEVELS
 
 
 @pytest.mark.parametrize("ratio", ["2:1", "8:5", "4:3"])

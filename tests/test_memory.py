@@ -135,9 +135,16 @@ class Counting:
     """A backend that copies, and counts how often."""
 
     workers = 2
+    tile = 0
 
     def __init__(self) -> None:
         self.restored = 0
+
+    def why_not(self) -> None:
+        return None
+
+    def identity(self) -> dict[str, str]:
+        return {}
 
     def compile(self, network: Network, plane: PlaneFormat) -> "Counting":
         return self

@@ -14,11 +14,12 @@ from tests.av1.ivf import write_ivf
 from tests.av1.streams import RECIPES, make_stream
 from tests.av1.test_layers import _BOTH_LAYERS, _DELIMITER, _layers
 from tests.source.reference import write_scenes
-from vs_srcomp.av1 import FrameType, scan
+from vs_srcomp.av1 import FrameType
 from vs_srcomp.probe import probe
 from vs_srcomp.source import source
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.quantizer import quantizers_of
+from vs_srcomp.source.scan import scan
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.networks import Evaluated, EvaluatedEngine, as_network, random_double
 from tests.pictures import picture
 from vs_srcomp import reuse
 from vs_srcomp.backends import OpenVINO
-from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, TellingBackend, Worker
+from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker
 from vs_srcomp.models import Network, load_network, models, network_at
 from vs_srcomp.models.inspection import margin_of
 from vs_srcomp.reuse.engine import ReusingEngine
@@ -394,7 +394,7 @@ def test_clips_are_the_same_with_and_without(name: str, precision: str) -> None:
 def test_without_reuse_nothing_is_remembered() -> None:
     clip = vs.core.std.BlankClip(width=64, height=64, format=vs.YUV420P8, length=5)
     pixels = reuse.counts.pixels
-    backend: TellingBackend = OpenVINO(precision="f32")
+    backend: BackendConfig = OpenVINO(precision="f32")
     frames_of(vs_srcomp.upscale(clip, model="light", backend=backend, reuse=False))
     assert reuse.counts.pixels == pixels
     frames_of(vs_srcomp.upscale(clip, model="light", backend=backend))

@@ -275,7 +275,7 @@ def test_clips_that_cannot_be_used_say_so(bad: str, message: str) -> None:
         "sound": core.std.BlankAudio(),
     }[bad]
     with pytest.raises(vs.Error) as refused:
-        vs_srcomp.upscale(clip)  # type: ignore[arg-type]
+        vs_srcomp.upscale(clip)
     assert str(refused.value).startswith(f"srcomp: {message}")
     assert len(str(refused.value).splitlines()) == 2
 

@@ -18,14 +18,14 @@ import imageio_ffmpeg
 import numpy as np
 import vapoursynth as vs
 
+from train.estimators import ESTIMATORS
 from train.material.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
 from train.metrics import psnr
-from vs_srcomp.av1 import scan
-from vs_srcomp.av1.estimate import ESTIMATORS
 from vs_srcomp.files import atomic_path
-from vs_srcomp.geometry import QUANTIZERS, nearest_quantizer
+from vs_srcomp.geometry import QUANTIZERS, nearest_quantizer, quantizer_of_index
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
+from vs_srcomp.source.scan import scan
 from vs_srcomp.upscale import upscale
 
 WIDTH, HEIGHT = 480, 256
@@ -127,7 +127,7 @@ class Stream:
 )
 @click.option("--tables-only", is_flag=True, help="Make the tables of RESULTS, without measuring again.")
 def main(data: Path, work: Path, tier: str, results: Path, tables_only: bool) -> None:
-    """Measure the estimators of vs_srcomp.av1 with the networks there are; print the tables of docs/quantizer.md."""
+    """Measure the estimators with the networks there are; print the tables of docs/quantizer.md."""
     if not tables_only:
         write_streams(list(measure(data, work / "quantizer", tier)), results)
     streams = read_streams(results)
@@ -203,7 +203,10 @@ def score(path: Path, clip: str, encoder: Encoder, level: int, original: Sequenc
 
     shown = list(scan(path))
     estimates = {name: estimator(shown) for name, estimator in ESTIMATORS.items()}
-    choices = {name: [f"q{nearest_quantizer(value / 4)}" for value in values] for name, values in estimates.items()}
+    choices = {
+        name: [f"q{nearest_quantizer(quantizer_of_index(value))}" for value in values]
+        for name, values in estimates.items()
+    }
     return Stream(
         clip,
         encoder.name,
@@ -288,7 +291,7 @@ def threshold_table(streams: Sequence[Stream]) -> str:
     for name in ("clip_median", "byte_weighted", "propagated_scene"):
         losses = [
             fmean(
-                _best(stream) - stream.psnr[f"q{nearest_quantizer(stream.estimate[name] / 4 - shift)}"]
+                _best(stream) - stream.psnr[f"q{nearest_quantizer(quantizer_of_index(stream.estimate[name]) - shift)}"]
                 for stream in compressed
             )
             for shift in shifts

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vs_srcomp.backends.loading import load_openvino
-from vs_srcomp.backends.openvino_first_layer import first_layer_in_integers
-from vs_srcomp.backends.openvino_graph import residual_of
-from vs_srcomp.backends.openvino_integers import hidden_convolutions, with_integers
+from vs_srcomp.backends.openvino.first_layer import first_layer_in_integers
+from vs_srcomp.backends.openvino.graph import residual_of
+from vs_srcomp.backends.openvino.integers import hidden_convolutions, with_integers
 from vs_srcomp.resample import lanczos5
 
 if TYPE_CHECKING:

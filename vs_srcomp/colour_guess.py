@@ -1,6 +1,6 @@
 """What players take untagged colours for, which depends on the size of the picture.
 
-SD video is mostly BT.601 and HD video BT.709, and so players decide where a file does not tell. Upscaling takes SD
+SD video is mostly BT.601 and HD video BT.709, and so players decide where a file does not say. Upscaling takes SD
 across that line. What the clip would have been taken for is then written down, or its colours would shift by more than
 anything that the network does.
 
@@ -57,7 +57,7 @@ def assumed_colours(props: Mapping[str, Any], width: int, height: int) -> Colour
         elif matrix == _BT709 or hd:
             primaries = _BT709
         else:
-            # Other heights tell nothing: BT.709 is then the least wrong.
+            # Other heights are no guide: BT.709 is then the least wrong.
             primaries = {576: _BT601_625, 480: _BT601_525, 486: _BT601_525}.get(height, _BT709)
     return Colours(matrix, primaries)
 
@@ -66,7 +66,7 @@ def tags_to_keep(props: Mapping[str, Any], size: tuple[int, int], new_size: tupl
     """The properties that a picture with ``props`` needs in its new size, so that it is taken for what it was.
 
     Args:
-        props: Of the frame. What it tells itself is never changed.
+        props: Of the frame. What it states itself is never changed.
         size: Width and height in pixels before.
         new_size: After.
 
@@ -91,7 +91,7 @@ def keep_assumed_colours(clip: vs.VideoNode, width: int, height: int) -> vs.Vide
         height: Likewise.
     """
     size, new_size = (width, height), (clip.width, clip.height)
-    # Whatever a frame may tell: all of it, nothing, or one of the two.
+    # Whatever a frame may state: all of it, nothing, or one of the two.
     cases = ({"_Matrix": matrix, "_Primaries": primaries} for matrix in (2, 6) for primaries in (2, 1))
     if clip.format.color_family != vs.YUV or not any(tags_to_keep(case, size, new_size) for case in cases):
         return clip

@@ -1,17 +1,70 @@
-"""The one way this package reports what it cannot do, and arguments that are of no use."""
+"""Errors of this package: what is wrong and what to do about it; and what other libraries' exceptions say."""
+
+from typing import Self
 
 import vapoursynth as vs
 
+PREFIX = "srcomp: "
+"""Starts every error and every log message of this package."""
 
-def error(what: str, todo: str) -> vs.Error:
-    """An error in the package's voice.
 
-    Args:
-        what: What is wrong, in lower case, without a full stop.
-        todo: What the user can do about it. It stands on the last line, because VapourSynth prints
-            the traceback of a frame callback before the message and viewers show the end.
+class SrcompError(vs.Error):  # type: ignore[misc]  # VapourSynth has no stub for it
+    """An error with a remedy. Its text is ``srcomp: {what}``, a line break, and the remedy.
+
+    Raised in a frame callback, it reaches the caller as a plain `vs.Error`: the core keeps only its text, with the
+    callback's traceback before it. `what_and_remedy` and `message_of` read both forms.
     """
-    return vs.Error(f"srcomp: {what}\n{todo}")
+
+    def __init__(self, what: str, remedy: str) -> None:
+        """Make an error.
+
+        Args:
+            what: What is wrong, in lower case, without a full stop.
+            remedy: What the user can do about it. It is the last line, because viewers show the end of a message.
+        """
+        super().__init__(f"{PREFIX}{what}\n{remedy}")
+        self.what = what
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Pickled by its fields, for worker processes."""
+        return type(self), (self.what, self.remedy)
+
+
+def error(what: str, remedy: str) -> SrcompError:
+    """A `SrcompError`."""
+    return SrcompError(what, remedy)
+
+
+def message_of(failure: BaseException) -> str:
+    """The text of ``failure`` without the package's prefix and without the traceback of a frame callback."""
+    return str(failure).rpartition(PREFIX)[2].strip()
+
+
+def what_and_remedy(failure: BaseException) -> tuple[str, str]:
+    """The fields of a `SrcompError`, also after a frame callback; the remedy of other exceptions is empty."""
+    if isinstance(failure, SrcompError):
+        return failure.what, failure.remedy
+    message = message_of(failure)
+    what, separator, remedy = message.rpartition("\n") if PREFIX in str(failure) else (message, "", "")
+    return (what, remedy) if separator else (message, "")
+
+
+def first_line(failure: BaseException | str) -> str:
+    """The first line of a message, or the exception's type where there is none; `PREFIX` is left out."""
+    return _lines(failure)[0]
+
+
+def last_line(failure: BaseException | str) -> str:
+    """The last line of a message, likewise: native libraries put the cause there."""
+    return _lines(failure)[-1]
+
+
+def _lines(failure: BaseException | str) -> list[str]:
+    text = failure if isinstance(failure, str) else message_of(failure)
+    return [line.strip() for line in text.strip().splitlines()] or [
+        "" if isinstance(failure, str) else type(failure).__name__
+    ]
 
 
 def check_flags(**flags: bool) -> None:

@@ -107,7 +107,7 @@ def _begin(target: Path, prefix: str) -> tuple[int, Path]:
         try:
             handle, name = tempfile.mkstemp(prefix=prefix, suffix=target.suffix, dir=target.parent)
         except OSError as reason:
-            # The temporary name would tell users nothing.
+            # The temporary name would mean nothing to users.
             raise OSError(reason.errno, reason.strerror, str(target)) from reason
         if _locked(handle):
             return handle, Path(name)

@@ -27,6 +27,8 @@ QUANTIZERS: Final = (20, 30, 40, 50)
 
 MAX_QUANTIZER: Final = 63
 
+_INDICES_PER_QUANTIZER: Final = 4
+
 
 def ratio_by_name(name: str) -> Ratio:
     """The ratio called ``name`` ("2:1") or, in file names, "2by1"; ValueError names the ratios there are."""
@@ -44,6 +46,11 @@ def nearest_ratio(factor: float | Fraction) -> Ratio:
 def nearest_quantizer(q: float) -> int:
     """The compression level, of those with models, nearest to ``q`` (0..63); ties go to the stronger one."""
     return min(QUANTIZERS, key=lambda level: (abs(level - q), -level))
+
+
+def quantizer_of_index(q_idx: float) -> float:
+    """Q, on libaom's quantizer scale of 0 to 63, of an AV1 quantizer index (base_q_idx), 0 to 255."""
+    return min(q_idx / _INDICES_PER_QUANTIZER, MAX_QUANTIZER)
 
 
 def scaled_size(width: int, height: int, factor: Fraction, subsampling_w: int, subsampling_h: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A level amount of memory, however many frames a graph makes; and whether there is enough, asked before any work."""
+"""Constant memory use, however many frames a graph makes; and whether there is enough, checked before any work."""
 
 import ctypes
 import os
@@ -98,7 +98,7 @@ def give_back_free_memory() -> None:
     """Let the C library give free memory back to the system, if it is time for that. To be called at every frame.
 
     Before release 2.38, glibc hardly ever uses aligned blocks again once they are free (bug 14581), and the core keeps
-    planes of up to 1 MB in such blocks: memory would come to hold mostly planes that are no more.
+    planes of up to 1 MB in such blocks: memory would fill with planes that were freed.
 
     ``malloc_trim`` changes nothing in how the process allocates. ``mallopt`` could have the system take each block back
     at once, but for every library of the process, for good, and at the price of new pages for every frame.

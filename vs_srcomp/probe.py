@@ -1,4 +1,4 @@
-"""What can be told of a video file without decoding it, above all how strongly each AV1 frame was compressed."""
+"""What is known of a video file without decoding it, above all how strongly each AV1 frame was compressed."""
 
 import os
 import time
@@ -10,22 +10,21 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import av
+import vapoursynth as vs
 from av.container import InputContainer
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
-from vs_srcomp.av1 import Av1Error, NotAv1Error, Parser, ScanCancelledError, ShownFrame, scan
-from vs_srcomp.av1.estimate import SceneJudge
+from vs_srcomp.av1 import Av1Error, Parser, ShownFrame
+from vs_srcomp.av1.estimate import estimates
 from vs_srcomp.av1.sequence import SequenceHeader
-from vs_srcomp.errors import error
-from vs_srcomp.geometry import MAX_QUANTIZER, nearest_quantizer
+from vs_srcomp.geometry import nearest_quantizer, quantizer_of_index
 from vs_srcomp.source.formats import pixel_format as format_of
 from vs_srcomp.source.grid import read_grid
 from vs_srcomp.source.index import Packets, build_index
-from vs_srcomp.source.media import Cropping, local_file, open_container, stream_info, video_stream
+from vs_srcomp.source.media import Cropping, codec_of, local_file, open_container, stream_info, video_stream
+from vs_srcomp.source.scan import ScanCancelledError, scan
 from vs_srcomp.source.timing import timing
-
-_Q_IDX_PER_QUANTIZER = 4
 
 
 class Frame(NamedTuple):
@@ -45,7 +44,7 @@ class Frame(NamedTuple):
     """Of the segments."""
     max_q_idx: int | None = None
     delta_q_present: bool | None = None
-    """Blocks differ further, by what only decoding tells."""
+    """Blocks differ further, by amounts that only decoding shows."""
     superres_denom: int | None = None
     """Coded at 8 / denom of the width."""
     width: int | None = None
@@ -87,7 +86,7 @@ class Probe:
     """As FFmpeg calls it."""
     bit_depth: int | None
     frame_count: int | None
-    """Of the clip that `vs_srcomp.source` gives; None where reading was cut short, or only decoding could tell."""
+    """Of the clip that `vs_srcomp.source` gives; None where reading was cut short, or only decoding would show it."""
     frame_rate: Fraction | None
     """Frames per second, None where they are not evenly spaced, or not known."""
     variable_frame_rate: bool | None
@@ -140,7 +139,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
     """Read the headers of a file.
 
     Args:
-        path: A local file; any codec, but only AV1 tells how strongly it was compressed.
+        path: A local file; any codec, but only AV1 headers have the compression level.
         seconds: Stop reading after about so long, with what is known by then: a scene that was not read to its end is
             judged by its beginning, and the number of frames and their rate stay unknown.
 
@@ -152,18 +151,17 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
     with open_container(file) as container:
         stream = video_stream(container, 0)
         context = stream.codec_context
-        # FFmpeg knows no codec behind Dolby Vision's 'dav1' tag; `scan` finds out whether it is plain AV1.
-        codec = context.codec.canonical_name if context else "av1"
+        codec = codec_of(stream)
         size = (context.width, context.height) if context else (0, 0)
         pixel_format = context.format if context else None
         time_base = Fraction(stream.time_base.num, stream.time_base.den)
         long_name = container.format.long_name
-        info, index = stream_info(stream), stream.index
+        info = stream_info(stream)
         count, rate = _count_and_rate(container, stream) if deadline is None else (None, None)
     shown: list[ShownFrame] = []
     sequence, complete = None, deadline is None
     if codec == "av1":
-        shown, complete = _scan(file, index, deadline)
+        shown, complete = _scan(file, deadline)
         sequence = _sequence(file)
         count = len(shown) if complete else None
         size = next(((f.frame.width, f.frame.height) for f in shown if f.frame), size)
@@ -193,34 +191,32 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
 
 
 def _count_and_rate(container: InputContainer, stream: VideoStream) -> tuple[int | None, Fraction | None]:
-    """How many frames there are, and their rate if it is constant; (None, None) where only decoding could tell."""
-    only_decoding_tells = False
+    """How many frames there are, and their rate if it is constant; (None, None) where only decoding would show them."""
+    needs_decoding = False
 
     def in_decoding_order(packets: Packets, *, whole: bool) -> range:
-        nonlocal only_decoding_tells
-        only_decoding_tells = whole
+        nonlocal needs_decoding
+        needs_decoding = whole
         return range(len(packets))
 
     index = build_index(container, stream, in_decoding_order)
     if not len(index):
         return None, None
     # The order of frames makes no difference where there are no timestamps: the nominal rate is all there is.
-    return None if only_decoding_tells else len(index), timing(index).rate
+    return None if needs_decoding else len(index), timing(index).rate
 
 
-def _scan(file: str, stream: int, deadline: float | None) -> tuple[list[ShownFrame], bool]:
+def _scan(file: str, deadline: float | None) -> tuple[list[ShownFrame], bool]:
     """The shown frames, and whether these are all."""
     shown: list[ShownFrame] = []
     try:
         # What has come stays in the list when the scan ends with an error.
-        shown.extend(scan(file, stream=stream, cancel=lambda: deadline is not None and time.monotonic() > deadline))
+        shown.extend(scan(file, cancel=lambda: deadline is not None and time.monotonic() > deadline))
     except ScanCancelledError:
         return shown, False
-    except NotAv1Error as reason:
+    except vs.Error:
         if not shown:
-            raise error(
-                f"{file!r} cannot be read as AV1 ({reason})", "check that it is neither damaged nor encrypted"
-            ) from reason
+            raise
         return shown, False
     return shown, True
 
@@ -244,14 +240,14 @@ def _bit_depth(pixel_format: VideoFormat | None, sequence: SequenceHeader | None
 
 def _frames(shown: list[ShownFrame], time_base: Fraction, rate: Fraction | None) -> tuple[Frame, ...]:
     frames = []
-    for number, (record, estimate) in enumerate(zip(shown, _estimates(shown), strict=True)):
+    for number, (record, estimate) in enumerate(zip(shown, estimates(shown), strict=True)):
         at = _seconds(record.pts, time_base, number, rate)
         size = sum(frame.size for frame in record.coded)
         coded = record.frame
         if coded is None or estimate is None:
             frames.append(Frame(record.pts, at, bytes=size))
             continue
-        q = min(estimate / _Q_IDX_PER_QUANTIZER, MAX_QUANTIZER)
+        q = quantizer_of_index(estimate)
         frames.append(
             Frame(
                 pts=record.pts,
@@ -279,14 +275,3 @@ def _seconds(pts: int | None, time_base: Fraction, number: int, rate: Fraction |
     if pts is not None:
         return round(float(pts * time_base), 6)
     return round(float(number / rate), 6) if rate else None
-
-
-def _estimates(shown: list[ShownFrame]) -> list[float | None]:
-    """The estimate of each frame, as `vs_srcomp.source` makes it."""
-    judge = SceneJudge()
-    estimates: list[float | None] = []
-    for number, frame in enumerate(shown):
-        if judge.begins_stretch(frame):
-            estimates += [judge.settle()] * (number - len(estimates))
-        judge.follow(frame)
-    return estimates + [judge.settle()] * (len(shown) - len(estimates))

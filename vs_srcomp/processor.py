@@ -1,4 +1,4 @@
-"""What the processor has."""
+"""The processor: cores and instruction sets."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ def has_avx2() -> bool:
 def has_vnni() -> bool:
     """Whether there are instructions for sums of 8-bit products, without which pairs of them are added in 16 bits.
 
-    OpenVINO itself does not tell: it names INT8 on every processor. Those with AMX have them too.
+    OpenVINO does not report it: it names INT8 on every processor. Those with AMX have them too.
     """
     return bool(_usable_flags() & {"avx512_vnni", "avx_vnni"})
 

@@ -8,7 +8,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat, StoringBackend, Worker
-from vs_srcomp.engine_cache import get_engine
+from vs_srcomp.backends.engine_store import get_engine
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, Ratio, nearest_quantizer
 from vs_srcomp.log import say_once
@@ -17,7 +17,7 @@ from vs_srcomp.models import ModelName, Network, network_for, scale_of
 from vs_srcomp.reuse import reusing
 
 DEFAULT_Q = 40.0
-"""The compression level that is taken for frames that do not tell their own."""
+"""The compression level of frames without the property ``SrcompQ``."""
 
 # Those that the callback sets; the rest of a frame's properties never pass through Python.
 OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio"]
@@ -67,7 +67,7 @@ class Networks:
         self._reuse = reuse
         ready = [DEFAULT_Q if q is None else q]
         if q is None and isinstance(backend, StoringBackend):
-            # Building one may take minutes, and must not happen while the host writes frames: see backends.quiet.
+            # Building one may take minutes, and must not happen while the host writes frames: see tensorrt.quiet.
             ready += QUANTIZERS
         for level in ready:
             self.engine(level)

@@ -1,4 +1,4 @@
-"""Whether a size can be made at all, asked before any work."""
+"""Checks of a target size before any work."""
 
 import vapoursynth as vs
 
@@ -14,7 +14,7 @@ _FRAMES = 8
 
 
 def check_target(clip: vs.VideoNode, wanted: tuple[int | None, int | None], target: tuple[int, int]) -> None:
-    """Refuse a size that is too large; tell of one that is not exactly what was asked for.
+    """Refuse a size that is too large; log one that is not exactly what was asked for.
 
     Args:
         clip: What is upscaled.

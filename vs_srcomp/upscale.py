@@ -42,37 +42,37 @@ def upscale(
 ) -> vs.VideoNode:
     """Upscale a clip that was coded at a lower resolution, and repair its luma.
 
-    Every plane goes through Lanczos (a = 5); the luma plane then goes through a network made for the ratio, which knows
-    the compression level. Chroma is not touched after the resize. Every frame property is kept, and ``SrcompModel``,
-    ``SrcompQ`` and ``SrcompRatio`` tell what was done.
+    Lanczos (a = 5) resizes every plane. A network for the ratio and the compression level then repairs the luma plane.
+    Chroma is not touched after the resize. Every frame property is kept; ``SrcompModel``, ``SrcompQ`` and
+    ``SrcompRatio`` record what was done.
 
     Args:
         clip: YUV or GRAY of constant format and size: 8 to 16 bit integer, half or float. Progressive.
-        ratio: ``"2:1"`` (the default), ``"8:5"`` or ``"4:3"``, for both axes. A size that the chroma subsampling cannot
-            hold goes to the nearest one that it can, ties upwards.
-        width: Target width in luma pixels, instead of a ratio. With one of width and height the other follows from
-            the clip's shape; the model is that of the nearest ratio.
+        ratio: ``"2:1"`` (the default), ``"8:5"`` or ``"4:3"``, for both axes. The size is rounded to what the chroma
+            subsampling can hold, ties upwards.
+        width: Target width in luma pixels, instead of a ratio. If only one of width and height is given, the other
+            keeps the shape of the picture. The model is that of the nearest ratio.
         height: Target height in luma pixels, likewise.
         q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4).
-            ``"auto"`` reads the property ``SrcompQ`` of each frame, which `vs_srcomp.source` sets on AV1; for frames
-            without it, 40 is taken, which the log tells. A network gets the nearest whole number, within the levels
-            that it was trained for; on TensorRT, which takes minutes for each, the nearest of 20, 30, 40 and 50.
-        model: A tier, such as ``"fast"``; another system's model by name, such as ``"espcn-2x"``; or the path of an
-            ONNX file with the same contract: [N, 1, H, W] float32, luma in 0..1 after Lanczos in, restored luma out,
-            and perhaps a second input ``q``, [N] float32, the level. A network whose output is 2, 3 or 4 times as large
-            as its input gets the clip's own luma instead, and makes it as much larger where no ratio, width or height
-            is given; what it gives is brought to other sizes by Catmull-Rom, or by Lanczos-5 where those are larger.
-        look: ``"faithful"``, the least error, or ``"crisp"``, what people prefer to look at; of tiers.
-        passes: 2 lets a network that enlarges run on what it has made once more: 4 times as large by one for twice.
-        sharpness: How much of what a 3x3 binomial blur takes away is added to the luma after the network (unsharp
-            masking), 0 to 1 in steps of 1/32. The networks give the likeliest picture, which is a little soft; 0.25
-            looks crisper, scores higher in VMAF, and costs 0.01 to 0.2 dB; at 4:3, half is enough.
-        ensemble: Take the mean of what the network makes of the picture turned and flipped in all eight ways (Timofte
-            et al. 2016, arXiv 1511.02228): a little better, at 8 times the cost.
-        reuse: Whether what has not changed since a frame that was restored lately is taken from memory, of which this
-            takes up to 64 MB in 1080p. The result is the same to the bit.
+            ``"auto"`` reads the property ``SrcompQ`` of each frame, which `vs_srcomp.source` sets on AV1; frames
+            without it get 40, and the log says so. The level is rounded to a whole number within the levels of the
+            model's training; on TensorRT, which takes minutes for each level, to 20, 30, 40 or 50.
+        model: A tier (``"light"``, ``"fast"``, ``"quality"``); another system's model by name, such as
+            ``"espcn-2x"``; or the path of an ONNX file with the same contract: [N, 1, H, W] float32, luma in 0..1
+            after Lanczos in, restored luma out, and optionally a second input ``q``, [N] float32, the level. A network
+            whose output is 2, 3 or 4 times as large as its input gets the clip's own luma instead. Its scale is the
+            default ratio; Catmull-Rom brings its output to smaller sizes, Lanczos-5 to larger ones.
+        look: ``"faithful"``, the least error, or ``"crisp"``, what people prefer to look at; for tiers.
+        passes: 2 runs a network that enlarges twice: a 2x network then gives 4x.
+        sharpness: Unsharp masking of the luma after the network with a 3x3 binomial blur, 0 to 1 in steps of 1/32.
+            Networks are trained for the least error, which looks a little soft; 0.25 looks crisper, scores higher in
+            VMAF, and costs 0.01 to 0.2 dB of PSNR. At 4:3, half of that is enough.
+        ensemble: Average the results for the eight turned and flipped pictures (Timofte et al. 2016,
+            arXiv 1511.02228): a little better, at 8 times the cost.
+        reuse: Take parts of frames that have not changed from memory, up to 64 MB in 1080p. The result is the same to
+            the bit.
         backend: What runs the network, one of ``vs_srcomp.Backend``; by default the best that is installed and
-            works, which the log tells.
+            works, which the log names.
 
     Returns:
         A clip of the same format, length and timing, in the new size.
@@ -123,14 +123,14 @@ class _Chosen:
 
     def networks(self, codes: vs.VideoNode) -> Networks:
         """For the planes of ``codes``."""
-        plane = PlaneFormat(codes.width, codes.height, codes.format.bits_per_sample)
+        plane = PlaneFormat.of(codes)
         return Networks(self.model, self.look, self.ratio, self.q, self.backend, plane, reuse=self.reuse)
 
 
 def _restored(codes: vs.VideoNode, chosen: _Chosen) -> vs.VideoNode:
     """Integer luma after the network; of the properties of its frames only ``OWN_PROPS`` count."""
     for _ in range(chosen.passes):
-        # The properties that a first pass leaves out tell a second one nothing but the level, which is among those set.
+        # Of the properties that a first pass leaves out, a second one needs only the level, which is among those set.
         codes = limit_cache(_passed(codes, chosen.networks(codes)), _SPARE)
     return codes
 
@@ -230,7 +230,7 @@ def _target(
         raise error("ratio and width or height exclude each other", "give a ratio, or a size")
     for size in (width, height):
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-            raise error(f"a size of {size!r} pixels cannot be", "give width and height as whole numbers above 0")
+            raise error(f"{size!r} is not a size in pixels", "give width and height as whole numbers above 0")
     factors = [Fraction(new, old) for new, old in ((width, clip.width), (height, clip.height)) if new is not None]
     sizes = [scaled_size(clip.width, clip.height, factor, *subsampling) for factor in (factors[0], factors[-1])]
     target_width = sizes[-1 if width is None else 0][0]
@@ -268,4 +268,4 @@ def _checked_q(q: float | str) -> float | None:
         return None
     if isinstance(q, int | float) and not isinstance(q, bool) and 0 <= q <= MAX_QUANTIZER:
         return float(q)
-    raise error(f"q={q!r} is no compression level", f'give a number from 0 to {MAX_QUANTIZER}, or q="auto"')
+    raise error(f"q={q!r} is not a compression level", f'give a number from 0 to {MAX_QUANTIZER}, or q="auto"')

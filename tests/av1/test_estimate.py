@@ -1,140 +1,52 @@
-"""Estimators on clips small enough to compute by hand."""
-
-from collections.abc import Callable
-from pathlib import Path
+"""One estimate for a scene, stretch by stretch, on clips small enough to compute by hand."""
 
 import pytest
 
-from vs_srcomp.av1 import CodedFrame, ShownFrame, scan
-from vs_srcomp.av1.estimate import (
-    ESTIMATORS,
-    byte_weighted,
-    choose_quantizers,
-    clip_median,
-    own_q,
-    propagated,
-    propagated_scene,
-    propagated_window,
-    scenes,
-)
+from vs_srcomp.av1 import ShownFrame
+from vs_srcomp.av1.estimate import effective_q_idx, estimates
 
 from .frames import coded
 
-
-def _shown(*coded: CodedFrame) -> ShownFrame:
-    return ShownFrame(None, coded[-1], None, coded)
-
-
-def _again(slot: int, frame: CodedFrame, *coded: CodedFrame) -> ShownFrame:
-    return ShownFrame(None, frame, slot, coded)
-
-
 _UNKNOWN = ShownFrame(None, None, None, ())
 
-# A pyramid: a key frame, a hidden frame shown last, a leaf between them.
-_KEY = coded(60, 1600, key=True)
-_HIDDEN = coded(105, 200, references=(0,) * 7, refresh=0b10, show=False)
-_LEAF = coded(150, 25, references=(0, 1, 0, 1, 0, 1, 7))
-_PYRAMID = [_shown(_KEY), _shown(_HIDDEN, _LEAF), _again(1, _HIDDEN)]
 
-# At 105 the key frame would have 1600 / 2 bytes, at 150 1600 / 4.
-_HIDDEN_WEIGHT = 1.5 * (200 / 800) ** 0.5
-_HIDDEN_Q = _HIDDEN_WEIGHT * 105 + (1 - _HIDDEN_WEIGHT) * 60
-_LEAF_WEIGHT = 1.5 * (25 / 400) ** 0.5
-_LEAF_Q = _LEAF_WEIGHT * 150 + (1 - _LEAF_WEIGHT) * (60 + _HIDDEN_Q) / 2
+def _shown(q: int, *, size: int = 1000, key: bool = False, references: tuple[int, ...] = (0,)) -> ShownFrame:
+    """A frame that takes slot 0, coded without hidden ones; a key frame takes all."""
+    frame = coded(q, size, key=key, references=() if key else references, refresh=1)
+    return ShownFrame(None, frame, None, (frame,))
 
 
-def test_the_numbers_by_hand() -> None:
-    assert (_HIDDEN_WEIGHT, _HIDDEN_Q) == (0.75, 93.75)
-    assert (_LEAF_WEIGHT, _LEAF_Q) == (0.375, 104.296875)
+def test_most_bytes_count_most() -> None:
+    frames = [coded(60, 1600, key=True), coded(105, 200, show=False), coded(150, 25)]
+    assert effective_q_idx(frames) == (60 * 1600 + 105 * 200 + 150 * 25) / 1825
+    assert effective_q_idx([]) is None
 
 
-def test_own_q() -> None:
-    assert own_q(_PYRAMID) == [60, 150, 105]
+def test_each_scene_has_one_estimate() -> None:
+    frames = [_shown(60, key=True), *[_shown(120, size=200)] * 9, _shown(100, key=True), *[_shown(180, size=300)] * 5]
+    first, second = (60 * 1000 + 9 * 120 * 200) / 2800, (100 * 1000 + 5 * 180 * 300) / 2500
+    assert estimates(frames) == pytest.approx([first] * 10 + [second] * 6)
 
 
-def test_clip_median() -> None:
-    assert clip_median(_PYRAMID) == [105, 105, 105]
-    assert clip_median(_PYRAMID[:2]) == [105, 105]
-    assert clip_median([*_PYRAMID, _shown(coded(201, 9))]) == [127.5] * 4
+def test_a_scene_of_frames_coded_before_it_has_theirs() -> None:
+    """A key frame that is coded ahead, hidden, and shown by reference."""
+    key = _shown(60, key=True).frame
+    assert estimates([_shown(100, key=True), ShownFrame(None, key, 0, ())]) == [100, 60]
 
 
-def test_byte_weighted() -> None:
-    mean = (60 * 1600 + 105 * 200 + 150 * 25) / 1825
-    assert byte_weighted(_PYRAMID) == [mean] * 3
-    second = [_shown(coded(100, 30, key=True)), _shown(coded(160, 10))]
-    assert byte_weighted([*_PYRAMID, *second]) == [mean] * 3 + [115.0] * 2
+def test_a_long_scene_follows_what_changes_and_not_what_sways() -> None:
+    scene = [_shown(100, key=True), *[_shown(100)] * 255, *[_shown(108)] * 256, *[_shown(160)] * 256]
+    found = estimates(scene)
+    assert found[0] == found[255] == found[256] == found[511] == 100
+    assert found[512] == found[-1] == pytest.approx(160)
 
 
-def test_byte_weighted_of_a_scene_that_was_coded_before_it() -> None:
-    ahead = coded(80, 500, key=True, refresh=0b100, show=False)
-    clip = [_shown(coded(40, 100, key=True)), _shown(ahead, coded(60, 100)), _again(2, ahead)]
-    assert byte_weighted(clip) == [(4000 + 40000 + 6000) / 700] * 2 + [80.0]
+def test_a_cut_forgets_the_estimate_before() -> None:
+    frames = [_shown(100, key=True), *[_shown(100)] * 9, _shown(108, key=True), *[_shown(108)] * 9]
+    assert estimates(frames) == [100] * 10 + [108] * 10
 
 
-def test_propagated() -> None:
-    assert propagated(_PYRAMID) == [60, _LEAF_Q, _HIDDEN_Q]
-
-
-def test_propagated_frames_that_are_all_new_have_their_own_q() -> None:
-    assert propagated([_shown(_KEY), _shown(coded(90, 1600, references=(0,) * 7))]) == [60, 90]
-    assert propagated([_shown(_KEY), _shown(coded(90, 10))]) == [60, 90]
-
-
-def test_a_key_frame_shown_from_a_slot_fills_all_slots() -> None:
-    ahead = coded(80, 400, key=True, refresh=0b100, show=False)
-    last = coded(80, 100, references=(5,) * 7)
-    clip = [_shown(_KEY), _shown(ahead, coded(60, 9)), _again(2, ahead), _shown(last)]
-    assert propagated(clip)[2:] == [80, 80]
-    assert [list(scene) for scene in scenes(clip)] == [[0, 1], [2, 3]]
-
-
-def test_propagated_means_stay_in_their_scene() -> None:
-    clip = [*_PYRAMID, _shown(coded(200, 100, key=True))]
-    mean = (60 + _LEAF_Q + _HIDDEN_Q) / 3
-    assert propagated_scene(clip) == [mean] * 3 + [200]
-    assert propagated_window(clip) == [mean] * 3 + [200]
-
-
-def test_the_window_reaches_eight_frames() -> None:
-    clip = [_shown(coded(100, 50, key=True))] + [_shown(coded(100 + i, 50)) for i in range(1, 20)]
-    values = propagated_window(clip)
-    assert values[0] == 100 + sum(range(9)) / 9
-    assert values[10] == 110
-    assert values[19] == 100 + sum(range(11, 20)) / 9
-
-
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_unknown_frames_take_the_value_before_them(name: str) -> None:
-    key = coded(100, 50, key=True)
-    assert ESTIMATORS[name]([_UNKNOWN, _shown(key), _UNKNOWN, _shown(key)]) == [100] * 4
-    with pytest.raises(ValueError, match="no frame"):
-        ESTIMATORS[name]([_UNKNOWN, _UNKNOWN])
-
-
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_a_fixed_quantizer_is_found_by_all(name: str, made: Callable[[str], Path]) -> None:
-    assert ESTIMATORS[name](list(scan(made("aom-fixed-q")))) == pytest.approx([160] * 16)
-
-
-def _clip(*scene_lengths: int) -> list[ShownFrame]:
-    return [_shown(coded(100, 50, key=i == 0)) for length in scene_lengths for i in range(length)]
-
-
-@pytest.mark.parametrize(
-    ("estimate", "level"), [(0, 20), (99.9, 20), (100, 30), (139, 30), (140, 40), (179, 40), (180, 50), (255, 50)]
-)
-def test_thresholds(estimate: float, level: int) -> None:
-    assert choose_quantizers(_clip(1), [estimate]) == [level]
-
-
-def test_hysteresis() -> None:
-    assert choose_quantizers(_clip(4), [99, 104.9, 99, 104.9]) == [20] * 4
-    assert choose_quantizers(_clip(3), [99, 105, 105]) == [20, 30, 30]
-    assert choose_quantizers(_clip(3), [101, 95.1, 96]) == [30] * 3
-    assert choose_quantizers(_clip(3), [101, 94.9, 94]) == [30, 20, 20]
-
-
-def test_one_switch_a_scene_over_any_distance() -> None:
-    assert choose_quantizers(_clip(4), [90, 200, 90, 200]) == [20, 50, 50, 50]
-    assert choose_quantizers(_clip(2, 3), [90, 130, 97, 96, 190]) == [20, 30, 20, 20, 50]
+def test_unknown_frames_do_not_count() -> None:
+    frames = [_shown(100, key=True), _UNKNOWN, None, _shown(100)]
+    assert estimates(frames) == [100] * 4
+    assert estimates([_UNKNOWN, None]) == [None, None]

@@ -9,9 +9,10 @@ from pathlib import Path
 import av
 import pytest
 
-from vs_srcomp.av1 import Parser, ShownFrame, scan
+from vs_srcomp.av1 import Parser, ShownFrame
 from vs_srcomp.av1.layers import Layers, Part
 from vs_srcomp.av1.obu import ObuType, low_overhead_obus
+from vs_srcomp.source.scan import scan
 
 from .bitwriter import obu
 from .ivf import write_ivf

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import onnx
 import pytest
 
-from vs_srcomp.backends import OpenVINO, choice
+from vs_srcomp.backends import OpenVINO, choice, registry
 from vs_srcomp.backends.base import BackendConfig
 
 CHOOSE = """
@@ -36,7 +36,7 @@ except vs.Error as reason:
 print([chosen, [message for message in said if "srcomp" in message], sorted(sys.modules)])
 """
 
-NO_CARD = choice._no_card() is not None
+NO_CARD = registry.no_card() is not None
 
 
 def choose(hidden: Collection[str], change: str = "") -> tuple[list[object], list[str], list[str]]:
@@ -79,7 +79,7 @@ def test_without_any_library_the_error_tells_of_each_and_ends_in_a_command() -> 
     lines = str(message).splitlines()
     assert lines[0] == "srcomp: no backend works here"
     assert lines[-1] == "pip install openvino"
-    assert [line.partition(":")[0] for line in lines[1:-1]] == [candidate.name for candidate in choice.candidates()]
+    assert [line.partition(":")[0] for line in lines[1:-1]] == [entry.title for entry in registry.BACKENDS]
     assert not said
 
 
@@ -107,8 +107,8 @@ def test_a_card_is_looked_for_before_a_library_is_loaded() -> None:
     def make() -> OpenVINO:
         raise AssertionError("loaded")
 
-    candidate = choice.Candidate(name="x", package="numpy", remedy=lambda: "", make=make, has_device=look)
-    assert candidate.why_not() == "no card"
+    entry = registry.Entry(title="x", kind=OpenVINO, package="numpy", remedy=lambda: "", make=make, has_device=look)
+    assert choice.why_not(entry) == "no card"
     assert looked
 
 
@@ -121,8 +121,8 @@ def test_the_network_of_the_trial_is_what_its_comment_says() -> None:
     assert choice._BRIGHTEN.sha256 == hashlib.sha256(choice._BRIGHTEN.onnx).hexdigest()
 
 
-def test_every_backend_is_a_candidate_in_the_order_of_the_documentation() -> None:
-    names = [candidate.name for candidate in choice.candidates()]
+def test_every_backend_is_registered_in_the_order_of_the_documentation() -> None:
+    names = [entry.title for entry in registry.BACKENDS]
     assert names == ["TensorRT", "PyTorch on a graphics card", "OpenVINO", "ONNX Runtime", "PyTorch"]
     chosen: BackendConfig = choice.default_backend()
-    assert chosen == choice.default_candidate().make()
+    assert chosen == choice.default_entry().make()

@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.device_pipeline import PipelineEngine, copy_with_edges
+from vs_srcomp.backends.base import Luma, PlaneFormat, copy_with_edges
+from vs_srcomp.backends.device_pipeline import PipelineEngine
 from vs_srcomp.backends.tiling import is_out_of_memory
 
 

@@ -7,8 +7,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper
 
 from tests.networks import make_onnx, random_network, reference
-from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.device_pipeline import CODES, RESTORED
+from vs_srcomp.backends.base import CODES, RESTORED, Luma, PlaneFormat
 from vs_srcomp.backends.integer_graph import with_integer_planes
 from vs_srcomp.models.half import to_half
 
@@ -19,7 +18,7 @@ DTYPES = (np.uint8, np.uint16)
 def restore(network: bytes, codes: Luma, bits: int, scale: int = 1) -> Luma:
     """Run the graph on the bytes of ``codes``, whose size it must take."""
     height, width = codes.shape
-    graph = with_integer_planes(network, PlaneFormat(width, height, bits), height, width, scale)
+    graph = with_integer_planes(network, PlaneFormat(width, height, bits), scale=scale, as_bytes=True)
     onnx.checker.check_model(graph, full_check=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -81,7 +80,7 @@ def test_files_of_older_versions_of_the_standard_are_taken(version: int) -> None
 def test_types_are_those_that_tensorrt_converts() -> None:
     """Its uint8 is for inputs and outputs alone, next to a conversion from or to floating-point numbers."""
     graph = onnx.load_model_from_string(
-        with_integer_planes(to_half(random_network()), PlaneFormat(36, 24, 10), 24, 36)
+        with_integer_planes(to_half(random_network()), PlaneFormat(36, 24, 10), as_bytes=True)
     ).graph
     assert [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)] == [TensorProto.UINT8] * 2
     assert [item.op_type for item in graph.node if CODES in item.input] == ["Cast"]

@@ -128,7 +128,7 @@ def test_a_file_is_measured_with_and_without_reuse(film: Path, model: Path, tmp_
     ("arguments", "wrong"),
     [
         (["--size", "97x64"], "even size"),
-        (["--vs", "peer.py"], "is no script"),
+        (["--vs", "peer.py"], "is not a script"),
         (["--only", "beads"], "no stage 'beads'"),
     ],
 )

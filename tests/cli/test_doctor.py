@@ -222,7 +222,7 @@ def test_no_backend(computer: Computer) -> None:
             "looks for VapourSynth at VSSCRIPT_PATH, which is not set",
         ),
         ("v1.0.0", "  vapoursynth  x", "broken", "looks for VapourSynth at VSSCRIPT_PATH, which is not set"),
-        ("unknown", "  vapoursynth  x", "note", "does not tell its version"),
+        ("unknown", "  vapoursynth  x", "note", "does not print its version"),
     ],
 )
 def test_mpv(computer: Computer, version: str, filters: str, state: str, says: str) -> None:

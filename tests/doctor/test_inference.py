@@ -2,27 +2,33 @@ import pytest
 
 import vs_srcomp
 from vs_srcomp.backends import OpenVINO
-from vs_srcomp.backends.choice import NOT_INSTALLED, Candidate, candidates, default_candidate
+from vs_srcomp.backends.choice import NOT_INSTALLED, default_entry
 from vs_srcomp.backends.openvino import OpenVINOEngine
+from vs_srcomp.backends.registry import BACKENDS, Entry
 from vs_srcomp.doctor.inference import backend_checks, check_backend, check_speed
 from vs_srcomp.models import models
 
 
-def missing(package: str) -> Candidate:
-    return Candidate(
-        name="X", package=package, remedy=lambda: "pip install x", make=OpenVINO, has_device=lambda: NOT_INSTALLED
+def missing(package: str) -> Entry:
+    return Entry(
+        title="X",
+        kind=OpenVINO,
+        package=package,
+        remedy=lambda: "pip install x",
+        make=OpenVINO,
+        has_device=lambda: NOT_INSTALLED,
     )
 
 
 def test_there_is_a_check_for_every_backend_and_one_for_the_default() -> None:
-    assert len(backend_checks(None)) == len(candidates()) + 1
+    assert len(backend_checks(None)) == len(BACKENDS) + 1
 
 
 def test_a_backend_that_works_is_told_with_its_release() -> None:
     import openvino
 
-    (candidate,) = (candidate for candidate in candidates() if candidate.name == "OpenVINO")
-    finding = check_backend(candidate)
+    (entry,) = (entry for entry in BACKENDS if entry.title == "OpenVINO")
+    finding = check_backend(entry)
     assert (finding.name, finding.state) == ("OpenVINO", "fine")
     assert openvino.__version__.startswith(finding.says)
 
@@ -38,10 +44,15 @@ def test_the_backend_that_the_package_needs_is_broken_if_it_is_not_there() -> No
 
 
 def test_nothing_is_to_be_done_for_a_backend_without_a_device() -> None:
-    candidate = Candidate(
-        name="X", package="numpy", remedy=lambda: "i", make=OpenVINO, has_device=lambda: "no NVIDIA driver"
+    entry = Entry(
+        title="X",
+        kind=OpenVINO,
+        package="numpy",
+        remedy=lambda: "i",
+        make=OpenVINO,
+        has_device=lambda: "no NVIDIA driver",
     )
-    finding = check_backend(candidate)
+    finding = check_backend(entry)
     assert (finding.state, finding.says, finding.todo) == ("note", "no NVIDIA driver", "")
 
 
@@ -51,11 +62,11 @@ def test_the_default_backend_is_named_with_its_speed() -> None:
     model = vs_srcomp.models()[0]
     finding = check_speed(model, seconds=0.0)
     assert finding.state in ("fine", "note")
-    assert finding.says.startswith(f"{default_candidate().name}: about ")
+    assert finding.says.startswith(f"{default_entry().title}: about ")
     assert f" frames of 1920x1080 a second with {model.name}" in finding.says
 
 
-@pytest.mark.skipif(default_candidate().name != "OpenVINO", reason="only OpenVINO tells")
+@pytest.mark.skipif(default_entry().title != "OpenVINO", reason="only OpenVINO tells")
 def test_the_share_of_each_type_is_told_and_another_than_meant_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     model = models()[0]
     finding = check_speed(model, seconds=0.0)

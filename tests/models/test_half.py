@@ -11,7 +11,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from tests.networks import make_onnx, one_of_each, random_network
 from vs_srcomp.models import load_network, network_at
-from vs_srcomp.models.half import residual_of, to_half
+from vs_srcomp.models.graph import residual_of
+from vs_srcomp.models.half import to_half
 
 node: Callable[..., NodeProto] = helper.make_node
 

@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tests.networks import as_network, make_onnx, random_level_network, random_network
 from vs_srcomp.models import network_at
-from vs_srcomp.models.half import residual_of
+from vs_srcomp.models.graph import residual_of
 from vs_srcomp.models.level import at_level
 
 LEVELS = (0.0, 17.25, 20.0, 33.0, 35.5, 50.0, 63.0)

@@ -12,7 +12,7 @@ import vapoursynth as vs
 
 from tests.mpv.conftest import SCRIPT
 from tests.transcode.films import write_model
-from vs_srcomp.engine_cache import get_engine
+from vs_srcomp.backends.engine_store import get_engine
 from vs_srcomp.mpv import player
 from vs_srcomp.restore import FrameRestorer
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 import vapoursynth as vs
 
+from tests.av1.conftest import made  # noqa: F401  # a fixture
+
 
 @pytest.fixture
 def messages() -> Iterator[list[str]]:

@@ -13,12 +13,12 @@ import vapoursynth as vs
 
 import vs_srcomp
 from vs_srcomp import log
-from vs_srcomp.av1 import scan
-from vs_srcomp.av1.estimate import byte_weighted, scenes
+from vs_srcomp.av1.estimate import estimates
 from vs_srcomp.source import source
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.index import Index
 from vs_srcomp.source.quantizer import quantizers_of
+from vs_srcomp.source.scan import scan
 
 from .reference import shared_files, write_scenes
 
@@ -41,16 +41,17 @@ def quantizers(clip: vs.VideoNode, numbers: list[int]) -> dict[int, tuple[object
 def expected(file: Path) -> dict[int, tuple[object, object]]:
     """By the scan of the whole file."""
     shown = list(scan(file))
-    estimates = byte_weighted(shown)
     return {
-        number: (pytest.approx(estimate / 4, abs=1e-4), frame.frame.base_q_idx) if frame.frame else (None, None)
-        for number, (frame, estimate) in enumerate(zip(shown, estimates, strict=True))
+        number: (pytest.approx(estimate / 4, abs=1e-4), frame.frame.base_q_idx)
+        if frame.frame and estimate is not None
+        else (None, None)
+        for number, (frame, estimate) in enumerate(zip(shown, estimates(shown), strict=True))
     }
 
 
 def test_every_frame_has_its_own(film: Path) -> None:
     want = expected(film)
-    assert len(scenes(list(scan(film)))) == 3
+    assert sum(shown.starts_scene for shown in scan(film)) == 3
     assert len({base for _, base in want.values()}) > 3
     assert quantizers(source(film), list(range(60))) == want
 

@@ -18,9 +18,9 @@ from PIL import Image
 from train.degradations.av1 import decode_frames, encoder_argv, worker_pool
 from train.material.pictures import Plane, clip_planes, read_rgb8, rgb_to_yuv420, scaled_rgb
 from vs_srcomp.av1 import Parser
-from vs_srcomp.av1.estimate import SceneJudge
+from vs_srcomp.av1.estimate import effective_q_idx
 from vs_srcomp.files import write_atomically
-from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.geometry import quantizer_of_index, ratio_by_name
 from vs_srcomp.resample import lanczos5
 
 LEVEL_BANDS: Final = ((15, 24), (25, 34), (35, 44), (45, 55), (12, 57))
@@ -214,13 +214,10 @@ def _load_picture(jobs: list[Coding], folder: Path) -> list[Example]:
 
 def level_of(stream: bytes) -> float:
     """The level of a short IVF stream of one scene, as `vs_srcomp.source` finds it in the headers."""
-    judge, parser = SceneJudge(), Parser(b"")
+    parser = Parser(b"")
     with av.open(io.BytesIO(stream), "r", format="ivf") as container:
-        for packet in container.demux(video=0):
-            if packet.size:
-                for shown in parser.parse(bytes(packet)).shown:
-                    judge.follow(shown)
-    settled = judge.settle()
-    if settled is None:
+        units = [parser.parse(bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    estimate = effective_q_idx([frame for unit in units for shown in unit.shown for frame in shown.coded])
+    if estimate is None:
         raise ValueError("no frame has a header that could be parsed")
-    return settled / 4
+    return quantizer_of_index(estimate)

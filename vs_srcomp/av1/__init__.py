@@ -4,19 +4,15 @@ Structured after the AV1 Bitstream & Decoding Process Specification, version 1.0
 sections that they implement.
 """
 
-from vs_srcomp.av1.errors import Av1Error, NotAv1Error, ScanCancelledError
+from vs_srcomp.av1.errors import Av1Error
 from vs_srcomp.av1.parser import Parser, Unit
 from vs_srcomp.av1.records import CodedFrame, FrameType, ShownFrame
-from vs_srcomp.av1.scan import scan
 
 __all__ = [
     "Av1Error",
     "CodedFrame",
     "FrameType",
-    "NotAv1Error",
     "Parser",
-    "ScanCancelledError",
     "ShownFrame",
     "Unit",
-    "scan",
 ]

@@ -1,4 +1,4 @@
-"""What the parser says of bytes that are not a valid AV1 stream, and of files that hold none."""
+"""The error of the parser: the bytes are not a valid AV1 stream."""
 
 
 class Av1Error(ValueError):
@@ -20,11 +20,3 @@ class Av1Error(ValueError):
     def __str__(self) -> str:
         """The parts as one line."""
         return f"{self.what} at byte {self.bit >> 3}, bit {self.bit & 7} ({self.section})"
-
-
-class NotAv1Error(ValueError):
-    """The file cannot be demuxed, or has no AV1 video stream."""
-
-
-class ScanCancelledError(Exception):
-    """The caller asked a scan to stop before the end of the file."""

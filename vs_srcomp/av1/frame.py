@@ -49,7 +49,7 @@ def uncompressed_header(
 ) -> FrameHeader:
     """uncompressed_header(), section 5.9.2, after show_existing_frame equal to 0.
 
-    Frame ids are read over: mark_ref_frames() of section 5.9.4 only tells a decoder what it lost.
+    Frame ids are read over: mark_ref_frames() of section 5.9.4 only shows a decoder what it lost.
 
     Args:
         bits: Where to read.

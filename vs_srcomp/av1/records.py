@@ -1,4 +1,4 @@
-"""What a scan tells of each coded and each shown frame: small immutable records, a film has some 200,000 of them."""
+"""Records of each coded and each shown frame: small and immutable, as a film has some 200,000 of them."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class CodedFrame(NamedTuple):
     max_q_idx: int
     """Highest quantizer index of a segment; equal to ``base_q_idx``, as the lowest, without segmentation by q."""
     delta_q_present: bool
-    """Superblocks change the quantizer; by how much is inside the tiles, where headers do not tell."""
+    """Superblocks change the quantizer; by how much is coded inside the tiles, not in headers."""
     superres_denom: int
     """9..16 where the frame is coded at 8 / denom of its width, 8 where at its full width."""
     width: int

@@ -1,18 +1,27 @@
-"""What the graph needs of an inference library, and nothing more."""
+"""The protocols of backends: what the graph needs of an inference library, and what only some of them have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line
 from vs_srcomp.models.network import Network
 
 type Luma = NDArray[np.unsignedinteger[Any]]
 """A plane of integer code values, (height, width), uint8 or uint16; rows may be padded."""
+
+
+CODES = "srcomp.codes"
+"""The name of the input of graphs of integers (see ``integer_graph``)."""
+RESTORED = "srcomp.restored"
+"""The name of their output."""
+
+FLOAT_BITS = 16
+"""Of the integer codes that float luma is converted to and from."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,12 @@ class PlaneFormat:
     """In pixels."""
     bits: int
     """Of a code value, 8 to 16."""
+
+    @classmethod
+    def of(cls, clip: vs.VideoNode) -> Self:
+        """Of the luma planes of ``clip``; float luma is converted to codes of 16 bits."""
+        is_integer = clip.format.sample_type == vs.INTEGER
+        return cls(clip.width, clip.height, clip.format.bits_per_sample if is_integer else FLOAT_BITS)
 
     @property
     def dtype(self) -> type[np.uint8 | np.uint16]:
@@ -56,16 +71,54 @@ class Engine(Protocol):
         """A new worker."""
 
 
-class BackendConfig(Protocol):
-    """A hashable description of how to run networks: the frozen dataclasses that users pass as ``backend=``.
+@runtime_checkable
+class WrappingEngine(Engine, Protocol):
+    """An engine that runs another one, such as tile by tile."""
 
-    A field ``tile``, if there is one, is for the caller of ``compile``: it is the largest side in pixels of the tiles
-    that planes are to be run in, 0 for whole planes.
-    """
+    @property
+    def inner(self) -> Engine:
+        """That engine."""
+
+
+@runtime_checkable
+class TypedEngine(Engine, Protocol):
+    """An engine that reports in which types its layers run."""
+
+    @property
+    def meant(self) -> Mapping[str, int]:
+        """Multiply-accumulates by the type that was asked for, such as ``"int8"``."""
+
+    def run(self) -> Mapping[str, int]:
+        """Multiply-accumulates by the type that the library uses; empty if it does not report it."""
+
+
+def unwrapped(engine: Engine) -> Engine:
+    """The library's own engine in ``engine``."""
+    while isinstance(engine, WrappingEngine):
+        engine = engine.inner
+    return engine
+
+
+class BackendConfig(Protocol):
+    """A hashable description of how to run networks: the frozen dataclasses that users pass as ``backend=``."""
 
     @property
     def workers(self) -> int:
         """How many workers keep this backend busy."""
+
+    @property
+    def tile(self) -> int:
+        """For the caller of ``compile``: the largest side in pixels of tiles to run planes in, 0 for whole planes."""
+
+    def why_not(self) -> str | None:
+        """Why this backend cannot run here, in one line; None if its library and device are there. Compiles nothing."""
+
+    def identity(self) -> Mapping[str, str]:
+        """What the result depends on besides network, planes and settings: versions, device, resolved precision.
+
+        Raises:
+            vs.Error: The library is missing, or has no such device.
+        """
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
         """Make ``network`` ready for planes of one format.
@@ -76,20 +129,29 @@ class BackendConfig(Protocol):
 
 
 @runtime_checkable
-class StoringBackend(BackendConfig, Protocol):
-    """A backend whose compiled networks are worth keeping on disk. ``compile`` is ``load`` of what ``build`` gives."""
+class ThreadedBackend(BackendConfig, Protocol):
+    """A backend that divides the processor's cores among its threads; the result does not depend on their number."""
 
-    def identity(self) -> Mapping[str, str]:
-        """What a compiled network depends on besides network and planes: versions, device, driver, precision."""
+    @property
+    def threads(self) -> int:
+        """Of all streams together; 0 for one on each core."""
+
+    def with_threads(self, threads: int) -> BackendConfig:
+        """The same backend with that many threads."""
+
+
+@runtime_checkable
+class StoringBackend(BackendConfig, Protocol):
+    """A backend whose compiled networks are worth keeping on disk. ``compile`` is ``load`` after ``build``."""
 
     def build(self, network: Network, plane: PlaneFormat) -> bytes:
         """Compile ``network`` to bytes that ``load`` takes; errors as of ``compile``."""
 
     def load(self, built: bytes, plane: PlaneFormat) -> Engine:
-        """Make ready what ``build`` gave.
+        """Make ready what ``build`` returned.
 
         Raises:
-            Exception: It cannot be loaded here, whatever the library raises; the caller builds anew.
+            Exception: It cannot be loaded here, whatever the library raises; the caller builds it again.
         """
 
 
@@ -109,14 +171,6 @@ class DividingBackend(BackendConfig, Protocol):
         """
 
 
-@runtime_checkable
-class TellingBackend(BackendConfig, Protocol):
-    """A backend that tells whether it can run here, before it is given a network: all of this package are."""
-
-    def why_not(self) -> str | None:
-        """What is missing, in one line; None if the library can be loaded and has the device. Compiles nothing."""
-
-
 _MOST = {"threads": 1024, "streams": 256}
 
 
@@ -129,7 +183,7 @@ def check_counts(**counts: int) -> None:
     """
     for name, count in counts.items():
         if not isinstance(count, int):
-            raise error(f"{name}={count!r} is no whole number", f"give a number, for example {name}=2")
+            raise error(f"{name}={count!r} is not a whole number", f"give a number, for example {name}=2")
         if count < 0:
             raise error(f"{name}={count}: it cannot be negative", "use 0 for the default")
         if count > _MOST.get(name, count):
@@ -141,6 +195,14 @@ def padding(network: Network, plane: PlaneFormat) -> tuple[int, int]:
     return -plane.height % network.stride, -plane.width % network.stride
 
 
+def copy_with_edges(plane: Luma, padded: Luma) -> None:
+    """Copy ``plane`` to the top left of ``padded``, and its last row and column to the rest."""
+    height, width = plane.shape
+    padded[:height, :width] = plane
+    padded[:height, width:] = plane[:, -1:]
+    padded[height:] = padded[height - 1]
+
+
 def missing(library: str, reason: ImportError, command: str) -> vs.Error:
-    """An error that tells by which ``command`` to install ``library``."""
-    return error(f"{library} cannot be loaded: {str(reason).strip().splitlines()[0]}", command)
+    """An error for a ``library`` that cannot be loaded; ``command`` installs it."""
+    return error(f"{library} cannot be loaded: {first_line(reason)}", command)

@@ -1,4 +1,4 @@
-"""What backends on graphics cards share: how a plane goes to the device and comes back.
+"""What backends on graphics cards share: moving planes to the device and back.
 
 Each worker has one queue: a stream of the device, and buffers for the integer planes in page-locked memory and on the
 device. Upload, network and download are only put into it; the one time that a frame waits, it lets other threads of
@@ -13,14 +13,10 @@ from typing import Protocol
 
 import numpy as np
 
-from vs_srcomp.backends.base import Luma, PlaneFormat
+from vs_srcomp.backends.base import Luma, PlaneFormat, copy_with_edges
 from vs_srcomp.backends.tiling import is_out_of_memory
+from vs_srcomp.errors import first_line
 from vs_srcomp.log import say_once
-
-CODES = "srcomp.codes"
-"""What graphs of integers call their input."""
-RESTORED = "srcomp.restored"
-"""What they call their output."""
 
 STREAMS_PER_DEVICE = 3
 """One frame on the bus in each direction and one in the network."""
@@ -109,13 +105,4 @@ class PipelineWorker:
         except Exception as reason:
             if is_out_of_memory(reason):
                 raise
-            message = str(reason).strip() or type(reason).__name__
-            say_once(f"no CUDA graph, which would spare some time a frame: {message.splitlines()[0]}")
-
-
-def copy_with_edges(plane: Luma, padded: Luma) -> None:
-    """Copy ``plane`` to the top left of ``padded``, and its last row and column to what is left."""
-    height, width = plane.shape
-    padded[:height, :width] = plane
-    padded[:height, width:] = plane[:, -1:]
-    padded[height:] = padded[height - 1]
+            say_once(f"no CUDA graph, which would spare some time a frame: {first_line(reason)}")

@@ -8,10 +8,11 @@ the network's own padding appears at borders of the picture and nowhere else.
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker
+from vs_srcomp.backends.base import Engine, Luma, PlaneFormat, Worker, copy_with_edges
 from vs_srcomp.errors import error
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
@@ -20,13 +21,20 @@ SMALLEST_TILE = 256
 """Side in pixels below which tiles are not made smaller to fit into memory: most of each would be overlap."""
 
 
-def compile_fitting(backend: BackendConfig, network: Network, plane: PlaneFormat, tile: int = 0) -> Engine:
+class Compiler(Protocol):
+    """The part of a backend that makes engines."""
+
+    def compile(self, network: Network, plane: PlaneFormat) -> Engine:
+        """As of `BackendConfig`."""
+
+
+def compile_fitting(backend: Compiler, network: Network, plane: PlaneFormat, tile: int = 0) -> Engine:
     """Make ``network`` ready for ``plane``, in tiles if it is asked for or if the device's memory is too small.
 
-    Running out of memory, here or in any inference later, halves the tiles until they fit; the log tells once.
+    Running out of memory, here or in any inference later, halves the tiles until they fit, which is logged once.
 
     Args:
-        backend: Whose ``compile`` makes the engine, for the plane or for tiles of it.
+        backend: Makes the engine, for the plane or for tiles of it.
         network: What to run.
         plane: The planes that it is run on.
         tile: Largest side of a tile in input pixels, overlap included; 0 runs on whole planes while they fit.
@@ -37,7 +45,7 @@ def compile_fitting(backend: BackendConfig, network: Network, plane: PlaneFormat
     return _FittingEngine(backend, network, plane, tile)
 
 
-def compile_tiled(backend: BackendConfig, network: Network, plane: PlaneFormat, tile: tuple[int, int]) -> Engine:
+def compile_tiled(backend: Compiler, network: Network, plane: PlaneFormat, tile: tuple[int, int]) -> Engine:
     """Make ``network`` ready for ``plane`` in tiles that one engine of ``backend`` serves.
 
     The result is that of the whole plane, to the bit where the backend computes a pixel in the same way whatever the
@@ -45,7 +53,7 @@ def compile_tiled(backend: BackendConfig, network: Network, plane: PlaneFormat, 
     round differently where they pad themselves (OpenVINO fuses other operators then), which would show the tiles.
 
     Args:
-        backend: Whose ``compile`` makes the engine for a tile.
+        backend: Makes the engine for a tile.
         network: What to run.
         plane: The planes that it is run on.
         tile: Largest width and height of a tile in input pixels, overlap included. The tiles are made smaller where
@@ -165,7 +173,7 @@ class _TiledEngine:
     """An engine for one tile, and where the tiles lie."""
 
     def __init__(self, inner: Engine, columns: _Division, rows: _Division, plane: PlaneFormat, scale: int) -> None:
-        self._inner = inner
+        self.inner = inner
         self._columns = columns
         self._rows = rows
         self._plane = plane
@@ -173,7 +181,7 @@ class _TiledEngine:
 
     def worker(self) -> "_TiledWorker":
         """A new worker."""
-        return _TiledWorker(self._inner.worker(), self._columns, self._rows, self._plane, self._scale)
+        return _TiledWorker(self.inner.worker(), self._columns, self._rows, self._plane, self._scale)
 
 
 class _TiledWorker:
@@ -202,12 +210,9 @@ class _TiledWorker:
     def _tile_of(self, source: Luma, row: _Span, column: _Span) -> Luma:
         """The tile's pixels; past the plane, as whole planes are padded, its last row and column again."""
         tile = source[row.origin : row.origin + self._rows.size, column.origin : column.origin + self._columns.size]
-        height, width = tile.shape
         if tile.shape == self._source.shape:
             return tile
-        self._source[:height, :width] = tile
-        self._source[:height, width:] = tile[:, -1:]
-        self._source[height:] = self._source[height - 1]
+        copy_with_edges(tile, self._source)
         return self._source
 
     def _part(self, top: int, bottom: int, left: int, right: int) -> tuple[slice, slice]:
@@ -219,7 +224,7 @@ class _TiledWorker:
 class _FittingEngine:
     """An engine whose tiles become smaller when memory runs out."""
 
-    def __init__(self, backend: BackendConfig, network: Network, plane: PlaneFormat, tile: int) -> None:
+    def __init__(self, backend: Compiler, network: Network, plane: PlaneFormat, tile: int) -> None:
         self._backend = backend
         self._network = network
         self._plane = plane

@@ -1,4 +1,4 @@
-"""How fast each part of the way is on this machine, measured side by side."""
+"""How fast each stage of the pipeline is on this machine, measured side by side."""
 
 from vs_srcomp.bench.report import Report, StageReport
 from vs_srcomp.bench.run import Settings, bench

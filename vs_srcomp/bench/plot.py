@@ -20,7 +20,7 @@ def plotter() -> Callable[[Report, Path], None]:
         raise error("--plot needs matplotlib, which is not installed", "pip install 'vs-srcomp[plot]'") from None
 
     def draw(report: Report, target: Path) -> None:
-        # Decoding is many times as fast as inference: on one scale with it, nothing else could be told apart.
+        # Decoding is many times as fast as inference: on one scale with it, nothing else could be distinguished.
         groups = [
             [stage for stage in report.stages if (stage.limit or stage.name) in names]
             for names in (("inference", *(s.name for s in report.stages if s.kind == "script")), ("decode", "lanczos5"))

@@ -13,8 +13,8 @@ import vapoursynth as vs
 from vs_srcomp.bench.stage import Stage
 from vs_srcomp.errors import error
 
-# Lines of what a process said that are worth repeating if it dies.
-_LAST_WORDS = 5
+# Lines of a process's standard error to repeat if it ends early.
+_LAST_LINES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +48,12 @@ class StageProcess:
             vs.Error: The stage cannot be run here.
         """
         self._stage = stage
-        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by close
+        self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by close
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "vs_srcomp.bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             encoding="utf-8",
             # Signals of the terminal are for the process that asks, which ends this one.
             start_new_session=True,
@@ -76,7 +76,7 @@ class StageProcess:
         """End the process."""
         self._process.kill()
         self._process.communicate()
-        self._said.close()
+        self._stderr.close()
 
     def __enter__(self) -> Self:
         """Nothing more to do."""
@@ -93,20 +93,20 @@ class StageProcess:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise self._died() from None
+            raise self._ended_early() from None
         line = self._process.stdout.readline()
         if not line:
-            raise self._died()
+            raise self._ended_early()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise vs.Error(answer["error"])
+            raise error(*answer["error"])
         return answer
 
-    def _died(self) -> vs.Error:
+    def _ended_early(self) -> vs.Error:
         self._process.wait()
-        self._said.seek(0)
-        last = [line.rstrip() for line in self._said if line.strip()][-_LAST_WORDS:]
+        self._stderr.seek(0)
+        last = [line.rstrip() for line in self._stderr if line.strip()][-_LAST_LINES:]
         return error(
             "\n".join([f"{self._stage.title} ended with code {self._process.returncode}", *last]),
-            "leave it out, or report this with its last lines above",
+            "leave the stage out, or report this with the lines above",
         )

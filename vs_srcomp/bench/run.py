@@ -53,7 +53,7 @@ class Settings:
     q: float | Literal["auto"] = "auto"
     """``"auto"`` takes that of the first frame for all, so that every stage runs the same network."""
     backend: str = "auto"
-    """As `vs_srcomp.backends.by_name.backend_from_text` reads it."""
+    """As `vs_srcomp.backends.registry.backend_from_text` reads it."""
     peers: tuple[str, ...] = ()
     """Scripts to run beside ours: ``peer.vpy``, or ``peer.vpy:name=value,name=value`` with variables for it."""
     only: tuple[str, ...] = ()
@@ -142,9 +142,9 @@ def measure(
 def _write_scene(file: Path, settings: Settings) -> None:
     width, height = settings.size
     if width % 2 or height % 2 or width < 64 or height < 64:
-        raise error(f"a clip of {width}x{height} cannot be made", "give an even size of at least 64x64")
+        raise error(f"cannot make a clip of {width}x{height}", "give an even size of at least 64x64")
     if settings.bits not in (8, 10):
-        raise error(f"a clip of {settings.bits} bits cannot be made", "give 8 or 10")
+        raise error(f"cannot make a clip of {settings.bits} bits", "give 8 or 10")
     write_scene(file, width, height, settings.bits, _SCENE_FRAMES)
 
 
@@ -190,7 +190,7 @@ def _peer(text: str) -> tuple[str, dict[str, str]]:
     path, suffix, settings = text.partition(".vpy")
     pairs = [part.partition("=") for part in settings.removeprefix(":").split(",") if part]
     if not suffix or (settings and not settings.startswith(":")) or any(not equals for _, equals, _ in pairs):
-        raise error(f"{text!r} is no script", "give peer.vpy, or peer.vpy:name=value,name=value")
+        raise error(f"{text!r} is not a script", "give peer.vpy, or peer.vpy:name=value,name=value")
     script = Path(path + suffix)
     if not script.is_file():
         raise error(f"{str(script)!r} does not exist", "check the path")

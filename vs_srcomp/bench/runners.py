@@ -16,9 +16,9 @@ import numpy.typing as npt
 import vapoursynth as vs
 from av.video.frame import VideoFrame
 
-from vs_srcomp.backends.base import Engine, PlaneFormat
-from vs_srcomp.backends.by_name import backend_from_text
+from vs_srcomp.backends.base import Engine, PlaneFormat, TypedEngine, unwrapped
 from vs_srcomp.backends.openvino import OpenVINOEngine
+from vs_srcomp.backends.registry import backend_from_text
 from vs_srcomp.bench.hosting import Host, clip_in_memory
 from vs_srcomp.bench.stage import WARM_UP, Kind, Stage
 from vs_srcomp.errors import error
@@ -207,28 +207,27 @@ def _script(stage: Stage) -> Runner:
 
 def _inference(stage: Stage) -> Runner:
     engine, planes, target, workers = _engine_and_planes(stage)
-    # Bare of what makes tiles where memory is short.
-    engine = getattr(engine, "inner", engine)
+    # Without what makes tiles where memory is short.
+    engine = unwrapped(engine)
     if isinstance(engine, OpenVINOEngine):
         return _openvino_requests(engine, planes, workers)
     return _worker_threads(engine, planes, target, workers)
 
 
 def types_of(stage: Stage) -> dict[str, int]:
-    """Multiply-accumulates of the network in ``stage`` by the type they are done in; empty where no one tells."""
+    """Multiply-accumulates of the network in ``stage`` by type; empty where the library reports none."""
     engine, *_ = _engine_and_planes(stage)
-    engine = getattr(engine, "inner", engine)
-    return dict(engine.run()) if isinstance(engine, OpenVINOEngine) else {}
+    engine = unwrapped(engine)
+    return dict(engine.run()) if isinstance(engine, TypedEngine) else {}
 
 
 def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tuple[int, int], int]:
     """The engine that the graph would use, luma planes that it would get, the shape of its output, and its workers."""
     clip = _clip(stage)
-    bits = clip.format.bits_per_sample if clip.format.sample_type == vs.INTEGER else 16
     backend = backend_from_text(stage.backend)
     model = _model(stage)
     up = clip if scale_of(model) > 1 else lanczos5(clip, stage.width, stage.height)
-    plane = PlaneFormat(up.width, up.height, bits)
+    plane = PlaneFormat.of(up)
     networks = Networks(model, "faithful", ratio_by_name(stage.ratio), stage.q, backend, plane)
     engine = networks.engine(stage.q)
     luma = up.std.ShufflePlanes(0, vs.GRAY)

@@ -1,4 +1,4 @@
-"""What can be measured: one stage of the way, in words that another process understands."""
+"""A stage of the pipeline that can be measured, as plain data for another process."""
 
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -69,7 +69,7 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """Tells it from the other stages of a run."""
+        """Distinguishes it from the other stages of a run."""
         if self.kind != "script":
             return self.kind
         settings = ",".join(f"{name}={value}" for name, value in self.variables.items())

@@ -29,6 +29,7 @@ def main() -> None:
 
     from vs_srcomp.bench.runners import runner_for
     from vs_srcomp.bench.stage import WARM_UP, Stage
+    from vs_srcomp.errors import what_and_remedy
     from vs_srcomp.reuse import counts
 
     try:
@@ -47,7 +48,7 @@ def main() -> None:
                 reused=(counts.reused - seen.reused) / pixels if pixels else None,
             )
     except vs.Error as failure:
-        answer(error=str(failure))
+        answer(error=what_and_remedy(failure))
 
 
 def _peak_mb() -> float:

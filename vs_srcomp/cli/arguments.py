@@ -101,12 +101,13 @@ class BackendName(click.ParamType):  # type: ignore[type-arg]  # generic in clic
             return None
         import vapoursynth as vs
 
-        from vs_srcomp.backends.by_name import backend_from_text
+        from vs_srcomp.backends.registry import backend_from_text
+        from vs_srcomp.errors import message_of
 
         try:
             return backend_from_text(str(value))
         except vs.Error as wrong:
-            self.fail(str(wrong).removeprefix("srcomp: "), param, ctx)
+            self.fail(message_of(wrong), param, ctx)
 
 
 class KeyValues(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
@@ -260,10 +261,12 @@ def usage_errors() -> Iterator[None]:
     """Turn an error of the package into one of usage, in one line."""
     import vapoursynth as vs
 
+    from vs_srcomp.errors import message_of
+
     try:
         yield
     except vs.Error as wrong:
-        raise click.UsageError(str(wrong).removeprefix("srcomp: ").removesuffix("\n")) from None
+        raise click.UsageError(message_of(wrong)) from None
 
 
 look_option = click.option(

@@ -215,10 +215,9 @@ def _check_references(work: "Sequence[Job]", references: Path) -> None:
 
 def _check_backend(backend: "BackendConfig") -> None:
     """Raise the error of what could run no clip at all."""
-    from vs_srcomp.backends.base import TellingBackend
     from vs_srcomp.errors import error
 
-    if isinstance(backend, TellingBackend) and (reason := backend.why_not()):
+    if reason := backend.why_not():
         raise error(
             f"{type(backend).__name__} cannot run here: {reason}", "take another backend; vs-srcomp doctor tells more"
         )

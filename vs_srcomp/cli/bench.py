@@ -171,7 +171,7 @@ def _print(report: "Report", *, markdown: bool) -> None:
 
 
 def _heading(report: "Report") -> str:
-    from vs_srcomp.backends.openvino_types import share_text
+    from vs_srcomp.backends.openvino.types import share_text
 
     clip, settings, machine = report.clip, report.settings, report.machine
     name = Path(clip["file"]).name if clip["file"] else "made-up scene"

@@ -130,9 +130,10 @@ def explain(failure: Exception) -> str:
     """What went wrong and what to do, in one or two lines."""
     import vapoursynth as vs
 
+    from vs_srcomp.errors import message_of
+
     if isinstance(failure, vs.Error):
-        # The core puts the traceback of a frame callback before the message.
-        return str(failure).rpartition("srcomp: ")[2].strip()
+        return message_of(failure)
     if isinstance(failure, OSError) and failure.strerror:
         names = " to ".join(repr(os.fsdecode(name)) for name in (failure.filename, failure.filename2) if name)
         return f"{names or 'a file'}: {failure.strerror.lower()}\ncheck the path, its permissions and the free space"
@@ -146,12 +147,14 @@ def core_log_on_stderr() -> Iterator[None]:
     """Show this package's messages, and warnings of all others, in the core's log."""
     import vapoursynth as vs
 
+    from vs_srcomp.errors import PREFIX
+
     quiet = (vs.MESSAGE_TYPE_DEBUG, vs.MESSAGE_TYPE_INFORMATION)
 
     def show(kind: vs.MessageType, message: str) -> None:
-        ours = message.startswith("srcomp: ")
+        ours = message.startswith(PREFIX)
         if ours or kind not in quiet:
-            stderr().print(message.removeprefix("srcomp: "), markup=False, highlight=False, soft_wrap=True)
+            stderr().print(message.removeprefix(PREFIX), markup=False, highlight=False, soft_wrap=True)
 
     handle = vs.core.add_log_handler(show)
     try:

@@ -36,12 +36,12 @@ class Installation:
 
     @property
     def entry(self) -> list[str]:
-        """What that line says."""
+        """The value of that line."""
         return [str(self.python), str(self.shared), str(_changed(self.python))]
 
 
 def configuration_path(environment: Mapping[str, str]) -> Path | None:
-    """Where libvsscript looks for the file; None if the environment does not tell."""
+    """Where libvsscript looks for the file; None if the environment does not name a folder."""
     if folder := environment.get("XDG_CONFIG_HOME"):
         return Path(folder, "vapoursynth", _NAME)
     return Path(home, ".config", "vapoursynth", _NAME) if (home := environment.get("HOME")) else None
@@ -63,7 +63,7 @@ def check_configuration(path: Path | None, installation: Installation) -> Findin
     """Whether the file has the right line for this installation."""
     name = _NAME
     if path is None or installation.shared is None:
-        return Finding(name=name, state="broken", says="it cannot be written yet", todo="mend what is above first")
+        return Finding(name=name, state="broken", says="it cannot be written yet", todo="fix what is above first")
 
     def broken(says: str) -> Finding:
         return Finding(

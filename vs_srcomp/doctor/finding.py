@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The result of a check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """The verdict of one check."""
+    """The result of one check."""
 
     name: str
     """Of what was looked at."""
@@ -18,4 +18,4 @@ class Finding:
     todo: str = ""
     """What the user can do about it."""
     mend: Callable[[], None] | None = None
-    """Does it instead of the user. OSError tells why it cannot."""
+    """Does it for the user; OSError if it cannot."""

@@ -10,12 +10,13 @@ from typing import Literal
 import numpy as np
 import vapoursynth as vs
 
-from vs_srcomp.backends.base import Engine, PlaneFormat
-from vs_srcomp.backends.choice import NOT_INSTALLED, Candidate, candidates, default_candidate
-from vs_srcomp.backends.openvino import OpenVINOEngine
-from vs_srcomp.backends.openvino_types import fallback, share_text
+from vs_srcomp.backends.base import Engine, PlaneFormat, TypedEngine, unwrapped
+from vs_srcomp.backends.choice import NOT_INSTALLED, default_entry, why_not
+from vs_srcomp.backends.engine_store import prepare
+from vs_srcomp.backends.openvino.types import fallback, share_text
+from vs_srcomp.backends.registry import BACKENDS, Entry
 from vs_srcomp.doctor.finding import Finding
-from vs_srcomp.engine_cache import prepare
+from vs_srcomp.errors import first_line, what_and_remedy
 from vs_srcomp.models import Model, load_network, network_at
 from vs_srcomp.restore import DEFAULT_Q
 
@@ -47,38 +48,38 @@ def check_models(models: Iterable[Model]) -> Finding:
 
 def backend_checks(model: Model | None) -> Sequence[Callable[[], Finding]]:
     """A check for each backend, best first, and one for the speed of the one that is used."""
-    return (*(partial(check_backend, candidate) for candidate in candidates()), partial(check_speed, model))
+    return (*(partial(check_backend, entry) for entry in BACKENDS), partial(check_speed, model))
 
 
-def check_backend(candidate: Candidate) -> Finding:
+def check_backend(entry: Entry) -> Finding:
     """Whether a backend is installed and runs a network, with VapourSynth's plugins loaded, as in a script."""
     # One of them may bring a library of the same name as the backend's.
     list(vs.core.plugins())
-    reason = candidate.why_not()
+    reason = why_not(entry)
     if reason is None:
-        release = getattr(import_module(candidate.package), "__version__", "its release is not known")
-        return Finding(name=candidate.name, state="fine", says=release.partition("-")[0])
+        release = getattr(import_module(entry.package), "__version__", "its release is not known")
+        return Finding(name=entry.title, state="fine", says=release.partition("-")[0])
     # What comes with the package must work; the others are for those who want them.
-    state: Literal["note", "broken"] = "broken" if candidate.package == "openvino" else "note"
+    state: Literal["note", "broken"] = "broken" if entry.package == "openvino" else "note"
     installable = reason == NOT_INSTALLED or state == "broken"
-    return Finding(name=candidate.name, state=state, says=reason, todo=candidate.remedy() if installable else "")
+    return Finding(name=entry.title, state=state, says=reason, todo=entry.remedy() if installable else "")
 
 
 def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
     """Which backend is used if none is asked for, and how fast it runs ``model``."""
     name = "default backend"
     if model is None:
-        return Finding(name=name, state="broken", says="it has nothing to run", todo="mend the models first")
+        return Finding(name=name, state="broken", says="it has nothing to run", todo="fix the models first")
     try:
-        chosen = default_candidate()
+        chosen = default_entry()
         backend = chosen.make()
         engine = prepare(network_at(load_network(model), DEFAULT_Q), backend, MEASURED)
         types, wrong = _types(engine)
         speed = _FULL_HD * _frames_per_second(engine, backend.workers, seconds)
     except (vs.Error, RuntimeError, OSError) as reason:
-        what, *_, todo = (*str(reason).splitlines(), "see what is said of the backends above")
-        return Finding(name=name, state="broken", says=what, todo=todo)
-    says = f"{chosen.name}: about {speed:.1f} frames of 1920x1080 a second with {model.name}{types}"
+        what, remedy = what_and_remedy(reason)
+        return Finding(name=name, state="broken", says=first_line(what), todo=remedy or "see the backends above")
+    says = f"{chosen.title}: about {speed:.1f} frames of 1920x1080 a second with {model.name}{types}"
     if wrong:
         todo = 'OpenVINO lacks code for a layer: use precision="bf16" or "f32", and report this processor'
         return Finding(name=name, state="broken", says=f"{says}, which is wrong: {wrong}", todo=todo)
@@ -89,9 +90,9 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
 
 
 def _types(engine: Engine) -> tuple[str, str]:
-    """Which types the work is done in, and what is wrong with that; nothing where the backend does not tell."""
-    engine = getattr(engine, "inner", engine)
-    if not isinstance(engine, OpenVINOEngine):
+    """Which types the work is done in, and what is wrong with that; empty where the backend does not report it."""
+    engine = unwrapped(engine)
+    if not isinstance(engine, TypedEngine):
         return "", ""
     run = engine.run()
     return f"; multiply-accumulates: {share_text(run)}" if run else "", fallback(engine.meant, run)

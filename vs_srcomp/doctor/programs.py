@@ -8,6 +8,7 @@ from pathlib import Path
 import vapoursynth as vs
 
 from vs_srcomp.doctor.finding import Finding
+from vs_srcomp.errors import first_line, last_line
 from vs_srcomp.mpv.install import is_current, mpv_folder
 
 OLDEST_MPV = 0, 39
@@ -33,9 +34,11 @@ def check_vspipe(vspipe: Path, environment: Mapping[str, str]) -> Finding:
             name="vspipe", state="broken", says=f"it does not run: {reason}", todo="install VapourSynth again"
         )
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        todo = "mend what is above first; then it should start"
-        return Finding(name="vspipe", state="broken", says=said[-1].strip(), todo=todo)
+        output = done.stderr or done.stdout
+        todo = "fix what is above first; then it should start"
+        return Finding(
+            name="vspipe", state="broken", says=last_line(output) or f"exit code {done.returncode}", todo=todo
+        )
     return Finding(name="vspipe", state="fine", says=f"{vspipe} starts")
 
 
@@ -47,10 +50,10 @@ def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) ->
 
     if mpv is None:
         return note("it is not installed", "install it if you want to watch as it is upscaled")
-    said = _ask(mpv, "--version")
-    version = re.search(r"mpv v?(\d+)\.(\d+)([^\s]*)", said)
+    output = _ask(mpv, "--version")
+    version = re.search(r"mpv v?(\d+)\.(\d+)([^\s]*)", output)
     if version is None:
-        return note(f"{mpv} does not tell its version", "try mpv --version")
+        return note(f"{mpv} does not print its version", "try mpv --version")
     number = int(version[1]), int(version[2])
     release = version[0].removeprefix("mpv ")
     if number < OLDEST_MPV:
@@ -81,7 +84,7 @@ def check_player_script(environment: Mapping[str, str]) -> Finding:
         folder = mpv_folder(environment)
         current = is_current(folder)
     except (vs.Error, OSError) as reason:
-        return Finding(name=name, state="note", says=str(reason).splitlines()[0], todo="set HOME, or MPV_HOME")
+        return Finding(name=name, state="note", says=first_line(reason), todo="set HOME, or MPV_HOME")
     if current is None:
         todo = "vs-srcomp mpv install, if you want mpv to upscale what it plays"
         return Finding(name=name, state="note", says=f"it is not installed in {folder}", todo=todo)

@@ -24,7 +24,7 @@ SYSTEM = "srcomp"
 
 
 TIERS = ("quality", "fast", "light")
-"""Kinds of models, best first: real time on a graphics card, on a processor, and on a weak one."""
+"""Sizes of models, best first: for graphics cards or patience, the default, and for weak processors."""
 
 LOOKS = ("faithful", "crisp")
 """What models are trained for: the least error, or what people prefer to look at."""
@@ -120,7 +120,7 @@ def find_named(name: str) -> Model:
 
 
 def unknown_model(name: str) -> vs.Error:
-    """An error that tells which models there are."""
+    """An error that names the models there are."""
     others = [model.name for model in models() if model.system != SYSTEM]
     return error(
         f"there is no model {name!r}", f"use one of {', '.join([*TIERS, *others])}, or the path of an ONNX file"
@@ -136,7 +136,7 @@ def load_network(source: Model | Path) -> Network:
             the one it was made with.
     """
     if isinstance(source, Path):
-        from vs_srcomp.models.inspection import read_network  # Takes onnx along, which packaged models do not need.
+        from vs_srcomp.models.inspection import read_network  # Imports onnx, which packaged models do not need.
 
         return read_network(source)
     data = _read_sound(source.file, source.sha256)

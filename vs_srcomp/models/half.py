@@ -5,6 +5,7 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from vs_srcomp.errors import error
+from vs_srcomp.models.graph import hoist_constants, input_of, producer, replace_nodes, residual_of
 
 # Inputs that the standard wants in float32 whatever the type of the values, by operator.
 _ALWAYS_FLOAT = {"Resize": (1, 2), "Upsample": (1,)}
@@ -38,7 +39,7 @@ def to_half(network: bytes) -> bytes:
         end = helper.make_node("Cast", [_half(target)], [target], to=TensorProto.FLOAT)
         nodes = [begin, *graph.node, end]
     else:
-        addition = _producer(graph, target)
+        addition = producer(graph, target)
         assert addition is not None
         whole = f"{residual}.float"
         end = helper.make_node("Cast", [residual], [whole], to=TensorProto.FLOAT)
@@ -46,53 +47,8 @@ def to_half(network: bytes) -> bytes:
         inputs = [source, whole]
         nodes = [begin, *(node for node in graph.node if node is not addition), end]
         nodes.append(helper.make_node("Add", inputs, [target]))
-    _replace_nodes(graph, nodes)
+    replace_nodes(graph, nodes)
     return _serialized(model)
-
-
-def input_of(graph: GraphProto) -> str:
-    """The name of the picture that goes in: old files list their weights among the inputs too."""
-    weights = {tensor.name for tensor in graph.initializer}
-    (source,) = (value.name for value in graph.input if value.name not in weights)
-    return str(source)
-
-
-def residual_of(graph: GraphProto) -> str | None:
-    """What is added to the input of ``graph`` to give its output; None if it does not end in such an addition."""
-    source = input_of(graph)
-    addition = _producer(graph, graph.output[0].name)
-    if addition is None or addition.op_type != "Add" or list(addition.input).count(source) != 1:
-        return None
-    (residual,) = (name for name in addition.input if name != source)
-    return str(residual)
-
-
-def hoist_constants(graph: GraphProto) -> None:
-    """Turn the operators Constant of ``graph`` into initializers, which are easier to find.
-
-    Raises:
-        vs.Error: One holds what is no tensor of numbers.
-    """
-    constants = [node for node in graph.node if node.op_type == "Constant"]
-    for node in constants:
-        graph.initializer.append(_tensor_of(node))
-    _replace_nodes(graph, [node for node in graph.node if node.op_type != "Constant"])
-
-
-def _tensor_of(node: NodeProto) -> TensorProto:
-    (attribute,) = (attribute for attribute in node.attribute if attribute.name.startswith(("value", "sparse")))
-    value = helper.get_attribute_value(attribute)
-    match attribute.name:
-        case "value":
-            tensor = TensorProto()
-            tensor.CopyFrom(value)
-            tensor.name = node.output[0]
-            return tensor
-        case "value_float" | "value_floats":
-            return numpy_helper.from_array(np.asarray(value, np.float32), node.output[0])
-        case "value_int" | "value_ints":
-            return numpy_helper.from_array(np.asarray(value, np.int64), node.output[0])
-    raise error(f"the network has a constant of the kind {attribute.name}", "export it with plain tensors")
 
 
 def _convert_weights(graph: GraphProto) -> None:
@@ -134,23 +90,8 @@ def _rename_output(graph: GraphProto, target: str) -> None:
                     names[index] = _half(target)
 
 
-def _producer(graph: GraphProto, name: str) -> NodeProto | None:
-    return next((node for node in graph.node if name in node.output), None)
-
-
 def _half(name: str) -> str:
     return f"{name}.half"
-
-
-def _replace_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
-    # The list holds the messages themselves, which end with the field that they are deleted from.
-    copies = []
-    for node in nodes:
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        copies.append(copy)
-    del graph.node[:]
-    graph.node.extend(copies)
 
 
 def _serialized(model: ModelProto) -> bytes:

@@ -15,7 +15,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, defs, helper, inliner, numpy_helper, shape_inference
 
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line
 from vs_srcomp.log import say_once
 from vs_srcomp.models.external_tensors import all_nodes, take_in_external_tensors
 from vs_srcomp.models.level import LEVEL_INPUT, at_level
@@ -28,7 +28,7 @@ LARGEST_STRIDE = 16
 LARGEST_SCALE = 4
 """Networks that enlarge by more are refused."""
 
-# A multiple of every stride there may be, and of 32 and 64, so that those can be told from sizes that never fit.
+# A multiple of every stride there may be, and of 32 and 64, to distinguish those from sizes that never fit.
 _ANY_STRIDE_FITS = 4 * 720720
 # Tensors with more numbers are weights, which the sizes of planes cannot depend on.
 _SMALL = 64
@@ -42,8 +42,8 @@ def read_network(path: Path) -> Network:
     """Read a user's own ONNX file.
 
     It must take one luma plane, [N, 1, H, W] float32 with H and W free, and give one of 1 to 4 times the size; it may
-    take the level beside it. External tensors must lie in its folder and are taken in. The log tells once what was
-    found, with the SHA-256.
+    take the level beside it. External tensors must lie in its folder and are taken in. The result is
+    logged once, with the SHA-256.
 
     Raises:
         vs.Error: It cannot be read, or is no such network.
@@ -133,7 +133,7 @@ def _check(path: Path, model: ModelProto) -> bool:
     try:
         checker.check_model(model)
     except (checker.ValidationError, ValueError) as reason:
-        raise _refusal(path, f"is not a valid ONNX file: {_first_line(reason)}") from reason
+        raise _refusal(path, f"is not a valid ONNX file: {first_line(reason)}") from reason
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     takes_level = len(inputs) == 2 and inputs[1].name == LEVEL_INPUT
@@ -212,7 +212,7 @@ def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
     try:
         shapes = _shapes(model, height, width)
     except shape_inference.InferenceError as reason:
-        raise _refusal(path, f"cannot take planes of any size: {_first_line(reason)}") from reason
+        raise _refusal(path, f"cannot take planes of any size: {first_line(reason)}") from reason
     shape = shapes.get(model.graph.output[0].name)
     if shape is None:
         raise _refusal(path, "does not tell the size of what it gives")
@@ -269,7 +269,3 @@ def _shapes(model: ModelProto, height: int, width: int) -> Shapes:
         if value.type.tensor_type.HasField("shape") and all(side.HasField("dim_value") for side in sides):
             shapes[value.name] = tuple(side.dim_value for side in sides)
     return shapes
-
-
-def _first_line(reason: Exception) -> str:
-    return str(reason).strip().splitlines()[0]

@@ -32,7 +32,7 @@ class Network:
     made_from: str | None = field(default=None, compare=False)
     """SHA-256 of the network that takes the level, of which this is what it is at one level."""
     name: str | None = field(default=None, compare=False)
-    """For people; None where it is a file of the user's."""
+    """For people; None for a user's own file."""
 
     @property
     def enlarges(self) -> bool:

@@ -79,7 +79,7 @@ class _Along:
 
 @dataclass(frozen=True)
 class _Step:
-    """An operator on the way of the picture."""
+    """An operator that the picture passes."""
 
     pictures: list[str]
     outputs: list[str]
@@ -116,7 +116,7 @@ _SIZED = frozenset(("Resize", "Upsample", "Slice"))
 # Interpolation kernels, by half their width in samples; the nearest sample is one of those that linear takes.
 _TAPS = {b"nearest": 1, b"linear": 1, b"cubic": 2}
 # Where samples lie within their cells, by the name of the rule. Before version 11 it was not named, and was the first;
-# since then it is the second if nothing is said.
+# since then it is the second by default.
 _SHIFTS = {
     b"asymmetric": (Fraction(0),),
     b"half_pixel": (Fraction(1, 2),),

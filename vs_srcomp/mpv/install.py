@@ -31,7 +31,7 @@ def mpv_folder(environment: Mapping[str, str]) -> Path:
     """The folder where mpv looks for scripts: MPV_HOME, or mpv's in the folder of the user's configuration.
 
     Raises:
-        vs.Error: The environment does not tell.
+        vs.Error: The environment does not name it.
     """
     if folder := environment.get("MPV_HOME"):
         return Path(folder)

@@ -1,7 +1,7 @@
-"""Inside a player: which size to make, with which network, and what to do if it does not keep up.
+"""Inside a player: which size to make, with which network, and what to do if it is too slow.
 
-mpv loads its script anew at every seek, in the same interpreter. What must outlive a seek is therefore kept in modules:
-compiled engines in ``engine_cache``, and here what is known of the speed. Nodes and frames are never kept.
+mpv loads its script again at every seek, in the same interpreter. What must outlive a seek is therefore in modules:
+compiled engines in ``backends.engine_store``, and here what is known of the speed. Nodes and frames are never kept.
 """
 
 import json
@@ -37,7 +37,7 @@ LEAST_FACTOR = Fraction(7, 6)
 """Below this, half-way to the smallest ratio that there are models for, the picture is left as it is."""
 
 LEAST_SIDE = 32
-"""In pixels; a network of ours sees 26 at a time."""
+"""In pixels: what a network sees around a pixel of a smaller picture is mostly border."""
 
 FIRST_WINDOW, LATER_WINDOW = 1.0, 5.0
 """Seconds of video, or of work if that takes longer, after which the speed is judged."""
@@ -75,7 +75,7 @@ class Options:
     sharpness: float = 0.0
     """How much luma is sharpened after the network, as for ``upscale``."""
     adapt: bool = True
-    """Whether to take a faster network, and then none, if this one does not keep up."""
+    """Whether to use a faster network, and then Lanczos alone, if this one is too slow."""
     status: Path | None = None
     """A file to write to what is done, as JSON, for whoever wants to show it."""
 
@@ -87,7 +87,7 @@ def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int]
         clip: What the player gives: any length, no frame rate, few properties. No frame of it is read here.
         shown: Width and height at which it is shown at 100 %, other than its own if pixels are not square.
         display: Width and height of the display in pixels; zeros if not known.
-        options: ``key=value,key=value``, see `Options`; they go before those in the environment variable SRCOMP_MPV.
+        options: ``key=value,key=value``, see `Options`; they override those in the environment variable SRCOMP_MPV.
 
     Returns:
         The clip itself, or one of the same format, timing and properties in the new size.
@@ -123,7 +123,7 @@ def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int]
             )
         return made[step]
 
-    # Mistakes are told, and engines made, while the script loads; only a step down makes one later.
+    # Mistakes raise, and engines are built, while the script loads; only a step down builds one later.
     graph(pace.step)
     watch = _Watch(pace, steps, chosen.status)
 
@@ -148,7 +148,7 @@ def _print(kind: vs.MessageType, message: str) -> None:
 
 
 def read_options(*texts: str) -> Options:
-    """The options in ``texts``, of which later ones go before earlier ones; vs.Error tells what is wrong."""
+    """The options in ``texts``, of which later ones override earlier ones; vs.Error names the first mistake."""
     values: dict[str, Any] = {}
     for item in (item.strip() for text in texts for item in text.split(",")):
         if item:
@@ -216,7 +216,7 @@ class Pace:
         """Count a frame that is shown for ``duration`` seconds and took ``work`` seconds, both above 0.
 
         Returns:
-            The speed, each time that the frames since the last time tell it; ``step`` may then be another.
+            The speed, each time that enough frames have come since the last one; ``step`` may then be another.
         """
         self._frames += 1
         self._video += duration

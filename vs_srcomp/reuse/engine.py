@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from vs_srcomp.backends.base import BackendConfig, DividingBackend, Engine, Luma, PlaneFormat, Worker
-from vs_srcomp.engine_cache import is_kept
+from vs_srcomp.backends.engine_store import is_kept
 from vs_srcomp.log import say_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.reuse.memory import Memory, Picture
@@ -105,7 +105,7 @@ class ReusingEngine:
         """The geometry of parts of planes; None if only whole planes are computed."""
         if not self._has_parts:
             return None
-        from vs_srcomp.models.inspection import margin_of  # Takes onnx along.
+        from vs_srcomp.models.inspection import margin_of  # Imports onnx.
 
         margin = margin_of(self.network)
         return None if margin is None else Windows(self.plane.width, self.plane.height, margin)

@@ -24,7 +24,7 @@ def source(path: str | os.PathLike[str], *, film_grain: bool = False, track: int
         rearranged without loss; an alpha plane is dropped. Pictures are cropped as the container asks. ``fps``
         is the frame rate if the timestamps keep to one, and 0/1 if not; each frame's own
         ``_DurationNum``/``_DurationDen`` and ``_AbsoluteTime`` follow the timestamps exactly. The other
-        properties are named as BestSource names them; what the file does not tell is not set. Frames of AV1
+        properties are named as BestSource names them; what the file does not state is not set. Frames of AV1
         carry ``SrcompQ``, an estimate of how strongly they were compressed on libaom's quantizer scale, 0 to
         63, which is constant in each scene, and ``SrcompBaseQIdx``, the base_q_idx that the frame was coded
         with, 0 to 255; frames whose headers cannot be parsed carry neither.

@@ -125,7 +125,7 @@ class Decoder:
         demuxer.seek(start)
         while (packet := demuxer.read()) is not None:
             # The packet's number passes through the decoder in place of its timestamp, which the index has.
-            # So each frame tells where it came from, in streams without timestamps too.
+            # So each frame is known by its packet, in streams without timestamps too.
             number = demuxer.next - 1
             packet.pts = number
             try:
@@ -150,7 +150,7 @@ class Decoder:
     def _note_shape(self, packets: Packets, start: int, packet: int) -> None:
         """Note what the decoder says of the shape of pixels, having decoded up to ``packet`` from ``start`` on.
 
-        PyAV's frames do not tell it. It changes at key packets.
+        PyAV's frames do not have it. It changes at key packets.
         """
         if not self.info.codec_tells_pixel_shape or packet < start:
             return

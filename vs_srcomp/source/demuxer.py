@@ -73,7 +73,7 @@ class Demuxer:
         self._finalize()
 
     def _rewind(self) -> None:
-        # Opened anew, because raw streams cannot always seek back to their first packet.
+        # Opened again, because raw streams cannot always seek back to their first packet.
         self.close()
         self._open()
 

@@ -38,7 +38,7 @@ _CUT_ANYHOW = {"mpegts", "mpeg", "mpegvideo", "avi", "vob"}
 # wrong, or of another clock.
 _MOST_HELD_BACK = 32
 
-# Among so many packets, a stream that is said to reorder its frames does so, or so rarely that nobody would notice.
+# Among so many packets, a stream whose header announces reordering reorders, or too rarely to notice.
 _TRIED = 64
 
 
@@ -142,7 +142,7 @@ class Index:
         return int(frames[0] if frames[0] >= 0 else frames[frames >= 0].min())
 
     def clock_shifts(self) -> Ints:
-        """What is to be added to ``times``, which must be known, so that time goes on where the clock begins anew."""
+        """What is to be added to ``times``, which must be known, so that time goes on where the clock restarts."""
         # Of packets that lie together in one of the container's, only the first has a place.
         begin = np.maximum.accumulate(self.packets.position)[self.packet_of]
         are_known = self.broadcast and bool((begin != UNKNOWN).all())
@@ -173,7 +173,7 @@ def build_index(container: InputContainer, stream: VideoStream, display_order: D
     Args:
         container: A freshly opened container; it is read to the end, if it does not bring a complete index.
         stream: The stream in question.
-        display_order: Called where only decoding can tell; may close ``container``.
+        display_order: Called where only decoding shows the order; may close ``container``.
     """
     rate = stream.guessed_rate or stream.average_rate
     nominal_rate, time_base = _fraction(rate) if rate else None, _fraction(stream.time_base)
@@ -192,7 +192,7 @@ def build_index(container: InputContainer, stream: VideoStream, display_order: D
 
 
 def has_broadcast_clock(container: InputContainer) -> bool:
-    """Whether the clock of such files starts anywhere, and may begin anew."""
+    """Whether the clock of such files starts anywhere, and may restart."""
     return bool(container.format.flags & _TS_DISCONT)
 
 
@@ -206,7 +206,7 @@ def _order(container: InputContainer, stream: VideoStream, packets: Packets, dis
     in_time = np.argsort(packets.pts[shown], kind="stable")
     if not cut_anyhow and _may_be_true(packets.pts[shown], in_time):
         # Frames are stored in another order than that of display where a codec has bidirectional prediction. Times
-        # that never tell of it are times of decoding, unless the encoder made no use of it; the first frames show it.
+        # that never show it are times of decoding, unless the encoder made no use of it; the first frames show it.
         if not (may_reorder and _rise(packets.pts)):
             return shown[in_time]
         tried = np.fromiter(display_order(packets.first(_TRIED), whole=False), np.int64)

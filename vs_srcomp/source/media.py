@@ -27,7 +27,7 @@ _PLAYLIST_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0")
 # Pictures beside the video
 _BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
 
-# Containers with no place for the shape of pixels: there the codec's headers tell it, and may change it on the way.
+# Containers with no place for the shape of pixels: there the codec's headers have it, and may change it on the way.
 _WITHOUT_PIXEL_SHAPE = {"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "vvc", "vc1", "cavsvideo", "dirac"}
 
 # After a flush, FFmpeg's decoders of these codecs, which are one, bring wrong pictures at random if several threads
@@ -53,7 +53,7 @@ class Cropping:
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What the container or the codec's headers tell of a whole stream.
+    """What the container or the codec's headers state for a whole stream.
 
     Attributes:
         sample_aspect_ratio: Width to height of a pixel, or None.
@@ -73,7 +73,7 @@ class StreamInfo:
 
 
 def stream_info(stream: VideoStream) -> StreamInfo:
-    """Collect what is known of ``stream``; a stream without a decoder of its own tells little."""
+    """Collect what is known of ``stream``; a stream without a decoder of its own states little."""
     ratio = stream.sample_aspect_ratio
     context = stream.codec_context
     return StreamInfo(

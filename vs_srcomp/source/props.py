@@ -87,7 +87,7 @@ class PropsMaker:
 
 
 class ChangeOfDescription:
-    """Tells once that what describes the picture changes on the way, for which files have no place."""
+    """Logs once that the description of the picture changes during the stream, for which files have no place."""
 
     _KINDS: Final = {
         "pixel shape": ("_SARNum", "_SARDen"),
@@ -98,11 +98,11 @@ class ChangeOfDescription:
         """Know nothing of ``file`` yet."""
         self._file = file
         self._first: dict[str, list[object]] = {}
-        self._told = False
+        self._logged = False
 
     def look_at(self, number: int, props: Props) -> None:
         """Compare frame ``number`` with the first one that was looked at."""
-        if self._told:
+        if self._logged:
             return
         now: dict[str, list[object]] = {
             kind: [props.get(name) for name in names] for kind, names in self._KINDS.items()
@@ -110,7 +110,7 @@ class ChangeOfDescription:
         self._first = self._first or now
         changed = [kind for kind in now if now[kind] != self._first[kind]]
         if changed:
-            self._told = True
+            self._logged = True
             say(
                 f"{self._file!r} changes its {' and its '.join(changed)} at frame {number}: the frames' "
                 "properties follow it, but the header of a file that is made from them can hold one only"

@@ -6,20 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vs_srcomp.av1 import Av1Error, CodedFrame, Parser, ShownFrame
-from vs_srcomp.av1.estimate import SceneJudge
-from vs_srcomp.geometry import MAX_QUANTIZER
+from vs_srcomp.av1 import Av1Error, Parser, ShownFrame
+from vs_srcomp.av1.estimate import LONGEST_STRETCH, SceneEstimator
+from vs_srcomp.av1.layers import PictureMerger
+from vs_srcomp.geometry import quantizer_of_index
 from vs_srcomp.source.demuxer import NEAR, Demuxer
 from vs_srcomp.source.index import Index
-from vs_srcomp.source.media import open_container, video_stream
+from vs_srcomp.source.media import codec_of, open_container, video_stream
 
-# Parsing leads by a whole stretch of a scene (see `SceneJudge`) and a packet more, so that no frame waits for one. It
-# goes on by so many packets at a time: beside a busy decoder, whatever a single one needs would have to come back into
-# the processor's cache first, each time.
-_LEAD = 256 + 1
+# Parsing leads by a whole stretch of a scene and a packet more, so that no frame waits for one. It goes on by so many
+# packets at a time: beside a busy decoder, whatever a single one needs would have to come back into the processor's
+# cache first, each time.
+_LEAD = LONGEST_STRETCH + 1
 _PACKETS_AT_A_TIME = 32
-
-_Q_IDX_PER_QUANTIZER = 4
 
 _UNKNOWN = -1
 
@@ -27,7 +26,7 @@ _END = object()
 
 
 class _Record(NamedTuple):
-    """What the headers tell of one frame of the clip."""
+    """What the headers state for one frame of the clip."""
 
     packet: int
     """The last one that belongs to the frame."""
@@ -46,11 +45,11 @@ def quantizers_of(file: str, track: int, index: Index) -> "Quantizers | None":
         index: The clip's frames and packets.
     """
     with open_container(file) as container:
-        context = video_stream(container, track).codec_context
-        # FFmpeg knows no codec behind Dolby Vision's 'dav1' tag, which is tried as AV1 (see `media.decoder_for`).
-        if context is not None and context.codec.canonical_name != "av1":
+        stream = video_stream(container, track)
+        if codec_of(stream) != "av1":
             return None
-        return Quantizers(Demuxer(file, track, index.packets), index, (context and context.extradata) or b"")
+        extradata = (stream.codec_context and stream.codec_context.extradata) or b""
+        return Quantizers(Demuxer(file, track, index.packets), index, extradata)
 
 
 class Quantizers:
@@ -83,8 +82,7 @@ class Quantizers:
         base_q_idx = int(self._base_q_idx[number])
         if base_q_idx == _UNKNOWN:
             return {}
-        q = min(float(self._estimate[number]) / _Q_IDX_PER_QUANTIZER, MAX_QUANTIZER)
-        return {"SrcompQ": q, "SrcompBaseQIdx": base_q_idx}
+        return {"SrcompQ": quantizer_of_index(float(self._estimate[number])), "SrcompBaseQIdx": base_q_idx}
 
     def close(self) -> None:
         """Close the file now: the run under way refers back to this object, which would wait for the collector."""
@@ -92,7 +90,7 @@ class Quantizers:
         self._demuxer.close()
 
     def _ensure(self, number: int) -> None:
-        """Read on until the frame has been judged, and some packets more if the lead is short."""
+        """Read on until the estimate of the frame is known, and some packets more if the lead is short."""
         packet = int(self._index.packet_of[number])
         if not self._read[number]:
             self._head_for(packet)
@@ -118,7 +116,7 @@ class Quantizers:
             first = next(records, None)
             if start == 0 or (first and first.shown and first.shown.starts_scene):
                 self._stretch = start
-                self._run = self._judge(chain([first] if first else [], records))
+                self._run = self._estimates(chain([first] if first else [], records))
                 return
             self._keys = np.delete(self._keys, key)
 
@@ -126,44 +124,42 @@ class Quantizers:
         """Parse the packets from ``start`` on. Spatial layers may be packets of their own: the last one is shown."""
         parser = Parser(self._extradata)
         self._demuxer.seek(start)
-        shown: ShownFrame | None = None
-        coded: list[CodedFrame] = []
+        picture = PictureMerger()
         while (data := self._demuxer.read()) is not None:
             packet = self._demuxer.next - 1
             number = int(self._index.frame_of[packet])
             try:
                 unit = parser.parse(bytes(data))
             except Av1Error:
-                shown, coded = None, []
-                yield _Record(packet, number, ShownFrame(None, None, None, ()))
+                picture.add_shown(ShownFrame(None, None, None, ()))
+                yield _Record(packet, number, picture.take())
                 continue
             for shown in unit.shown:
-                coded += shown.coded
-            coded += unit.hidden
-            if number < 0 and shown is None:  # hidden frames in a packet of their own belong to the next one shown
+                picture.add_shown(shown)
+            picture.add_hidden(unit.hidden)
+            if number < 0 and not picture.is_shown:  # hidden frames in a packet of their own
                 continue
             if number < 0 or packet == self._index.packet_of[number]:
-                yield _Record(packet, number, shown and shown._replace(coded=tuple(coded)))
-                shown, coded = None, []
+                yield _Record(packet, number, picture.take())
 
-    def _judge(self, records: Iterable[_Record]) -> Iterator[None]:
+    def _estimates(self, records: Iterable[_Record]) -> Iterator[None]:
         """Note base_q_idx and the estimate of each frame; stops after each packet."""
-        judge = SceneJudge()
+        estimator = SceneEstimator()
         numbers: list[int] = []
         for packet, number, shown in records:
-            if judge.begins_stretch(shown):
-                self._settle(numbers, judge.settle())
+            if estimator.is_complete(shown):
+                self._note(numbers, estimator.finish())
                 numbers = []
                 self._stretch = packet
-            judge.follow(shown)
+            estimator.add(shown)
             if number >= 0:
                 numbers.append(number)
                 if shown and shown.frame:
                     self._base_q_idx[number] = shown.frame.base_q_idx
             yield
-        self._settle(numbers, judge.settle())
+        self._note(numbers, estimator.finish())
 
-    def _settle(self, numbers: list[int], estimate: float | None) -> None:
+    def _note(self, numbers: list[int], estimate: float | None) -> None:
         if estimate is not None:
             self._estimate[numbers] = estimate
         self._read[numbers] = True

@@ -1,4 +1,4 @@
-"""Clocks that begin anew inside a file: where recordings were joined, or a sender was switched off and on."""
+"""Clocks that restart inside a file: where recordings were joined, or a sender was switched off and on."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,13 @@ def is_new_clock(step: float, between: int | None) -> bool:
 
     Args:
         step: From the time of the one to that of the next, in seconds.
-        between: The bytes that lie between them in the file; None where only steps back tell of another clock.
+        between: The bytes that lie between them in the file; None where only steps back show another clock.
     """
     return step < -_BACK or (between is not None and step > _FORWARD and between < step * _LEAST_BYTES)
 
 
 def restart_shifts(times: Ints, second: float, places: tuple[Ints, Ints] | None = None) -> Ints:
-    """What to add to the time of each frame so that time goes on where the clock begins anew.
+    """What to add to the time of each frame so that time goes on where the clock restarts.
 
     The first frame on a new clock follows the frame before it after as long as that one followed its own predecessor.
 
@@ -37,7 +37,7 @@ def restart_shifts(times: Ints, second: float, places: tuple[Ints, Ints] | None 
             run over after `CYCLE`.
 
     Returns:
-        In the unit of ``times``; all 0 where no clock begins anew.
+        In the unit of ``times``; all 0 where no clock restarts.
     """
     counted = np.diff(times, prepend=times[:1])
     # Clocks of 33 bits run over, and packets on both sides may be mixed up in the order of display.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line
 from vs_srcomp.files import write_atomically
 from vs_srcomp.transcode.cluster_nodes import (
     compare_nodes,
@@ -265,8 +265,7 @@ class ClusterPool:
         except self._ray.exceptions.RayError as failure:
             if self._cancelled:
                 return Outcome(Failed(number, "stopped", cancelled=True))
-            what = str(failure).strip().splitlines()
-            message = f"the task was lost ({type(failure).__name__}: {what[0] if what else ''})"
+            message = f"the task was lost ({type(failure).__name__}: {first_line(failure)})"
             return Outcome(Failed(number, f"{message}\nrun the same command again; what is finished is kept"))
         return outcome
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vs_srcomp import __version__
-from vs_srcomp.errors import error
+from vs_srcomp.errors import PREFIX, error, first_line, last_line
 from vs_srcomp.transcode.cluster_worker import Facts, other_facts
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def connect(ray: "ModuleType", address: str) -> None:
             ray.init(address=address, **options)
         except Exception as reason:  # of many kinds
             raise error(
-                f"cannot connect to the Ray cluster {address!r}: {str(reason).strip().splitlines()[0]}",
+                f"cannot connect to the Ray cluster {address!r}: {first_line(reason)}",
                 "check the address, that this machine is a node of it (ray start), and the versions of Ray and Python",
             ) from reason
 
@@ -121,9 +121,9 @@ def compare_nodes(ray: "ModuleType", nodes: list[dict[str, Any]], find: Callable
         except ray.exceptions.GetTimeoutError:
             raise error(f"node {name} does not answer", "look at its logs, or take it out of the cluster") from None
         except ray.exceptions.RayError as reason:
-            cause = str(getattr(reason, "cause", None) or reason).rpartition("srcomp: ")[2].strip().splitlines()
+            cause = getattr(reason, "cause", None) or reason
             raise error(
-                f"node {name} cannot do this work: {cause[0] if 'srcomp: ' in str(reason) else cause[-1]}",
+                f"node {name} cannot do this work: {first_line(cause) if PREFIX in str(reason) else last_line(cause)}",
                 f"install vs-srcomp {__version__} there, with all that it needs",
             ) from reason
         if differences := other_facts(ours, theirs):

@@ -19,7 +19,7 @@ import vapoursynth as vs
 from filelock import FileLock
 
 import vs_srcomp
-from vs_srcomp.errors import error
+from vs_srcomp.errors import PREFIX, error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.models import models
 from vs_srcomp.transcode.feed import CancelledError
@@ -31,8 +31,6 @@ from vs_srcomp.transcode.records import Share
 
 type Facts = dict[str, str]
 """Names and versions of what a result depends on."""
-
-_OUR_VOICE = "srcomp: "
 
 # How often the main thread of a worker looks up, in seconds.
 _PACE = 0.1
@@ -111,8 +109,7 @@ def arithmetic(job: Job) -> Facts:
 
     The device itself is left out: two of a kind round alike, but for the last bit.
     """
-    tell = getattr(backend_of(job), "identity", dict)
-    found = {name: str(value) for name, value in tell().items() if name != "device"}
+    found = {name: str(value) for name, value in backend_of(job).identity().items() if name != "device"}
     if found.get("precision") != "auto":
         # These decide which precision that is.
         found.pop("units", None)
@@ -177,7 +174,7 @@ def carry_out(order: Order, board: Any) -> Outcome:
     _set_up(order.share)
     said: list[str] = []
     handle = vs.core.add_log_handler(
-        lambda _, message: said.append(message.removeprefix(_OUR_VOICE)) if message.startswith(_OUR_VOICE) else None
+        lambda _, message: said.append(message.removeprefix(PREFIX)) if message.startswith(PREFIX) else None
     )
     work = _Work(order)
     thread = threading.Thread(target=work.run, name="srcomp task")

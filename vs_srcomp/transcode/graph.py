@@ -1,12 +1,11 @@
 """From a job to the clips that it is about."""
 
-from dataclasses import is_dataclass, replace
 from fractions import Fraction
 
 import vapoursynth as vs
 from av.video.stream import VideoStream
 
-from vs_srcomp.backends.base import BackendConfig
+from vs_srcomp.backends.base import BackendConfig, ThreadedBackend
 from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.grain import restore_grain
 from vs_srcomp.source import source
@@ -76,7 +75,6 @@ def backend_of(job: Job) -> BackendConfig:
 
 def _limited(backend: BackendConfig, threads: int) -> BackendConfig:
     """``backend`` with so many threads, if it has such a setting and leaves it open; the picture is the same."""
-    if threads and is_dataclass(backend) and getattr(backend, "threads", None) == 0:
-        limited: BackendConfig = replace(backend, threads=threads)
-        return limited
+    if threads and isinstance(backend, ThreadedBackend) and not backend.threads:
+        return backend.with_threads(threads)
     return backend

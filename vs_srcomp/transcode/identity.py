@@ -93,8 +93,7 @@ def _backend(backend: BackendConfig) -> dict[str, Any]:
     """Which arithmetic is used; neither how many threads, nor on which of several machines of a kind."""
     values: Mapping[str, Any] = asdict(backend) if is_dataclass(backend) and not isinstance(backend, type) else {}
     kept = {name: _plain(value) for name, value in values.items() if name not in ("threads", "streams")}
-    tell = getattr(backend, "identity", dict)
-    kept |= {name: value for name, value in tell().items() if name not in ("device", "units")}
+    kept |= {name: value for name, value in backend.identity().items() if name not in ("device", "units")}
     return {"backend": type(backend).__name__} | kept
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import vapoursynth as vs
 
+from vs_srcomp.errors import PREFIX
+from vs_srcomp.processor import core_count
 from vs_srcomp.transcode.piped import end_programs
 from vs_srcomp.transcode.pool import Advanced, Event, Failed, Finished, Said, Task, failed
 from vs_srcomp.transcode.records import Share
@@ -27,12 +29,10 @@ _PATIENCE = 5.0
 # How often a task is begun again whose process was lost.
 _ATTEMPTS = 2
 
-_OUR_VOICE = "srcomp: "
-
 
 def shares(jobs: int) -> Share:
     """What each of ``jobs`` processes may use of this machine, so that together they use it up."""
-    processors = len(os.sched_getaffinity(0))
+    processors = core_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     # A quarter of the memory for frames that are kept; what is being worked on takes a few times as much.
     return Share(threads=max(1, processors // jobs), cache_mib=max(256, min(4096, memory // 4 // jobs)))
@@ -238,5 +238,5 @@ class _Writer:
             self.send("advanced", (done, total))
 
     def log(self, kind: vs.MessageType, message: str) -> None:
-        if message.startswith(_OUR_VOICE):
-            self.send("said", message.removeprefix(_OUR_VOICE))
+        if message.startswith(PREFIX):
+            self.send("said", message.removeprefix(PREFIX))

@@ -17,7 +17,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.backends.base import Luma
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, last_line
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
@@ -227,9 +227,9 @@ class _Vmaf:
         except BrokenPipeError:
             self._process.wait()
             self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip().splitlines()
+            said = self._errors.read().decode(errors="replace")
             raise error(
-                f"VMAF failed: {said[-1] if said else 'FFmpeg ended'}", "VMAF needs an FFmpeg with libvmaf: " + _INSTALL
+                f"VMAF failed: {last_line(said) or 'FFmpeg ended'}", "VMAF needs an FFmpeg with libvmaf: " + _INSTALL
             ) from None
 
 

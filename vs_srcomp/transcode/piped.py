@@ -19,6 +19,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import temporary_folder
+from vs_srcomp.processor import core_count
 from vs_srcomp.transcode.encode import FASTEST, SLOWEST, EncodedStream, VideoPacket
 from vs_srcomp.transcode.feed import CancelledError
 from vs_srcomp.transcode.matroska import CODEC_IDS
@@ -290,7 +291,7 @@ def _values(picture: Picture, rate: Fraction, frames: int, threads: int) -> dict
         "frames": frames,
         "depth": picture.bits,
         "pixel_format": picture.pixel_format,
-        "threads": threads or len(os.sched_getaffinity(0)),
+        "threads": threads or core_count(),
         "primaries": colour.primaries,
         "transfer": colour.transfer,
         "matrix": colour.matrix,

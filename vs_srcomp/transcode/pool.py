@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import vapoursynth as vs
 
+from vs_srcomp.errors import message_of
 from vs_srcomp.transcode.cut import cut
 from vs_srcomp.transcode.feed import CancelledError
 from vs_srcomp.transcode.job import Job
@@ -113,11 +114,7 @@ def failed(ticket: int, failure: BaseException) -> Failed:
     """The event of a task that has raised ``failure``."""
     if isinstance(failure, CancelledError):
         return Failed(ticket, "stopped", cancelled=True)
-    if isinstance(failure, vs.Error):
-        # The core puts the traceback of a frame callback before the message.
-        message = str(failure).rpartition("srcomp: ")[2].strip()
-    else:
-        message = f"{type(failure).__name__}: {failure}"
+    message = message_of(failure) if isinstance(failure, vs.Error) else f"{type(failure).__name__}: {failure}"
     return Failed(ticket, message, disk_full=_is_disk_full(failure))
 
 

@@ -1,0 +1,211 @@
+"""ONNX Runtime: whatever its installed build can use, in float32."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vs_srcomp.backends.base import Luma, PlaneFormat, check_counts, missing
+from vs_srcomp.backends.loading import load_onnxruntime
+from vs_srcomp.errors import error, first_line, last_line
+from vs_srcomp.log import say_once
+from vs_srcomp.models.network import Network
+from vs_srcomp.processor import core_count
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+INSTALL = 'pip install "vs-srcomp[onnxruntime]"'
+
+PROVIDERS = (
+    "CUDAExecutionProvider",
+    "ROCMExecutionProvider",
+    "MIGraphXExecutionProvider",
+    "DmlExecutionProvider",
+    "CoreMLExecutionProvider",
+    "CPUExecutionProvider",
+)
+"""What ``provider="auto"`` tries in this order, of those that the installed build has."""
+
+# As for OpenVINO: beyond about four cores a second frame gains more than more threads on one.
+CORES_PER_STREAM = 4
+
+_PROCESSOR = "CPUExecutionProvider"
+_NUMBERED = frozenset({*PROVIDERS[:4], "TensorrtExecutionProvider"})
+
+# Of 0, verbose, to 4, fatal. ONNX Runtime writes to standard error by itself; what counts is raised as well.
+_ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxRuntime:
+    """Run networks with ONNX Runtime.
+
+    Computes in float32; codes are rounded to the nearest, halves to even, and are those of an independent evaluation to
+    within 1. Only the processor has been tried.
+    """
+
+    provider: str = "auto"
+    """As ONNX Runtime names it, such as ``"CUDAExecutionProvider"``; ``"auto"`` takes the first of `PROVIDERS` that
+    works. What a provider has no operator for runs on the processor."""
+    device: int = 0
+    """Number of the device, for providers that can have several."""
+    threads: int = 0
+    """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
+    streams: int = 0
+    """Frames in inference at the same time; 0 takes one per four threads."""
+    tile: int = 0
+    """Largest side in pixels of the tiles that a plane is run in, overlap included; 0 runs whole planes."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that ONNX Runtime would report in its own words, much later."""
+        if not isinstance(self.provider, str):
+            raise error(f"provider={self.provider!r} is no name", 'give one such as "CUDAExecutionProvider", or "auto"')
+        check_counts(device=self.device, threads=self.threads, streams=self.streams, tile=self.tile)
+
+    @property
+    def workers(self) -> int:
+        """One more than streams, so that the next frame is copied while the last one is computed."""
+        return self._stream_count() + 1
+
+    def why_not(self) -> str | None:
+        """Why this cannot run here, in one line; None if the library can be loaded and has the provider."""
+        try:
+            available = _library().get_available_providers()
+        except Exception as reason:  # Whatever a library that is half there raises when it is loaded.
+            return first_line(reason)
+        if self.provider not in ("auto", *available):
+            return f"there is no {self.provider!r}, only {', '.join(available)}"
+        return None
+
+    def identity(self) -> Mapping[str, str]:
+        """Version; see ``BackendConfig``."""
+        return {"onnxruntime": str(_library().__version__)}
+
+    def with_threads(self, threads: int) -> "OnnxRuntime":
+        """The same backend with that many threads."""
+        return replace(self, threads=threads)
+
+    def compile(self, network: Network, plane: PlaneFormat) -> "OnnxRuntimeEngine":
+        """Make the network ready; see ``BackendConfig``."""
+        from vs_srcomp.backends.integer_graph import with_integer_planes  # Imports onnx.
+
+        candidates = tuple(self._candidates())
+        try:
+            graph = with_integer_planes(network.onnx, plane, stride=network.stride, scale=network.scale)
+        except Exception as reason:  # Of many kinds, for files that are not ONNX or graphs of another form.
+            raise error(
+                "not a network that ONNX Runtime can read",
+                "give an ONNX file with one input and one output, [N, 1, H, W]",
+            ) from reason
+        for provider in candidates[:-1]:
+            try:
+                session = self._session(graph, provider)
+            except Exception as reason:
+                say_once(f"ONNX Runtime cannot use {provider}: {last_line(reason)}")
+            else:
+                return OnnxRuntimeEngine(session, plane, network.scale, self._stream_count())
+        try:
+            session = self._session(graph, candidates[-1])
+        except Exception as reason:
+            raise error(
+                f"ONNX Runtime cannot run the network with {candidates[-1]}: {last_line(reason)}",
+                "use another provider or backend, or see what vs-srcomp doctor says about this one",
+            ) from reason
+        return OnnxRuntimeEngine(session, plane, network.scale, self._stream_count())
+
+    def _candidates(self) -> Iterator[str]:
+        available = _library().get_available_providers()
+        if self.provider == "auto":
+            yield from (provider for provider in PROVIDERS if provider in available)
+        elif self.provider in available:
+            yield self.provider
+        else:
+            raise error(
+                f"this build of ONNX Runtime has no {self.provider!r}",
+                f"use one of {', '.join(available)}, or install a build that has it, such as onnxruntime-gpu",
+            )
+
+    def _session(self, graph: bytes, provider: str) -> "onnxruntime.InferenceSession":
+        ort = _library()
+        options = ort.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = self._thread_count()
+        options.inter_op_num_threads = 1
+        # Threads that wait by spinning take the cores from the decoder and the encoder.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if provider == "DmlExecutionProvider":
+            options.enable_mem_pattern = False
+        settings: dict[str, Any] = {"device_id": self.device} if provider in _NUMBERED else {}
+        providers = [(provider, settings)] + [(_PROCESSOR, {})] * (provider != _PROCESSOR)
+        # Its own fallback prints to standard output.
+        session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+        if provider not in session.get_providers():
+            raise RuntimeError("it does not start; the reason is on standard error")
+        return session
+
+    def _thread_count(self) -> int:
+        return self.threads or core_count()
+
+    def _stream_count(self) -> int:
+        return self.streams or max(1, self._thread_count() // CORES_PER_STREAM)
+
+
+class OnnxRuntimeEngine:
+    """A session, which runs any number of frames at the same time with the same threads."""
+
+    def __init__(self, session: "onnxruntime.InferenceSession", plane: PlaneFormat, scale: int, streams: int) -> None:
+        """Wrap ``session``, made for ``plane`` and a network of ``scale``."""
+        self._session = session
+        self._plane = plane
+        self._scale = scale
+        self._turns = threading.BoundedSemaphore(streams)
+
+    def worker(self) -> "OnnxRuntimeWorker":
+        """A worker with planes of its own."""
+        return OnnxRuntimeWorker(self._session, self._plane, self._scale, self._turns)
+
+
+class OnnxRuntimeWorker:
+    """Two planes that are bound to a session."""
+
+    def __init__(
+        self,
+        session: "onnxruntime.InferenceSession",
+        plane: PlaneFormat,
+        scale: int,
+        turns: threading.BoundedSemaphore,
+    ) -> None:
+        """Bind planes to ``session``; ``turns`` limits how many frames are in inference at the same time."""
+        self._session = session
+        self._turns = turns
+        self._source = np.zeros((plane.height, plane.width), plane.dtype)
+        self._target = np.zeros((plane.height * scale, plane.width * scale), plane.dtype)
+        self._binding = session.io_binding()
+        (source,), (target,) = session.get_inputs(), session.get_outputs()
+        for bind, port, array in (
+            (self._binding.bind_input, source, self._source),
+            (self._binding.bind_output, target, self._target),
+        ):
+            bind(port.name, "cpu", 0, plane.dtype, [1, 1, *array.shape], array.ctypes.data)
+
+    def restore(self, source: Luma, target: Luma) -> None:
+        """Run the network; see ``Worker``."""
+        np.copyto(self._source, source)
+        with self._turns:
+            self._session.run_with_iobinding(self._binding)
+        np.copyto(target, self._target)
+
+
+@cache
+def _library() -> Any:
+    try:
+        library = load_onnxruntime()
+    except ImportError as reason:
+        raise missing("ONNX Runtime", reason, INSTALL) from reason
+    # Builds for Windows report usage by default.
+    library.disable_telemetry_events()
+    return library

@@ -1,0 +1,381 @@
+"""OpenVINO: the processor, which needs nothing but the package, and Intel's graphics and neural processors."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import vapoursynth as vs
+
+from vs_srcomp.backends.base import Luma, PlaneFormat, check_counts, missing
+from vs_srcomp.backends.loading import load_openvino
+from vs_srcomp.backends.openvino.cells import Cells, in_cells, with_integer_cells
+from vs_srcomp.backends.openvino.first_layer import first_layer_in_integers, first_layer_in_parts
+from vs_srcomp.backends.openvino.graph import read, to_bfloat16, with_integer_planes
+from vs_srcomp.backends.openvino.integers import hidden_convolutions, names_in_integers, with_integers
+from vs_srcomp.backends.openvino.types import types_meant, types_run
+from vs_srcomp.errors import error, first_line, last_line
+from vs_srcomp.models.network import Network
+from vs_srcomp.processor import core_count, has_amx, has_avx2, has_vnni
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+BFLOAT16_CODES = {8: 1, 10: 4}
+"""By how many codes, by bits, this package's networks differ from float32 on pictures at most, at ``"bf16"``."""
+
+# Beyond about four cores a network of this size gains more from another frame than from more threads on one.
+CORES_PER_STREAM = 4
+
+# With a second frame in inference, what the graph does beside the network holds up one of them, not all threads of one.
+_LEAST_STREAMS = 2
+
+# Bytes of the ONNX file below which a network runs in one stream. While it compiles, OpenVINO gives tasks to its
+# streams again and again until each of them has made its graph (CompiledModel in its CPU plugin). One that makes a tiny
+# graph is done before another one wakes up, and on busy processors it takes every task, for minutes.
+_LEAST_IN_STREAMS = 1 << 14
+
+# Side of a part in strides of the network.
+_ANY_SIZE = 16
+
+# Code that is made for sizes of parts, of all layers; by itself, OpenVINO keeps 5000 pieces.
+_KEPT_KERNELS = 512
+
+# Those that choose among the others, or use several.
+_VIRTUAL = ("AUTO", "MULTI", "HETERO")
+
+_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
+
+
+def remedy() -> str:
+    """What to do where OpenVINO cannot be loaded."""
+    if _is_taken():
+        return 'keep vapoursynth-mlrt-ov in another environment, or pip install "vs-srcomp[onnxruntime]"'
+    return "pip install openvino"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenVINO:
+    """Run networks with OpenVINO.
+
+    Codes are rounded to the nearest, halves away from zero. At ``"f32"`` they are those of an evaluation in float32 to
+    within 1; at ``"bf16"`` the networks of this package differ on pictures by at most 1 code in 8 bits and 4 codes in
+    10 bits. Only the processor has been tried.
+    """
+
+    device: str = "CPU"
+    """As OpenVINO names it: ``"CPU"``, ``"GPU"``, ``"GPU.1"``, ``"NPU"``, or ``"AUTO"``, ``"AUTO:GPU,CPU"``."""
+    precision: Literal["auto", "int8", "fp16", "bf16", "f32"] = "auto"
+    """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where
+    it multiplies many at a time (AVX2 and all after it) and the network has such a form, as this package's have; else
+    bfloat16, or float32 without it. On graphics and neural processors half precision if they have it, and on virtual
+    devices what OpenVINO takes."""
+    threads: int = 0
+    """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
+    streams: int = 0
+    """Frames in inference at the same time. 0 takes, on a processor, one for each of up to three threads, two for up to
+    eleven, then one per four threads; on other devices one. A single frame is done soonest with one."""
+    tile: int = 0
+    """Largest side in pixels of the tiles that a plane is run in, overlap included; 0 runs whole planes."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that OpenVINO would report in its own words, much later."""
+        if not isinstance(self.device, str):
+            raise error(f"device={self.device!r} is no name of a device", 'give one such as "CPU" or "GPU.1"')
+        if self.precision not in ("auto", *_CAPABILITIES):
+            raise error(
+                f"precision {self.precision!r} is unknown", 'use precision="auto", "int8", "fp16", "bf16" or "f32"'
+            )
+        check_counts(threads=self.threads, streams=self.streams, tile=self.tile)
+
+    @property
+    def workers(self) -> int:
+        """One more than streams, so that the next frame is copied while the last one is computed."""
+        return self._stream_count() + 1
+
+    def why_not(self) -> str | None:
+        """Why this cannot run here, in one line; None if the library can be loaded and has the device."""
+        try:
+            devices = _core().available_devices
+        except Exception as reason:  # Whatever a library that is half there raises when it is loaded.
+            return f"it cannot be loaded: {first_line(reason)}"
+        return None if self._is_among(devices) else f"there is no device {self.device!r}, only {', '.join(devices)}"
+
+    def with_threads(self, threads: int) -> "OpenVINO":
+        """The same backend with that many threads."""
+        return replace(self, threads=threads)
+
+    def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
+        """Make the network ready; see ``BackendConfig``."""
+        compiled, takes_cells, meant = self._compiled(network, plane)
+        return OpenVINOEngine(compiled, plane, network.scale, takes_cells=takes_cells, meant=meant)
+
+    def compile_parts(self, network: Network, bits: int) -> "OpenVINOParts | None":
+        """Make the network ready for parts of planes; see `vs_srcomp.backends.base.DividingBackend`."""
+        if not self._is_processor or self.tile:
+            return None
+        # Of a size that every network and form of it takes; it is free in what is compiled.
+        side = _ANY_SIZE * network.stride
+        compiled, takes_cells, _ = self._compiled(network, PlaneFormat(side, side, bits), any_size=True)
+        return OpenVINOParts(compiled, network.scale, takes_cells=takes_cells)
+
+    def _compiled(
+        self, network: Network, plane: PlaneFormat, *, any_size: bool = False
+    ) -> "tuple[ov.CompiledModel, bool, Mapping[str, int]]":
+        """The network compiled for planes of one size, or of any; whether it takes cells of them, and `types_meant`."""
+        core = self._checked_core()
+        precision = self._resolved_precision(has_int8=network.ranges is not None)
+        model = read(core, network.onnx, network, plane)
+        cells = in_cells(model) if self._is_processor else None
+        model = cells or model
+        if precision == "int8":
+            _narrow_to_integers(model, network, plane)
+        elif self._is_processor and precision == "bf16":
+            first_layer_in_parts(model, plane)
+            to_bfloat16(model)
+        if precision == "int8" or (self._is_processor and precision == "bf16"):
+            # What is neither in integers nor has a type of its own by now stays as it is.
+            precision = "f32"
+        properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if precision:
+            properties["INFERENCE_PRECISION_HINT"] = precision.replace("fp16", "f16")
+        if self._is_processor:
+            properties["INFERENCE_NUM_THREADS"] = self._thread_count()
+            # A thread that is bound to a core waits for it while a decoder or an encoder runs there, with others idle.
+            properties["ENABLE_CPU_PINNING"] = False
+        if self._is_processor or self.streams:
+            properties["NUM_STREAMS"] = 1 if len(network.onnx) < _LEAST_IN_STREAMS else self._stream_count()
+        if any_size:
+            properties["CPU_RUNTIME_CACHE_CAPACITY"] = _KEPT_KERNELS
+        try:
+            graph = with_integer_cells(model, plane) if cells else with_integer_planes(model, network, plane)
+            if any_size:
+                graph.reshape({port: _free(port.partial_shape, takes_cells=cells is not None) for port in graph.inputs})
+            compiled = core.compile_model(graph, self.device, properties)
+        except RuntimeError as reason:
+            raise error(
+                f"OpenVINO cannot run the network on {self.device}: {last_line(reason)}",
+                "use another device or backend, or see what vs-srcomp doctor says about this one",
+            ) from reason
+        # Of a graph of any size, the work is not known.
+        return compiled, cells is not None, {} if any_size else types_meant(graph, precision or "f32")
+
+    def identity(self) -> Mapping[str, str]:
+        """Version, device and precision; see ``BackendConfig``."""
+        core = self._checked_core()
+        devices = core.available_devices if self._is_virtual else [self.device]
+        return {
+            "openvino": load_openvino().get_version(),
+            "device": ", ".join(core.get_property(device, "FULL_DEVICE_NAME") for device in devices),
+            "units": " ".join(
+                sorted({unit for device in devices for unit in core.get_property(device, "OPTIMIZATION_CAPABILITIES")})
+            ),
+            "precision": self._resolved_precision(has_int8=True) or "auto",
+        }
+
+    @property
+    def _is_processor(self) -> bool:
+        return self.device == "CPU"
+
+    @property
+    def _is_virtual(self) -> bool:
+        return self.device.partition(":")[0] in _VIRTUAL
+
+    def _is_among(self, devices: list[str]) -> bool:
+        if self._is_virtual:
+            _, _, parts = self.device.partition(":")
+            return all(_is_listed(part.partition("(")[0].lstrip("-"), devices) for part in parts.split(",") if part)
+        return _is_listed(self.device, devices)
+
+    def _checked_core(self) -> "ov.Core":
+        try:
+            core = _core()
+        except ImportError as reason:
+            raise missing("OpenVINO", reason, remedy()) from reason
+        if not self._is_among(core.available_devices):
+            raise error(
+                f"OpenVINO has no device {self.device!r} here", f"use one of {', '.join(core.available_devices)}, AUTO"
+            )
+        return core
+
+    def _resolved_precision(self, *, has_int8: bool) -> str:
+        """By name, or nothing where OpenVINO is to choose; for a network that has a form in 8-bit integers or not."""
+        if self.precision == "int8" and not has_int8:
+            raise error(
+                "the network has no form in 8-bit integers", 'use precision="auto", or one of this package\'s networks'
+            )
+        if self._is_virtual:
+            return "" if self.precision == "auto" else self.precision
+        capabilities = self._checked_core().get_property(self.device, "OPTIMIZATION_CAPABILITIES")
+        if self.precision == "auto":
+            if self._is_processor and has_int8 and has_avx2():
+                return "int8"
+            better = "bf16" if self._is_processor else "fp16"
+            return better if _CAPABILITIES[better] in capabilities else "f32"
+        if _CAPABILITIES[self.precision] not in capabilities:
+            has = [f'"{name}"' for name in _CAPABILITIES if _CAPABILITIES[name] in capabilities and name != "int8"]
+            raise error(
+                f"{self.device} does not compute in {self.precision}", f'use precision="auto" or {" or ".join(has)}'
+            )
+        return self.precision
+
+    def _thread_count(self) -> int:
+        return self.threads or core_count()
+
+    def _stream_count(self) -> int:
+        if self.streams or not self._is_processor:
+            return self.streams or 1
+        threads = self._thread_count()
+        # Three threads cannot be shared by two.
+        return threads if threads < CORES_PER_STREAM else max(_LEAST_STREAMS, threads // CORES_PER_STREAM)
+
+
+class OpenVINOEngine:
+    """A compiled network."""
+
+    def __init__(
+        self,
+        compiled: "ov.CompiledModel",
+        plane: PlaneFormat,
+        scale: int,
+        *,
+        takes_cells: bool,
+        meant: Mapping[str, int],
+    ) -> None:
+        """Wrap ``compiled``, made for ``plane`` and a network of ``scale``, with planes or cells in and out."""
+        self.meant = meant
+        """Multiply-accumulates by the type that they are meant to be done in."""
+        self._compiled = compiled
+        self._plane = plane
+        self._scale = scale
+        self._takes_cells = takes_cells
+
+    def run(self) -> Mapping[str, int]:
+        """Multiply-accumulates by the type that they are done in, as the library says of what it has compiled."""
+        return types_run(self._compiled)
+
+    def worker(self) -> "OpenVINOWorker":
+        """A new inference request."""
+        request, plane = self._compiled.create_infer_request(), self._plane
+        given, taken = request.get_input_tensor(0), request.get_output_tensor()
+        if self._takes_cells:
+            request.set_input_tensor(1, given)
+            source, target = (Cells(tensor.data, plane.width, plane.height) for tensor in (given, taken))
+            return OpenVINOWorker(request, source.gather, target.spread)
+        planes = given.data.reshape(plane.height, plane.width)
+        restored = taken.data.reshape(plane.height * self._scale, plane.width * self._scale)
+        return OpenVINOWorker(
+            request, lambda source: np.copyto(planes, source), lambda target: np.copyto(target, restored)
+        )
+
+
+class OpenVINOWorker:
+    """One inference request, and the memory that it reads and writes."""
+
+    def __init__(self, request: "ov.InferRequest", give: Callable[[Luma], None], take: Callable[[Luma], None]) -> None:
+        """Wrap ``request``: ``give`` copies a plane to what it reads, ``take`` one from what it has written."""
+        self.request = request
+        self.give = give
+        self.take = take
+
+    def restore(self, source: Luma, target: Luma) -> None:
+        """Run the network; see ``Worker``."""
+        self.give(source)
+        # Unlike infer(), these two give the interpreter lock free and copy no outputs.
+        self.request.start_async()
+        self.request.wait()
+        self.take(target)
+
+
+class OpenVINOParts:
+    """A network compiled for parts of planes, of any size that its stride divides."""
+
+    def __init__(self, compiled: "ov.CompiledModel", scale: int, *, takes_cells: bool) -> None:
+        """Wrap ``compiled``, for a network of ``scale``, with planes or cells in and out."""
+        self._compiled = compiled
+        self._scale = scale
+        self._takes_cells = takes_cells
+
+    def worker(self) -> "OpenVINOPartWorker":
+        """A new inference request."""
+        return OpenVINOPartWorker(self._compiled, self._scale, takes_cells=self._takes_cells)
+
+
+class OpenVINOPartWorker:
+    """One inference request, whose memory follows the size of what it is given."""
+
+    def __init__(self, compiled: "ov.CompiledModel", scale: int, *, takes_cells: bool) -> None:
+        """Take a request of ``compiled``; see `OpenVINOParts`."""
+        self._request = compiled.create_infer_request()
+        self._scale = scale
+        self._pixels = compiled.inputs[0].partial_shape[-1].get_length() if takes_cells else None
+
+    def restore(self, source: Luma, target: Luma) -> None:
+        """Run the network on a part; see ``Worker``."""
+        import openvino as ov
+
+        height, width = source.shape
+        if self._pixels is None:
+            # A copy, as frames cannot be written to, and OpenVINO takes no such memory.
+            given = np.array(source, order="C").reshape(1, 1, height, width)
+        else:
+            side = math.isqrt(self._pixels)
+            given = np.empty((1, height // side, width // side, self._pixels), source.dtype)
+            Cells(given, width, height).gather(source)
+        for index in range(1 if self._pixels is None else 2):
+            self._request.set_input_tensor(index, ov.Tensor(given, shared_memory=True))
+        self._request.start_async()
+        self._request.wait()
+        result = self._request.get_output_tensor().data
+        if self._pixels is None:
+            np.copyto(target, result.reshape(target.shape))
+        else:
+            Cells(result, width, height).spread(target)
+
+
+def _free(shape: "ov.PartialShape", *, takes_cells: bool) -> list[int]:
+    """``shape`` with free height and width, or rows and columns of cells."""
+    return [1, -1, -1, shape[3].get_length()] if takes_cells else [1, 1, -1, -1]
+
+
+def _narrow_to_integers(model: "ov.Model", network: Network, plane: PlaneFormat) -> None:
+    """Let layers of ``model`` multiply 8-bit integers, and what cannot, bfloat16 where that costs a part of float32."""
+    ranges, pairs_overflow = network.ranges or (), not has_vnni()
+    layers = len(hidden_convolutions(model))
+    if layers != len(ranges):
+        raise error(
+            f"the network has no form in 8-bit integers: {len(ranges)} ranges do not fit its {layers} layers",
+            "measure its ranges again, or use another precision",
+        )
+    in_integers = names_in_integers(model, ranges)
+    if has_amx():
+        to_bfloat16(model, in_integers)
+    with_integers(model, ranges, pairs_overflow=pairs_overflow)
+    if plane.bits == 8:
+        first_layer_in_integers(model, pairs_overflow=pairs_overflow)
+    elif has_amx():
+        # Without matrix units, float32 is as fast for the single layer.
+        first_layer_in_parts(model, plane)
+
+
+def _is_listed(device: str, devices: list[str]) -> bool:
+    """OpenVINO numbers the devices of a kind if there are several, and takes their name for the first."""
+    return device in devices or f"{device}.0" in devices
+
+
+@cache
+def _core() -> "ov.Core":
+    try:
+        core: ov.Core = load_openvino().Core()
+    except ImportError as reason:
+        if _is_taken():
+            raise ImportError("vapoursynth-mlrt-ov has brought an OpenVINO of its own into this process") from reason
+        raise
+    return core
+
+
+def _is_taken() -> bool:
+    """Whether vs-mlrt's plugin is loaded: a process holds one library of a name, and it brings one of the same name."""
+    return hasattr(vs.core, "ov")

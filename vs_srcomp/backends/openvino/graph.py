@@ -1,0 +1,154 @@
+"""Networks as graphs of OpenVINO: integer planes in and out, and bfloat16 where it costs no accuracy."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from vs_srcomp.backends.base import PlaneFormat, padding
+from vs_srcomp.backends.openvino.first_layer import HEAVY, nearest_bfloat16
+from vs_srcomp.errors import error, last_line
+from vs_srcomp.models.network import Network
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+# Their outputs depend on the shape of what they take, not on its values.
+_SHAPE_ONLY = frozenset({"ShapeOf"})
+
+
+def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> "ov.Model":
+    """The network for ``plane``, padded to its stride: [1, 1, H, W] in and out. ``onnx`` is its file or other form.
+
+    Raises:
+        vs.Error: OpenVINO cannot read it, or it does not take luma and give luma of ``network.scale`` times the size.
+    """
+    try:
+        model = core.read_model(onnx, b"")
+    except RuntimeError as reason:
+        raise error(
+            f"not a network that OpenVINO can read: {last_line(reason)}",
+            "give an ONNX file with one input and one output, [N, 1, H, W]",
+        ) from reason
+    for kind, ports in (("input", model.inputs), ("output", model.outputs)):
+        shape = ports[0].partial_shape
+        if len(ports) != 1 or shape.rank.is_dynamic or len(shape) != 4 or shape[1] not in (1, -1):
+            raise error(
+                f"the network's {kind} is not one luma plane [N, 1, H, W] but {[str(p.partial_shape) for p in ports]}",
+                "give a network that takes and gives luma",
+            )
+    bottom, right = padding(network, plane)
+    height, width = plane.height + bottom, plane.width + right
+    try:
+        model.reshape([1, 1, height, width])
+    except RuntimeError as reason:
+        raise error(
+            f"the network does not take a plane of {width}x{height}: {last_line(reason)}",
+            "give a fully convolutional network with dynamic height and width",
+        ) from reason
+    given = list(model.output(0).partial_shape)
+    if given != [1, 1, height * network.scale, width * network.scale]:
+        raise error(
+            f"the network does not give a plane of {network.scale} times the size that it takes: {given} for "
+            f"{[1, 1, height, width]}",
+            "give a fully convolutional network with dynamic height and width, [N, 1, H, W] to [N, 1, H, W]",
+        )
+    return model
+
+
+def to_bfloat16(network: "ov.Model", but: Collection[str] = ()) -> None:
+    """Let ``network`` compute in bfloat16, all but its first layer and what touches the picture itself.
+
+    Args:
+        network: What to change.
+        but: Names of other operators that stay as they are.
+
+    Eight bits of precision are too few for luma. OpenVINO's own hint rounds the first layer too and leaves no choice,
+    hence explicit types. See ``openvino.first_layer`` for that layer.
+    """
+    import openvino as ov
+    from openvino import opset13 as op
+
+    # Names of the operators that see the picture through none of the heavy ones, through one, and in bfloat16.
+    picture = {network.get_parameters()[0].get_name()}
+    features, low = set[str](), set[str]()
+    for node in network.get_ordered_ops():
+        name, kind = node.get_name(), node.get_type_name()
+        sources = [node.input_value(index) for index in range(node.get_input_size())]
+        names = [source.get_node().get_name() for source in sources]
+        sees_features = any(source in features for source in names)
+        if kind in _SHAPE_ONLY or not (sees_features or any(source in picture for source in names)):
+            continue
+        (features if sees_features or kind in HEAVY else picture).add(name)
+        if name in but or not sees_features or not (kind in HEAVY or any(source in low for source in names)):
+            continue
+        if kind == "Result" or (kind not in HEAVY and any(source in picture for source in names)):
+            for index, source in enumerate(sources):
+                if names[index] in low:
+                    node.input(index).replace_source_output(op.convert(source, "f32").output(0))
+            continue
+        for index, source in enumerate(sources):
+            if names[index] not in low and source.get_element_type() == ov.Type.f32:
+                node.input(index).replace_source_output(op.convert(_rounded(source), "bf16").output(0))
+        low.add(name)
+    network.validate_nodes_and_infer_types()
+
+
+def with_integer_planes(model: "ov.Model", network: Network, plane: PlaneFormat) -> "ov.Model":
+    """Wrap ``model`` (luma 0..1 in float32) so that it takes and gives integer codes of ``plane``.
+
+    Where the network ends in an addition of its own input (a global skip), the addition is done on the code values
+    themselves, so that no reduced precision of the network can touch the skip path.
+    """
+    import openvino as ov
+    from openvino import opset13 as op
+
+    bottom, right = padding(network, plane)
+    codes = op.parameter([1, 1, plane.height, plane.width], ov.Type(plane.dtype), name="codes")
+    exact = op.convert(codes, "f32")
+    luma = op.multiply(exact, np.float32(1 / plane.code_scale))
+    if bottom or right:
+        luma = op.pad(luma, np.zeros(4, np.int64), np.array([0, 0, bottom, right]), "edge")
+
+    (parameter,) = model.get_parameters()
+    (result,) = model.get_results()
+    restored = result.input_value(0)
+    residual = residual_of(restored, parameter)
+    for port in parameter.output(0).get_target_inputs():
+        port.replace_source_output(luma.output(0))
+
+    output = restored if residual is None else residual
+    if bottom or right:
+        size, axes = np.array([plane.height, plane.width]) * network.scale, np.array([2, 3])
+        output = op.slice(output, np.zeros(2, np.int64), size, np.ones(2, np.int64), axes).output(0)
+    values = op.multiply(output, np.float32(plane.code_scale))
+    if residual is not None:
+        values = op.add(exact, values)
+    return ov.Model([to_codes(values, plane)], [codes], "srcomp")
+
+
+def to_codes(values: "ov.Node", plane: PlaneFormat) -> "ov.Node":
+    """``values``, in float32, clamped and rounded to integer codes of ``plane``."""
+    import openvino as ov
+    from openvino import opset13 as op
+
+    rounding: Literal["half_away_from_zero"] = "half_away_from_zero"
+    return op.convert(op.round(op.clamp(values, 0, plane.peak), rounding), ov.Type(plane.dtype))
+
+
+def residual_of(restored: "ov.Output", parameter: "ov.Node") -> "ov.Output | None":
+    """What is added to the network's input to give its output, or None if the network has another form."""
+    addition = restored.get_node()
+    if addition.get_type_name() != "Add":
+        return None
+    inputs = [addition.input_value(index) for index in range(2)]
+    from_input = [source.get_node() == parameter for source in inputs]
+    return inputs[from_input.index(False)] if from_input.count(True) == 1 else None
+
+
+def _rounded(source: "ov.Output") -> Any:
+    """``source``, or for a constant the nearest one in bfloat16: OpenVINO itself cuts off the lower bits."""
+    from openvino import opset13 as op
+
+    node = source.get_node()
+    return op.constant(nearest_bfloat16(node.data)) if node.get_type_name() == "Constant" else source

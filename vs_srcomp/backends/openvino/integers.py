@@ -1,0 +1,90 @@
+"""Layers that multiply 8-bit integers, made of a network in float32 and the ranges of what its layers see.
+
+What a layer sees is rounded to one of 256 steps over its range, without a zero point: from 0 on behind a ReLU, else
+with as many below zero as above. (Matrix units have no fast code for a zero point: OpenVINO then runs such a layer in
+float32.) Its weights have a scale for each output channel. Sums are exact; scales, biases and activations are applied
+to them in float32. A layer whose range is 0 stays as it is.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vs_srcomp.backends.openvino.first_layer import LARGEST_INT8, geometry, weight_steps
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+
+def with_integers(model: "ov.Model", ranges: Sequence[float], *, pairs_overflow: bool) -> None:
+    """Let convolutions of ``model`` be done in 8-bit integers, all but the first and those whose range is 0.
+
+    Args:
+        model: A stack of convolutions; it is changed.
+        ranges: The largest magnitude of what each of them sees, in order.
+        pairs_overflow: Whether the processor adds up two products in 16 bits (without VNNI), so that weights must be
+            small enough for that.
+
+    Raises:
+        ValueError: There are not as many ranges as such convolutions.
+    """
+    from openvino import opset13 as op
+
+    for convolution, limit in zip(hidden_convolutions(model), ranges, strict=True):
+        if not limit:
+            continue
+        kernels, scales = integer_weights(weights_of(convolution), pairs_overflow=pairs_overflow)
+        factors = op.multiply(op.convert(op.constant(kernels), "f32"), scales)
+        steps = rounded_to_steps(convolution.input_value(0), limit)
+        convolution.output(0).replace(op.convolution(steps, factors, *geometry(convolution)).output(0))
+
+
+def names_in_integers(model: "ov.Model", ranges: Sequence[float]) -> frozenset[str]:
+    """Names of the convolutions that `with_integers` will replace."""
+    layers = zip(hidden_convolutions(model), ranges, strict=True)
+    return frozenset(convolution.get_name() for convolution, limit in layers if limit)
+
+
+def hidden_convolutions(model: "ov.Model") -> "list[ov.Node]":
+    """All convolutions but those of the picture itself, in the order in which they are done."""
+    picture = model.get_parameters()[0]
+    convolutions = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
+    return [node for node in convolutions if node.input_value(0).get_node() != picture]
+
+
+def weights_of(convolution: "ov.Node") -> NDArray[np.float32]:
+    """Its weights, (O, I, h, w)."""
+    return np.array(convolution.input_value(1).get_node().data, np.float32)
+
+
+def rounded_to_steps(features: "ov.Output", limit: float) -> "ov.Node":
+    """``features`` in one of 256 steps up to ``limit``."""
+    from openvino import opset13 as op
+
+    if features.get_node().get_type_name() == "Relu":
+        bounds = np.float32(0), np.float32(limit)
+        return op.fake_quantize(features, *bounds, *bounds, 256)
+    # Explicit integers: of a range around zero, OpenVINO makes unsigned ones with a zero point.
+    step = np.float32(limit / LARGEST_INT8)
+    bounds = np.float32(-(LARGEST_INT8 + 1)) * step, np.float32(LARGEST_INT8) * step
+    codes = op.fake_quantize(features, *bounds, np.float32(-(LARGEST_INT8 + 1)), np.float32(LARGEST_INT8), 256)
+    return op.multiply(op.convert(op.convert(codes, "i8"), "f32"), step)
+
+
+def integer_weights(
+    weights: NDArray[np.float32], *, pairs_overflow: bool
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Integers and a scale for each output channel, whose product is about ``weights``.
+
+    Args:
+        weights: (O, I, h, w).
+        pairs_overflow: As for :func:`with_integers`.
+
+    Returns:
+        Integers in the shape of ``weights``, and the scales, (O, 1, 1, 1).
+    """
+    steps = weight_steps(weights, pairs_overflow=pairs_overflow)
+    scales = steps.reshape(-1, 1, 1, 1)
+    return np.rint(weights / scales).astype(np.int8), scales

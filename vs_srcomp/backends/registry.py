@@ -1,0 +1,154 @@
+"""All backends, best first: what the command line, the doctor and the default choice read.
+
+To add one, write its package beside this module and add an entry to `BACKENDS`.
+"""
+
+import ctypes
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from vs_srcomp.backends.base import BackendConfig
+from vs_srcomp.backends.onnxruntime import INSTALL as INSTALL_ONNXRUNTIME
+from vs_srcomp.backends.onnxruntime import OnnxRuntime
+from vs_srcomp.backends.openvino import OpenVINO
+from vs_srcomp.backends.openvino import remedy as remedy_for_openvino
+from vs_srcomp.backends.tensorrt import INSTALL as INSTALL_TENSORRT
+from vs_srcomp.backends.tensorrt import TensorRT
+from vs_srcomp.backends.torch import INSTALL as INSTALL_TORCH
+from vs_srcomp.backends.torch import Torch
+from vs_srcomp.errors import error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A backend, as it is chosen where none is asked for."""
+
+    title: str
+    """For people."""
+    kind: Callable[..., BackendConfig]
+    """The class. Its name in lower case is the backend's name on command lines."""
+    package: str
+    """That must be installed."""
+    remedy: Callable[[], str]
+    """What to do where the package is missing."""
+    make: Callable[[], BackendConfig]
+    """Makes it with its defaults for the device in question."""
+    has_device: Callable[[], str | None] = lambda: None
+    """Why there is no device for it, from what costs next to nothing to look at; None if there may be one."""
+
+    @property
+    def name(self) -> str:
+        """As command lines have it."""
+        return self.kind.__name__.lower()
+
+
+def backend_from_text(text: str) -> BackendConfig:
+    """The backend that ``text`` names: ``auto``, or a name and settings, such as ``openvino:streams=2,precision=f32``.
+
+    Raises:
+        vs.Error: There is no such backend or setting.
+    """
+    from vs_srcomp.backends.choice import default_backend
+
+    name, _, settings = text.partition(":")
+    if name == "auto":
+        if settings:
+            raise error("the backend auto has no settings", "name a backend, for example openvino:streams=2")
+        return default_backend()
+    kinds = {entry.name: entry.kind for entry in BACKENDS}
+    if name.lower() not in kinds:
+        raise error(f"there is no backend {name!r}", f"use one of auto, {', '.join(kinds)}")
+    kind = kinds[name.lower()]
+    return kind(**dict(_setting(kind, part) for part in settings.split(",") if part))
+
+
+def _setting(kind: Any, text: str) -> tuple[str, object]:
+    """Name and value of one setting, which has the type of its default."""
+    name, _, value = text.partition("=")
+    defaults = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+    if name not in defaults:
+        raise error(f"{kind.__name__} has no setting {name!r}", f"use one of {', '.join(defaults)}")
+    default = defaults[name]
+    if isinstance(default, bool):
+        if value in ("true", "false"):
+            return name, value == "true"
+        raise error(f"{name}={value} is neither true nor false", f"give {name}=true or {name}=false")
+    if isinstance(default, int):
+        if value.removeprefix("-").isdecimal():
+            return name, int(value)
+        raise error(f"{name}={value} is not a whole number", f"give a number, for example {name}=2")
+    return name, value
+
+
+def no_nvidia_card() -> str | None:
+    """Why there is no graphics card of NVIDIA: its driver's library comes with the driver and with nothing else."""
+    if sys.platform == "darwin":
+        return "no NVIDIA card"
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        count = ctypes.c_int(0)
+        works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    except (OSError, AttributeError):
+        return "no NVIDIA driver"
+    return None if works and count.value else "the NVIDIA driver finds no card"
+
+
+def no_card() -> str | None:
+    """Why there is no graphics card of NVIDIA, or of AMD, whose driver for computing has a device of this name."""
+    reason = no_nvidia_card()
+    return None if reason is None or Path("/dev/kfd").exists() else f"{reason} and no AMD one"
+
+
+def _torch_on_card() -> Torch:
+    return Torch(device="cuda")
+
+
+def _torch_without_card() -> Torch:
+    import torch
+
+    return Torch(device="mps" if torch.backends.mps.is_available() else "cpu")
+
+
+BACKENDS = (
+    Entry(
+        title="TensorRT",
+        kind=TensorRT,
+        package="tensorrt",
+        remedy=lambda: INSTALL_TENSORRT,
+        make=TensorRT,
+        has_device=no_nvidia_card,
+    ),
+    Entry(
+        title="PyTorch on a graphics card",
+        kind=Torch,
+        package="torch",
+        remedy=lambda: INSTALL_TORCH,
+        make=_torch_on_card,
+        has_device=no_card,
+    ),
+    Entry(
+        title="OpenVINO",
+        kind=OpenVINO,
+        package="openvino",
+        remedy=remedy_for_openvino,
+        make=OpenVINO,
+    ),
+    Entry(
+        title="ONNX Runtime",
+        kind=OnnxRuntime,
+        package="onnxruntime",
+        remedy=lambda: INSTALL_ONNXRUNTIME,
+        make=OnnxRuntime,
+    ),
+    Entry(
+        title="PyTorch",
+        kind=Torch,
+        package="torch",
+        remedy=lambda: INSTALL_TORCH,
+        make=_torch_without_card,
+    ),
+)
+"""All entries in the order of preference; PyTorch is there twice."""

@@ -1,0 +1,63 @@
+"""TensorRT's messages, in the core's log."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
+
+import vapoursynth as vs
+
+from vs_srcomp.log import say
+
+
+class Log:
+    """Takes the library's messages: it has one log for all of a process, and writes to it from threads of its own."""
+
+    def __init__(self, trt: Any) -> None:
+        """Make the log for the module ``trt``; use ``log_of`` instead, as there must be one only."""
+        severe = (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR)
+        self._errors: deque[str] = deque(maxlen=20)
+        self._environment: Any = None
+        take = self._take
+
+        class Logger(trt.ILogger):  # type: ignore[misc]
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+
+            def log(self, severity: Any, msg: str) -> None:
+                if severity in severe or severity == trt.ILogger.Severity.WARNING:
+                    take(msg, severity in severe)
+
+        self.logger = Logger()
+        """What the library wants."""
+
+    @contextmanager
+    def listening(self) -> Iterator["Log"]:
+        """Forget earlier errors; messages in the block go to the log of this thread's environment."""
+        self._errors.clear()
+        with suppress(RuntimeError):
+            self._environment = vs.get_current_environment()
+        yield self
+
+    def write(self, message: str) -> None:
+        """Log a line, from any thread. An exception in one of the library's own threads would end the process."""
+        with suppress(Exception), self._environment.use():
+            say(message)
+
+    @property
+    def errors(self) -> str:
+        """The errors since then."""
+        return "; ".join(dict.fromkeys(self._errors)) or "without a message"
+
+    def _take(self, message: str, is_error: bool) -> None:
+        line = " ".join(message.split())
+        if is_error:
+            self._errors.append(line)
+        self.write(f"TensorRT: {line}")
+
+
+@cache
+def log_of(trt: Any) -> Log:
+    """The log of the module ``trt``."""
+    return Log(trt)

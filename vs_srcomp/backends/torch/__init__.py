@@ -1,0 +1,5 @@
+"""PyTorch: graphics cards of NVIDIA (CUDA), AMD (ROCm) and Apple (MPS), and the processor."""
+
+from vs_srcomp.backends.torch.backend import INSTALL, Torch
+
+__all__ = ["INSTALL", "Torch"]
