@@ -38,17 +38,17 @@ import click
 import vapoursynth as vs
 
 from vs_srcomp.backends.openvino import OpenVINO
+from vs_srcomp.batch.local_pool import LocalPool
+from vs_srcomp.batch.run import Outcome, run_batch
+from vs_srcomp.encoders.feed import feed
+from vs_srcomp.encoders.library import Encoder
+from vs_srcomp.media.picture import describe_picture
+from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
 from vs_srcomp.transcode import Job, transcode
-from vs_srcomp.transcode.batch import Outcome, run_batch
-from vs_srcomp.transcode.encode import Encoder
-from vs_srcomp.transcode.encoders import encoder_settings
-from vs_srcomp.transcode.feed import feed
 from vs_srcomp.transcode.graph import average_rate, upscaled
-from vs_srcomp.transcode.local import LocalPool
-from vs_srcomp.transcode.picture import describe_picture
-from vs_srcomp.transcode.times import fraction
+from vs_srcomp.transcode.job import encoder_settings
 
 PROCESSORS = len(os.sched_getaffinity(0))
 

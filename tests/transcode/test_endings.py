@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.conftest import Upscaled
-from tests.transcode.films import Studio, times_of
+from tests.transcode.films import Studio, Upscaled, times_of
 from vs_srcomp.transcode import Job, transcode
 from vs_srcomp.transcode.run import CancelledError
 

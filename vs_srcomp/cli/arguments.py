@@ -167,7 +167,7 @@ class JobOptions:
             raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
         # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
         os.environ.setdefault("SVT_LOG", "0")
-        from vs_srcomp.transcode.encoders import encoder_settings
+        from vs_srcomp.transcode.job import encoder_settings
 
         with usage_errors():
             encoder_settings(self.job(Path(), Path()))

@@ -20,9 +20,9 @@ from vs_srcomp.cli.reports import counted, debug_option, stderr
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from vs_srcomp.batch.pool import Pool
+    from vs_srcomp.batch.run import Check, Outcome
     from vs_srcomp.transcode import Job
-    from vs_srcomp.transcode.batch import Check, Outcome
-    from vs_srcomp.transcode.pool import Pool
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -144,8 +144,8 @@ def batch(
       vs-srcomp batch 'a/*.mp4' b.webm --out upscaled --container mp4 --suffix -hd --verify
       vs-srcomp batch clips --out upscaled --pipe 'SvtAv1EncApp -i stdin --preset 4 -b {out}.ivf'
     """
+    from vs_srcomp.batch.inputs import gather, name_outputs, read_list
     from vs_srcomp.source.media import local_file
-    from vs_srcomp.transcode.inputs import gather, name_outputs, read_list
 
     if jobs and cluster:
         raise click.UsageError("--jobs and --cluster exclude each other.")
@@ -181,17 +181,17 @@ def batch(
 
 def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], gpus_per_task: float) -> "Pool":
     if cluster is None:
-        from vs_srcomp.transcode.local import LocalPool
+        from vs_srcomp.batch.local_pool import LocalPool
 
         return LocalPool(jobs)
-    from vs_srcomp.transcode.cluster import ClusterConfig, ClusterPool
+    from vs_srcomp.batch.ray.pool import ClusterConfig, ClusterPool
 
     return ClusterPool(ClusterConfig(address=cluster, storage=storage, gpus_per_task=gpus_per_task))
 
 
 def _checks(verifies: bool, references: Path | None) -> "list[Callable[[Job], Check]]":
     """What is to be found out about each output."""
-    from vs_srcomp.transcode.checks import MetricsCheck, VerifyCheck
+    from vs_srcomp.batch.checks import MetricsCheck, VerifyCheck
 
     checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
     return checks + ([partial(MetricsCheck, reference=references)] if references else [])
@@ -233,9 +233,9 @@ def _run(
     ignore_space: bool,
 ) -> Counter[str]:
     """Do the work; gives the number of clips by status."""
+    from vs_srcomp.batch.report import Report
+    from vs_srcomp.batch.run import run_batch
     from vs_srcomp.errors import error
-    from vs_srcomp.transcode.batch import run_batch
-    from vs_srcomp.transcode.report import Report
 
     try:
         report = Report(report_file)

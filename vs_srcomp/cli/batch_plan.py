@@ -10,9 +10,9 @@ from vs_srcomp.cli.reports import counted, stderr
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from vs_srcomp.batch.dry_run import Survey
+    from vs_srcomp.batch.pool import Pool
     from vs_srcomp.transcode import Job
-    from vs_srcomp.transcode.pool import Pool
-    from vs_srcomp.transcode.survey import Survey
 
 # Characters in a line that goes to a file.
 _WIDTH_OF_FILES = 240
@@ -29,9 +29,9 @@ def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> 
     """
     from rich.table import Table
 
-    from vs_srcomp.transcode.identity import identity_of
-    from vs_srcomp.transcode.ledger import Ledger
-    from vs_srcomp.transcode.room import Room, free_bytes, size_text
+    from vs_srcomp.batch.checkpoint import Ledger
+    from vs_srcomp.batch.disk_space import Room, free_bytes, size_text
+    from vs_srcomp.batch.identity import identity_of
 
     table = Table(box=None, pad_edge=False)
     table.add_column("clip", overflow="fold")
@@ -99,8 +99,8 @@ def time_text(seconds: float) -> str:
 
 def _surveys(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> "list[tuple[Job, Survey | str]]":
     """Of each job what a short look has shown, or what is wrong with it."""
-    from vs_srcomp.transcode.pool import Failed, Finished
-    from vs_srcomp.transcode.survey import Look
+    from vs_srcomp.batch.dry_run import Look
+    from vs_srcomp.batch.pool import Failed, Finished
 
     pending = list(reversed(work))
     flying: dict[int, Job] = {}

@@ -8,13 +8,12 @@ from av.video.stream import VideoStream
 
 from vs_srcomp.backends.base import BackendConfig
 from vs_srcomp.backends.choice import default_backend
+from vs_srcomp.encoders.library import encodable
 from vs_srcomp.grain import restore_grain
+from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source import source
 from vs_srcomp.transcode.deinterlace import deinterlaced
-from vs_srcomp.transcode.encode import encodable
-from vs_srcomp.transcode.encoders import encoder_settings
-from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.times import fraction
+from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.upscale import upscale
 
 

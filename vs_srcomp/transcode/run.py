@@ -14,26 +14,25 @@ import av
 import vapoursynth as vs
 from av.container import InputContainer
 
+from vs_srcomp.encoders.feed import CancelledError, Progress, feed
+from vs_srcomp.encoders.library import VideoPacket
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.media.containers import ContainerKind, container_for
+from vs_srcomp.media.losses import announce_losses
+from vs_srcomp.media.mux import Muxer, VideoTrack
+from vs_srcomp.media.muxer_probe import is_of_file_system
+from vs_srcomp.media.picture import describe_picture
+from vs_srcomp.media.section import Section, find_section
+from vs_srcomp.media.streams import make_plan
+from vs_srcomp.media.timeline import Timeline, timeline_of
+from vs_srcomp.media.timestamps import clock_of, fraction
 from vs_srcomp.source.index import has_broadcast_clock
 from vs_srcomp.source.media import local_file, open_container
-from vs_srcomp.transcode.containers import ContainerKind, container_for
-from vs_srcomp.transcode.encode import VideoPacket
-from vs_srcomp.transcode.encoders import encoder_settings
-from vs_srcomp.transcode.feed import CancelledError, Progress, feed
 from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
-from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.losses import announce_losses
-from vs_srcomp.transcode.mux import Muxer, VideoTrack
-from vs_srcomp.transcode.outline import check_source, source_facts
-from vs_srcomp.transcode.picture import describe_picture
-from vs_srcomp.transcode.plan import make_plan
-from vs_srcomp.transcode.refusal import is_of_file_system
-from vs_srcomp.transcode.section import Section, find_section
+from vs_srcomp.transcode.info import check_source, source_facts
+from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.transcode.start import started
-from vs_srcomp.transcode.timeline import Timeline, timeline_of
-from vs_srcomp.transcode.times import clock_of, fraction
 
 __all__ = ["CancelledError", "Progress", "Result", "transcode"]
 

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
-from vs_srcomp.transcode.encode import Encoder
-from vs_srcomp.transcode.encoders import encoder_settings
-from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.picture import Picture
-from vs_srcomp.transcode.pipe_command import PipeCommand
-from vs_srcomp.transcode.piped import PipedEncoder
+from vs_srcomp.encoders.library import Encoder
+from vs_srcomp.encoders.pipe import PipedEncoder
+from vs_srcomp.encoders.pipe_command import PipeCommand
+from vs_srcomp.media.picture import Picture
+from vs_srcomp.transcode.job import Job, encoder_settings
 
 
 @contextmanager

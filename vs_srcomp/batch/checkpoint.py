@@ -1,0 +1,299 @@
+"""What is known on disk of an output: whose work it is, what of it is finished, and that nobody else is at it.
+
+Beside the output ``film.mkv`` there is a folder ``.srcomp`` with
+
+- ``film.mkv.json``: what the output depends on, how far it is, and the result once it is finished;
+- ``film.mkv.lock``: held while a process works on it;
+- ``film.mkv.parts``: the finished segments, two files each, until the output is finished.
+
+Every file is written beside its place and renamed, so that it is whole or not there, whatever happens.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import vapoursynth as vs
+from filelock import FileLock, Timeout
+
+from vs_srcomp.batch.identity import Identity, differences
+from vs_srcomp.batch.records import Segment, SegmentRecord
+from vs_srcomp.encoders.pipe import PREFIX, SUFFIX
+from vs_srcomp.errors import error
+from vs_srcomp.files import write_atomically
+from vs_srcomp.transcode.run import Result
+
+FOLDER = ".srcomp"
+
+_FORMAT = 1
+
+# Names are at most 255 bytes long, and some are added to those of outputs.
+_LONGEST_NAME = 200
+
+# The only files that are ever removed, and only in a folder of segments.
+_OWN_FILE = re.compile(r"\.?(\d{6}|whole)(\.[a-z0-9_]{8})?\.(av1|h264|hevc|ffv1|video|json|mkv|mp4|webm)")
+
+# Folders in which programs write that encode, likewise.
+_OWN_FOLDER = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}" + re.escape(SUFFIX))
+
+
+class Standing(Enum):
+    """How far an output is."""
+
+    NEW = "new"
+    BEGUN = "begun"
+    FINISHED = "finished"
+
+
+@dataclass
+class _Entry:
+    """The content of an output's JSON file."""
+
+    identity: Identity
+    standing: Standing
+    replaces: bool
+    """Whether the user has agreed, when the work began, that an existing output is replaced."""
+    segments: list[list[int]]
+    """First frame and frame after the last of each."""
+    output: dict[str, int]
+    """Size and time of change of the finished file."""
+    result: dict[str, Any]
+    rejected: bool = False
+    """Whether a check has found that the output is not what it should be."""
+
+
+class Ledger:
+    """What is known of one output; a context manager that holds its lock."""
+
+    def __init__(self, target: Path) -> None:
+        """Of ``target``; nothing is touched yet."""
+        name = target.name
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+        self.target = target
+        base = target.parent / FOLDER
+        self.parts = base / f"{name}.parts"
+        """Where the segments' files are."""
+        self._file = base / f"{name}.json"
+        self._lock = FileLock(base / f"{name}.lock", thread_local=False)
+        self._entry: _Entry | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock; False if another process has it.
+
+        Raises:
+            OSError: The folder of the output cannot be written to.
+        """
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._lock.release(force=True)
+
+    def begin(self, identity: Identity, *, restart: bool, overwrite: bool) -> Standing:
+        """Find out what is to be done for the output.
+
+        Args:
+            identity: What it depends on now.
+            restart: If that has changed, do all of it anew.
+            overwrite: Replace a file of that name that is no output of this kind.
+
+        Returns:
+            What has been done: nothing (then the folder of segments is empty and there), a part, or all of it.
+
+        Raises:
+            vs.Error: It was begun or made from something else, or there is a file that would be replaced.
+        """
+        entry = self._read(restart=restart)
+        changes = differences(entry.identity, identity) if entry else []
+        ours = entry is not None and self._is_output(entry)
+        if entry and changes and not restart:
+            what = "was made" if entry.standing is Standing.FINISHED else "was begun"
+            if entry.standing is not Standing.FINISHED or ours:
+                raise error(
+                    f"{str(self.target)!r} {what} from something else ({'; '.join(changes)})",
+                    "make it anew with --restart, or write to another folder",
+                )
+        if entry and not changes:
+            if entry.standing is Standing.FINISHED and ours:
+                self.clear()
+                return Standing.FINISHED
+            if entry.standing is Standing.BEGUN and not (restart and entry.rejected):
+                entry.replaces = entry.replaces or overwrite or self._is_joined()
+                self._refuse_to_replace(entry.replaces)
+                self._entry = entry
+                self.parts.mkdir(exist_ok=True)
+                return Standing.BEGUN
+        replaces = overwrite or (restart and entry is not None and (ours or entry.rejected))
+        self._refuse_to_replace(replaces)
+        self.clear()
+        self.parts.mkdir(exist_ok=True)
+        self._entry = _Entry(identity, Standing.BEGUN, replaces, [], {}, {})
+        self._write()
+        return Standing.NEW
+
+    def state(self, identity: Identity) -> str:
+        """How far the output is, in a word: new, begun, finished, changed, or exists. Nothing is written."""
+        try:
+            entry = self._read(restart=False)
+        except vs.Error:
+            return "changed"
+        ours = entry is not None and self._is_output(entry)
+        if entry and (ours or entry.standing is Standing.BEGUN):
+            return "changed" if differences(entry.identity, identity) else entry.standing.value
+        return "exists" if self.target.exists() else Standing.NEW.value
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the user has agreed that an existing output is replaced."""
+        return self._entry is not None and self._entry.replaces
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What was noted of a finished output."""
+        return self._entry.result if self._entry else {}
+
+    def keep_segments(self, segments: Sequence[Segment]) -> dict[int, SegmentRecord]:
+        """Note how the job is cut, and find the segments that are finished already.
+
+        Their files are read and compared with their checksums. What is damaged, or left by a process that was killed,
+        is removed.
+
+        Returns:
+            The records of finished segments by number.
+
+        Raises:
+            vs.Error: The job was cut in another way when it was begun.
+        """
+        assert self._entry is not None
+        bounds = [[segment.first, segment.stop] for segment in segments]
+        if self._entry.segments and self._entry.segments != bounds:
+            raise error(f"{str(self.target)!r} was begun with other segments", "make it anew with --restart")
+        if not self._entry.segments:
+            self._entry.segments = bounds
+            self._write()
+        finished = {}
+        for segment in segments:
+            record = self._read_record(segment)
+            if record:
+                finished[segment.index] = record
+        kept = {name for record in finished.values() for name in (record.file, _record_name(record.index))}
+        self._remove(lambda name: name not in kept and not name.startswith("whole"))
+        return finished
+
+    def add(self, record: SegmentRecord) -> None:
+        """Note that a segment is finished; its file is in its place."""
+        write_atomically(self.parts / _record_name(record.index), _seal(record.to_json()))
+
+    def finish(self, result: Result) -> None:
+        """Note that the output is finished, and remove the segments."""
+        assert self._entry is not None
+        status = self.target.stat()
+        self._entry.standing = Standing.FINISHED
+        self._entry.output = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+        self._entry.result = {"frames": result.frames, "models": result.models, "seconds": round(result.seconds, 3)}
+        self._write()
+        self.clear()
+
+    def reject(self) -> None:
+        """Note that a check of the output has failed; the segments stay for those who want to look at it again."""
+        assert self._entry is not None
+        self._entry.rejected = True
+        self._write()
+
+    def clear(self) -> None:
+        """Remove the segments, and nothing that is none."""
+        self._remove(lambda _: True)
+        with suppress(OSError):  # not there, or there is something else in it
+            self.parts.rmdir()
+
+    def _read(self, *, restart: bool) -> _Entry | None:
+        try:
+            values = _unseal(self._file.read_bytes())
+            if values.pop("format") != _FORMAT:
+                raise ValueError("another version has written it")
+            return _Entry(**{**values, "standing": Standing(values["standing"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as reason:
+            if restart:
+                return None
+            raise error(
+                f"the notes on {str(self.target)!r} cannot be read: {reason}", "make it anew with --restart"
+            ) from None
+
+    def _write(self) -> None:
+        assert self._entry is not None
+        values = {**vars(self._entry), "standing": self._entry.standing.value, "format": _FORMAT}
+        write_atomically(self._file, _seal(values))
+
+    def _is_output(self, entry: _Entry) -> bool:
+        """Whether the file that is there is the one that was made."""
+        try:
+            status = self.target.stat()
+        except OSError:
+            return False
+        return entry.output == {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+    def _refuse_to_replace(self, replaces: bool) -> None:
+        if not replaces and self.target.exists():
+            raise error(f"{str(self.target)!r} exists", "write to another folder, or replace it with --overwrite")
+
+    def _is_joined(self) -> bool:
+        """Whether the output got its name just before the work was interrupted; its first name is still there."""
+        whole = self.parts / f"whole{self.target.suffix.lower()}"
+        return whole.exists() and self.target.exists() and self.target.samefile(whole)
+
+    def _read_record(self, segment: Segment) -> SegmentRecord | None:
+        try:
+            record = SegmentRecord.from_json(_unseal((self.parts / _record_name(segment.index)).read_bytes()))
+            with (self.parts / record.file).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except (OSError, ValueError):
+            return None
+        same = (record.index, record.first, record.stop) == (segment.index, segment.first, segment.stop)
+        return record if same and record.file == segment.name and digest == record.sha256 else None
+
+    def _remove(self, unwanted: Callable[[str], bool]) -> None:
+        try:
+            files = list(self.parts.iterdir())
+        except FileNotFoundError:
+            return
+        for file in files:
+            if _OWN_FOLDER.fullmatch(file.name) and file.is_dir() and not file.is_symlink():
+                shutil.rmtree(file)
+            elif _OWN_FILE.fullmatch(file.name) and unwanted(file.name):
+                file.unlink()
+
+
+def _record_name(index: int) -> str:
+    return f"{index:06d}.json"
+
+
+def _seal(values: dict[str, Any]) -> bytes:
+    """One line of JSON with its own checksum."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "values": values}, sort_keys=True).encode()
+
+
+def _unseal(data: bytes) -> dict[str, Any]:
+    """What `_seal` was given; ValueError if it is damaged."""
+    sealed = json.loads(data)
+    values: dict[str, Any] = sealed["values"]
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    if hashlib.sha256(text.encode()).hexdigest() != sealed["sha256"]:
+        raise ValueError("it is damaged")
+    return values

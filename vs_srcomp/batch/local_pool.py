@@ -1,0 +1,242 @@
+"""A pool of processes of this machine."""
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import vapoursynth as vs
+
+from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Said, Task, failed
+from vs_srcomp.batch.records import Share
+from vs_srcomp.encoders.pipe import end_programs
+
+# Seconds between two words on the progress of one task.
+_PACE = 0.1
+
+# Seconds that a process gets to end by itself.
+_PATIENCE = 5.0
+
+# How often a task is begun again whose process was lost.
+_ATTEMPTS = 2
+
+_OUR_VOICE = "srcomp: "
+
+
+def shares(jobs: int) -> Share:
+    """What each of ``jobs`` processes may use of this machine, so that together they use it up."""
+    processors = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    # A quarter of the memory for frames that are kept; what is being worked on takes a few times as much.
+    return Share(threads=max(1, processors // jobs), cache_mib=max(256, min(4096, memory // 4 // jobs)))
+
+
+@dataclass
+class _Ticket:
+    number: int
+    task: Task
+    attempts: int = 0
+
+
+@dataclass
+class _Worker:
+    """A process, as its parent sees it."""
+
+    process: BaseProcess
+    pipe: Connection
+    ticket: _Ticket | None = None
+    job: object = None
+    """Of its last task: it has that job's source open."""
+    lost: bool = field(default=False)
+
+
+class LocalPool:
+    """Processes of this machine, each with its share; see `vs_srcomp.batch.pool.Pool`.
+
+    They end when the process that made them does, whatever ends it.
+    """
+
+    def __init__(self, jobs: int, share: Share | None = None) -> None:
+        """Start no process yet.
+
+        Args:
+            jobs: How many processes there are at most.
+            share: Of the machine, for each; by default an equal one.
+        """
+        self.size = jobs
+        self._share = share or shares(jobs)
+        self._waiting: deque[_Ticket] = deque()
+        self._workers: list[_Worker] = []
+        self._numbers = 0
+        self._cancelled = False
+
+    def submit(self, task: Task) -> int:
+        """See ``Pool``."""
+        self._numbers += 1
+        self._waiting.append(_Ticket(self._numbers, task))
+        self._dispatch()
+        return self._numbers
+
+    def wait(self, seconds: float) -> list[Event]:
+        """See ``Pool``."""
+        events: list[Event] = []
+        if self._cancelled:
+            events += [Failed(ticket.number, "stopped", cancelled=True) for ticket in self._waiting]
+            self._waiting.clear()
+        self._dispatch()
+        busy = {worker.pipe: worker for worker in self._workers}
+        for ready in wait(list(busy), 0 if events else seconds):
+            worker = busy[ready]  # type: ignore[index]
+            try:
+                while worker.pipe.poll():
+                    events += self._receive(worker, worker.pipe.recv())
+            except (EOFError, OSError):
+                events += self._bury(worker)
+        self._dispatch()
+        return events
+
+    def cancel(self) -> None:
+        """See ``Pool``."""
+        self._cancelled = True
+        for worker in self._workers:
+            self._send(worker, "cancel")
+
+    def close(self) -> None:
+        """See ``Pool``."""
+        for worker in self._workers:
+            worker.pipe.close()  # which each process takes for the end
+        deadline = time.monotonic() + _PATIENCE
+        for worker in self._workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers.clear()
+
+    def _dispatch(self) -> None:
+        while self._waiting and not self._cancelled:
+            idle = [worker for worker in self._workers if worker.ticket is None]
+            if not idle and len(self._workers) < self.size:
+                idle = [_start(self._share)]
+                self._workers += idle
+            if not idle:
+                return
+            ticket = self._waiting.popleft()
+            worker = next((worker for worker in idle if worker.job == ticket.task.job), idle[0])
+            ticket.attempts += 1
+            worker.ticket, worker.job = ticket, ticket.task.job
+            self._send(worker, ticket.task)
+
+    def _send(self, worker: _Worker, message: object) -> None:
+        try:
+            worker.pipe.send(message)
+        except OSError:
+            worker.lost = True  # which `wait` finds out, too
+
+    def _receive(self, worker: _Worker, message: tuple[str, Any]) -> list[Event]:
+        ticket = worker.ticket
+        assert ticket is not None
+        kind, value = message
+        if kind == "advanced":
+            return [Advanced(ticket.number, *value)]
+        if kind == "said":
+            return [Said(ticket.number, value)]
+        worker.ticket = None
+        if kind == "finished":
+            return [Finished(ticket.number, value)]
+        return [Failed(ticket.number, *value)]
+
+    def _bury(self, worker: _Worker) -> list[Event]:
+        """A process is gone: its task is begun anew in another, once."""
+        worker.pipe.close()
+        worker.process.join()
+        self._workers.remove(worker)
+        ticket = worker.ticket
+        if ticket is None:
+            return []
+        if ticket.attempts < _ATTEMPTS and not self._cancelled:
+            self._waiting.appendleft(ticket)
+            return []
+        return [Failed(ticket.number, _death(worker.process.exitcode), cancelled=self._cancelled)]
+
+
+def _death(code: int | None) -> str:
+    what = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
+    return f"a worker process {what}, twice\nif memory ran out, use fewer --jobs; otherwise please report it"
+
+
+def _start(share: Share) -> _Worker:
+    # Spawned, because a fork would take over the core's locks but not the threads that hold them.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, share), name="srcomp worker", daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def serve(pipe: Connection, share: Share) -> None:
+    """Do the tasks that come through ``pipe``, until it is closed: the life of a worker process."""
+    # A terminal sends its interrupts to all processes; the parent decides what becomes of the work.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if share.threads:
+        vs.core.num_threads = share.threads
+    if share.cache_mib:
+        vs.core.max_cache_size = share.cache_mib
+    tasks: queue.Queue[Task] = queue.Queue()
+    cancel = threading.Event()
+    threading.Thread(target=_listen, args=(pipe, tasks, cancel), daemon=True).start()
+    writer = _Writer(pipe)
+    vs.core.add_log_handler(writer.log)
+    while True:
+        task = tasks.get()
+        try:
+            writer.send("finished", task.run(share, writer.progress, cancel))
+        except Exception as failure:
+            event = failed(0, failure)
+            writer.send("failed", (event.message, event.disk_full, event.cancelled))
+
+
+def _listen(pipe: Connection, tasks: "queue.Queue[Task]", cancel: threading.Event) -> None:
+    try:
+        while True:
+            message = pipe.recv()
+            if message == "cancel":
+                cancel.set()
+            else:
+                tasks.put(message)
+    except (EOFError, OSError):
+        # The parent is gone, or wants no more: whatever is not finished now never will be.
+        end_programs()
+        os._exit(0)
+
+
+class _Writer:
+    """What a worker tells its parent, from several threads."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._told = 0.0
+
+    def send(self, kind: str, value: object) -> None:
+        with self._lock:
+            self._pipe.send((kind, value))
+
+    def progress(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done == total or now - self._told >= _PACE:
+            self._told = now
+            self.send("advanced", (done, total))
+
+    def log(self, kind: vs.MessageType, message: str) -> None:
+        if message.startswith(_OUR_VOICE):
+            self.send("said", message.removeprefix(_OUR_VOICE))

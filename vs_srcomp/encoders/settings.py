@@ -1,0 +1,162 @@
+"""The encoders that there are, and the settings each takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vs_srcomp.errors import error
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderKind:
+    """An encoder, as FFmpeg has it."""
+
+    name: str
+    """As users write it."""
+    title: str
+    """As its makers write it."""
+    library: str
+    """FFmpeg's name of the encoder."""
+    codec: str
+    """FFmpeg's name of what it makes; empty if only the result tells."""
+    depths: tuple[int, ...]
+    """Bits of a sample that it takes, rising."""
+    subsamplings: tuple[tuple[int, int], ...]
+    """log2 of the horizontal and vertical chroma subsampling that it takes, the usual one first."""
+    largest: tuple[int, int] | None = None
+    """Width and height in pixels, where it has such a limit."""
+    crf: tuple[float, float, float] | None = None
+    """Lowest, highest and default; None where it has no such setting."""
+    presets: tuple[str, ...] = ()
+    """From slow to fast."""
+    preset: str = ""
+    """The default."""
+    params: str = ""
+    """The option that takes more settings as ``key=value:key=value``."""
+    fixed_params: tuple[tuple[str, str], ...] = ()
+    """Such settings that make the result the same, whatever number of threads it is given."""
+    fixed_options: tuple[tuple[str, str], ...] = ()
+    """Likewise, among FFmpeg's own options."""
+    threads: int = 0
+    """Likewise: the number of threads, where the result depends on it; 0 where it does not."""
+
+
+_ALL_SUBSAMPLINGS = (1, 1), (1, 0), (0, 0)
+_X_PRESETS = ("placebo", "veryslow", "slower", "slow", "medium", "fast", "faster", "veryfast", "superfast", "ultrafast")
+
+SVT_AV1: Final = EncoderKind(
+    name="svt-av1",
+    title="SVT-AV1",
+    library="libsvtav1",
+    codec="av1",
+    depths=(8, 10),
+    subsamplings=((1, 1),),
+    largest=(16384, 8704),
+    crf=(1, 63, 26),
+    presets=tuple(map(str, range(14))),
+    preset="8",
+    params="svtav1-params",
+)
+
+ENCODERS: Final = (
+    SVT_AV1,
+    EncoderKind(
+        name="x264",
+        title="x264",
+        library="libx264",
+        codec="h264",
+        depths=(8, 10),
+        largest=(16384, 16384),
+        subsamplings=_ALL_SUBSAMPLINGS,
+        crf=(0, 51, 18),
+        presets=_X_PRESETS,
+        preset="medium",
+        params="x264-params",
+        threads=4,
+    ),
+    EncoderKind(
+        name="x265",
+        title="x265",
+        library="libx265",
+        codec="hevc",
+        depths=(8, 10, 12),
+        subsamplings=_ALL_SUBSAMPLINGS,
+        crf=(0, 51, 20),
+        presets=_X_PRESETS,
+        preset="medium",
+        params="x265-params",
+        # The first keeps the number of threads out of the stream, in which x265 writes all its settings.
+        fixed_params=(("info", "0"), ("frame-threads", "2"), ("log-level", "error")),
+    ),
+    EncoderKind(
+        name="ffv1",
+        title="FFV1",
+        library="ffv1",
+        codec="ffv1",
+        depths=(8, 10, 12, 16),
+        subsamplings=_ALL_SUBSAMPLINGS,
+        # Version 3 with checksums, every frame by itself: what archives ask for (RFC 9043).
+        fixed_options=(("level", "3"), ("g", "1"), ("slices", "4"), ("slicecrc", "1")),
+    ),
+)
+
+PIPE: Final = EncoderKind(
+    name="pipe", title="the pipe", library="", codec="", depths=(8, 10, 12, 16), subsamplings=_ALL_SUBSAMPLINGS
+)
+"""Whatever program it is that gets the frames."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSettings:
+    """An encoder and how it is to encode."""
+
+    kind: EncoderKind
+    crf: float | None
+    """Of the encoder; less is better."""
+    preset: str
+    """Of the encoder."""
+    params: str = ""
+    """More settings, ``key=value:key=value``, in the encoder's own names."""
+    options: tuple[tuple[str, str], ...] = ()
+    """More settings, in FFmpeg's names."""
+
+    def ffmpeg_options(self, params: Mapping[str, str]) -> dict[str, str]:
+        """All settings in FFmpeg's names.
+
+        Args:
+            params: Settings in the encoder's own names that this job's picture or machine asks for; those that users
+                give come after them, and so take their place.
+        """
+        options = dict(self.kind.fixed_options)
+        if self.crf is not None:
+            options["crf"] = f"{self.crf:g}"
+        if self.preset:
+            options["preset"] = self.preset
+        options |= dict(self.options)
+        own = [f"{key}={value}" for key, value in (*self.kind.fixed_params, *params.items())]
+        own += [part for part in (options.get(self.kind.params, ""), self.params) if part]
+        if own and self.kind.params:
+            options[self.kind.params] = ":".join(own)
+        return options
+
+
+def encoder_by_name(name: str) -> EncoderKind:
+    """The encoder that users call ``name``.
+
+    Raises:
+        vs.Error: There is none.
+    """
+    for kind in ENCODERS:
+        if kind.name == name:
+            return kind
+    raise error(f"there is no encoder {name!r}", f"use one of {', '.join(kind.name for kind in ENCODERS)}")
+
+
+def check_crf(kind: EncoderKind, crf: float) -> None:
+    """Raise the error of a CRF that the encoder does not have."""
+    if kind.crf is None:
+        raise error(f"{kind.title} is lossless and has no CRF", "leave the CRF out")
+    low, high, _ = kind.crf
+    if not low <= crf <= high or (kind is SVT_AV1 and crf != int(crf)):
+        whole = "a whole number" if kind is SVT_AV1 else "a number"
+        raise error(f"{kind.title} has no CRF {crf:g}", f"give {whole} from {low:g} to {high:g}")
