@@ -39,7 +39,7 @@ import vapoursynth as vs
 
 from vs_srcomp.backends.openvino import OpenVINO
 from vs_srcomp.batch.local_pool import LocalPool
-from vs_srcomp.batch.run import Outcome, run_batch
+from vs_srcomp.batch.run import JobReport, run_batch
 from vs_srcomp.encoders.feed import feed
 from vs_srcomp.encoders.library import Encoder
 from vs_srcomp.media.picture import describe_picture
@@ -233,7 +233,7 @@ class Silent:
     def advanced(self, job: Job, done: int, total: int) -> None:
         """No matter."""
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: JobReport) -> None:
         """Note a failure."""
         if outcome.status != "done":
             self.failures.append(outcome.message)

@@ -12,7 +12,7 @@ from tests.transcode.films import Studio
 from vs_srcomp.batch.checks import MetricsCheck, VerifyCheck
 from vs_srcomp.batch.pool import Event, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
-from vs_srcomp.batch.run import Outcome, run_batch
+from vs_srcomp.batch.run import JobReport, run_batch
 from vs_srcomp.transcode import Job
 
 
@@ -53,7 +53,7 @@ class Watcher:
     """Remembers the outcomes."""
 
     def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[JobReport] = []
 
     def began(self, job: Job) -> None:
         pass
@@ -61,11 +61,11 @@ class Watcher:
     def advanced(self, job: Job, done: int, total: int) -> None:
         pass
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: JobReport) -> None:
         self.outcomes.append(outcome)
 
 
-def outcome_of(job: Job, *checks: Any, spoil: bool = False) -> Outcome:
+def outcome_of(job: Job, *checks: Any, spoil: bool = False) -> JobReport:
     watcher = Watcher()
     run_batch([job], AtOnce(spoil), watcher, checks=checks, ignore_space=True)
     (outcome,) = watcher.outcomes

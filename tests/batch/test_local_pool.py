@@ -14,7 +14,7 @@ import pytest
 import vapoursynth as vs
 
 from vs_srcomp.batch.local_pool import LocalPool, shares
-from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Said, Task
+from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task
 from vs_srcomp.batch.records import Share
 from vs_srcomp.log import say
 from vs_srcomp.transcode import Job
@@ -68,7 +68,7 @@ def ending(pool: LocalPool, task: Task) -> list[Event]:
 def test_a_process_does_task_after_task_with_its_share(pool: LocalPool, tmp_path: Path) -> None:
     *words, done = ending(pool, Probe(tmp_path, "speak"))
     assert isinstance(done, Finished)
-    assert words == [Said(done.ticket, "a word"), Advanced(done.ticket, 1, 2)]
+    assert words == [Logged(done.ticket, "a word"), Advanced(done.ticket, 1, 2)]
     process, threads = done.value
     assert threads == 3
     assert process != os.getpid()

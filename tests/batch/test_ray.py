@@ -22,11 +22,11 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.transcode.films import Studio, packets_of
-from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Said
+from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Logged
 from vs_srcomp.batch.ray.pool import ClusterConfig, ClusterPool
 from vs_srcomp.batch.ray.worker import facts, other_facts
 from vs_srcomp.batch.records import SegmentRecord
-from vs_srcomp.batch.run import Outcome, run_batch
+from vs_srcomp.batch.run import JobReport, run_batch
 from vs_srcomp.batch.segments import cut, encode_segment, join
 from vs_srcomp.models import models
 from vs_srcomp.transcode import Job
@@ -112,7 +112,7 @@ class Nodes:
     def working(self, number: int) -> list[int]:
         """The processes of a node that carry out a task."""
         names = {process: _name_of(process) for process in self.processes(number)}
-        return [process for process, name in names.items() if name.startswith("ray::carry_out")]
+        return [process for process, name in names.items() if name.startswith("ray::run_task")]
 
     def close(self) -> None:
         """End all nodes, whatever state they are in."""
@@ -158,7 +158,7 @@ class Watcher:
     """Remembers how a batch went."""
 
     def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[JobReport] = []
         self.advances: list[int] = []
 
     def began(self, job: Job) -> None:
@@ -167,7 +167,7 @@ class Watcher:
     def advanced(self, job: Job, done: int, total: int) -> None:
         self.advances.append(done)
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: JobReport) -> None:
         self.outcomes.append(outcome)
 
 
@@ -293,7 +293,7 @@ class TestOneConnection:
         job = replace(job, source=film, target=tmp_path / "out.mp4", drop_incompatible=True)
         pool.submit(Cut(job))
         events = events_until(pool, lambda events: len(ends(events)) == 1)
-        assert any("cannot hold it" in event.message for event in events if isinstance(event, Said))
+        assert any("cannot hold it" in event.message for event in events if isinstance(event, Logged))
         (cutting,) = ends(events)
         assert isinstance(cutting, Finished)
         with film.open("ab") as file:

@@ -14,10 +14,10 @@ import pytest
 import vapoursynth as vs
 
 from tests.transcode.films import Studio, packets_of, times_of, write_model
-from vs_srcomp.batch.checkpoint import Ledger
+from vs_srcomp.batch.checkpoint import Checkpoint
 from vs_srcomp.batch.pool import Encode, Event, Failed, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
-from vs_srcomp.batch.run import Outcome, run_batch
+from vs_srcomp.batch.run import JobReport, run_batch
 from vs_srcomp.transcode import Job
 
 
@@ -77,7 +77,7 @@ class Notebook:
     """Notes what a batch tells."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, JobReport] = {}
 
     def began(self, job: Job) -> None:
         pass
@@ -85,12 +85,12 @@ class Notebook:
     def advanced(self, job: Job, done: int, total: int) -> None:
         assert 0 <= done <= total
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: JobReport) -> None:
         assert outcome.job.target.name not in self.outcomes
         self.outcomes[outcome.job.target.name] = outcome
 
 
-def run(*jobs: Job, pool: Here | None = None, restart: bool = False) -> dict[str, Outcome]:
+def run(*jobs: Job, pool: Here | None = None, restart: bool = False) -> dict[str, JobReport]:
     notebook = Notebook()
     run_batch(jobs, pool or Here(), notebook, restart=restart)
     return notebook.outcomes
@@ -141,12 +141,12 @@ def test_a_run_that_was_cut_off_goes_on_with_the_same_result(job: Job, uninterru
 
 
 def test_an_output_that_nobody_has_noted_is_made_again_from_its_segments(job: Job, uninterrupted: Path) -> None:
-    class ForgetfulLedger(Ledger):
+    class ForgetfulLedger(Checkpoint):
         def finish(self, result: object) -> None:
             raise PowerCutError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vs_srcomp.batch.run.Ledger", ForgetfulLedger)
+        patch.setattr("vs_srcomp.batch.run.Checkpoint", ForgetfulLedger)
         with pytest.raises(PowerCutError):
             run(job)
     assert job.target.exists()
@@ -353,7 +353,7 @@ def test_two_runs_never_work_on_the_same_clip(job: Job) -> None:
                 order.append("held to the end")
             return events
 
-    other = Ledger(job.target)
+    other = Checkpoint(job.target)
     run(job, pool=Watching())
     assert order == ["held to the end"]
     # Another process has the first clip: the second is done meanwhile, the first when it is free.
@@ -362,7 +362,7 @@ def test_two_runs_never_work_on_the_same_clip(job: Job) -> None:
     ended: list[str] = []
 
     class Patient(Notebook):
-        def ended(self, outcome: Outcome) -> None:
+        def ended(self, outcome: JobReport) -> None:
             super().ended(outcome)
             ended.append(outcome.job.target.name)
             if outcome.job.target == second.target:

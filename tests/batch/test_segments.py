@@ -18,8 +18,8 @@ import vs_srcomp
 from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
 from vs_srcomp.batch.cut import first_frames
 from vs_srcomp.batch.segments import SegmentRecord, Share, close_source, cut, encode_segment, join
-from vs_srcomp.encoders.feed import CancelledError
 from vs_srcomp.media.timestamps import decoding_times
+from vs_srcomp.progress import CancelledError
 from vs_srcomp.transcode import Job, Result, transcode
 
 ENCODERS = {"svt-av1": "12", "x264": "ultrafast", "x265": "ultrafast", "ffv1": None}
@@ -144,7 +144,7 @@ def test_two_frames_at_one_moment_are_told_apart_at_a_seam_too(studio: Studio, j
     job = replace(job, source=studio.picture("seam.mkv", *twice), segment_seconds=0.18)
     _, second = cut(job)
     assert second.after is not None
-    assert (second.first, second.after * second.outline.time_base) == (5, Fraction(160, 1000))
+    assert (second.first, second.after * second.info.time_base) == (5, Fraction(160, 1000))
     pieces = work_through(job, tmp_path / "parts")
     whole = transcode(replace(job, target=tmp_path / "whole.mkv"))
     assert times_of(pieces.target) == times_of(whole.target)

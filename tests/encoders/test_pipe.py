@@ -17,15 +17,15 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
 from tests.batch.test_run import Here, PowerCutError, files_in, run
+from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
 from vs_srcomp.batch.segments import cut, encode_segment, join
-from vs_srcomp.encoders.feed import CancelledError
 from vs_srcomp.encoders.library import encodable
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import PIPE
 from vs_srcomp.encoders.y4m import FRAME, samples, stream_header
 from vs_srcomp.media.picture import Picture, describe_picture
+from vs_srcomp.progress import CancelledError
 from vs_srcomp.transcode import Job, transcode
 
 FFMPEG = f"{shlex.quote(imageio_ffmpeg.get_ffmpeg_exe())} -v error -i -"

@@ -8,13 +8,13 @@ import vapoursynth as vs
 
 from tests.transcode.films import Studio, Upscaled
 from vs_srcomp.media import copies, mux
-from vs_srcomp.media.muxer_probe import refusal
+from vs_srcomp.media.muxer_probe import try_copy
 
 
 @pytest.mark.parametrize(("muxer", "index", "taken"), [("matroska", 1, True), ("mp4", 2, True), ("webm", 2, False)])
 def test_streams_are_tried_with_their_packets(film: Path, muxer: str, index: int, taken: bool) -> None:
     with av.open(str(film)) as container:
-        assert (refusal(muxer, container.streams[index]) is None) == taken
+        assert (try_copy(muxer, container.streams[index]) is None) == taken
 
 
 def test_what_is_in_the_muxers_list_may_be_refused(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from tests.transcode.films import Studio, frames_of
-from vs_srcomp.encoders.feed import CancelledError
+from vs_srcomp.progress import CancelledError
 from vs_srcomp.quality import measure as metrics
 from vs_srcomp.quality.measure import measure
 

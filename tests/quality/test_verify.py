@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.transcode.films import Studio, Upscaled
-from vs_srcomp.encoders.feed import CancelledError
+from vs_srcomp.progress import CancelledError
 from vs_srcomp.quality.verify.finding import Finding
 from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.transcode import Job

@@ -1,4 +1,4 @@
-"""What is known on disk of an output: whose work it is, what of it is finished, and that nobody else is at it.
+"""The checkpoint of an output: what it depends on, what is finished, and a lock.
 
 Beside the output ``film.mkv`` there is a folder ``.srcomp`` with
 
@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +27,37 @@ from filelock import FileLock, Timeout
 from vs_srcomp.batch.identity import Identity, differences
 from vs_srcomp.batch.records import Segment, SegmentRecord
 from vs_srcomp.encoders.pipe import PREFIX, SUFFIX
+from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
-from vs_srcomp.transcode.run import Result
+from vs_srcomp.media.containers import CONTAINERS
+from vs_srcomp.transcode.job import Result
 
 FOLDER = ".srcomp"
 
-_FORMAT = 1
+_FORMAT = 2
 
 # Names are at most 255 bytes long, and some are added to those of outputs.
 _LONGEST_NAME = 200
 
 # The only files that are ever removed, and only in a folder of segments.
-_OWN_FILE = re.compile(r"\.?(\d{6}|whole)(\.[a-z0-9_]{8})?\.(av1|h264|hevc|ffv1|video|json|mkv|mp4|webm)")
+_EXTENSIONS = {"json", "video", *(kind.codec for kind in ENCODERS), *(kind.suffix[1:] for kind in CONTAINERS)}
+_OWN_FILE = re.compile(rf"\.?(\d{{6}}|whole)(\.[a-z0-9_]{{8}})?\.({'|'.join(sorted(_EXTENSIONS))})")
 
-# Folders in which programs write that encode, likewise.
+# Likewise, folders in which encoders behind a pipe write.
 _OWN_FOLDER = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}" + re.escape(SUFFIX))
 
 
-class Standing(Enum):
+class State(StrEnum):
     """How far an output is."""
 
     NEW = "new"
     BEGUN = "begun"
     FINISHED = "finished"
+    CHANGED = "changed"
+    """It was begun or made from something else."""
+    EXISTS = "exists"
+    """No batch has made the file that is there."""
 
 
 @dataclass
@@ -58,7 +65,7 @@ class _Entry:
     """The content of an output's JSON file."""
 
     identity: Identity
-    standing: Standing
+    state: State
     replaces: bool
     """Whether the user has agreed, when the work began, that an existing output is replaced."""
     segments: list[list[int]]
@@ -70,8 +77,8 @@ class _Entry:
     """Whether a check has found that the output is not what it should be."""
 
 
-class Ledger:
-    """What is known of one output; a context manager that holds its lock."""
+class Checkpoint:
+    """What is known on disk of one output."""
 
     def __init__(self, target: Path) -> None:
         """Of ``target``; nothing is touched yet."""
@@ -103,7 +110,7 @@ class Ledger:
         """Give the lock back."""
         self._lock.release(force=True)
 
-    def begin(self, identity: Identity, *, restart: bool, overwrite: bool) -> Standing:
+    def begin(self, identity: Identity, *, restart: bool, overwrite: bool) -> State:
         """Find out what is to be done for the output.
 
         Args:
@@ -121,50 +128,45 @@ class Ledger:
         changes = differences(entry.identity, identity) if entry else []
         ours = entry is not None and self._is_output(entry)
         if entry and changes and not restart:
-            what = "was made" if entry.standing is Standing.FINISHED else "was begun"
-            if entry.standing is not Standing.FINISHED or ours:
+            what = "was made" if entry.state is State.FINISHED else "was begun"
+            if entry.state is not State.FINISHED or ours:
                 raise error(
                     f"{str(self.target)!r} {what} from something else ({'; '.join(changes)})",
                     "make it anew with --restart, or write to another folder",
                 )
         if entry and not changes:
-            if entry.standing is Standing.FINISHED and ours:
+            if entry.state is State.FINISHED and ours:
                 self.clear()
-                return Standing.FINISHED
-            if entry.standing is Standing.BEGUN and not (restart and entry.rejected):
+                return State.FINISHED
+            if entry.state is State.BEGUN and not (restart and entry.rejected):
                 entry.replaces = entry.replaces or overwrite or self._is_joined()
                 self._refuse_to_replace(entry.replaces)
                 self._entry = entry
                 self.parts.mkdir(exist_ok=True)
-                return Standing.BEGUN
+                return State.BEGUN
         replaces = overwrite or (restart and entry is not None and (ours or entry.rejected))
         self._refuse_to_replace(replaces)
         self.clear()
         self.parts.mkdir(exist_ok=True)
-        self._entry = _Entry(identity, Standing.BEGUN, replaces, [], {}, {})
+        self._entry = _Entry(identity, State.BEGUN, replaces, [], {}, {})
         self._write()
-        return Standing.NEW
+        return State.NEW
 
-    def state(self, identity: Identity) -> str:
-        """How far the output is, in a word: new, begun, finished, changed, or exists. Nothing is written."""
+    def state(self, identity: Identity) -> State:
+        """How far the output is. Nothing is written."""
         try:
             entry = self._read(restart=False)
         except vs.Error:
-            return "changed"
+            return State.CHANGED
         ours = entry is not None and self._is_output(entry)
-        if entry and (ours or entry.standing is Standing.BEGUN):
-            return "changed" if differences(entry.identity, identity) else entry.standing.value
-        return "exists" if self.target.exists() else Standing.NEW.value
+        if entry and (ours or entry.state is State.BEGUN):
+            return State.CHANGED if differences(entry.identity, identity) else entry.state
+        return State.EXISTS if self.target.exists() else State.NEW
 
     @property
     def replaces(self) -> bool:
         """Whether the user has agreed that an existing output is replaced."""
         return self._entry is not None and self._entry.replaces
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """What was noted of a finished output."""
-        return self._entry.result if self._entry else {}
 
     def keep_segments(self, segments: Sequence[Segment]) -> dict[int, SegmentRecord]:
         """Note how the job is cut, and find the segments that are finished already.
@@ -195,14 +197,14 @@ class Ledger:
         return finished
 
     def add(self, record: SegmentRecord) -> None:
-        """Note that a segment is finished; its file is in its place."""
+        """Note that a segment is finished, with its file in place."""
         write_atomically(self.parts / _record_name(record.index), _seal(record.to_json()))
 
     def finish(self, result: Result) -> None:
         """Note that the output is finished, and remove the segments."""
         assert self._entry is not None
         status = self.target.stat()
-        self._entry.standing = Standing.FINISHED
+        self._entry.state = State.FINISHED
         self._entry.output = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
         self._entry.result = {"frames": result.frames, "models": result.models, "seconds": round(result.seconds, 3)}
         self._write()
@@ -215,7 +217,7 @@ class Ledger:
         self._write()
 
     def clear(self) -> None:
-        """Remove the segments, and nothing that is none."""
+        """Remove the segments, and nothing else."""
         self._remove(lambda _: True)
         with suppress(OSError):  # not there, or there is something else in it
             self.parts.rmdir()
@@ -225,7 +227,7 @@ class Ledger:
             values = _unseal(self._file.read_bytes())
             if values.pop("format") != _FORMAT:
                 raise ValueError("another version has written it")
-            return _Entry(**{**values, "standing": Standing(values["standing"])})
+            return _Entry(**{**values, "state": State(values["state"])})
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as reason:
@@ -237,7 +239,7 @@ class Ledger:
 
     def _write(self) -> None:
         assert self._entry is not None
-        values = {**vars(self._entry), "standing": self._entry.standing.value, "format": _FORMAT}
+        values = {**vars(self._entry), "state": self._entry.state, "format": _FORMAT}
         write_atomically(self._file, _seal(values))
 
     def _is_output(self, entry: _Entry) -> bool:

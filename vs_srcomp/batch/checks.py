@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vs_srcomp.batch.records import Share
-from vs_srcomp.encoders.feed import Progress
 from vs_srcomp.errors import error
+from vs_srcomp.progress import Progress
 from vs_srcomp.quality.measure import measure
 from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.transcode.job import Job

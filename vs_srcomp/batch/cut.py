@@ -5,34 +5,22 @@ from fractions import Fraction
 from itertools import pairwise
 
 import av
-from av.container import InputContainer
 
 from vs_srcomp.batch.records import Segment
 from vs_srcomp.encoders.feed import later
 from vs_srcomp.encoders.library import Encoder
 from vs_srcomp.log import say
-from vs_srcomp.media.containers import ContainerKind
-from vs_srcomp.media.losses import announce_losses
-from vs_srcomp.media.mux import Muxer, VideoTrack
-from vs_srcomp.media.picture import describe_picture
-from vs_srcomp.media.streams import Plan, make_plan
-from vs_srcomp.media.timeline import timeline_of
-from vs_srcomp.media.timestamps import clock_of, fraction
-from vs_srcomp.source.media import local_file, open_container
-from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
-from vs_srcomp.transcode.info import Outline, source_facts
 from vs_srcomp.transcode.job import Job, encoder_settings
-from vs_srcomp.transcode.run import container_of, section_of
+from vs_srcomp.transcode.prepare import PreparedJob, prepare
 
 # Sound may go on after the picture, and headers may be a little wrong: by so much of the length, and so many seconds.
 _INEXACT, _SECONDS = Fraction(1, 10), Fraction(1, 2)
 
 
 def cut(job: Job, *, threads: int = 0) -> list[Segment]:
-    """Cut the frames of ``job`` into segments of about ``job.segment_seconds``.
+    """Prepare ``job``, and cut its frames into segments of about ``job.segment_seconds``.
 
-    They begin at key frames of the source where there are any near, so that hardly a frame is decoded twice. The
-    source's index is read, and a frame is decoded and upscaled. Of the target only the name matters here.
+    They begin at key frames of the source where there are any near, so that hardly a frame is decoded twice.
 
     Args:
         job: What to do.
@@ -41,54 +29,38 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
     Raises:
         vs.Error: The job cannot be done; the last line says what to do about it.
     """
-    codec = encoder_settings(job).kind.codec
-    kind = container_of(job)
-    file = local_file(job.source)
-    facts = source_facts(job.source)
-    with open_container(file) as container:
-        plan = make_plan(container, kind, drop_incompatible=job.drop_incompatible)
-        whole = open_source(job, file, threads=threads)
-        time_base = clock_of(fraction(plan.video.time_base))
-        timeline = timeline_of(file, time_base)
-        section = section_of(job, whole, container, time_base, timeline)
-        clip = whole[section.first : section.stop]
-        output = upscaled(clip, job, file, first=section.first, threads=threads)
-        first = clip.get_frame(0)
-        announce_losses(file, kind)
-        rate = clip.fps if clip.fps.numerator else None
-        outline = Outline(
-            source=facts,
-            section=section,
-            picture=describe_picture(output, first.props, output.get_frame(0).props),
-            source_size=(clip.width, clip.height),
-            codec=codec,
-            time_base=time_base,
-            rate=rate,
-            average_rate=average_rate(clip, plan.video),
-        )
-        if not job.pipe:
-            _try_header(job, outline, kind, container, plan)
-        container_seconds = Fraction(container.duration or 0, av.time_base)
-    timestamps, keys = timeline.timestamps, timeline.keys
-    _announce_loss_of_end(container_seconds, (timestamps[-1] - timestamps[0]) * time_base)
-    shown = (timestamps[section.stop - 1] - timestamps[section.first]) * time_base
-    mean = rate or (Fraction(section.stop - section.first) / shown if shown > 0 else Fraction(25))
-    length = max(1, round(Fraction(job.segment_seconds) * mean))
-    firsts = first_frames(section.first, section.stop, keys, length)
+    with prepare(job, threads=threads) as work:
+        return cut_prepared(work)
+
+
+def cut_prepared(work: PreparedJob) -> list[Segment]:
+    """The segments of a job that is prepared; see `cut`."""
+    _try_header(work)
+    info, section, timeline = work.info, work.info.section, work.timeline()
+    timestamps = timeline.timestamps
+    _report_missing_end(
+        Fraction(work.source.duration or 0, av.time_base), (timestamps[-1] - timestamps[0]) * info.time_base
+    )
+    shown = (timestamps[section.stop - 1] - timestamps[section.first]) * info.time_base
+    mean = info.rate or (Fraction(section.stop - section.first) / shown if shown > 0 else Fraction(25))
+    length = max(1, round(Fraction(work.job.segment_seconds) * mean))
+    firsts = first_frames(section.first, section.stop, timeline.keys, length)
     segments = []
     last: int | None = None
-    for index, (begin, stop) in enumerate(zip(firsts, [*firsts[1:], section.stop], strict=True)):
-        segments.append(Segment(index=index, first=begin, stop=stop, after=last, outline=outline))
+    for index, (begin, stop) in enumerate(pairwise([*firsts, section.stop])):
+        segments.append(Segment(index=index, first=begin, stop=stop, after=last, info=info))
         for timestamp, following in pairwise([*timestamps[begin:stop], *timestamps[stop : stop + 1]]):
-            last = later(timestamp, last, max(0, following - timestamp), time_base)
+            last = later(timestamp, last, max(0, following - timestamp), info.time_base)
     return segments
 
 
-def _try_header(job: Job, outline: Outline, kind: ContainerKind, container: InputContainer, plan: Plan) -> None:
+def _try_header(work: PreparedJob) -> None:
     """Raise the error of a muxer that does not take the streams, long before they are joined."""
-    encoder = Encoder(outline.picture, encoder_settings(job), outline.time_base, outline.average_rate, threads=1)
-    track = VideoTrack(picture=outline.picture, stream=encoder.stream, time_base=outline.time_base, rate=outline.rate)
-    Muxer(None, kind, container, plan, track, outline.section).try_header()
+    if work.job.pipe:
+        return  # what the program encodes is unknown yet
+    info = work.info
+    encoder = Encoder(info.picture, encoder_settings(work.job), info.time_base, info.average_rate, threads=1)
+    work.muxer(None, info, encoder.stream).try_header()
 
 
 def first_frames(first: int, stop: int, keys: list[int], length: int) -> list[int]:
@@ -111,7 +83,7 @@ def first_frames(first: int, stop: int, keys: list[int], length: int) -> list[in
     return firsts
 
 
-def _announce_loss_of_end(stated: Fraction, found: Fraction) -> None:
-    """Tell if much of the film is not there, which is how downloads end that were interrupted."""
+def _report_missing_end(stated: Fraction, found: Fraction) -> None:
+    """Report that much of the film is missing, as after a download that was interrupted."""
     if found < stated * (1 - _INEXACT) - _SECONDS:
         say(f"the file ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")

@@ -1,4 +1,4 @@
-"""How much room on the disk a job will take."""
+"""How much disk space a job needs."""
 
 import shutil
 from collections.abc import Iterable
@@ -8,29 +8,18 @@ from vs_srcomp.batch.records import Segment, SegmentRecord
 from vs_srcomp.errors import error
 from vs_srcomp.transcode.job import Job, encoder_settings
 
-# Bits of an output pixel at the encoder's default CRF, for content of middling detail, and by how much CRF has to rise
-# to halve them: measured with upscaled AV1 clips. These only have to be of the right order, because a disk that gets
-# full in spite of them costs nothing but another start.
-_BITS_PER_PIXEL = {
-    "svt-av1": (0.06, 9.0),
-    "x264": (0.2, 6.0),
-    "x265": (0.1, 6.0),
-    "ffv1": (6.0, 1.0),
-    "pipe": (0.2, 1.0),
-}
 
-
-class Room:
+class DiskSpace:
     """Estimates, which get better with each segment that is finished."""
 
     def __init__(self) -> None:
-        """Know nothing but what is usual."""
+        """Begin with what each encoder usually takes."""
         self._pixels = 0
         self._bytes = 0
 
     def learn(self, segment: Segment, record: SegmentRecord) -> None:
         """Take a finished segment into account: the jobs of a batch have their settings in common."""
-        self._pixels += segment.frames * segment.outline.picture.width * segment.outline.picture.height
+        self._pixels += segment.frames * segment.info.picture.width * segment.info.picture.height
         self._bytes += record.bytes
 
     def needed(self, job: Job, segments: Iterable[Segment]) -> int:
@@ -38,18 +27,18 @@ class Room:
         todo = list(segments)
         if not todo:
             return 0
-        picture = todo[0].outline.picture
+        picture = todo[0].info.picture
         pixels = sum(segment.frames for segment in todo) * picture.width * picture.height
-        copied = todo[0].outline.source.bytes  # sound and the rest: no more than all of the source
+        copied = todo[0].info.source.bytes  # sound and the rest: no more than all of the source
         return round(2 * pixels * self._bytes_per_pixel(job)) + copied
 
     def check(self, job: Job, needed: int, taken: int) -> None:
-        """Raise an error if a disk has no room.
+        """Raise an error if the disk is too small.
 
         Args:
             job: What is to be done.
             needed: How many bytes it needs.
-            taken: How many of those that are free others are going to need.
+            taken: How many of the free bytes other jobs are going to need.
         """
         free = free_bytes(job.target.parent)
         if needed > free - taken:
@@ -63,14 +52,14 @@ class Room:
         if self._pixels:
             return self._bytes / self._pixels
         settings = encoder_settings(job)
-        bits, halving = _BITS_PER_PIXEL[settings.kind.name]
+        bits = settings.kind.bits_per_pixel
         if settings.kind.crf and settings.crf is not None:
-            bits *= 2 ** ((settings.kind.crf[2] - settings.crf) / halving)
+            bits *= 2 ** ((settings.kind.crf.default - settings.crf) / settings.kind.crf.halving)
         return bits / 8
 
 
 def free_bytes(folder: Path) -> int:
-    """Room on the disk of ``folder``, or of the nearest of its parents that exists."""
+    """Free space on the disk of ``folder``, or of its nearest parent that exists."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free

@@ -17,7 +17,7 @@ from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 from vs_srcomp.models import find, load_network
 from vs_srcomp.source.media import local_file
 from vs_srcomp.transcode.graph import backend_of
-from vs_srcomp.transcode.info import source_facts
+from vs_srcomp.transcode.info import fingerprint
 from vs_srcomp.transcode.job import Job, encoder_settings
 
 type Identity = dict[str, dict[str, Any]]
@@ -41,12 +41,15 @@ def identity_of(job: Job) -> Identity:
     left_out = _NOT_COMPARED | (_OF_ENCODERS if job.pipe else _OF_PIPES)
     options = {field.name: getattr(job, field.name) for field in fields(job) if field.name not in left_out}
     return {
-        "source": asdict(source_facts(job.source)),
+        "source": asdict(fingerprint(job.source)),
         "options": {name: _plain(value) for name, value in options.items()}
         | {"container": job.target.suffix.lower(), "crf": settings.crf, "preset": settings.preset},
         "models": _models(job),
         "backend": _backend(backend_of(job)),
-        "versions": _versions() | (program_of(job.pipe) if job.pipe else _encoder_library(settings.kind.library)),
+        "versions": _versions()
+        | (
+            program_of(job.pipe) if job.pipe else {"encoder": loaded_library(settings.kind.library.removeprefix("lib"))}
+        ),
     }
 
 
@@ -67,7 +70,7 @@ def _sha256(path: str, mtime_ns: int) -> str:
 
 
 def differences(before: Identity, now: Identity) -> list[str]:
-    """What has changed, in words: ``crf: 26, now 30``."""
+    """What has changed, one phrase each: ``crf: 26, now 30``."""
     changes = []
     for group in sorted({*before, *now}):
         old, new = before.get(group, {}), now.get(group, {})
@@ -75,7 +78,7 @@ def differences(before: Identity, now: Identity) -> list[str]:
             changes.append("the source file has changed")
             continue
         changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-        changes += [f"{name}: {_word(old.get(name))}, now {_word(new.get(name))}" for name in changed]
+        changes += [f"{name}: {shortened(old.get(name))}, now {shortened(new.get(name))}" for name in changed]
     return changes
 
 
@@ -103,12 +106,14 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _encoder_library(library: str) -> dict[str, str]:
-    """The file of the encoder's library, whose name has its version, where the system tells."""
-    maps = Path("/proc/self/maps")
-    stem = library.lower().removeprefix("lib")
-    files = {Path(line.split()[-1]).name for line in maps.read_text().splitlines()} if maps.exists() else set()
-    return {"encoder": ", ".join(sorted(name for name in files if name.lower().startswith(f"lib{stem}")))}
+def loaded_library(name: str) -> str:
+    """The file names of a library, which have its version; empty where the system does not list what is loaded."""
+    try:
+        lines = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text("utf-8").splitlines()]
+    except OSError:
+        return ""
+    files = {Path(parts[5]).resolve().name for parts in lines if len(parts) == 6}
+    return ", ".join(sorted(file for file in files if file.lower().startswith(f"lib{name.lower()}")))
 
 
 def _plain(value: Any) -> Any:
@@ -118,6 +123,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
-def _word(value: Any) -> str:
+def shortened(value: Any) -> str:
+    """``value`` as text for messages; long ones, such as checksums, are cut."""
     text = "none" if value in (None, "", []) else f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else f"{text[:12]}..."

@@ -12,17 +12,15 @@ from pathlib import Path
 from av.packet import Packet
 
 from vs_srcomp.batch.records import Segment, SegmentRecord
-from vs_srcomp.encoders.feed import CancelledError
-from vs_srcomp.encoders.library import VideoPacket
 from vs_srcomp.errors import error
 from vs_srcomp.files import rename_without_replacing
-from vs_srcomp.media.mux import Muxer, VideoTrack
-from vs_srcomp.media.streams import make_plan
+from vs_srcomp.media.muxer_probe import writing
 from vs_srcomp.media.timestamps import decoding_times
-from vs_srcomp.source.media import local_file, open_container
-from vs_srcomp.transcode.info import check_source
-from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.run import Result, container_of, writing
+from vs_srcomp.progress import check_cancelled
+from vs_srcomp.source.media import VideoPacket
+from vs_srcomp.transcode.info import check_unchanged
+from vs_srcomp.transcode.job import Job, Result
+from vs_srcomp.transcode.prepare import open_job
 
 _AGAIN = "run the same command again: the segment is then made anew"
 
@@ -51,34 +49,23 @@ def join(
     """
     began = time.monotonic()
     _check_records(segments, records)
-    outline = segments[0].outline
-    kind = container_of(job)
-    check_source(job.source, outline.source)
+    info = segments[0].info
     whole = folder / whole_name(job)
+    check_unchanged(job.source, info.source)
     whole.unlink(missing_ok=True)  # it may be another name of a finished file
-    with writing(job.target), open_container(local_file(job.source)) as container:
-        plan = make_plan(container, kind, drop_incompatible=job.drop_incompatible)
-        track = VideoTrack(
-            picture=outline.picture,
-            stream=records[0].stream,
-            time_base=outline.time_base,
-            rate=outline.rate,
-        )
-        with Muxer(whole, kind, container, plan, track, outline.section) as muxer:
-            for packet in _packets(records, folder, outline.time_base):
-                if cancel and cancel.is_set():
-                    raise CancelledError
+    with writing(job.target), open_job(job) as opened:
+        with opened.muxer(whole, info, records[0].stream) as muxer:
+            for packet in _packets(records, folder, info.time_base):
+                check_cancelled(cancel)
                 muxer.write(packet)
             muxer.finish()
         _publish(whole, job)
-    return Result(
-        target=job.target,
-        source_size=outline.source_size,
-        target_size=(outline.picture.width, outline.picture.height),
+    return Result.of(
+        job,
+        info,
         frames=sum(segment.frames for segment in segments),
         seconds=time.monotonic() - began + sum(record.seconds for record in records),
-        models=dict(sum((Counter(record.models) for record in records), Counter())),
-        bytes=job.target.stat().st_size,
+        models=sum((Counter(record.models) for record in records), Counter()),
     )
 
 

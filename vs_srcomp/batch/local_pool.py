@@ -7,34 +7,33 @@ import signal
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-import vapoursynth as vs
-
-from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Said, Task, failed
+from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task, failed, forward_log
 from vs_srcomp.batch.records import Share
 from vs_srcomp.encoders.pipe import end_programs
+from vs_srcomp.processor import core_count
 
-# Seconds between two words on the progress of one task.
-_PACE = 0.1
+# Seconds between two reports on the progress of one task.
+_INTERVAL = 0.1
 
 # Seconds that a process gets to end by itself.
 _PATIENCE = 5.0
 
-# How often a task is begun again whose process was lost.
+# How often a task is begun whose process was lost.
 _ATTEMPTS = 2
-
-_OUR_VOICE = "srcomp: "
 
 
 def shares(jobs: int) -> Share:
-    """What each of ``jobs`` processes may use of this machine, so that together they use it up."""
-    processors = len(os.sched_getaffinity(0))
+    """An equal share of this machine for each of ``jobs`` processes."""
+    processors = core_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    # A quarter of the memory for frames that are kept; what is being worked on takes a few times as much.
+    # A quarter of the memory for cached frames; frames in progress take a few times as much.
     return Share(threads=max(1, processors // jobs), cache_mib=max(256, min(4096, memory // 4 // jobs)))
 
 
@@ -53,8 +52,7 @@ class _Worker:
     pipe: Connection
     ticket: _Ticket | None = None
     job: object = None
-    """Of its last task: it has that job's source open."""
-    lost: bool = field(default=False)
+    """The job of its last task, whose source it still has open."""
 
 
 class LocalPool:
@@ -98,7 +96,7 @@ class LocalPool:
                 while worker.pipe.poll():
                     events += self._receive(worker, worker.pipe.recv())
             except (EOFError, OSError):
-                events += self._bury(worker)
+                events += self._replace(worker)
         self._dispatch()
         return events
 
@@ -111,7 +109,7 @@ class LocalPool:
     def close(self) -> None:
         """See ``Pool``."""
         for worker in self._workers:
-            worker.pipe.close()  # which each process takes for the end
+            worker.pipe.close()  # which ends the process
         deadline = time.monotonic() + _PATIENCE
         for worker in self._workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
@@ -135,10 +133,8 @@ class LocalPool:
             self._send(worker, ticket.task)
 
     def _send(self, worker: _Worker, message: object) -> None:
-        try:
+        with suppress(OSError):  # of a lost process, as `wait` finds out
             worker.pipe.send(message)
-        except OSError:
-            worker.lost = True  # which `wait` finds out, too
 
     def _receive(self, worker: _Worker, message: tuple[str, Any]) -> list[Event]:
         ticket = worker.ticket
@@ -146,15 +142,15 @@ class LocalPool:
         kind, value = message
         if kind == "advanced":
             return [Advanced(ticket.number, *value)]
-        if kind == "said":
-            return [Said(ticket.number, value)]
+        if kind == "logged":
+            return [Logged(ticket.number, value)]
         worker.ticket = None
         if kind == "finished":
             return [Finished(ticket.number, value)]
         return [Failed(ticket.number, *value)]
 
-    def _bury(self, worker: _Worker) -> list[Event]:
-        """A process is gone: its task is begun anew in another, once."""
+    def _replace(self, worker: _Worker) -> list[Event]:
+        """Handle a lost process: begin its task anew in another, once."""
         worker.pipe.close()
         worker.process.join()
         self._workers.remove(worker)
@@ -164,10 +160,10 @@ class LocalPool:
         if ticket.attempts < _ATTEMPTS and not self._cancelled:
             self._waiting.appendleft(ticket)
             return []
-        return [Failed(ticket.number, _death(worker.process.exitcode), cancelled=self._cancelled)]
+        return [Failed(ticket.number, _exit_message(worker.process.exitcode), cancelled=self._cancelled)]
 
 
-def _death(code: int | None) -> str:
+def _exit_message(code: int | None) -> str:
     what = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
     return f"a worker process {what}, twice\nif memory ran out, use fewer --jobs; otherwise please report it"
 
@@ -183,19 +179,16 @@ def _start(share: Share) -> _Worker:
 
 
 def serve(pipe: Connection, share: Share) -> None:
-    """Do the tasks that come through ``pipe``, until it is closed: the life of a worker process."""
-    # A terminal sends its interrupts to all processes; the parent decides what becomes of the work.
+    """Run the tasks that come through ``pipe``, until it is closed: the main function of a worker process."""
+    # A terminal sends its interrupts to all processes; the parent decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if share.threads:
-        vs.core.num_threads = share.threads
-    if share.cache_mib:
-        vs.core.max_cache_size = share.cache_mib
+    share.apply()
     tasks: queue.Queue[Task] = queue.Queue()
     cancel = threading.Event()
     threading.Thread(target=_listen, args=(pipe, tasks, cancel), daemon=True).start()
     writer = _Writer(pipe)
-    vs.core.add_log_handler(writer.log)
+    forward_log(partial(writer.send, "logged"))
     while True:
         task = tasks.get()
         try:
@@ -214,18 +207,18 @@ def _listen(pipe: Connection, tasks: "queue.Queue[Task]", cancel: threading.Even
             else:
                 tasks.put(message)
     except (EOFError, OSError):
-        # The parent is gone, or wants no more: whatever is not finished now never will be.
+        # The parent has ended or has closed the pipe: no result is wanted any more.
         end_programs()
         os._exit(0)
 
 
 class _Writer:
-    """What a worker tells its parent, from several threads."""
+    """Sends messages to the parent, from several threads."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
-        self._told = 0.0
+        self._reported = 0.0
 
     def send(self, kind: str, value: object) -> None:
         with self._lock:
@@ -233,10 +226,6 @@ class _Writer:
 
     def progress(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if done == total or now - self._told >= _PACE:
-            self._told = now
+        if done == total or now - self._reported >= _INTERVAL:
+            self._reported = now
             self.send("advanced", (done, total))
-
-    def log(self, kind: vs.MessageType, message: str) -> None:
-        if message.startswith(_OUR_VOICE):
-            self.send("said", message.removeprefix(_OUR_VOICE))

@@ -1,8 +1,8 @@
-"""Who does the work of a batch: the tasks, and what a pool of workers for them must be able to do."""
+"""The tasks of a batch, the events that they end in, and the interface of the pools that run them."""
 
 import errno
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,9 +13,10 @@ from vs_srcomp.batch.cut import cut
 from vs_srcomp.batch.join import join
 from vs_srcomp.batch.records import Segment, SegmentRecord, Share
 from vs_srcomp.batch.segments import encode_segment
-from vs_srcomp.encoders.feed import CancelledError
-from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.run import Progress, Result
+from vs_srcomp.progress import CancelledError, Progress
+from vs_srcomp.transcode.job import Job, Result
+
+_PREFIX = "srcomp: "
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Encode:
     folder: Path
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> SegmentRecord:
-        """What became of it."""
+        """What the segment's file holds."""
         target = self.folder / self.segment.name
         return encode_segment(self.job, self.segment, target, share=share, progress=progress, cancel=cancel)
 
@@ -58,19 +59,19 @@ class Join:
 
 
 class Task(Protocol):
-    """Something to do: plain data that can be pickled."""
+    """A piece of work: plain data that can be pickled."""
 
     @property
     def job(self) -> Job:
-        """What it is a part of."""
+        """The job that it belongs to."""
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> Any:
-        """Do it, and give what came of it; errors as of the functions above."""
+        """Do the work and return its result; errors are those of the functions above."""
 
 
 @dataclass(frozen=True)
 class Advanced:
-    """A task tells how far it is."""
+    """A task has made progress."""
 
     ticket: int
     done: int
@@ -92,33 +93,46 @@ class Failed:
 
     ticket: int
     message: str
-    """What went wrong and what to do, as users read it, without the prefix."""
+    """What is wrong and what to do, without the package's prefix."""
     disk_full: bool = False
     """Whether other tasks that write to the same disk would fail, too."""
     cancelled: bool = False
 
 
 @dataclass(frozen=True)
-class Said:
-    """A task has something to tell the user, such as a stream that is left out."""
+class Logged:
+    """A task has logged a message for the user, such as a stream that is left out."""
 
     ticket: int
     message: str
 
 
-type Event = Advanced | Said | Finished | Failed
+type Event = Advanced | Logged | Finished | Failed
 
 
 def failed(ticket: int, failure: BaseException) -> Failed:
     """The event of a task that has raised ``failure``."""
     if isinstance(failure, CancelledError):
         return Failed(ticket, "stopped", cancelled=True)
+    return Failed(ticket, message_of(failure), disk_full=_is_disk_full(failure))
+
+
+def forward_log(send: Callable[[str], None]) -> vs.LogHandle:
+    """Send the package's log messages, without their prefix, until the handle is removed from the core."""
+
+    def forward(kind: vs.MessageType, message: str) -> None:
+        if message.startswith(_PREFIX):
+            send(message.removeprefix(_PREFIX))
+
+    return vs.core.add_log_handler(forward)
+
+
+def message_of(failure: BaseException) -> str:
+    """What users read of ``failure``, without the package's prefix."""
     if isinstance(failure, vs.Error):
         # The core puts the traceback of a frame callback before the message.
-        message = str(failure).rpartition("srcomp: ")[2].strip()
-    else:
-        message = f"{type(failure).__name__}: {failure}"
-    return Failed(ticket, message, disk_full=_is_disk_full(failure))
+        return str(failure).rpartition(_PREFIX)[2].strip()
+    return f"{type(failure).__name__}: {failure}"
 
 
 def _is_disk_full(failure: BaseException | None) -> bool:
@@ -130,14 +144,14 @@ def _is_disk_full(failure: BaseException | None) -> bool:
 
 
 class Pool(Protocol):
-    """Workers for tasks: processes of this machine (`vs_srcomp.batch.local_pool`), or of many."""
+    """Workers for tasks: processes of this machine (`vs_srcomp.batch.local_pool`), or of a cluster."""
 
     @property
     def size(self) -> int:
         """How many tasks can run at the same time. The caller keeps no more than a few more than these in the pool."""
 
     def submit(self, task: Task) -> int:
-        """Begin ``task`` as soon as a worker is free; gives the ticket that its events carry.
+        """Begin ``task`` as soon as a worker is free; returns the ticket that its events carry.
 
         Encoding tasks of one job are best given to workers that have its source open.
         """
@@ -146,7 +160,7 @@ class Pool(Protocol):
         """The next events; an empty list if there are none in that time."""
 
     def cancel(self) -> None:
-        """Stop all tasks: each one ends in an event soon, as cancelled if it had not been done."""
+        """Stop all tasks. Each ends in an event soon: as cancelled, unless it is done."""
 
     def close(self) -> None:
-        """End all workers, whatever they do."""
+        """End all workers."""

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
+import vapoursynth as vs
+
 from vs_srcomp.media.picture import EncodedStream
-from vs_srcomp.transcode.info import Outline
+from vs_srcomp.transcode.info import JobInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +20,8 @@ class Segment:
     stop: int
     """Number of the frame after its last."""
     after: int | None
-    """Timestamp of the frame before ``first``, in units of ``outline.time_base``; None for the first segment."""
-    outline: Outline
+    """Timestamp of the frame before ``first``, in units of ``info.time_base``; None for the first segment."""
+    info: JobInfo
     """What holds for the whole job; the same in each of its segments."""
 
     @property
@@ -30,11 +32,11 @@ class Segment:
     @property
     def name(self) -> str:
         """The name of the file with its packets, without a folder."""
-        return f"{self.index:06d}.{self.outline.codec or 'video'}"
+        return f"{self.index:06d}.{self.info.codec or 'video'}"
 
 
 class PacketEntry(NamedTuple):
-    """One packet in a segment's file; times in units of the outline's time base, on the source's clock."""
+    """One packet in a segment's file; times in units of ``info.time_base``, on the source's clock."""
 
     size: int
     """In bytes; packets follow each other without gaps."""
@@ -107,3 +109,10 @@ class Share:
     """For decoding, filtering, inference and encoding each; 0 takes all that the process may use."""
     cache_mib: int = 0
     """Of frames that VapourSynth keeps; 0 leaves its own default."""
+
+    def apply(self) -> None:
+        """Limit VapourSynth in this process."""
+        if self.threads:
+            vs.core.num_threads = self.threads
+        if self.cache_mib:
+            vs.core.max_cache_size = self.cache_mib

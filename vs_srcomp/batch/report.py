@@ -1,15 +1,15 @@
-"""The report of a batch that programs read: JSON lines, one for each clip."""
+"""The machine-readable report of a batch: JSON lines, one for each job."""
 
 import json
 import os
 import time
 from pathlib import Path
 
-from vs_srcomp.batch.run import Outcome
+from vs_srcomp.batch.run import JobReport
 
 
 class Report:
-    """A file that a line is added to as soon as a clip is done; several processes may write to one.
+    """A file that gets a line as soon as a job has ended; several processes may write to one.
 
     Each line is an object with
 
@@ -28,26 +28,26 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, report: JobReport) -> None:
         """Write a line."""
-        result = outcome.result
+        result = report.result
         values = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "status": outcome.status,
-            "source": _text(outcome.job.source),
-            "target": _text(outcome.job.target),
-            "error": outcome.message or None,
-            "notes": list(outcome.notes),
+            "status": report.status,
+            "source": _text(report.job.source),
+            "target": _text(report.job.target),
+            "error": report.message or None,
+            "notes": list(report.notes),
             "source_size": result and result.source_size,
             "target_size": result and result.target_size,
             "frames": result and result.frames,
             "models": result and result.models,
             "bytes": result and result.bytes,
-            "segments": outcome.segments,
-            "reused": outcome.reused,
-            "seconds": round(outcome.seconds, 3),
+            "segments": report.segments,
+            "reused": report.reused,
+            "seconds": round(report.seconds, 3),
             "work_seconds": result and round(result.seconds, 3),
-            "checks": outcome.checks,
+            "checks": report.checks,
         }
         # In one call, which no other process can get in between.
         os.write(self._handle, json.dumps(values, ensure_ascii=False).encode() + b"\n")

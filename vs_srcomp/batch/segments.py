@@ -22,16 +22,16 @@ import vapoursynth as vs
 from vs_srcomp.batch.cut import cut
 from vs_srcomp.batch.join import join
 from vs_srcomp.batch.records import PacketEntry, Segment, SegmentRecord, Share
-from vs_srcomp.encoders.feed import Progress, feed, free_clips
-from vs_srcomp.encoders.library import VideoPacket
+from vs_srcomp.encoders.feed import feed, free_clips
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
-from vs_srcomp.source.media import local_file
+from vs_srcomp.media.muxer_probe import writing
+from vs_srcomp.progress import Progress
+from vs_srcomp.source.media import VideoPacket, local_file
 from vs_srcomp.transcode.graph import open_source, upscaled
-from vs_srcomp.transcode.info import SourceFacts, check_source
+from vs_srcomp.transcode.info import Fingerprint, check_unchanged
 from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.run import check_codec, writing
-from vs_srcomp.transcode.start import started
+from vs_srcomp.transcode.prepare import check_codec, start_encoder
 
 __all__ = ["PacketEntry", "Segment", "SegmentRecord", "Share", "close_source", "cut", "encode_segment", "join"]
 
@@ -55,7 +55,7 @@ def encode_segment(
         segment: As `cut` gave it.
         target: The file to write. Its folder exists.
         share: How much of the machine to use.
-        progress: Told the frames of this segment that are done.
+        progress: Called with the number of frames of this segment that are done, and of all.
         cancel: Stops the work when set; nothing is left behind.
 
     Raises:
@@ -63,8 +63,8 @@ def encode_segment(
         CancelledError: ``cancel`` was set.
     """
     began = time.monotonic()
-    outline = segment.outline
-    check_source(job.source, outline.source)
+    info = segment.info
+    check_unchanged(job.source, info.source)
     threads = share.threads if share else 0
     digest = hashlib.sha256()
     packets: list[PacketEntry] = []
@@ -72,15 +72,8 @@ def encode_segment(
     with (
         _frames(job, segment, threads) as clip,
         writing(target),
-        started(
-            job,
-            outline.picture,
-            outline.time_base,
-            outline.average_rate,
-            frames=segment.frames,
-            folder=target.parent,
-            threads=threads,
-            cancel=cancel,
+        start_encoder(
+            job, info, frames=segment.frames, folder=target.parent, threads=threads, cancel=cancel
         ) as encoder,
         atomic_path(target) as temporary,
     ):
@@ -93,9 +86,7 @@ def encode_segment(
                 assert packet.pts is not None
                 packets.append(PacketEntry(len(data), packet.pts, packet.duration or 0, packet.is_keyframe))
 
-            models = feed(
-                clip, encoder, write, outline.time_base, after=segment.after, progress=progress, cancel=cancel
-            )
+            models = feed(clip, encoder, write, info.time_base, after=segment.after, progress=progress, cancel=cancel)
         stream = encoder.stream
         check_codec(job, stream.codec)
         if len(packets) != segment.frames or not packets[0].key:
@@ -119,7 +110,7 @@ def encode_segment(
     )
 
 
-type _Key = tuple[Job, SourceFacts, int]
+type _Key = tuple[Job, Fingerprint, int]
 
 # To open a source means to read its index, which for some containers means to read the whole file.
 _kept: list[tuple[_Key, vs.VideoNode]] = []
@@ -136,8 +127,8 @@ def close_source() -> None:
 @contextmanager
 def _frames(job: Job, segment: Segment, threads: int) -> Iterator[vs.VideoNode]:
     """The upscaled frames of ``segment``."""
-    section = segment.outline.section
-    key = (job, segment.outline.source, threads)
+    section = segment.info.section
+    key = (job, segment.info.source, threads)
     with _kept_lock:
         kept = dict(_kept)
         _kept.clear()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from vs_srcomp.batch.pool import Pool
-    from vs_srcomp.batch.run import Check, Outcome
+    from vs_srcomp.batch.run import Check, JobReport
     from vs_srcomp.transcode import Job
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -264,7 +264,7 @@ class _Display:
         self._report = report
         self._all = self.progress.add_task("all clips", total=clips, unit="clips")
         self._bars: dict[Path, TaskID] = {}
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[JobReport] = []
 
     def began(self, job: "Job") -> None:
         """See ``Watcher``."""
@@ -278,7 +278,7 @@ class _Display:
         speed = self.progress.tasks[self.progress.task_ids.index(bar)].speed
         self.progress.update(bar, completed=done, total=total, unit=f"{speed:.1f} fps" if speed else "")
 
-    def ended(self, outcome: "Outcome") -> None:
+    def ended(self, outcome: "JobReport") -> None:
         """See ``Watcher``."""
         self._report.add(outcome)
         self._outcomes.append(outcome)
@@ -331,7 +331,7 @@ def _progress() -> "Progress":
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _ending(outcome: "Outcome") -> str:
+def _ending(outcome: "JobReport") -> str:
     if outcome.status == "skipped":
         return f"{outcome.job.source}: was finished before"
     if outcome.result is None or outcome.status != "done":

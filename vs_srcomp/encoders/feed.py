@@ -10,16 +10,14 @@ from typing import Protocol
 
 import vapoursynth as vs
 
-from vs_srcomp.encoders.library import VideoPacket
 from vs_srcomp.media.section import frame_time
+from vs_srcomp.progress import Progress, check_cancelled
+from vs_srcomp.source.media import VideoPacket
 
 # Frames that wait for the encoder; beyond a few, they only take memory.
 _QUEUED = 4
 
 _MILLISECOND = Fraction(1, 1000)
-
-type Progress = Callable[[int, int], None]
-"""Called with the number of frames that are done and of all frames, often and from the caller's thread."""
 
 
 class FrameEncoder(Protocol):
@@ -33,10 +31,6 @@ class FrameEncoder(Protocol):
 
     def abandon(self) -> None:
         """No packet is wanted any more: let go whoever waits for one in another thread."""
-
-
-class CancelledError(Exception):
-    """The caller's event was set; nothing is left behind."""
 
 
 def feed(
@@ -78,8 +72,7 @@ def feed(
 
     def finish() -> None:
         for packet in encoder.finish():
-            if cancel and cancel.is_set():
-                raise CancelledError
+            check_cancelled(cancel)
             write(packet)
 
     # One thread encodes and writes while the core works on the next frames, and this one only waits for both.
@@ -87,8 +80,7 @@ def feed(
         queue: deque[Future[None]] = deque()
         try:
             for number, frame in enumerate(clip.frames(collect_garbage=False), 1):
-                if cancel and cancel.is_set():
-                    raise CancelledError
+                check_cancelled(cancel)
                 if len(queue) == _QUEUED:
                     queue.popleft().result()
                 models[frame.props["SrcompModel"]] += 1

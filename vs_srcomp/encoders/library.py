@@ -8,24 +8,18 @@ import numpy as np
 import vapoursynth as vs
 from av import logging
 from av.codec.context import Flags
-from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from vs_srcomp.encoders.settings import SVT_AV1, EncoderKind, EncoderSettings
 from vs_srcomp.errors import error
 from vs_srcomp.log import say
 from vs_srcomp.media.hdr import content_light, mastering_in_decimals, mastering_in_units
 from vs_srcomp.media.picture import EncodedStream, Picture
-
-type VideoPacket = Packet[VideoStream]
+from vs_srcomp.source.media import VideoPacket
 
 # SVT-AV1 refuses rates beyond these. Timestamps do not depend on the rate, only the spending of bits does.
 SLOWEST, FASTEST = Fraction(1), Fraction(240)
-
-# SVT-AV1 counts parallelism in levels: so many processors, at most, for each level from 1.
-_PROCESSORS_OF_LEVEL = (1, 2, 8, 12, 16)
 
 
 def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
@@ -108,7 +102,7 @@ class Encoder:
         context.pix_fmt = picture.pixel_format
         context.time_base = time_base
         context.framerate = min(max(rate or Fraction(25), SLOWEST), FASTEST)
-        context.sample_aspect_ratio = Fraction(1) if kind is SVT_AV1 else picture.sample_aspect_ratio
+        context.sample_aspect_ratio = Fraction(1) if kind.square_pixels else picture.sample_aspect_ratio
         context.colorspace = picture.colour.matrix
         context.color_primaries = picture.colour.primaries
         context.color_trc = picture.colour.transfer
@@ -190,30 +184,20 @@ def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
 
 
 def _advice(kind: EncoderKind) -> str:
-    advice = "change the size or the settings"
-    return f"{advice}; with SVT_LOG=2 in the environment it tells more" if kind is SVT_AV1 else advice
+    return "; ".join(filter(None, ("change the size or the settings", kind.hint)))
 
 
 def _parallelism(kind: EncoderKind, threads: int) -> dict[str, str]:
     """Settings that let the encoder use about so many processors."""
-    if threads and kind is SVT_AV1:
-        return {"lp": str(1 + sum(threads > most for most in _PROCESSORS_OF_LEVEL))}
-    if threads and kind.name == "x265":
-        return {"pools": str(threads)}
-    return {}
+    if not threads or not kind.parallelism:
+        return {}
+    levels = kind.parallelism_levels
+    return {kind.parallelism: str(1 + sum(threads > most for most in levels) if levels else threads)}
 
 
 def _metadata(picture: Picture, kind: EncoderKind) -> Iterator[tuple[str, str]]:
     """The encoder's settings for HDR metadata, in OBUs (AV1 specification, 5.8.3 and 5.8.4) or SEI messages."""
-    mastering, light = _METADATA_PARAMS.get(kind.name, ("", ""))
-    write = mastering_in_decimals if kind is SVT_AV1 else mastering_in_units
-    for name, value in ((mastering, write(picture)), (light, content_light(picture))):
+    write = mastering_in_decimals if kind.mastering_decimals else mastering_in_units
+    for name, value in ((kind.mastering, write(picture)), (kind.content_light, content_light(picture))):
         if name and value:
             yield name, value
-
-
-_METADATA_PARAMS = {
-    "svt-av1": ("mastering-display", "content-light"),
-    "x264": ("mastering-display", "cll"),
-    "x265": ("master-display", "max-cll"),
-}

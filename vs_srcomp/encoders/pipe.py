@@ -19,8 +19,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
-from vs_srcomp.encoders.feed import CancelledError
-from vs_srcomp.encoders.library import FASTEST, SLOWEST, VideoPacket
+from vs_srcomp.encoders.library import FASTEST, SLOWEST
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.y4m import FRAME, samples, stream_header
 from vs_srcomp.errors import error
@@ -28,6 +27,8 @@ from vs_srcomp.media.colour_tags import Tagger, missing_tags
 from vs_srcomp.media.matroska import CODEC_IDS
 from vs_srcomp.media.picture import Colour, EncodedStream, Picture
 from vs_srcomp.media.timestamps import decoding_times
+from vs_srcomp.progress import CancelledError
+from vs_srcomp.source.media import VideoPacket
 
 # A larger pipe than the usual 64 KiB means fewer turns of reader and writer; more than this needs privileges.
 _PIPE_BYTES = 1 << 20

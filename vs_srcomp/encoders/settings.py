@@ -2,14 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vs_srcomp.errors import error
 
 
+class CrfRange(NamedTuple):
+    """The quality settings that an encoder takes; less is better."""
+
+    low: float
+    high: float
+    default: float
+    halving: float
+    """By how much CRF has to rise to halve the bits of an upscaled AV1 clip: measured, and good for estimates only."""
+    whole: bool = False
+    """Whether it has to be a whole number."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderKind:
-    """An encoder, as FFmpeg has it."""
+    """An encoder, as FFmpeg has it. A new one is one entry in `ENCODERS`."""
 
     name: str
     """As users write it."""
@@ -21,27 +33,43 @@ class EncoderKind:
     """FFmpeg's name of what it makes; empty if only the result tells."""
     depths: tuple[int, ...]
     """Bits of a sample that it takes, rising."""
-    subsamplings: tuple[tuple[int, int], ...]
+    subsamplings: tuple[tuple[int, int], ...] = ((1, 1), (1, 0), (0, 0))
     """log2 of the horizontal and vertical chroma subsampling that it takes, the usual one first."""
     largest: tuple[int, int] | None = None
     """Width and height in pixels, where it has such a limit."""
-    crf: tuple[float, float, float] | None = None
-    """Lowest, highest and default; None where it has no such setting."""
+    square_pixels: bool = False
+    """Whether its stream cannot tell the shape of pixels; the container tells it all the same."""
+    bits_per_pixel: float
+    """Of the output, at the default CRF and for content of middling detail: measured with upscaled AV1 clips. The right
+    order is enough: it serves to check the disk space, and a disk that gets full all the same costs another start."""
+    crf: CrfRange | None = None
+    """None where it has no such setting."""
     presets: tuple[str, ...] = ()
     """From slow to fast."""
     preset: str = ""
     """The default."""
     params: str = ""
     """The option that takes more settings as ``key=value:key=value``."""
+    mastering: str = ""
+    """Such a setting: the mastering display of HDR video; empty where it has none."""
+    mastering_decimals: bool = False
+    """Whether it takes decimal numbers, not the units of ITU-T H.265, D.3.28."""
+    content_light: str = ""
+    """Likewise: maximum and average light levels."""
+    parallelism: str = ""
+    """Likewise: how many processors to keep busy, without a change of the result."""
+    parallelism_levels: tuple[int, ...] = ()
+    """Where that counts levels: so many processors, at most, for each level from 1."""
     fixed_params: tuple[tuple[str, str], ...] = ()
     """Such settings that make the result the same, whatever number of threads it is given."""
     fixed_options: tuple[tuple[str, str], ...] = ()
     """Likewise, among FFmpeg's own options."""
     threads: int = 0
     """Likewise: the number of threads, where the result depends on it; 0 where it does not."""
+    hint: str = ""
+    """How users find out more when it fails."""
 
 
-_ALL_SUBSAMPLINGS = (1, 1), (1, 0), (0, 0)
 _X_PRESETS = ("placebo", "veryslow", "slower", "slow", "medium", "fast", "faster", "veryfast", "superfast", "ultrafast")
 
 SVT_AV1: Final = EncoderKind(
@@ -52,10 +80,18 @@ SVT_AV1: Final = EncoderKind(
     depths=(8, 10),
     subsamplings=((1, 1),),
     largest=(16384, 8704),
-    crf=(1, 63, 26),
+    square_pixels=True,
+    bits_per_pixel=0.06,
+    crf=CrfRange(1, 63, 26, halving=9, whole=True),
     presets=tuple(map(str, range(14))),
     preset="8",
     params="svtav1-params",
+    mastering="mastering-display",
+    mastering_decimals=True,
+    content_light="content-light",
+    parallelism="lp",
+    parallelism_levels=(1, 2, 8, 12, 16),
+    hint="with SVT_LOG=2 in the environment it tells more",
 )
 
 ENCODERS: Final = (
@@ -67,11 +103,13 @@ ENCODERS: Final = (
         codec="h264",
         depths=(8, 10),
         largest=(16384, 16384),
-        subsamplings=_ALL_SUBSAMPLINGS,
-        crf=(0, 51, 18),
+        bits_per_pixel=0.2,
+        crf=CrfRange(0, 51, 18, halving=6),
         presets=_X_PRESETS,
         preset="medium",
         params="x264-params",
+        mastering="mastering-display",
+        content_light="cll",
         threads=4,
     ),
     EncoderKind(
@@ -80,11 +118,14 @@ ENCODERS: Final = (
         library="libx265",
         codec="hevc",
         depths=(8, 10, 12),
-        subsamplings=_ALL_SUBSAMPLINGS,
-        crf=(0, 51, 20),
+        bits_per_pixel=0.1,
+        crf=CrfRange(0, 51, 20, halving=6),
         presets=_X_PRESETS,
         preset="medium",
         params="x265-params",
+        mastering="master-display",
+        content_light="max-cll",
+        parallelism="pools",
         # The first keeps the number of threads out of the stream, in which x265 writes all its settings.
         fixed_params=(("info", "0"), ("frame-threads", "2"), ("log-level", "error")),
     ),
@@ -94,14 +135,14 @@ ENCODERS: Final = (
         library="ffv1",
         codec="ffv1",
         depths=(8, 10, 12, 16),
-        subsamplings=_ALL_SUBSAMPLINGS,
+        bits_per_pixel=6.0,
         # Version 3 with checksums, every frame by itself: what archives ask for (RFC 9043).
         fixed_options=(("level", "3"), ("g", "1"), ("slices", "4"), ("slicecrc", "1")),
     ),
 )
 
 PIPE: Final = EncoderKind(
-    name="pipe", title="the pipe", library="", codec="", depths=(8, 10, 12, 16), subsamplings=_ALL_SUBSAMPLINGS
+    name="pipe", title="the pipe", library="", codec="", depths=(8, 10, 12, 16), bits_per_pixel=0.2
 )
 """Whatever program it is that gets the frames."""
 
@@ -156,7 +197,6 @@ def check_crf(kind: EncoderKind, crf: float) -> None:
     """Raise the error of a CRF that the encoder does not have."""
     if kind.crf is None:
         raise error(f"{kind.title} is lossless and has no CRF", "leave the CRF out")
-    low, high, _ = kind.crf
-    if not low <= crf <= high or (kind is SVT_AV1 and crf != int(crf)):
-        whole = "a whole number" if kind is SVT_AV1 else "a number"
-        raise error(f"{kind.title} has no CRF {crf:g}", f"give {whole} from {low:g} to {high:g}")
+    if not kind.crf.low <= crf <= kind.crf.high or (kind.crf.whole and crf != int(crf)):
+        number = "a whole number" if kind.crf.whole else "a number"
+        raise error(f"{kind.title} has no CRF {crf:g}", f"give {number} from {kind.crf.low:g} to {kind.crf.high:g}")

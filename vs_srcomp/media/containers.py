@@ -1,55 +1,87 @@
-"""The containers that can be written, and what each can hold."""
+"""The containers that can be written, and what each can say. PyAV is not needed to know them."""
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import av
-from av.stream import Disposition, Stream
-
 from vs_srcomp.errors import error
-from vs_srcomp.media.muxer_probe import refusal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ContainerKind:
-    """A container format."""
+    """A container format. A new one is one entry in `CONTAINERS`."""
 
     suffix: str
     """Of its files, in lower case."""
     muxer: str
-    """FFmpeg's name of what writes it."""
-    attachments: bool
-    """Whether files, such as fonts, can be attached. Cover art is such a file then, and a video stream if not."""
+    """FFmpeg's name of what writes it. Which codecs it takes, FFmpeg is asked."""
     options: tuple[tuple[str, str], ...] = ()
     """For the muxer."""
+    codec_tags: tuple[tuple[str, str], ...] = ()
+    """By codec, in FFmpeg's words, where the muxer's own choice of a tag is not the one that all players take."""
+    attachments: bool = False
+    """Whether files, such as fonts, can be attached. Cover art is such a file then, and a video stream if not."""
+    display_size: bool = False
+    """Whether the shape of pixels is told as the size of the shown picture, in elements as Matroska has them."""
+    stereo_modes: tuple[str, ...] = ()
+    """The ways of holding two views that a file can tell, in FFmpeg's words; ``"any"`` for all of them."""
+    says_flip: bool = False
+    """Whether a file can tell that its picture is flipped."""
+    flags: tuple[str, ...] = ()
+    """What a track can be marked as; names of PyAV's dispositions."""
+    always_default: bool = False
+    """Whether one track of each kind is marked as the default, always."""
+    free_tags: bool = False
+    """Whether tags can have any name."""
+    title_is_name: bool = False
+    """Whether a track's title may come back as its name."""
+    creation_time_of_tracks: bool = False
+    """Whether each track has its own; if not, the file has one."""
+    chapter_ends: bool = True
+    """Whether chapters have an end; if not, each lasts until the next."""
+    indistinct_codecs: tuple[str, ...] = ()
+    """Codecs that files do not tell apart, in FFmpeg's words."""
 
-    def holds(self, stream: Stream) -> bool:
-        """Whether a copy of ``stream`` can go into this container."""
-        return self.refusal(stream) is None
 
-    def refusal(self, stream: Stream) -> str | None:
-        """Why a copy of ``stream`` cannot go into this container: nothing, or the muxer's words; None if it can."""
-        if stream.type == "attachment" or self.attaches(stream):
-            return None if self.attachments else ""
-        if stream.codec_context is None or not self.holds_codec(stream.codec_context.name):
-            return ""
-        return refusal(self.muxer, stream)
-
-    def attaches(self, stream: Stream) -> bool:
-        """Whether ``stream`` is cover art that becomes an attachment."""
-        return self.attachments and bool(stream.disposition & Disposition.attached_pic)
-
-    def holds_codec(self, codec: str) -> bool:
-        """Whether a stream of the codec that FFmpeg calls ``codec`` can go into this container."""
-        return codec in _supported_codecs(self.muxer)
-
+# RFC 9559, 5.1.4.1; WebM has the first two only.
+_MATROSKA_FLAGS = (
+    *("default", "forced", "comment", "hearing_impaired"),
+    *("visual_impaired", "descriptions", "original", "dub"),
+)
 
 CONTAINERS = (
-    ContainerKind(".mkv", "matroska", attachments=True),
-    # The index goes to the front, so that players on a network can start at once.
-    ContainerKind(".mp4", "mp4", attachments=False, options=(("movflags", "+faststart"),)),
-    ContainerKind(".webm", "webm", attachments=False),
+    ContainerKind(
+        suffix=".mkv",
+        muxer="matroska",
+        attachments=True,
+        display_size=True,
+        stereo_modes=("any",),
+        flags=_MATROSKA_FLAGS,
+        free_tags=True,
+    ),
+    ContainerKind(
+        suffix=".mp4",
+        muxer="mp4",
+        # The index goes to the front, so that players on a network can start at once.
+        options=(("movflags", "+faststart"),),
+        # Parameter sets beside the packets: the only form that Apple's players take.
+        codec_tags=(("hevc", "hvc1"),),
+        says_flip=True,
+        flags=("default",),
+        always_default=True,
+        title_is_name=True,
+        creation_time_of_tracks=True,
+        chapter_ends=False,
+        # One number stands for both (the object types of the MPEG-4 registration authority).
+        indistinct_codecs=("mp2", "mp3"),
+    ),
+    ContainerKind(
+        suffix=".webm",
+        muxer="webm",
+        display_size=True,
+        stereo_modes=("mono", "left_right", "right_left", "top_bottom", "bottom_top"),
+        flags=_MATROSKA_FLAGS[:2],
+        free_tags=True,
+    ),
 )
 
 
@@ -66,10 +98,3 @@ def container_for(target: Path) -> ContainerKind:
         f"{target.name!r} does not say which container to write",
         f"end the name with {', '.join(kind.suffix for kind in CONTAINERS[:-1])} or {CONTAINERS[-1].suffix}",
     )
-
-
-@cache
-def _supported_codecs(muxer: str) -> frozenset[str]:
-    # The name is never opened: nothing is written before the header is.
-    with av.open("unused", "w", format=muxer) as container:
-        return frozenset(container.supported_codecs)

@@ -11,12 +11,11 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vs_srcomp.media.section import Section
 from vs_srcomp.media.streams import Plan
+from vs_srcomp.media.subtitles import AnyPacket
 from vs_srcomp.media.timeline import begins_anew, timeline_of
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import open_container, video_stream
-
-type AnyPacket = Packet[Stream]
 
 # Seconds that a subtitle is shown at most.
 _LONG_SHOWN = 30

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from av.video.stream import VideoStream
 
+from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.picture import Picture
 
 
@@ -34,13 +35,7 @@ def display_size(picture: Picture, stereo_mode: str = "") -> tuple[int, int]:
     return round(width / 2 if beside else width), round(Fraction(picture.height, 2 if above else 1))
 
 
-def keeps_stereo_mode(stream: VideoStream, suffix: str) -> bool:
-    """Whether files of a kind can say how the picture of ``stream`` holds two views.
-
-    FFmpeg writes it into Matroska if a tag says it, and into WebM if that knows the way.
-    """
+def keeps_stereo_mode(stream: VideoStream, kind: ContainerKind) -> bool:
+    """Whether files of a kind can tell how the picture of ``stream`` holds two views, if it does."""
     mode = stream.metadata.get("stereo_mode")
-    return mode is not None and (suffix == ".mkv" or (suffix == ".webm" and mode in _STEREO_MODES_OF_WEBM))
-
-
-_STEREO_MODES_OF_WEBM = {"mono", "left_right", "right_left", "top_bottom", "bottom_top"}
+    return mode is not None and not {mode, "any"}.isdisjoint(kind.stereo_modes)

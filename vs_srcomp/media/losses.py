@@ -104,7 +104,7 @@ def _of_stream(container: InputContainer, stream: VideoStream, kind: ContainerKi
                 kinds.update(frame.side_data)
         if frames >= _FRAMES:
             break
-    yield from side_data_losses(kinds, stereo_mode_is_kept=keeps_stereo_mode(stream, kind.suffix))
+    yield from side_data_losses(kinds, stereo_mode_is_kept=keeps_stereo_mode(stream, kind))
 
 
 def _has_dolby_vision(packet: "Packet[VideoStream]") -> bool:

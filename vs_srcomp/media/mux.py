@@ -12,23 +12,21 @@ from typing import Self
 import av
 from av.container import InputContainer, OutputContainer
 from av.format import Flags
-from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vs_srcomp.errors import error
 from vs_srcomp.media.containers import ContainerKind
-from vs_srcomp.media.copies import AnyPacket, attachment, copied_chapters, copied_packets, file_tags, stream_tags
+from vs_srcomp.media.copies import attachment, copied_chapters, copied_packets, file_tags, stream_tags
 from vs_srcomp.media.display import display_matrix, display_size, keeps_stereo_mode
 from vs_srcomp.media.matroska import CODEC_IDS, SPARE, set_display_size, video_template
-from vs_srcomp.media.muxer_probe import add_copy, is_of_file_system, words, words_kept
+from vs_srcomp.media.muxer_probe import add_copy, holds_codec, is_of_file_system, message_of, messages_kept
 from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.media.section import Section
 from vs_srcomp.media.streams import Plan, describe
-from vs_srcomp.media.subtitles import PLAIN_TEXT, TIMED_TEXT, as_plain_text, is_timed_text
+from vs_srcomp.media.subtitles import PLAIN_TEXT, TIMED_TEXT, AnyPacket, as_plain_text, is_timed_text
 from vs_srcomp.media.timestamps import fraction
-
-type VideoPacket = Packet[VideoStream]
+from vs_srcomp.source.media import VideoPacket
 
 _TS_NONSTRICT: int = Flags.ts_nonstrict.value  # type: ignore[assignment]  # the stub says that it is a flag itself
 
@@ -74,10 +72,9 @@ class Muxer:
             if path
             else av.open(io.BytesIO(), "w", format=kind.muxer)
         )
-        self._suffix = kind.suffix
+        self._kind = kind
         self._may_stand_still = bool(self._container.format.flags & _TS_NONSTRICT)
-        self._is_mp4 = kind.muxer == "mp4"
-        self._names_room = not self._is_mp4 and track.picture.sample_aspect_ratio != 1
+        self._sets_display_size = kind.display_size and track.picture.sample_aspect_ratio != 1
         self._copies: dict[int, Stream] = {}
         for stream in plan.streams:
             if stream is plan.video:
@@ -95,7 +92,7 @@ class Muxer:
     def __enter__(self) -> Self:
         """Write the header."""
         try:
-            with words_kept(), self._refused("the header"):
+            with messages_kept(), self._refused("the header"):
                 self._container.start_encoding()
             self._next = next(self._waiting, None)
         except BaseException:
@@ -109,9 +106,9 @@ class Muxer:
             with suppress(av.FFmpegError):
                 self._container.close()
         else:
-            with words_kept(), self._refused("the end of the file"):
+            with messages_kept(), self._refused("the end of the file"):
                 self._container.close()
-            if self._path and self._names_room:
+            if self._path and self._sets_display_size:
                 set_display_size(self._path, *display_size(self._picture, self._stereo_mode))
 
     def try_header(self) -> None:
@@ -121,7 +118,7 @@ class Muxer:
             vs.Error: It does not.
         """
         try:
-            with words_kept(), self._refused("the header"):
+            with messages_kept(), self._refused("the header"):
                 self._container.start_encoding()
         finally:
             with suppress(av.FFmpegError):
@@ -136,8 +133,8 @@ class Muxer:
             if is_of_file_system(failure):
                 raise
             raise error(
-                f"{what} cannot be written into a {self._suffix} file: {words(failure)}",
-                "write a .mkv file" if self._suffix != ".mkv" else "leave the stream out of the source",
+                f"{what} cannot be written into a {self._kind.suffix} file: {message_of(failure)}",
+                "write a .mkv file" if self._kind.suffix != ".mkv" else "leave the stream out of the source",
             ) from failure
 
     def write(self, packet: VideoPacket) -> None:
@@ -175,7 +172,7 @@ class Muxer:
                 self._container.mux(packet)
             except av.FFmpegError as failure:
                 if not is_of_file_system(failure):
-                    with words_kept():
+                    with messages_kept():
                         self._container.mux(packet)  # it is refused again, and this time with a reason
                 raise
 
@@ -213,8 +210,8 @@ class Muxer:
             stream = self._container.add_stream_from_template(template.streams.video[0], opaque=True)
         context = stream.codec_context
         context.extradata = track.stream.header
-        if track.stream.codec == "hevc" and self._is_mp4:
-            context.codec_tag = "hvc1"  # parameter sets beside the packets: the only form that Apple's players take
+        if tag := dict(self._kind.codec_tags).get(track.stream.codec):
+            context.codec_tag = tag
         context.width, context.height = picture.width, picture.height
         context.sample_aspect_ratio = picture.sample_aspect_ratio
         context.pix_fmt = track.stream.pixel_format
@@ -229,16 +226,16 @@ class Muxer:
         stream.disposition = source.disposition
         stream.set_display_matrix(display_matrix(source))
         stream.metadata.update(stream_tags(source, encoded_anew=True))
-        if "stereo_mode" in stream.metadata and not keeps_stereo_mode(source, self._suffix):
+        if "stereo_mode" in stream.metadata and not keeps_stereo_mode(source, self._kind):
             del stream.metadata["stereo_mode"]
         self._stereo_mode = stream.metadata.get("stereo_mode", "")
-        if self._names_room:
+        if self._sets_display_size:
             stream.metadata["title"] = stream.metadata.get("title", "") + SPARE
         return stream
 
 
 def _add_copy(container: OutputContainer, kind: ContainerKind, template: Stream) -> Stream:
-    if is_timed_text(template) and not kind.holds_codec(TIMED_TEXT):
+    if is_timed_text(template) and not holds_codec(kind, TIMED_TEXT):
         stream = container.add_mux_stream(PLAIN_TEXT)
     else:
         stream = add_copy(container, template)

@@ -9,6 +9,7 @@ from av.video.stream import VideoStream
 from vs_srcomp.errors import error
 from vs_srcomp.log import say
 from vs_srcomp.media.containers import ContainerKind
+from vs_srcomp.media.muxer_probe import becomes_attachment, holds_codec, why_not
 from vs_srcomp.media.subtitles import PLAIN_TEXT, is_timed_text
 from vs_srcomp.source.media import video_stream
 
@@ -52,9 +53,9 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
             # FFmpeg discards the track that holds an MP4 file's chapters: those are kept as chapters.
             if stream.discard != Discard.all:
                 say(f"stream {stream.index} ({describe(stream)}) is left out")
-        elif (reason := kind.refusal(stream)) is None:
-            (attached if stream.type == "attachment" or kind.attaches(stream) else copied).append(stream)
-        elif is_timed_text(stream) and kind.holds_codec(PLAIN_TEXT):
+        elif (reason := why_not(kind, stream)) is None:
+            (attached if stream.type == "attachment" or becomes_attachment(kind, stream) else copied).append(stream)
+        elif is_timed_text(stream) and holds_codec(kind, PLAIN_TEXT):
             say(f"stream {stream.index} ({describe(stream)}) becomes plain text, without its styles")
             copied.append(stream)
         else:

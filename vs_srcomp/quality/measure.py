@@ -17,10 +17,10 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.backends.base import Luma
-from vs_srcomp.encoders.feed import CancelledError, Progress
 from vs_srcomp.errors import error
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.memory import give_back_free_memory
+from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
 
@@ -88,8 +88,7 @@ def measure(
     squares = 0
     with _Vmaf(sizes[0], bits, threads) as vmaf:
         for number, (ours, theirs) in enumerate(_pairs(clips[0], clips[1], tolerance, (result, reference)), 1):
-            if cancel and cancel.is_set():
-                raise CancelledError
+            check_cancelled(cancel)
             codes = [_codes(frame, bits) for frame in (ours, theirs)]
             squares += _squared_error(codes[0], codes[1])
             vmaf.add(codes[0], codes[1])

@@ -1,4 +1,4 @@
-"""What is decided about a job before any frame is encoded."""
+"""What is known of a job before any frame is encoded."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ _PIECES, _PIECE_BYTES = 16, 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceFacts:
-    """What tells a file from others and from what it was before."""
+class Fingerprint:
+    """Tells a file from others, and from what it was before."""
 
     bytes: int
     """Its size."""
@@ -26,10 +26,10 @@ class SourceFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outline:
+class JobInfo:
     """What holds for the whole of a job, and for each of its segments. Plain data."""
 
-    source: SourceFacts
+    source: Fingerprint
     section: Section
     """The part of the source that is wanted."""
     picture: Picture
@@ -46,8 +46,8 @@ class Outline:
     """Frames per second on average, for the encoder's spending of bits; None if not known."""
 
 
-def source_facts(file: Path) -> SourceFacts:
-    """The facts of ``file`` as it is now."""
+def fingerprint(file: Path) -> Fingerprint:
+    """The fingerprint of ``file`` as it is now."""
     status = file.stat()
     digest = hashlib.sha256(f"{status.st_size}\n".encode())
     with file.open("rb") as opened:
@@ -57,11 +57,11 @@ def source_facts(file: Path) -> SourceFacts:
             for piece in range(_PIECES):
                 opened.seek((status.st_size - _PIECE_BYTES) * piece // (_PIECES - 1))
                 digest.update(opened.read(_PIECE_BYTES))
-    return SourceFacts(bytes=status.st_size, mtime_ns=status.st_mtime_ns, sample=digest.hexdigest())
+    return Fingerprint(bytes=status.st_size, mtime_ns=status.st_mtime_ns, sample=digest.hexdigest())
 
 
-def check_source(file: Path, facts: SourceFacts) -> None:
-    """Raise an error if ``file`` is not the one that ``facts`` were taken from, nor a copy of it."""
-    now = source_facts(file)
-    if (now.bytes, now.sample) != (facts.bytes, facts.sample):
+def check_unchanged(file: Path, before: Fingerprint) -> None:
+    """Raise an error if ``file`` is neither the one that ``before`` was taken from, nor a copy of it."""
+    now = fingerprint(file)
+    if (now.bytes, now.sample) != (before.bytes, before.sample):
         raise error(f"{str(file)!r} has changed since the work on it began", "start the work anew")

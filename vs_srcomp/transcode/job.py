@@ -1,14 +1,16 @@
-"""What is to be done, as plain data that a queue can hold."""
+"""What to do and what came of it, as plain data that a queue can hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from vs_srcomp.backends.base import BackendConfig
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import PIPE, SVT_AV1, EncoderSettings, check_crf, encoder_by_name
 from vs_srcomp.errors import error
+from vs_srcomp.transcode.info import JobInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,36 @@ class Job:
     """Length of the pieces that a batch works in; each begins with a key frame."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a finished job has made."""
+
+    target: Path
+    source_size: tuple[int, int]
+    """Width and height in pixels."""
+    target_size: tuple[int, int]
+    frames: int
+    seconds: float
+    """That the work took."""
+    models: dict[str, int]
+    """Number of frames by name of the model that restored them."""
+    bytes: int
+    """Size of the file."""
+
+    @classmethod
+    def of(cls, job: Job, info: JobInfo, *, frames: int, seconds: float, models: Mapping[str, int]) -> Self:
+        """The result of ``job``, whose target is there."""
+        return cls(
+            target=job.target,
+            source_size=info.source_size,
+            target_size=(info.picture.width, info.picture.height),
+            frames=frames,
+            seconds=seconds,
+            models=dict(models),
+            bytes=job.target.stat().st_size,
+        )
+
+
 def encoder_settings(job: Job) -> EncoderSettings:
     """The encoder of ``job``, its settings and, where the job leaves them open, their defaults.
 
@@ -90,7 +122,7 @@ def encoder_settings(job: Job) -> EncoderSettings:
         raise error(f"{kind.title} takes no settings of SVT-AV1", "give the encoder's own options instead")
     return EncoderSettings(
         kind=kind,
-        crf=kind.crf[2] if job.crf is None and kind.crf else job.crf,
+        crf=kind.crf.default if job.crf is None and kind.crf else job.crf,
         preset=kind.preset if preset is None else preset,
         params=job.svt_params,
         options=job.encoder_options,

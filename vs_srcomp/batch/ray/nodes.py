@@ -16,7 +16,7 @@ from vs_srcomp.errors import error
 if TYPE_CHECKING:
     from types import ModuleType
 
-# Seconds that a node gets to start a process and to tell its versions.
+# Seconds that a node gets to start a process and to report its versions.
 _PATIENCE = 120.0
 
 # Cores of a task without a graphics card: more of them make one task faster, but do less in all.
@@ -60,12 +60,12 @@ def connect(ray: "ModuleType", address: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_BYTES}
-    with _signals_kept(), _nothing_reported():
+    with _signals_kept(), _no_usage_report():
         try:
             ray.init(address=address, **options)
         except Exception as reason:  # of many kinds
             raise error(
-                f"cannot connect to the Ray cluster {address!r}: {str(reason).strip().splitlines()[0]}",
+                f"cannot connect to the Ray cluster {address!r}: {first_line(reason)}",
                 "check the address, that this machine is a node of it (ray start), and the versions of Ray and Python",
             ) from reason
 
@@ -84,7 +84,7 @@ def _signals_kept() -> Iterator[None]:
 
 
 @contextmanager
-def _nothing_reported() -> Iterator[None]:
+def _no_usage_report() -> Iterator[None]:
     """A cluster that is started here does not report its use to Ray's makers over the network."""
     name = "RAY_USAGE_STATS_ENABLED"
     before = os.environ.get(name)
@@ -121,18 +121,26 @@ def compare_nodes(ray: "ModuleType", nodes: list[dict[str, Any]], find: Callable
         except ray.exceptions.GetTimeoutError:
             raise error(f"node {name} does not answer", "look at its logs, or take it out of the cluster") from None
         except ray.exceptions.RayError as reason:
-            cause = str(getattr(reason, "cause", None) or reason).rpartition("srcomp: ")[2].strip().splitlines()
+            cause = getattr(reason, "cause", None) or reason
+            # The traceback of other errors comes first.
+            what = first_line(cause) if "srcomp: " in str(reason) else str(cause).strip().rpartition("\n")[2]
             raise error(
-                f"node {name} cannot do this work: {cause[0] if 'srcomp: ' in str(reason) else cause[-1]}",
+                f"node {name} cannot do this work: {what}",
                 f"install vs-srcomp {__version__} there, with all that it needs",
             ) from reason
         if differences := other_facts(ours, theirs):
             raise error(
                 f"node {name} is not like this machine: it has {'; '.join(differences)}",
-                "make all nodes alike, or take it out of the cluster; a precision that is said is the same everywhere"
+                "make all nodes alike, or take it out of the cluster; a precision that is given is the same everywhere"
                 if "units" in ours
                 else "install the same versions on all nodes, or take it out of the cluster",
             )
+
+
+def first_line(failure: BaseException) -> str:
+    """The first line of an error's message, without prefix."""
+    lines = str(failure).rpartition("srcomp: ")[2].strip().splitlines()
+    return lines[0] if lines else ""
 
 
 def living_nodes(ray: "ModuleType") -> list[dict[str, Any]]:

@@ -12,31 +12,32 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vs_srcomp.batch.identity import Identity, identity_of
-from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Said, Task, failed
+from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Logged, Task, failed
 from vs_srcomp.batch.ray.nodes import (
     compare_nodes,
     connect,
     cpus_for,
+    first_line,
     import_ray,
     living_nodes,
     on_node,
     places,
 )
 from vs_srcomp.batch.ray.worker import (
-    Board,
+    CopiedFile,
     Facts,
-    Order,
-    Outcome,
-    Parcel,
+    ProgressBoard,
+    RemoteTask,
+    TaskResult,
     arithmetic,
-    carry_out,
     facts,
     forget,
+    run_task,
 )
 from vs_srcomp.batch.records import Share
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
-from vs_srcomp.transcode.info import source_facts
+from vs_srcomp.transcode.info import fingerprint
 from vs_srcomp.transcode.job import Job
 
 _MIB = 1 << 20
@@ -51,11 +52,8 @@ _PATIENCE = 10.0
 _BETWEEN_COUNTS = 5.0
 _BETWEEN_LOOKS = 0.5
 
-# So many words on progress a second are no burden for anyone, however many tasks run.
-_WORDS_A_SECOND = 500
-
-# Cores of a task without a graphics card: more of them make one task faster, but do less in all.
-_MOST_CPUS = 4.0
+# So many reports on progress a second are no burden, however many tasks run.
+_REPORTS_A_SECOND = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +75,7 @@ class ClusterConfig:
     """How often a task is begun again whose node or process was lost."""
 
     def __post_init__(self) -> None:
-        """Refuse what Ray would complain of in its own words, or take for no limit at all."""
+        """Refuse values that Ray reports in its own words, or takes for no limit."""
         if self.gpus_per_task < 0 or (self.cpus_per_task is not None and self.cpus_per_task <= 0):
             raise error("a task needs processor cores", "give a number above 0, and of graphics cards 0 or more")
         if self.retries < 0:
@@ -107,10 +105,10 @@ class ClusterPool:
         self._waiting: deque[tuple[int, Task]] = deque()
         self._unsent: list[Event] = []
         self._running: dict[Any, tuple[int, Task]] = {}
-        """By the reference to the outcome."""
+        """By the reference to the result."""
         self._compared: set[object] = set()
         self._identities: dict[Job, tuple[Identity, Facts]] = {}
-        self._parcels: dict[tuple[Job, str], Parcel] = {}
+        self._copied: dict[tuple[Job, str], CopiedFile] = {}
         self._folder = f"srcomp-{uuid.uuid4().hex[:16]}" if cluster.storage == "copied" else ""
         self._counted = self._looked = -_BETWEEN_COUNTS
         self._size = self._spare = 0
@@ -119,7 +117,7 @@ class ClusterPool:
             connect(self._ray, cluster.address)
         try:
             self._home = self._ray.get_runtime_context().get_node_id()
-            board = self._ray.remote(num_cpus=0)(Board)
+            board = self._ray.remote(num_cpus=0)(ProgressBoard)
             self._board = board.options(scheduling_strategy=on_node(self._home)).remote()
             compare_nodes(self._ray, living_nodes(self._ray), facts)
             self._facts = facts()
@@ -205,15 +203,15 @@ class ClusterPool:
         while self._waiting and not self._cancelled and len(self._running) < self.size + self._spare:
             number, task = self._waiting.popleft()
             try:
-                order = self._order(number, task)
+                remote = self._remote_task(number, task)
             except Exception as failure:  # of a source that is gone, for example, which is no matter for other tasks
                 self._unsent.append(failed(number, failure))
                 continue
-            function = self._ray.remote(retry_exceptions=False, **self._options(task))(carry_out)
-            self._running[function.remote(order, self._board)] = number, task
+            function = self._ray.remote(retry_exceptions=False, **self._options(task))(run_task)
+            self._running[function.remote(remote, self._board)] = number, task
 
     def _options(self, task: Task) -> dict[str, Any]:
-        """What Ray has to know of ``task``."""
+        """What Ray has to know about ``task``."""
         if isinstance(task, Cut | Encode):
             gpus, retries = self._cluster.gpus_per_task, self._cluster.retries
             return {"num_cpus": self._cpus, "num_gpus": gpus, "max_retries": retries}
@@ -222,23 +220,23 @@ class ClusterPool:
             return {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": on_node(self._home)}
         return {"num_cpus": min(1.0, self._cpus), "max_retries": 0}
 
-    def _order(self, number: int, task: Task) -> Order:
+    def _remote_task(self, number: int, task: Task) -> RemoteTask:
         job = task.job
         if job not in self._identities:
             self._identities[job] = identity_of(job), arithmetic(job)
         sent = bool(self._folder) and isinstance(task, Cut | Encode)
         model = Path(job.model)
-        return Order(
+        return RemoteTask(
             number=number,
             task=task,
             share=Share(threads=max(1, int(self._cpus))),
             facts=self._facts,
             identity=self._identities[job][0],
             arithmetic=self._identities[job][1],
-            pace=max(_BETWEEN_LOOKS, self.size / _WORDS_A_SECOND),
+            pace=max(_BETWEEN_LOOKS, self.size / _REPORTS_A_SECOND),
             folder=self._folder,
-            source=self._parcel(job, "source", job.source) if sent else None,
-            model=self._parcel(job, "model", model) if sent and model.suffix == ".onnx" else None,
+            source=self._copied_file(job, "source", job.source) if sent else None,
+            model=self._copied_file(job, "model", model) if sent and model.suffix == ".onnx" else None,
         )
 
     def _finished(self, seconds: float) -> Iterator[Event]:
@@ -251,42 +249,41 @@ class ClusterPool:
             ready, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         for reference in ready:
             number, task = self._running.pop(reference)
-            outcome = self._outcome(reference, number)
-            yield from (Said(number, message) for message in outcome.said)
-            if not isinstance(task, Cut | Encode) or isinstance(outcome.event, Failed):
+            result = self._result(reference, number)
+            yield from (Logged(number, message) for message in result.messages)
+            if not isinstance(task, Cut | Encode) or isinstance(result.event, Failed):
                 self._dismiss(task.job)
-            yield self._received(task, outcome)
+            yield self._received(task, result)
 
-    def _outcome(self, reference: Any, number: int) -> Outcome:
+    def _result(self, reference: Any, number: int) -> TaskResult:
         try:
-            outcome: Outcome = self._ray.get(reference)
+            result: TaskResult = self._ray.get(reference)
         except self._ray.exceptions.TaskCancelledError:
-            return Outcome(Failed(number, "stopped", cancelled=True))
+            return TaskResult(Failed(number, "stopped", cancelled=True))
         except self._ray.exceptions.RayError as failure:
             if self._cancelled:
-                return Outcome(Failed(number, "stopped", cancelled=True))
-            what = str(failure).strip().splitlines()
-            message = f"the task was lost ({type(failure).__name__}: {what[0] if what else ''})"
-            return Outcome(Failed(number, f"{message}\nrun the same command again; what is finished is kept"))
-        return outcome
+                return TaskResult(Failed(number, "stopped", cancelled=True))
+            message = f"the task was lost ({type(failure).__name__}: {first_line(failure)})"
+            return TaskResult(Failed(number, f"{message}\nrun the same command again; what is finished is kept"))
+        return result
 
-    def _received(self, task: Task, outcome: Outcome) -> Event:
-        """The event of ``outcome``, after the segment that came with it has been written."""
-        event = outcome.event
-        if not isinstance(event, Finished) or outcome.content is None:
+    def _received(self, task: Task, result: TaskResult) -> Event:
+        """The event of ``result``, after the segment that came with it has been written."""
+        event = result.event
+        if not isinstance(event, Finished) or result.content is None:
             return event
         assert isinstance(task, Encode)
         try:
-            if hashlib.sha256(outcome.content).hexdigest() != event.value.sha256:
+            if hashlib.sha256(result.content).hexdigest() != event.value.sha256:
                 raise error("a segment was damaged on its way", "run the same command again")
             target = task.folder / task.segment.name
-            write_atomically(target, outcome.content)
+            write_atomically(target, result.content)
         except Exception as failure:
             return failed(event.ticket, failure)
         return event
 
     def _progress(self) -> list[Event]:
-        """What the board tells; an answer that is late is taken later."""
+        """The progress that the board has collected; a late answer is taken later."""
         if self._answer is None and self._running and time.monotonic() - self._looked >= _BETWEEN_LOOKS:
             self._looked = time.monotonic()
             self._answer = self._board.take.remote()
@@ -295,27 +292,27 @@ class ClusterPool:
         answer, self._answer = self._answer, None
         running = {number for number, _ in self._running.values()}
         with suppress(self._ray.exceptions.RayError):  # nothing that work would have to stop for
-            told: dict[int, tuple[int, int]] = self._ray.get(answer)
-            return [Advanced(number, done, total) for number, (done, total) in told.items() if number in running]
+            progress: dict[int, tuple[int, int]] = self._ray.get(answer)
+            return [Advanced(number, done, total) for number, (done, total) in progress.items() if number in running]
         return []
 
-    def _parcel(self, job: Job, what: str, file: Path) -> Parcel:
+    def _copied_file(self, job: Job, what: str, file: Path) -> CopiedFile:
         """``file`` in the object store, for as long as ``job`` is worked on."""
-        if (job, what) not in self._parcels:
-            source = source_facts(file)
+        if (job, what) not in self._copied:
+            found = fingerprint(file)
             with file.open("rb") as opened:
                 pieces = tuple(self._ray.put(piece) for piece in iter(lambda: opened.read(_PIECE_BYTES), b""))
-            key = hashlib.sha256(f"{file.absolute()}\0{source}".encode()).hexdigest()[:32]
-            self._parcels[job, what] = Parcel(key, file.name, source.mtime_ns, source.bytes, pieces)
-        return self._parcels[job, what]
+            key = hashlib.sha256(f"{file.absolute()}\0{found}".encode()).hexdigest()[:32]
+            self._copied[job, what] = CopiedFile(key, file.name, found.mtime_ns, found.bytes, pieces)
+        return self._copied[job, what]
 
     def _dismiss(self, job: Job) -> None:
         """Forget what was kept for ``job``; if it goes on after all, it is made again."""
         self._identities.pop(job, None)
-        parcel = self._parcels.pop((job, "source"), None)
-        self._parcels.pop((job, "model"), None)
-        if parcel and not any(task.job == job for _, task in self._running.values()):
-            self._forget(parcel.key)
+        copied = self._copied.pop((job, "source"), None)
+        self._copied.pop((job, "model"), None)
+        if copied and not any(task.job == job for _, task in self._running.values()):
+            self._forget(copied.key)
 
     def _forget(self, key: str | None) -> None:
         """Have all nodes remove a copied file, or all of them."""

@@ -19,23 +19,21 @@ import vapoursynth as vs
 from filelock import FileLock
 
 import vs_srcomp
-from vs_srcomp.batch.identity import Identity, differences, identity_of, program_of
-from vs_srcomp.batch.pool import Cut, Encode, Failed, Finished, Task, failed
+from vs_srcomp.batch.identity import Identity, differences, identity_of, loaded_library, program_of, shortened
+from vs_srcomp.batch.pool import Cut, Encode, Failed, Finished, Task, failed, forward_log
 from vs_srcomp.batch.records import Share
-from vs_srcomp.encoders.feed import CancelledError
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.models import models
+from vs_srcomp.progress import CancelledError, check_cancelled
 from vs_srcomp.transcode.graph import backend_of
 from vs_srcomp.transcode.job import Job
 
 type Facts = dict[str, str]
 """Names and versions of what a result depends on."""
 
-_OUR_VOICE = "srcomp: "
-
-# How often the main thread of a worker looks up, in seconds.
-_PACE = 0.1
+# Seconds between two looks of the main thread at the work.
+_INTERVAL = 0.1
 
 _PACKAGES = ("av", "numpy", "openvino", "vapoursynth", "vs-srcomp")
 
@@ -44,8 +42,8 @@ _ENCODERS = ("SvtAv1Enc", "x264", "x265")
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """A file that is sent through the object store."""
+class CopiedFile:
+    """A file that is copied through the object store."""
 
     key: str
     """The same for the same content."""
@@ -54,39 +52,39 @@ class Parcel:
     mtime_ns: int
     bytes: int
     pieces: tuple[Any, ...]
-    """References to the pieces of its content, in order; each of type ``ray.ObjectRef``."""
+    """References to the pieces of its content, one after another; each of type ``ray.ObjectRef``."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class RemoteTask:
     """A task as it is sent to a node."""
 
     number: int
     task: Task
     share: Share
     facts: Facts
-    """Those of the machine that gives the orders."""
+    """Those of the machine that submits the task."""
     identity: Identity
     """What the output depends on, as that machine sees it."""
     arithmetic: Facts
     """Likewise."""
     pace: float
-    """Seconds between two words on progress."""
+    """Seconds between two reports on progress."""
     folder: str = ""
     """Name of the node's folder for copied files, below that for temporary files; empty where storage is shared."""
-    source: Parcel | None = None
+    source: CopiedFile | None = None
     """The source, where it has to be sent."""
-    model: Parcel | None = None
+    model: CopiedFile | None = None
     """The network, likewise."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of an order."""
+class TaskResult:
+    """What comes back from a node."""
 
     event: Finished | Failed
-    said: tuple[str, ...] = ()
-    """Messages to the user."""
+    messages: tuple[str, ...] = ()
+    """For the user."""
     content: bytes | None = None
     """Of the segment's file, where storage is not shared."""
 
@@ -101,7 +99,7 @@ def facts() -> Facts:
             found[package] = "none"
     found["source code of vs_srcomp"] = _code()
     found["libavcodec"] = ".".join(map(str, av.library_versions["libavcodec"]))
-    found |= _encoders()
+    found |= {name: loaded_library(name) for name in _ENCODERS}
     found |= {f"model {model.name}": model.sha256 for model in models()}
     return found
 
@@ -128,34 +126,22 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _encoders() -> Facts:
-    try:
-        lines = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text("utf-8").splitlines()]
-    except OSError:
-        return {}
-    names = sorted({Path(parts[5]).resolve().name for parts in lines if len(parts) == 6})
-    return {stem: ", ".join(name for name in names if name.startswith(f"lib{stem}")) for stem in _ENCODERS}
-
-
 def other_facts(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
-    """What differs, in words."""
-
-    def word(value: str | None) -> str:
-        return "none" if value is None else value if len(value) <= 40 else f"{value[:12]}..."
+    """What differs, one phrase each."""
 
     names = [name for name in dict.fromkeys([*ours, *theirs]) if ours.get(name) != theirs.get(name)]
-    return [f"{name} {word(theirs.get(name))} instead of {word(ours.get(name))}" for name in names]
+    return [f"{name} {shortened(theirs.get(name))} instead of {shortened(ours.get(name))}" for name in names]
 
 
-class Board:
-    """Where workers note how far they are; an actor beside the program that gives the orders."""
+class ProgressBoard:
+    """Collects the progress of all workers; an actor beside the program that submits the tasks."""
 
     def __init__(self) -> None:
         """Empty."""
         self._latest: dict[int, tuple[int, int]] = {}
 
-    def tell(self, number: int, done: int, total: int) -> None:
-        """Note the progress of an order."""
+    def report(self, number: int, done: int, total: int) -> None:
+        """Note the progress of a task."""
         self._latest[number] = done, total
 
     def take(self) -> dict[int, tuple[int, int]]:
@@ -164,96 +150,91 @@ class Board:
         return latest
 
 
-def carry_out(order: Order, board: Any) -> Outcome:
-    """Do what ``order`` says: the body of a task.
+def run_task(remote: RemoteTask, board: Any) -> TaskResult:
+    """Run a task: the function that Ray calls.
 
     The work is done in a thread. Ray cancels a task by raising KeyboardInterrupt in its main thread, wherever that is;
     here it only waits, so that the work can stop where it does no harm and clean up.
 
     Args:
-        order: What to do.
-        board: Handle of the `Board` that is told the progress, or None.
+        remote: What to do.
+        board: Handle of the `ProgressBoard` that collects the progress, or None.
     """
-    _set_up(order.share)
-    said: list[str] = []
-    handle = vs.core.add_log_handler(
-        lambda _, message: said.append(message.removeprefix(_OUR_VOICE)) if message.startswith(_OUR_VOICE) else None
-    )
-    work = _Work(order)
+    _set_up(remote.share)
+    messages: list[str] = []
+    handle = forward_log(messages.append)
+    work = _Work(remote)
     thread = threading.Thread(target=work.run, name="srcomp task")
     try:
         thread.start()
-        _watch(thread, work, order, board)
+        _watch(thread, work, remote, board)
     except KeyboardInterrupt:
         work.cancel.set()
         if thread.ident is not None:
             thread.join()
     finally:
         vs.core.remove_log_handler(handle)
-    return Outcome(work.event or failed(order.number, CancelledError()), tuple(said), work.content)
+    return TaskResult(work.event or failed(remote.number, CancelledError()), tuple(messages), work.content)
 
 
-def _watch(thread: threading.Thread, work: "_Work", order: Order, board: Any) -> None:
-    """Wait for ``thread``, and tell its progress."""
-    told: tuple[int, int] | None = None
-    next_word = 0.0
+def _watch(thread: threading.Thread, work: "_Work", remote: RemoteTask, board: Any) -> None:
+    """Wait for ``thread``, and report its progress."""
+    reported: tuple[int, int] | None = None
+    next_report = 0.0
     while thread.is_alive():
-        thread.join(_PACE)
+        thread.join(_INTERVAL)
         progress = work.progress
-        if board is not None and progress and progress != told and time.monotonic() >= next_word:
-            board.tell.remote(order.number, *progress)
-            told, next_word = progress, time.monotonic() + order.pace
+        if board is not None and progress and progress != reported and time.monotonic() >= next_report:
+            board.report.remote(remote.number, *progress)
+            reported, next_report = progress, time.monotonic() + remote.pace
 
 
 @cache
 def _set_up(share: Share) -> None:
     """What holds for the whole life of a worker's process, which is ours."""
     os.environ.setdefault("SVT_LOG", "0")
-    if share.threads:
-        vs.core.num_threads = share.threads
-    if share.cache_mib:
-        vs.core.max_cache_size = share.cache_mib
+    share.apply()
 
 
 class _Work:
-    """The work of an order, in a thread of its own."""
+    """The work of a task, in a thread of its own."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, remote: RemoteTask) -> None:
         self.cancel = threading.Event()
         self.progress: tuple[int, int] | None = None
         self.event: Finished | Failed | None = None
         self.content: bytes | None = None
-        self._order = order
+        self._remote = remote
 
     def run(self) -> None:
         try:
-            self.event = Finished(self._order.number, self._run())
+            self.event = Finished(self._remote.number, self._run())
         except BaseException as failure:
-            event = failed(self._order.number, failure)
+            event = failed(self._remote.number, failure)
             where = "" if event.cancelled else f"on node {platform.node()}: "
             self.event = replace(event, message=where + event.message)
 
     def _run(self) -> Any:
-        order = self._order
-        if difference := other_facts(order.facts, facts_here()):
+        remote = self._remote
+        if difference := other_facts(remote.facts, facts_here()):
             raise error("other versions than on the others: " + "; ".join(difference), "install the same everywhere")
-        if order.folder and isinstance(order.task, Cut | Encode):
-            with tempfile.TemporaryDirectory(prefix="task-", dir=node_folder(order.folder)) as folder:
-                task = _brought_here(order, Path(folder), self.cancel)
+        if remote.folder and isinstance(remote.task, Cut | Encode):
+            with tempfile.TemporaryDirectory(prefix="task-", dir=node_folder(remote.folder)) as folder:
+                task = _with_local_paths(remote, Path(folder), self.cancel)
                 self._check_identity(task.job)
-                value = task.run(order.share, self._advance, self.cancel)
+                value = task.run(remote.share, self._advance, self.cancel)
                 if isinstance(task, Encode):
                     self.content = (task.folder / task.segment.name).read_bytes()
                 return value
-        if isinstance(order.task, Encode):
-            self._check_identity(order.task.job)
-        return order.task.run(order.share, self._advance, self.cancel)
+        if isinstance(remote.task, Encode):
+            self._check_identity(remote.task.job)
+        return remote.task.run(remote.share, self._advance, self.cancel)
 
     def _check_identity(self, job: Job) -> None:
         """The same networks, the same arithmetic."""
-        ours, theirs = ({**groups, "source": {}} for groups in (self._order.identity, identity_of(job)))
+        ours, theirs = ({**groups, "source": {}} for groups in (self._remote.identity, identity_of(job)))
         ours["options"] = theirs["options"]
-        difference = differences(ours, theirs) + other_facts(self._order.arithmetic, arithmetic(job))
+        difference = differences(ours, theirs) + other_facts(self._remote.arithmetic, arithmetic(job))
         if difference:
             raise error("not what it is elsewhere: " + "; ".join(difference), "make the nodes alike")
 
@@ -280,38 +261,37 @@ def forget(name: str, key: str | None) -> None:
     shutil.rmtree(folder / key if key else folder, ignore_errors=True)
 
 
-def _brought_here(order: Order, folder: Path, cancel: threading.Event) -> Cut | Encode:
-    """The task of ``order``, with all paths on this node; what is made goes to ``folder``."""
-    task = order.task
+def _with_local_paths(remote: RemoteTask, folder: Path, cancel: threading.Event) -> Cut | Encode:
+    """The task with all paths on this node; what is made goes to ``folder``."""
+    task = remote.task
     assert isinstance(task, Cut | Encode)
     job = task.job
-    if order.source:
-        job = replace(job, source=_unpack(order.source, order.folder, cancel))
-    if order.model:
-        job = replace(job, model=_unpack(order.model, order.folder, cancel))
+    if remote.source:
+        job = replace(job, source=_unpack(remote.source, remote.folder, cancel))
+    if remote.model:
+        job = replace(job, model=_unpack(remote.model, remote.folder, cancel))
     # Only its suffix matters here, and it must not differ between the segments of one job: the source stays open.
-    job = replace(job, target=node_folder(order.folder) / f"nothing{job.target.suffix}")
+    job = replace(job, target=node_folder(remote.folder) / f"nothing{job.target.suffix}")
     return Cut(job) if isinstance(task, Cut) else Encode(job, task.segment, folder)
 
 
-def _unpack(parcel: Parcel, name: str, cancel: threading.Event) -> Path:
+def _unpack(copied: CopiedFile, name: str, cancel: threading.Event) -> Path:
     """The path of a copied file; fetched by the first process of the node that needs it."""
     import ray
 
-    folder = node_folder(name) / parcel.key
-    file = folder / parcel.name
+    folder = node_folder(name) / copied.key
+    file = folder / copied.name
     # A lock ends with the process that holds it, however that ends.
-    with FileLock(node_folder(name) / f"{parcel.key}.lock"):
+    with FileLock(node_folder(name) / f"{copied.key}.lock"):
         folder.mkdir(exist_ok=True)
         if not file.exists():
             with atomic_path(file) as temporary, temporary.open("wb") as opened:
-                for piece in parcel.pieces:
-                    if cancel.is_set():
-                        raise CancelledError
+                for piece in copied.pieces:
+                    check_cancelled(cancel)
                     opened.write(ray.get(piece))
                 opened.flush()
-                os.utime(temporary, ns=(parcel.mtime_ns, parcel.mtime_ns))
-            if file.stat().st_size != parcel.bytes:
+                os.utime(temporary, ns=(copied.mtime_ns, copied.mtime_ns))
+            if file.stat().st_size != copied.bytes:
                 file.unlink()
-                raise error(f"{parcel.name!r} has changed while it was copied", "start the work anew")
+                raise error(f"{copied.name!r} has changed while it was copied", "start the work anew")
     return file

@@ -11,25 +11,13 @@ from av.stream import Disposition, Stream
 from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.copies import attachment, file_tags, stream_tags
+from vs_srcomp.media.muxer_probe import holds
 from vs_srcomp.media.streams import describe
 from vs_srcomp.media.subtitles import is_timed_text
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.quality.verify.finding import Finding
 from vs_srcomp.quality.verify.original import Original
 from vs_srcomp.upscale import SAME_SHAPE
-
-# What the flags of a Matroska track can say (RFC 9559, 5.1.4.1); WebM has the first two only.
-_MATROSKA_FLAGS = (
-    *(Disposition.default, Disposition.forced, Disposition.comment, Disposition.hearing_impaired),
-    *(Disposition.visual_impaired, Disposition.descriptions, Disposition.original, Disposition.dub),
-)
-_FLAGS = {".mkv": _MATROSKA_FLAGS, ".webm": _MATROSKA_FLAGS[:2], ".mp4": (Disposition.default,)}
-
-# MP4 has a fixed set of tags, and what it has is not always called the same.
-_FREE_TAGS = {".mkv", ".webm"}
-
-# One number stands for both in MP4 (the object types of the MPEG-4 registration authority).
-_MPEG_AUDIO = {"mp2", "mp3"}
 
 _COLOUR = {"_Matrix": "matrix", "_Primaries": "primaries", "_Transfer": "transfer", "_Range": "range"}
 _CHROMA_OF_AV1 = (vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT)
@@ -57,7 +45,7 @@ def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> 
             stream.codec_context.codec.canonical_name if stream.codec_context else "" for stream in (before, after)
         ]
         if number and codecs[0] != codecs[1]:
-            known = is_timed_text(before) or (kind.suffix == ".mp4" and set(codecs) == _MPEG_AUDIO)
+            known = is_timed_text(before) or set(codecs) == {*kind.indistinct_codecs}
             why = ": its styles are gone" if is_timed_text(before) else f": {kind.suffix} files do not tell these apart"
             yield Finding("streams", f"{name} was {codecs[0]}" + (why if known else ""), fault=not known)
         yield from _compare_tags(name, stream_tags(before, encoded_anew=number == 0), after.metadata, kind)
@@ -65,14 +53,13 @@ def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> 
 
 
 def _compare_flags(name: str, before: Disposition, after: Disposition, kind: ContainerKind) -> Iterator[Finding]:
-    known = _FLAGS[kind.suffix]
     for flag in Disposition:
         if bool(before & flag) == bool(after & flag):
             continue
         says = f"{name} is {'no longer' if before & flag else 'now'} marked as {(flag.name or '').replace('_', ' ')}"
-        if kind.suffix == ".mp4" and after & flag:
-            yield Finding("streams", f"{says}: in .mp4 files one track of a kind is, always", fault=False)
-        elif flag in known:
+        if kind.always_default and after & flag:
+            yield Finding("streams", f"{says}: in {kind.suffix} files one track of a kind is, always", fault=False)
+        elif flag.name in kind.flags:
             yield Finding("streams", says)
         else:
             yield Finding("streams", f"{says}: {kind.suffix} files cannot say this", fault=False)
@@ -87,17 +74,15 @@ def _compare_tags(
         if key == "language":
             if _language(value) != _language(there.get(key)):
                 yield Finding("tags", f"{name} has language {there.get(key)!r} instead of {value!r}")
-        elif kind.suffix == ".mp4" and key == "title" and there.get("name") == value:
+        elif kind.title_is_name and key == "title" and there.get("name") == value:
             continue
-        elif key == "creation_time" and kind.suffix != ".mp4" and name != "file":
+        elif key == "creation_time" and not kind.creation_time_of_tracks and name != "file":
             message = f"{name}: tag 'creation_time' is missing: {kind.suffix} files have one for the whole file"
             yield Finding("tags", message, fault=False)
         elif there.get(key) != value:
             says = f"tag {key!r} is " + (f"{there[key]!r} instead of {value!r}" if key in there else "missing")
-            free = kind.suffix in _FREE_TAGS
-            yield Finding(
-                "tags", f"{name}: {says}" + ("" if free else f": {kind.suffix} files have few tags"), fault=free
-            )
+            why = "" if kind.free_tags else f": {kind.suffix} files have few tags"
+            yield Finding("tags", f"{name}: {says}{why}", fault=kind.free_tags)
 
 
 def _language(tag: str | None) -> str:
@@ -117,10 +102,10 @@ def is_file(stream: Stream) -> bool:
 def compare_attachments(before: InputContainer, after: InputContainer, kind: ContainerKind) -> Iterator[Finding]:
     """Attached files and cover art: contents, and in Matroska names and media types."""
 
-    kept = [attachment(stream) for stream in before.streams if is_file(stream) and kind.holds(stream)]
+    kept = [attachment(stream) for stream in before.streams if is_file(stream) and holds(kind, stream)]
     there = [attachment(stream) for stream in after.streams if is_file(stream)]
     for stream in before.streams:
-        if is_file(stream) and not kind.holds(stream):
+        if is_file(stream) and not holds(kind, stream):
             name, *_ = attachment(stream)
             yield Finding("attachments", f"{name!r} is left out: {kind.suffix} files cannot hold it", fault=False)
     if kind.attachments:
@@ -137,7 +122,7 @@ def compare_attachments(before: InputContainer, after: InputContainer, kind: Con
 def compare_chapters(
     before: InputContainer, after: InputContainer, original: Original, kind: ContainerKind
 ) -> Iterator[Finding]:
-    """Titles and times of chapters. In MP4, a chapter ends where the next begins."""
+    """Titles and times of chapters."""
     wanted = list(_chapters(before, original))
     there = list(_chapters(after, None))
     if len(wanted) != len(there):
@@ -146,7 +131,7 @@ def compare_chapters(
     for number, (old, new) in enumerate(zip(wanted, there, strict=True), 1):
         tolerance = max(old.unit, new.unit, Fraction(1, 1000))
         edges = [("start", old.start, new.start), ("end", old.end, new.end)]
-        for edge, was, is_ in edges[:1] if kind.suffix == ".mp4" else edges:
+        for edge, was, is_ in edges if kind.chapter_ends else edges[:1]:
             if abs(was - is_) > tolerance:
                 says = f"chapter {number} has its {edge} at {float(is_):.3f} s, not at {float(was):.3f} s"
                 yield Finding("chapters", says)
@@ -250,7 +235,7 @@ def _compare_orientation(old: Mapping[str, Any], new: Mapping[str, Any], kind: C
     flipped = [props.get("FlipVertical", 0) for props in (old, new)]
     if flipped[0] != flipped[1]:
         message = f"the picture is {'no longer' if flipped[0] else 'now'} flipped"
-        fault = kind.suffix == ".mp4" or not flipped[0]
+        fault = kind.says_flip or not flipped[0]
         yield Finding("picture", message if fault else f"{message}: {kind.suffix} files cannot say it", fault=fault)
     elif turned[0] != turned[1]:
         yield Finding("picture", f"the picture is turned by {turned[1]} degrees instead of {turned[0]}")

@@ -16,16 +16,14 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
-from av.packet import Packet
 from av.sidedata.sidedata import Type
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from vs_srcomp.encoders.feed import CancelledError, Progress
+from vs_srcomp.media.subtitles import AnyPacket
 from vs_srcomp.media.timestamps import Rational
-
-type AnyPacket = Packet[Stream]
+from vs_srcomp.progress import Progress, check_cancelled
 
 # Encoders and rounding bring times back by less than this; more means that the clock begins anew.
 _NEW_CLOCK = Fraction(1, 10)
@@ -278,8 +276,7 @@ def read_original(
     original = Original(video, others, origin if broadcast else Fraction(0), broadcast=broadcast)
     with suppress(av.FFmpegError):  # which is how a file ends that was cut off
         for packet in container.demux([video, *others]):
-            if cancel and cancel.is_set():
-                raise CancelledError
+            check_cancelled(cancel)
             if packet.stream.index == video.index:  # that of the last, empty packet is not set otherwise
                 original.take(packet)
                 if progress:

@@ -13,14 +13,16 @@ from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vs_srcomp.encoders.feed import CancelledError, Progress
 from vs_srcomp.media.containers import ContainerKind, container_for
 from vs_srcomp.media.display import keeps_stereo_mode
 from vs_srcomp.media.losses import ALPHA, losses_of_video, side_data_losses
 from vs_srcomp.media.matroska_extras import matroska_extras
+from vs_srcomp.media.muxer_probe import holds, holds_codec
 from vs_srcomp.media.streams import describe, is_part_of_picture
 from vs_srcomp.media.subtitles import PLAIN_TEXT, is_timed_text
+from vs_srcomp.media.timeline import timeline_of
 from vs_srcomp.media.timestamps import fraction
+from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.verify.descriptions import (
     compare_attachments,
     compare_chapters,
@@ -35,7 +37,7 @@ from vs_srcomp.source import source
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import local_file, open_container, video_stream
 from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.run import section_of
+from vs_srcomp.transcode.prepare import section_of
 
 # Streams of packets whose bytes muxers change: those that carry headers in every packet.
 _REWRITTEN = {"mpegts", "mpeg", "aac", "flv", "avi"}
@@ -74,7 +76,8 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
     with open_container(file) as before, open_container(local_file(job.target)) as after:
         pairs, unkept = _pair(before, after, kind, drop_incompatible=job.drop_incompatible)
         clip = source(file, film_grain=job.film_grain == "apply")
-        section = section_of(job, clip, before, fraction(video_stream(before, 0).time_base))
+        unit = fraction(video_stream(before, 0).time_base)
+        section = section_of(job, clip.num_frames, before, lambda: timeline_of(file, unit))
         findings += unkept
         findings += compare_streams(pairs, kind)
         findings += compare_attachments(before, after, kind)
@@ -109,7 +112,7 @@ def _pair(
         if is_part_of_picture(stream):
             findings.append(Finding("streams", f"{name} is left out: it is a part of a picture", fault=False))
             continue
-        kept = kind.holds(stream) or (is_timed_text(stream) and kind.holds_codec(PLAIN_TEXT))
+        kept = holds(kind, stream) or (is_timed_text(stream) and holds_codec(kind, PLAIN_TEXT))
         if stream.type == "data":
             findings.append(Finding("streams", f"{name} is left out: it means nothing to players", fault=False))
         elif kept:
@@ -222,8 +225,7 @@ def _read(
     streams[0].codec_context.thread_type = "AUTO"
     packets: Iterable[AnyPacket] = readable(container.demux(streams))  # type: ignore[arg-type, assignment]
     for packet in packets:
-        if cancel and cancel.is_set():
-            raise CancelledError
+        check_cancelled(cancel)
         if packet.size and not (is_timed_text(packet.stream) and bytes(packet) == _NO_TEXT):
             tracks[packet.stream_index].add(packet)
         if packet.stream.index == streams[0].index:  # that of the last, empty packet is not set otherwise
@@ -314,7 +316,7 @@ def _compare_losses(
     """What the source has that the result has no place for."""
     video = video_stream(before, 0)
     lost = losses_of_video(local_file(job.source), kind)
-    lost += list(side_data_losses(original.side_data, stereo_mode_is_kept=keeps_stereo_mode(video, kind.suffix)))
+    lost += list(side_data_losses(original.side_data, stereo_mode_is_kept=keeps_stereo_mode(video, kind)))
     if original.has_alpha or video.metadata.get("alpha_mode") == "1":
         lost.append(ALPHA)
         if "alpha_mode" in {name.lower() for name in video_stream(after, 0).metadata}:
