@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tests.transcode.films import Studio, frames_of
 from vs_srcomp.progress import CancelledError
-from vs_srcomp.quality import measure as metrics
+from vs_srcomp.quality import libvmaf
 from vs_srcomp.quality.measure import measure
 
 
@@ -128,7 +128,7 @@ def test_an_ffmpeg_without_libvmaf_is_an_error(
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\necho \"No such filter: 'libvmaf'\" >&2\nexit 8\n")
     program.chmod(0o755)
-    monkeypatch.setattr(metrics, "_ffmpeg", lambda: str(program))
+    monkeypatch.setattr(libvmaf, "_ffmpeg", lambda: str(program))
     with pytest.raises(vs.Error, match="VMAF failed: No such filter: 'libvmaf'"):
         measure(reference, reference)
 

@@ -115,7 +115,7 @@ class Checkpoint:
 
         Args:
             identity: What it depends on now.
-            restart: If that has changed, do all of it anew.
+            restart: If that has changed, start again.
             overwrite: Replace a file of that name that is no output of this kind.
 
         Returns:

@@ -13,7 +13,7 @@ from vs_srcomp.quality.measure import measure
 from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.transcode.job import Job
 
-# Of an output that is wrong from beginning to end, some faults tell as much as all.
+# Enough of the faults of an output that is wrong from beginning to end.
 _MOST_FAULTS = 5
 
 
@@ -38,9 +38,9 @@ class VerifyCheck:
         faults = [str(finding) for finding in findings if finding.fault]
         if faults:
             more = len(faults) - _MOST_FAULTS
-            words = faults[:_MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
+            shown = faults[:_MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
             raise error(
-                f"{self.job.target.name!r} is not what it should be: {'; '.join(words)}",
+                f"{self.job.target.name!r} is not what it should be: {'; '.join(shown)}",
                 "make it anew with --restart; if that does not help, please report it",
             )
         return {"lost": [str(finding) for finding in findings]}

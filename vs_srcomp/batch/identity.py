@@ -1,4 +1,4 @@
-"""What the result of a job depends on, to tell whether work that was begun can be continued."""
+"""What the result of a job depends on: work that was begun goes on only if that is unchanged."""
 
 import hashlib
 from collections.abc import Mapping

@@ -81,7 +81,7 @@ def _files_of(name: str, recursive: bool, exclude: Path) -> Iterator[tuple[Path,
         for file in _files_in(path, recursive, exclude):
             yield file, file.relative_to(path)
     elif path.exists() or not glob.has_magic(name):
-        # What is not there is told with the other failures of single clips.
+        # A missing file is reported with the other failures of single jobs.
         yield path, Path(path.name)
     else:
         for match in sorted(glob.glob(name, recursive=True)):  # noqa: PTH207  # patterns may begin at the root

@@ -150,7 +150,7 @@ class LocalPool:
         return [Failed(ticket.number, *value)]
 
     def _replace(self, worker: _Worker) -> list[Event]:
-        """Handle a lost process: begin its task anew in another, once."""
+        """Handle a lost process: start its task again in another, once."""
         worker.pipe.close()
         worker.process.join()
         self._workers.remove(worker)

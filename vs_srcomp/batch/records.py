@@ -61,11 +61,11 @@ class SegmentRecord:
     sha256: str
     """Of the file, in lower-case hexadecimal."""
     codec: str
-    """Of the packets, in FFmpeg's words; this and the next two are the same for all segments of a job."""
+    """FFmpeg's name of the codec; this and the next two are the same for all segments of a job."""
     header: str
     """The encoder's header (sequence header, parameter sets) in hexadecimal."""
     pixel_format: str
-    """Of the pictures, in FFmpeg's words."""
+    """Of the pictures, as FFmpeg names it."""
     packets: tuple[PacketEntry, ...]
     """In decoding order: as many as frames."""
     models: dict[str, int] = field(hash=False)

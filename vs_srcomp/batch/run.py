@@ -121,7 +121,7 @@ def run_batch(
         jobs: What to do. ``overwrite`` replaces files that no batch has made.
         pool: Runs the tasks; it is not closed.
         watcher: Gets the progress, and a report of every job.
-        restart: Do anew what was begun or made from something else; without it, that is an error.
+        restart: Start again what was begun or made from something else; without it, that is an error.
         ignore_space: Begin jobs even if the disk seems too small.
         checks: Checks of each finished output.
         cancel: Stops the work when set.

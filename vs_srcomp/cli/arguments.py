@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
 
+from vs_srcomp.encoders.settings import ENCODERS
+
 if TYPE_CHECKING:
     from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.transcode import Job
@@ -258,6 +260,8 @@ no_reuse_option = click.option(
     help="Compute everything anew, also where nothing has changed; the result is the same.",
 )
 
+_CRF_DEFAULTS = ", ".join(f"{kind.crf.default:g} for {kind.name}" for kind in ENCODERS if kind.crf)
+
 _JOB_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
@@ -282,7 +286,7 @@ _JOB_OPTIONS = (
     no_reuse_option,
     click.option(
         "--encoder",
-        type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),
+        type=click.Choice([kind.name for kind in ENCODERS]),
         default="svt-av1",
         show_default=True,
         help="What encodes the output.",
@@ -290,7 +294,7 @@ _JOB_OPTIONS = (
     click.option(
         "--crf",
         type=click.FloatRange(min=0),
-        help="Quality of the output: less is better.  [default: 26 for svt-av1, 18 for x264, 20 for x265]",
+        help=f"Quality of the output: less is better.  [default: {_CRF_DEFAULTS}]",
     ),
     click.option(
         "--preset",

@@ -16,6 +16,7 @@ from vs_srcomp.cli.arguments import JobOptions, job_options
 from vs_srcomp.cli.batch_plan import print_plan, print_table
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import counted, debug_option, stderr
+from vs_srcomp.media.containers import CONTAINERS
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -53,7 +54,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
 @click.option("--recursive", is_flag=True, help="Look into the folders of folders, too.")
 @click.option(
     "--container",
-    type=click.Choice(["mkv", "mp4", "webm"]),
+    type=click.Choice([kind.suffix[1:] for kind in CONTAINERS]),
     default="mkv",
     show_default=True,
     help="What the outputs become.",

@@ -51,7 +51,7 @@ def feed(
         write: Gets the packets in decoding order, in another thread.
         time_base: The unit of timestamps, in seconds.
         after: Timestamps are later than this one.
-        progress: Told how far the work is.
+        progress: Called with the number of frames done and of all frames.
         cancel: Stops the work when set.
 
     Returns:

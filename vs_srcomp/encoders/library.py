@@ -152,7 +152,7 @@ class Encoder:
     def _timed(self, frame: VideoFrame | None) -> Iterator[VideoPacket]:
         try:
             for packet in self._context.encode_lazy(frame):
-                # Encoders keep timestamps but forget durations, and nothing else tells how long the last frame lasts.
+                # Encoders do not keep durations, and no later timestamp shows how long the last frame lasts.
                 packet.duration = self._durations.pop(packet.pts or 0)
                 yield packet
         except av.FFmpegError as reason:

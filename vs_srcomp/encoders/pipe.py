@@ -39,7 +39,7 @@ _LARGEST_DENOMINATOR = 1001
 # Seconds between two looks at whether the work has been cancelled.
 _BETWEEN_LOOKS = 0.1
 
-# What is shown of an encoder's last words.
+# The end of an encoder's output that error messages show.
 _LINES, _BYTES = 8, 4096
 
 PREFIX, SUFFIX = ".srcomp-", ".piped"
@@ -81,12 +81,12 @@ class PipedEncoder:
         Args:
             command: What to run.
             picture: What the frames are.
-            rate: Frames per second, on average if they vary; the program is told this only.
+            rate: Frames per second, on average if they vary; the program gets no other time.
             time_base: The unit of timestamps, in seconds.
             form: Frames with headers, or nothing but samples.
             frames: How many there will be.
             folder: Where the program's file is kept, in a folder of its own.
-            threads: What the command is told, 0 for as many as there are processors.
+            threads: The value of ``{threads}``; 0 means one for each processor.
             cancel: Ends the program when set.
 
         Raises:
@@ -176,7 +176,7 @@ class PipedEncoder:
                 return subprocess.Popen(
                     command.arguments(str(self._file), values),
                     stdin=subprocess.PIPE,
-                    # Nothing but video ever goes to standard output.
+                    # Standard output is for video only.
                     stdout=log,
                     stderr=log,
                     pipesize=_PIPE_BYTES,

@@ -36,7 +36,7 @@ _SUFFIX = ".mkv"
 
 @dataclass(frozen=True)
 class PipeCommand:
-    """A command line in words, with placeholders."""
+    """A command line, split into arguments with placeholders."""
 
     words: tuple[str, ...]
     suffix: str
@@ -77,7 +77,7 @@ class PipeCommand:
         """Where the program is.
 
         Raises:
-            vs.Error: It is nowhere.
+            vs.Error: It is not found.
         """
         found = shutil.which(self.program)
         if found is None:
@@ -85,7 +85,7 @@ class PipeCommand:
         return found
 
     def arguments(self, out: str, values: Mapping[str, object]) -> list[str]:
-        """The words to run.
+        """The command line to run.
 
         Args:
             out: Path of the file to write; it ends in ``suffix``.

@@ -30,7 +30,7 @@ class EncoderKind:
     library: str
     """FFmpeg's name of the encoder."""
     codec: str
-    """FFmpeg's name of what it makes; empty if only the result tells."""
+    """FFmpeg's name of the codec; empty if unknown before the first packet."""
     depths: tuple[int, ...]
     """Bits of a sample that it takes, rising."""
     subsamplings: tuple[tuple[int, int], ...] = ((1, 1), (1, 0), (0, 0))
@@ -38,7 +38,7 @@ class EncoderKind:
     largest: tuple[int, int] | None = None
     """Width and height in pixels, where it has such a limit."""
     square_pixels: bool = False
-    """Whether its stream cannot tell the shape of pixels; the container tells it all the same."""
+    """Whether its stream has no pixel shape; the container still does."""
     bits_per_pixel: float
     """Of the output, at the default CRF and for content of middling detail: measured with upscaled AV1 clips. The right
     order is enough: it serves to check the disk space, and a disk that gets full all the same costs another start."""

@@ -36,12 +36,12 @@ _VP9_SPACES = {1: "bt709", 5: "bt601", 6: "smpte170", 7: "smpte240", 9: "bt2020"
 
 
 def missing_tags(codec: str, found: Colour, wanted: Colour) -> str:
-    """The filter, in FFmpeg's words, that gives a stream the tags it lacks; empty if there is nothing to do.
+    """The FFmpeg filter that gives a stream the tags it lacks; empty if none is missing.
 
     Args:
-        codec: Of the stream, in FFmpeg's words.
-        found: What its decoder says.
-        wanted: What it should say; what is unknown is left as it is.
+        codec: Of the stream, as FFmpeg names it.
+        found: What its decoder reports.
+        wanted: What it should be; what is unknown is left as it is.
     """
     names = _FILTERS.get(codec, {})
     settings = []
@@ -70,7 +70,7 @@ class Tagger:
         self.header = stream.codec_context.extradata or b""
         self._filter = None
         if filter_:
-            # The filter tells the new header to a stream of some container, which is never written.
+            # The filter gives the new header to a stream of a container, which is never written.
             with av.open(io.BytesIO(), "w", format="matroska") as container:
                 described = container.add_stream_from_template(stream, opaque=True)
                 self._filter = BitStreamFilterContext(filter_, stream, described)

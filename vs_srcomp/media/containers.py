@@ -17,15 +17,15 @@ class ContainerKind:
     options: tuple[tuple[str, str], ...] = ()
     """For the muxer."""
     codec_tags: tuple[tuple[str, str], ...] = ()
-    """By codec, in FFmpeg's words, where the muxer's own choice of a tag is not the one that all players take."""
+    """By FFmpeg's name of the codec, where the muxer's own choice of a tag is not the one that all players take."""
     attachments: bool = False
     """Whether files, such as fonts, can be attached. Cover art is such a file then, and a video stream if not."""
     display_size: bool = False
-    """Whether the shape of pixels is told as the size of the shown picture, in elements as Matroska has them."""
+    """Whether the pixel shape is stored as a display size, in Matroska's elements."""
     stereo_modes: tuple[str, ...] = ()
-    """The ways of holding two views that a file can tell, in FFmpeg's words; ``"any"`` for all of them."""
+    """The stereo 3D layouts that a file can signal, by FFmpeg's names; ``"any"`` for all of them."""
     says_flip: bool = False
-    """Whether a file can tell that its picture is flipped."""
+    """Whether a file can signal a flipped picture."""
     flags: tuple[str, ...] = ()
     """What a track can be marked as; names of PyAV's dispositions."""
     always_default: bool = False
@@ -39,7 +39,7 @@ class ContainerKind:
     chapter_ends: bool = True
     """Whether chapters have an end; if not, each lasts until the next."""
     indistinct_codecs: tuple[str, ...] = ()
-    """Codecs that files do not tell apart, in FFmpeg's words."""
+    """Codecs that share one identifier, by FFmpeg's names."""
 
 
 # RFC 9559, 5.1.4.1; WebM has the first two only.

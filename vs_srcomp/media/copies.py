@@ -30,7 +30,7 @@ _OF_THE_ENCODING = {"encoder", "alpha_mode"}
 
 
 def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iterator[AnyPacket]:
-    """The packets to copy, in the file's order and on its clock, or on one that goes on where that begins anew.
+    """The packets to copy, in the file's order and on its clock, or on a continuous one where that restarts.
 
     Packets that begin in the section are in it; a subtitle that is shown when the section begins is cut.
 
@@ -57,7 +57,7 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
             early = _LONG_SHOWN if any(stream.type == "subtitle" for stream in plan.copied) else 0
             source.seek(int(max(Fraction(0), section.start - early) * av.time_base))
         packets = readable(source.demux(plan.copied))  # type: ignore[arg-type, assignment]
-    # Subtitles may be hours apart, so the sound tells when the end is reached.
+    # Subtitles may be hours apart, so the sound decides when the end is reached.
     unfinished = {stream.index for stream in plan.copied if stream.type == "audio"}
     unfinished = unfinished or {stream.index for stream in plan.copied}
     for packet in packets:
@@ -155,7 +155,7 @@ def attachment(stream: Stream) -> tuple[str, str, bytes]:
         return stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data
     codec = stream.codec_context.codec.canonical_name
     kind = "jpeg" if codec == "mjpeg" else codec
-    # Opened anew, because the packet is read only once and long before others.
+    # Opened again, because the packet is read only once and long before others.
     with av.open(stream.container.name) as again:
         packet = next(packet for packet in again.demux(again.streams[stream.index]) if packet.size)
         content = bytes(packet)
@@ -169,7 +169,7 @@ def file_tags(source: InputContainer) -> dict[str, str]:
 
 
 def stream_tags(stream: Stream, *, encoded_anew: bool) -> dict[str, str]:
-    """The tags of a stream; those of its old encoding, too, unless it is encoded anew."""
+    """The tags of a stream; those of its old encoding, too, unless it is encoded again."""
     return _without(stream.metadata, _OF_THE_STREAM | _OF_THE_ENCODING if encoded_anew else _OF_THE_STREAM)
 
 

@@ -26,7 +26,7 @@ def display_size(picture: Picture, stereo_mode: str = "") -> tuple[int, int]:
 
     Args:
         picture: What the track shows.
-        stereo_mode: How it holds two views, in FFmpeg's words for Matroska's StereoMode; the size is that of one view
+        stereo_mode: How it holds two views, as FFmpeg names Matroska's StereoMode; the size is that of one view
             if they lie beside or above each other, as FFmpeg reads and writes it.
     """
     width = picture.width * picture.sample_aspect_ratio
@@ -36,6 +36,6 @@ def display_size(picture: Picture, stereo_mode: str = "") -> tuple[int, int]:
 
 
 def keeps_stereo_mode(stream: VideoStream, kind: ContainerKind) -> bool:
-    """Whether files of a kind can tell how the picture of ``stream`` holds two views, if it does."""
+    """Whether a container of ``kind`` can signal the stereo 3D layout of ``stream``, if it has one."""
     mode = stream.metadata.get("stereo_mode")
     return mode is not None and not {mode, "any"}.isdisjoint(kind.stereo_modes)

@@ -1,4 +1,4 @@
-"""HDR metadata in the words of encoders."""
+"""HDR metadata as encoders take it."""
 
 from collections.abc import Callable
 

@@ -58,13 +58,13 @@ _METADATA_TYPE_T35 = 4
 
 
 def announce_losses(file: str, kind: ContainerKind) -> None:
-    """Tell what does not come through from ``file`` into a container of ``kind``."""
+    """Log what is lost on the way from ``file`` into a container of ``kind``."""
     for message in losses(file, kind):
         say(message)
 
 
 def losses(file: str, kind: ContainerKind) -> list[str]:
-    """What does not come through from ``file``, as far as its header and its first frames tell; one line each."""
+    """What is lost on the way from ``file``, as far as its header and first frames show; one line each."""
     return [*losses_of_video(file, kind), *sorted(matroska_extras(Path(file)))]
 
 
@@ -79,7 +79,7 @@ def side_data_losses(kinds: Iterable[Type], *, stereo_mode_is_kept: bool) -> Ite
 
     Args:
         kinds: All that any frame has.
-        stereo_mode_is_kept: Whether the output says how a picture holds two views.
+        stereo_mode_is_kept: Whether the output signals the stereo 3D layout.
     """
     for kind in sorted(set(kinds) - _NO_LOSS, key=lambda kind: kind.name):
         if kind != Type.STEREO3D or not stereo_mode_is_kept:
@@ -98,7 +98,7 @@ def _of_stream(container: InputContainer, stream: VideoStream, kind: ContainerKi
             yield "what Matroska adds to the blocks of the video (BlockAdditions) is left out"
         if codec_of(stream) == "av1" and _has_dolby_vision(packet):
             yield _DOLBY_VISION
-        with suppress(av.FFmpegError):  # damage is told elsewhere
+        with suppress(av.FFmpegError):  # damage is reported elsewhere
             for frame in context.decode(packet if packet.size else None):
                 frames += 1
                 kinds.update(frame.side_data)

@@ -12,10 +12,10 @@ from av.container import InputContainer
 
 from vs_srcomp.media.picture import Picture
 
-_EBML, _DOC_TYPE, _DOC_TYPE_VERSION, _DOC_TYPE_READ_VERSION = 0x1A45DFA3, 0x4282, 0x4287, 0x4285
+EBML, _DOC_TYPE, _DOC_TYPE_VERSION, _DOC_TYPE_READ_VERSION = 0x1A45DFA3, 0x4282, 0x4287, 0x4285
 _VOID, _CRC_32 = 0xEC, 0xBF
-_SEGMENT, _INFO, _TIMESTAMP_SCALE, _CLUSTER, _TIMESTAMP = 0x18538067, 0x1549A966, 0x2AD7B1, 0x1F43B675, 0xE7
-_TRACKS, _TRACK_ENTRY, _TRACK_NUMBER, _TRACK_UID, _TRACK_TYPE = 0x1654AE6B, 0xAE, 0xD7, 0x73C5, 0x83
+SEGMENT, _INFO, _TIMESTAMP_SCALE, _CLUSTER, _TIMESTAMP = 0x18538067, 0x1549A966, 0x2AD7B1, 0x1F43B675, 0xE7
+TRACKS, TRACK_ENTRY, TRACK_NUMBER, _TRACK_UID, _TRACK_TYPE = 0x1654AE6B, 0xAE, 0xD7, 0x73C5, 0x83
 _NAME, _CODEC_ID = 0x536E, 0x86
 _VIDEO, _PIXEL_WIDTH, _PIXEL_HEIGHT, _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = (
     *(0xE0, 0xB0, 0xBA),
@@ -35,6 +35,9 @@ CODEC_IDS: Final = {
     "ffv1": b"V_FFV1",
 }
 """Matroska's names of codecs (RFC 9559, and the codec mappings of Matroska) by FFmpeg's."""
+
+UNKNOWN_SIZE = 1 << 56
+"""More than an element can have."""
 
 SPARE = "." * 32
 """At the end of a track's name, this leaves `set_display_size` the room it needs."""
@@ -61,18 +64,18 @@ def video_template(picture: Picture, codec: bytes) -> InputContainer:
         maximum, average = picture.content_light
         colour += _unsigned(_MAX_CLL, maximum) + _unsigned(_MAX_FALL, average)
     video = _unsigned(_PIXEL_WIDTH, picture.width) + _unsigned(_PIXEL_HEIGHT, picture.height)
-    track = _unsigned(_TRACK_NUMBER, 1) + _unsigned(_TRACK_UID, 1) + _unsigned(_TRACK_TYPE, 1)
+    track = _unsigned(TRACK_NUMBER, 1) + _unsigned(_TRACK_UID, 1) + _unsigned(_TRACK_TYPE, 1)
     track += _element(_CODEC_ID, codec) + _element(_VIDEO, video + _element(_COLOUR, colour))
     head = _element(_DOC_TYPE, b"matroska") + _unsigned(_DOC_TYPE_VERSION, 4) + _unsigned(_DOC_TYPE_READ_VERSION, 2)
     segment = _element(_INFO, _unsigned(_TIMESTAMP_SCALE, 1_000_000))
-    segment += _element(_TRACKS, _element(_TRACK_ENTRY, track)) + _element(_CLUSTER, _unsigned(_TIMESTAMP, 0))
-    return av.open(io.BytesIO(_element(_EBML, head) + _element(_SEGMENT, segment)), "r", format="matroska")
+    segment += _element(TRACKS, _element(TRACK_ENTRY, track)) + _element(_CLUSTER, _unsigned(_TIMESTAMP, 0))
+    return av.open(io.BytesIO(_element(EBML, head) + _element(SEGMENT, segment)), "r", format="matroska")
 
 
 def set_display_size(file: Path, width: int, height: int) -> None:
     """Set the size in which a video track of a finished file is shown.
 
-    FFmpeg writes this size from a field that PyAV does not let be set. The track's entry is written anew in the same
+    FFmpeg writes this size from a field that PyAV does not let be set. The track's entry is rewritten in the same
     number of bytes, so that nothing else in the file moves.
 
     Args:
@@ -85,7 +88,7 @@ def set_display_size(file: Path, width: int, height: int) -> None:
         stream.seek(position)
         elements = list(children(stream.read(size)))
         body = b"".join(
-            _with_display_size(whole, data, width, height) if identifier == _TRACK_ENTRY else whole
+            _with_display_size(whole, data, width, height) if identifier == TRACK_ENTRY else whole
             for identifier, data, whole in elements
             if identifier != _CRC_32
         )
@@ -101,9 +104,9 @@ def _find_tracks(stream: io.BufferedRandom) -> tuple[int, int]:
     while True:
         position = stream.tell()
         identifier, size, start = head(stream.read(12), 0)
-        if identifier == _TRACKS:
+        if identifier == TRACKS:
             return position + start, size
-        stream.seek(position + start + (0 if identifier == _SEGMENT else size))
+        stream.seek(position + start + (0 if identifier == SEGMENT else size))
 
 
 def _with_display_size(whole: bytes, entry: bytes, width: int, height: int) -> bytes:
@@ -122,7 +125,7 @@ def _with_display_size(whole: bytes, entry: bytes, width: int, height: int) -> b
         elif identifier not in (_NAME, _VOID):
             content += child
     head = 1 + 8
-    return _element(_TRACK_ENTRY, content + _void(len(whole) - head - len(content)))
+    return _element(TRACK_ENTRY, content + _void(len(whole) - head - len(content)))
 
 
 def _void(size: int) -> bytes:
@@ -141,12 +144,16 @@ def children(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def head(data: bytes, position: int) -> tuple[int, int, int]:
-    """Identifier and size of the element at ``position``, and where its content begins (RFC 8794, 4 and 5)."""
+    """Identifier and size of the element at ``position``, and where its content begins (RFC 8794, 4 and 5).
+
+    The size may be `UNKNOWN_SIZE`.
+    """
     after = position + 9 - data[position].bit_length()
     identifier = int.from_bytes(data[position:after])
     start = after + 9 - data[after].bit_length()
-    size = int.from_bytes(data[after:start]) & ((1 << 7 * (start - after)) - 1)
-    return identifier, size, start
+    most = (1 << 7 * (start - after)) - 1
+    size = int.from_bytes(data[after:start]) & most
+    return identifier, UNKNOWN_SIZE if size == most else size, start
 
 
 def _element(identifier: int, content: bytes, length_bytes: int = 8) -> bytes:

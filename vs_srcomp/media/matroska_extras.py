@@ -1,13 +1,12 @@
-"""What a Matroska file says that FFmpeg does not read, and so cannot write again."""
+"""What FFmpeg does not read from Matroska files, and so cannot write."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from vs_srcomp.media.matroska import children, head
+from vs_srcomp.media.matroska import EBML, SEGMENT, TRACK_ENTRY, TRACK_NUMBER, TRACKS, UNKNOWN_SIZE, children, head
 
-_EBML, _SEGMENT, _TRACKS, _CHAPTERS = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0x1043A770
-_TRACK_ENTRY, _TRACK_NUMBER, _LANGUAGE, _LANGUAGE_BCP47 = 0xAE, 0xD7, 0x22B59C, 0x22B59D
+_CHAPTERS, _LANGUAGE, _LANGUAGE_BCP47 = 0x1043A770, 0x22B59C, 0x22B59D
 _EDITION_ENTRY, _CHAPTER_ATOM, _CHAPTER_DISPLAY = 0x45B9, 0xB6, 0x80
 
 # More than any header or list of chapters has.
@@ -23,7 +22,7 @@ def matroska_extras(file: Path) -> set[str]:
     try:
         with file.open("rb") as stream:
             for identifier, content in _sections(stream):
-                found.update(_of_tracks(content) if identifier == _TRACKS else _of_chapters(content))
+                found.update(_of_tracks(content) if identifier == TRACKS else _of_chapters(content))
     except (IndexError, ValueError):  # the file ends inside an element
         pass
     return found
@@ -31,36 +30,30 @@ def matroska_extras(file: Path) -> set[str]:
 
 def _sections(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """The elements Tracks and Chapters, wherever they are in the file."""
-    if int.from_bytes(stream.read(4)) != _EBML:
+    if int.from_bytes(stream.read(4)) != EBML:
         return
     stream.seek(0)
     while data := stream.read(12):
         identifier, size, start = head(data, 0)
         position = stream.tell() - len(data) + start
-        if identifier in (_TRACKS, _CHAPTERS) and size <= _MOST_BYTES:
+        if identifier in (TRACKS, _CHAPTERS) and size <= _MOST_BYTES:
             stream.seek(position)
             yield identifier, stream.read(size)
         # The segment is entered; of a file that was written to a pipe, the size of elements is not known.
-        unknown = size == (1 << 7 * _length_bytes(data)) - 1
-        if unknown and identifier != _SEGMENT:
+        if size == UNKNOWN_SIZE and identifier != SEGMENT:
             return
-        stream.seek(position + (0 if identifier == _SEGMENT else size))
-
-
-def _length_bytes(data: bytes) -> int:
-    after = 9 - data[0].bit_length()
-    return 9 - data[after].bit_length()
+        stream.seek(position + (0 if identifier == SEGMENT else size))
 
 
 def _of_tracks(content: bytes) -> Iterator[str]:
     for identifier, entry, _ in children(content):
-        if identifier != _TRACK_ENTRY:
+        if identifier != TRACK_ENTRY:
             continue
         fields = {identifier: data for identifier, data, _ in children(entry)}
         tag = fields.get(_LANGUAGE_BCP47, b"").rstrip(b"\0").decode("ascii", "replace")
         if "-" in tag:
             plain = fields.get(_LANGUAGE, b"eng").rstrip(b"\0").decode("ascii", "replace")
-            number = int.from_bytes(fields.get(_TRACK_NUMBER, b"\0"))
+            number = int.from_bytes(fields.get(TRACK_NUMBER, b"\0"))
             yield f"track {number} is in {tag!r}, of which only the language {plain!r} is kept"
 
 

@@ -28,7 +28,7 @@ from vs_srcomp.media.subtitles import PLAIN_TEXT, TIMED_TEXT, AnyPacket, as_plai
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source.media import VideoPacket
 
-_TS_NONSTRICT: int = Flags.ts_nonstrict.value  # type: ignore[assignment]  # the stub says that it is a flag itself
+_TS_NONSTRICT: int = Flags.ts_nonstrict.value  # type: ignore[assignment]  # the stub declares a flag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ class Muxer:
 
     @contextmanager
     def _refused(self, what: str) -> Iterator[None]:
-        """Tell what the muxer does not take, and why; errors of the file system are others' to tell."""
+        """Report what the muxer refuses, and why; errors of the file system pass through."""
         try:
             yield
         except av.FFmpegError as failure:

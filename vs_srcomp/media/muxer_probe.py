@@ -108,7 +108,7 @@ def _write_packets(container: OutputContainer, copy: Stream, stream: Stream) -> 
 def add_copy(container: OutputContainer, template: Stream) -> Stream:
     """Add a stream to ``container`` that is a copy of ``template``.
 
-    One or two channels of sound of which nothing is said are mono or stereo, as players take them.
+    One or two audio channels without a layout become mono or stereo, as players take them.
 
     Raises:
         ValueError: The container has no place for the codec.

@@ -66,11 +66,11 @@ class EncodedStream:
     """What containers must know of encoded video."""
 
     codec: str
-    """In FFmpeg's words."""
+    """FFmpeg's name of it."""
     header: bytes
     """The sequence header or parameter sets, which containers keep apart from the packets."""
     pixel_format: str
-    """In FFmpeg's words."""
+    """FFmpeg's name of it."""
 
 
 def describe_picture(clip: vs.VideoNode, source: Mapping[str, Any], output: Mapping[str, Any]) -> Picture:

@@ -82,6 +82,6 @@ _PICTURE_BRANDS = {"avif", "avis", "mif1", "msf1", "heic", "heix", "hevc", "hevx
 
 
 def describe(stream: Stream) -> str:
-    """A stream in a few words, for messages: ``subtitle, ass, eng``."""
+    """A short description of a stream, for messages: ``subtitle, ass, eng``."""
     codec = stream.codec_context.codec.canonical_name if stream.codec_context else stream.name
     return ", ".join(word for word in (stream.type, codec, stream.metadata.get("language")) if word)

@@ -1,4 +1,4 @@
-"""When the frames of a file are shown, where decoding can start, and where the file's clock begins anew."""
+"""When the frames of a file are shown, where decoding can start, and where the file's clock restarts."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -65,7 +65,7 @@ def _shifts(index: Index) -> list[Fraction]:
 
 
 def begins_anew(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the clock of ``stream`` begins anew; containers without a table of all times are read to the end.
+    """Whether the clock of ``stream`` restarts; containers without a table of all times are read to the end.
 
     Args:
         container: Freshly opened.

@@ -39,7 +39,7 @@ _COARSEST = Fraction(1, 10_000)
 def decoding_times(shown: Sequence[int]) -> list[int]:
     """When packets are to be decoded, of which it is known when each is shown, in decoding order.
 
-    The times rise, as muxers demand, and no packet is shown before it is decoded. Encoders tell such times, too, but
+    The times rise, as muxers demand, and no packet is shown before it is decoded. Encoders give such times, too, but
     those at the seam of two segments do not fit together where the frame rate varies.
     """
     ordered = sorted(shown)

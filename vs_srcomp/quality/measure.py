@@ -1,17 +1,12 @@
 """How close a file's picture is to a reference: PSNR and SSIM of the luma plane, and VMAF."""
 
-import json
 import math
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Self
 
 import numpy as np
 import vapoursynth as vs
@@ -21,13 +16,9 @@ from vs_srcomp.errors import error
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.progress import Progress, check_cancelled
+from vs_srcomp.quality.libvmaf import PIXEL_FORMATS, Libvmaf
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
-
-_INSTALL = "install it with: pip install 'vs-srcomp[metrics]'"
-
-# What libvmaf takes, by number of bits.
-_PIXEL_FORMATS = {8: "yuv420p", 10: "yuv420p10le", 12: "yuv420p12le", 16: "yuv420p16le"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +45,16 @@ def measure(
 ) -> Metrics:
     """Compare the pictures of ``result`` with those of ``reference``.
 
-    Both are read once, a few frames at a time. Frame n is compared with frame n; the time of each, counted from its
-    file's first frame, must be the same, as exactly as both files tell it. Where one file has more bits than the other,
-    the other's codes are multiplied up, and the peak of b bits is ``255 * 2**(b - 8)``: the same picture gives the
-    same figures in any depth. Film grain that AV1 streams describe is left out.
+    Both are read once, a few frames at a time. Frame n is compared with frame n. Both must have the same time, counted
+    from the file's first frame, as exactly as the files store it. Of two bit depths, the codes of the lower are
+    multiplied up; the peak of b bits is ``255 * 2**(b - 8)``. So a picture has the same figures in any depth. The film
+    grain that AV1 streams describe is left out.
 
     Args:
         result: A video file of YUV or GRAY in 8 to 16 bits.
         reference: What it should look like, likewise, in the same size.
         threads: For VMAF; decoding has its own.
-        progress: Called with the number of frames that are done and of all frames.
+        progress: Called with the number of frames done and of all frames.
         cancel: Stops the work when set.
 
     Raises:
@@ -84,9 +75,9 @@ def measure(
             "give a reference with the same frames",
         )
     tolerance = _tick(result) + _tick(reference)
-    bits = min(depth for depth in _PIXEL_FORMATS if depth >= max(clip.format.bits_per_sample for clip in clips))
+    bits = min(depth for depth in PIXEL_FORMATS if depth >= max(clip.format.bits_per_sample for clip in clips))
     squares = 0
-    with _Vmaf(sizes[0], bits, threads) as vmaf:
+    with Libvmaf(sizes[0], bits, f"n_threads={threads}:feature=name=float_ssim") as vmaf:
         for number, (ours, theirs) in enumerate(_pairs(clips[0], clips[1], tolerance, (result, reference)), 1):
             check_cancelled(cancel)
             codes = [_codes(frame, bits) for frame in (ours, theirs)]
@@ -95,7 +86,7 @@ def measure(
             give_back_free_memory()
             if progress:
                 progress(number, clips[0].num_frames)
-        scores = vmaf.scores()
+        scores = {name: pooled["mean"] for name, pooled in vmaf.log()["pooled_metrics"].items()}
     samples = clips[0].num_frames * clips[0].width * clips[0].height
     peak = 255 << (bits - 8)
     return Metrics(
@@ -148,94 +139,3 @@ def _codes(frame: vs.VideoFrame, bits: int) -> Luma:
 def _squared_error(ours: Luma, theirs: Luma) -> int:
     difference = np.subtract(ours, theirs, dtype=np.int64)
     return int(np.vdot(difference, difference))
-
-
-class _Vmaf:
-    """FFmpeg with libvmaf, fed with frames; a context manager that leaves no process behind.
-
-    Each frame that FFmpeg reads holds both pictures, one above the other, so that it cannot pair them wrongly.
-    """
-
-    def __init__(self, size: tuple[int, int], bits: int, threads: int) -> None:
-        self._width, self._height = size
-        self._frames = 0
-        # Only luma counts, but libvmaf takes no gray. The second picture must begin where a row of chroma does.
-        self._pitch = self._height + self._height % 2
-        dtype = np.uint8 if bits == 8 else np.dtype("<u2")
-        self._both = np.zeros((2 * self._pitch, self._width), dtype)
-        self._chroma = np.full((2, self._pitch, (self._width + 1) // 2), 1 << (bits - 1), dtype)
-        crops = (f"crop={self._width}:{self._height}:0:{top}:exact=1" for top in (0, self._pitch))
-        graph = "[0:v]split[a][b];[a]{}[c];[b]{}[d];[c][d]libvmaf=log_fmt=json:log_path=log.json".format(*crops)
-        graph += f":n_threads={threads}:feature=name=float_ssim"
-        size_name = f"{self._width}x{2 * self._pitch}"
-        read = ("-f", "rawvideo", "-pixel_format", _PIXEL_FORMATS[bits], "-video_size", size_name, "-i", "pipe:0")
-        self._command = [_ffmpeg(), "-v", "error", *read, "-lavfi", graph, "-f", "null", "-"]
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="srcomp-vmaf-")))
-            self._errors = stack.enter_context(tempfile.TemporaryFile())
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self._folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-            )
-            stack.callback(self._end)
-            self._opened = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
-
-    def _end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        with suppress(BrokenPipeError):
-            self._input.close()
-
-    @property
-    def _input(self) -> IO[bytes]:
-        assert self._process.stdin
-        return self._process.stdin
-
-    def add(self, ours: Luma, theirs: Luma) -> None:
-        self._both[: self._height] = ours
-        self._both[self._pitch : self._pitch + self._height] = theirs
-        self._frames += 1
-        with self._reported():
-            self._input.write(self._both.data)
-            self._input.write(self._chroma.data)
-
-    def scores(self) -> dict[str, float]:
-        """The means over all frames by name of the measure."""
-        with self._reported():
-            self._input.close()
-            if self._process.wait():
-                raise BrokenPipeError
-        log = json.loads((self._folder / "log.json").read_text("utf-8"))
-        assert len(log["frames"]) == self._frames
-        return {name: pooled["mean"] for name, pooled in log["pooled_metrics"].items()}
-
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
-        """What FFmpeg says when it ends too early."""
-        try:
-            yield
-        except BrokenPipeError:
-            self._process.wait()
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip().splitlines()
-            raise error(
-                f"VMAF failed: {said[-1] if said else 'FFmpeg ended'}", "VMAF needs an FFmpeg with libvmaf: " + _INSTALL
-            ) from None
-
-
-def _ffmpeg() -> str:
-    """The program that imageio-ffmpeg brings; unlike those of many systems, it has libvmaf."""
-    try:
-        import imageio_ffmpeg
-    except ImportError as reason:
-        raise error("VMAF and SSIM need the package imageio-ffmpeg", _INSTALL) from reason
-    return str(imageio_ffmpeg.get_ffmpeg_exe())

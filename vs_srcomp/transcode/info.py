@@ -37,7 +37,7 @@ class JobInfo:
     source_size: tuple[int, int]
     """Width and height in pixels."""
     codec: str
-    """Of the output, in FFmpeg's words: ``av1``, ``h264``, ``hevc`` or ``ffv1``; empty if only the result tells."""
+    """FFmpeg's name of the output's codec, such as ``av1``; empty if unknown before the first packet."""
     time_base: Fraction
     """The unit of timestamps, in seconds."""
     rate: Fraction | None

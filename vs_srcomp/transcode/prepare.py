@@ -200,7 +200,7 @@ def check_replaceable(job: Job) -> None:
 
 
 def check_codec(job: Job, codec: str) -> None:
-    """Raise the error of an output that cannot hold ``codec``, in FFmpeg's words, which the job's encoder makes."""
+    """Raise the error of an output that cannot hold ``codec``, FFmpeg's name of what the job's encoder makes."""
     kind = container_for(job.target)
     if not holds_codec(kind, codec):
         raise error(

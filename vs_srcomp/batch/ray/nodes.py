@@ -56,7 +56,7 @@ def connect(ray: "ModuleType", address: str) -> None:
             f"{address!r} is the address of a Ray Client, which has no node of its own",
             "run this on a node of the cluster, with the address host:port or auto",
         )
-    # Nothing but video is written to standard output: what workers print stays in Ray's log files.
+    # Standard output is for video only: what workers print stays in Ray's log files.
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_BYTES}
@@ -168,7 +168,7 @@ def cpus_for(nodes: list[dict[str, Any]], gpus: float) -> float:
 
 
 def on_node(node: str) -> Any:
-    """The wish to run on a certain node, and nowhere else."""
+    """The scheduling strategy that pins a task to a node."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return NodeAffinitySchedulingStrategy(node_id=node, soft=False)

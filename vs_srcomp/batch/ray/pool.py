@@ -75,7 +75,7 @@ class ClusterConfig:
     """How often a task is begun again whose node or process was lost."""
 
     def __post_init__(self) -> None:
-        """Refuse values that Ray reports in its own words, or takes for no limit."""
+        """Reject values for which Ray has unclear errors, or which it takes for no limit."""
         if self.gpus_per_task < 0 or (self.cpus_per_task is not None and self.cpus_per_task <= 0):
             raise error("a task needs processor cores", "give a number above 0, and of graphics cards 0 or more")
         if self.retries < 0:

@@ -90,7 +90,7 @@ class TaskResult:
 
 
 def facts() -> Facts:
-    """What must be the same on all nodes, lest segments differ by who makes them."""
+    """What must be the same on all nodes, so that segments do not depend on the node."""
     found = {"python": ".".join(platform.python_version_tuple()[:2]), "machine": platform.machine()}
     for package in _PACKAGES:
         try:

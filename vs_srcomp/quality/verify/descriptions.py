@@ -164,12 +164,12 @@ def _chapters(container: InputContainer, original: Original | None) -> Iterator[
 
 
 def compare_pictures(before: vs.VideoNode, after: vs.VideoNode, codec: str, kind: ContainerKind) -> Iterator[Finding]:
-    """What tells how the picture is to be shown, of the first frame.
+    """How the picture is to be shown, by the first frame's properties.
 
     Args:
         before: The source, from its first frame that was wanted.
         after: The result.
-        codec: Of the result's video, in FFmpeg's words.
+        codec: Of the result's video, as FFmpeg names it.
         kind: The result's container.
     """
     old, new = before.get_frame(0).props, after.get_frame(0).props
@@ -212,7 +212,7 @@ def _compare_hdr(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Fin
         if prop not in old and prop not in new:
             continue
         if prop not in new or prop not in old:
-            yield Finding("hdr", f"{prop} {'is missing' if prop in old else 'has come from nowhere'}")
+            yield Finding("hdr", f"{prop} {'is missing' if prop in old else 'is new'}")
             continue
         values = [value if isinstance(value, list) else [value] for value in (old[prop], new[prop])]
         if any(abs(a - b) > max(step, _COARSEST if step else 0) for a, b in zip(*values, strict=True)):

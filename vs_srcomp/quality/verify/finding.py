@@ -1,4 +1,4 @@
-"""What a check of a finished file says."""
+"""What a check of a finished file finds."""
 
 from dataclasses import dataclass
 

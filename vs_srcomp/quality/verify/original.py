@@ -25,7 +25,7 @@ from vs_srcomp.media.subtitles import AnyPacket
 from vs_srcomp.media.timestamps import Rational
 from vs_srcomp.progress import Progress, check_cancelled
 
-# Encoders and rounding bring times back by less than this; more means that the clock begins anew.
+# Encoders and rounding bring times back by less than this; more means that the clock restarts.
 _NEW_CLOCK = Fraction(1, 10)
 
 # Seconds by which the next frame may be later on the same clock, if there are fewer bytes a second between them.
@@ -85,7 +85,7 @@ class Original:
         """Nothing has been read yet.
 
         Args:
-            video: The stream that was encoded anew.
+            video: The stream that was encoded.
             others: Those that were copied.
             origin: When the result's clock is 0, in seconds on the file's, unless the part has a start.
             broadcast: Whether the file's clock may leap.
@@ -210,7 +210,7 @@ class Original:
             self.first = self.zero = self._times[self._begin] * self._unit
 
     def _go_on(self) -> None:
-        """Put all frames on one clock that goes on where the file's begins anew."""
+        """Put all frames on one clock that goes on where the file's restarts."""
         least = _NEW_CLOCK / self._unit
         raw, times = self._times, array("q")
         begins = [0]
@@ -226,7 +226,7 @@ class Original:
             if steps_back * _RARELY <= len(run):
                 run = list(accumulate(run, max))
             else:
-                # The file tells when frames are decoded only: they are shown in order all the same. FFmpeg has guessed
+                # The file has decoding times only: the frames are shown in order all the same. FFmpeg has guessed
                 # what such times may mean; those of the packets are as the file has them.
                 run = sorted(self._decoded if len(begins) == 1 and len(run) == len(self._decoded) else run)
             if begin:
@@ -256,12 +256,12 @@ def read_original(
 
     Args:
         container: The source, freshly opened.
-        video: The stream that was encoded anew.
+        video: The stream that was encoded.
         others: Those that were copied.
         start: Seconds after the file's beginning where the wanted part begins; None is the beginning.
         end: Where it ends; None is the end.
         sum_of: The check sum of a packet, or None for one that holds nothing.
-        progress: Told how many frames have been decoded, as none of so many.
+        progress: Called with 0 and the number of frames decoded.
         cancel: Stops the work when set.
 
     Raises:
@@ -269,7 +269,7 @@ def read_original(
     """
     origin = Fraction(container.start_time or 0, av.time_base)
     first, stop = (None if limit is None else limit + origin for limit in (start, end))
-    # The clock of broadcasts starts anywhere, and may begin anew.
+    # The clock of broadcasts starts anywhere, and may restart.
     broadcast = not _BROADCAST.isdisjoint(container.format.name.split(","))
     if first is not None and not broadcast and first > _BEFORE:
         container.seek(int((first - _BEFORE) * av.time_base))

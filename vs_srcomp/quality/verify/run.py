@@ -52,19 +52,19 @@ _CROWDED = Fraction(1, 1000)
 def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Event | None = None) -> list[Finding]:
     """Compare the finished file of ``job`` with its source.
 
-    Both files are read once, and all of their pictures are decoded, by FFmpeg alone: the code that has made the result
-    does not tell which frames, times and packets it should have. Every frame must be there and be shown at its time, as
-    exactly as the result's container counts (Matroska and WebM: 1 ms); every packet of the copied streams must be
-    there, unchanged and in time; streams, chapters, attachments, tags, and what tells how the picture is to be shown
-    must be those of the source. Memory is bounded but for some 40 bytes a packet.
+    FFmpeg alone reads both files once and decodes all pictures: the code that has made the result does not decide what
+    it should hold. Every frame must be there, at its time, as exactly as the result's container counts (Matroska and
+    WebM: 1 ms). Every packet of the copied streams must be there, unchanged and in time. Streams, chapters,
+    attachments, tags, and how to show the picture must be as in the source. Memory is bounded but for some 40 bytes a
+    packet.
 
     Args:
         job: What has been done, with the same options.
-        progress: Told the number of decoded frames and of all frames.
+        progress: Called with the number of frames decoded and of all frames.
         cancel: Stops the work when set.
 
     Returns:
-        What differs. Findings that are no faults tell what container or codec have no place for.
+        What differs. Findings that are no faults are what the container or the codec cannot store.
 
     Raises:
         vs.Error: One of the files cannot be opened.
@@ -240,11 +240,11 @@ def _read(
 
 
 def _check_last(track: _Track, wanted: Fraction | None) -> Iterator[Finding]:
-    """How long the last frame is shown, which no other frame's time tells."""
+    """How long the last frame is shown, which no other timestamp shows."""
     if not track.times or wanted is None:
         return
     last = max(range(len(track.times)), key=track.times.__getitem__)
-    if track.lengths[last] == 0:  # Matroska says it of no single frame, but in the file's duration, which is checked
+    if track.lengths[last] == 0:  # Matroska has it only in the file's duration, which is checked
         track.lengths[last] = round(wanted / track.tick)
     length = track.lengths[last] * track.tick
     if abs(length - wanted) > track.tick:
@@ -276,7 +276,7 @@ class _Pictures:
             self._say_once("frames", f"a picture after frame {self.count - 1} cannot be decoded ({reason.strerror})")
 
     def summary(self) -> Iterator[Finding]:
-        """What can only be told at the end."""
+        """What is known only at the end."""
         if self.count != self._expected:
             yield Finding("frames", f"there are {self.count}; there should be {self._expected}")
         if self._late:
@@ -294,7 +294,7 @@ class _Pictures:
         time = None if frame.pts is None else frame.pts * self._tick
         if wanted is None:
             return
-        # Frames at one moment follow each other as closely as all containers can tell.
+        # Frames at one moment follow each other as closely as every container's clock allows.
         self._crowd = self._crowd + 1 if self._latest is not None and wanted <= self._latest else 0
         self._latest = wanted = wanted if self._latest is None else max(wanted, self._latest)
         # The nearest moment on the clock of the container is never further away than half a tick.
@@ -353,7 +353,7 @@ def _compare_packets(
 
 
 def _compare_duration(after: InputContainer, seen: _Seen) -> Iterator[Finding]:
-    """What the header says against what is there."""
+    """The duration in the header against that of the packets."""
     tracks = [track for track in seen.tracks.values() if track.times]
     if tracks and after.duration is not None:
         says, is_ = Fraction(after.duration, av.time_base), max(track.end() for track in tracks)
