@@ -211,7 +211,7 @@ class Checkpoint:
         self.clear()
 
     def reject(self) -> None:
-        """Note that a check of the output has failed; the segments stay for those who want to look at it again."""
+        """Note that a check of the output has failed; the segments stay, so that it can be joined again."""
         assert self._entry is not None
         self._entry.rejected = True
         self._write()

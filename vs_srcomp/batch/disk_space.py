@@ -36,7 +36,7 @@ class DiskSpace:
         """Raise an error if the disk is too small.
 
         Args:
-            job: What is to be done.
+            job: The job.
             needed: How many bytes it needs.
             taken: How many of the free bytes other jobs are going to need.
         """

@@ -58,7 +58,7 @@ class _Worker:
 class LocalPool:
     """Processes of this machine, each with its share; see `vs_srcomp.batch.pool.Pool`.
 
-    They end when the process that made them does, whatever ends it.
+    They end when the process that made them ends, even if it is killed.
     """
 
     def __init__(self, jobs: int, share: Share | None = None) -> None:
@@ -207,7 +207,7 @@ def _listen(pipe: Connection, tasks: "queue.Queue[Task]", cancel: threading.Even
             else:
                 tasks.put(message)
     except (EOFError, OSError):
-        # The parent has ended or has closed the pipe: no result is wanted any more.
+        # The parent has ended or has closed the pipe: it takes no more results.
         end_programs()
         os._exit(0)
 

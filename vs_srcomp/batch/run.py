@@ -129,48 +129,41 @@ def run_batch(
     Returns:
         Number of jobs by status.
     """
-    return _Batch(jobs, pool, watcher, restart, ignore_space, checks, cancel or threading.Event()).run()
+    return _Batch(deque(jobs), pool, watcher, restart, ignore_space, checks, cancel or threading.Event()).run()
 
 
+@dataclass
 class _Batch:
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        pool: Pool,
-        watcher: Watcher,
-        restart: bool,
-        ignore_space: bool,
-        checks: Sequence[Callable[[Job], Check]],
-        cancelled: threading.Event,
-    ) -> None:
-        self._waiting = deque(jobs)
-        self._locked: deque[Job] = deque()
-        self._locked_until = 0.0
-        self._pool = pool
-        self._watcher = watcher
-        self._restart = restart
-        self._ignore_space = ignore_space
-        self._checks = checks
-        self._cancelled = cancelled
-        self._active: list[_RunningJob] = []
-        self._space = DiskSpace()
-        self._stop = ""
-        self._counts: Counter[str] = Counter()
+    waiting: deque[Job]
+    pool: Pool
+    watcher: Watcher
+    restart: bool
+    ignore_space: bool
+    checks: Sequence[Callable[[Job], Check]]
+    cancelled: threading.Event
+    locked: deque[Job] = field(default_factory=deque)
+    """Those that other processes work on."""
+    locked_until: float = 0.0
+    active: list[_RunningJob] = field(default_factory=list)
+    space: DiskSpace = field(default_factory=DiskSpace)
+    stop: str = ""
+    """Why no further job begins."""
+    counts: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> Counter[str]:
         try:
-            while (self._waiting or self._locked or self._active) and not self._cancelled.is_set():
+            while (self.waiting or self.locked or self.active) and not self.cancelled.is_set():
                 self._fill()
-                for event in self._pool.wait(_BETWEEN_LOOKS):
+                for event in self.pool.wait(_BETWEEN_LOOKS):
                     self._handle(event)
         finally:  # no task keeps running and no lock is held
             self._cancel()
-        return self._counts
+        return self.counts
 
     def _fill(self) -> None:
         """Submit as many tasks as the pool can run."""
-        while sum(len(current.running) for current in self._active) < self._pool.size + _QUEUED:
-            current = next((current for current in self._active if current.todo), None)
+        while sum(len(current.running) for current in self.active) < self.pool.size + _QUEUED:
+            current = next((current for current in self.active if current.todo), None)
             if current:
                 segment = current.todo.popleft()
                 self._submit(current, Encode(current.job, segment, current.checkpoint.parts))
@@ -180,34 +173,34 @@ class _Batch:
                 return
 
     def _next_job(self) -> Job | None:
-        if self._waiting:
-            return self._waiting.popleft()
-        if self._locked and time.monotonic() >= self._locked_until:
-            self._locked_until = time.monotonic() + _LOCKED_PAUSE
-            self._waiting.extend(self._locked)
-            self._locked.clear()
-            return self._waiting.popleft()
+        if self.waiting:
+            return self.waiting.popleft()
+        if self.locked and time.monotonic() >= self.locked_until:
+            self.locked_until = time.monotonic() + _LOCKED_PAUSE
+            self.waiting.extend(self.locked)
+            self.locked.clear()
+            return self.waiting.popleft()
         return None
 
     def _begin(self, job: Job) -> None:
         checkpoint = Checkpoint(job.target)
         current = _RunningJob(job, checkpoint, time.monotonic())
         try:
-            if self._stop:
-                raise vs.Error(f"srcomp: not begun, because of another clip: {self._stop}")
+            if self.stop:
+                raise vs.Error(f"srcomp: not begun, because of another clip: {self.stop}")
             check_replaceable(job)
             identity = identity_of(job)
             with writing(job.target):
                 if not checkpoint.acquire():
-                    self._locked.append(job)
+                    self.locked.append(job)
                     return
         except Exception as failure:
             self._end(current, "failed", failed(0, failure).message)
             return
-        self._active.append(current)
+        self.active.append(current)
         try:
             with writing(job.target):
-                state = checkpoint.begin(identity, restart=self._restart, overwrite=job.overwrite)
+                state = checkpoint.begin(identity, restart=self.restart, overwrite=job.overwrite)
         except Exception as failure:
             self._fail(current, failed(0, failure))
             return
@@ -216,14 +209,14 @@ class _Batch:
             return
         # The checkpoint knows whether the output may be replaced.
         current.job = replace(job, overwrite=checkpoint.replaces)
-        self._watcher.began(job)
+        self.watcher.began(job)
         self._submit(current, Cut(current.job))
 
     def _submit(self, current: _RunningJob, task: Task) -> None:
-        current.running[self._pool.submit(task)] = task
+        current.running[self.pool.submit(task)] = task
 
     def _handle(self, event: Event) -> None:
-        current = next((current for current in self._active if event.ticket in current.running), None)
+        current = next((current for current in self.active if event.ticket in current.running), None)
         if current is None:
             return
         if isinstance(event, Logged):
@@ -255,7 +248,7 @@ class _Batch:
         elif isinstance(task, Encode):
             current.checkpoint.add(event.value)
             current.records[task.segment.index] = event.value
-            self._space.learn(task.segment, event.value)
+            self.space.learn(task.segment, event.value)
         elif isinstance(task, Join):
             current.result = event.value
         else:
@@ -268,8 +261,8 @@ class _Batch:
         elif current.result is None:
             records = [current.records[segment.index] for segment in current.segments]
             self._submit(current, Join(current.job, current.segments, records, current.checkpoint.parts))
-        elif len(current.checks) < len(self._checks):
-            self._submit(current, self._checks[len(current.checks)](current.job))
+        elif len(current.checks) < len(self.checks):
+            self._submit(current, self.checks[len(current.checks)](current.job))
         else:
             current.checkpoint.finish(current.result)
             self._end(current, "done")
@@ -279,23 +272,23 @@ class _Batch:
         current.records = current.checkpoint.keep_segments(segments)
         current.reused = len(current.records)
         current.todo.extend(segment for segment in segments if segment.index not in current.records)
-        if not self._ignore_space:
-            others = sum(self._space.needed(other.job, other.todo) for other in self._active if other is not current)
-            self._space.check(current.job, self._space.needed(current.job, current.todo), others)
+        if not self.ignore_space:
+            others = sum(self.space.needed(other.job, other.todo) for other in self.active if other is not current)
+            self.space.check(current.job, self.space.needed(current.job, current.todo), others)
 
     def _show(self, current: _RunningJob) -> None:
         if current.segments:
-            self._watcher.advanced(
+            self.watcher.advanced(
                 current.job, current.done_frames(), sum(segment.frames for segment in current.segments)
             )
 
     def _fail(self, current: _RunningJob, event: Failed) -> None:
         current.failure = current.failure or event.message
         current.todo.clear()
-        if event.disk_full and not self._stop:
+        if event.disk_full and not self.stop:
             # The outputs of other jobs are on the same disk: they would fail one after another.
-            self._stop = event.message
-            for other in [other for other in self._active if other.todo and other is not current]:
+            self.stop = event.message
+            for other in [other for other in self.active if other.todo and other is not current]:
                 other.failure = event.message
                 other.todo.clear()
                 self._end_failed(other)
@@ -309,11 +302,11 @@ class _Batch:
     def _end(
         self, current: _RunningJob, status: Literal["done", "skipped", "failed", "cancelled"], message: str = ""
     ) -> None:
-        if current in self._active:
-            self._active.remove(current)
+        if current in self.active:
+            self.active.remove(current)
             current.checkpoint.release()
-        self._counts[status] += 1
-        self._watcher.ended(
+        self.counts[status] += 1
+        self.watcher.ended(
             JobReport(
                 job=current.job,
                 status=status,
@@ -329,20 +322,20 @@ class _Batch:
 
     def _cancel(self) -> None:
         """Stop all tasks, and keep what is finished."""
-        if not self._active:
+        if not self.active:
             return
-        self._pool.cancel()
+        self.pool.cancel()
         deadline = time.monotonic() + _PATIENCE
-        for current in self._active:
+        for current in self.active:
             current.todo.clear()
-        while any(current.running for current in self._active) and time.monotonic() < deadline:
-            for event in self._pool.wait(0.2):
+        while any(current.running for current in self.active) and time.monotonic() < deadline:
+            for event in self.pool.wait(0.2):
                 self._keep(event)
-        for current in list(self._active):
+        for current in list(self.active):
             self._end(current, "cancelled", "stopped; the same command goes on with it")
 
     def _keep(self, event: Event) -> None:
-        for current in self._active:
+        for current in self.active:
             task = current.running.get(event.ticket)
             if task is None or isinstance(event, Advanced | Logged):
                 continue

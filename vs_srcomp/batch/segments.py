@@ -141,7 +141,7 @@ def _frames(job: Job, segment: Segment, threads: int) -> Iterator[vs.VideoNode]:
         clip = open_source(job, file, threads=threads)[section.first : section.stop]
         output = upscaled(clip, job, file, first=section.first, threads=threads)
     yield output[segment.first - section.first : segment.stop - section.first]
-    # Not after an error, and not while it is in use: what one thread keeps, no other can ask for frames.
+    # Not after an error, and not while it is in use: two threads must not share it.
     with _kept_lock:
         _kept[:] = [(key, output)]
     _close_at_exit()

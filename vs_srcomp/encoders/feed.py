@@ -30,7 +30,7 @@ class FrameEncoder(Protocol):
         """Yield the packets of the frames that are still in the encoder. No frame can follow."""
 
     def abandon(self) -> None:
-        """No packet is wanted any more: let go whoever waits for one in another thread."""
+        """Stop: no packet is needed any more. Threads that wait for one go on."""
 
 
 def feed(
@@ -98,7 +98,7 @@ def feed(
 
 
 def free_clips() -> None:
-    """Free clips that have been fed and that nobody holds any more, with their decoders, threads and frames, now.
+    """Free clips that have been fed and are not used any more, with their decoders, threads and frames.
 
     The core's ``frames`` leaves objects behind that refer to each other and to the clip (VapourSynth R81), and Python's
     collector may not come to them before many clips have been added.

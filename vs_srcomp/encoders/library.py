@@ -53,7 +53,7 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
         clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
         say(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
-    # The resize fills in what it does not know with its own guesses.
+    # The resize replaces unknown properties by its own guesses.
     return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion").std.CopyFrameProps(clip, props=_COLOUR)
 
 
@@ -103,11 +103,7 @@ class Encoder:
         context.time_base = time_base
         context.framerate = min(max(rate or Fraction(25), SLOWEST), FASTEST)
         context.sample_aspect_ratio = Fraction(1) if kind.square_pixels else picture.sample_aspect_ratio
-        context.colorspace = picture.colour.matrix
-        context.color_primaries = picture.colour.primaries
-        context.color_trc = picture.colour.transfer
-        context.color_range = picture.colour.range
-        context.chroma_sample_location = picture.colour.chroma_location
+        picture.colour.apply(context)
         context.thread_count = kind.threads or threads
         context.flags |= Flags.global_header
         context.options = settings.ffmpeg_options(dict(_metadata(picture, kind)) | _parallelism(kind, threads))
@@ -147,7 +143,7 @@ class Encoder:
         yield from self._timed(None)
 
     def abandon(self) -> None:
-        """Nothing: no packet is asked for any more, and nothing else waits for one."""
+        """Do nothing: no other thread waits for a packet."""
 
     def _timed(self, frame: VideoFrame | None) -> Iterator[VideoPacket]:
         try:
@@ -160,7 +156,7 @@ class Encoder:
 
 
 def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
-    """Start the encoder. Settings that it does not know are errors, not the warnings that FFmpeg makes of them."""
+    """Start the encoder. Unknown settings, for which FFmpeg has warnings, are errors."""
     given = dict(context.options)
     level = logging.get_level()
     logging.set_level(logging.WARNING)
@@ -176,7 +172,7 @@ def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
     for _, _, message in messages:
         if message.startswith(("Error parsing option", "Unknown option", "Invalid value for")):
             raise error(f"{kind.title}: {message.strip().rstrip('.').lower()}", _advice(kind))
-    if context.options:  # what is left is what nobody has taken
+    if context.options:  # those that nothing has taken
         raise error(
             f"{kind.title}: there is no option {', '.join(map(repr, sorted(context.options)))}",
             f"use those of the list that 'ffmpeg -h encoder={kind.library}' prints",

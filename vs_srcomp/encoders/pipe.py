@@ -17,7 +17,6 @@ import av
 import vapoursynth as vs
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 
 from vs_srcomp.encoders.library import FASTEST, SLOWEST
 from vs_srcomp.encoders.pipe_command import PipeCommand
@@ -27,6 +26,7 @@ from vs_srcomp.media.colour_tags import Tagger, missing_tags
 from vs_srcomp.media.matroska import CODEC_IDS
 from vs_srcomp.media.picture import Colour, EncodedStream, Picture
 from vs_srcomp.media.timestamps import decoding_times
+from vs_srcomp.processor import core_count
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.source.media import VideoPacket
 
@@ -197,7 +197,7 @@ class PipedEncoder:
         return self._folder / "log"
 
     def _watch(self) -> None:
-        """End the program when the work is cancelled, whatever the writing thread is waiting for."""
+        """End the program when the work is cancelled, even while another thread writes to it."""
         while self._cancel and not self._ended.wait(_BETWEEN_LOOKS):
             if self._cancel.is_set():
                 self.abandon()
@@ -232,7 +232,7 @@ class PipedEncoder:
     def _examine(self) -> _Written:
         """Find out what the program has written, by decoding all of it.
 
-        Byte streams have no timestamps, and decoders know in which order pictures are shown. It also shows that the
+        Byte streams have no timestamps, and only a decoder gives the order of display. This also shows that the
         file is whole.
         """
         if not self._file.exists() or not self._file.stat().st_size:
@@ -242,7 +242,7 @@ class PipedEncoder:
                 packets, shown = _decode(container, self._threads)
                 context = container.streams.video[0].codec_context
                 codec, size = context.codec.canonical_name, (context.width, context.height)
-                tags = missing_tags(codec, _colour(context), self._picture.colour)
+                tags = missing_tags(codec, Colour.of(context), self._picture.colour)
                 header = Tagger(container.streams.video[0], tags).header
                 stream = EncodedStream(codec=codec, header=header, pixel_format=context.pix_fmt or "")
         except (av.FFmpegError, IndexError) as reason:
@@ -293,7 +293,7 @@ def _values(picture: Picture, rate: Fraction, frames: int, threads: int) -> dict
         "frames": frames,
         "depth": picture.bits,
         "pixel_format": picture.pixel_format,
-        "threads": threads or len(os.sched_getaffinity(0)),
+        "threads": threads or core_count(),
         "primaries": colour.primaries,
         "transfer": colour.transfer,
         "matrix": colour.matrix,
@@ -323,13 +323,3 @@ def _decode(container: InputContainer, threads: int) -> tuple[int, list[int | No
         shown += [frame.pts for frame in packet.decode()]
     shown += [frame.pts for frame in context.decode(None)]
     return count, shown
-
-
-def _colour(context: VideoCodecContext) -> Colour:
-    return Colour(
-        matrix=context.colorspace,
-        primaries=context.color_primaries,
-        transfer=context.color_trc,
-        range=context.color_range,
-        chroma_location=context.chroma_sample_location,
-    )

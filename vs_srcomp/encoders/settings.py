@@ -61,7 +61,7 @@ class EncoderKind:
     parallelism_levels: tuple[int, ...] = ()
     """Where that counts levels: so many processors, at most, for each level from 1."""
     fixed_params: tuple[tuple[str, str], ...] = ()
-    """Such settings that make the result the same, whatever number of threads it is given."""
+    """Such settings that make the result independent of the number of threads."""
     fixed_options: tuple[tuple[str, str], ...] = ()
     """Likewise, among FFmpeg's own options."""
     threads: int = 0
@@ -144,7 +144,7 @@ ENCODERS: Final = (
 PIPE: Final = EncoderKind(
     name="pipe", title="the pipe", library="", codec="", depths=(8, 10, 12, 16), bits_per_pixel=0.2
 )
-"""Whatever program it is that gets the frames."""
+"""Any program that reads frames from a pipe."""
 
 
 @dataclass(frozen=True, kw_only=True)

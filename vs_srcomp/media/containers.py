@@ -1,4 +1,4 @@
-"""The containers that can be written, and what each can say. PyAV is not needed to know them."""
+"""The containers that can be written, and what each can store. This module works without PyAV."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ class ContainerKind:
     suffix: str
     """Of its files, in lower case."""
     muxer: str
-    """FFmpeg's name of what writes it. Which codecs it takes, FFmpeg is asked."""
+    """FFmpeg's name of its muxer. FFmpeg itself is asked which codecs the muxer takes."""
     options: tuple[tuple[str, str], ...] = ()
     """For the muxer."""
     codec_tags: tuple[tuple[str, str], ...] = ()

@@ -1,4 +1,4 @@
-"""What is taken over from the source: packets, chapters and tags, cut to the wanted section."""
+"""What is copied from the source: packets, chapters and tags, cut to a section."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -107,7 +107,7 @@ def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Frac
 
 
 def _without_repeated_header(packet: AnyPacket) -> AnyPacket:
-    """``packet`` without the header of its stream, if it brings that again: Matroska's muxer would add tracks then."""
+    """``packet`` without a repeated stream header, which would make Matroska's muxer add a track."""
     kind: Final = "new_extradata"
     if not packet.has_sidedata(kind) or bytes(packet.get_sidedata(kind)) != packet.stream.codec_context.extradata:
         return packet

@@ -23,7 +23,7 @@ from vs_srcomp.media.matroska import CODEC_IDS, SPARE, set_display_size, video_t
 from vs_srcomp.media.muxer_probe import add_copy, holds_codec, is_of_file_system, message_of, messages_kept
 from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.media.section import Section
-from vs_srcomp.media.streams import Plan, describe
+from vs_srcomp.media.streams import Plan, numbered
 from vs_srcomp.media.subtitles import PLAIN_TEXT, TIMED_TEXT, AnyPacket, as_plain_text, is_timed_text
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source.media import VideoPacket
@@ -101,7 +101,7 @@ class Muxer:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        """Close the file, whatever happened."""
+        """Close the file, also after an error."""
         if failure:
             with suppress(av.FFmpegError):
                 self._container.close()
@@ -163,7 +163,7 @@ class Muxer:
             if packet.size:
                 self._place(packet, stream)
                 self._make_rise(packet, stream)
-                self._mux(packet, f"stream {self._next.stream_index} ({describe(self._next.stream)})")
+                self._mux(packet, numbered(self._next.stream))
             self._next = next(self._waiting, None)
 
     def _mux(self, packet: AnyPacket | VideoPacket, what: str) -> None:
@@ -215,11 +215,7 @@ class Muxer:
         context.width, context.height = picture.width, picture.height
         context.sample_aspect_ratio = picture.sample_aspect_ratio
         context.pix_fmt = track.stream.pixel_format
-        context.colorspace = picture.colour.matrix
-        context.color_primaries = picture.colour.primaries
-        context.color_trc = picture.colour.transfer
-        context.color_range = picture.colour.range
-        context.chroma_sample_location = picture.colour.chroma_location
+        picture.colour.apply(context)
         if track.rate is not None:
             context.framerate = track.rate
         stream.time_base = track.time_base

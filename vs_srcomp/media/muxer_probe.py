@@ -22,10 +22,10 @@ from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import open_container
 
-# Some muxers look into packets before they know; a refusal comes with one of the first.
+# Some muxers look into packets before they refuse a stream; the first ones are enough.
 _PACKETS = 8
 
-# Of all streams together, so many packets are read for that: a stream may begin late, or be empty.
+# Packets read for that, of all streams: a stream may begin late, or be empty.
 _READ = 4000
 
 # Of seconds, the coarsest clock of a container.
@@ -98,7 +98,7 @@ def _write_packets(container: OutputContainer, copy: Stream, stream: Stream) -> 
         own = (packet for packet in islice(readable(again.demux()), _READ) if packet.stream_index == stream.index)  # type: ignore[arg-type]
         time = 0
         for packet in islice((packet for packet in own if packet.size), _PACKETS):
-            # Times are not what is asked here: they are put right when all is written. They rise on any clock.
+            # The times do not matter here, as the real output gets its own. These rise on any clock.
             packet.pts = packet.dts = time
             time += max(packet.duration or 0, math.ceil(_LEAST_STEP / packet.time_base))
             packet.stream = copy  # type: ignore[assignment]

@@ -1,11 +1,12 @@
-"""What a player must know of a picture besides its samples, taken from frame properties."""
+"""What a player must know about a picture besides its samples, taken from frame properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 import vapoursynth as vs
+from av.video.codeccontext import VideoCodecContext
 
 # ITU-T H.273
 _UNSPECIFIED = 2
@@ -25,6 +26,25 @@ class Colour:
     """1 limited, 2 full, 0 unknown."""
     chroma_location: int
     """1 left, 2 centre, 3 top left, ...; 0 unknown."""
+
+    @classmethod
+    def of(cls, context: VideoCodecContext) -> Self:
+        """The colour of a codec."""
+        return cls(
+            matrix=context.colorspace,
+            primaries=context.color_primaries,
+            transfer=context.color_trc,
+            range=context.color_range,
+            chroma_location=context.chroma_sample_location,
+        )
+
+    def apply(self, context: VideoCodecContext) -> None:
+        """Give it to a codec."""
+        context.colorspace = self.matrix
+        context.color_primaries = self.primaries
+        context.color_trc = self.transfer
+        context.color_range = self.range
+        context.chroma_sample_location = self.chroma_location
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +83,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedStream:
-    """What containers must know of encoded video."""
+    """What containers must know about encoded video."""
 
     codec: str
     """FFmpeg's name of it."""

@@ -1,4 +1,4 @@
-"""Which part of a clip is wanted."""
+"""Which part of a file a job is about."""
 
 from bisect import bisect_left
 from collections.abc import Callable

@@ -48,18 +48,18 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
         if stream == video:
             continue
         if is_part_of_picture(stream):
-            say(f"stream {stream.index} ({describe(stream)}) is left out: it is a part of a picture, not a film")
+            say(f"{numbered(stream)} is left out: it is a part of a picture, not a film")
         elif stream.type == "data":
             # FFmpeg discards the track that holds an MP4 file's chapters: those are kept as chapters.
             if stream.discard != Discard.all:
-                say(f"stream {stream.index} ({describe(stream)}) is left out")
+                say(f"{numbered(stream)} is left out")
         elif (reason := why_not(kind, stream)) is None:
             (attached if stream.type == "attachment" or becomes_attachment(kind, stream) else copied).append(stream)
         elif is_timed_text(stream) and holds_codec(kind, PLAIN_TEXT):
-            say(f"stream {stream.index} ({describe(stream)}) becomes plain text, without its styles")
+            say(f"{numbered(stream)} becomes plain text, without its styles")
             copied.append(stream)
         else:
-            dropped[stream] = f"stream {stream.index} ({describe(stream)})" + (f": {reason}" if reason else "")
+            dropped[stream] = numbered(stream) + (f": {reason}" if reason else "")
     if dropped and not drop_incompatible:
         raise error(
             f"{kind.suffix} files cannot hold {'; '.join(dropped.values())}",
@@ -68,7 +68,7 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
             else "write a .mkv file instead, or leave such streams out with --drop-incompatible",
         )
     for stream in dropped:
-        say(f"stream {stream.index} ({describe(stream)}) is left out: {kind.suffix} files cannot hold it")
+        say(f"{numbered(stream)} is left out: {kind.suffix} files cannot hold it")
     return Plan(video, tuple(copied), tuple(attached))
 
 
@@ -85,3 +85,8 @@ def describe(stream: Stream) -> str:
     """A short description of a stream, for messages: ``subtitle, ass, eng``."""
     codec = stream.codec_context.codec.canonical_name if stream.codec_context else stream.name
     return ", ".join(word for word in (stream.type, codec, stream.metadata.get("language")) if word)
+
+
+def numbered(stream: Stream) -> str:
+    """A stream by its number, for messages: ``stream 3 (subtitle, ass, eng)``."""
+    return f"stream {stream.index} ({describe(stream)})"

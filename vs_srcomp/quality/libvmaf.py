@@ -125,7 +125,7 @@ class Libvmaf:
 
 
 def _ffmpeg() -> str:
-    """The program that imageio-ffmpeg brings; unlike those of many systems, it has libvmaf."""
+    """The program in imageio-ffmpeg, which has libvmaf, unlike those of many systems."""
     try:
         import imageio_ffmpeg
     except ImportError as reason:

@@ -30,7 +30,7 @@ def open_source(job: Job, file: str, *, threads: int = 0) -> vs.VideoNode:
 
 
 def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: int = 0) -> vs.VideoNode:
-    """``clip`` upscaled as ``job`` asks, and in a format that its encoder takes.
+    """``clip`` upscaled as ``job`` says, in a format that its encoder takes.
 
     Args:
         clip: A part of what `open_source` gave, or the whole.

@@ -31,7 +31,7 @@ class JobInfo:
 
     source: Fingerprint
     section: Section
-    """The part of the source that is wanted."""
+    """The part of the source that the job is about."""
     picture: Picture
     """Of the output."""
     source_size: tuple[int, int]

@@ -122,14 +122,14 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
 
 
 def section_of(job: Job, frames: int, source: InputContainer, timeline: Callable[[], Timeline]) -> Section:
-    """The part of the source that ``job`` wants.
+    """The part of the source that ``job`` is about.
 
     Args:
         job: What to do.
         frames: How many the source has.
         source: The file.
-        timeline: Its timeline, asked for only if a part is wanted: that takes less time than to decode a few frames,
-            each from the key frame before it.
+        timeline: Its timeline, read only if there is a start or an end. That is quicker than to decode a few
+            frames, each from the key frame before it.
 
     Raises:
         vs.Error: No frame is shown in that time.

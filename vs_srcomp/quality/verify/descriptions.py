@@ -12,7 +12,7 @@ from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.copies import attachment, file_tags, stream_tags
 from vs_srcomp.media.muxer_probe import holds
-from vs_srcomp.media.streams import describe
+from vs_srcomp.media.streams import numbered
 from vs_srcomp.media.subtitles import is_timed_text
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.quality.verify.finding import Finding
@@ -40,7 +40,7 @@ _COARSEST = 1 / 50000
 def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> Iterator[Finding]:
     """Codecs, languages, titles and flags of the tracks; the first pair is the video, whose codec is new."""
     for number, (before, after) in enumerate(pairs):
-        name = f"stream {after.index} ({describe(after)})"
+        name = numbered(after)
         codecs = [
             stream.codec_context.codec.canonical_name if stream.codec_context else "" for stream in (before, after)
         ]
@@ -149,7 +149,7 @@ class _Chapter(NamedTuple):
 
 
 def _chapters(container: InputContainer, original: Original | None) -> Iterator[_Chapter]:
-    """The chapters of a file or, on the result's clock, of the wanted part."""
+    """The chapters of a file or, on the result's clock, of a part of it."""
     for chapter in container.chapters():
         unit = fraction(chapter["time_base"])
         start, end = chapter["start"] * unit, chapter["end"] * unit

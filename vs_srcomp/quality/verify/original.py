@@ -61,7 +61,7 @@ class _Stored:
 
     unit: Fraction
     may_be_cut: bool
-    """Whether what is shown when the wanted part begins belongs to it: subtitles."""
+    """Whether a packet that is shown when the part begins belongs to it: subtitles."""
     times: "array[int]" = field(default_factory=lambda: array("q"))
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
     sums: "array[int]" = field(default_factory=lambda: array("L"))
@@ -70,7 +70,7 @@ class _Stored:
 
 
 class Original:
-    """A file, or the wanted part of it.
+    """A file, or a part of it.
 
     Attributes:
         side_data: What its frames bring beside their pixels.

@@ -18,8 +18,8 @@ from vs_srcomp.media.display import keeps_stereo_mode
 from vs_srcomp.media.losses import ALPHA, losses_of_video, side_data_losses
 from vs_srcomp.media.matroska_extras import matroska_extras
 from vs_srcomp.media.muxer_probe import holds, holds_codec
-from vs_srcomp.media.streams import describe, is_part_of_picture
-from vs_srcomp.media.subtitles import PLAIN_TEXT, is_timed_text
+from vs_srcomp.media.streams import describe, is_part_of_picture, numbered
+from vs_srcomp.media.subtitles import PLAIN_TEXT, AnyPacket, is_timed_text
 from vs_srcomp.media.timeline import timeline_of
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.progress import Progress, check_cancelled
@@ -32,7 +32,7 @@ from vs_srcomp.quality.verify.descriptions import (
     is_file,
 )
 from vs_srcomp.quality.verify.finding import Finding
-from vs_srcomp.quality.verify.original import AnyPacket, CopiedPacket, Original, read_original
+from vs_srcomp.quality.verify.original import CopiedPacket, Original, read_original
 from vs_srcomp.source import source
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import local_file, open_container, video_stream
@@ -108,7 +108,7 @@ def _pair(
     for stream in before.streams:
         if stream == video or is_file(stream) or stream.discard == Discard.all:
             continue
-        name = f"stream {stream.index} ({describe(stream)})"
+        name = numbered(stream)
         if is_part_of_picture(stream):
             findings.append(Finding("streams", f"{name} is left out: it is a part of a picture", fault=False))
             continue
@@ -267,7 +267,7 @@ class _Pictures:
         self._first_late = ""
 
     def decode(self, packet: AnyPacket) -> None:
-        """Decode what ``packet`` brings."""
+        """Decode ``packet``."""
         try:
             for frame in packet.decode():
                 assert isinstance(frame, VideoFrame)
@@ -349,7 +349,7 @@ def _compare_packets(
         elif not rewritten and there.sums[number] != packet.sum:
             wrong = f"packet {number}, at {_s(packet.time)}, has another content"
     if wrong:
-        yield Finding("packets", f"stream {target.index} ({describe(target)}): {wrong}")
+        yield Finding("packets", f"{numbered(target)}: {wrong}")
 
 
 def _compare_duration(after: InputContainer, seen: _Seen) -> Iterator[Finding]:
