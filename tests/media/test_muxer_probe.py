@@ -7,8 +7,9 @@ import pytest
 import vapoursynth as vs
 
 from tests.transcode.films import Studio, Upscaled
-from vs_srcomp.media import copies, mux
+from vs_srcomp.media import mux
 from vs_srcomp.media.muxer_probe import try_copy
+from vs_srcomp.media.subtitles import AnyPacket
 
 
 @pytest.mark.parametrize(("muxer", "index", "taken"), [("matroska", 1, True), ("mp4", 2, True), ("webm", 2, False)])
@@ -30,7 +31,7 @@ def test_what_is_in_the_muxers_list_may_be_refused(studio: Studio, upscaled: Ups
 def test_a_refusal_while_writing_names_the_stream_and_the_reason(
     film: Path, upscaled: Upscaled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unrepaired(self: mux.Muxer, packet: copies.AnyPacket, stream: av.stream.Stream) -> None:
+    def unrepaired(self: mux.Muxer, packet: AnyPacket, stream: av.stream.Stream) -> None:
         assert packet.pts is not None
         packet.dts = packet.pts + 1000
 

@@ -9,10 +9,8 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task, failed, forward_log
 from vs_srcomp.batch.records import Share
@@ -94,7 +92,10 @@ class LocalPool:
             worker = busy[ready]  # type: ignore[index]
             try:
                 while worker.pipe.poll():
-                    events += self._receive(worker, worker.pipe.recv())
+                    event: Event = worker.pipe.recv()
+                    events.append(event)
+                    if isinstance(event, Finished | Failed):
+                        worker.ticket = None
             except (EOFError, OSError):
                 events += self._replace(worker)
         self._dispatch()
@@ -130,24 +131,11 @@ class LocalPool:
             worker = next((worker for worker in idle if worker.job == ticket.task.job), idle[0])
             ticket.attempts += 1
             worker.ticket, worker.job = ticket, ticket.task.job
-            self._send(worker, ticket.task)
+            self._send(worker, (ticket.number, ticket.task))
 
     def _send(self, worker: _Worker, message: object) -> None:
         with suppress(OSError):  # of a lost process, as `wait` finds out
             worker.pipe.send(message)
-
-    def _receive(self, worker: _Worker, message: tuple[str, Any]) -> list[Event]:
-        ticket = worker.ticket
-        assert ticket is not None
-        kind, value = message
-        if kind == "advanced":
-            return [Advanced(ticket.number, *value)]
-        if kind == "logged":
-            return [Logged(ticket.number, value)]
-        worker.ticket = None
-        if kind == "finished":
-            return [Finished(ticket.number, value)]
-        return [Failed(ticket.number, *value)]
 
     def _replace(self, worker: _Worker) -> list[Event]:
         """Handle a lost process: start its task again in another, once."""
@@ -184,21 +172,20 @@ def serve(pipe: Connection, share: Share) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     share.apply()
-    tasks: queue.Queue[Task] = queue.Queue()
+    tasks: queue.Queue[tuple[int, Task]] = queue.Queue()
     cancel = threading.Event()
     threading.Thread(target=_listen, args=(pipe, tasks, cancel), daemon=True).start()
     writer = _Writer(pipe)
-    forward_log(partial(writer.send, "logged"))
+    forward_log(writer.log)
     while True:
-        task = tasks.get()
+        writer.ticket, task = tasks.get()
         try:
-            writer.send("finished", task.run(share, writer.progress, cancel))
+            writer.send(Finished(writer.ticket, task.run(share, writer.progress, cancel)))
         except Exception as failure:
-            event = failed(0, failure)
-            writer.send("failed", (event.message, event.disk_full, event.cancelled))
+            writer.send(failed(writer.ticket, failure))
 
 
-def _listen(pipe: Connection, tasks: "queue.Queue[Task]", cancel: threading.Event) -> None:
+def _listen(pipe: Connection, tasks: "queue.Queue[tuple[int, Task]]", cancel: threading.Event) -> None:
     try:
         while True:
             message = pipe.recv()
@@ -213,19 +200,25 @@ def _listen(pipe: Connection, tasks: "queue.Queue[Task]", cancel: threading.Even
 
 
 class _Writer:
-    """Sends messages to the parent, from several threads."""
+    """Sends events to the parent, from several threads."""
+
+    ticket = 0
+    """Of the task that runs."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
         self._reported = 0.0
 
-    def send(self, kind: str, value: object) -> None:
+    def send(self, event: Event) -> None:
         with self._lock:
-            self._pipe.send((kind, value))
+            self._pipe.send(event)
 
     def progress(self, done: int, total: int) -> None:
         now = time.monotonic()
         if done == total or now - self._reported >= _INTERVAL:
             self._reported = now
-            self.send("advanced", (done, total))
+            self.send(Advanced(self.ticket, done, total))
+
+    def log(self, message: str) -> None:
+        self.send(Logged(self.ticket, message))
