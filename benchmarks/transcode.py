@@ -110,7 +110,7 @@ class Bench:
             raise click.ClickException(f"{result.frames} frames were transcoded, not {self.frames}")
 
     def _graph(self) -> vs.VideoNode:
-        return upscaled(self.decoded, self.job, self.file, first=0)
+        return upscaled(self.decoded, self.job)
 
 
 def in_memory(clip: vs.VideoNode) -> vs.VideoNode:

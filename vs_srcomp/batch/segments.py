@@ -27,7 +27,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.media.muxer_probe import writing
 from vs_srcomp.progress import Progress
-from vs_srcomp.source.media import VideoPacket, local_file
+from vs_srcomp.source.media import VideoPacket
 from vs_srcomp.transcode.graph import open_source, upscaled
 from vs_srcomp.transcode.info import Fingerprint, check_unchanged
 from vs_srcomp.transcode.job import Job
@@ -137,9 +137,8 @@ def _frames(job: Job, segment: Segment, threads: int) -> Iterator[vs.VideoNode]:
         if kept:
             kept.clear()
             free_clips()
-        file = local_file(job.source)
-        clip = open_source(job, file, threads=threads)[section.first : section.stop]
-        output = upscaled(clip, job, file, first=section.first, threads=threads)
+        clip = open_source(job, threads=threads)[section.first : section.stop]
+        output = upscaled(clip, job, first=section.first, threads=threads)
     yield output[segment.first - section.first : segment.stop - section.first]
     # Not after an error, and not while it is in use: two threads must not share it.
     with _kept_lock:

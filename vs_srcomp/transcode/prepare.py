@@ -102,10 +102,10 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
         def timeline() -> Timeline:
             return timeline_of(file, time_base)
 
-        whole = open_source(job, file, threads=threads)
+        whole = open_source(job, threads=threads)
         section = section_of(job, whole.num_frames, opened.source, timeline)
         clip = whole[section.first : section.stop]
-        output = upscaled(clip, job, file, first=section.first, threads=threads)
+        output = upscaled(clip, job, first=section.first, threads=threads)
         first = clip.get_frame(0)
         announce_losses(file, opened.kind)
         info = JobInfo(
