@@ -14,7 +14,7 @@ from av.packet import Packet
 from vs_srcomp.batch.records import Segment, SegmentRecord
 from vs_srcomp.errors import error
 from vs_srcomp.files import rename_without_replacing
-from vs_srcomp.media.muxer_probe import writing
+from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.media.timestamps import decoding_times
 from vs_srcomp.progress import check_cancelled
 from vs_srcomp.source.media import VideoPacket

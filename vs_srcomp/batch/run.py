@@ -15,7 +15,7 @@ from vs_srcomp.batch.disk_space import DiskSpace
 from vs_srcomp.batch.identity import identity_of
 from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Logged, Pool, Task, failed
 from vs_srcomp.batch.records import Segment, SegmentRecord
-from vs_srcomp.media.muxer_probe import writing
+from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.transcode.job import Job, Result
 from vs_srcomp.transcode.prepare import check_replaceable
 

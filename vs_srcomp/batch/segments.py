@@ -25,7 +25,7 @@ from vs_srcomp.batch.records import PacketEntry, Segment, SegmentRecord, Share
 from vs_srcomp.encoders.feed import feed, free_clips
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
-from vs_srcomp.media.muxer_probe import writing
+from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.progress import Progress
 from vs_srcomp.source.media import VideoPacket
 from vs_srcomp.transcode.graph import open_source, upscaled

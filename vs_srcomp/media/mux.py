@@ -20,7 +20,8 @@ from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.copies import attachment, copied_chapters, copied_packets, file_tags, stream_tags
 from vs_srcomp.media.display import display_matrix, display_size, keeps_stereo_mode
 from vs_srcomp.media.matroska import CODEC_IDS, SPARE, set_display_size, video_template
-from vs_srcomp.media.muxer_probe import add_copy, holds_codec, is_of_file_system, message_of, messages_kept
+from vs_srcomp.media.muxer_errors import is_of_file_system, message_of, messages_kept
+from vs_srcomp.media.muxer_probe import add_copy, holds_codec
 from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.media.section import Section
 from vs_srcomp.media.streams import Plan, numbered

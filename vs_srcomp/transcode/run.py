@@ -8,7 +8,7 @@ from functools import cache
 from vs_srcomp.encoders.feed import feed
 from vs_srcomp.files import atomic_path
 from vs_srcomp.media.mux import Muxer
-from vs_srcomp.media.muxer_probe import writing
+from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.source.media import VideoPacket
 from vs_srcomp.transcode.info import check_unchanged
