@@ -11,14 +11,10 @@ import av
 import numpy as np
 import pytest
 import vapoursynth as vs
-from hypothesis import given
-from hypothesis import strategies as st
 
 import vs_srcomp
 from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
-from vs_srcomp.batch.cut import first_frames
 from vs_srcomp.batch.segments import SegmentRecord, Share, close_source, cut, encode_segment, join
-from vs_srcomp.media.timestamps import decoding_times
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.transcode import Job, Result, transcode
 
@@ -301,36 +297,3 @@ def test_options_reach_the_encoder(job: Job, tmp_path: Path) -> None:
     with av.open(str(result.target)) as container:
         keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
     assert [number for number, key in enumerate(keys) if key] == list(range(0, 40, 5))
-
-
-@given(
-    total=st.integers(1, 2000),
-    length=st.integers(1, 300),
-    keys=st.lists(st.integers(0, 2000), unique=True).map(sorted),
-    first=st.integers(0, 50),
-)
-def test_segments_cover_all_frames_and_are_of_about_one_length(
-    total: int, length: int, keys: list[int], first: int
-) -> None:
-    stop = first + total
-    firsts = first_frames(first, stop, keys, length)
-    assert firsts[0] == first
-    lengths = [after - before for before, after in pairwise([*firsts, stop])]
-    assert all(length - length // 2 <= size <= length + length // 2 for size in lengths[:-1])
-    assert 1 <= lengths[-1] <= length + length // 2
-    for before, begin in pairwise(firsts):
-        reachable = [key for key in keys if abs(key - before - length) <= length // 2 and key > before]
-        assert begin in reachable if reachable else begin == before + length
-
-
-@given(st.lists(st.integers(0, 1000), min_size=1, max_size=40, unique=True))
-def test_decoding_times_rise_and_precede_showing(shown: list[int]) -> None:
-    times = decoding_times(shown)
-    assert len(times) == len(shown)
-    assert all(one < two for one, two in pairwise(times))
-    assert all(decoded <= time for decoded, time in zip(times, shown, strict=True))
-
-
-def test_decoding_times_are_those_of_showing_where_nothing_is_reordered() -> None:
-    assert decoding_times([0, 40, 90]) == [0, 40, 90]
-    assert decoding_times([0, 120, 40, 80, 160]) == [-40, 0, 40, 80, 120]
