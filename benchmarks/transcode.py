@@ -38,18 +38,18 @@ import click
 import vapoursynth as vs
 
 from vs_srcomp.backends.openvino import OpenVINO
+from vs_srcomp.batch.local_pool import LocalPool
+from vs_srcomp.batch.run import JobReport, run_batch
+from vs_srcomp.encoders.feed import feed
+from vs_srcomp.encoders.library import Encoder
+from vs_srcomp.media.picture import describe_picture
+from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.processor import core_count
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
 from vs_srcomp.transcode import Job, transcode
-from vs_srcomp.transcode.batch import Outcome, run_batch
-from vs_srcomp.transcode.encode import Encoder
-from vs_srcomp.transcode.encoders import encoder_settings
-from vs_srcomp.transcode.feed import feed
 from vs_srcomp.transcode.graph import average_rate, upscaled
-from vs_srcomp.transcode.local import LocalPool
-from vs_srcomp.transcode.picture import describe_picture
-from vs_srcomp.transcode.times import fraction
+from vs_srcomp.transcode.job import encoder_settings
 
 PROCESSORS = core_count()
 
@@ -111,7 +111,7 @@ class Bench:
             raise click.ClickException(f"{result.frames} frames were transcoded, not {self.frames}")
 
     def _graph(self) -> vs.VideoNode:
-        return upscaled(self.decoded, self.job, self.file, first=0)
+        return upscaled(self.decoded, self.job)
 
 
 def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
@@ -234,7 +234,7 @@ class Silent:
     def advanced(self, job: Job, done: int, total: int) -> None:
         """No matter."""
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: JobReport) -> None:
         """Note a failure."""
         if outcome.status != "done":
             self.failures.append(outcome.message)

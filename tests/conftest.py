@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.transcode.films import Studio, Upscaled, write_model
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -65,3 +67,30 @@ def vapoursynth_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def configured_vapoursynth(vapoursynth_configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let vspipe find this interpreter, whatever the user's own configuration says."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(vapoursynth_configuration))
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "brighter.onnx")
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(scope="session")
+def film(studio: Studio) -> Path:
+    return studio.film()
+
+
+@pytest.fixture(scope="session")
+def upscaled(model: Path) -> Upscaled:
+    """Transcode with the tiny network and a fast preset."""
+    from vs_srcomp.transcode import Job, Result, transcode
+
+    def run(source: Path, target: Path, **options: object) -> Result:
+        settings = {"model": model, "preset": 12, "crf": 50, **options}
+        return transcode(Job(source=source, target=target, **settings))  # type: ignore[arg-type]
+
+    return run

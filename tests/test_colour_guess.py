@@ -11,8 +11,8 @@ from tests.transcode.films import Studio, write_model
 from vs_srcomp import log
 from vs_srcomp.cli.script import _examine, command_line
 from vs_srcomp.colour_guess import Colours, assumed_colours, keep_assumed_colours, tags_to_keep
+from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.transcode import Job, transcode
-from vs_srcomp.transcode.verify import verify
 
 # Width, height, matrix, primaries: by the functions of mpv and libplacebo that the module names.
 ASSUMED = [

@@ -1,4 +1,4 @@
-"""The command as a user runs it, and a small film."""
+"""The command as a user runs it."""
 
 import subprocess
 import sys
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from tests.transcode.films import Studio, write_model
 
 type Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -22,13 +20,3 @@ def command() -> Command:
         return subprocess.run([*ARGV, *map(str, arguments)], capture_output=True, text=True, check=False)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("model") / "brighter.onnx")
-
-
-@pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Studio(tmp_path_factory.mktemp("films")).film()

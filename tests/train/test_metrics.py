@@ -5,6 +5,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import vapoursynth as vs
 from numpy.typing import NDArray
 
 from train.metrics import psnr, ssim, vmaf
@@ -99,7 +100,7 @@ def test_sharpening_gains_vmaf_but_less_vmaf_neg() -> None:
     assert abs(plain.vmaf - plain.neg) < abs(sharp.vmaf - sharp.neg)
 
 
-def test_what_libvmaf_cannot_score_is_said() -> None:
+def test_what_libvmaf_cannot_score_is_an_error() -> None:
     tiny = np.zeros((2, 2), np.uint8)
-    with pytest.raises(RuntimeError, match="libvmaf failed"):
+    with pytest.raises(vs.Error, match="VMAF failed"):
         vmaf([tiny], [tiny], stills=True)

@@ -1,8 +1,10 @@
 """Small films with everything that a transcode has to carry over, and what is in a film."""
 
 import subprocess
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import imageio_ffmpeg
@@ -11,6 +13,11 @@ from av.video.frame import VideoFrame
 from onnx import helper
 
 from tests.networks import make_onnx
+
+if TYPE_CHECKING:
+    from vs_srcomp.transcode import Result
+
+type Upscaled = Callable[..., Result]
 
 SUBTITLES = """1
 00:00:00,200 --> 00:00:00,700

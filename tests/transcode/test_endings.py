@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.conftest import Upscaled
-from tests.transcode.films import Studio, times_of
+from tests.transcode.films import Studio, Upscaled, times_of
+from vs_srcomp.progress import CancelledError
 from vs_srcomp.transcode import Job, transcode
-from vs_srcomp.transcode.run import CancelledError
 
 
 def test_an_existing_file_is_replaced_only_on_demand(film: Path, upscaled: Upscaled, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.transcode.conftest import Upscaled
+from tests.transcode.films import Upscaled
 from vs_srcomp.geometry import RATIOS
 from vs_srcomp.models import find_model
 

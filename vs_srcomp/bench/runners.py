@@ -21,8 +21,11 @@ from vs_srcomp.backends.openvino import OpenVINOEngine
 from vs_srcomp.backends.registry import backend_from_text
 from vs_srcomp.bench.hosting import Host, clip_in_memory
 from vs_srcomp.bench.stage import WARM_UP, Kind, Stage
+from vs_srcomp.encoders.feed import feed
+from vs_srcomp.encoders.library import Encoder, encodable
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name
+from vs_srcomp.media.picture import describe_picture
 from vs_srcomp.models import find_model, scale_of
 from vs_srcomp.models.catalogue import ENGINES
 from vs_srcomp.resample import lanczos5
@@ -31,11 +34,7 @@ from vs_srcomp.reuse import forget
 from vs_srcomp.source import source
 from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.media import decoder_for, open_container, video_stream
-from vs_srcomp.transcode.encode import Encoder, encodable
-from vs_srcomp.transcode.encoders import encoder_settings
-from vs_srcomp.transcode.feed import feed
-from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.picture import describe_picture
+from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.upscale import upscale
 
 type Runner = Callable[[float], tuple[int, float]]

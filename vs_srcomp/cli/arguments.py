@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
 
+from vs_srcomp.encoders.settings import ENCODERS
+
 if TYPE_CHECKING:
     from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.transcode import Job
@@ -35,6 +37,7 @@ class FileName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
         """The path."""
         import vapoursynth as vs
 
+        from vs_srcomp.errors import message_of
         from vs_srcomp.named_files import address_in, file_named
 
         if isinstance(value, Path):
@@ -42,7 +45,7 @@ class FileName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
         try:
             name = file_named(str(value))
         except vs.Error as wrong:
-            self.fail(str(wrong).removeprefix("srcomp: "), param, ctx)
+            self.fail(message_of(wrong), param, ctx)
         if self._written and (address := address_in(name)):
             self.fail(f"{address!r} is an address, and the output must be a file\ngive the path of a file", param, ctx)
         return Path(name)
@@ -194,7 +197,7 @@ class JobOptions:
             raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
         # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
         os.environ.setdefault("SVT_LOG", "0")
-        from vs_srcomp.transcode.encoders import encoder_settings
+        from vs_srcomp.transcode.job import encoder_settings
 
         check_model(self.model, self.look, self.ratio, self.q)
         if self.deinterlace:
@@ -204,7 +207,7 @@ class JobOptions:
         with usage_errors():
             settings = encoder_settings(self.job(Path(), Path()))
             if self.svt_params or self.encoder_options:
-                from vs_srcomp.transcode.encode import check_settings
+                from vs_srcomp.encoders.library import check_settings
 
                 check_settings(settings)
 
@@ -315,6 +318,8 @@ deinterlace_option = click.option(
     "--deinterlace", is_flag=True, help="Make progressive frames of interlaced ones, with bwdif."
 )
 
+_CRF_DEFAULTS = ", ".join(f"{kind.crf.default:g} for {kind.name}" for kind in ENCODERS if kind.crf)
+
 _JOB_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
@@ -339,7 +344,7 @@ _JOB_OPTIONS = (
     no_reuse_option,
     click.option(
         "--encoder",
-        type=click.Choice(["svt-av1", "x264", "x265", "ffv1"]),
+        type=click.Choice([kind.name for kind in ENCODERS]),
         default="svt-av1",
         show_default=True,
         help="What encodes the output.",
@@ -347,7 +352,7 @@ _JOB_OPTIONS = (
     click.option(
         "--crf",
         type=click.FloatRange(min=0),
-        help="Quality of the output: less is better.  [default: 26 for svt-av1, 18 for x264, 20 for x265]",
+        help=f"Quality of the output: less is better.  [default: {_CRF_DEFAULTS}]",
     ),
     click.option(
         "--preset",

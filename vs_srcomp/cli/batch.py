@@ -17,14 +17,15 @@ from vs_srcomp.cli.batch_plan import print_plan, print_table
 from vs_srcomp.cli.ending import SIGNALS, patience
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import counted, debug_option, stderr
+from vs_srcomp.media.containers import CONTAINERS
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from vs_srcomp.backends.base import BackendConfig
+    from vs_srcomp.batch.pool import Pool
+    from vs_srcomp.batch.run import Check, JobReport
     from vs_srcomp.transcode import Job
-    from vs_srcomp.transcode.batch import Check, Outcome
-    from vs_srcomp.transcode.pool import Pool
 
 
 def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
@@ -53,7 +54,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
 @click.option("--recursive", is_flag=True, help="Look into the folders of folders, too.")
 @click.option(
     "--container",
-    type=click.Choice(["mkv", "mp4", "webm"]),
+    type=click.Choice([kind.suffix[1:] for kind in CONTAINERS]),
     default="mkv",
     show_default=True,
     help="What the outputs become.",
@@ -142,9 +143,9 @@ def batch(
       vs-srcomp batch 'a/*.mp4' b.webm --out upscaled --container mp4 --suffix -hd --verify
       vs-srcomp batch clips --out upscaled --pipe 'SvtAv1EncApp -i stdin --preset 4 -b {out}.ivf'
     """
+    from vs_srcomp.batch.inputs import gather, name_outputs, read_list
     from vs_srcomp.named_files import check_output, check_output_folder, file_named
     from vs_srcomp.source.media import local_file
-    from vs_srcomp.transcode.inputs import gather, name_outputs, read_list
 
     if jobs and cluster:
         raise click.UsageError("--jobs and --cluster exclude each other.")
@@ -187,17 +188,17 @@ def batch(
 
 def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], gpus_per_task: float) -> "Pool":
     if cluster is None:
-        from vs_srcomp.transcode.local import LocalPool
+        from vs_srcomp.batch.local_pool import LocalPool
 
         return LocalPool(jobs)
-    from vs_srcomp.transcode.cluster import ClusterConfig, ClusterPool
+    from vs_srcomp.batch.ray.pool import ClusterConfig, ClusterPool
 
     return ClusterPool(ClusterConfig(address=cluster, storage=storage, gpus_per_task=gpus_per_task))
 
 
 def _checks(verifies: bool, references: Path | None) -> "list[Callable[[Job], Check]]":
     """What is to be found out about each output."""
-    from vs_srcomp.transcode.checks import MetricsCheck, VerifyCheck
+    from vs_srcomp.batch.checks import MetricsCheck, VerifyCheck
 
     checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
     return checks + ([partial(MetricsCheck, reference=references)] if references else [])
@@ -205,8 +206,8 @@ def _checks(verifies: bool, references: Path | None) -> "list[Callable[[Job], Ch
 
 def _check_references(work: "Sequence[Job]", references: Path) -> None:
     """Raise the error of outputs that could not be measured when they are done."""
-    from vs_srcomp.transcode.checks import MetricsCheck
-    from vs_srcomp.transcode.metrics import vmaf_program
+    from vs_srcomp.batch.checks import MetricsCheck
+    from vs_srcomp.quality.libvmaf import vmaf_program
 
     vmaf_program()
     for job in work:
@@ -259,9 +260,9 @@ def _run(
     ignore_space: bool,
 ) -> Counter[str]:
     """Do the work; gives the number of clips by status."""
+    from vs_srcomp.batch.report import Report
+    from vs_srcomp.batch.run import run_batch
     from vs_srcomp.errors import error
-    from vs_srcomp.transcode.batch import run_batch
-    from vs_srcomp.transcode.report import Report
 
     try:
         report = Report(report_file)
@@ -290,7 +291,7 @@ class _Display:
         self._report = report
         self._all = self.progress.add_task("all clips", total=clips, unit="clips")
         self._bars: dict[Path, TaskID] = {}
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[JobReport] = []
 
     def began(self, job: "Job") -> None:
         """See ``Watcher``."""
@@ -304,7 +305,7 @@ class _Display:
         speed = self.progress.tasks[self.progress.task_ids.index(bar)].speed
         self.progress.update(bar, completed=done, total=total, unit=f"{speed:.1f} fps" if speed else "")
 
-    def ended(self, outcome: "Outcome") -> None:
+    def ended(self, outcome: "JobReport") -> None:
         """See ``Watcher``."""
         self._report.add(outcome)
         self._outcomes.append(outcome)
@@ -357,7 +358,7 @@ def _progress() -> "Progress":
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _ending(outcome: "Outcome") -> str:
+def _ending(outcome: "JobReport") -> str:
     if outcome.status == "skipped":
         return f"{outcome.job.source}: was finished before"
     if outcome.result is None or outcome.status != "done":

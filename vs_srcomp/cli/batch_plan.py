@@ -10,9 +10,9 @@ from vs_srcomp.cli.reports import counted, stderr
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from vs_srcomp.batch.dry_run import Estimate
+    from vs_srcomp.batch.pool import Pool
     from vs_srcomp.transcode import Job
-    from vs_srcomp.transcode.pool import Pool
-    from vs_srcomp.transcode.survey import Survey
 
 # Characters in a line that goes to a file.
 _WIDTH_OF_FILES = 240
@@ -29,35 +29,35 @@ def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> 
     """
     from rich.table import Table
 
-    from vs_srcomp.transcode.identity import identity_of
-    from vs_srcomp.transcode.ledger import Ledger
-    from vs_srcomp.transcode.room import Room, free_bytes, size_text
+    from vs_srcomp.batch.checkpoint import Checkpoint
+    from vs_srcomp.batch.disk_space import DiskSpace, free_bytes, size_text
+    from vs_srcomp.batch.identity import identity_of
 
     table = Table(box=None, pad_edge=False)
     table.add_column("clip", overflow="fold")
     for column in ("state", "from", "to", "ratio", "frames", "segments", "models", "time", "space"):
         table.add_column(column, justify="left" if column == "models" else "right", no_wrap=True)
-    room = Room()
+    disk_space = DiskSpace()
     seconds = 0.0
     needed = 0
     problems = []
-    for job, found in _surveys(work, pool, cancel):
-        state = Ledger(job.target).state(identity_of(job)) if not isinstance(found, str) else ""
+    for job, found in _estimates(work, pool, cancel):
         if isinstance(found, str):
             problems.append(f"{job.source}: {found}")
             continue
-        outline = found.segments[0].outline
-        size = outline.picture.width, outline.picture.height
+        state = Checkpoint(job.target).state(identity_of(job))
+        info = found.segments[0].info
+        size = info.picture.width, info.picture.height
         frames = sum(segment.frames for segment in found.segments)
-        space = room.needed(job, found.segments)
+        space = disk_space.needed(job, found.segments)
         if state != "finished":
             seconds += frames * found.seconds
             needed += space
         table.add_row(
             str(job.source),
             state,
-            *("{}x{}".format(*pair) for pair in (outline.source_size, size)),
-            f"{size[0] / outline.source_size[0]:.3g}",
+            *("{}x{}".format(*pair) for pair in (info.source_size, size)),
+            f"{size[0] / info.source_size[0]:.3g}",
             str(frames),
             str(len(found.segments)),
             ", ".join(sorted(found.models)),
@@ -97,21 +97,21 @@ def time_text(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def _surveys(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> "list[tuple[Job, Survey | str]]":
-    """Of each job what a short look has shown, or what is wrong with it."""
-    from vs_srcomp.transcode.pool import Failed, Finished
-    from vs_srcomp.transcode.survey import Look
+def _estimates(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> "list[tuple[Job, Estimate | str]]":
+    """The estimate of each job, or what is wrong with it."""
+    from vs_srcomp.batch.dry_run import DryRun
+    from vs_srcomp.batch.pool import Failed, Finished
 
     pending = list(reversed(work))
-    flying: dict[int, Job] = {}
-    found: dict[Path, Survey | str] = {}
-    while (pending or flying) and not cancel.is_set():
-        while pending and len(flying) <= pool.size:
+    running: dict[int, Job] = {}
+    found: dict[Path, Estimate | str] = {}
+    while (pending or running) and not cancel.is_set():
+        while pending and len(running) <= pool.size:
             job = pending.pop()
-            flying[pool.submit(Look(job))] = job
+            running[pool.submit(DryRun(job))] = job
         for event in pool.wait(_BETWEEN_LOOKS):
             if isinstance(event, Finished):
-                found[flying.pop(event.ticket).target] = event.value
+                found[running.pop(event.ticket).target] = event.value
             elif isinstance(event, Failed):
-                found[flying.pop(event.ticket).target] = event.message
+                found[running.pop(event.ticket).target] = event.message
     return [(job, found[job.target]) for job in work if job.target in found]

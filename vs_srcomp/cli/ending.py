@@ -95,7 +95,7 @@ def _leave_at_once(number: int) -> NoReturn:
     from vs_srcomp.files import remove_unfinished
 
     # What was never imported runs no programs.
-    if piped := sys.modules.get("vs_srcomp.transcode.piped"):
+    if piped := sys.modules.get("vs_srcomp.encoders.pipe"):
         piped.end_programs()
     remove_unfinished()
     # The main thread may hold the lock of the stream.

@@ -36,7 +36,7 @@ class PipeOptions:
         if given:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             raise click.UsageError(f"--pipe and {names} exclude each other: settings go into the command.")
-        from vs_srcomp.transcode.pipe_command import PipeCommand
+        from vs_srcomp.encoders.pipe_command import PipeCommand
 
         with usage_errors():
             PipeCommand.parse(self.pipe).path  # noqa: B018  # which fails if there is no such program

@@ -32,7 +32,7 @@ from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option
 
 if TYPE_CHECKING:
     from vs_srcomp.backends.base import BackendConfig
-    from vs_srcomp.transcode.picture import Picture
+    from vs_srcomp.media.picture import Picture
 
 # Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is not told.
 _PRIMARIES = {
@@ -185,8 +185,8 @@ def script(
     for note in _notes(program, clip):
         click.echo(note, err=True)
     if program != "mpv":
-        from vs_srcomp.transcode.containers import container_for
-        from vs_srcomp.transcode.losses import losses
+        from vs_srcomp.media.containers import container_for
+        from vs_srcomp.media.losses import losses
 
         for loss in losses(str(clip.source), container_for(Path("out.mkv"))):
             click.echo(loss, err=True)
@@ -211,7 +211,7 @@ def command_line(program: str, clip: Clip, script_path: Path) -> str:
 
 
 def _ffmpeg(clip: Clip) -> Iterator[str]:
-    from vs_srcomp.transcode.hdr import content_light, mastering_in_decimals
+    from vs_srcomp.media.hdr import content_light, mastering_in_decimals
 
     picture, colour = clip.picture, clip.picture.colour
     yield from ("ffmpeg", "-i", "-", "-i", str(clip.source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?")
@@ -244,7 +244,7 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
 
 
 def _svtav1(clip: Clip) -> Iterator[str]:
-    from vs_srcomp.transcode.hdr import content_light, mastering_in_decimals
+    from vs_srcomp.media.hdr import content_light, mastering_in_decimals
 
     picture, colour = clip.picture, clip.picture.colour
     yield from ("SvtAv1EncApp", "-i", "stdin", "-b", clip.source.stem + ".srcomp.ivf", "--crf", "26", "--preset", "8")
@@ -261,7 +261,7 @@ def _svtav1(clip: Clip) -> Iterator[str]:
 
 
 def _x265(clip: Clip) -> Iterator[str]:
-    from vs_srcomp.transcode.hdr import content_light, mastering_in_units
+    from vs_srcomp.media.hdr import content_light, mastering_in_units
 
     picture, colour = clip.picture, clip.picture.colour
     yield from ("x265", "--y4m", "--input", "-", "--output", clip.source.stem + ".srcomp.hevc", "--crf", "20")
@@ -311,10 +311,10 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     import vapoursynth as vs
 
     import vs_srcomp
+    from vs_srcomp.encoders.library import encodable
+    from vs_srcomp.media.picture import describe_picture
     from vs_srcomp.source.media import open_container
     from vs_srcomp.transcode.deinterlace import deinterlaced
-    from vs_srcomp.transcode.encode import encodable
-    from vs_srcomp.transcode.picture import describe_picture
 
     clip = vs_srcomp.source(source)
     if clip.format.color_family == vs.RGB:

@@ -1,6 +1,6 @@
 """Video file to upscaled video file: everything but the picture is carried over as it is."""
 
-from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.run import Result, transcode
+from vs_srcomp.transcode.job import Job, Result
+from vs_srcomp.transcode.run import transcode
 
 __all__ = ["Job", "Result", "transcode"]

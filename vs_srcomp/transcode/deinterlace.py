@@ -7,7 +7,7 @@ from vs_srcomp.log import say_once
 
 NAMESPACE = "bwdif"
 
-# Bwdif's field: the frame rate stays, and the frame's own _FieldBased goes before the order that is said here.
+# Bwdif's field: the frame rate stays, and each frame's _FieldBased takes precedence over the order given here.
 _SAME_RATE = 1
 
 

@@ -7,35 +7,32 @@ from av.video.stream import VideoStream
 
 from vs_srcomp.backends.base import BackendConfig, ThreadedBackend
 from vs_srcomp.backends.choice import default_backend
+from vs_srcomp.encoders.library import encodable
 from vs_srcomp.grain import restore_grain
+from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source import source
 from vs_srcomp.transcode.deinterlace import deinterlaced
-from vs_srcomp.transcode.encode import encodable
-from vs_srcomp.transcode.encoders import encoder_settings
-from vs_srcomp.transcode.job import Job
-from vs_srcomp.transcode.times import fraction
+from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.upscale import upscale
 
 
-def open_source(job: Job, file: str, *, threads: int = 0) -> vs.VideoNode:
+def open_source(job: Job, *, threads: int = 0) -> vs.VideoNode:
     """The whole clip that ``job`` upscales.
 
     Args:
         job: What to do.
-        file: Absolute path of its source.
         threads: Of the decoder; 0 is its default.
     """
-    clip = source(file, film_grain=job.film_grain == "apply", threads=threads)
+    clip = source(job.source, film_grain=job.film_grain == "apply", threads=threads)
     return deinterlaced(clip) if job.deinterlace else clip
 
 
-def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: int = 0) -> vs.VideoNode:
-    """``clip`` upscaled as ``job`` asks, and in a format that its encoder takes.
+def upscaled(clip: vs.VideoNode, job: Job, *, first: int = 0, threads: int = 0) -> vs.VideoNode:
+    """``clip`` upscaled as ``job`` says, in a format that its encoder takes.
 
     Args:
         clip: A part of what `open_source` gave, or the whole.
         job: What to do.
-        file: Absolute path of its source.
         first: Number of the clip's first frame in the whole.
         threads: Of decoder and network; 0 means all processors.
     """
@@ -57,7 +54,7 @@ def upscaled(clip: vs.VideoNode, job: Job, file: str, *, first: int, threads: in
         backend=_limited(backend_of(job), threads),
     )
     if job.film_grain == "restore":
-        grainy = source(file, film_grain=True, threads=threads)[first : first + clip.num_frames]
+        grainy = source(job.source, film_grain=True, threads=threads)[first : first + clip.num_frames]
         up = restore_grain(up, clip, grainy)
     return encodable(up, kind)
 

@@ -1,0 +1,106 @@
+"""What a batch finds out about its outputs comes into its report, and an output that is wrong counts as failed."""
+
+import json
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.transcode.films import Studio
+from vs_srcomp.batch.checks import MetricsCheck, VerifyCheck
+from vs_srcomp.batch.pool import Event, Finished, Join, Task, failed
+from vs_srcomp.batch.records import Share
+from vs_srcomp.batch.run import JobReport, run_batch
+from vs_srcomp.transcode import Job
+
+
+class AtOnce:
+    """A pool without processes, which can spoil an output as soon as it is there."""
+
+    size = 1
+
+    def __init__(self, spoil: bool) -> None:
+        self._spoil = spoil
+        self._tickets = 0
+        self._events: list[Event] = []
+
+    def submit(self, task: Task) -> int:
+        self._tickets += 1
+        try:
+            value = task.run(Share(threads=1), lambda done, total: None, threading.Event())
+            if isinstance(task, Join) and self._spoil:
+                content = task.job.target.read_bytes()
+                task.job.target.write_bytes(content[: len(content) // 2])
+            self._events.append(Finished(self._tickets, value))
+        except Exception as failure:
+            self._events.append(failed(self._tickets, failure))
+        return self._tickets
+
+    def wait(self, seconds: float) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def cancel(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Watcher:
+    """Remembers the outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[JobReport] = []
+
+    def began(self, job: Job) -> None:
+        pass
+
+    def advanced(self, job: Job, done: int, total: int) -> None:
+        pass
+
+    def ended(self, outcome: JobReport) -> None:
+        self.outcomes.append(outcome)
+
+
+def outcome_of(job: Job, *checks: Any, spoil: bool = False) -> JobReport:
+    watcher = Watcher()
+    run_batch([job], AtOnce(spoil), watcher, checks=checks, ignore_space=True)
+    (outcome,) = watcher.outcomes
+    return outcome
+
+
+@pytest.fixture
+def job(film: Path, model: Path, tmp_path: Path) -> Job:
+    return Job(source=film, target=tmp_path / "film.mkv", model=model, preset=12, crf=50)
+
+
+def test_checks_are_in_the_outcome(studio: Studio, job: Job, film: Path, tmp_path: Path) -> None:
+    references = tmp_path / "references"
+    references.mkdir()
+    made = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "checks-reference.mkv")
+    made.rename(references / "film.mkv")
+    outcome = outcome_of(job, VerifyCheck, partial(MetricsCheck, reference=references))
+    assert outcome.status == "done", outcome.message
+    assert outcome.checks["verify"] == {"lost": []}
+    metrics = json.loads(json.dumps(outcome.checks["metrics"], allow_nan=False))
+    assert metrics["frames"] == 40
+    assert 20 < metrics["psnr_y"] < 60
+    assert metrics["ssim"] < 1
+
+
+def test_a_spoilt_output_counts_as_failed(job: Job) -> None:
+    outcome = outcome_of(job, VerifyCheck, spoil=True)
+    assert outcome.status == "failed"
+    assert outcome.message.startswith("'film.mkv' is not what it should be: ")
+    assert "frames: there are " in outcome.message
+
+
+def test_a_missing_reference_is_named(job: Job, tmp_path: Path) -> None:
+    references = tmp_path / "references"
+    references.mkdir()
+    outcome = outcome_of(job, partial(MetricsCheck, reference=references))
+    assert outcome.status == "failed"
+    assert "that are called 'film'" in outcome.message

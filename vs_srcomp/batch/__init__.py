@@ -1,0 +1,1 @@
+"""Many jobs, in any number of attempts, on a pool of workers."""

@@ -1,0 +1,301 @@
+"""The checkpoint of an output: what it depends on, what is finished, and a lock.
+
+Beside the output ``film.mkv`` there is a folder ``.srcomp`` with
+
+- ``film.mkv.json``: what the output depends on, how far it is, and the result once it is finished;
+- ``film.mkv.lock``: held while a process works on it;
+- ``film.mkv.parts``: the finished segments, two files each, until the output is finished.
+
+Every file is written beside its place and renamed, so that it is whole or not there, whatever happens.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import vapoursynth as vs
+from filelock import FileLock, Timeout
+
+from vs_srcomp.batch.identity import Identity, differences
+from vs_srcomp.batch.records import Segment, SegmentRecord
+from vs_srcomp.encoders.pipe import SUFFIX
+from vs_srcomp.encoders.settings import ENCODERS
+from vs_srcomp.errors import error
+from vs_srcomp.files import write_atomically
+from vs_srcomp.media.containers import CONTAINERS
+from vs_srcomp.transcode.job import Result
+
+FOLDER = ".srcomp"
+
+_FORMAT = 2
+
+# Names are at most 255 bytes long, and some are added to those of outputs.
+_LONGEST_NAME = 200
+
+# The only files that are ever removed, and only in a folder of segments.
+_EXTENSIONS = {"json", "video", *(kind.codec for kind in ENCODERS), *(kind.suffix[1:] for kind in CONTAINERS)}
+_OWN_FILE = re.compile(rf"\.?(\d{{6}}|whole)(\.[a-z0-9_]{{8}})?\.({'|'.join(sorted(_EXTENSIONS))})")
+
+# Likewise, folders in which encoders behind a pipe write.
+_OWN_FOLDER = re.compile(r"(\.\d{6})?\.srcomp-[a-z0-9_]{8}" + re.escape(SUFFIX))
+
+
+class State(StrEnum):
+    """How far an output is."""
+
+    NEW = "new"
+    BEGUN = "begun"
+    FINISHED = "finished"
+    CHANGED = "changed"
+    """It was begun or made from something else."""
+    EXISTS = "exists"
+    """No batch has made the file that is there."""
+
+
+@dataclass
+class _Entry:
+    """The content of an output's JSON file."""
+
+    identity: Identity
+    state: State
+    replaces: bool
+    """Whether the user has agreed, when the work began, that an existing output is replaced."""
+    segments: list[list[int]]
+    """First frame and frame after the last of each."""
+    output: dict[str, int]
+    """Size and time of change of the finished file."""
+    result: dict[str, Any]
+    rejected: bool = False
+    """Whether a check has found that the output is not what it should be."""
+
+
+class Checkpoint:
+    """What is known on disk of one output."""
+
+    def __init__(self, target: Path) -> None:
+        """Of ``target``; nothing is touched yet."""
+        name = target.name
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+        self.target = target
+        base = target.parent / FOLDER
+        self.parts = base / f"{name}.parts"
+        """Where the segments' files are."""
+        self._file = base / f"{name}.json"
+        self._lock = FileLock(base / f"{name}.lock", thread_local=False)
+        self._entry: _Entry | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock; False if another process has it.
+
+        Raises:
+            OSError: The folder of the output cannot be written to.
+        """
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._lock.release(force=True)
+
+    def begin(self, identity: Identity, *, restart: bool, overwrite: bool) -> State:
+        """Find out what is to be done for the output.
+
+        Args:
+            identity: What it depends on now.
+            restart: If that has changed, start again.
+            overwrite: Replace a file of that name that is no output of this kind.
+
+        Returns:
+            What has been done: nothing (then the folder of segments is empty and there), a part, or all of it.
+
+        Raises:
+            vs.Error: It was begun or made from something else, or there is a file that would be replaced.
+        """
+        entry = self._read(restart=restart)
+        changes = differences(entry.identity, identity) if entry else []
+        ours = entry is not None and self._is_output(entry)
+        if entry and changes and not restart:
+            what = "was made" if entry.state is State.FINISHED else "was begun"
+            if entry.state is not State.FINISHED or ours:
+                raise error(
+                    f"{str(self.target)!r} {what} from something else ({'; '.join(changes)})",
+                    "make it anew with --restart, or write to another folder",
+                )
+        if entry and not changes:
+            if entry.state is State.FINISHED and ours:
+                self.clear()
+                return State.FINISHED
+            if entry.state is State.BEGUN and not (restart and entry.rejected):
+                entry.replaces = entry.replaces or overwrite or self._is_joined()
+                self._refuse_to_replace(entry.replaces)
+                self._entry = entry
+                self.parts.mkdir(exist_ok=True)
+                return State.BEGUN
+        replaces = overwrite or (restart and entry is not None and (ours or entry.rejected))
+        self._refuse_to_replace(replaces)
+        self.clear()
+        self.parts.mkdir(exist_ok=True)
+        self._entry = _Entry(identity, State.BEGUN, replaces, [], {}, {})
+        self._write()
+        return State.NEW
+
+    def state(self, identity: Identity) -> State:
+        """How far the output is. Nothing is written."""
+        try:
+            entry = self._read(restart=False)
+        except vs.Error:
+            return State.CHANGED
+        ours = entry is not None and self._is_output(entry)
+        if entry and (ours or entry.state is State.BEGUN):
+            return State.CHANGED if differences(entry.identity, identity) else entry.state
+        return State.EXISTS if self.target.exists() else State.NEW
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the user has agreed that an existing output is replaced."""
+        return self._entry is not None and self._entry.replaces
+
+    def keep_segments(self, segments: Sequence[Segment]) -> dict[int, SegmentRecord]:
+        """Note how the job is cut, and find the segments that are finished already.
+
+        Their files are read and compared with their checksums. What is damaged, or left by a process that was killed,
+        is removed.
+
+        Returns:
+            The records of finished segments by number.
+
+        Raises:
+            vs.Error: The job was cut in another way when it was begun.
+        """
+        assert self._entry is not None
+        bounds = [[segment.first, segment.stop] for segment in segments]
+        if self._entry.segments and self._entry.segments != bounds:
+            raise error(f"{str(self.target)!r} was begun with other segments", "make it anew with --restart")
+        if not self._entry.segments:
+            self._entry.segments = bounds
+            self._write()
+        finished = {}
+        for segment in segments:
+            record = self._read_record(segment)
+            if record:
+                finished[segment.index] = record
+        kept = {name for record in finished.values() for name in (record.file, _record_name(record.index))}
+        self._remove(lambda name: name not in kept and not name.startswith("whole"))
+        return finished
+
+    def add(self, record: SegmentRecord) -> None:
+        """Note that a segment is finished, with its file in place."""
+        write_atomically(self.parts / _record_name(record.index), _seal(record.to_json()))
+
+    def finish(self, result: Result) -> None:
+        """Note that the output is finished, and remove the segments."""
+        assert self._entry is not None
+        status = self.target.stat()
+        self._entry.state = State.FINISHED
+        self._entry.output = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+        self._entry.result = {"frames": result.frames, "models": result.models, "seconds": round(result.seconds, 3)}
+        self._write()
+        self.clear()
+
+    def reject(self) -> None:
+        """Note that a check of the output has failed; the segments stay, so that it can be joined again."""
+        assert self._entry is not None
+        self._entry.rejected = True
+        self._write()
+
+    def clear(self) -> None:
+        """Remove the segments, and nothing else."""
+        self._remove(lambda _: True)
+        with suppress(OSError):  # not there, or there is something else in it
+            self.parts.rmdir()
+
+    def _read(self, *, restart: bool) -> _Entry | None:
+        try:
+            values = _unseal(self._file.read_bytes())
+            if values.pop("format") != _FORMAT:
+                raise ValueError("another version has written it")
+            return _Entry(**{**values, "state": State(values["state"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as reason:
+            if restart:
+                return None
+            raise error(
+                f"the notes on {str(self.target)!r} cannot be read: {reason}", "make it anew with --restart"
+            ) from None
+
+    def _write(self) -> None:
+        assert self._entry is not None
+        values = {**vars(self._entry), "state": self._entry.state, "format": _FORMAT}
+        write_atomically(self._file, _seal(values))
+
+    def _is_output(self, entry: _Entry) -> bool:
+        """Whether the file that is there is the one that was made."""
+        try:
+            status = self.target.stat()
+        except OSError:
+            return False
+        return entry.output == {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+    def _refuse_to_replace(self, replaces: bool) -> None:
+        if not replaces and self.target.exists():
+            raise error(f"{str(self.target)!r} exists", "write to another folder, or replace it with --overwrite")
+
+    def _is_joined(self) -> bool:
+        """Whether the output got its name just before the work was interrupted; its first name is still there."""
+        whole = self.parts / f"whole{self.target.suffix.lower()}"
+        return whole.exists() and self.target.exists() and self.target.samefile(whole)
+
+    def _read_record(self, segment: Segment) -> SegmentRecord | None:
+        try:
+            record = SegmentRecord.from_json(_unseal((self.parts / _record_name(segment.index)).read_bytes()))
+            with (self.parts / record.file).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except (OSError, ValueError):
+            return None
+        same = (record.index, record.first, record.stop) == (segment.index, segment.first, segment.stop)
+        return record if same and record.file == segment.name and digest == record.sha256 else None
+
+    def _remove(self, unwanted: Callable[[str], bool]) -> None:
+        try:
+            files = list(self.parts.iterdir())
+        except FileNotFoundError:
+            return
+        for file in files:
+            if _OWN_FOLDER.fullmatch(file.name) and file.is_dir() and not file.is_symlink():
+                shutil.rmtree(file)
+            elif _OWN_FILE.fullmatch(file.name) and unwanted(file.name):
+                file.unlink()
+
+
+def _record_name(index: int) -> str:
+    return f"{index:06d}.json"
+
+
+def _seal(values: dict[str, Any]) -> bytes:
+    """One line of JSON with its own checksum."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "values": values}, sort_keys=True).encode()
+
+
+def _unseal(data: bytes) -> dict[str, Any]:
+    """What `_seal` was given; ValueError if it is damaged."""
+    sealed = json.loads(data)
+    values: dict[str, Any] = sealed["values"]
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    if hashlib.sha256(text.encode()).hexdigest() != sealed["sha256"]:
+        raise ValueError("it is damaged")
+    return values

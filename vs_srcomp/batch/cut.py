@@ -1,0 +1,89 @@
+"""Where a job is cut into segments."""
+
+from bisect import bisect_left
+from fractions import Fraction
+from itertools import pairwise
+
+import av
+
+from vs_srcomp.batch.records import Segment
+from vs_srcomp.encoders.feed import later
+from vs_srcomp.encoders.library import Encoder
+from vs_srcomp.log import say
+from vs_srcomp.transcode.job import Job, encoder_settings
+from vs_srcomp.transcode.prepare import PreparedJob, prepare
+
+# Sound may go on after the picture, and headers may be a little wrong: by so much of the length, and so many seconds.
+_INEXACT, _SECONDS = Fraction(1, 10), Fraction(1, 2)
+
+
+def cut(job: Job, *, threads: int = 0) -> list[Segment]:
+    """Prepare ``job``, and cut its frames into segments of about ``job.segment_seconds``.
+
+    They begin at key frames of the source where there are any near, so that hardly a frame is decoded twice.
+
+    Args:
+        job: What to do.
+        threads: Of decoder and network; 0 means all processors.
+
+    Raises:
+        vs.Error: The job cannot be done; the last line says what to do about it.
+    """
+    with prepare(job, threads=threads) as work:
+        return cut_prepared(work)
+
+
+def cut_prepared(work: PreparedJob) -> list[Segment]:
+    """The segments of a job that is prepared; see `cut`."""
+    _try_header(work)
+    info, section, timeline = work.info, work.info.section, work.timeline()
+    timestamps = timeline.timestamps
+    _report_missing_end(
+        Fraction(work.source.duration or 0, av.time_base), (timestamps[-1] - timestamps[0]) * info.time_base
+    )
+    shown = (timestamps[section.stop - 1] - timestamps[section.first]) * info.time_base
+    mean = info.rate or (Fraction(section.stop - section.first) / shown if shown > 0 else Fraction(25))
+    length = max(1, round(Fraction(work.job.segment_seconds) * mean))
+    firsts = first_frames(section.first, section.stop, timeline.keys, length)
+    segments = []
+    last: int | None = None
+    for index, (begin, stop) in enumerate(pairwise([*firsts, section.stop])):
+        segments.append(Segment(index=index, first=begin, stop=stop, after=last, info=info))
+        for timestamp, following in pairwise([*timestamps[begin:stop], *timestamps[stop : stop + 1]]):
+            last = later(timestamp, last, max(0, following - timestamp), info.time_base)
+    return segments
+
+
+def _try_header(work: PreparedJob) -> None:
+    """Raise the error of a muxer that does not take the streams, long before they are joined."""
+    if work.job.pipe:
+        return  # what the program encodes is unknown yet
+    info = work.info
+    encoder = Encoder(info.picture, encoder_settings(work.job), info.time_base, info.average_rate, threads=1)
+    work.muxer(None, info, encoder.stream).try_header()
+
+
+def first_frames(first: int, stop: int, keys: list[int], length: int) -> list[int]:
+    """The first frame of each segment.
+
+    Args:
+        first: The first frame of all.
+        stop: The frame after the last.
+        keys: The source's key frames, rising.
+        length: Number of frames that a segment should have; it gets between half as many and half as many again,
+            unless there are fewer.
+    """
+    firsts = [first]
+    while stop - firsts[-1] > length + length // 2:
+        goal = firsts[-1] + length
+        near = keys[bisect_left(keys, goal - length // 2) : bisect_left(keys, goal + length // 2 + 1)]
+        # Where there is none, the frames from the last key frame on are decoded twice: that is quick to do, while
+        # pieces of any length, up to a whole film, would be lost at every interruption.
+        firsts.append(min((key for key in near if key > firsts[-1]), key=lambda key: abs(key - goal), default=goal))
+    return firsts
+
+
+def _report_missing_end(stated: Fraction, found: Fraction) -> None:
+    """Report that much of the film is missing, as after a download that was interrupted."""
+    if found < stated * (1 - _INEXACT) - _SECONDS:
+        say(f"the file ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")

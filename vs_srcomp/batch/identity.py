@@ -1,0 +1,128 @@
+"""What the result of a job depends on: work that was begun goes on only if that is unchanged."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import vapoursynth as vs
+
+from vs_srcomp import __version__
+from vs_srcomp.backends.base import BackendConfig
+from vs_srcomp.encoders.pipe_command import PipeCommand
+from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
+from vs_srcomp.models import find, load_network
+from vs_srcomp.source.media import local_file
+from vs_srcomp.transcode.graph import backend_of
+from vs_srcomp.transcode.info import fingerprint
+from vs_srcomp.transcode.job import Job, encoder_settings
+
+type Identity = dict[str, dict[str, Any]]
+"""Plain JSON: names of groups, and in each the values by name."""
+
+# These do not change what is in the output, or are compared in another form.
+_NOT_COMPARED = {"source", "target", "backend", "model", "crf", "preset", "overwrite", "reuse"}
+
+# With a command, no settings of encoders count; without one, nothing that belongs to it.
+_OF_ENCODERS, _OF_PIPES = {"encoder", "svt_params", "encoder_options"}, {"pipe", "pipe_format"}
+
+
+def identity_of(job: Job) -> Identity:
+    """All that the output of ``job`` depends on.
+
+    Raises:
+        vs.Error: The source or a model cannot be read, or the encoder does not have such settings.
+    """
+    local_file(job.source)
+    settings = encoder_settings(job)
+    left_out = _NOT_COMPARED | (_OF_ENCODERS if job.pipe else _OF_PIPES)
+    options = {field.name: getattr(job, field.name) for field in fields(job) if field.name not in left_out}
+    return {
+        "source": asdict(fingerprint(job.source)),
+        "options": {name: _plain(value) for name, value in options.items()}
+        | {"container": job.target.suffix.lower(), "crf": settings.crf, "preset": settings.preset},
+        "models": _models(job),
+        "backend": _backend(backend_of(job)),
+        "versions": _versions()
+        | (
+            program_of(job.pipe) if job.pipe else {"encoder": loaded_library(settings.kind.library.removeprefix("lib"))}
+        ),
+    }
+
+
+def program_of(pipe: str) -> dict[str, str]:
+    """SHA-256 of the program that the command ``pipe`` runs.
+
+    Raises:
+        vs.Error: There is none.
+    """
+    path = PipeCommand.parse(pipe).path
+    return {"program": _sha256(path, Path(path).stat().st_mtime_ns)}
+
+
+@cache
+def _sha256(path: str, mtime_ns: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def differences(before: Identity, now: Identity) -> list[str]:
+    """What has changed, one phrase each: ``crf: 26, now 30``."""
+    changes = []
+    for group in sorted({*before, *now}):
+        old, new = before.get(group, {}), now.get(group, {})
+        if group == "source" and old != new:
+            changes.append("the source file has changed")
+            continue
+        changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        changes += [f"{name}: {shortened(old.get(name))}, now {shortened(new.get(name))}" for name in changed]
+    return changes
+
+
+def _models(job: Job) -> dict[str, str]:
+    """SHA-256 of the networks that may be used, by what they are for."""
+    levels = QUANTIZERS if job.q == "auto" else (job.q,)
+    # Which ratio is the nearest to a size is not known before the source is open.
+    ratios = RATIOS if job.width or job.height else (ratio_by_name(job.ratio or "2:1"),)
+    found = [find(job.model, ratio, level, job.look) for ratio in ratios for level in levels]
+    return {"model" if isinstance(each, Path) else each.name: load_network(each).sha256 for each in found}
+
+
+def _backend(backend: BackendConfig) -> dict[str, Any]:
+    """Which arithmetic is used; neither how many threads, nor on which of several machines of a kind."""
+    values: Mapping[str, Any] = asdict(backend) if is_dataclass(backend) and not isinstance(backend, type) else {}
+    kept = {name: _plain(value) for name, value in values.items() if name not in ("threads", "streams")}
+    kept |= {name: value for name, value in backend.identity().items() if name not in ("device", "units")}
+    return {"backend": type(backend).__name__} | kept
+
+
+def _versions() -> dict[str, str]:
+    versions = {"vs-srcomp": __version__, "vapoursynth": str(vs.core.core_version), "pyav": av.__version__}
+    versions["libavcodec"] = ".".join(map(str, av.library_versions["libavcodec"]))
+    return versions
+
+
+def loaded_library(name: str) -> str:
+    """The file names of a library, which have its version; empty where the system does not list what is loaded."""
+    try:
+        lines = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text("utf-8").splitlines()]
+    except OSError:
+        return ""
+    files = {Path(parts[5]).resolve().name for parts in lines if len(parts) == 6}
+    return ", ".join(sorted(file for file in files if file.lower().startswith(f"lib{name.lower()}")))
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON gives it back."""
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def shortened(value: Any) -> str:
+    """``value`` as text for messages; long ones, such as checksums, are cut."""
+    text = "none" if value in (None, "", []) else f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."

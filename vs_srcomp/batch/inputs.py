@@ -1,0 +1,102 @@
+"""Which files a batch is about, and what their outputs are called."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from vs_srcomp.batch.checkpoint import FOLDER
+from vs_srcomp.errors import error
+
+# Of a folder, only files with such names are taken; files that are named themselves may have any.
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".mkv", ".mp4", ".webm", ".mov", ".m4v", ".3gp", ".avi", ".wmv", ".flv", ".ogv", ".y4m"),
+        *(".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".ivf", ".obu", ".264", ".h264", ".265", ".hevc"),
+    }
+)
+
+type Pairs = list[tuple[Path, Path]]
+"""Of each file the path, and that of its output relative to the folder of outputs, still with the input's suffix."""
+
+
+def gather(names: Iterable[str], *, recursive: bool, exclude: Path) -> Pairs:
+    """Find the files that users mean.
+
+    Args:
+        names: Of files, of folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
+        recursive: Look into the folders of folders, too; outputs then lie in folders of the same names.
+        exclude: A folder that is not looked into: that of the outputs.
+
+    Raises:
+        vs.Error: A name stands for nothing.
+    """
+    found: dict[Path, Path] = {}
+    for name in names:
+        pairs = list(_files_of(name, recursive, exclude.resolve()))
+        if not pairs:
+            raise error(
+                f"{name!r} names no video file",
+                "check the path" + ("" if recursive else ", or look into folders of folders, too, with --recursive"),
+            )
+        for file, relative in pairs:
+            found.setdefault(file, relative)
+    return list(found.items())
+
+
+def read_list(lines: Iterable[str]) -> list[str]:
+    """The names in a list, one a line; empty lines are left out."""
+    return [line for line in (line.rstrip("\r\n") for line in lines) if line.strip()]
+
+
+def name_outputs(pairs: Pairs, folder: Path, *, suffix: str, container: str) -> list[tuple[Path, Path]]:
+    """Give each input the path of its output.
+
+    Args:
+        pairs: As `gather` gives them.
+        folder: Of the outputs.
+        suffix: Comes between the input's name and the container's.
+        container: ``mkv``, ``mp4`` or ``webm``.
+
+    Raises:
+        vs.Error: Two inputs have the same output, or one is its own.
+    """
+    outputs: dict[Path, Path] = {}
+    for file, relative in pairs:
+        target = folder / relative.with_name(f"{relative.stem}{suffix}.{container}")
+        if target in outputs:
+            raise error(
+                f"{str(outputs[target])!r} and {str(file)!r} would both become {str(target)!r}",
+                "do them in two runs, with different --out or --suffix",
+            )
+        if target.exists() and file.exists() and target.samefile(file):
+            raise error(f"the output of {str(file)!r} is the input", "give another --out, or a --suffix")
+        outputs[target] = file
+    return [(file, target) for target, file in outputs.items()]
+
+
+def _files_of(name: str, recursive: bool, exclude: Path) -> Iterator[tuple[Path, Path]]:
+    path = Path(name)
+    if path.is_dir():
+        for file in _files_in(path, recursive, exclude):
+            yield file, file.relative_to(path)
+    elif path.exists() or not glob.has_magic(name):
+        # A missing file is reported with the other failures of single jobs.
+        yield path, Path(path.name)
+    else:
+        for match in sorted(glob.glob(name, recursive=True)):  # noqa: PTH207  # patterns may begin at the root
+            if Path(match).is_file():
+                yield Path(match), Path(Path(match).name)
+
+
+def _files_in(folder: Path, recursive: bool, exclude: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        inside = Path(root)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if recursive and name != FOLDER and not name.startswith(".") and (inside / name).resolve() != exclude
+        )
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
+                yield inside / name

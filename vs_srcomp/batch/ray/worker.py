@@ -1,0 +1,296 @@
+"""What runs on the nodes of a cluster: one task at a time in a process, with its progress and its cancellation."""
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import av
+import vapoursynth as vs
+from filelock import FileLock
+
+import vs_srcomp
+from vs_srcomp.batch.identity import Identity, differences, identity_of, loaded_library, program_of, shortened
+from vs_srcomp.batch.pool import Cut, Encode, Failed, Finished, Task, failed, forward_log
+from vs_srcomp.batch.records import Share
+from vs_srcomp.errors import error
+from vs_srcomp.files import atomic_path
+from vs_srcomp.models import models
+from vs_srcomp.progress import CancelledError, check_cancelled
+from vs_srcomp.transcode.graph import backend_of
+from vs_srcomp.transcode.job import Job
+
+type Facts = dict[str, str]
+"""Names and versions of what a result depends on."""
+
+# Seconds between two looks of the main thread at the work.
+_INTERVAL = 0.1
+
+_PACKAGES = ("av", "numpy", "openvino", "vapoursynth", "vs-srcomp")
+
+# Those that PyAV loads for encoding; their file names carry their versions.
+_ENCODERS = ("SvtAv1Enc", "x264", "x265")
+
+
+@dataclass(frozen=True)
+class CopiedFile:
+    """A file that is copied through the object store."""
+
+    key: str
+    """The same for the same content."""
+    name: str
+    """Of the file, without a folder."""
+    mtime_ns: int
+    bytes: int
+    pieces: tuple[Any, ...]
+    """References to the pieces of its content, one after another; each of type ``ray.ObjectRef``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteTask:
+    """A task as it is sent to a node."""
+
+    number: int
+    task: Task
+    share: Share
+    facts: Facts
+    """Those of the machine that submits the task."""
+    identity: Identity
+    """What the output depends on, as that machine sees it."""
+    arithmetic: Facts
+    """Likewise."""
+    pace: float
+    """Seconds between two reports on progress."""
+    folder: str = ""
+    """Name of the node's folder for copied files, below that for temporary files; empty where storage is shared."""
+    source: CopiedFile | None = None
+    """The source, where it has to be sent."""
+    model: CopiedFile | None = None
+    """The network, likewise."""
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What comes back from a node."""
+
+    event: Finished | Failed
+    messages: tuple[str, ...] = ()
+    """For the user."""
+    content: bytes | None = None
+    """Of the segment's file, where storage is not shared."""
+
+
+def facts() -> Facts:
+    """What must be the same on all nodes, so that segments do not depend on the node."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2]), "machine": platform.machine()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "none"
+    found["source code of vs_srcomp"] = _code()
+    found["libavcodec"] = ".".join(map(str, av.library_versions["libavcodec"]))
+    found |= {name: loaded_library(name) for name in _ENCODERS}
+    found |= {f"model {model.name}": model.sha256 for model in models()}
+    return found
+
+
+def arithmetic(job: Job) -> Facts:
+    """What the arithmetic of the networks of ``job`` depends on here, besides versions.
+
+    The device itself is left out: two of a kind round alike, but for the last bit.
+    """
+    found = {name: str(value) for name, value in backend_of(job).identity().items() if name != "device"}
+    if found.get("precision") != "auto":
+        # These decide which precision that is.
+        found.pop("units", None)
+    return found | (program_of(job.pipe) if job.pipe else {})
+
+
+def _code() -> str:
+    """Two checkouts may have one version."""
+    folder = Path(vs_srcomp.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def other_facts(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """What differs, one phrase each."""
+
+    names = [name for name in dict.fromkeys([*ours, *theirs]) if ours.get(name) != theirs.get(name)]
+    return [f"{name} {shortened(theirs.get(name))} instead of {shortened(ours.get(name))}" for name in names]
+
+
+class ProgressBoard:
+    """Collects the progress of all workers; an actor beside the program that submits the tasks."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._latest: dict[int, tuple[int, int]] = {}
+
+    def report(self, number: int, done: int, total: int) -> None:
+        """Note the progress of a task."""
+        self._latest[number] = done, total
+
+    def take(self) -> dict[int, tuple[int, int]]:
+        """What is new since the last call."""
+        latest, self._latest = self._latest, {}
+        return latest
+
+
+def run_task(remote: RemoteTask, board: Any) -> TaskResult:
+    """Run a task: the function that Ray calls.
+
+    The work is done in a thread. Ray cancels a task by raising KeyboardInterrupt in its main thread, wherever that is;
+    here it only waits, so that the work can stop where it does no harm and clean up.
+
+    Args:
+        remote: What to do.
+        board: Handle of the `ProgressBoard` that collects the progress, or None.
+    """
+    _set_up(remote.share)
+    messages: list[str] = []
+    handle = forward_log(messages.append)
+    work = _Work(remote)
+    thread = threading.Thread(target=work.run, name="srcomp task")
+    try:
+        thread.start()
+        _watch(thread, work, remote, board)
+    except KeyboardInterrupt:
+        work.cancel.set()
+        if thread.ident is not None:
+            thread.join()
+    finally:
+        vs.core.remove_log_handler(handle)
+    return TaskResult(work.event or failed(remote.number, CancelledError()), tuple(messages), work.content)
+
+
+def _watch(thread: threading.Thread, work: "_Work", remote: RemoteTask, board: Any) -> None:
+    """Wait for ``thread``, and report its progress."""
+    reported: tuple[int, int] | None = None
+    next_report = 0.0
+    while thread.is_alive():
+        thread.join(_INTERVAL)
+        progress = work.progress
+        if board is not None and progress and progress != reported and time.monotonic() >= next_report:
+            board.report.remote(remote.number, *progress)
+            reported, next_report = progress, time.monotonic() + remote.pace
+
+
+@cache
+def _set_up(share: Share) -> None:
+    """What holds for the whole life of a worker's process, which is ours."""
+    os.environ.setdefault("SVT_LOG", "0")
+    share.apply()
+
+
+class _Work:
+    """The work of a task, in a thread of its own."""
+
+    def __init__(self, remote: RemoteTask) -> None:
+        self.cancel = threading.Event()
+        self.progress: tuple[int, int] | None = None
+        self.event: Finished | Failed | None = None
+        self.content: bytes | None = None
+        self._remote = remote
+
+    def run(self) -> None:
+        try:
+            self.event = Finished(self._remote.number, self._run())
+        except BaseException as failure:
+            event = failed(self._remote.number, failure)
+            where = "" if event.cancelled else f"on node {platform.node()}: "
+            self.event = replace(event, message=where + event.message)
+
+    def _run(self) -> Any:
+        remote = self._remote
+        if difference := other_facts(remote.facts, facts_here()):
+            raise error("other versions than on the others: " + "; ".join(difference), "install the same everywhere")
+        if remote.folder and isinstance(remote.task, Cut | Encode):
+            with tempfile.TemporaryDirectory(prefix="task-", dir=node_folder(remote.folder)) as folder:
+                task = _with_local_paths(remote, Path(folder), self.cancel)
+                self._check_identity(task.job)
+                value = task.run(remote.share, self._advance, self.cancel)
+                if isinstance(task, Encode):
+                    self.content = (task.folder / task.segment.name).read_bytes()
+                return value
+        if isinstance(remote.task, Encode):
+            self._check_identity(remote.task.job)
+        return remote.task.run(remote.share, self._advance, self.cancel)
+
+    def _check_identity(self, job: Job) -> None:
+        """The same networks, the same arithmetic."""
+        ours, theirs = ({**groups, "source": {}} for groups in (self._remote.identity, identity_of(job)))
+        ours["options"] = theirs["options"]
+        difference = differences(ours, theirs) + other_facts(self._remote.arithmetic, arithmetic(job))
+        if difference:
+            raise error("not what it is elsewhere: " + "; ".join(difference), "make the nodes alike")
+
+    def _advance(self, done: int, total: int) -> None:
+        self.progress = done, total
+
+
+@cache
+def facts_here() -> Facts:
+    """`facts`, found once a process."""
+    return facts()
+
+
+def node_folder(name: str) -> Path:
+    """The node's folder for copied files."""
+    folder = Path(tempfile.gettempdir()) / name
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def forget(name: str, key: str | None) -> None:
+    """Remove a copied file, or all of them."""
+    folder = Path(tempfile.gettempdir()) / name
+    shutil.rmtree(folder / key if key else folder, ignore_errors=True)
+
+
+def _with_local_paths(remote: RemoteTask, folder: Path, cancel: threading.Event) -> Cut | Encode:
+    """The task with all paths on this node; what is made goes to ``folder``."""
+    task = remote.task
+    assert isinstance(task, Cut | Encode)
+    job = task.job
+    if remote.source:
+        job = replace(job, source=_unpack(remote.source, remote.folder, cancel))
+    if remote.model:
+        job = replace(job, model=_unpack(remote.model, remote.folder, cancel))
+    # Only its suffix matters here, and it must not differ between the segments of one job: the source stays open.
+    job = replace(job, target=node_folder(remote.folder) / f"nothing{job.target.suffix}")
+    return Cut(job) if isinstance(task, Cut) else Encode(job, task.segment, folder)
+
+
+def _unpack(copied: CopiedFile, name: str, cancel: threading.Event) -> Path:
+    """The path of a copied file; fetched by the first process of the node that needs it."""
+    import ray
+
+    folder = node_folder(name) / copied.key
+    file = folder / copied.name
+    # A lock ends with the process that holds it, however that ends.
+    with FileLock(node_folder(name) / f"{copied.key}.lock"):
+        folder.mkdir(exist_ok=True)
+        if not file.exists():
+            with atomic_path(file) as temporary, temporary.open("wb") as opened:
+                for piece in copied.pieces:
+                    check_cancelled(cancel)
+                    opened.write(ray.get(piece))
+                opened.flush()
+                os.utime(temporary, ns=(copied.mtime_ns, copied.mtime_ns))
+            if file.stat().st_size != copied.bytes:
+                file.unlink()
+                raise error(f"{copied.name!r} has changed while it was copied", "start the work anew")
+    return file

@@ -1,0 +1,62 @@
+"""The machine-readable report of a batch: JSON lines, one for each job."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from vs_srcomp.batch.run import JobReport
+
+
+class Report:
+    """A file that gets a line as soon as a job has ended; several processes may write to one.
+
+    Each line is an object with
+
+    - ``time``: when it was written, as ISO 8601; ``status``: ``done``, ``skipped``, ``failed`` or ``cancelled``
+    - ``source``, ``target``: paths
+    - ``error``: why it is not done, or null; ``notes``: what is not as in the source, such as streams left out
+    - ``source_size``, ``target_size``: width and height; ``frames``; ``models``: number of frames by model; ``bytes``:
+      of what is done, else null
+    - ``segments``, ``reused``: how many there are, and how many of them an earlier run had finished
+    - ``seconds``: from the clip's beginning to its end; ``work_seconds``: of all workers together
+    - ``checks``: what each check has found, by its name
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Add to ``path``, which is made if it is not there."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
+    def add(self, report: JobReport) -> None:
+        """Write a line."""
+        result = report.result
+        values = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "status": report.status,
+            "source": _text(report.job.source),
+            "target": _text(report.job.target),
+            "error": report.message or None,
+            "notes": list(report.notes),
+            "source_size": result and result.source_size,
+            "target_size": result and result.target_size,
+            "frames": result and result.frames,
+            "models": result and result.models,
+            "bytes": result and result.bytes,
+            "segments": report.segments,
+            "reused": report.reused,
+            "seconds": round(report.seconds, 3),
+            "work_seconds": result and round(result.seconds, 3),
+            "checks": report.checks,
+        }
+        # In one call, which no other process can get in between.
+        os.write(self._handle, json.dumps(values, ensure_ascii=False).encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
+
+
+def _text(path: Path) -> str:
+    """``path`` as text, even if its bytes are none."""
+    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")

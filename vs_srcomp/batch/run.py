@@ -1,0 +1,345 @@
+"""Many jobs on a pool of workers, in any number of attempts."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+import vapoursynth as vs
+
+from vs_srcomp.batch.checkpoint import Checkpoint, State
+from vs_srcomp.batch.disk_space import DiskSpace
+from vs_srcomp.batch.identity import identity_of
+from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Logged, Pool, Task, failed
+from vs_srcomp.batch.records import Segment, SegmentRecord
+from vs_srcomp.media.muxer_errors import writing
+from vs_srcomp.transcode.job import Job, Result
+from vs_srcomp.transcode.prepare import check_replaceable
+
+# Tasks that wait for a worker, so that no worker waits for a task.
+_QUEUED = 1
+
+# Seconds between two looks at whether the batch has been cancelled.
+_BETWEEN_LOOKS = 0.25
+
+# Seconds between two attempts at a file that another process works on.
+_LOCKED_PAUSE = 1.0
+
+# Seconds that tasks get to stop.
+_PATIENCE = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobReport:
+    """How a job of a batch has ended."""
+
+    job: Job
+    status: Literal["done", "skipped", "failed", "cancelled"]
+    """Skipped: an earlier run has finished it."""
+    message: str = ""
+    """What is wrong and what to do, unless it is done or skipped."""
+    notes: tuple[str, ...] = ()
+    """Messages that were logged, such as streams that are left out."""
+    result: Result | None = None
+    """Of a job that is done."""
+    segments: int = 0
+    """Number of segments."""
+    reused: int = 0
+    """How many of them an earlier run had finished."""
+    seconds: float = 0.0
+    """From the beginning of the job to its end, while others ran."""
+    checks: dict[str, Any] = field(default_factory=dict)
+    """Result of each check of the output, by its name."""
+
+
+class Watcher(Protocol):
+    """Gets the events of a batch."""
+
+    def began(self, job: Job) -> None:
+        """Work on ``job`` has begun."""
+
+    def advanced(self, job: Job, done: int, total: int) -> None:
+        """``done`` of its ``total`` frames are done."""
+
+    def ended(self, report: JobReport) -> None:
+        """A job has ended, done or not."""
+
+
+class Check(Task, Protocol):
+    """A check of a finished output. Its ``run`` returns JSON values, or raises vs.Error."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+
+
+@dataclass
+class _RunningJob:
+    """A job that has begun and not ended."""
+
+    job: Job
+    checkpoint: Checkpoint
+    began: float
+    segments: list[Segment] = field(default_factory=list)
+    records: dict[int, SegmentRecord] = field(default_factory=dict)
+    todo: deque[Segment] = field(default_factory=deque)
+    running: dict[int, Task] = field(default_factory=dict)
+    """Its tasks in the pool, by ticket."""
+    frames: dict[int, int] = field(default_factory=dict)
+    """Frames done of each of them."""
+    notes: list[str] = field(default_factory=list)
+    failure: str = ""
+    reused: int = 0
+    result: Result | None = None
+    checks: dict[str, Any] = field(default_factory=dict)
+
+    def done_frames(self) -> int:
+        """Number of frames done, of all segments."""
+        return sum(record.frames for record in self.records.values()) + sum(self.frames.values())
+
+
+def run_batch(
+    jobs: Sequence[Job],
+    pool: Pool,
+    watcher: Watcher,
+    *,
+    restart: bool = False,
+    ignore_space: bool = False,
+    checks: Sequence[Callable[[Job], Check]] = (),
+    cancel: threading.Event | None = None,
+) -> Counter[str]:
+    """Do all of ``jobs``. An error in one does not stop the others.
+
+    Outputs and segments that an earlier run has finished are kept if source, settings, models and versions are still
+    the same. An interrupted run leaves what it has finished for the next one. A job that another process works on waits
+    until that has ended.
+
+    Args:
+        jobs: What to do. ``overwrite`` replaces files that no batch has made.
+        pool: Runs the tasks; it is not closed.
+        watcher: Gets the progress, and a report of every job.
+        restart: Start again what was begun or made from something else; without it, that is an error.
+        ignore_space: Begin jobs even if the disk seems too small.
+        checks: Checks of each finished output.
+        cancel: Stops the work when set.
+
+    Returns:
+        Number of jobs by status.
+    """
+    return _Batch(deque(jobs), pool, watcher, restart, ignore_space, checks, cancel or threading.Event()).run()
+
+
+@dataclass
+class _Batch:
+    waiting: deque[Job]
+    pool: Pool
+    watcher: Watcher
+    restart: bool
+    ignore_space: bool
+    checks: Sequence[Callable[[Job], Check]]
+    cancelled: threading.Event
+    locked: deque[Job] = field(default_factory=deque)
+    """Those that other processes work on."""
+    locked_until: float = 0.0
+    active: list[_RunningJob] = field(default_factory=list)
+    space: DiskSpace = field(default_factory=DiskSpace)
+    stop: str = ""
+    """Why no further job begins."""
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> Counter[str]:
+        try:
+            while (self.waiting or self.locked or self.active) and not self.cancelled.is_set():
+                self._fill()
+                for event in self.pool.wait(_BETWEEN_LOOKS):
+                    self._handle(event)
+        finally:  # no task keeps running and no lock is held
+            self._cancel()
+        return self.counts
+
+    def _fill(self) -> None:
+        """Submit as many tasks as the pool can run."""
+        while sum(len(current.running) for current in self.active) < self.pool.size + _QUEUED:
+            current = next((current for current in self.active if current.todo), None)
+            if current:
+                segment = current.todo.popleft()
+                self._submit(current, Encode(current.job, segment, current.checkpoint.parts))
+            elif job := self._next_job():
+                self._begin(job)
+            else:
+                return
+
+    def _next_job(self) -> Job | None:
+        if self.waiting:
+            return self.waiting.popleft()
+        if self.locked and time.monotonic() >= self.locked_until:
+            self.locked_until = time.monotonic() + _LOCKED_PAUSE
+            self.waiting.extend(self.locked)
+            self.locked.clear()
+            return self.waiting.popleft()
+        return None
+
+    def _begin(self, job: Job) -> None:
+        checkpoint = Checkpoint(job.target)
+        current = _RunningJob(job, checkpoint, time.monotonic())
+        try:
+            if self.stop:
+                raise vs.Error(f"srcomp: not begun, because of another clip: {self.stop}")
+            check_replaceable(job)
+            identity = identity_of(job)
+            with writing(job.target):
+                if not checkpoint.acquire():
+                    self.locked.append(job)
+                    return
+        except Exception as failure:
+            self._end(current, "failed", failed(0, failure).message)
+            return
+        self.active.append(current)
+        try:
+            with writing(job.target):
+                state = checkpoint.begin(identity, restart=self.restart, overwrite=job.overwrite)
+        except Exception as failure:
+            self._fail(current, failed(0, failure))
+            return
+        if state is State.FINISHED:
+            self._end(current, "skipped")
+            return
+        # The checkpoint knows whether the output may be replaced.
+        current.job = replace(job, overwrite=checkpoint.replaces)
+        self.watcher.began(job)
+        self._submit(current, Cut(current.job))
+
+    def _submit(self, current: _RunningJob, task: Task) -> None:
+        current.running[self.pool.submit(task)] = task
+
+    def _handle(self, event: Event) -> None:
+        current = next((current for current in self.active if event.ticket in current.running), None)
+        if current is None:
+            return
+        if isinstance(event, Logged):
+            if event.message not in current.notes:
+                current.notes.append(event.message)
+            return
+        if isinstance(event, Advanced):
+            if isinstance(current.running[event.ticket], Encode):
+                current.frames[event.ticket] = event.done
+                self._show(current)
+            return
+        task = current.running.pop(event.ticket)
+        current.frames.pop(event.ticket, None)
+        try:
+            with writing(current.job.target):
+                if isinstance(event, Finished):
+                    self._proceed(current, task, event)
+                elif current.result and not event.cancelled:
+                    current.checkpoint.reject()
+        except Exception as failure:
+            event = failed(0, failure)
+        if isinstance(event, Failed):
+            self._fail(current, event)
+
+    def _proceed(self, current: _RunningJob, task: Task, event: Finished) -> None:
+        """Go on after a task of ``current``."""
+        if isinstance(task, Cut):
+            self._take_segments(current, event.value)
+        elif isinstance(task, Encode):
+            current.checkpoint.add(event.value)
+            current.records[task.segment.index] = event.value
+            self.space.learn(task.segment, event.value)
+        elif isinstance(task, Join):
+            current.result = event.value
+        else:
+            current.checks[task.name] = event.value  # type: ignore[attr-defined]
+        self._show(current)
+        if current.failure:
+            self._end_failed(current)
+        elif current.todo or current.running:
+            return
+        elif current.result is None:
+            records = [current.records[segment.index] for segment in current.segments]
+            self._submit(current, Join(current.job, current.segments, records, current.checkpoint.parts))
+        elif len(current.checks) < len(self.checks):
+            self._submit(current, self.checks[len(current.checks)](current.job))
+        else:
+            current.checkpoint.finish(current.result)
+            self._end(current, "done")
+
+    def _take_segments(self, current: _RunningJob, segments: list[Segment]) -> None:
+        current.segments = segments
+        current.records = current.checkpoint.keep_segments(segments)
+        current.reused = len(current.records)
+        current.todo.extend(segment for segment in segments if segment.index not in current.records)
+        if not self.ignore_space:
+            others = sum(self.space.needed(other.job, other.todo) for other in self.active if other is not current)
+            self.space.check(current.job, self.space.needed(current.job, current.todo), others)
+
+    def _show(self, current: _RunningJob) -> None:
+        if current.segments:
+            self.watcher.advanced(
+                current.job, current.done_frames(), sum(segment.frames for segment in current.segments)
+            )
+
+    def _fail(self, current: _RunningJob, event: Failed) -> None:
+        current.failure = current.failure or event.message
+        current.todo.clear()
+        if event.disk_full and not self.stop:
+            # The outputs of other jobs are on the same disk: they would fail one after another.
+            self.stop = event.message
+            for other in [other for other in self.active if other.todo and other is not current]:
+                other.failure = event.message
+                other.todo.clear()
+                self._end_failed(other)
+        self._end_failed(current)
+
+    def _end_failed(self, current: _RunningJob) -> None:
+        """End a job that has failed, once its running tasks are finished: the next run can use them."""
+        if not current.running:
+            self._end(current, "failed", current.failure)
+
+    def _end(
+        self, current: _RunningJob, status: Literal["done", "skipped", "failed", "cancelled"], message: str = ""
+    ) -> None:
+        if current in self.active:
+            self.active.remove(current)
+            current.checkpoint.release()
+        self.counts[status] += 1
+        self.watcher.ended(
+            JobReport(
+                job=current.job,
+                status=status,
+                message=message,
+                notes=tuple(current.notes),
+                result=current.result,
+                segments=len(current.segments),
+                reused=current.reused,
+                seconds=time.monotonic() - current.began,
+                checks=current.checks,
+            )
+        )
+
+    def _cancel(self) -> None:
+        """Stop all tasks, and keep what is finished."""
+        if not self.active:
+            return
+        self.pool.cancel()
+        deadline = time.monotonic() + _PATIENCE
+        for current in self.active:
+            current.todo.clear()
+        while any(current.running for current in self.active) and time.monotonic() < deadline:
+            for event in self.pool.wait(0.2):
+                self._keep(event)
+        for current in list(self.active):
+            self._end(current, "cancelled", "stopped; the same command goes on with it")
+
+    def _keep(self, event: Event) -> None:
+        for current in self.active:
+            task = current.running.get(event.ticket)
+            if task is None or isinstance(event, Advanced | Logged):
+                continue
+            del current.running[event.ticket]
+            if isinstance(event, Finished) and isinstance(task, Encode):
+                with suppress(OSError):
+                    current.checkpoint.add(event.value)

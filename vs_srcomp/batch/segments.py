@@ -1,0 +1,150 @@
+"""A job in pieces: cut, encode each piece by itself, join.
+
+The pieces depend on the source and the options only, never on who encodes them: any piece may be encoded by any
+process at any time, again and again, and gives the same bytes. So work can be interrupted, resumed and spread.
+
+    segments = cut(job)
+    records = [encode_segment(job, segment, folder / segment.name) for segment in segments]
+    result = join(job, segments, records, folder)
+"""
+
+import atexit
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import vapoursynth as vs
+
+from vs_srcomp.batch.cut import cut
+from vs_srcomp.batch.join import join
+from vs_srcomp.batch.records import PacketEntry, Segment, SegmentRecord, Share
+from vs_srcomp.encoders.feed import feed, free_clips
+from vs_srcomp.errors import error
+from vs_srcomp.files import atomic_path
+from vs_srcomp.media.muxer_errors import writing
+from vs_srcomp.progress import Progress
+from vs_srcomp.source.media import VideoPacket
+from vs_srcomp.transcode.graph import open_source, upscaled
+from vs_srcomp.transcode.info import Fingerprint, check_unchanged
+from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.prepare import check_codec, start_encoder
+
+__all__ = ["PacketEntry", "Segment", "SegmentRecord", "Share", "close_source", "cut", "encode_segment", "join"]
+
+
+def encode_segment(
+    job: Job,
+    segment: Segment,
+    target: Path,
+    *,
+    share: Share | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> SegmentRecord:
+    """Decode, upscale and encode one segment into a file of its own.
+
+    The file appears under its name only when it is whole (fsync, rename); an existing one is replaced. The source stays
+    open for the next segment of the same job, until one of another job comes or `close_source` is called.
+
+    Args:
+        job: Whose segment it is; its ``target`` is not touched.
+        segment: As `cut` gave it.
+        target: The file to write. Its folder exists.
+        share: How much of the machine to use.
+        progress: Called with the number of frames of this segment that are done, and of all.
+        cancel: Stops the work when set; nothing is left behind.
+
+    Raises:
+        vs.Error: It cannot be done, for example because the source has changed since it was cut, or the disk is full.
+        CancelledError: ``cancel`` was set.
+    """
+    began = time.monotonic()
+    info = segment.info
+    check_unchanged(job.source, info.source)
+    threads = share.threads if share else 0
+    digest = hashlib.sha256()
+    packets: list[PacketEntry] = []
+
+    with (
+        _frames(job, segment, threads) as clip,
+        writing(target),
+        start_encoder(job, info, frames=segment.frames, beside=target, threads=threads, cancel=cancel) as encoder,
+        atomic_path(target) as temporary,
+    ):
+        with temporary.open("wb") as file:
+
+            def write(packet: VideoPacket) -> None:
+                data = bytes(packet)
+                file.write(data)
+                digest.update(data)
+                assert packet.pts is not None
+                packets.append(PacketEntry(len(data), packet.pts, packet.duration or 0, packet.is_keyframe))
+
+            models = feed(clip, encoder, write, info.time_base, after=segment.after, progress=progress, cancel=cancel)
+        stream = encoder.stream
+        check_codec(job, stream.codec)
+        if len(packets) != segment.frames or not packets[0].key:
+            raise error(
+                f"the encoder made {len(packets)} packets of {segment.frames} frames",
+                "leave out those of its settings that drop frames",
+            )
+    return SegmentRecord(
+        index=segment.index,
+        first=segment.first,
+        stop=segment.stop,
+        file=target.name,
+        bytes=sum(packet.size for packet in packets),
+        sha256=digest.hexdigest(),
+        codec=stream.codec,
+        header=stream.header.hex(),
+        pixel_format=stream.pixel_format,
+        packets=tuple(packets),
+        models=dict(models),
+        seconds=time.monotonic() - began,
+    )
+
+
+type _Key = tuple[Job, Fingerprint, int]
+
+# To open a source means to read its index, which for some containers means to read the whole file.
+_kept: list[tuple[_Key, vs.VideoNode]] = []
+_kept_lock = threading.Lock()
+
+
+def close_source() -> None:
+    """Close the source that `encode_segment` keeps open."""
+    with _kept_lock:
+        _kept.clear()
+    free_clips()
+
+
+@contextmanager
+def _frames(job: Job, segment: Segment, threads: int) -> Iterator[vs.VideoNode]:
+    """The upscaled frames of ``segment``."""
+    section = segment.info.section
+    key = (job, segment.info.source, threads)
+    with _kept_lock:
+        kept = dict(_kept)
+        _kept.clear()
+    output = kept.get(key)
+    if output is None:
+        if kept:
+            kept.clear()
+            free_clips()
+        clip = open_source(job, threads=threads)[section.first : section.stop]
+        output = upscaled(clip, job, first=section.first, threads=threads)
+    yield output[segment.first - section.first : segment.stop - section.first]
+    # Not after an error, and not while it is in use: two threads must not share it.
+    with _kept_lock:
+        _kept[:] = [(key, output)]
+    _close_at_exit()
+
+
+@cache
+def _close_at_exit() -> None:
+    # The core must not end before its nodes do.
+    atexit.register(close_source)

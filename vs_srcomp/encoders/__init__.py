@@ -1,0 +1,1 @@
+"""Frames to packets: encoder settings, encoders in a library or behind a pipe."""

@@ -1,0 +1,231 @@
+"""Clip to packets, with one of the encoders."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+import vapoursynth as vs
+from av import logging
+from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from vs_srcomp.encoders.settings import SVT_AV1, EncoderKind, EncoderSettings
+from vs_srcomp.errors import error
+from vs_srcomp.log import say
+from vs_srcomp.media.hdr import content_light, mastering_in_decimals, mastering_in_units
+from vs_srcomp.media.picture import EncodedStream, Picture
+from vs_srcomp.memory import check_memory
+from vs_srcomp.source.media import VideoPacket
+
+# SVT-AV1 refuses rates beyond these. Timestamps do not depend on the rate, only the spending of bits does.
+SLOWEST, FASTEST = Fraction(1), Fraction(240)
+
+
+def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
+    """The clip in a format that the encoder takes: as many bits as it has, or the next number that there is.
+
+    Chroma keeps its subsampling where the encoder takes it, and becomes 4:2:0 where not.
+
+    Raises:
+        vs.Error: It is RGB, or too large for the encoder or for this computer's memory.
+    """
+    format_ = clip.format
+    if format_.color_family == vs.RGB:
+        raise error(
+            f"the video is RGB ({format_.name}), which is not upscaled",
+            "convert it first: ffmpeg -i IN -vf scale=out_color_matrix=bt709,format=yuv444p,setparams=colorspace=bt709 "
+            "-c:v ffv1 yuv.mkv",
+        )
+    if kind.largest and (clip.width > kind.largest[0] or clip.height > kind.largest[1]):
+        raise error(
+            f"{kind.title} takes pictures up to {'{}x{}'.format(*kind.largest)}, not {clip.width}x{clip.height}",
+            "give a smaller size, or take another encoder",
+        )
+    at_once, each, ahead = kind.memory
+    check_memory(
+        f"{clip.width}x{clip.height} in {kind.title}",
+        clip.width * clip.height * (at_once + each * min(ahead, clip.num_frames)),
+    )
+    bits = next((depth for depth in kind.depths if depth >= format_.bits_per_sample), kind.depths[-1])
+    subsampling = format_.subsampling_w, format_.subsampling_h
+    if format_.color_family == vs.GRAY or subsampling not in kind.subsamplings:
+        subsampling = kind.subsamplings[0]
+    wanted = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, *subsampling)
+    if wanted.id == format_.id:
+        return clip
+    say(f"{format_.name} is converted to {wanted.name}: {kind.title} takes {_formats(kind)} only")
+    if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
+        clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
+        say(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
+    # The resize replaces unknown properties by its own guesses.
+    return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion").std.CopyFrameProps(clip, props=_COLOUR)
+
+
+_COLOUR = ["_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation"]
+
+_J_A_B = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4"}
+
+
+def _formats(kind: EncoderKind) -> str:
+    chroma = [_J_A_B[subsampling] for subsampling in kind.subsamplings]
+    return " in ".join(_either(words) for words in (chroma, [str(depth) for depth in kind.depths])) + " bits"
+
+
+def _either(words: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+class Encoder:
+    """Turns frames into packets, some frames later."""
+
+    def __init__(
+        self,
+        picture: Picture,
+        settings: EncoderSettings,
+        time_base: Fraction,
+        rate: Fraction | None,
+        *,
+        threads: int = 0,
+    ) -> None:
+        """Start the encoder.
+
+        Args:
+            picture: What the frames are.
+            settings: How to encode them.
+            time_base: The unit of timestamps, in seconds.
+            rate: Frames per second, if they are shown at one rate; only the spending of bits depends on it.
+            threads: About how many processors to keep busy, 0 for all; the packets do not depend on it.
+
+        Raises:
+            vs.Error: The encoder refuses the picture or the settings.
+        """
+        kind = settings.kind
+        context = av.CodecContext.create(kind.library, "w")
+        assert isinstance(context, VideoCodecContext)
+        context.width, context.height = picture.width, picture.height
+        context.pix_fmt = picture.pixel_format
+        context.time_base = time_base
+        context.framerate = min(max(rate or Fraction(25), SLOWEST), FASTEST)
+        context.sample_aspect_ratio = Fraction(1) if kind.square_pixels else picture.sample_aspect_ratio
+        picture.colour.apply(context)
+        context.thread_count = kind.threads or threads
+        context.flags |= Flags.global_header
+        context.options = settings.ffmpeg_options(dict(_metadata(picture, kind)) | _parallelism(kind, threads))
+        _open(context, kind)
+        self._context = context
+        self._kind = kind
+        self._durations: dict[int, int] = {}
+
+    @property
+    def stream(self) -> EncodedStream:
+        """What it makes."""
+        context = self._context
+        return EncodedStream(
+            codec=self._kind.codec, header=context.extradata or b"", pixel_format=context.pix_fmt or ""
+        )
+
+    def encode(self, frame: vs.VideoFrame, timestamp: int, duration: int) -> Iterator[VideoPacket]:
+        """Give ``frame`` to the encoder and yield the packets that are ready.
+
+        Args:
+            frame: The next frame.
+            timestamp: When it is shown, in units of the time base; more than that of the frame before.
+            duration: How long it is shown, in the same unit; 0 if that is not known.
+        """
+        copy = VideoFrame(frame.width, frame.height, self._context.pix_fmt or "")
+        for number, plane in enumerate(copy.planes):
+            samples = np.asarray(frame[number])
+            rows = np.frombuffer(plane, samples.dtype).reshape(plane.height, -1)
+            np.copyto(rows[:, : plane.width], samples)
+        copy.pts = timestamp
+        copy.time_base = self._context.time_base
+        self._durations[timestamp] = duration
+        yield from self._timed(copy)
+
+    def finish(self) -> Iterator[VideoPacket]:
+        """Yield the packets of the frames that are still in the encoder. No frame can follow."""
+        yield from self._timed(None)
+
+    def abandon(self) -> None:
+        """Do nothing: no other thread waits for a packet."""
+
+    def _timed(self, frame: VideoFrame | None) -> Iterator[VideoPacket]:
+        try:
+            for packet in self._context.encode_lazy(frame):
+                # Encoders do not keep durations, and no later timestamp shows how long the last frame lasts.
+                packet.duration = self._durations.pop(packet.pts or 0)
+                yield packet
+        except av.FFmpegError as reason:
+            raise error(f"{self._kind.title} failed: {reason.strerror}", _advice(self._kind)) from reason
+
+
+def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
+    """Start the encoder. Unknown settings, for which FFmpeg has warnings, are errors."""
+    given = dict(context.options)
+    level, skips = logging.get_level(), logging.get_skip_repeated()
+    logging.set_level(logging.WARNING)
+    # What was wrong with the encoder before is wrong again.
+    logging.set_skip_repeated(False)
+    try:
+        with logging.Capture() as messages:
+            context.open()
+    except av.FFmpegError as reason:
+        settings = ", ".join(f"{name}={value}" for name, value in given.items())
+        if (context.width, context.height) == _TRIAL:
+            raise error(f"{kind.title} refuses {settings}", _advice(kind, "the settings")) from reason
+        raise error(
+            f"{kind.title} refuses to encode {context.width}x{context.height} with {settings}", _advice(kind)
+        ) from reason
+    finally:
+        logging.set_level(level)
+        logging.set_skip_repeated(skips)
+    for _, _, message in messages:
+        if message.startswith(("Error parsing option", "Unknown option", "Invalid value for")):
+            raise error(f"{kind.title}: {message.strip().rstrip('.').lower()}", _advice(kind, "the settings"))
+    if context.options:  # those that nothing has taken
+        raise error(
+            f"{kind.title}: there is no option {', '.join(map(repr, sorted(context.options)))}",
+            f"use those of the list that 'ffmpeg -h encoder={kind.library}' prints",
+        )
+
+
+def check_settings(settings: EncoderSettings) -> None:
+    """Raise the error of settings that the encoder refuses whatever it encodes, by starting it for a small picture.
+
+    Raises:
+        vs.Error: It does not know them, or not together.
+    """
+    kind = settings.kind
+    context = av.CodecContext.create(kind.library, "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt = *_TRIAL, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+    context.thread_count = 1
+    context.options = settings.ffmpeg_options(_parallelism(kind, 1))
+    _open(context, kind)
+
+
+# Small, and large enough for every encoder: a picture of this size is not what it refuses.
+_TRIAL = 256, 256
+
+
+def _advice(kind: EncoderKind, what: str = "the size or the settings") -> str:
+    return "; ".join(filter(None, (f"change {what}", kind.hint)))
+
+
+def _parallelism(kind: EncoderKind, threads: int) -> dict[str, str]:
+    """Settings that let the encoder use about so many processors."""
+    if not threads or not kind.parallelism:
+        return {}
+    levels = kind.parallelism_levels
+    return {kind.parallelism: str(1 + sum(threads > most for most in levels) if levels else threads)}
+
+
+def _metadata(picture: Picture, kind: EncoderKind) -> Iterator[tuple[str, str]]:
+    """The encoder's settings for HDR metadata, in OBUs (AV1 specification, 5.8.3 and 5.8.4) or SEI messages."""
+    write = mastering_in_decimals if kind.mastering_decimals else mastering_in_units
+    for name, value in ((kind.mastering, write(picture)), (kind.content_light, content_light(picture))):
+        if name and value:
+            yield name, value

@@ -1,0 +1,1 @@
+"""What files hold besides pictures: containers, streams, timestamps, tags, subtitles, HDR metadata."""

@@ -1,0 +1,182 @@
+"""What is copied from the source: packets, chapters and tags, cut to a section."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, Final
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Disposition, Stream
+
+from vs_srcomp.media.section import Section
+from vs_srcomp.media.streams import Plan
+from vs_srcomp.media.subtitles import AnyPacket
+from vs_srcomp.media.timeline import begins_anew, timeline_of
+from vs_srcomp.media.timestamps import fraction
+from vs_srcomp.source.index import readable
+from vs_srcomp.source.media import open_container, video_stream
+
+# Seconds that a subtitle is shown at most.
+_LONG_SHOWN = 30
+
+# These describe the file they were found in, not what it shows; muxers write their own.
+_OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+# These describe a stream as it was in that file: mkvmerge's statistics.
+_OF_THE_STREAM = {"duration", "bps", "number_of_frames", "number_of_bytes", "source_id"}
+
+# These describe how a stream was encoded.
+_OF_THE_ENCODING = {"encoder", "alpha_mode"}
+
+
+def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iterator[AnyPacket]:
+    """The packets to copy, in the file's order and on its clock, or on a continuous one where that restarts.
+
+    Packets that begin in the section are in it; a subtitle that is shown when the section begins is cut.
+
+    Args:
+        source: The file; its other streams are not read any more.
+        plan: Which streams are copied.
+        section: The part that is wanted.
+    """
+    if not plan.copied:
+        return
+    file = source.name
+    with open_container(file) as again:
+        restarts = begins_anew(again, video_stream(again, 0))
+    shifts = timeline_of(file, fraction(plan.video.time_base)).shifts if restarts else []
+    for stream in source.streams:
+        if stream not in plan.copied and not (shifts and stream == plan.video):
+            stream.discard = Discard.all
+    packets: Iterator[AnyPacket]
+    if shifts:
+        packets = _on_one_clock(readable(source.demux(plan.video, *plan.copied)), plan.video, shifts)  # type: ignore[arg-type]
+    else:
+        if section.start is not None:
+            # What is shown when the section begins may have begun much earlier, if it is a subtitle.
+            early = _LONG_SHOWN if any(stream.type == "subtitle" for stream in plan.copied) else 0
+            source.seek(int(max(Fraction(0), section.start - early) * av.time_base))
+        packets = readable(source.demux(plan.copied))  # type: ignore[arg-type, assignment]
+    # Subtitles may be hours apart, so the sound decides when the end is reached.
+    unfinished = {stream.index for stream in plan.copied if stream.type == "audio"}
+    unfinished = unfinished or {stream.index for stream in plan.copied}
+    for packet in packets:
+        if packet.size and packet.stream.disposition & Disposition.attached_pic:
+            packet.pts = packet.dts = round(section.zero / fraction(packet.time_base))
+            yield packet
+            continue
+        if packet.size == 0 or packet.pts is None:  # the end of a stream, or nothing that can be placed
+            continue
+        shown = packet.pts * fraction(packet.time_base)
+        if section.end is not None and shown >= section.end:
+            unfinished.discard(packet.stream_index)
+            if not unfinished:
+                return
+        elif section.start is None or shown >= section.start or _cut_subtitle(packet, section):
+            yield _without_repeated_header(packet)
+
+
+def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Fraction]) -> Iterator[AnyPacket]:
+    """Those of ``packets`` that are not of ``video``, on the clock of its frames, which goes on.
+
+    Containers store what belongs together side by side, but not exactly: beside the first pictures of a new clock lie
+    the last packets of the old one. Of the clocks around a packet, its own is the one by which it is nearest to the
+    pictures beside it.
+
+    Args:
+        packets: In the file's order.
+        video: The stream whose clocks are known.
+        shifts: For each packet of ``video``, what to add to its times, in seconds.
+    """
+    clocks = list(dict.fromkeys(shifts))
+    number, clock, beside = 0, 0, None
+    for packet in packets:
+        time = packet.pts if packet.dts is None else packet.dts
+        if packet.size == 0 or time is None:
+            continue
+        unit = fraction(packet.time_base)
+        if packet.stream == video:
+            shift = shifts[min(number, len(shifts) - 1)]
+            number, clock, beside = number + 1, clocks.index(shift), time * unit + shift
+            continue
+        near = clocks[max(0, clock - 1) : clock + 2] if beside is not None else clocks[:1]
+        shift = min(near, key=lambda shift: abs(time * unit + shift - beside) if beside is not None else 0)
+        packet.dts = None if packet.dts is None else packet.dts + round(shift / unit)
+        packet.pts = None if packet.pts is None else packet.pts + round(shift / unit)
+        yield packet
+
+
+def _without_repeated_header(packet: AnyPacket) -> AnyPacket:
+    """``packet`` without a repeated stream header, which would make Matroska's muxer add a track."""
+    kind: Final = "new_extradata"
+    if not packet.has_sidedata(kind) or bytes(packet.get_sidedata(kind)) != packet.stream.codec_context.extradata:
+        return packet
+    plain: AnyPacket = Packet(bytes(packet))
+    plain.pts, plain.dts, plain.duration = packet.pts, packet.dts, packet.duration
+    plain.time_base, plain.is_keyframe, plain.stream = packet.time_base, packet.is_keyframe, packet.stream
+    for data in packet.iter_sidedata():
+        if data.data_type != kind:
+            plain.set_sidedata(data)
+    return plain
+
+
+def _cut_subtitle(packet: AnyPacket, section: Section) -> bool:
+    """Whether ``packet`` is a subtitle that is still shown when the section begins; then it begins there, too."""
+    if packet.stream.type != "subtitle" or section.start is None:
+        return False
+    time_base = fraction(packet.time_base)
+    end = (packet.pts or 0) + (packet.duration or 0)
+    if end * time_base <= section.start:
+        return False
+    packet.pts = packet.dts = round(section.start / time_base)
+    packet.duration = end - packet.pts
+    return True
+
+
+def copied_chapters(source: InputContainer, section: Section) -> list[Any]:
+    """The chapters of ``source`` that the section has a part of, on the clock of the output."""
+    chapters = []
+    for chapter in source.chapters():
+        time_base = fraction(chapter["time_base"])
+        first, last = chapter["start"], chapter["end"]
+        if section.start is not None:
+            first = max(first, round(section.start / time_base))
+        if section.end is not None:
+            last = min(last, round(section.end / time_base))
+        if first < last or chapter["start"] == first == last == chapter["end"]:
+            zero = round(section.zero / time_base)
+            chapters.append({**chapter, "start": first - zero, "end": last - zero})
+    return chapters
+
+
+def attachment(stream: Stream) -> tuple[str, str, bytes]:
+    """Name, media type and content of the file that an attachment or cover art is."""
+    if isinstance(stream, AttachmentStream):
+        return stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data
+    codec = stream.codec_context.codec.canonical_name
+    kind = "jpeg" if codec == "mjpeg" else codec
+    # Opened again, because the packet is read only once and long before others.
+    with av.open(stream.container.name) as again:
+        packet = next(packet for packet in again.demux(again.streams[stream.index]) if packet.size)
+        content = bytes(packet)
+    tags = stream.metadata
+    return tags.get("filename", f"cover.{kind}"), tags.get("mimetype", f"image/{kind}"), content
+
+
+def file_tags(source: InputContainer) -> dict[str, str]:
+    """The tags of the whole file."""
+    return _without(source.metadata, _OF_THE_FILE)
+
+
+def stream_tags(stream: Stream, *, encoded_anew: bool) -> dict[str, str]:
+    """The tags of a stream; those of its old encoding, too, unless it is encoded again."""
+    return _without(stream.metadata, _OF_THE_STREAM | _OF_THE_ENCODING if encoded_anew else _OF_THE_STREAM)
+
+
+def _without(tags: dict[str, str], unwanted: set[str]) -> dict[str, str]:
+    # Matroska writes the names in capitals, and mkvmerge a language behind some of them.
+    return {
+        name: value
+        for name, value in tags.items()
+        if name.lower().partition("-")[0] not in unwanted and not name.startswith("_STATISTICS")
+    }

@@ -1,0 +1,241 @@
+"""The output file: the encoded video and the copied streams, interleaved by time."""
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Self
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.format import Flags
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from vs_srcomp.errors import error
+from vs_srcomp.media.containers import ContainerKind
+from vs_srcomp.media.copies import attachment, copied_chapters, copied_packets, file_tags, stream_tags
+from vs_srcomp.media.display import display_matrix, display_size, keeps_stereo_mode
+from vs_srcomp.media.matroska import CODEC_IDS, SPARE, set_display_size, video_template
+from vs_srcomp.media.muxer_errors import is_of_file_system, message_of, messages_kept
+from vs_srcomp.media.muxer_probe import add_copy, holds_codec
+from vs_srcomp.media.picture import EncodedStream, Picture
+from vs_srcomp.media.section import Section
+from vs_srcomp.media.streams import Plan, numbered
+from vs_srcomp.media.subtitles import PLAIN_TEXT, TIMED_TEXT, AnyPacket, as_plain_text, is_timed_text
+from vs_srcomp.media.timestamps import fraction
+from vs_srcomp.source.media import VideoPacket
+
+_TS_NONSTRICT: int = Flags.ts_nonstrict.value  # type: ignore[assignment]  # the stub declares a flag
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoTrack:
+    """The encoded video, as the container has to describe it."""
+
+    picture: Picture
+    stream: EncodedStream
+    time_base: Fraction
+    rate: Fraction | None
+    """Frames per second, if they are shown at one rate."""
+
+
+class Muxer:
+    """Writes a file; a context manager that leaves an unfinished file behind if its block fails."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        kind: ContainerKind,
+        source: InputContainer,
+        plan: Plan,
+        track: VideoTrack,
+        section: Section,
+    ) -> None:
+        """Describe all streams; nothing is written yet.
+
+        Args:
+            path: The file to write; None is a file in memory, for `try_header`.
+            kind: Its container.
+            source: The file that streams are copied from; the muxer reads it from its present position.
+            plan: What becomes of its streams.
+            track: The encoded video.
+            section: The part of ``source`` that is wanted.
+        """
+        self._path = path
+        self._picture = track.picture
+        self._zero = section.zero
+        self._container = (
+            av.open(str(path), "w", format=kind.muxer, container_options=dict(kind.options))
+            if path
+            else av.open(io.BytesIO(), "w", format=kind.muxer)
+        )
+        self._kind = kind
+        self._may_stand_still = bool(self._container.format.flags & _TS_NONSTRICT)
+        self._sets_display_size = kind.display_size and track.picture.sample_aspect_ratio != 1
+        self._copies: dict[int, Stream] = {}
+        for stream in plan.streams:
+            if stream is plan.video:
+                self._video = self._add_video(plan.video, track)
+            elif stream in plan.attached:
+                self._container.add_attachment(*attachment(stream))
+            else:
+                self._copies[stream.index] = _add_copy(self._container, kind, stream)
+        self._last: dict[int, int] = {}
+        self._container.metadata.update(file_tags(source))
+        self._container.set_chapters(copied_chapters(source, section))
+        self._waiting = copied_packets(source, plan, section)
+        self._next: AnyPacket | None = None
+
+    def __enter__(self) -> Self:
+        """Write the header."""
+        try:
+            with messages_kept(), self._refused("the header"):
+                self._container.start_encoding()
+            self._next = next(self._waiting, None)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Close the file, also after an error."""
+        if failure:
+            with suppress(av.FFmpegError):
+                self._container.close()
+        else:
+            with messages_kept(), self._refused("the end of the file"):
+                self._container.close()
+            if self._path and self._sets_display_size:
+                set_display_size(self._path, *display_size(self._picture, self._stereo_mode))
+
+    def try_header(self) -> None:
+        """Write the header and nothing else, to see whether the muxer takes it.
+
+        Raises:
+            vs.Error: It does not.
+        """
+        try:
+            with messages_kept(), self._refused("the header"):
+                self._container.start_encoding()
+        finally:
+            with suppress(av.FFmpegError):
+                self._container.close()
+
+    @contextmanager
+    def _refused(self, what: str) -> Iterator[None]:
+        """Report what the muxer refuses, and why; errors of the file system pass through."""
+        try:
+            yield
+        except av.FFmpegError as failure:
+            if is_of_file_system(failure):
+                raise
+            raise error(
+                f"{what} cannot be written into a {self._kind.suffix} file: {message_of(failure)}",
+                "write a .mkv file" if self._kind.suffix != ".mkv" else "leave the stream out of the source",
+            ) from failure
+
+    def write(self, packet: VideoPacket) -> None:
+        """Write a packet of the encoded video, and before it the copied packets that are due.
+
+        Args:
+            packet: With timestamps on the source's clock.
+        """
+        assert packet.dts is not None
+        self._copy_until(packet.dts * fraction(packet.time_base))
+        self._place(packet, self._video)
+        self._mux(packet, "the video")
+
+    def finish(self) -> None:
+        """Write the copied packets that are left."""
+        self._copy_until(None)
+
+    def _copy_until(self, time: Fraction | None) -> None:
+        while self._next is not None:
+            packet = self._next
+            if time is not None and packet.dts is not None and packet.dts * fraction(packet.time_base) > time:
+                return
+            stream = self._copies[packet.stream_index]
+            if is_timed_text(packet.stream) and not is_timed_text(stream):
+                packet = as_plain_text(packet)
+            if packet.size:
+                self._place(packet, stream)
+                self._make_rise(packet, stream)
+                self._mux(packet, numbered(self._next.stream))
+            self._next = next(self._waiting, None)
+
+    def _mux(self, packet: AnyPacket | VideoPacket, what: str) -> None:
+        with self._refused(what):
+            try:
+                self._container.mux(packet)
+            except av.FFmpegError as failure:
+                if not is_of_file_system(failure):
+                    with messages_kept():
+                        self._container.mux(packet)  # it is refused again, and this time with a reason
+                raise
+
+    def _place(self, packet: AnyPacket | VideoPacket, stream: Stream) -> None:
+        """Put ``packet`` on the clock of ``stream``, a stream of the output."""
+        shift = round(self._zero / fraction(packet.time_base))
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        packet.dts = None if packet.dts is None else packet.dts - shift
+        packet.rescale_ts(stream.time_base)
+        packet.stream = stream
+
+    def _make_rise(self, packet: AnyPacket, stream: Stream) -> None:
+        """Move a copied packet forward that would be decoded before the one before it, which muxers refuse.
+
+        FFmpeg's own copy does the same. Such times come from recordings, and from clocks that count more finely than
+        that of the output.
+        """
+        decoded = packet.dts
+        if (
+            decoded is None and stream.type != "video"
+        ):  # of pictures, muxers find out themselves in which order they are
+            decoded = packet.pts
+        if decoded is None:
+            return
+        last = self._last.get(stream.index)
+        if last is not None:
+            decoded = max(decoded, last if self._may_stand_still else last + 1)
+        packet.dts = self._last[stream.index] = decoded
+        packet.pts = decoded if packet.pts is None else max(packet.pts, decoded)
+
+    def _add_video(self, source: VideoStream, track: VideoTrack) -> VideoStream:
+        picture = track.picture
+        with video_template(picture, CODEC_IDS[track.stream.codec]) as template:
+            # As a copy, because it is encoded elsewhere.
+            stream = self._container.add_stream_from_template(template.streams.video[0], opaque=True)
+        context = stream.codec_context
+        context.extradata = track.stream.header
+        if tag := dict(self._kind.codec_tags).get(track.stream.codec):
+            context.codec_tag = tag
+        context.width, context.height = picture.width, picture.height
+        context.sample_aspect_ratio = picture.sample_aspect_ratio
+        context.pix_fmt = track.stream.pixel_format
+        picture.colour.apply(context)
+        if track.rate is not None:
+            context.framerate = track.rate
+        stream.time_base = track.time_base
+        stream.disposition = source.disposition
+        stream.set_display_matrix(display_matrix(source))
+        stream.metadata.update(stream_tags(source, encoded_anew=True))
+        if "stereo_mode" in stream.metadata and not keeps_stereo_mode(source, self._kind):
+            del stream.metadata["stereo_mode"]
+        self._stereo_mode = stream.metadata.get("stereo_mode", "")
+        if self._sets_display_size:
+            stream.metadata["title"] = stream.metadata.get("title", "") + SPARE
+        return stream
+
+
+def _add_copy(container: OutputContainer, kind: ContainerKind, template: Stream) -> Stream:
+    if is_timed_text(template) and not holds_codec(kind, TIMED_TEXT):
+        stream = container.add_mux_stream(PLAIN_TEXT)
+    else:
+        stream = add_copy(container, template)
+    stream.disposition = template.disposition
+    stream.metadata.update(stream_tags(template, encoded_anew=False))
+    return stream

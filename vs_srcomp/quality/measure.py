@@ -1,0 +1,141 @@
+"""How close a file's picture is to a reference: PSNR and SSIM of the luma plane, and VMAF."""
+
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+import vapoursynth as vs
+
+from vs_srcomp.backends.base import Luma
+from vs_srcomp.errors import error
+from vs_srcomp.media.timestamps import fraction
+from vs_srcomp.memory import give_back_free_memory
+from vs_srcomp.progress import Progress, check_cancelled
+from vs_srcomp.quality.libvmaf import PIXEL_FORMATS, Libvmaf
+from vs_srcomp.source import source
+from vs_srcomp.source.media import local_file, open_container, video_stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """Of a whole clip."""
+
+    frames: int
+    psnr_y: float
+    """In dB, from the squared error of all frames together; infinite if all luma planes are equal."""
+    ssim: float
+    """Mean over the frames, of the luma plane, by libvmaf: Wang et al. 2004, after the picture has been brought down to
+    about 256 pixels on its shorter side, as the authors advise."""
+    vmaf: float
+    """Mean over the frames, model vmaf_v0.6.1."""
+
+
+def measure(
+    result: Path,
+    reference: Path,
+    *,
+    threads: int = 1,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Metrics:
+    """Compare the pictures of ``result`` with those of ``reference``.
+
+    Both are read once, a few frames at a time. Frame n is compared with frame n. Both must have the same time, counted
+    from the file's first frame, as exactly as the files store it. Of two bit depths, the codes of the lower are
+    multiplied up; the peak of b bits is ``255 * 2**(b - 8)``. So a picture has the same figures in any depth. The film
+    grain that AV1 streams describe is left out.
+
+    Args:
+        result: A video file of YUV or GRAY in 8 to 16 bits.
+        reference: What it should look like, likewise, in the same size.
+        threads: For VMAF; decoding has its own.
+        progress: Called with the number of frames done and of all frames.
+        cancel: Stops the work when set.
+
+    Raises:
+        vs.Error: The files differ in size, in number or times of their frames, or there is no FFmpeg with libvmaf.
+        CancelledError: ``cancel`` was set.
+    """
+    clips = [_luma_clip(path) for path in (result, reference)]
+    sizes = [(clip.width, clip.height) for clip in clips]
+    if sizes[0] != sizes[1]:
+        raise error(
+            "{} is {}x{}, but the reference {} is {}x{}".format(result.name, *sizes[0], reference.name, *sizes[1]),
+            "give a reference of the same size",
+        )
+    if clips[0].num_frames != clips[1].num_frames:
+        raise error(
+            f"{result.name} has {clips[0].num_frames} frames, but the reference {reference.name} has "
+            f"{clips[1].num_frames}",
+            "give a reference with the same frames",
+        )
+    tolerance = _tick(result) + _tick(reference)
+    bits = min(depth for depth in PIXEL_FORMATS if depth >= max(clip.format.bits_per_sample for clip in clips))
+    squares = 0
+    with Libvmaf(sizes[0], bits, f"n_threads={threads}:feature=name=float_ssim") as vmaf:
+        for number, (ours, theirs) in enumerate(_pairs(clips[0], clips[1], tolerance, (result, reference)), 1):
+            check_cancelled(cancel)
+            codes = [_codes(frame, bits) for frame in (ours, theirs)]
+            squares += _squared_error(codes[0], codes[1])
+            vmaf.add(codes[0], codes[1])
+            give_back_free_memory()
+            if progress:
+                progress(number, clips[0].num_frames)
+        scores = {name: pooled["mean"] for name, pooled in vmaf.log()["pooled_metrics"].items()}
+    samples = clips[0].num_frames * clips[0].width * clips[0].height
+    peak = 255 << (bits - 8)
+    return Metrics(
+        frames=clips[0].num_frames,
+        psnr_y=10 * math.log10(peak**2 * samples / squares) if squares else math.inf,
+        ssim=scores["float_ssim"],
+        vmaf=scores["vmaf"],
+    )
+
+
+def _luma_clip(path: Path) -> vs.VideoNode:
+    clip = source(path)
+    if clip.format.color_family not in (vs.YUV, vs.GRAY) or clip.format.sample_type != vs.INTEGER:
+        raise error(f"{path.name} is {clip.format.name}, which has no luma codes", "convert it to YUV first")
+    return clip
+
+
+def _tick(path: Path) -> Fraction:
+    """The unit of a file's timestamps, in seconds."""
+    with open_container(local_file(path)) as container:
+        return fraction(video_stream(container, 0).time_base)
+
+
+def _pairs(
+    result: vs.VideoNode, reference: vs.VideoNode, tolerance: Fraction, paths: tuple[Path, Path]
+) -> Iterator[tuple[vs.VideoFrame, vs.VideoFrame]]:
+    zeros: list[float] = []
+    clips = (clip.frames(close=True, collect_garbage=False) for clip in (result, reference))
+    for number, frames in enumerate(zip_longest(*clips)):
+        times = [float(frame.props["_AbsoluteTime"]) for frame in frames]
+        zeros = zeros or times
+        ours, theirs = (time - zero for time, zero in zip(times, zeros, strict=True))
+        # The properties are floats, good for a nanosecond over a month.
+        if abs(ours - theirs) > tolerance + Fraction(1, 10**9):
+            raise error(
+                f"frame {number} of {paths[0].name} is shown {ours:.4f} s after the first, that of the reference "
+                f"{paths[1].name} {theirs:.4f} s",
+                "give a reference with the same timestamps",
+            )
+        yield frames
+
+
+def _codes(frame: vs.VideoFrame, bits: int) -> Luma:
+    """The luma plane of ``frame`` in ``bits`` bits."""
+    plane: Luma = np.asarray(frame[0])
+    shift = bits - frame.format.bits_per_sample
+    return plane.astype(np.uint16) << shift if shift else plane
+
+
+def _squared_error(ours: Luma, theirs: Luma) -> int:
+    difference = np.subtract(ours, theirs, dtype=np.int64)
+    return int(np.vdot(difference, difference))

@@ -1,0 +1,1 @@
+"""Whether a finished file has all that its source has."""

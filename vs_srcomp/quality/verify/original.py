@@ -1,0 +1,293 @@
+"""What the source of a finished file holds, as FFmpeg alone reads it.
+
+A check must not repeat the faults of what it checks: nothing here is of the code that makes files from others. Pictures
+are counted as they come out of FFmpeg's decoder, and times are those that it gives them.
+"""
+
+import threading
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+import av
+from av.container import InputContainer
+from av.sidedata.sidedata import Type
+from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from vs_srcomp.media.subtitles import AnyPacket
+from vs_srcomp.media.timestamps import Rational
+from vs_srcomp.progress import Progress, check_cancelled
+
+# Encoders and rounding bring times back by less than this; more means that the clock restarts.
+_NEW_CLOCK = Fraction(1, 10)
+
+# Seconds by which the next frame may be later on the same clock, if there are fewer bytes a second between them.
+_LEAP, _LEAST_BYTES = 10, 1000
+
+# After so many units, the clocks of broadcasts run over.
+_CYCLE = 1 << 33
+
+# Where a part of a file is wanted, so much before it and after it is read, in seconds: subtitles may be shown long, and
+# containers do not store exactly side by side what is shown at one time.
+_BEFORE, _AFTER = 30, 10
+
+# Times step back in fewer frames than one of so many where recordings were joined, and in more where they are wrong.
+_RARELY = 20
+
+_BROADCAST = {"mpegts", "mpeg", "ogg", "ty", "dhav", "live_flv", "m4v"}
+
+
+class CopiedPacket(NamedTuple):
+    """A packet that has to be in the result."""
+
+    time: Fraction
+    """When it is shown, in seconds, on the result's clock."""
+    length: Fraction
+    """In seconds; 0 if not known."""
+    sum: int
+    """Of its content."""
+
+
+@dataclass
+class _Stored:
+    """The packets of one stream, in the file's order; times in units of the stream."""
+
+    unit: Fraction
+    may_be_cut: bool
+    """Whether a packet that is shown when the part begins belongs to it: subtitles."""
+    times: "array[int]" = field(default_factory=lambda: array("q"))
+    lengths: "array[int]" = field(default_factory=lambda: array("q"))
+    sums: "array[int]" = field(default_factory=lambda: array("L"))
+    beside: "array[int]" = field(default_factory=lambda: array("q"))
+    """The number of the video's packet that was read before."""
+
+
+class Original:
+    """A file, or a part of it.
+
+    Attributes:
+        side_data: What its frames bring beside their pixels.
+        first: When its first frame is shown, in seconds on the file's clock, if the part has a start.
+        stop: What is shown at this moment or later is not of the part, if that has an end.
+        zero: This moment becomes 0 in the result.
+        has_alpha: Whether they have a plane of transparency.
+        damaged: How many packets of the video cannot be decoded.
+    """
+
+    def __init__(self, video: VideoStream, others: Iterable[Stream], origin: Fraction, *, broadcast: bool) -> None:
+        """Nothing has been read yet.
+
+        Args:
+            video: The stream that was encoded.
+            others: Those that were copied.
+            origin: When the result's clock is 0, in seconds on the file's, unless the part has a start.
+            broadcast: Whether the file's clock may leap.
+        """
+        self._broadcast = broadcast
+        self.side_data: set[Type] = set()
+        self.damaged = 0
+        self.has_alpha = False
+        self._stored = {stream.index: _Stored(_exact(stream.time_base), stream.type == "subtitle") for stream in others}
+        self._unit = _exact(video.time_base)
+        self._rate = video.guessed_rate or video.average_rate
+        context = video.codec_context or av.CodecContext.create("libdav1d", "r")  # Dolby Vision over plain AV1
+        assert isinstance(context, VideoCodecContext)
+        context.thread_type = "AUTO"
+        self._context = context
+        self._decoded: array[int] = array("q")  # when each packet is, in units of the stream
+        self._times: array[int] = array("q")  # when each frame is shown
+        self._leaps: set[int] = set()  # the packets before which time leaps, but the file does not go on
+        self._place = 0  # where the latest packet ends
+        self._is_timed = True
+        self._last_length = 0
+        self._clocks = [0]
+        self._clock_of: array[int] = array("q")
+        self._begin = self._finish = 0
+        self.first: Fraction | None = None
+        self.stop: Fraction | None = None
+        self.zero = origin
+
+    @property
+    def frames(self) -> int:
+        """How many there are; while the file is being read, how many have been decoded."""
+        return (self._finish or len(self._times)) - self._begin
+
+    def times(self) -> Iterator[Fraction]:
+        """When each frame is shown, in seconds, on the result's clock."""
+        return (time * self._unit - self.zero for time in self._times[self._begin : self._finish])
+
+    @property
+    def last_length(self) -> Fraction | None:
+        """How long the last frame is shown, in seconds, if that is known."""
+        times, last = self._times, self._finish
+        if last < len(times):
+            return (times[last] - times[last - 1]) * self._unit
+        length = self._last_length or (times[-1] - times[-2] if len(times) > 1 else 0)
+        return length * self._unit if length > 0 else None
+
+    def packets(self, index: int) -> Iterator[CopiedPacket]:
+        """Those of another stream, in the file's order."""
+        of = self._stored[index]
+        for number, raw in enumerate(of.times):
+            time, length = raw * of.unit + self._clock_beside(of, number), of.lengths[number] * of.unit
+            if self.first is not None and time < self.first:
+                if not of.may_be_cut or time + length <= self.first:
+                    continue
+                time, length = self.first, time + length - self.first
+            if self.stop is None or time < self.stop:
+                yield CopiedPacket(time - self.zero, length, of.sums[number])
+
+    def _clock_beside(self, of: _Stored, number: int) -> Fraction:
+        """What is to be added to the time of a packet: that of the pictures that it is then near."""
+        if len(self._clocks) == 1:
+            return Fraction(0)
+        beside = max(0, of.beside[number])
+        clock = self._clock_of[beside]
+        picture = (self._decoded[beside] + self._clocks[clock]) * self._unit
+        near = [clock * self._unit for clock in self._clocks[max(0, clock - 1) : clock + 2]]
+        return min(near, key=lambda added: abs(of.times[number] * of.unit + added - picture))
+
+    def take(self, packet: AnyPacket) -> None:
+        """Decode a packet of the video, or what is left at the end."""
+        if packet.size:
+            time = packet.pts if packet.dts is None else packet.dts
+            time = (self._decoded[-1] if self._decoded else 0) if time is None else self._unrolled(time, self._decoded)
+            step = (time - self._decoded[-1]) * self._unit if self._decoded else 0
+            if step > _LEAP and packet.pos is not None and packet.pos - self._place < step * _LEAST_BYTES:
+                self._leaps.add(len(self._decoded))
+            self._decoded.append(time)
+            self._place = (self._place if packet.pos is None else packet.pos) + packet.size
+        try:
+            frames = self._context.decode(packet if packet.size else None)
+        except av.EOFError:
+            return
+        except av.FFmpegError:
+            self.damaged += 1
+            return
+        if frames and not self._times:
+            self.has_alpha = any(component.is_alpha for component in frames[0].format.components)
+        for frame in frames:
+            self.side_data.update(frame.side_data)
+            self._is_timed = self._is_timed and frame.pts is not None
+            self._times.append(self._unrolled(frame.pts or 0, self._times))
+            self._last_length = frame.duration or 0
+
+    def keep(self, packet: AnyPacket, checksum: int) -> None:
+        """Note a packet of another stream."""
+        of = self._stored[packet.stream_index]
+        of.times.append(self._unrolled(packet.pts or 0, of.times))
+        of.lengths.append(packet.duration or 0)
+        of.sums.append(checksum)
+        of.beside.append(len(self._decoded) - 1)
+
+    def _unrolled(self, time: int, before: "array[int]") -> int:
+        """``time`` on a clock that does not run over, after all those before it."""
+        return time - round((time - before[-1]) / _CYCLE) * _CYCLE if self._broadcast and before else time
+
+    def is_past(self, time: Fraction) -> bool:
+        """Whether the latest frame is shown later than ``time``, in seconds."""
+        return self._is_timed and bool(self._times) and self._times[-1] * self._unit > time
+
+    def end(self, first: Fraction | None, stop: Fraction | None) -> None:
+        """All is read; what is outside of the part from ``first`` to ``stop``, in seconds, is none of it."""
+        if self._is_timed:
+            self._go_on()
+        else:
+            self._unit = 1 / _exact(self._rate) if self._rate else self._unit
+            self._times, self._last_length = array("q", range(len(self._times))), 1
+        limits = [bisect_left(self._times, limit / self._unit) for limit in (first, stop) if limit is not None]
+        self._begin = limits[0] if first is not None else 0
+        self._finish = limits[-1] if stop is not None else len(self._times)
+        self.stop = stop
+        if first is not None and self._begin < len(self._times):
+            self.first = self.zero = self._times[self._begin] * self._unit
+
+    def _go_on(self) -> None:
+        """Put all frames on one clock that goes on where the file's restarts."""
+        least = _NEW_CLOCK / self._unit
+        raw, times = self._times, array("q")
+        begins = [0]
+        for number in range(1, len(raw)):
+            following = raw[number + 1] if number + 1 < len(raw) else raw[number]
+            back = max(raw[number], following) < raw[number - 1] - least
+            leap = min(raw[number], following) > raw[number - 1] + _LEAP / self._unit
+            if back or (leap and self._leaps and self._broadcast):
+                begins.append(number)
+        for begin, end in zip(begins, [*begins[1:], len(raw)], strict=True):
+            run = list(raw[begin:end])
+            steps_back = sum(later < earlier for earlier, later in pairwise(run))
+            if steps_back * _RARELY <= len(run):
+                run = list(accumulate(run, max))
+            else:
+                # The file has decoding times only: the frames are shown in order all the same. FFmpeg has guessed
+                # what such times may mean; those of the packets are as the file has them.
+                run = sorted(self._decoded if len(begins) == 1 and len(run) == len(self._decoded) else run)
+            if begin:
+                self._clocks.append(times[-1] + (times[-1] - times[-2] if begin > 1 else 1) - run[0])
+            times.extend(time + self._clocks[-1] for time in run)
+        self._times = times
+        clock = 0
+        for number, time in enumerate(self._decoded):
+            back = bool(number) and time < self._decoded[number - 1] - least
+            if back or (number in self._leaps and self._broadcast):
+                clock = min(clock + 1, len(self._clocks) - 1)
+            self._clock_of.append(clock)
+
+
+def read_original(
+    container: InputContainer,
+    video: VideoStream,
+    others: Sequence[Stream],
+    *,
+    start: Fraction | None,
+    end: Fraction | None,
+    sum_of: Callable[[AnyPacket], int | None],
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Original:
+    """Read what a result must have.
+
+    Args:
+        container: The source, freshly opened.
+        video: The stream that was encoded.
+        others: Those that were copied.
+        start: Seconds after the file's beginning where the wanted part begins; None is the beginning.
+        end: Where it ends; None is the end.
+        sum_of: The check sum of a packet, or None for one that holds nothing.
+        progress: Called with 0 and the number of frames decoded.
+        cancel: Stops the work when set.
+
+    Raises:
+        CancelledError: ``cancel`` was set.
+    """
+    origin = Fraction(container.start_time or 0, av.time_base)
+    first, stop = (None if limit is None else limit + origin for limit in (start, end))
+    # The clock of broadcasts starts anywhere, and may restart.
+    broadcast = not _BROADCAST.isdisjoint(container.format.name.split(","))
+    if first is not None and not broadcast and first > _BEFORE:
+        container.seek(int((first - _BEFORE) * av.time_base))
+    original = Original(video, others, origin if broadcast else Fraction(0), broadcast=broadcast)
+    with suppress(av.FFmpegError):  # which is how a file ends that was cut off
+        for packet in container.demux([video, *others]):
+            check_cancelled(cancel)
+            if packet.stream.index == video.index:  # that of the last, empty packet is not set otherwise
+                original.take(packet)
+                if progress:
+                    progress(0, original.frames)
+                if stop is not None and not broadcast and original.is_past(stop + _AFTER):
+                    break
+            elif packet.size and packet.pts is not None and (checksum := sum_of(packet)) is not None:
+                original.keep(packet, checksum)
+    original.end(first, stop)
+    return original
+
+
+def _exact(value: Rational) -> Fraction:
+    return Fraction(value.numerator, value.denominator)

@@ -1,0 +1,368 @@
+"""Whether a finished file has all that its source has: frames, times, streams, and what describes them."""
+
+import threading
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vs_srcomp.media.containers import ContainerKind, container_for
+from vs_srcomp.media.display import keeps_stereo_mode
+from vs_srcomp.media.losses import ALPHA, losses_of_video, side_data_losses
+from vs_srcomp.media.matroska_extras import matroska_extras
+from vs_srcomp.media.muxer_probe import holds, holds_codec
+from vs_srcomp.media.streams import describe, is_part_of_picture, numbered
+from vs_srcomp.media.subtitles import PLAIN_TEXT, AnyPacket, is_timed_text
+from vs_srcomp.media.timeline import timeline_of
+from vs_srcomp.media.timestamps import fraction
+from vs_srcomp.progress import Progress, check_cancelled
+from vs_srcomp.quality.verify.descriptions import (
+    compare_attachments,
+    compare_chapters,
+    compare_file_tags,
+    compare_pictures,
+    compare_streams,
+    is_file,
+)
+from vs_srcomp.quality.verify.finding import Finding
+from vs_srcomp.quality.verify.original import CopiedPacket, Original, read_original
+from vs_srcomp.source import source
+from vs_srcomp.source.index import readable
+from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.prepare import section_of
+
+# Streams of packets whose bytes muxers change: those that carry headers in every packet.
+_REWRITTEN = {"mpegts", "mpeg", "aac", "flv", "avi"}
+
+# The packets with which MP4 fills the time between two subtitles.
+_NO_TEXT = bytes(2)
+
+# So much later may a frame be shown for each one that its source shows at the same moment, in seconds.
+_CROWDED = Fraction(1, 1000)
+
+
+def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Event | None = None) -> list[Finding]:
+    """Compare the finished file of ``job`` with its source.
+
+    FFmpeg alone reads both files once and decodes all pictures: the code that has made the result does not decide what
+    it should hold. Every frame must be there, at its time, as exactly as the result's container counts (Matroska and
+    WebM: 1 ms). Every packet of the copied streams must be there, unchanged and in time. Streams, chapters,
+    attachments, tags, and how to show the picture must be as in the source. Memory is bounded but for some 40 bytes a
+    packet.
+
+    Args:
+        job: What has been done, with the same options.
+        progress: Called with the number of frames decoded and of all frames.
+        cancel: Stops the work when set.
+
+    Returns:
+        What differs. Findings that are no faults are what the container or the codec cannot store.
+
+    Raises:
+        vs.Error: One of the files cannot be opened.
+        CancelledError: ``cancel`` was set.
+    """
+    kind = container_for(job.target)
+    file = local_file(job.source)
+    findings: list[Finding] = []
+    with open_container(file) as before, open_container(local_file(job.target)) as after:
+        pairs, unkept = _pair(before, after, kind, drop_incompatible=job.drop_incompatible)
+        clip = source(file, film_grain=job.film_grain == "apply")
+        unit = fraction(video_stream(before, 0).time_base)
+        section = section_of(job, clip.num_frames, before, lambda: timeline_of(file, unit))
+        findings += unkept
+        findings += compare_streams(pairs, kind)
+        findings += compare_attachments(before, after, kind)
+        findings += compare_file_tags(before, after, kind)
+        codec = video_stream(after, 0).codec_context.codec.canonical_name
+        findings += compare_pictures(clip[section.first], source(job.target)[0], codec, kind)
+        original = _read_original(job, before, pairs, progress, cancel)
+        findings += compare_chapters(before, after, original, kind)
+        findings += _compare_losses(job, before, after, original, kind)
+        original.zero -= _moved_by_muxer(pairs, original)
+        seen = _read(after, [target for _, target in pairs], original, progress, cancel)
+        findings += seen.findings
+        rewritten = not _REWRITTEN.isdisjoint(before.format.name.split(","))
+        for pair in pairs[1:]:
+            track = seen.tracks[pair[1].index]
+            findings += _compare_packets(pair, list(original.packets(pair[0].index)), track, rewritten=rewritten)
+        findings += _compare_duration(after, seen)
+    return findings
+
+
+def _pair(
+    before: InputContainer, after: InputContainer, kind: ContainerKind, *, drop_incompatible: bool
+) -> tuple[list[tuple[Stream, Stream]], list[Finding]]:
+    """The tracks of the source, each with what it has become, the video first; and what is wrong or must be missing."""
+    findings = []
+    video = video_stream(before, 0)
+    wanted: list[Stream] = [video]
+    for stream in before.streams:
+        if stream == video or is_file(stream) or stream.discard == Discard.all:
+            continue
+        name = numbered(stream)
+        if is_part_of_picture(stream):
+            findings.append(Finding("streams", f"{name} is left out: it is a part of a picture", fault=False))
+            continue
+        kept = holds(kind, stream) or (is_timed_text(stream) and holds_codec(kind, PLAIN_TEXT))
+        if stream.type == "data":
+            findings.append(Finding("streams", f"{name} is left out: it means nothing to players", fault=False))
+        elif kept:
+            wanted.append(stream)
+        else:
+            message = f"{name} is left out: {kind.suffix} files cannot hold it"
+            findings.append(Finding("streams", message, fault=not drop_incompatible))
+    wanted.sort(key=lambda stream: stream.index)
+    # MP4 has its chapters in a track of data.
+    there = [stream for stream in after.streams if not is_file(stream) and stream.type != "data"]
+    if [stream.type for stream in wanted] != [stream.type for stream in there]:
+        lists = ("; ".join(map(describe, streams)) or "none" for streams in (there, wanted))
+        findings.append(Finding("streams", "there are {}; there should be {}".format(*lists)))
+    pairs = [
+        pair
+        for kind_of_stream in dict.fromkeys(stream.type for stream in (video, *wanted))
+        for pair in zip(
+            (stream for stream in wanted if stream.type == kind_of_stream),
+            (stream for stream in there if stream.type == kind_of_stream),
+            strict=False,
+        )
+    ]
+    return pairs, findings
+
+
+def _read_original(
+    job: Job,
+    container: InputContainer,
+    pairs: list[tuple[Stream, Stream]],
+    progress: Progress | None,
+    cancel: threading.Event | None,
+) -> Original:
+    without_styles = {before.index for before, after in pairs if is_timed_text(before) and not is_timed_text(after)}
+
+    def sum_of(packet: AnyPacket) -> int | None:
+        content = bytes(packet)
+        if is_timed_text(packet.stream) and content == _NO_TEXT:
+            return None
+        if packet.stream_index in without_styles:  # 3GPP TS 26.245, 5.17: length, text, boxes with styles
+            content = content[2 : 2 + int.from_bytes(content[:2])]
+        return zlib.crc32(content)
+
+    video, *others = [before for before, _ in pairs]
+    assert isinstance(video, VideoStream)
+    return read_original(
+        container, video, others, start=job.start, end=job.end, sum_of=sum_of, progress=progress, cancel=cancel
+    )
+
+
+def _moved_by_muxer(pairs: list[tuple[Stream, Stream]], original: Original) -> Fraction:
+    """By how many seconds all streams are later, because something would begin before 0, which some muxers avoid."""
+    times = [next(original.times(), None)]
+    times += [
+        packet.time if (packet := next(original.packets(before.index), None)) else None for before, _ in pairs[1:]
+    ]
+    firsts = [(time, after) for time, (_, after) in zip(times, pairs, strict=True) if time is not None]
+    earliest = min((time for time, _ in firsts), default=Fraction(0))
+    for time, after in firsts:
+        tick = fraction(after.time_base)
+        if earliest >= 0 or abs((after.start_time or 0) * tick - (time - earliest)) > tick:
+            return Fraction(0)
+    return -earliest
+
+
+@dataclass
+class _Track:
+    """The packets of one stream of the result, in the file's order."""
+
+    tick: Fraction
+    """The unit of times, in seconds."""
+    times: "array[int]" = field(default_factory=lambda: array("q"))
+    lengths: "array[int]" = field(default_factory=lambda: array("q"))
+    sums: "array[int]" = field(default_factory=lambda: array("L"))
+    """Of the contents."""
+
+    def add(self, packet: AnyPacket) -> None:
+        """Note ``packet``."""
+        self.times.append(packet.pts or 0)
+        self.lengths.append(packet.duration or 0)
+        self.sums.append(zlib.crc32(packet))
+
+    def end(self) -> Fraction:
+        """When all is over, in seconds; there are packets."""
+        return max(map(int.__add__, self.times, self.lengths)) * self.tick
+
+    def begin(self) -> Fraction:
+        """When it begins, in seconds; there are packets."""
+        return min(self.times) * self.tick
+
+
+@dataclass
+class _Seen:
+    """What a reading of the whole result has brought."""
+
+    tracks: dict[int, _Track]
+    """By number of the stream."""
+    findings: list[Finding]
+
+
+def _read(
+    container: InputContainer,
+    streams: list[Stream],
+    expected: Original,
+    progress: Progress | None,
+    cancel: threading.Event | None,
+) -> _Seen:
+    """Read all packets of ``streams``, the first of which is the video, and decode its pictures."""
+    tracks = {stream.index: _Track(fraction(stream.time_base)) for stream in streams}
+    pictures = _Pictures(expected, tracks[streams[0].index].tick)
+    streams[0].codec_context.thread_type = "AUTO"
+    packets: Iterable[AnyPacket] = readable(container.demux(streams))  # type: ignore[arg-type, assignment]
+    for packet in packets:
+        check_cancelled(cancel)
+        if packet.size and not (is_timed_text(packet.stream) and bytes(packet) == _NO_TEXT):
+            tracks[packet.stream_index].add(packet)
+        if packet.stream.index == streams[0].index:  # that of the last, empty packet is not set otherwise
+            pictures.decode(packet)
+            if progress:
+                progress(min(pictures.count, expected.frames), expected.frames)
+    pictures.findings += _check_last(tracks[streams[0].index], expected.last_length)
+    if expected.damaged:
+        message = f"{expected.damaged} packets of the source cannot be decoded: what they would show is missing"
+        pictures.findings.append(Finding("frames", message))
+    return _Seen(tracks, [*pictures.findings, *pictures.summary()])
+
+
+def _check_last(track: _Track, wanted: Fraction | None) -> Iterator[Finding]:
+    """How long the last frame is shown, which no other timestamp shows."""
+    if not track.times or wanted is None:
+        return
+    last = max(range(len(track.times)), key=track.times.__getitem__)
+    if track.lengths[last] == 0:  # Matroska has it only in the file's duration, which is checked
+        track.lengths[last] = round(wanted / track.tick)
+    length = track.lengths[last] * track.tick
+    if abs(length - wanted) > track.tick:
+        yield Finding("duration", f"the last frame is shown for {_s(length)}, not for {_s(wanted)}")
+
+
+class _Pictures:
+    """Decodes pictures and compares their times with what they should be."""
+
+    def __init__(self, expected: Original, tick: Fraction) -> None:
+        self.count = 0
+        self.findings: list[Finding] = []
+        self._expected = expected.frames
+        self._times = expected.times()
+        self._latest: Fraction | None = None
+        self._crowd = 0
+        self._tick = tick
+        self._size: tuple[int, int, str] | None = None
+        self._late = 0
+        self._first_late = ""
+
+    def decode(self, packet: AnyPacket) -> None:
+        """Decode ``packet``."""
+        try:
+            for frame in packet.decode():
+                assert isinstance(frame, VideoFrame)
+                self._look_at(frame)
+        except av.FFmpegError as reason:
+            self._say_once("frames", f"a picture after frame {self.count - 1} cannot be decoded ({reason.strerror})")
+
+    def summary(self) -> Iterator[Finding]:
+        """What is known only at the end."""
+        if self.count != self._expected:
+            yield Finding("frames", f"there are {self.count}; there should be {self._expected}")
+        if self._late:
+            yield Finding("timestamps", f"{self._late} are wrong; {self._first_late}")
+
+    def _look_at(self, frame: VideoFrame) -> None:
+        number, self.count = self.count, self.count + 1
+        if frame.is_corrupt:
+            self._say_once("frames", f"frame {number} is damaged")
+        size = frame.width, frame.height, frame.format.name
+        self._size = self._size or size
+        if size != self._size:
+            self._say_once("frames", "frame {} is {}x{} {}, those before {}x{} {}".format(number, *size, *self._size))
+        wanted = next(self._times, None)
+        time = None if frame.pts is None else frame.pts * self._tick
+        if wanted is None:
+            return
+        # Frames at one moment follow each other as closely as every container's clock allows.
+        self._crowd = self._crowd + 1 if self._latest is not None and wanted <= self._latest else 0
+        self._latest = wanted = wanted if self._latest is None else max(wanted, self._latest)
+        # The nearest moment on the clock of the container is never further away than half a tick.
+        tolerance = self._tick / 2 + self._crowd * _CROWDED
+        if time is None or abs(time - wanted) > tolerance:
+            self._late += 1
+            shown = "has no time" if time is None else f"is shown at {_s(time)}"
+            self._first_late = self._first_late or f"frame {number} {shown}, not at {_s(wanted)}"
+
+    def _say_once(self, subject: str, message: str) -> None:
+        """Damage tends to go on; its beginning is enough."""
+        if not self.findings:
+            self.findings.append(Finding(subject, message))
+
+
+def _compare_losses(
+    job: Job, before: InputContainer, after: InputContainer, original: Original, kind: ContainerKind
+) -> Iterator[Finding]:
+    """What the source has that the result has no place for."""
+    video = video_stream(before, 0)
+    lost = losses_of_video(local_file(job.source), kind)
+    lost += list(side_data_losses(original.side_data, stereo_mode_is_kept=keeps_stereo_mode(video, kind)))
+    if original.has_alpha or video.metadata.get("alpha_mode") == "1":
+        lost.append(ALPHA)
+        if "alpha_mode" in {name.lower() for name in video_stream(after, 0).metadata}:
+            yield Finding("picture", "the file says that it has an alpha channel, but it has none")
+    lost += sorted(matroska_extras(job.source) - matroska_extras(job.target))
+    yield from (Finding("losses", message, fault=False) for message in dict.fromkeys(lost))
+
+
+def _compare_packets(
+    pair: tuple[Stream, Stream], wanted: list[CopiedPacket], there: _Track, *, rewritten: bool
+) -> Iterator[Finding]:
+    """Compare each packet of a copied stream with what has become of it."""
+    stream, target = pair
+    wrong = ""
+    if len(there.times) != len(wanted):
+        wrong = f"there are {len(there.times)} packets; there should be {len(wanted)}"
+    tolerance = max(fraction(stream.time_base), there.tick)
+    latest: Fraction | None = None
+    for number, packet in enumerate(wanted[: len(there.times)]):
+        if wrong:
+            break
+        time, length = there.times[number] * there.tick, there.lengths[number] * there.tick
+        # Where times step back, packets are moved forward, as muxers demand; those of pictures do so all the time.
+        due = packet.time if latest is None or stream.type == "video" else max(packet.time, latest)
+        latest = time
+        if abs(time - packet.time) > tolerance and abs(time - due) > tolerance:
+            wrong = f"packet {number} is at {_s(time)}, not at {_s(packet.time)}"
+        elif stream.type == "subtitle" and abs(length - packet.length) > tolerance:
+            wrong = f"packet {number}, at {_s(packet.time)}, lasts {_s(length)}, not {_s(packet.length)}"
+        elif not rewritten and there.sums[number] != packet.sum:
+            wrong = f"packet {number}, at {_s(packet.time)}, has another content"
+    if wrong:
+        yield Finding("packets", f"{numbered(target)}: {wrong}")
+
+
+def _compare_duration(after: InputContainer, seen: _Seen) -> Iterator[Finding]:
+    """The duration in the header against that of the packets."""
+    tracks = [track for track in seen.tracks.values() if track.times]
+    if tracks and after.duration is not None:
+        says, is_ = Fraction(after.duration, av.time_base), max(track.end() for track in tracks)
+        tolerance = max(Fraction(1, 1000), *(max(track.lengths) * track.tick for track in tracks))
+        # Containers count the time before the first packet, and what sound has before and after, or do not.
+        begin = min(track.begin() for track in tracks)
+        if min(abs(says - is_), abs(says + begin - is_)) > tolerance:
+            yield Finding("duration", f"the header says {_s(says)}, but the last packet ends at {_s(is_)}")
+
+
+def _s(seconds: Fraction) -> str:
+    return f"{float(seconds):.4f} s"
