@@ -1,1 +1,5 @@
-"""Frames to packets: encoder settings, encoders in a library or behind a pipe."""
+"""Frames to packets.
+
+`settings` is the registry of encoders. `library` encodes with those in FFmpeg's libraries, `pipe` with another program;
+`feed` gives either the frames of a clip.
+"""

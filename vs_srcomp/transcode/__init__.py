@@ -1,4 +1,7 @@
-"""Video file to upscaled video file: everything but the picture is carried over as it is."""
+"""One job: video file to upscaled video file; everything but the picture is kept as it is.
+
+`job` says what to do, `prepare` does all that can fail early, `run` does the work. `graph` has the clips.
+"""
 
 from vs_srcomp.transcode.job import Job, Result
 from vs_srcomp.transcode.run import transcode
