@@ -201,8 +201,8 @@ def test_random_access_gives_the_same_frames(network: Path) -> None:
     [
         ({"ratio": "3:2"}, "no ratio is called '3:2'"),
         ({"ratio": "2:1", "width": 128}, "exclude each other"),
-        ({"width": 0}, "0 pixels"),
-        ({"height": 99.5}, "99.5 pixels"),
+        ({"width": 0}, "0 is not a size in pixels"),
+        ({"height": 99.5}, "99.5 is not a size in pixels"),
         ({"width": 32}, "smaller than the clip"),
         ({"width": "1920"}, "'1920' pixels"),
         ({"width": True}, "True pixels"),

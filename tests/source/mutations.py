@@ -38,7 +38,7 @@ _READABLE_IN_PART = {".264", ".ivf", ".obu", ".ts", ".y4m", ".webm", ".ogv", ".a
 _MOST_FRAMES = 8
 
 # What an error inside a filter looks like, after VapourSynth has put the traceback before it.
-_OURS = re.compile(r"(\A|\n)(vapoursynth\.Error: )?srcomp: [^\n]+\n[^\n]+\n?\Z")
+_OURS = re.compile(r"(\A|\n)([\w.]+Error: )?srcomp: [^\n]+\n[^\n]+\n?\Z")
 
 
 def material() -> list[Path]:
