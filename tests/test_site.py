@@ -1,5 +1,6 @@
 """The site of the documents and the API, built as ``make docs`` builds it: every warning is an error."""
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -33,10 +34,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_api_page_has_the_public_names_and_no_others(site: Path) -> None:
     page = (site / "api.html").read_text("utf-8")
-    documented = set(re.findall(r'<h3 id="([\w.]+)"', page))
-    backends = {f"vs_srcomp.backends.{name}" for name in vars(vs_srcomp.Backend) if not name.startswith("_")}
-    functions = {f"vs_srcomp.{name}" for name in vs_srcomp.__all__ if name not in ("Backend", "Model", "models")}
-    assert documented == functions | backends | {"vs_srcomp.models.models", "vs_srcomp.models.Model"}
+    documented = re.findall(r'<h3 id="(?:[\w.]+\.)?(\w+)"', page)
+    backends = {name: kind for name, kind in vars(vs_srcomp.Backend).items() if not name.startswith("_")}
+    assert sorted(documented) == sorted({*vs_srcomp.__all__, *backends} - {"Backend"})
+    for name, kind in backends.items():
+        # Settings, and none of the methods that the package calls.
+        settings = re.findall(rf'<h4 id="[\w.]+\.{name}\.(\w+)"', page)
+        assert settings == [field.name for field in dataclasses.fields(kind)]
 
 
 def test_documents_beside_the_source_are_pages_with_their_pictures(site: Path) -> None:
