@@ -24,7 +24,7 @@ SYSTEM = "srcomp"
 
 
 TIERS = ("quality", "fast", "light")
-"""Kinds of models, from the most work for a pixel to the least."""
+"""Kinds of models, best first: real time on a graphics card, on a processor, and on a weak one."""
 
 LOOKS = ("faithful", "crisp")
 """What models are trained for: the least error, or what people prefer to look at."""
