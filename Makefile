@@ -3,7 +3,8 @@
 # make test-mpv  test the player's side with a real mpv; builds one if there is none (root, debootstrap, minutes)
 # make models    train all models again (many hours), from the photographs in $(DATA)/train
 # make systems   train the systems of the papers, export them, compare them (hours): docs/results/systems.md
-# make results   measure the models on $(DATA)/test and write the tables here and in train/RESULTS.md
+# make results   measure the models on $(DATA) and write the tables of README and docs/results, and their pictures
+# make docs      build the site of the documents and the API in site/
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -19,7 +20,7 @@ SYSTEMS = $(wildcard train/recipes/systems/*.toml)
 # The others are only what these are compared with.
 RELEASED = $(filter-out %-local.toml %/artefacts-1x.toml %-mixed.toml,$(SYSTEMS))
 
-.PHONY: demo test test-mpv models systems results clean
+.PHONY: demo test test-mpv models systems results docs clean
 
 demo: $(VENV)/ready
 	$(BIN)/vs-srcomp upscale examples/demo.mkv out.mkv --ratio 2:1 --overwrite
@@ -55,9 +56,16 @@ results: $(VENV)/ready-for-tests
 		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \
 		--videos $(DATA)/video
+	$(BIN)/python -m train curves
+	$(BIN)/python examples/side_by_side.py examples/demo.mkv docs/images/before-after.png 60
+
+docs: $(VENV)/ready
+	$(INSTALL) --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "The site is site/index.html"
 
 clean:
-	rm -rf $(VENV) build *.egg-info out.mkv out.png
+	rm -rf $(VENV) build site *.egg-info out.mkv out.png
 
 $(VENV)/made:
 	@python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh); "$$python" -m venv --clear $(VENV)

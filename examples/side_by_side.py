@@ -1,6 +1,7 @@
-"""The middle of one frame as a picture, three times as large: Lanczos on the left, vs-srcomp on the right.
+"""One frame as a picture: Lanczos on the left, vs-srcomp on the right; above at 100 %, below its middle at 200 %.
 
 python examples/side_by_side.py in.mkv compared.png
+python examples/side_by_side.py examples/demo.mkv compared.png 60   (a frame by its number; the middle one without)
 """
 
 import sys
@@ -13,39 +14,38 @@ import vapoursynth as vs
 import vs_srcomp
 from vs_srcomp.colour_guess import assumed_colours
 
-SIDE = 240
-"""Largest width and height of a half, in pixels of the upscaled frame."""
-
-ENLARGED = 3
-"""Each pixel becomes so many in both directions, so that one can see them."""
+WIDTH, HEIGHT = 432, 288
+"""Largest size of each of the four parts. Two beside one another fit on a page without being scaled."""
 
 
-def middle(clip: vs.VideoNode, matrix: int) -> vs.VideoNode:
-    """The middle of every frame, in RGB."""
-    width, height = min(SIDE, clip.width) // 2 * 2, min(SIDE, clip.height) // 2 * 2
-    left, top = (clip.width - width) // 4 * 2, (clip.height - height) // 4 * 2
-    part = clip.std.CropAbs(width, height, left, top).std.SetFrameProps(_Matrix=matrix)
-    return part.resize.Point(width * ENLARGED, height * ENLARGED).resize.Bicubic(format=vs.RGB24)
+def part(clip: vs.VideoNode, matrix: int, enlarged: int) -> vs.VideoNode:
+    """The middle of every frame, in RGB, each pixel ``enlarged`` times in both directions."""
+    width, height = (min(most, side) // 4 * 4 for most, side in ((WIDTH, clip.width), (HEIGHT, clip.height)))
+    wide, high = width // enlarged, height // enlarged
+    left, top = (clip.width - wide) // 4 * 2, (clip.height - high) // 4 * 2
+    middle = clip.std.CropAbs(wide, high, left, top).std.SetFrameProps(_Matrix=matrix)
+    return middle.resize.Bicubic(format=vs.RGB24).resize.Point(width, height)
 
 
 def main() -> None:
     """Write the picture."""
-    source, target = map(Path, sys.argv[1:])
+    source, target, *chosen = sys.argv[1:]
     clip = vs_srcomp.source(source)
-    number = clip.num_frames // 2
+    number = int(chosen[0]) if chosen else clip.num_frames // 2
     clip = clip[number]
-    # Of what is not tagged, what players take it for.
+    # Without tags, the colours that players assume.
     matrix = assumed_colours(clip.get_frame(0).props, clip.width, clip.height).matrix
     restored = vs_srcomp.upscale(clip, ratio="2:1")
     plain = clip.resize.Lanczos(restored.width, restored.height, filter_param_a=5)
-    with vs.core.std.StackHorizontal([middle(plain, matrix), middle(restored, matrix)]).get_frame(0) as frame:
+    rows = [vs.core.std.StackHorizontal([part(each, matrix, n) for each in (plain, restored)]) for n in (1, 2)]
+    with vs.core.std.StackVertical(rows).get_frame(0) as frame:
         picture = np.stack([np.asarray(plane) for plane in frame], axis=-1)
     with av.open(target, "w", format="image2") as container:
         stream = container.add_stream("png", rate=1)
         stream.height, stream.width = picture.shape[:2]
         stream.pix_fmt = "rgb24"
         container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-    sys.stdout.write(f"{target}: frame {number}, Lanczos on the left, vs-srcomp on the right\n")
+    sys.stdout.write(f"{Path(target)}: frame {number}, Lanczos on the left, vs-srcomp on the right\n")
 
 
 if __name__ == "__main__":

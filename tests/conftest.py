@@ -1,4 +1,4 @@
-"""What every test shares: where the real material lies, and a fresh VapourSynth environment."""
+"""What every test shares: the real material, and a fresh VapourSynth environment."""
 
 import os
 import subprocess
@@ -8,17 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared_data import pytest_terminal_summary, shared_data
 from tests.transcode.films import Studio, Upscaled, write_model
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Folder of real photographs, streams and videos, kept beside the checkout; tests that need it skip without it."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"real test material is not there: {SHARED_DATA}")
-    return SHARED_DATA
+__all__ = ["pytest_terminal_summary", "shared_data"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,7 +23,7 @@ DOCUMENTS = sorted(
     path.relative_to(ROOT)
     for pattern in (
         "*.md",
-        "docs/*.md",
+        "docs/**/*.md",
         "examples/*.md",
         "examples/*.vpy",
         "examples/*.py",
@@ -32,10 +32,15 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 )
 
+PAGES = [document for document in DOCUMENTS if document.suffix == ".md"]
+
 # Folders of a checkout that commands read.
 PARTS = ("examples", "benchmarks", "docs", "engines", "train", "vs_srcomp")
 
 SECONDS = 300
+
+LONGEST_LINE = 120
+"""As of the source; tables and commands cannot be broken."""
 
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>.+?) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
@@ -145,6 +150,35 @@ def test_reasons_are_told() -> None:
 
 def test_nothing_escapes_by_being_indented() -> None:
     loose = re.compile(r"^    (?:vs-srcomp|vspipe|python|mpv|make|pip) ", re.MULTILINE)
-    for document in DOCUMENTS:
-        if document.suffix == ".md":
-            assert not loose.search((ROOT / document).read_text("utf-8")), f"{document}: put commands between fences"
+    for document in PAGES:
+        assert not loose.search((ROOT / document).read_text("utf-8")), f"{document}: put commands between fences"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=str)
+def test_lines_are_short_outside_tables(document: Path) -> None:
+    text = _FENCE.sub("", (ROOT / document).read_text("utf-8"))
+    long = [line for line in text.splitlines() if len(line) > LONGEST_LINE and not line.startswith("|")]
+    assert not long, f"{document}: break {long}"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=str)
+def test_links_lead_to_files_and_headings_that_there_are(document: Path) -> None:
+    text = _FENCE.sub("", (ROOT / document).read_text("utf-8"))
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", text):
+        if target.startswith(("https://", "http://")):
+            continue
+        path = (ROOT / document).parent / target if target else ROOT / document
+        assert path.exists(), f"{document}: {target} is not there"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}, target
+
+
+@pytest.mark.parametrize("document", PAGES, ids=str)
+def test_files_of_the_project_that_a_document_names_are_there(document: Path) -> None:
+    if document.name == "CHANGELOG.md":
+        return  # It also names what has gone.
+    text = _FENCE.sub("", (ROOT / document).read_text("utf-8"))
+    named = re.findall(r"`((?:vs_srcomp|train|tests|benchmarks|examples|engines|docs|scripts)/[\w./-]+)`", text)
+    # NAME stands for what the reader adds.
+    assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []

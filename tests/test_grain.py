@@ -9,6 +9,7 @@ import vapoursynth as vs
 import vs_srcomp
 from tests.networks import random_network
 from tests.source.reference import scene, video_frame, write_video
+from tests.tolerances import TWO_CODES
 from vs_srcomp.grain import restore_grain
 from vs_srcomp.resample import lanczos5
 
@@ -39,7 +40,7 @@ def test_it_is_the_grain_that_a_player_shows(stream: Path) -> None:
     up = lanczos5(clean, 256, 192)
     got, shown, plain = (planes(clip, 2) for clip in (restore_grain(up, clean, grainy), lanczos5(grainy, 256, 192), up))
     for ours, player in zip(got, shown, strict=True):
-        assert np.abs(ours - player).max() <= 2
+        assert np.abs(ours - player).max() <= TWO_CODES
     assert np.std(got[0] - plain[0]) > 0.5
 
 

@@ -22,7 +22,6 @@ from vs_srcomp.reuse.engine import ReusingEngine
 from vs_srcomp.reuse.memory import Memory, bytes_of
 from vs_srcomp.reuse.windows import BLOCK, Rectangle, Windows, rectangles
 
-CLIPS = Path(__file__).parents[1] / ".." / "shared" / "data" / "av1"
 PLANE = PlaneFormat(192, 128, 8)
 NETWORK = as_network(random_network())
 
@@ -377,9 +376,9 @@ def frames_of(clip: vs.VideoNode) -> list[tuple[list[np.ndarray], dict[str, obje
 
 @pytest.mark.parametrize("precision", ["f32", "int8"])
 @pytest.mark.parametrize("name", ["gpac_444.ivf", "sample_av1.mkv", "hdr10-av1.mp4"])
-def test_clips_are_the_same_with_and_without(name: str, precision: str) -> None:
+def test_clips_are_the_same_with_and_without(name: str, precision: str, shared_data: Path) -> None:
     backend = OpenVINO(precision=precision)  # type: ignore[arg-type]
-    clip = vs_srcomp.source(CLIPS / name)[:6]
+    clip = vs_srcomp.source(shared_data / "av1" / name)[:6]
     # A quarter of the picture, as 10-bit clips here are large.
     clip = clip.std.CropAbs(clip.width // 4 * 2, clip.height // 4 * 2, clip.width // 8 * 2, clip.height // 8 * 2)
     reused = reuse.counts.reused

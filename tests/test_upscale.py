@@ -10,6 +10,7 @@ from onnx import helper
 
 import vs_srcomp
 from tests.networks import make_onnx, random_network, reference
+from tests.tolerances import HALF_CODE, ONE_CODE
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.models import TIERS
 from vs_srcomp.resample import lanczos5
@@ -62,7 +63,7 @@ def test_luma_is_lanczos_then_network_and_chroma_is_lanczos_alone(format_id: int
             plain_luma, *plain_chroma = planes(up)
         expected = reference(random_network(), plain_luma, clip.format.bits_per_sample)
         assert not np.array_equal(expected, plain_luma)
-        assert np.abs(luma.astype(int) - expected.astype(int)).max() <= 1
+        assert np.abs(luma.astype(int) - expected.astype(int)).max() <= ONE_CODE
         for plane, plain_plane in zip(chroma, plain_chroma, strict=True):
             assert np.array_equal(plane, plain_plane)
 
@@ -84,7 +85,7 @@ def test_sharpness_adds_what_a_blur_takes_away_to_luma_alone(format_id: int, amo
     expected = np.clip(plain[0] + steps * (plain[0] - blurred), 0, 2**clip.format.bits_per_sample - 1)
     # Without the border, where the core mirrors in a way of its own.
     inner = np.s_[1:-1, 1:-1]
-    assert np.abs(sharp[0][inner] - expected[inner]).max() <= 0.5
+    assert np.abs(sharp[0][inner] - expected[inner]).max() <= HALF_CODE
     assert np.array_equal(sharp[0], plain[0]) == (steps == 0)
 
 

@@ -216,7 +216,7 @@ def evaluate(
     """Measure the models and classic kernels on pictures, through vs_srcomp.upscale on 8-bit frames."""
     from train.degradations.av1 import PAIRS, pair_by_slug
     from train.evaluate import evaluate as scores_of
-    from train.report import record_gains, tables, write_report, write_scores, write_tables
+    from train.report import costs_of_tiers, record_gains, tables, write_report, write_scores, write_tables
 
     pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
     scores = {}
@@ -233,7 +233,9 @@ def evaluate(
             write_scores(of_set, Path("train/results") / f"{name}.csv")
             record_gains(of_set, name, Path("engines/models.json"))
     if record:
-        write_tables(scores, [Path("README.md"), Path("train/RESULTS.md")])
+        write_tables(
+            scores, [Path("README.md"), Path("docs/results/stills.md")], costs_of_tiers(Path("engines/models.json"))
+        )
 
 
 @main.command()
@@ -242,7 +244,9 @@ def evaluate(
 @click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1",), show_default=True, help="May be repeated.")
 @click.option("--frames", type=click.IntRange(min=2), default=33, show_default=True, help="Of each video.")
-@click.option("--record", is_flag=True, help="Write scores and tables to train/results/video.csv and train/RESULTS.md.")
+@click.option(
+    "--record", is_flag=True, help="Write scores and tables to train/results/video.csv and docs/results/video.md."
+)
 def evaluate_video(
     videos: Path, work: Path, tiers: tuple[str, ...], ratios: tuple[str, ...], frames: int, record: bool
 ) -> None:
@@ -260,11 +264,25 @@ def evaluate_video(
     write_clip_scores(scores, work / "scores" / "video.csv")
     if record:
         write_clip_scores(scores, Path("train/results/video.csv"))
-        document = Path("train/RESULTS.md")
+        document = Path("docs/results/video.md")
         text = document.read_text("utf-8")
         for title, table in tables.items():
             text = replace_marked(text, f"video: {title}", table)
         write_atomically(document, text.encode())
+
+
+@main.command()
+@click.option("--runs", type=FOLDER, default=Path("train/runs"), show_default=True, help="The logs of runs.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/images/curves.png"), show_default=True, help="A PNG."
+)
+def curves(runs: Path, out: Path) -> None:
+    """Draw how the models' gain on validation pictures rose as they were trained."""
+    from train.run import draw_gains
+
+    if not (logs := list(runs.glob("*.csv"))):
+        raise click.BadParameter(f"no logs are in {runs}", param_hint="--runs")
+    draw_gains(logs, out)
 
 
 @main.command()

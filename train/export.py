@@ -36,8 +36,8 @@ TIERS: Final = ("fast", "light", "quality")
 def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs: Path, engines: Path) -> str:
     """Export the finished run of ``recipe`` to the folder ``engines``; returns a line that says what was written.
 
-    The network's mean residual over the validation pictures is taken out first. The run's log and curves go to
-    train/runs, so that a committed model has its history with it; of a draft only these are kept.
+    The network's mean residual over the validation pictures is taken out first. The run's log goes to train/runs, so
+    that a committed model has its history with it; of a draft only the log is kept.
 
     Raises:
         ValueError: The run is not finished.
@@ -46,10 +46,9 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     history.mkdir(exist_ok=True)
     run = Run(runs / recipe.name)
     network = network_of(recipe, runs)
-    for kept in (run.log, run.curves):
-        shutil.copyfile(kept, history / f"{recipe.name}{kept.suffix}")
+    shutil.copyfile(run.log, history / f"{recipe.name}.csv")
     if recipe.is_draft:
-        return f"{recipe.name}: a draft, only its log and curves are kept"
+        return f"{recipe.name}: a draft, only its log is kept"
     if not isinstance(network, PlainStack):
         return export_system(network, recipe, recipe_path, engines)
     assert recipe.ratio is not None

@@ -125,7 +125,7 @@ class Stream:
     show_default=True,
     help="What was measured, a row for each stream.",
 )
-@click.option("--tables-only", is_flag=True, help="Make the tables of RESULTS, without measuring again.")
+@click.option("--tables-only", is_flag=True, help="Make the tables of docs/quantizer.md, without measuring again.")
 def main(data: Path, work: Path, tier: str, results: Path, tables_only: bool) -> None:
     """Measure the estimators with the networks there are; print the tables of docs/quantizer.md."""
     if not tables_only:

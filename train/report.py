@@ -11,7 +11,7 @@ from statistics import fmean
 from train.degradations.av1 import PAIRS, Pair, pair_by_slug
 from train.evaluate import REFERENCE, Score, method_of
 from vs_srcomp.files import atomic_path, write_atomically
-from vs_srcomp.geometry import QUANTIZERS, ratio_by_name
+from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 from vs_srcomp.models.catalogue import SYSTEM
 
 
@@ -95,6 +95,39 @@ def _row(title: str, values: Mapping[str, float], slugs: Sequence[str], metric: 
     return f"| {title} | " + " | ".join(cells) + " |"
 
 
+def summary_table(scores: Sequence[Score], costs: Mapping[str, float]) -> str:
+    """Mean gain over Lanczos-5 over the levels of each ratio, as Markdown: a row for Lanczos-5 and for each tier.
+
+    Args:
+        scores: Of one set.
+        costs: Multiply-accumulates per output pixel, by tier, in the order of the rows.
+    """
+    mean = _means(scores, PSNR)
+    slugs = {ratio.name: [pair.slug for pair in PAIRS if pair.ratio == ratio] for ratio in RATIOS}
+    lines = [f"| Y-PSNR | {' | '.join(slugs)} | work, kMAC per pixel |", f"| --- |{' ---: |' * (len(slugs) + 1)}"]
+    for method in (REFERENCE, *costs):
+        is_reference = method == REFERENCE
+        cells = [f"`{method}`" if not is_reference else "Lanczos-5"]
+        for of_ratio in slugs.values():
+            if all((name, slug) in mean for slug in of_ratio for name in (method, REFERENCE)):
+                value = fmean(mean[method, slug] - (0 if is_reference else mean[REFERENCE, slug]) for slug in of_ratio)
+                cells.append(f"{value:{'' if is_reference else '+'}.2f} dB")
+            else:
+                cells.append("-")
+        cells.append("" if is_reference else f"{costs[method] / 1000:.1f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def costs_of_tiers(catalogue: Path) -> dict[str, float]:
+    """Multiply-accumulates per output pixel of each tier, from the cheapest on; of several ratios the largest."""
+    costs: dict[str, float] = {}
+    for entry in json.loads(catalogue.read_text("utf-8"))["models"]:
+        if entry["system"] == SYSTEM:
+            costs[entry["tier"]] = max(entry["macs_per_pixel"], costs.get(entry["tier"], 0))
+    return dict(sorted(costs.items(), key=lambda item: item[1]))
+
+
 def tables(scores: Sequence[Score]) -> Iterator[tuple[Metric, str]]:
     """The table of each metric that was measured, and that of the sizes."""
     for metric in METRICS:
@@ -166,11 +199,14 @@ def record_gains(scores: Sequence[Score], set_name: str, catalogue: Path) -> Non
     write_atomically(catalogue, (json.dumps(entries, indent=2) + "\n").encode())
 
 
-def write_tables(scores: Mapping[str, Sequence[Score]], documents: Iterable[Path]) -> None:
+def write_tables(
+    scores: Mapping[str, Sequence[Score]], documents: Iterable[Path], costs: Mapping[str, float] | None = None
+) -> None:
     """Put the tables of each set where a document has ``<!-- gains: NAME -->`` ... ``<!-- end -->``.
 
     ``gains`` stands for Y-PSNR; ``ssim``, ``vmaf``, ``vmaf-neg`` and ``rate`` for the other tables. That of a metric
-    which was not measured stays. ``means`` stands for the means of all metrics over the pairs.
+    which was not measured stays. ``means`` stands for the means of all metrics over the pairs, ``summary`` for
+    :func:`summary_table`, which needs the ``costs``.
     """
     for path in documents:
         text = path.read_text("utf-8")
@@ -178,6 +214,8 @@ def write_tables(scores: Mapping[str, Sequence[Score]], documents: Iterable[Path
             for metric, table in tables(of_set):
                 text = replace_marked(text, f"{metric.mark}: {name}", table)
             text = replace_marked(text, f"means: {name}", mean_table(of_set))
+            if costs:
+                text = replace_marked(text, f"summary: {name}", summary_table(of_set, costs))
         write_atomically(path, text.encode())
 
 

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,6 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vs_srcomp.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOG_FIELDS = ("step", "learning_rate", "loss", "valid_gain_db")
 
@@ -119,9 +123,8 @@ def read_log(path: Path) -> list[dict[str, str]]:
 
 
 def draw_curves(log: Path, target: Path, title: str) -> None:
-    """Draw loss and validation gain over the steps as a PNG, small enough to be committed with the log."""
+    """Draw loss and validation gain over the steps as a PNG."""
     from matplotlib.figure import Figure
-    from PIL import Image
 
     rows = read_log(log)
     steps, losses, gains = ([float(row[field]) for row in rows] for field in ("step", "loss", "valid_gain_db"))
@@ -131,6 +134,33 @@ def draw_curves(log: Path, target: Path, title: str) -> None:
     gain_axes = loss_axes.twinx()
     gain_axes.plot(steps, gains, "o-", markersize=3, color="tab:blue", label="gain on validation pictures")
     gain_axes.set_ylabel("gain over Lanczos-5, dB", color="tab:blue")
+    _save(figure, target)
+
+
+def draw_gains(logs: Iterable[Path], target: Path) -> None:
+    """Draw the validation gain of several runs over their steps, a panel for each group of names (up to the last -)."""
+    from matplotlib.figure import Figure
+
+    groups: dict[str, list[Path]] = {}
+    for log in sorted(logs):
+        groups.setdefault(log.stem.rpartition("-")[0], []).append(log)
+    figure = Figure(figsize=(4 * len(groups), 3), layout="constrained")
+    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    for axes, (group, members) in zip(panels, groups.items(), strict=True):
+        axes.set(title=group, xlabel="step")
+        for log in members:
+            rows = read_log(log)
+            steps, gains = ([float(row[field]) for row in rows] for field in ("step", "valid_gain_db"))
+            axes.plot(steps, gains, "o-", markersize=2, label=log.stem.rpartition("-")[2])
+        axes.legend(loc="lower right")
+    panels[0].set_ylabel("gain over Lanczos-5, dB")
+    _save(figure, target)
+
+
+def _save(figure: "Figure", target: Path) -> None:
+    from PIL import Image
+
+    target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as temporary:
         figure.savefig(temporary, dpi=80, format="png")
         with Image.open(temporary) as drawn:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from tests.networks import make_onnx, one_of_each, random_network
+from tests.tolerances import HALF_PRECISION
 from vs_srcomp.models import load_network, network_at
 from vs_srcomp.models.graph import residual_of
 from vs_srcomp.models.half import to_half
@@ -105,7 +106,7 @@ def test_numbers_that_the_standard_wants_in_float32_stay() -> None:
     )
     half = to_half(network)
     assert types(half)["i"] == TensorProto.FLOAT16
-    np.testing.assert_allclose(run(half, picture()), run(network, picture()), atol=4e-3)
+    np.testing.assert_allclose(run(half, picture()), run(network, picture()), **HALF_PRECISION)
 
 
 def test_weights_beyond_float16_are_refused_with_their_name() -> None:

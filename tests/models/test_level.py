@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from tests.networks import as_network, make_onnx, random_level_network, random_network
+from tests.tolerances import FLOAT32_CONSTANTS, FLOAT32_FOLDED
 from vs_srcomp.models import network_at
 from vs_srcomp.models.graph import residual_of
 from vs_srcomp.models.level import at_level
@@ -39,7 +40,7 @@ def run(network: bytes, luma: NDArray[np.float32], q: float | None = None) -> ND
 def test_at_a_level_it_gives_what_the_network_gives_for_it(stride: int, residual: bool, half: bool, q: float) -> None:
     network = random_level_network(stride=stride, residual=residual, half=half)
     with_level = run(network, picture(), q)
-    np.testing.assert_allclose(run(at_level(network, q), picture()), with_level, atol=2e-6)
+    np.testing.assert_allclose(run(at_level(network, q), picture()), with_level, **FLOAT32_FOLDED)
     assert np.abs(with_level - picture()).max() > 0.1
 
 
@@ -48,7 +49,7 @@ def test_it_gives_what_the_standard_says(half: bool) -> None:
     network, luma = random_level_network(residual=True, half=half), picture(8, 8)
     evaluator = ReferenceEvaluator(onnx.load_from_string(network))
     (found,) = map(np.asarray, evaluator.run(None, {"x": luma, "q": np.full(1, 35.5, np.float32)}))
-    np.testing.assert_allclose(run(at_level(network, 35.5), luma), found, atol=2e-6)
+    np.testing.assert_allclose(run(at_level(network, 35.5), luma), found, **FLOAT32_FOLDED)
 
 
 def test_levels_differ() -> None:
@@ -87,8 +88,10 @@ def test_what_training_exports_is_a_network_for_one_level() -> None:
         expected = onnx.load_from_string(to_onnx(network, "test", level=q)).graph
         graph = onnx.load_from_string(folded).graph
         assert [node.op_type for node in graph.node] == [node.op_type for node in expected.node]
-        np.testing.assert_allclose(run(folded, picture()), run(exported, picture(), q), atol=2e-6)
-        np.testing.assert_allclose(run(folded, picture()), run(to_onnx(network, "test", level=q), picture()), atol=2e-6)
+        np.testing.assert_allclose(run(folded, picture()), run(exported, picture(), q), **FLOAT32_FOLDED)
+        np.testing.assert_allclose(
+            run(folded, picture()), run(to_onnx(network, "test", level=q), picture()), **FLOAT32_FOLDED
+        )
     alone = "import sys; from vs_srcomp.models.level import at_level; at_level(sys.stdin.buffer.read(), 31);"
     subprocess.run([sys.executable, "-c", alone + "assert 'onnx' not in sys.modules"], input=exported, check=True)
 
@@ -154,7 +157,7 @@ def test_other_operators_on_the_level_are_computed_too() -> None:
     )
     plain = at_level(network, 41.5)
     assert [each.op_type for each in onnx.load_from_string(plain).graph.node] == ["Conv", "Relu", "Conv"]
-    np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 41.5), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 41.5), **FLOAT32_CONSTANTS)
 
 
 def test_what_cannot_be_merged_stays_as_constants() -> None:
@@ -184,7 +187,7 @@ def test_what_cannot_be_merged_stays_as_constants() -> None:
     plain = at_level(network, 40)
     operators = [each.op_type for each in onnx.load_from_string(plain).graph.node]
     assert operators == ["Conv", "Mul", "Add", "Relu", "Mul", "Conv", "Add", "Mul"]
-    np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 40), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 40), **FLOAT32_CONSTANTS)
 
 
 def test_shared_weights_are_merged_for_each_convolution_alone() -> None:
@@ -203,7 +206,7 @@ def test_shared_weights_are_merged_for_each_convolution_alone() -> None:
     network = make_onnx(nodes, weights, levels=True)
     plain = at_level(network, 2)
     assert [each.op_type for each in onnx.load_from_string(plain).graph.node] == ["Conv", "Conv"]
-    np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 2), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 2), **FLOAT32_CONSTANTS)
 
 
 def test_networks_at_levels_are_kept_apart_and_those_without_one_are_themselves() -> None:

@@ -5,6 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
+from tests.tolerances import FLOAT32_TRAINED
 from train.equalize import equalized
 from train.export import to_onnx
 from train.networks.plain import PlainStack
@@ -46,7 +47,7 @@ def test_it_computes_the_same_at_every_level(uneven: PlainStack, q: float) -> No
         before = to_onnx(uneven, "test", level)
         after = equalized(before, peaks)
         assert after != before
-        np.testing.assert_allclose(run(after, given), run(before, given), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(run(after, given), run(before, given), **FLOAT32_TRAINED)
 
 
 def test_all_channels_reach_equally_far(uneven: PlainStack) -> None:

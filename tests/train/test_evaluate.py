@@ -16,11 +16,13 @@ from train.evaluate import METRICS, Score, evaluate, models_of
 from train.material.pictures import clip_planes, each_luma
 from train.metrics import psnr, ssim, vmaf
 from train.report import (
+    costs_of_tiers,
     gain_table,
     mean_table,
     rate_table,
     read_scores,
     record_gains,
+    summary_table,
     tables,
     write_scores,
     write_tables,
@@ -149,19 +151,43 @@ def test_tables_show_gains_of_means_over_the_pictures() -> None:
 
 
 def test_documents_get_the_tables_that_they_have_a_place_for(tmp_path: Path) -> None:
-    document = tmp_path / "RESULTS.md"
+    document = tmp_path / "stills.md"
     document.write_text(
         "<!-- gains: kodak -->\nold\n<!-- end -->\n<!-- vmaf: kodak -->\nold vmaf\n<!-- end -->\n"
         "<!-- ssim: kodak -->\n<!-- end -->\n<!-- ssim: set5 -->\nother\n<!-- end -->\n"
-        "<!-- means: kodak -->\n<!-- end -->\n"
+        "<!-- means: kodak -->\n<!-- end -->\n<!-- summary: kodak -->\n<!-- end -->\n"
     )
     scores = [score("2by1-q40", "lanczos5", 30, ssim_y=0.9), score("2by1-q40", "fast", 31, ssim_y=0.91)]
-    write_tables({"kodak": scores}, [document])
+    costs = {"fast": 10368.0}
+    write_tables({"kodak": scores}, [document], costs)
     shown = {metric.mark: table for metric, table in tables(scores)}
     assert document.read_text() == (
         f"<!-- gains: kodak -->\n{shown['gains']}\n<!-- end -->\n<!-- vmaf: kodak -->\nold vmaf\n<!-- end -->\n"
         f"<!-- ssim: kodak -->\n{shown['ssim']}\n<!-- end -->\n<!-- ssim: set5 -->\nother\n<!-- end -->\n"
         f"<!-- means: kodak -->\n{mean_table(scores)}\n<!-- end -->\n"
+        f"<!-- summary: kodak -->\n{summary_table(scores, costs)}\n<!-- end -->\n"
+    )
+
+
+def test_the_summary_has_the_mean_of_each_ratio_and_the_work_of_each_tier(tmp_path: Path) -> None:
+    gains = {20: 0.5, 30: 0.25, 40: 0.125, 50: 0.125}
+    scores = [score(f"2by1-q{q}", "lanczos5", 30) for q in gains]
+    scores += [score(f"2by1-q{q}", "fast", 30 + gain) for q, gain in gains.items()]
+    # Not of all levels: no mean.
+    scores += [score("8by5-q20", "lanczos5", 30), score("8by5-q20", "fast", 31)]
+    catalogue = tmp_path / "models.json"
+    models = [
+        {"system": "srcomp", "tier": tier, "macs_per_pixel": macs}
+        for tier, macs in (("fast", 9000), ("light", 2304), ("fast", 10368))
+    ]
+    catalogue.write_text(json.dumps({"models": [*models, {"system": "espcn", "macs_per_pixel": 1}]}))
+    assert costs_of_tiers(catalogue) == {"light": 2304, "fast": 10368}
+    assert summary_table(scores, costs_of_tiers(catalogue)) == (
+        "| Y-PSNR | 2:1 | 8:5 | 4:3 | work, kMAC per pixel |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+        "| Lanczos-5 | 30.00 dB | - | - |  |\n"
+        "| `light` | - | - | - | 2.3 |\n"
+        "| `fast` | +0.25 dB | - | - | 10.4 |"
     )
 
 
@@ -187,8 +213,20 @@ def test_gains_are_noted_in_the_catalogue(tmp_path: Path) -> None:
     assert noted == [{"other": 1, "kodak": mean}, {"kodak": pytest.approx(-fmean(gains.values()), abs=1e-3)}, {}, {}]
 
 
-def test_the_command_stores_scores_and_a_report(pictures: Path, tmp_path: Path) -> None:
-    arguments = ["evaluate", "--images", str(pictures), "--work", str(tmp_path / "work"), "--pair", "2by1-q40"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_command_stores_scores_and_a_report_and_records_tables(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docs" / "results").mkdir(parents=True)
+    (tmp_path / "engines").mkdir()
+    documents = [Path("README.md"), Path("docs/results/stills.md")]
+    for document in (*documents, Path("engines/models.json")):
+        text = (ROOT / document).read_text("utf-8")
+        (tmp_path / document).write_text(text.replace(": kodak -->", ": pictures -->"), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["evaluate", "--record", "--images", str(pictures), "--pair", "2by1-q40"]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     scores = read_scores(tmp_path / "work" / "scores" / "pictures.csv")
@@ -200,6 +238,12 @@ def test_the_command_stores_scores_and_a_report(pictures: Path, tmp_path: Path) 
     assert {"lanczos5", "fast", "fast sharp"} <= {s.method for s in scores}
     assert f"| a | fast | {scores[3].psnr_y:.2f} | {scores[3].ssim_y:.4f} | {scores[3].bits_per_pixel:.3f} |" in rows
     assert all(s.ssim_y is not None and s.vmaf is None for s in scores)
+    # What the project's own documents have places for.
+    assert read_scores(Path("train/results/pictures.csv")) == scores
+    summary, detailed = (document.read_text("utf-8") for document in documents)
+    assert summary_table(scores, costs_of_tiers(Path("engines/models.json"))) in summary
+    shown = {metric.mark: table for metric, table in tables(scores)} | {"means": mean_table(scores)}
+    assert all(f"<!-- {mark}: pictures -->\n{table}\n<!-- end -->" in detailed for mark, table in shown.items())
 
 
 def test_an_unknown_metric_is_named(pictures: Path) -> None:

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
+from tests.tolerances import FLOAT32_TRAINED
 from tests.train.networks.test_networks import SMALL, outputs_of
 from train.export_onnx import network_to_onnx
 from train.networks import NETWORKS
@@ -37,7 +38,7 @@ def test_the_export_gives_what_the_network_gives_at_any_size(name: str, paramete
         picture = torch.rand(shape)
         with torch.no_grad():
             expected = outputs_of(network, picture)[0]
-        np.testing.assert_allclose(run(data, picture), expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(run(data, picture), expected, **FLOAT32_TRAINED)
 
 
 @pytest.mark.parametrize("name", ["espcn", "cisr-psi"])
@@ -46,7 +47,7 @@ def test_networks_for_rgb_are_exported_too(name: str) -> None:
     picture = torch.rand(1, 3, 16, 20)
     with torch.no_grad():
         expected = outputs_of(network, picture)[0]
-    np.testing.assert_allclose(run(network_to_onnx(network, name, half=False), picture), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(run(network_to_onnx(network, name, half=False), picture), expected, **FLOAT32_TRAINED)
 
 
 @pytest.mark.parametrize("name", ["srcnn", "espcn", "edsr", "fd-srcnn"])

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -109,15 +110,22 @@ def test_scores_are_kept_and_shown_against_lanczos(tmp_path: Path) -> None:
     ]
 
 
-def test_the_command_stores_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_stores_what_it_shows_and_records_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_module, "LEVELS", (40,))
     monkeypatch.setattr(video_module, "ENCODERS", {"SVT-AV1": video_module.ENCODERS["SVT-AV1"]})
     (tmp_path / "videos").mkdir()
     make_video(tmp_path / "videos" / "moving.y4m", "96x64")
-    arguments = ["evaluate-video", "--videos", str(tmp_path / "videos"), "--work", str(tmp_path / "work")]
-    done = CliRunner().invoke(main, [*arguments, "--frames", "3"], catch_exceptions=False)
+    document = Path("docs/results/video.md")
+    (tmp_path / document.parent).mkdir(parents=True)
+    shutil.copy(Path(__file__).resolve().parents[2] / document, tmp_path / document)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["evaluate-video", "--record", "--videos", "videos", "--frames", "3"]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     scores = read_clip_scores(tmp_path / "work" / "scores" / "video.csv")
     assert [score.method for score in scores][:2] == ["lanczos5", "fast"]
     assert {score.frames for score in scores} == {3}
     assert "fast 2:1\n" + "\n".join(video_tables(scores)["fast 2:1"].splitlines()[:2]) in done.output
+    assert read_clip_scores(Path("train/results/video.csv")) == scores
+    table = video_tables(scores)["fast 2:1"]
+    assert f"<!-- video: fast 2:1 -->\n{table}\n<!-- end -->" in document.read_text("utf-8")

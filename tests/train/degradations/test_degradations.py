@@ -8,6 +8,7 @@ import pytest
 import vapoursynth as vs
 from PIL import Image, features
 
+from tests.tolerances import TWO_CODES
 from train.degradations import DEGRADATIONS
 from train.degradations.degradation import Picture, covered
 from train.degradations.resample import bicubic, lanczos5
@@ -143,7 +144,7 @@ def test_enlarging_is_what_playback_does(scale: int) -> None:
     clip = playback_lanczos5(planes_to_clip([small], vs.GRAY8), 34 * scale, 24 * scale)
     difference = np.abs(clip_planes(clip)[0].astype(int) - lanczos5(small, 24 * scale, 34 * scale))
     # Playback rounds between rows and columns, and its weights are integers.
-    assert difference.max() <= 2
+    assert difference.max() <= TWO_CODES
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.tolerances import FLOAT32_CONSTANTS, FLOAT32_FOLDED
 from train.export import to_onnx
 from train.networks.plain import KNOTS, MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, hats
 
@@ -51,7 +52,7 @@ def test_it_is_space_to_depth_and_3x3_convolutions_on_centred_luma_scaled_by_lev
         margin = 4 * stride
         inside = np.s_[..., margin:-margin, margin:-margin]
         assert expected[inside].numel() > 0
-        assert torch.allclose(network(luma, torch.tensor([q]))[inside], expected[inside], atol=1e-5)
+        assert torch.allclose(network(luma, torch.tensor([q]))[inside], expected[inside], **FLOAT32_CONSTANTS)
         assert (expected - luma).abs().max() > 1e-2
 
 
@@ -62,7 +63,7 @@ def test_each_picture_of_a_batch_has_its_own_level() -> None:
     together = network(luma, q)
     for index in range(3):
         alone = network(luma[index : index + 1], q[index : index + 1])
-        torch.testing.assert_close(together[index : index + 1], alone, atol=1e-6, rtol=0)
+        torch.testing.assert_close(together[index : index + 1], alone, **FLOAT32_FOLDED)
     assert (network(luma, q.flip(0)) - together).abs()[[0, 2]].amax() > 1e-3
 
 
@@ -89,13 +90,13 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
         ("q", ["N"]),
     ]
     (restored,) = session.run(None, {"degraded": luma.numpy(), "q": q.numpy()})
-    np.testing.assert_allclose(restored, expected, atol=1e-5)
+    np.testing.assert_allclose(restored, expected, **FLOAT32_CONSTANTS)
     assert np.abs(expected - luma.numpy()).max() > 1e-3
     for index, level in enumerate(LEVELS):
         session = onnxruntime.InferenceSession(to_onnx(network, "test", level), providers=["CPUExecutionProvider"])
         assert [each.name for each in session.get_inputs()] == ["degraded"]
         (restored,) = session.run(None, {"degraded": luma[index : index + 1].numpy()})
-        np.testing.assert_allclose(restored, expected[index : index + 1], atol=1e-5)
+        np.testing.assert_allclose(restored, expected[index : index + 1], **FLOAT32_CONSTANTS)
 
 
 @pytest.mark.parametrize("stride", [2, 4])

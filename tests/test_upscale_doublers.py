@@ -10,6 +10,7 @@ from onnx import helper
 import vs_srcomp
 from tests.networks import Evaluated, make_onnx, random_doubler, reference
 from tests.test_upscale import planes, textured
+from tests.tolerances import HALF_CODE, ONE_CODE
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.resample import lanczos5
 
@@ -59,7 +60,7 @@ def test_the_picture_is_where_resize_puts_it(mode: str, kernel: str, width: int,
     clip = textured(vs.GRAY16, width, height)
     out = vs_srcomp.upscale(clip, model=written(tmp_path, mode), backend=Evaluated())
     expected = getattr(clip.resize, kernel)(2 * width, 2 * height)
-    assert np.abs(luma(out).astype(int) - luma(expected).astype(int)).max() <= 1
+    assert np.abs(luma(out).astype(int) - luma(expected).astype(int)).max() <= ONE_CODE
 
 
 @pytest.mark.parametrize("size", [(128, 96), (102, 76), (86, 64), (192, 144), (64, 48), (150, 144), (192, 80)])
@@ -152,7 +153,7 @@ def test_openvino_doubles_too(doubler: Path) -> None:
     clip = textured(vs.YUV420P10)
     out = vs_srcomp.upscale(clip, model=doubler, backend=OpenVINO(precision="f32", threads=1))
     expected = reference(doubler.read_bytes(), luma(clip), 10, 1, 2)
-    assert np.abs(luma(out).astype(int) - expected.astype(int)).max() <= 1
+    assert np.abs(luma(out).astype(int) - expected.astype(int)).max() <= ONE_CODE
 
 
 @pytest.mark.parametrize("scale", [3, 4])
@@ -182,7 +183,7 @@ def test_openvino_runs_other_scales(scale: int, tmp_path: Path) -> None:
     clip = textured(vs.GRAY8, 33, 25)
     out = vs_srcomp.upscale(clip, model=path, backend=OpenVINO(precision="f32", threads=1, tile=24))
     expected = reference(path.read_bytes(), luma(clip), 8, 1, scale)
-    assert np.abs(luma(out).astype(int) - expected.astype(int)).max() <= 1
+    assert np.abs(luma(out).astype(int) - expected.astype(int)).max() <= ONE_CODE
 
 
 def test_models_of_other_systems_are_chosen_by_name(carried: Path) -> None:
@@ -230,7 +231,7 @@ def test_an_ensemble_is_the_mean_over_all_turns_and_flips(scale: int, passes: in
                 view = reference(path.read_bytes(), np.ascontiguousarray(view), 16, 1, scale)
             view = view[:, ::-1] if is_flipped else view
             total += np.rot90(view, -turns) / 8
-    assert np.abs(luma(out, 1) - total).max() <= 0.5
+    assert np.abs(luma(out, 1) - total).max() <= HALF_CODE
     once = vs_srcomp.upscale(clip, model=path, passes=passes, backend=Evaluated())
     assert np.abs(luma(out, 1) - luma(once, 1).astype(float)).max() > 100
     with out.get_frame(1) as frame, once.get_frame(1) as plain:

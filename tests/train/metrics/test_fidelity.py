@@ -8,6 +8,7 @@ import pytest
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from tests.tolerances import SCORE_DIGITS
 from train.metrics import psnr, ssim, vmaf
 
 
@@ -22,9 +23,9 @@ def planes(height: int = 64, width: int = 96) -> tuple[NDArray[np.uint8], NDArra
 
 def test_psnr_is_that_of_the_mean_squared_error() -> None:
     plane = np.full((4, 4), 100, np.uint8)
-    assert psnr(plane + 1, plane) == pytest.approx(48.1308, abs=1e-4)
-    assert psnr(plane + 10, plane) == pytest.approx(28.1308, abs=1e-4)
-    assert psnr(plane, plane + 10) == pytest.approx(28.1308, abs=1e-4)
+    assert psnr(plane + 1, plane) == pytest.approx(48.1308, abs=SCORE_DIGITS)
+    assert psnr(plane + 10, plane) == pytest.approx(28.1308, abs=SCORE_DIGITS)
+    assert psnr(plane, plane + 10) == pytest.approx(28.1308, abs=SCORE_DIGITS)
     assert psnr(plane, plane) == float("inf")
 
 
