@@ -41,7 +41,10 @@ def main() -> None:
                 told, gains = measured(originals, kind, quality, arguments.model, Path(folder))
                 best = top(LEVELS, gains)
                 shown = " ".join(f"{gain:.3f}" for gain in gains)
-                print(f"{kind} quality {quality}: the file tells {told:.1f}, best level {best:.1f}   ({shown})", flush=True)
+                print(
+                    f"{kind} quality {quality}: the file tells {told:.1f}, best level {best:.1f}   ({shown})",
+                    flush=True,
+                )
 
 
 def square(path: Path) -> Image.Image:

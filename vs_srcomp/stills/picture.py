@@ -31,11 +31,15 @@ class Tags(NamedTuple):
         return self.transfer in (16, 18)
 
 
+UNTOLD = Tags(2, 2)
+"""For viewers, that is sRGB."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
     """What a file holds beside the samples, as it goes into the output."""
 
-    tags: Tags = Tags(2, 2)
+    tags: Tags = UNTOLD
     icc: bytes | None = None
     exif: bytes = b""
     """As in JPEG, with ``Exif`` before it. It says nothing of how to turn the picture: that is done."""

@@ -1,6 +1,5 @@
 """From a file to a picture: Pillow tells what it is and holds, FFmpeg decodes what is YUV or has more than 8 bits."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from vs_srcomp.stills.colour import clip_of, rgb_to_yuv, to_bits
 from vs_srcomp.stills.decoding import alpha_item, decoded_frame, planes_of_frame
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import container_colours, has_gain_map, metadata_of
-from vs_srcomp.stills.picture import Metadata, Picture, Plane, Tags
+from vs_srcomp.stills.picture import UNTOLD, Metadata, Picture, Plane, Tags
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -158,9 +157,11 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
             clip = _of_odd_size(file, clip, image.size)
         clip, is_rgb = clip.std.SetFrameProps(**colours), False
         tags = Tags(colours["_Primaries"], colours["_Transfer"])
-    light = (props["ContentLightLevelMax"], props["ContentLightLevelAverage"]) if "ContentLightLevelMax" in props else None
+    light = (
+        (props["ContentLightLevelMax"], props["ContentLightLevelAverage"]) if "ContentLightLevelMax" in props else None
+    )
     alpha, notes = _alpha(image, file, bits)
-    metadata = Metadata(tags=_tags_told(tags, props, kind), light=light)
+    metadata = Metadata(tags=tags if kind == "AVIF" else UNTOLD, light=light)
     q = props.get("SrcompQ")
     return Picture(clip=clip, bits=bits, is_rgb=is_rgb, alpha=alpha, q=q, metadata=metadata, notes=notes)
 
@@ -177,10 +178,6 @@ def _colours(props: Any, container: tuple[int, int, int, int] | None, kind: str)
     if found["_Matrix"] == _UNSPECIFIED:
         found["_Matrix"] = _MATRIX_BT601
     return found
-
-
-def _tags_told(tags: Tags, props: Any, kind: str) -> Tags:
-    return tags if kind == "AVIF" else Tags(2, 2)
 
 
 def _of_odd_size(file: Path, clip: vs.VideoNode, size: tuple[int, int]) -> vs.VideoNode:
@@ -225,19 +222,12 @@ def _from_rgb_frame(frame: "VideoFrame") -> Picture | None:
     if bits is None:
         return None
     array = frame.to_ndarray()
-    if array.dtype.byteorder == ">" or name.endswith("be"):
-        array = _native(array)
     channels = array if array.ndim == 3 else array[:, :, None]
     tags = Tags(frame.color_primaries or 2, frame.color_trc or 2)
     return _from_channels([channels[:, :, number] for number in range(channels.shape[2])], bits, tags)
 
 
-def _native(array: Any) -> Any:
-    """PyAV gives big-endian samples with the byte order in their type, or already in the machine's."""
-    return array.astype(array.dtype.newbyteorder("=")) if array.dtype.byteorder == ">" else array
-
-
-def _from_channels(channels: list[Plane], bits: int, tags: Tags = Tags(2, 2)) -> Picture:
+def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNTOLD) -> Picture:
     """A picture of grey or RGB, with alpha or without, of 8 or 16 bits."""
     alpha = np.ascontiguousarray(channels.pop()) if len(channels) in (2, 4) else None
     metadata = Metadata(tags=tags)
@@ -329,8 +319,3 @@ def frames_of(file: Path) -> "Iterator[Picture]":
                 yield _with_extras(_from_cmyk(image, file), image, file)
             else:
                 yield _with_extras(from_pillow(image), image, file)
-
-
-def name_of(file: Path) -> str:
-    """As messages show it."""
-    return os.fspath(file)

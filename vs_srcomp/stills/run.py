@@ -105,9 +105,7 @@ def writing(file: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise error(
-            f"{str(file)!r} exists", "give the output another name, or replace it with --overwrite"
-        ) from None
+        raise error(f"{str(file)!r} exists", "give the output another name, or replace it with --overwrite") from None
     except (OSError, ValueError, av.FFmpegError) as reason:
         is_of_disk = isinstance(reason, OSError) and not isinstance(reason, av.FFmpegError) and bool(reason.errno)
         raise error(
@@ -129,9 +127,7 @@ def _shown[T](size: tuple[T, T], orientation: int) -> tuple[T, T]:
     return size[::-1] if orientation > 4 else size
 
 
-def _write(
-    file: Path, kind: PictureKind, picture: Picture, clip: vs.VideoNode, fitted: Fit, job: PictureJob
-) -> str:
+def _write(file: Path, kind: PictureKind, picture: Picture, clip: vs.VideoNode, fitted: Fit, job: PictureJob) -> str:
     """Write the upscaled ``clip``, turned; gives the name of the network."""
     if fitted.bits == 10:
         write_deep_avif(file, _deep(clip, picture.orientation), picture.metadata.tags, job.quality)
