@@ -66,5 +66,8 @@ def decoded(file: Path, pixel_format: str) -> NDArray[Any]:
     import av
 
     with av.open(str(file)) as container:
-        frame = next(container.decode(video=0))
-        return np.asarray(frame.reformat(format=pixel_format).to_ndarray())
+        frame = next(container.decode(video=0)).reformat(format=pixel_format)
+        if not pixel_format.startswith("ya"):
+            return np.asarray(frame.to_ndarray())
+        rows = np.frombuffer(frame.planes[0], np.uint8 if pixel_format == "ya8" else np.uint16)
+        return rows.reshape(frame.height, -1)[:, : 2 * frame.width].reshape(frame.height, frame.width, 2).copy()

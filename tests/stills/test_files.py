@@ -53,6 +53,7 @@ def test_sixteen_bits(name: str, count: int, unchanging: Path, tmp_path: Path) -
     if name == "out.png":
         with Image.open(target) as image:
             high = np.asarray(image).astype(int) >> (8 if image.mode.startswith("I") else 0)
+        high = high[:, :, [0, 3]] if count == 2 else high  # which Pillow takes for RGBA
         assert np.abs(high - (back.astype(int) >> 8).reshape(high.shape)).max() == 0
 
 
@@ -86,8 +87,9 @@ def test_what_is_beside_the_samples(
         extra = {"pnginfo": PngInfo()}
         extra["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP.decode())
     elif source_name == "in.tif":
-        extra = {"tiffinfo": {700: XMP, ORIENTATION: 6}}
-    Image.fromarray(rgb).save(source, icc_profile=profile, exif=exif, **extra)
+        exif[700] = XMP
+        extra = {}
+    Image.fromarray(rgb).save(source, icc_profile=profile, exif=exif.tobytes(), **extra)
 
     result = upscale_picture(as_it_is(source, target, unchanging, width=SIZE[1]))
 
@@ -116,14 +118,15 @@ def test_profile_and_exif_in_sixteen_bits(unchanging: Path, tmp_path: Path) -> N
     rng = np.random.default_rng(5)
     metadata = Metadata(icc=profile, exif=exif.tobytes(), xmp=XMP, dpi=(300.0, 300.0))
     write_tiff(tmp_path / "in.tif", rng.integers(0, 65536, (64, 96, 3), np.uint16), metadata)
-    upscale_picture(as_it_is(tmp_path / "in.tif", tmp_path / "out.png", unchanging))
+    # Where EXIF says nothing of how to turn it, XMP does.
+    upscale_picture(as_it_is(tmp_path / "in.tif", tmp_path / "out.png", unchanging, width=SIZE[1]))
     with Image.open(tmp_path / "out.png") as image:
         image.load()
         assert image.info["icc_profile"] == profile
         assert image.getexif()[MAKE] == "Camera"
         assert b"Camera" in image.info["xmp"]
         assert image.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
-    assert decoded(tmp_path / "out.png", "rgb48le").shape == (64, 96, 3)
+    assert decoded(tmp_path / "out.png", "rgb48le").shape == (96, 64, 3)
 
 
 @pytest.mark.parametrize("name", ["in.png", "in.webp", "in.avif", "in.tif"])

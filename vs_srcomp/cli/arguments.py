@@ -167,6 +167,14 @@ class JobOptions:
             raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
         # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
         os.environ.setdefault("SVT_LOG", "0")
+        if (self.encoder, self.crf, self.preset, self.svt_params, self.encoder_options) == (
+            "svt-av1",
+            None,
+            None,
+            "",
+            (),
+        ):
+            return  # To ask takes a tenth of a second, which counts for pictures.
         from vs_srcomp.transcode.encoders import encoder_settings
 
         with usage_errors():

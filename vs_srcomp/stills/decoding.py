@@ -33,6 +33,27 @@ def planes_of_frame(frame: VideoFrame) -> list[NDArray[Any]]:
     return planes
 
 
+_PACKED = {
+    "gray": (1, "u1"),
+    "ya8": (2, "u1"),
+    "rgb24": (3, "u1"),
+    "rgba": (4, "u1"),
+    **{f"{name}le": (count, "<u2") for name, count in (("gray16", 1), ("ya16", 2), ("rgb48", 3), ("rgba64", 4))},
+    **{f"{name}be": (count, ">u2") for name, count in (("gray16", 1), ("ya16", 2), ("rgb48", 3), ("rgba64", 4))},
+}
+
+
+def channels_of_frame(frame: VideoFrame) -> list[Plane] | None:
+    """Grey, grey and alpha, RGB or RGBA of 8 or 16 bits; None for a ``frame`` of another kind."""
+    if frame.format.name not in _PACKED:
+        return None
+    count, dtype = _PACKED[frame.format.name]
+    rows = np.frombuffer(frame.planes[0], dtype).reshape(frame.height, -1)
+    samples = rows[:, : frame.width * count].reshape(frame.height, frame.width, count)
+    native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    return [native[:, :, number] for number in range(count)]
+
+
 def alpha_item(file: Path, size: tuple[int, int]) -> Plane | None:
     """The alpha plane of an AVIF file in 16 bits: an item of its own, grey and of the picture's size.
 

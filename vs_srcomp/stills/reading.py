@@ -13,7 +13,7 @@ import vapoursynth as vs
 from vs_srcomp.errors import error
 from vs_srcomp.source import source
 from vs_srcomp.stills.colour import clip_of, rgb_to_yuv, to_bits
-from vs_srcomp.stills.decoding import alpha_item, decoded_frame, planes_of_frame
+from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_frame, planes_of_frame
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import container_colours, has_gain_map, metadata_of
 from vs_srcomp.stills.picture import UNTOLD, Metadata, Picture, Plane, Tags
@@ -132,7 +132,7 @@ def _read(image: "Image.Image", file: Path) -> Picture:
     if kind in _RANGE:
         picture = _from_video(image, file, kind)
     elif kind == "PNG" or (kind == "TIFF" and _bits_of_tiff(image, file) > 8):
-        picture = _from_rgb_frame(decoded_frame(file))
+        picture = _from_packed(decoded_frame(file))
     return _with_extras(picture or from_pillow(image), image, file)
 
 
@@ -214,17 +214,12 @@ def _alpha(image: "Image.Image", file: Path, bits: int) -> tuple[Plane | None, t
     return to_bits(plane, 8 if bits == 8 else 16), note
 
 
-def _from_rgb_frame(frame: "VideoFrame") -> Picture | None:
+def _from_packed(frame: "VideoFrame") -> Picture | None:
     """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes."""
-    name = frame.format.name
-    layouts = {"rgb24": 8, "rgba": 8, "gray": 8, "ya8": 8, "rgb48": 16, "rgba64": 16, "gray16": 16, "ya16": 16}
-    bits = layouts.get(name.removesuffix("le").removesuffix("be"))
-    if bits is None:
+    channels = channels_of_frame(frame)
+    if channels is None:
         return None
-    array = frame.to_ndarray()
-    channels = array if array.ndim == 3 else array[:, :, None]
-    tags = Tags(frame.color_primaries or 2, frame.color_trc or 2)
-    return _from_channels([channels[:, :, number] for number in range(channels.shape[2])], bits, tags)
+    return _from_channels(channels, 8 * channels[0].itemsize, Tags(frame.color_primaries or 2, frame.color_trc or 2))
 
 
 def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNTOLD) -> Picture:
