@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
+from vs_srcomp.stills.bands import bands_of, check_memory
 from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb, upright
 from vs_srcomp.stills.encoding import write_deep_avif
 from vs_srcomp.stills.fitting import Fit, fit
@@ -49,11 +50,12 @@ def upscale_read(picture: Picture, job: PictureJob) -> PictureResult:
     began = time.monotonic()
     kind = kind_of(job.target)
     q, notes = _level(picture, job)
-    clip = enlarged(picture, job, q)
-    size = _shown((clip.width, clip.height), picture.orientation)
+    parts = _parts(picture, job, q)
+    size = _shown((parts[0].clip.width, sum(part.rows for part in parts)), picture.orientation)
     fitted = fit(picture, kind, job, size)
+    check_memory(picture, size, fitted.bits)
     with writing(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
-        model = _write(temporary, kind, picture, clip, fitted, job)
+        model = _write(temporary, kind, picture, parts, fitted, job)
     return PictureResult(
         target=job.target,
         source_size=_shown((picture.clip.width, picture.clip.height), picture.orientation),
@@ -127,12 +129,48 @@ def _shown[T](size: tuple[T, T], orientation: int) -> tuple[T, T]:
     return size[::-1] if orientation > 4 else size
 
 
-def _write(file: Path, kind: PictureKind, picture: Picture, clip: vs.VideoNode, fitted: Fit, job: PictureJob) -> str:
-    """Write the upscaled ``clip``, turned; gives the name of the network."""
+@dataclass(frozen=True)
+class _Part:
+    """Rows of the output."""
+
+    clip: vs.VideoNode
+    skip: int
+    rows: int
+
+    @property
+    def kept(self) -> vs.VideoNode:
+        """Nothing but these rows."""
+        if self.rows == self.clip.height:
+            return self.clip
+        return self.clip.std.CropAbs(self.clip.width, self.rows, 0, self.skip)
+
+
+def _parts(picture: Picture, job: PictureJob, q: float) -> list[_Part]:
+    """The picture after the network, at once or in bands, top down."""
+    bands = bands_of(picture, job)
+    if not bands:
+        whole = enlarged(picture, job, q)
+        return [_Part(whole, 0, whole.height)]
+    clip = picture.clip
+    return [
+        _Part(
+            enlarged(
+                replace(picture, clip=clip.std.CropAbs(clip.width, band.stop - band.first, 0, band.first)), job, q
+            ),
+            band.skip,
+            band.rows,
+        )
+        for band in bands
+    ]
+
+
+def _write(file: Path, kind: PictureKind, picture: Picture, parts: list[_Part], fitted: Fit, job: PictureJob) -> str:
+    """Write the upscaled picture, turned; gives the name of the network."""
     if fitted.bits == 10:
-        write_deep_avif(file, _deep(clip, picture.orientation), picture.metadata.tags, job.quality)
-        return str(clip.get_frame(0).props["SrcompModel"])
-    samples, model = _samples(clip, picture, fitted.bits)
+        whole = vs.core.std.StackVertical([part.kept for part in parts]) if len(parts) > 1 else parts[0].clip
+        write_deep_avif(file, _deep(whole, picture.orientation), picture.metadata.tags, job.quality)
+        return str(whole.get_frame(0).props["SrcompModel"])
+    samples, model = _samples(parts, picture, fitted.bits)
     height, width = samples.shape[:2]
     metadata = replace(picture.metadata, exif=resized_exif(picture.metadata.exif, width, height))
     write_samples(
@@ -142,24 +180,27 @@ def _write(file: Path, kind: PictureKind, picture: Picture, clip: vs.VideoNode, 
         metadata,
         quality=job.quality,
         lossless=job.lossless,
-        subsampling=(clip.format.subsampling_w, clip.format.subsampling_h),
+        subsampling=(picture.clip.format.subsampling_w, picture.clip.format.subsampling_h),
     )
     return model
 
 
-def _samples(clip: vs.VideoNode, picture: Picture, bits: int) -> tuple[NDArray[Any], str]:
-    """Height x width (x channels) of the upscaled ``clip`` and its alpha, turned; and the name of the network."""
-    is_gray = clip.format.color_family == vs.GRAY
-    alpha = None if picture.alpha is None else _enlarged_alpha(picture.alpha, clip.width, clip.height)
-    with (to_gray if is_gray else to_rgb)(clip, bits).get_frame(0) as frame:
-        planes = planes_of(frame)
-        count = len(planes) + (alpha is not None)
-        samples = np.empty((clip.height, clip.width, count), planes[0].dtype)
-        for number, plane in enumerate(planes):
-            samples[:, :, number] = plane
-        model = str(frame.props["SrcompModel"])
-    if alpha is not None:
-        samples[:, :, -1] = to_bits(alpha, bits)
+def _samples(parts: list[_Part], picture: Picture, bits: int) -> tuple[NDArray[Any], str]:
+    """Height x width (x channels) of the upscaled picture and its alpha, turned; and the name of the network."""
+    width, height = parts[0].clip.width, sum(part.rows for part in parts)
+    is_gray = picture.clip.format.color_family == vs.GRAY
+    count = (1 if is_gray else 3) + (picture.alpha is not None)
+    samples = np.empty((height, width, count), np.uint8 if bits == 8 else np.uint16)
+    top, model = 0, ""
+    for part in parts:
+        # Cropped after the way to RGB, for which chroma needs its neighbours.
+        with (to_gray if is_gray else to_rgb)(part.clip, bits).get_frame(0) as frame:
+            for number, plane in enumerate(planes_of(frame)):
+                samples[top : top + part.rows, :, number] = plane[part.skip : part.skip + part.rows]
+            model = str(frame.props["SrcompModel"])
+        top += part.rows
+    if picture.alpha is not None:
+        samples[:, :, -1] = to_bits(_enlarged_alpha(picture.alpha, width, height), bits)
     turned = np.ascontiguousarray(upright(samples, picture.orientation))
     return turned[:, :, 0] if count == 1 else turned, model
 
