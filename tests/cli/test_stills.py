@@ -10,7 +10,7 @@ from PIL import Image
 from vs_srcomp.cli import main
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, list(map(str, arguments)))
 
 

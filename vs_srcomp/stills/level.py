@@ -1,8 +1,8 @@
 """How strongly a picture was compressed, on the scale of AV1's quantizers that the networks know.
 
 AVIF tells it itself: base_q_idx in the headers of its AV1 items (see `vs_srcomp.source`). JPEG and WebP have quantizers
-of another kind. For each of theirs, the table here has the level at which the network ``fast`` restored 24 photographs
-best, in Y-PSNR, that had been made half as large and coded so (benchmarks/still_levels.py; docs/stills.md).
+of another kind. For each of theirs, the table here has the level at which the network ``fast`` restored photographs
+best, in Y-PSNR, that had been made half as large and coded so (benchmarks/still_levels.py, docs/stills.md).
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _STANDARD: Final = (
 )
 
 # Percent of the standard table (200 is libjpeg's quality 25, 100 is 50, 50 is 75, 20 is 90), and the level.
-_JPEG: Final = ((4.0, 12.0), (20.0, 20.0), (50.0, 30.0), (100.0, 40.0), (200.0, 50.0), (400.0, 57.0))
+_JPEG: Final = ((6.0, 12.0), (16.7, 24.9), (30.2, 33.3), (50.5, 38.5), (100.0, 44.8), (200.0, 51.3), (500.0, 57.0))
 
 # VP8's quantizer index, and the level.
 _WEBP: Final = ((4.0, 12.0), (20.0, 20.0), (50.0, 30.0), (100.0, 40.0), (127.0, 50.0))

@@ -50,6 +50,8 @@ def metadata_of(image: "Image", tags: Tags, light: tuple[int, int] | None) -> tu
     exif = image.getexif()
     orientation = exif.get(ORIENTATION, 1)
     dpi = image.info.get("dpi")
+    if dpi == (1, 1):  # TIFF's way to say nothing
+        dpi = None
     metadata = Metadata(
         tags=tags,
         icc=image.info.get("icc_profile") or None,

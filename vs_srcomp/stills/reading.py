@@ -1,5 +1,6 @@
 """From a file to a picture: Pillow tells what it is and holds, FFmpeg decodes what is YUV or has more than 8 bits."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,17 +70,22 @@ def opened(file: Path) -> "Iterator[Image.Image]":
         yield image
 
 
+# It is one for all threads.
+_limit_lifted = threading.Lock()
+
+
 @contextmanager
 def _of_any_size() -> Iterator[None]:
     """Sizes are checked by what the whole work needs; Pillow's own limit is for servers that take uploads."""
     from PIL import Image
 
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with _limit_lifted:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _jpeg_xl(file: Path) -> str:
@@ -207,11 +213,10 @@ def _alpha(image: "Image.Image", file: Path, bits: int) -> tuple[Plane | None, t
         found = alpha_item(file, image.size)
         if found is not None:
             return found, ()
-        note = ("of its alpha, 8 bits can be read",)
-    else:
-        note = ()
-    plane = np.array(image.getchannel("A"))
-    return to_bits(plane, 8 if bits == 8 else 16), note
+    plane: Plane = np.array(image.getchannel("A"))
+    if bits == 8:
+        return plane, ()
+    return to_bits(plane, 16), ("of its alpha, 8 bits can be read",)
 
 
 def _from_packed(frame: "VideoFrame") -> Picture | None:
@@ -224,7 +229,7 @@ def _from_packed(frame: "VideoFrame") -> Picture | None:
 
 def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNTOLD) -> Picture:
     """A picture of grey or RGB, with alpha or without, of 8 or 16 bits."""
-    alpha = np.ascontiguousarray(channels.pop()) if len(channels) in (2, 4) else None
+    alpha = channels.pop() if len(channels) in (2, 4) else None
     metadata = Metadata(tags=tags)
     props = {
         "_Range": int(vs.RANGE_FULL),
@@ -286,7 +291,8 @@ def _bits_of_tiff(image: "Image.Image", file: Path) -> int:
             f"{str(file)!r} has floating-point samples, whose range nothing tells",
             "convert it to 16 bits first",
         )
-    return max(tags.get(258, (1,)))
+    bits: tuple[int, ...] = tags.get(258, (1,))
+    return max(bits)
 
 
 def _with_extras(picture: Picture, image: "Image.Image", file: Path) -> Picture:

@@ -1,10 +1,12 @@
 """A picture from beginning to end."""
 
+import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +56,9 @@ def upscale_read(picture: Picture, job: PictureJob) -> PictureResult:
     size = _shown((parts[0].clip.width, sum(part.rows for part in parts)), picture.orientation)
     fitted = fit(picture, kind, job, size)
     check_memory(picture, size, fitted.bits)
+    write, model = _prepared(kind, picture, parts, fitted, job)
     with writing(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
-        model = _write(temporary, kind, picture, parts, fitted, job)
+        write(temporary)
     return PictureResult(
         target=job.target,
         source_size=_shown((picture.clip.width, picture.clip.height), picture.orientation),
@@ -109,11 +112,13 @@ def writing(file: Path) -> Iterator[None]:
     except FileExistsError:
         raise error(f"{str(file)!r} exists", "give the output another name, or replace it with --overwrite") from None
     except (OSError, ValueError, av.FFmpegError) as reason:
-        is_of_disk = isinstance(reason, OSError) and not isinstance(reason, av.FFmpegError) and bool(reason.errno)
-        raise error(
-            f"cannot write {str(file)!r}: {(os.strerror(reason.errno) if is_of_disk else str(reason)).lower()}",
-            "check the folder, its permissions and the free space" if is_of_disk else "write .png instead",
-        ) from reason
+        number = None if isinstance(reason, ValueError) else reason.errno
+        if number and number in errno.errorcode and number != errno.EINVAL:
+            raise error(
+                f"cannot write {str(file)!r}: {os.strerror(number).lower()}",
+                "check the folder, its permissions and the free space",
+            ) from reason
+        raise error(f"cannot write {str(file)!r}: {str(reason).lower()}", "write .png instead") from reason
 
 
 def _level(picture: Picture, job: PictureJob) -> tuple[float, tuple[str, ...]]:
@@ -121,7 +126,8 @@ def _level(picture: Picture, job: PictureJob) -> tuple[float, tuple[str, ...]]:
         return float(job.q), ()
     if picture.q is not None:
         return picture.q, ()
-    return DEFAULT_Q, (f"it does not tell how strongly it was compressed: Q {DEFAULT_Q:g} is taken; --q says another",)
+    note = f"it does not tell how strongly it was compressed: Q {DEFAULT_Q:g} is taken; --q says another, 12 for not at all"
+    return DEFAULT_Q, (note,)
 
 
 def _shown[T](size: tuple[T, T], orientation: int) -> tuple[T, T]:
@@ -164,25 +170,27 @@ def _parts(picture: Picture, job: PictureJob, q: float) -> list[_Part]:
     ]
 
 
-def _write(file: Path, kind: PictureKind, picture: Picture, parts: list[_Part], fitted: Fit, job: PictureJob) -> str:
-    """Write the upscaled picture, turned; gives the name of the network."""
+def _prepared(
+    kind: PictureKind, picture: Picture, parts: list[_Part], fitted: Fit, job: PictureJob
+) -> tuple[Callable[[Path], None], str]:
+    """Do all but writing: gives what writes the upscaled picture, turned, and the name of the network."""
     if fitted.bits == 10:
         whole = vs.core.std.StackVertical([part.kept for part in parts]) if len(parts) > 1 else parts[0].clip
-        write_deep_avif(file, _deep(whole, picture.orientation), picture.metadata.tags, job.quality)
-        return str(whole.get_frame(0).props["SrcompModel"])
+        model = str(whole.get_frame(0).props["SrcompModel"])
+        clip, tags = _deep(whole, picture.orientation), picture.metadata.tags
+        return partial(write_deep_avif, clip=clip, tags=tags, quality=job.quality), model
     samples, model = _samples(parts, picture, fitted.bits)
     height, width = samples.shape[:2]
-    metadata = replace(picture.metadata, exif=resized_exif(picture.metadata.exif, width, height))
-    write_samples(
-        file,
-        kind,
-        samples,
-        metadata,
+    write = partial(
+        write_samples,
+        kind=kind,
+        samples=samples,
+        metadata=replace(picture.metadata, exif=resized_exif(picture.metadata.exif, width, height)),
         quality=job.quality,
         lossless=job.lossless,
         subsampling=(picture.clip.format.subsampling_w, picture.clip.format.subsampling_h),
     )
-    return model
+    return write, model
 
 
 def _samples(parts: list[_Part], picture: Picture, bits: int) -> tuple[NDArray[Any], str]:
