@@ -1,5 +1,6 @@
 """Files as other programs see them: what FFmpeg has written is read by Pillow, and the other way round."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,8 @@ def test_hdr_becomes_hdr(hdr: Path, unchanging: Path, tmp_path: Path) -> None:
         assert frame.format.name == pixel_format
         assert (frame.color_primaries, frame.color_trc) == (9, 16)
     assert (frame.colorspace, frame.color_range) == (9, 1)
+    again = read_picture(tmp_path / "out.png")
+    assert (again.bits, again.metadata.tags, again.is_rgb) == (16, Tags(9, 16), True)
     before, after = decoded(hdr, "yuv420p10le"), decoded(tmp_path / "out.avif", "yuv420p10le")
     assert np.abs(before.astype(int) - after).mean() < 8
 
@@ -186,6 +189,40 @@ def test_a_gain_map_is_dropped_with_a_message(rgb: NDArray[np.uint8], unchanging
     with Image.open(tmp_path / "out.jpg") as image:
         assert b"hdrgm" not in image.info["xmp"]
         assert b"Camera" in image.info["xmp"]
+
+
+def test_a_gain_map_of_avif_is_seen(rgb: NDArray[np.uint8], tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[MAKE] = "Camera"
+    Image.fromarray(rgb).save(tmp_path / "in.avif", exif=exif)
+    assert not read_picture(tmp_path / "in.avif").notes
+    data = (tmp_path / "in.avif").read_bytes()
+    # The item that is described as EXIF is described as a picture with a gain map.
+    at = next(match.end() - 4 for match in re.finditer(rb"infe.{8}Exif", data, re.DOTALL))
+    (tmp_path / "in.avif").write_bytes(data[:at] + b"tmap" + data[at + 4 :])
+    assert any("gain map" in note for note in read_picture(tmp_path / "in.avif").notes)
+
+
+def test_the_colours_of_the_container_count_more_than_those_of_the_stream(
+    rgb: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    file = tmp_path / "in.avif"
+    Image.fromarray(rgb).save(file)
+    assert read_picture(file).metadata.tags == Tags(1, 13)
+    data = file.read_bytes()
+    at = data.index(b"colrnclx") + 8
+    file.write_bytes(data[:at] + bytes([0, 9, 0, 16, 0, 9, 0x80]) + data[at + 7 :])
+    picture = read_picture(file)
+    assert picture.metadata.tags == Tags(9, 16)
+    assert picture.clip.get_frame(0).props["_Matrix"] == 9
+
+
+def test_of_several_views_the_first_is_taken(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    first, second = Image.fromarray(rgb), Image.fromarray(rgb[::-1].copy())
+    first.save(tmp_path / "in.jpg", "MPO", save_all=True, append_images=[second], quality=95)
+    result = upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.png", unchanging))
+    assert "of its 2 pictures, the first is taken" in result.notes
+    assert np.abs(decoded(tmp_path / "out.png", "rgb24").astype(int) - rgb).mean() < 12
 
 
 def test_palettes_and_single_bits(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ def _cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:2000])
 
 
+def _much_exif(file: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "words" * 20_000
+    Image.new("RGB", (32, 32)).save(file, exif=exif)
+
+
 CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, str]] = {
     "animated WebP": ("in.webp", _animation, "o.png", {}, "animation of 2 pictures", "out.mkv"),
     "GIF": ("in.gif", _animation, "o.png", {}, "animation of 2 pictures", "%05d.png"),
@@ -62,6 +68,7 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
         *("in.png", lambda f: Image.new("L", (32, 32)).save(f), "o.png", {"width": 20000}),
         *("too large for a picture", "smaller size"),
     ),
+    "much EXIF": ("in.png", _much_exif, "o.jpg", {}, "too long", "write .png"),
     "folder": ("in.png", lambda f: Image.new("L", (32, 32)).save(f), "none/o.png", {}, "does not exist", "make it"),
     "missing": ("in.png", lambda _: None, "o.png", {}, "does not exist", "check the path"),
 }
