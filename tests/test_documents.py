@@ -15,6 +15,7 @@ from typing import Literal
 
 import imageio_ffmpeg
 import pytest
+from PIL import Image
 
 from tests.transcode.films import Studio
 
@@ -83,6 +84,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("in.mkv", "in.mp4", "in.webm", "b.webm", "clips/one.mkv", "clips/deep/two.mp4", "a/three.mp4"):
         (studio.folder / name).parent.mkdir(parents=True, exist_ok=True)
         studio.make(*picture, *tone, *video, "-c:a", "libopus", "-ac", "2", name)
+    photo = Image.radial_gradient("L").resize((96, 64)).convert("RGB")
+    for name in ("photo.avif", "photo.jpg", "photos/one.jpg", "frames/00001.png"):
+        (studio.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        photo.save(studio.folder / name)
     return studio.folder
 
 

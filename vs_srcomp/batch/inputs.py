@@ -20,23 +20,24 @@ type Pairs = list[tuple[Path, Path]]
 """Of each file the path, and that of its output relative to the folder of outputs, still with the input's suffix."""
 
 
-def gather(names: Iterable[str], *, recursive: bool, exclude: Path) -> Pairs:
+def gather(names: Iterable[str], *, recursive: bool, exclude: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> Pairs:
     """Find the files that users mean.
 
     Args:
         names: Of files, of folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
         recursive: Look into the folders of folders, too; outputs then lie in folders of the same names.
         exclude: A folder that is not looked into: that of the outputs.
+        suffixes: In lower case, of the files that are taken from folders.
 
     Raises:
         vs.Error: A name stands for nothing.
     """
     found: dict[Path, Path] = {}
     for name in names:
-        pairs = list(_files_of(name, recursive, exclude.resolve()))
+        pairs = list(_files_of(name, recursive, exclude.resolve(), suffixes))
         if not pairs:
             raise error(
-                f"{name!r} names no video file",
+                f"{name!r} names no {'video file' if suffixes is VIDEO_SUFFIXES else 'picture'}",
                 "check the path" + ("" if recursive else ", or look into folders of folders, too, with --recursive"),
             )
         for file, relative in pairs:
@@ -75,10 +76,10 @@ def name_outputs(pairs: Pairs, folder: Path, *, suffix: str, container: str) -> 
     return [(file, target) for target, file in outputs.items()]
 
 
-def _files_of(name: str, recursive: bool, exclude: Path) -> Iterator[tuple[Path, Path]]:
+def _files_of(name: str, recursive: bool, exclude: Path, suffixes: frozenset[str]) -> Iterator[tuple[Path, Path]]:
     path = Path(name)
     if path.is_dir():
-        for file in _files_in(path, recursive, exclude):
+        for file in _files_in(path, recursive, exclude, suffixes):
             yield file, file.relative_to(path)
     elif path.exists() or not glob.has_magic(name):
         # A missing file is reported with the other failures of single jobs.
@@ -89,7 +90,7 @@ def _files_of(name: str, recursive: bool, exclude: Path) -> Iterator[tuple[Path,
                 yield Path(match), Path(Path(match).name)
 
 
-def _files_in(folder: Path, recursive: bool, exclude: Path) -> Iterator[Path]:
+def _files_in(folder: Path, recursive: bool, exclude: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
         inside = Path(root)
         folders[:] = sorted(
@@ -98,5 +99,5 @@ def _files_in(folder: Path, recursive: bool, exclude: Path) -> Iterator[Path]:
             if recursive and name != FOLDER and not name.startswith(".") and (inside / name).resolve() != exclude
         )
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield inside / name

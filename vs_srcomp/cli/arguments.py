@@ -197,13 +197,21 @@ class JobOptions:
             raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
         # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
         os.environ.setdefault("SVT_LOG", "0")
-        from vs_srcomp.transcode.job import encoder_settings
-
         check_model(self.model, self.look, self.ratio, self.q)
         if self.deinterlace:
             from vs_srcomp.transcode.deinterlace import check_plugin
 
             check_plugin()
+        if (self.encoder, self.crf, self.preset, self.svt_params, self.encoder_options) == (
+            "svt-av1",
+            None,
+            None,
+            "",
+            (),
+        ):
+            return  # To ask takes a tenth of a second, which counts for pictures.
+        from vs_srcomp.transcode.job import encoder_settings
+
         with usage_errors():
             settings = encoder_settings(self.job(Path(), Path()))
             if self.svt_params or self.encoder_options:

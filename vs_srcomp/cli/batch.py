@@ -17,7 +17,9 @@ from vs_srcomp.cli.batch_plan import print_plan, print_table
 from vs_srcomp.cli.ending import SIGNALS, patience
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import counted, debug_option, stderr
+from vs_srcomp.cli.stills import PICTURE_FORMATS, StillOptions, batch_pictures, check_for, still_options
 from vs_srcomp.media.containers import CONTAINERS
+from vs_srcomp.stills.formats import SUFFIXES_READ
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from vs_srcomp.batch.pool import Pool
     from vs_srcomp.batch.run import Check, JobReport
     from vs_srcomp.transcode import Job
+
+_REPORT = "srcomp-report.jsonl"
 
 
 def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
@@ -54,10 +58,10 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
 @click.option("--recursive", is_flag=True, help="Look into the folders of folders, too.")
 @click.option(
     "--container",
-    type=click.Choice([kind.suffix[1:] for kind in CONTAINERS]),
+    type=click.Choice([*(kind.suffix[1:] for kind in CONTAINERS), *PICTURE_FORMATS]),
     default="mkv",
     show_default=True,
-    help="What the outputs become.",
+    help="What the outputs become; with a format of pictures, pictures are taken from folders, not videos.",
 )
 @click.option(
     "--suffix",
@@ -105,6 +109,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
 )
 @job_options
 @pipe_options
+@still_options
 @debug_option
 def batch(
     inputs: tuple[str, ...],
@@ -126,6 +131,7 @@ def batch(
     segment_seconds: float,
     options: JobOptions,
     piping: PipeOptions,
+    stills: StillOptions,
 ) -> None:
     """Upscale all videos IN, which are files, folders or patterns such as 'clips/*.mkv', into the folder DIR.
 
@@ -142,8 +148,9 @@ def batch(
       vs-srcomp batch clips --recursive --out upscaled --jobs 4 --ratio 4:3
       vs-srcomp batch 'a/*.mp4' b.webm --out upscaled --container mp4 --suffix -hd --verify
       vs-srcomp batch clips --out upscaled --pipe 'SvtAv1EncApp -i stdin --preset 4 -b {out}.ivf'
+      vs-srcomp batch photos --out upscaled --container png
     """
-    from vs_srcomp.batch.inputs import gather, name_outputs, read_list
+    from vs_srcomp.batch.inputs import VIDEO_SUFFIXES, gather, name_outputs, read_list
     from vs_srcomp.named_files import check_output, check_output_folder, file_named
     from vs_srcomp.source.media import local_file
 
@@ -152,11 +159,17 @@ def batch(
     names = [file_named(name) for name in (*inputs, *(read_list(listing) if listing else []))]
     if not names:
         raise click.UsageError("Name at least one input, or give a --list.")
-    pairs = gather(names, recursive=recursive, exclude=folder)
+    pictures = container in PICTURE_FORMATS
+    check_for(pictures=pictures)
+    suffixes = SUFFIXES_READ if pictures else VIDEO_SUFFIXES
+    pairs = gather(names, recursive=recursive, exclude=folder, suffixes=suffixes)
     if not any(file.exists() for file, _ in pairs):
         # With others, what is not there is told among the failures of single clips.
         local_file(pairs[0][0])
     outputs = name_outputs(pairs, folder, suffix=suffix, container=container)
+    if pictures:
+        _batch_pictures(outputs, options, stills, jobs or 1, restart, dry_run, report_file or folder / _REPORT)
+        return
     work = [piping.apply(options.job(file, target, segment_seconds=segment_seconds)) for file, target in outputs]
     check_output_folder(folder)
     if report_file and report_file.parent != folder:
@@ -171,7 +184,7 @@ def batch(
             if dry_run:
                 complete = print_plan(work, pool, stopped.event)
             else:
-                report_file = report_file or folder / "srcomp-report.jsonl"
+                report_file = report_file or folder / _REPORT
                 checks = _checks(verifies, references)
                 counts = _run(
                     work, pool, checks, stopped.event, report_file, restart=restart, ignore_space=ignore_space
@@ -179,11 +192,38 @@ def batch(
                 complete = counts["done"] + counts["skipped"] == len(work)
         finally:
             pool.close()
+    _end(stopped, complete)
+
+
+def _end(stopped: "_Stopped", complete: bool) -> None:
     if stopped.number:
         stderr().print(f"vs-srcomp: stopped by {signal.Signals(stopped.number).name}; the same command goes on with it")
         raise click.exceptions.Exit(128 + stopped.number)
     if not complete:
         raise click.exceptions.Exit(1)
+
+
+def _batch_pictures(
+    outputs: Sequence[tuple[Path, Path]],
+    options: JobOptions,
+    stills: StillOptions,
+    jobs: int,
+    restart: bool,
+    dry_run: bool,
+    report_file: Path,
+) -> None:
+    with _cancelling() as stopped:
+        complete = batch_pictures(
+            outputs,
+            options,
+            stills,
+            stopped.event,
+            jobs=jobs,
+            restart=restart,
+            dry_run=dry_run,
+            report_file=report_file,
+        )
+    _end(stopped, complete)
 
 
 def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], gpus_per_task: float) -> "Pool":

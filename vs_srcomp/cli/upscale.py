@@ -8,18 +8,21 @@ import click
 from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, stderr
+from vs_srcomp.cli.stills import StillOptions, check_for, still_options, upscale_pictures
+from vs_srcomp.stills.formats import is_picture
 
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Job, Result
 
 
-@click.command(short_help="Upscale a video file.")
+@click.command(short_help="Upscale a video file, or a picture.")
 @click.argument("source", metavar="IN", type=FileName())
 @click.argument("target", metavar="OUT", type=FileName(written=True))
 @job_options
 @pipe_options
+@still_options
 @debug_option
-def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions) -> None:
+def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions, stills: StillOptions) -> None:
     """Upscale the video of IN, encode it, and write it to OUT with everything else that IN holds.
 
     OUT becomes Matroska (.mkv), MP4 (.mp4) or WebM (.webm). Audio, subtitles, chapters, attachments, tags, colour and
@@ -28,13 +31,22 @@ def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions
     With --start, the output begins at 0 with the first frame that is shown at that time or later. Other streams are cut
     with it: whole packets stay or go, so that sound may begin a few milliseconds later, but never out of step.
 
+    Where OUT is a picture (.png, .tif, .avif, .jpg, .webp), so is IN: AVIF, JPEG, PNG, WebP, TIFF or JPEG XL. Profile,
+    EXIF, XMP and alpha are kept. Names with %05d stand for numbered pictures; IN may then be a video or an animation.
+
     \b
     Examples:
       vs-srcomp upscale in.mkv out.mkv
       vs-srcomp upscale in.mp4 out.mp4 --ratio 4:3 --crf 22 --preset 5
       vs-srcomp upscale in.webm out.mkv --height 1080 --start 1:30 --end 2:00
       vs-srcomp upscale in.mkv out.mkv --pipe 'x265 --y4m --input - --output {out}.hevc --crf 20'
+      vs-srcomp upscale photo.avif photo.png
+      vs-srcomp upscale frames/%05d.png large/%05d.png
     """
+    if is_picture(target):
+        upscale_pictures(source, target, options, stills)
+        return
+    check_for(pictures=False)
     job = piping.apply(options.job(source, target))
     with core_log_on_stderr():
         result = _run_with_progress(job)

@@ -1,0 +1,97 @@
+"""At which level the networks restore JPEG and WebP best: the figures in vs_srcomp/stills/level.py.
+
+    python benchmarks/still_levels.py ../shared/data/train --pictures 12
+
+Each photograph is made half as large and coded at several qualities. It is read as `vs-srcomp upscale` reads it, and
+upscaled at several levels; the best one is where a parabola through the three highest means of Y-PSNR has its top.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import vapoursynth as vs
+from PIL import Image
+
+import vs_srcomp
+from vs_srcomp.stills.colour import clip_of
+from vs_srcomp.stills.level import jpeg_scale
+from vs_srcomp.stills.reading import read_picture
+from vs_srcomp.stills.vp8 import quantizer_index
+
+LEVELS = (12, 18, 24, 30, 36, 42, 48, 57)
+QUALITIES = {"JPEG": (10, 25, 50, 75, 85, 92, 97), "WEBP": (5, 30, 50, 75, 85, 95)}
+SIDE = 256
+
+
+def main() -> None:
+    """Print, for each quality, what the file tells and the best level."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=int, default=12)
+    parser.add_argument("--model", default="fast")
+    arguments = parser.parse_args()
+    found = sorted(arguments.folder.glob("*.jpg"))
+    chosen = found[:: max(1, len(found) // arguments.pictures)][: arguments.pictures]
+    originals = [square(path) for path in chosen]
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, qualities in QUALITIES.items():
+            for quality in qualities:
+                told, gains = measured(originals, kind, quality, arguments.model, Path(folder))
+                best = top(LEVELS, gains)
+                shown = " ".join(f"{gain:.3f}" for gain in gains)
+                print(
+                    f"{kind} quality {quality}: the file tells {told:.1f}, best level {best:.1f}   ({shown})",
+                    flush=True,
+                )
+
+
+def square(path: Path) -> Image.Image:
+    """The middle of a photograph."""
+    with Image.open(path) as image:
+        rgb = image.convert("RGB")
+    left, upper = (max(0, (size - SIDE) // 4 * 2) for size in rgb.size)
+    return rgb.crop((left, upper, left + min(SIDE, rgb.width // 2 * 2), upper + min(SIDE, rgb.height // 2 * 2)))
+
+
+def measured(
+    originals: list[Image.Image], kind: str, quality: int, model: str, folder: Path
+) -> tuple[float, list[float]]:
+    """What the files tell of their quantizer, on the mean, and the mean Y-PSNR at each level."""
+    told = []
+    psnr = np.zeros(len(LEVELS))
+    for original in originals:
+        file = folder / f"picture.{kind.lower()}"
+        small = original.resize((original.width // 2, original.height // 2), Image.Resampling.LANCZOS)
+        small.save(file, kind, quality=quality)
+        with Image.open(file) as opened:
+            told.append(jpeg_scale(opened) if kind == "JPEG" else quantizer_index(file) or 0)
+        clip = read_picture(file).clip
+        full = clip.get_frame(0).props["_Range"] == vs.RANGE_FULL
+        reference = luma(original, "full" if full else "limited")
+        for number, level in enumerate(LEVELS):
+            out = vs_srcomp.upscale(clip, q=level, model=model, reuse=False)
+            with out.get_frame(0) as frame:
+                error = np.asarray(frame[0]).astype(float) - reference
+            psnr[number] += 10 * np.log10(255**2 / np.mean(error**2)) / len(originals)
+    return float(np.mean(told)), psnr.tolist()
+
+
+def luma(image: Image.Image, range_name: str) -> np.ndarray:
+    """Of 8 bits, by BT.601."""
+    array = np.asarray(image)
+    clip = clip_of([array[:, :, channel] for channel in range(3)], vs.RGB24, {"_Matrix": 0})
+    with clip.resize.Point(format=vs.YUV444P8, matrix_s="470bg", range_s=range_name).get_frame(0) as frame:
+        return np.asarray(frame[0]).astype(float)
+
+
+def top(levels: tuple[int, ...], values: list[float]) -> float:
+    """Where the parabola through the highest value and its neighbours has its top."""
+    at = min(max(int(np.argmax(values)), 1), len(levels) - 2)
+    a, b, _ = np.polyfit(levels[at - 1 : at + 2], values[at - 1 : at + 2], 2)
+    return float(np.clip(-b / (2 * a) if a < 0 else levels[int(np.argmax(values))], levels[0], levels[-1]))
+
+
+if __name__ == "__main__":
+    main()

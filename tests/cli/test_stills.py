@@ -1,0 +1,86 @@
+"""Pictures on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from vs_srcomp.cli import main
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    image = Image.radial_gradient("L").resize((96, 64)).convert("RGB")
+    image.save(folder / "a.jpg")
+    image.save(folder / "b.png")
+    image.save(folder / "deep" / "c.avif")
+    (folder / "film.mkv").write_bytes(b"not looked at")
+    return folder
+
+
+def test_upscale(photos: Path, model: Path, tmp_path: Path) -> None:
+    done = run("upscale", photos / "a.jpg", tmp_path / "out.png", "--model", model, "--depth", "16")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "96x64 to 192x128, 16 bits" in done.stderr
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.size == (192, 128)
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("out.png", ["--crf", "20"], "--crf is for videos, and the output is none"),
+        ("out.png", ["--start", "1"], "--start is for videos"),
+        ("out.mkv", ["--quality", "50"], "--quality is for pictures"),
+    ],
+)
+def test_options_of_the_other_kind(target: str, options: list[str], message: str, photos: Path, tmp_path: Path) -> None:
+    done = run("upscale", photos / "a.jpg", tmp_path / target, *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not (tmp_path / target).exists()
+
+
+def test_numbered(photos: Path, model: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"{number}.png").write_bytes((photos / "b.png").read_bytes())
+    done = run("upscale", tmp_path / "%d.png", tmp_path / "big%d.png", "--model", model)
+    assert done.exit_code == 0, done.stderr
+    assert "2 pictures" in done.stderr
+    assert (tmp_path / "big2.png").exists()
+
+
+def test_batch(photos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["batch", photos, "--out", out, "--container", "png", "--recursive", "--model", model]
+    assert "nothing is written" in run(*arguments, "--dry-run").stderr
+    assert not out.exists()
+    (photos / "broken.jpg").write_text("no picture")
+    first = run(*arguments)
+    assert first.exit_code == 1
+    assert "4 pictures: 3 done, 1 failed" in first.stderr
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
+    assert names == ["a.png", "b.png", "deep/c.png"]
+    lines = [json.loads(line) for line in (out / "srcomp-report.jsonl").read_text().splitlines()]
+    assert sorted(line["status"] for line in lines) == ["done", "done", "done", "failed"]
+    (photos / "broken.jpg").unlink()
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    second = run(*arguments, "--jobs", "2")
+    assert second.exit_code == 0
+    assert "3 pictures: 3 skipped" in second.stderr
+    assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+
+
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    done = run("batch", tmp_path / "in", "--out", tmp_path / "out", "--container", "avif")
+    assert done.exit_code == 1
+    assert "names no picture" in done.stderr

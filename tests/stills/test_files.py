@@ -1,0 +1,243 @@
+"""Files as other programs see them: what FFmpeg has written is read by Pillow, and the other way round."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import vapoursynth as vs
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from tests.stills.conftest import SIZE, XMP, as_it_is, decoded
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.stills.colour import clip_of
+from vs_srcomp.stills.encoding import encoded_png, write_deep_avif
+from vs_srcomp.stills.picture import Metadata, Tags
+from vs_srcomp.stills.reading import read_picture
+from vs_srcomp.stills.run import upscale_picture
+from vs_srcomp.stills.tiff import write_tiff
+
+WITHOUT_LOSS = {"out.png": {}, "out.tif": {}, "out.webp": {"lossless": True}}
+ORIENTATION, MAKE, EXIF_IFD, EXPOSURE, EXIF_WIDTH = 0x0112, 0x010F, 0x8769, 0x829A, 40962
+
+
+@pytest.mark.parametrize(("name", "options"), WITHOUT_LOSS.items())
+def test_without_a_network_nothing_changes(
+    name: str, options: dict[str, Any], rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.png", tmp_path / name
+    Image.fromarray(rgb).save(source)
+    result = upscale_picture(as_it_is(source, target, unchanging, **options))
+    assert (result.source_size, result.target_size, result.bits) == (SIZE, SIZE, 8)
+    np.testing.assert_array_equal(decoded(target, "rgb24"), rgb)
+    with Image.open(target) as image:
+        np.testing.assert_array_equal(np.asarray(image), rgb)
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.tif"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_sixteen_bits(name: str, count: int, unchanging: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(count)
+    samples = rng.integers(0, 65536, (*SIZE[::-1], count), np.uint16)
+    samples = samples[:, :, 0] if count == 1 else samples
+    source, target = tmp_path / "in.png", tmp_path / name
+    source.write_bytes(encoded_png(samples))
+    assert upscale_picture(as_it_is(source, target, unchanging)).bits == 16
+    pixel_format = {1: "gray16le", 2: "ya16le", 3: "rgb48le", 4: "rgba64le"}[count]
+    back = decoded(target, pixel_format).reshape(samples.shape)
+    # Grey and alpha go no way that rounds.
+    limit = 0 if count < 3 else 2
+    assert np.abs(back.astype(int) - samples).max() <= limit
+    if name == "out.png":
+        with Image.open(target) as image:
+            high = np.asarray(image).astype(int) >> (8 if image.mode.startswith("I") else 0)
+        high = high[:, :, [0, 3]] if count == 2 else high  # which Pillow takes for RGBA
+        assert np.abs(high - (back.astype(int) >> 8).reshape(high.shape)).max() == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_in_many_strips(dtype: type, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    samples = rng.integers(0, np.iinfo(dtype).max, (700, 600, 3), dtype)
+    write_tiff(tmp_path / "out.tif", samples, Metadata())
+    pixel_format = "rgb24" if dtype is np.uint8 else "rgb48le"
+    np.testing.assert_array_equal(decoded(tmp_path / "out.tif", pixel_format), samples)
+    with Image.open(tmp_path / "out.tif") as image:
+        shown = np.asarray(image)
+    if dtype is np.uint8:
+        np.testing.assert_array_equal(shown, samples)
+
+
+@pytest.mark.parametrize("source_name", ["in.jpg", "in.png", "in.webp", "in.avif", "in.tif"])
+@pytest.mark.parametrize("name", ["out.png", "out.tif", "out.jpg", "out.webp", "out.avif"])
+def test_what_is_beside_the_samples(
+    source_name: str, name: str, rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path
+) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[MAKE] = 6, "Camera"
+    exif[EXIF_IFD] = {EXPOSURE: 0.25, EXIF_WIDTH: SIZE[0]}
+    source, target = tmp_path / source_name, tmp_path / name
+    extra: dict[str, Any] = {"xmp": XMP}
+    if source_name == "in.png":
+        from PIL.PngImagePlugin import PngInfo
+
+        extra = {"pnginfo": PngInfo()}
+        extra["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP.decode())
+    elif source_name == "in.tif":
+        exif[700] = XMP
+        extra = {}
+    Image.fromarray(rgb).save(source, icc_profile=profile, exif=exif.tobytes(), **extra)
+
+    result = upscale_picture(as_it_is(source, target, unchanging, width=SIZE[1]))
+
+    # Turned once: the file is upright, and says so.
+    assert (result.source_size, result.target_size) == (SIZE[::-1], SIZE[::-1])
+    with Image.open(target) as image:
+        assert image.size == SIZE[::-1]
+        found = image.getexif()
+        assert found.get(ORIENTATION, 1) == 1
+        assert found[MAKE] == "Camera"
+        inner = found.get_ifd(EXIF_IFD)
+        assert inner[EXPOSURE] == 0.25
+        assert inner[EXIF_WIDTH] == SIZE[1]
+        assert image.info["icc_profile"] == profile
+        xmp = image.info["xmp"]
+        assert b'tiff:Make="Camera"' in xmp
+        assert b'tiff:Orientation="6"' not in xmp
+        turned = np.rot90(rgb, -1).astype(int)
+        assert np.abs(np.asarray(image.convert("RGB")).astype(int) - turned).mean() < 12
+
+
+def test_profile_and_exif_in_sixteen_bits(unchanging: Path, tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[MAKE] = "Camera"
+    rng = np.random.default_rng(5)
+    metadata = Metadata(icc=profile, exif=exif.tobytes(), xmp=XMP, dpi=(300.0, 300.0))
+    write_tiff(tmp_path / "in.tif", rng.integers(0, 65536, (64, 96, 3), np.uint16), metadata)
+    # Where EXIF says nothing of how to turn it, XMP does.
+    upscale_picture(as_it_is(tmp_path / "in.tif", tmp_path / "out.png", unchanging, width=SIZE[1]))
+    with Image.open(tmp_path / "out.png") as image:
+        image.load()
+        assert image.info["icc_profile"] == profile
+        assert image.getexif()[MAKE] == "Camera"
+        assert b"Camera" in image.info["xmp"]
+        assert image.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
+    assert decoded(tmp_path / "out.png", "rgb48le").shape == (96, 64, 3)
+
+
+@pytest.mark.parametrize("name", ["in.png", "in.webp", "in.avif", "in.tif"])
+def test_alpha_goes_through_lanczos(name: str, rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    source = tmp_path / name
+    Image.fromarray(np.dstack([rgb, rgb[::-1, :, 0]])).save(source, quality=90)
+    with Image.open(source) as image:
+        alpha = np.asarray(image.getchannel("A"))
+    job = as_it_is(source, tmp_path / "out.png", unchanging, width=2 * SIZE[0])
+    upscale_picture(job)
+    with lanczos5(clip_of([alpha], vs.GRAY8, {}), 2 * SIZE[0], 2 * SIZE[1]).get_frame(0) as frame:
+        np.testing.assert_array_equal(decoded(job.target, "rgba")[:, :, 3], np.asarray(frame[0]))
+
+
+@pytest.fixture
+def hdr(rgb: NDArray[np.uint8], tmp_path: Path) -> Path:
+    """A picture of 10 bits, BT.2020 and PQ, as SVT-AV1 and FFmpeg write it."""
+    full = clip_of([rgb[:, :, channel] for channel in range(3)], vs.RGB24, {"_Matrix": 0, "_Range": 1})
+    clip = full.resize.Bicubic(format=vs.YUV420P10, matrix=9, range_s="limited")
+    write_deep_avif(tmp_path / "hdr.avif", clip, Tags(9, 16), 90)
+    return tmp_path / "hdr.avif"
+
+
+def test_hdr_becomes_hdr(hdr: Path, unchanging: Path, tmp_path: Path) -> None:
+    picture = read_picture(hdr)
+    assert (picture.bits, picture.metadata.tags) == (10, Tags(9, 16))
+    assert picture.q is not None
+    for name, pixel_format, bits in (("out.png", "rgb48be", 16), ("out.avif", "yuv420p10le", 10)):
+        assert upscale_picture(as_it_is(hdr, tmp_path / name, unchanging)).bits == bits
+        with av.open(str(tmp_path / name)) as container:
+            frame = next(container.decode(video=0))
+        assert frame.format.name == pixel_format
+        assert (frame.color_primaries, frame.color_trc) == (9, 16)
+    assert (frame.colorspace, frame.color_range) == (9, 1)
+    again = read_picture(tmp_path / "out.png")
+    assert (again.bits, again.metadata.tags, again.is_rgb) == (16, Tags(9, 16), True)
+    before, after = decoded(hdr, "yuv420p10le"), decoded(tmp_path / "out.avif", "yuv420p10le")
+    assert np.abs(before.astype(int) - after).mean() < 8
+
+
+def test_a_deep_picture_can_be_turned(hdr: Path, unchanging: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from vs_srcomp.stills.run import upscale_read
+
+    picture = replace(read_picture(hdr), orientation=6)
+    job = as_it_is(hdr, tmp_path / "out.avif", unchanging, width=SIZE[1])
+    assert upscale_read(picture, job).target_size == SIZE[::-1]
+    luma = decoded(hdr, "yuv420p10le")[: SIZE[1]]
+    turned = decoded(job.target, "yuv420p10le")[: SIZE[0]]
+    assert np.abs(np.rot90(luma, -1).astype(int) - turned).mean() < 8
+
+
+def test_a_gain_map_is_dropped_with_a_message(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    xmp = XMP.replace(b"tiff:Make", b'hdrgm:Version="1.0" tiff:Make')
+    Image.fromarray(rgb).save(tmp_path / "in.jpg", xmp=xmp)
+    result = upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.jpg", unchanging))
+    assert any("gain map is dropped" in note for note in result.notes)
+    with Image.open(tmp_path / "out.jpg") as image:
+        assert b"hdrgm" not in image.info["xmp"]
+        assert b"Camera" in image.info["xmp"]
+
+
+def test_a_gain_map_of_avif_is_seen(rgb: NDArray[np.uint8], tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[MAKE] = "Camera"
+    Image.fromarray(rgb).save(tmp_path / "in.avif", exif=exif)
+    assert not read_picture(tmp_path / "in.avif").notes
+    data = (tmp_path / "in.avif").read_bytes()
+    # The item that is described as EXIF is described as a picture with a gain map.
+    at = next(match.end() - 4 for match in re.finditer(rb"infe.{8}Exif", data, re.DOTALL))
+    (tmp_path / "in.avif").write_bytes(data[:at] + b"tmap" + data[at + 4 :])
+    assert any("gain map" in note for note in read_picture(tmp_path / "in.avif").notes)
+
+
+def test_the_colours_of_the_container_count_more_than_those_of_the_stream(
+    rgb: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    file = tmp_path / "in.avif"
+    Image.fromarray(rgb).save(file)
+    assert read_picture(file).metadata.tags == Tags(1, 13)
+    data = file.read_bytes()
+    at = data.index(b"colrnclx") + 8
+    file.write_bytes(data[:at] + bytes([0, 9, 0, 16, 0, 9, 0x80]) + data[at + 7 :])
+    picture = read_picture(file)
+    assert picture.metadata.tags == Tags(9, 16)
+    assert picture.clip.get_frame(0).props["_Matrix"] == 9
+
+
+def test_of_several_views_the_first_is_taken(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    first, second = Image.fromarray(rgb), Image.fromarray(rgb[::-1].copy())
+    first.save(tmp_path / "in.jpg", "MPO", save_all=True, append_images=[second], quality=95)
+    result = upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.png", unchanging))
+    assert "of its 2 pictures, the first is taken" in result.notes
+    assert np.abs(decoded(tmp_path / "out.png", "rgb24").astype(int) - rgb).mean() < 12
+
+
+def test_palettes_and_single_bits(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    image = Image.fromarray(rgb)
+    for source in (image.quantize(16), image.convert("1"), image.convert("LA")):
+        source.save(tmp_path / "in.png")
+        upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "out.png", unchanging, overwrite=True))
+        wanted = {"P": "RGB", "1": "L", "LA": "LA"}[source.mode]
+        with Image.open(tmp_path / "out.png") as made:
+            assert made.mode == wanted
+            np.testing.assert_array_equal(np.asarray(made), np.asarray(source.convert(wanted)))
+
+
+def test_jpeg_xl(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pillow_jxl", reason="the reader of JPEG XL is not installed: pip install pillow-jxl-plugin")
+    Image.fromarray(rgb).save(tmp_path / "in.jxl", lossless=True)
+    upscale_picture(as_it_is(tmp_path / "in.jxl", tmp_path / "out.png", unchanging))
+    np.testing.assert_array_equal(decoded(tmp_path / "out.png", "rgb24"), rgb)

@@ -1,0 +1,106 @@
+"""What cannot be done is one clear error, and leaves nothing behind."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from tests.stills.conftest import as_it_is
+from vs_srcomp.stills.encoding import encoded_png
+from vs_srcomp.stills.run import upscale_picture
+
+
+def _animation(file: Path) -> None:
+    Image.new("RGB", (32, 32)).save(file, save_all=True, append_images=[Image.new("RGB", (32, 32), "red")])
+
+
+def _cmyk(file: Path, **settings: Any) -> None:
+    Image.new("CMYK", (32, 32)).save(file, **settings)
+
+
+def _profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def _cut(file: Path) -> None:
+    rng = np.random.default_rng(1)
+    Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(file, "JPEG")
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+def _much_exif(file: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "words" * 20_000
+    Image.new("RGB", (32, 32)).save(file, exif=exif)
+
+
+CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, str]] = {
+    "animated WebP": ("in.webp", _animation, "o.png", {}, "animation of 2 pictures", "out.mkv"),
+    "GIF": ("in.gif", _animation, "o.png", {}, "animation of 2 pictures", "%05d.png"),
+    "pages": ("in.tif", _animation, "o.png", {}, "holds 2 pictures", "%03d.png"),
+    "CMYK": ("in.jpg", _cmyk, "o.png", {}, "CMYK without a profile", "convert it to RGB"),
+    "profile of RGB": (
+        *("in.jpg", lambda file: _cmyk(file, icc_profile=_profile()), "o.png", {}),
+        *("CMYK profile", "convert the picture to RGB"),
+    ),
+    "no picture": ("in.png", lambda file: file.write_text("words"), "o.png", {}, "not a picture", "give an AVIF"),
+    "cut": ("in.jpg", _cut, "o.png", {}, "cannot be decoded", "whole"),
+    "alpha": ("in.png", lambda f: Image.new("RGBA", (32, 32)).save(f), "o.jpg", {}, "no alpha", ".png"),
+    "sixteen bits": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.webp", {"depth": 16}, "8 bits", ".png"),
+    "lossless": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.avif", {"lossless": True}, "loss", ".png"),
+    "deep alpha": (
+        *("in.png", lambda file: file.write_bytes(encoded_png(np.zeros((32, 32, 4), np.uint16))), "o.avif", {}),
+        *("not written with alpha", "--depth 8"),
+    ),
+    "float": ("in.tif", lambda f: Image.new("F", (32, 32)).save(f), "o.png", {}, "floating-point", "16 bits"),
+    "kind": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.gif", {}, "'.gif' are not written", ".png"),
+    "size": (
+        *("in.png", lambda f: Image.new("L", (32, 32)).save(f), "o.webp", {"width": 17000}),
+        *("too large", "smaller size"),
+    ),
+    "memory": (
+        *("in.png", lambda f: Image.new("L", (32, 32)).save(f), "o.png", {"width": 20000}),
+        *("too large for a picture", "smaller size"),
+    ),
+    "much EXIF": ("in.png", _much_exif, "o.jpg", {}, "too long", "write .png"),
+    "folder": ("in.png", lambda f: Image.new("L", (32, 32)).save(f), "none/o.png", {}, "does not exist", "make it"),
+    "missing": ("in.png", lambda _: None, "o.png", {}, "does not exist", "check the path"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused(case: str, unchanging: Path, tmp_path: Path) -> None:
+    source, make, target, options, what, todo = CASES[case]
+    make(tmp_path / source)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(vs.Error) as caught:
+        upscale_picture(as_it_is(tmp_path / source, tmp_path / target, unchanging, **{"width": 32} | options))
+    message = str(caught.value)
+    assert message.startswith("srcomp: ")
+    assert what in message
+    assert todo in message.splitlines()[-1]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_jpeg_xl_without_a_reader(unchanging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)  # as if it were not installed
+    (tmp_path / "in.jxl").write_bytes(b"\xff\x0a" + bytes(20))
+    with pytest.raises(vs.Error, match="JPEG XL, for which no decoder is installed\ninstall one with: pip install"):
+        upscale_picture(as_it_is(tmp_path / "in.jxl", tmp_path / "o.png", unchanging))
+
+
+def test_an_output_that_exists_is_kept(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    Image.fromarray(rgb).save(tmp_path / "in.png")
+    (tmp_path / "o.png").write_text("mine")
+    with pytest.raises(vs.Error, match="exists\n"):
+        upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "o.png", unchanging))
+    assert (tmp_path / "o.png").read_text() == "mine"
+    upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "o.png", unchanging, overwrite=True))
+    with pytest.raises(vs.Error, match="the output is the input"):
+        upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "in.png", unchanging, overwrite=True))

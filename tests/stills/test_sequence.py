@@ -1,0 +1,80 @@
+"""Numbered pictures, in and out."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import vapoursynth as vs
+from numpy.typing import NDArray
+from PIL import Image
+
+import vs_srcomp
+from tests.stills.conftest import SIZE, as_it_is, decoded, luma_of
+from vs_srcomp.stills.sequence import is_pattern, upscale_sequence
+
+
+def test_numbers_are_kept(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    for number in (7, 8, 10):
+        Image.fromarray(np.roll(rgb, number, 1)).save(tmp_path / f"in{number:05d}.png")
+    Image.fromarray(rgb).save(tmp_path / "in1.png")  # not so many digits
+    (tmp_path / "up").mkdir()
+    told: list[tuple[int, int]] = []
+    job = as_it_is(tmp_path / "in%05d.png", tmp_path / "up" / "%03d.png", unchanging)
+    result = upscale_sequence(job, progress=lambda done, total: told.append((done, total)))
+    assert (result.count, result.target_size, told) == (3, SIZE, [(1, 3), (2, 3), (3, 3)])
+    assert sorted(path.name for path in (tmp_path / "up").iterdir()) == ["007.png", "008.png", "010.png"]
+    np.testing.assert_array_equal(decoded(tmp_path / "up" / "010.png", "rgb24"), np.roll(rgb, 10, 1))
+
+
+def test_an_animation_becomes_numbered_pictures(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.roll(rgb, shift, 1)) for shift in (0, 5, 9)]
+    frames[0].save(tmp_path / "in.webp", save_all=True, append_images=frames[1:], lossless=True)
+    result = upscale_sequence(as_it_is(tmp_path / "in.webp", tmp_path / "%d.png", unchanging))
+    assert result.count == 3
+    np.testing.assert_array_equal(decoded(tmp_path / "3.png", "rgb24"), np.roll(rgb, 9, 1))
+
+
+def test_a_video_becomes_numbered_pictures(unchanging: Path, tmp_path: Path, shared_data: Path) -> None:
+    source = shared_data / "faults" / "J-animated.avif"
+    result = upscale_sequence(as_it_is(source, tmp_path / "%02d.png", unchanging, width=64))
+    assert result.count == 5
+    assert result.target_size == (64, 48)
+    clip = vs_srcomp.source(source)
+    with clip.resize.Bicubic(format=vs.RGB24).std.ShufflePlanes(0, vs.GRAY)[4].get_frame(0) as frame:
+        red = np.asarray(frame[0]).astype(int)
+    assert np.abs(decoded(tmp_path / "05.png", "rgb24")[:, :, 0].astype(int) - red).max() <= 1
+
+
+def test_untagged_video_has_the_colours_that_players_take(unchanging: Path, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv444p"
+        frame = av.VideoFrame(64, 48, "yuv444p")
+        for plane, value in zip(frame.planes, (82, 90, 240), strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    upscale_sequence(as_it_is(tmp_path / "in.mkv", tmp_path / "%d.png", unchanging, width=64))
+    red = decoded(tmp_path / "1.png", "rgb24")[20, 20].astype(int)
+    assert np.abs(red - [255, 0, 0]).max() <= 2  # by BT.601, which is what players take SD video for
+    assert luma_of(vs_srcomp.source(tmp_path / "in.mkv"))[0, 0] == 82
+
+
+def test_several_into_one_is_refused(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    Image.fromarray(rgb).save(tmp_path / "1.png")
+    with pytest.raises(vs.Error, match=r"do not go into one file.*\nnumber the outputs, such as .*%05d\.png"):
+        upscale_sequence(as_it_is(tmp_path / "%d.png", tmp_path / "out.png", unchanging))
+    with pytest.raises(vs.Error, match="no file has a name like"):
+        upscale_sequence(as_it_is(tmp_path / "%05d.png", tmp_path / "o%d.png", unchanging))
+    (tmp_path / "o1.png").write_text("mine")
+    with pytest.raises(vs.Error, match="exists"):
+        upscale_sequence(as_it_is(tmp_path / "%d.png", tmp_path / "o%d.png", unchanging))
+    assert (tmp_path / "o1.png").read_text() == "mine"
+
+
+def test_a_file_whose_name_has_a_percent_sign_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "50%d.png").touch()
+    assert not is_pattern(tmp_path / "50%d.png")
+    assert is_pattern(tmp_path / "%05d.png")
+    assert not is_pattern(tmp_path / "100%.png")

@@ -1,0 +1,225 @@
+"""Pictures in ``vs-srcomp upscale`` and ``vs-srcomp batch``."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+from click.core import ParameterSource
+
+from vs_srcomp.cli.arguments import JobOptions, in_one_argument
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, say, stderr
+
+if TYPE_CHECKING:
+    from vs_srcomp.stills.job import PictureJob, PictureResult
+
+PICTURE_FORMATS = ("png", "avif", "jpg", "webp", "tif")
+"""Of a batch's outputs, beside the containers of videos."""
+
+_FOR_VIDEOS = (
+    *("encoder", "crf", "preset", "svt_params", "encoder_options", "start", "end", "film_grain", "deinterlace"),
+    *("drop_incompatible", "pipe", "pipe_format", "cluster", "storage", "verifies", "references", "segment_seconds"),
+)
+_FOR_PICTURES = ("depth", "quality", "lossless")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StillOptions:
+    """What the options of `still_options` ask for."""
+
+    depth: str | None
+    quality: int
+    lossless: bool
+
+    def check(self) -> None:
+        """Nothing can be wrong by itself."""
+
+    def job(self, source: Path, target: Path, options: JobOptions, *, overwrite: bool | None = None) -> "PictureJob":
+        """The job for one picture, or for numbered ones."""
+        from vs_srcomp.stills.job import PictureJob
+
+        depths: dict[str | None, Literal[8, 16] | None] = {None: None, "8": 8, "16": 16}
+        return PictureJob(
+            source=source,
+            target=target,
+            ratio=options.ratio,
+            width=options.width,
+            height=options.height,
+            q=options.q,
+            model=options.model,
+            look=options.look,
+            passes=options.passes,
+            ensemble=options.ensemble,
+            sharpness=options.sharpness,
+            backend=options.backend,
+            depth=depths[self.depth],
+            quality=self.quality,
+            lossless=self.lossless,
+            overwrite=options.overwrite if overwrite is None else overwrite,
+        )
+
+
+def still_options[F: Callable[..., Any]](command: F) -> F:
+    """The options of pictures. The command gets them as one argument, ``stills``."""
+    return in_one_argument("stills", StillOptions, _OPTIONS)(command)
+
+
+def check_for(*, pictures: bool) -> None:
+    """Raise the usage error of options that are for the other kind of output."""
+    context = click.get_current_context()
+    wrong = _FOR_VIDEOS if pictures else _FOR_PICTURES
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in wrong and source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
+            others = "videos" if pictures else "pictures"
+            raise click.UsageError(f"{parameter.opts[0]} is for {others}, and the output is none.")
+
+
+def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: StillOptions) -> None:
+    """What ``vs-srcomp upscale`` does where the output is a picture."""
+    check_for(pictures=True)
+    from vs_srcomp.stills.run import upscale_picture
+    from vs_srcomp.stills.sequence import is_pattern
+
+    job = stills.job(source, target, options)
+    with core_log_on_stderr():
+        if is_pattern(source) or is_pattern(target):
+            _sequence(job)
+            return
+        result = upscale_picture(job)
+    for note in result.notes:
+        say(f"{source}: {note}")
+    say(f"{target}: {summary(result)}")
+
+
+def summary(result: "PictureResult") -> str:
+    """What has been done with a picture, in a line."""
+    sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
+    return f"{sizes}, {result.bits} bits, {result.seconds:.1f} s, {result.model}, {result.bytes / 1e6:.2f} MB"
+
+
+def _sequence(job: "PictureJob") -> None:
+    from rich.progress import Progress
+
+    from vs_srcomp.stills.sequence import upscale_sequence
+
+    console = stderr()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(job.target.name, total=None)
+        result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    for note in result.notes:
+        say(f"{job.source}: {note}")
+    sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
+    models = ", ".join(f"{name} ({count})" for name, count in sorted(result.models.items()))
+    pictures = counted(result.count, "picture")
+    say(f"{job.target}: {sizes}, {pictures} in {result.seconds:.1f} s, {models}, {result.bytes / 1e6:.2f} MB")
+
+
+def batch_pictures(
+    outputs: Sequence[tuple[Path, Path]],
+    options: JobOptions,
+    stills: StillOptions,
+    cancel: threading.Event,
+    *,
+    jobs: int,
+    restart: bool,
+    dry_run: bool,
+    report_file: Path,
+) -> bool:
+    """What ``vs-srcomp batch`` does where the outputs are pictures; False if one could not be done.
+
+    An output that is there is whole, and is left as it is, but for ``restart`` and ``--overwrite``.
+
+    Args:
+        outputs: Of each picture the path, and that of its output.
+        options: What is asked for.
+        stills: Likewise.
+        cancel: Begin no more pictures once it is set.
+        jobs: How many pictures at the same time.
+        restart: Do all anew.
+        dry_run: Only tell what would be done.
+        report_file: Gets a JSON line a picture.
+    """
+    anew = restart or options.overwrite
+    if dry_run:
+        for source, target in outputs:
+            say(f"{source}: {'there already: ' if target.exists() and not anew else ''}{target}")
+        say(f"{counted(len(outputs), 'picture')}; nothing is written")
+        return True
+    report_file.parent.mkdir(parents=True, exist_ok=True)
+    with report_file.open("a", encoding="utf-8") as report, core_log_on_stderr(), ThreadPoolExecutor(jobs) as pool:
+
+        def work(pair: tuple[Path, Path]) -> str:
+            source, target = pair
+            if cancel.is_set():
+                return "cancelled"
+            if target.exists() and not anew:
+                line: dict[str, Any] = {"status": "skipped", "error": None}
+                say(f"{source}: was finished before")
+            else:
+                line = _one(stills.job(source, target, options, overwrite=anew))
+            paths = {"source": _text(source), "target": _text(target)}
+            entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **paths, **line}
+            report.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            report.flush()
+            return str(line["status"])
+
+        statuses = list(pool.map(work, outputs))
+    counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
+    say(f"{counted(len(outputs), 'picture')}: {', '.join(counts)}")
+    return set(statuses) <= {"done", "skipped"}
+
+
+def _one(job: "PictureJob") -> dict[str, Any]:
+    """Do one picture of a batch, whatever happens."""
+    from vs_srcomp.stills.run import upscale_picture
+
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        result = upscale_picture(job)
+    except Exception as failure:
+        message = explain(failure)
+        say(f"{job.source}: failed: {message}")
+        return {"status": "failed", "error": message}
+    for note in result.notes:
+        say(f"{job.source}: {note}")
+    say(f"{job.source}: {summary(result)}")
+    return {
+        "status": "done",
+        "error": None,
+        "notes": list(result.notes),
+        "source_size": result.source_size,
+        "target_size": result.target_size,
+        "models": {result.model: 1},
+        "q": result.q,
+        "bytes": result.bytes,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _text(path: Path) -> str:
+    """``path`` as text, even if its bytes are none."""
+    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
+
+
+_OPTIONS = (
+    click.option(
+        "--depth",
+        type=click.Choice(["8", "16"]),
+        help="Bits of a sample in pictures: 16 for .png and .tif; in .avif, it stands for 10.  [default: as the input]",
+    ),
+    click.option(
+        "--quality",
+        type=click.IntRange(1, 100),
+        default=90,
+        show_default=True,
+        help="Of pictures that are coded with loss: .jpg, .avif, .webp.",
+    ),
+    click.option("--lossless", is_flag=True, help="Write .webp without loss; .png and .tif are always so."),
+)

@@ -1,0 +1,65 @@
+"""Pictures of more than 8 bits by FFmpeg's encoders."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import vapoursynth as vs
+from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
+
+from vs_srcomp.stills.picture import Tags
+
+_PNG_FORMATS = {1: "gray16be", 2: "ya16be", 3: "rgb48be", 4: "rgba64be"}
+
+
+def encoded_png(samples: NDArray[np.uint16]) -> bytes:
+    """A PNG file of 16 bits: grey, grey and alpha, RGB or RGBA, height x width (x channels)."""
+    channels = samples if samples.ndim == 3 else samples[:, :, None]
+    height, width, count = channels.shape
+    frame = av.VideoFrame(width, height, _PNG_FORMATS[count])
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, ">u2").reshape(height, -1)
+    rows[:, : width * count] = channels.reshape(height, -1)
+    context = av.CodecContext.create("png", "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt = width, height, frame.format.name
+    context.time_base = Fraction(1)
+    context.options = {"pred": "paeth", "compression_level": "4"}
+    packets = [*context.encode(frame), *context.encode(None)]
+    return b"".join(bytes(packet) for packet in packets)
+
+
+def write_deep_avif(file: Path, clip: vs.VideoNode, tags: Tags, quality: int) -> None:
+    """Write AVIF of 10 bits with SVT-AV1.
+
+    Args:
+        file: Where to write.
+        clip: One frame of YUV420P10, with ``_Matrix`` and ``_Range``.
+        tags: What the colours mean; (2, 2) stands for sRGB.
+        quality: 1 to 100, of which 100 is the finest quantizer.
+    """
+    with clip.get_frame(0) as source:
+        frame = av.VideoFrame(clip.width, clip.height, "yuv420p10le")
+        for plane, number in zip(frame.planes, range(3), strict=True):
+            rows = np.frombuffer(plane, np.uint16).reshape(plane.height, -1)
+            rows[:, : plane.width] = np.asarray(source[number])
+        props: dict[str, Any] = dict(source.props)
+    primaries = 1 if tags.primaries == 2 else tags.primaries
+    transfer = 13 if tags.transfer == 2 else tags.transfer
+    matrix, full = int(props["_Matrix"]), int(props["_Range"]) == vs.RANGE_FULL
+    with av.open(str(file), "w", format="avif") as container:
+        crf = max(1, round((100 - quality) * 63 / 100))
+        stream = container.add_stream(
+            "libsvtav1", rate=1, options={"crf": str(crf), "preset": "5", "svtav1-params": "avif=1"}
+        )
+        stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p10le"
+        described: tuple[Any, ...] = (stream.codec_context, frame)
+        for each in described:
+            each.color_primaries, each.color_trc = primaries, transfer
+            each.colorspace, each.color_range = matrix, 2 if full else 1
+        frame.pts = 0
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)

@@ -1,0 +1,78 @@
+"""The kinds of pictures that are read and written, and what each can hold. Imports nothing that is heavy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vs_srcomp.errors import error
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureKind:
+    """A format that is written."""
+
+    name: str
+    """Pillow's name."""
+    suffixes: tuple[str, ...]
+    """The first one is that of a batch's outputs."""
+    bits: int
+    """Most bits of a sample."""
+    alpha: bool
+    lossless: Literal["always", "on request", "never"]
+    tags: bool
+    """Whether there is a place for ITU-T H.273's numbers of the colour space."""
+    largest: int
+    """Side in pixels."""
+
+    @property
+    def suffix(self) -> str:
+        """As messages name it."""
+        return self.suffixes[0]
+
+
+_UNBOUNDED = 1 << 31
+
+PNG = PictureKind(
+    name="PNG", suffixes=(".png",), bits=16, alpha=True, lossless="always", tags=True, largest=_UNBOUNDED - 1
+)
+TIFF = PictureKind(
+    name="TIFF", suffixes=(".tif", ".tiff"), bits=16, alpha=True, lossless="always", tags=False, largest=_UNBOUNDED - 1
+)
+AVIF = PictureKind(
+    name="AVIF", suffixes=(".avif",), bits=10, alpha=True, lossless="never", tags=True, largest=65536
+)  # Without loss only in an RGB form that Pillow does not write; of more than 8 bits, SVT-AV1 has 10.
+JPEG = PictureKind(
+    name="JPEG", suffixes=(".jpg", ".jpeg"), bits=8, alpha=False, lossless="never", tags=False, largest=65500
+)
+WEBP = PictureKind(
+    name="WEBP", suffixes=(".webp",), bits=8, alpha=True, lossless="on request", tags=False, largest=16383
+)
+
+KINDS = (PNG, TIFF, AVIF, JPEG, WEBP)
+
+# What is known to hold pictures, but is not written.
+_NOT_WRITTEN = frozenset({".jxl", ".gif", ".bmp", ".heic", ".heif", ".jp2", ".ppm", ".apng"})
+
+SUFFIXES_READ = frozenset({suffix for kind in KINDS for suffix in kind.suffixes} | {".jxl"})
+"""Of files that a batch takes from a folder."""
+
+
+def is_picture(file: Path) -> bool:
+    """Whether the name of ``file`` is that of a picture, not of a video."""
+    suffix = file.suffix.lower()
+    return suffix in _NOT_WRITTEN or any(suffix in kind.suffixes for kind in KINDS)
+
+
+def kind_of(target: Path) -> PictureKind:
+    """The format that ``target`` becomes.
+
+    Raises:
+        vs.Error: None with that suffix is written.
+    """
+    for kind in KINDS:
+        if target.suffix.lower() in kind.suffixes:
+            return kind
+    raise error(
+        f"pictures of the kind {target.suffix!r} are not written",
+        f"give the output one of the suffixes {', '.join(suffix for kind in KINDS for suffix in kind.suffixes)}",
+    )

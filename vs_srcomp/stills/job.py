@@ -1,0 +1,62 @@
+"""What is to be done with a picture, as plain data, and what has been done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vs_srcomp.backends.base import BackendConfig
+
+QUALITY = 90
+"""Of lossy outputs where nobody says: little is seen to be lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureJob:
+    """One picture to upscale into another, or numbered ones."""
+
+    source: Path
+    target: Path
+
+    ratio: str | None = None
+    """As for ``vs_srcomp.upscale``, like all until ``backend``; sizes are those that are shown."""
+    width: int | None = None
+    height: int | None = None
+    q: float | Literal["auto"] = "auto"
+    model: str | Path = "fast"
+    look: str = "faithful"
+    passes: int = 1
+    ensemble: bool = False
+    sharpness: float = 0.0
+    backend: BackendConfig | None = None
+
+    depth: Literal[8, 16] | None = None
+    """Bits of a sample in the output; None is 8 for what has 8, and as many as the format can hold for what has more.
+    In AVIF, 16 stands for 10."""
+    quality: int = QUALITY
+    """Of lossy formats, 1 to 100."""
+    lossless: bool = False
+    """For formats that can be either."""
+    overwrite: bool = False
+    """Replace ``target`` if it exists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureResult:
+    """What has been done."""
+
+    target: Path
+    source_size: tuple[int, int]
+    """Width and height in pixels, as shown."""
+    target_size: tuple[int, int]
+    model: str
+    """Of the network that restored it."""
+    q: float
+    """The compression level that was taken."""
+    bits: int
+    """Of a sample in the output."""
+    seconds: float
+    """That the work took."""
+    bytes: int
+    """Size of the file."""
+    notes: tuple[str, ...]
+    """What is not kept, and what was assumed."""

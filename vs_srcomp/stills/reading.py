@@ -1,0 +1,322 @@
+"""From a file to a picture: Pillow tells what it is and holds, FFmpeg decodes what is YUV or has more than 8 bits."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import vapoursynth as vs
+
+from vs_srcomp.errors import error
+from vs_srcomp.source import source
+from vs_srcomp.stills.colour import clip_of, rgb_to_yuv, to_bits
+from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_frame, planes_of_frame
+from vs_srcomp.stills.level import level_of
+from vs_srcomp.stills.metadata import container_colours, has_gain_map, metadata_of
+from vs_srcomp.stills.picture import UNTOLD, Metadata, Picture, Plane, Tags
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from PIL import Image
+
+_MATRIX_BT601 = 5
+_UNSPECIFIED = 2
+
+# How files of the kind are shown where they do not tell: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
+_RANGE = {"JPEG": vs.RANGE_FULL, "WEBP": vs.RANGE_LIMITED, "AVIF": vs.RANGE_FULL}
+
+_JXL_HEADS = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
+
+
+def read_picture(file: Path) -> Picture:
+    """Read the picture in ``file``.
+
+    Raises:
+        vs.Error: It cannot be read, is none, has several pictures of equal rank, or colours that nothing describes.
+    """
+    with opened(file) as image:
+        _refuse_several(image, file)
+        with _told(file):
+            return _read(image, file)
+
+
+@contextmanager
+def opened(file: Path) -> "Iterator[Image.Image]":
+    """``file`` as Pillow sees it; nothing is decoded yet."""
+    from PIL import AvifImagePlugin, Image, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+
+    if not file.exists():
+        raise error(f"{str(file)!r} does not exist", "check the path")
+    if not file.is_file():
+        raise error(f"{str(file)!r} is not a file", "give the path of a picture")
+    formats = ["PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP"]
+    with file.open("rb") as start:
+        head = start.read(16)
+    if head.startswith(_JXL_HEADS):
+        formats = [_jpeg_xl(file)]
+    try:
+        with _of_any_size():
+            image = Image.open(file, formats=formats)
+    except (OSError, SyntaxError, ValueError) as cause:
+        raise error(
+            f"{str(file)!r} is not a picture that can be read",
+            "give an AVIF, JPEG, PNG, WebP, TIFF or JPEG XL file that is whole",
+        ) from cause
+    with image:
+        yield image
+
+
+# It is one for all threads.
+_limit_lifted = threading.Lock()
+
+
+@contextmanager
+def _of_any_size() -> Iterator[None]:
+    """Sizes are checked by what the whole work needs; Pillow's own limit is for servers that take uploads."""
+    from PIL import Image
+
+    with _limit_lifted:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _jpeg_xl(file: Path) -> str:
+    try:
+        import pillow_jxl  # noqa: F401  # registers the format
+    except ImportError:
+        raise error(
+            f"{str(file)!r} is JPEG XL, for which no decoder is installed",
+            "install one with: pip install pillow-jxl-plugin; or convert the file to PNG",
+        ) from None
+    return "JXL"
+
+
+def _refuse_several(image: "Image.Image", file: Path) -> None:
+    count = getattr(image, "n_frames", 1)
+    if count == 1 or image.format == "MPO":
+        return
+    if image.format == "TIFF":
+        raise error(
+            f"{str(file)!r} holds {count} pictures, and one goes into a file",
+            "write numbered pictures, such as out/%03d.png",
+        )
+    raise error(
+        f"{str(file)!r} is an animation of {count} pictures, and one goes into a file",
+        "write a video, such as out.mkv, or numbered pictures, such as out/%05d.png",
+    )
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Turn what Pillow's and FFmpeg's decoders meet in a damaged file into the package's error."""
+    try:
+        yield
+    except (vs.Error, MemoryError):
+        raise
+    except Exception as cause:  # anything, from struct.error to SyntaxError
+        raise error(
+            f"{str(file)!r} cannot be decoded ({str(cause).splitlines()[0].lower() if str(cause) else 'damaged'})",
+            "check that the file is whole, or convert it with another program first",
+        ) from cause
+
+
+def _read(image: "Image.Image", file: Path) -> Picture:
+    kind = "JPEG" if image.format == "MPO" else str(image.format)
+    if image.mode == "CMYK":
+        return _with_extras(_from_cmyk(image, file), image, file)
+    picture = None
+    if kind == "JPEG":
+        image.load()  # FFmpeg fills in what is missing from a damaged file without a word.
+    if kind in _RANGE:
+        picture = _from_video(image, file, kind)
+    elif kind == "PNG" or (kind == "TIFF" and _bits_of_tiff(image, file) > 8):
+        picture = _from_packed(decoded_frame(file))
+    return _with_extras(picture or from_pillow(image), image, file)
+
+
+def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
+    """The picture as `vs_srcomp.source` has it, or None where it is RGB of 8 bits, or nothing that FFmpeg decodes."""
+    if kind == "WEBP" and level_of(image, file) is None:  # without loss: RGB
+        return None
+    try:
+        clip = source(file)
+    except vs.Error:
+        if kind == "AVIF":
+            raise
+        return None  # such as arithmetic coding, which libjpeg decodes
+    props = clip.get_frame(0).props
+    bits = clip.format.bits_per_sample
+    if clip.format.color_family == vs.RGB:
+        tags = Tags(props.get("_Primaries", 2), props.get("_Transfer", 2))
+        clip, is_rgb = rgb_to_yuv(clip), True
+    else:
+        colours = _colours(props, container_colours(file) if kind == "AVIF" else None, kind)
+        if (clip.width, clip.height) != image.size:
+            clip = _of_odd_size(file, clip, image.size)
+        clip, is_rgb = clip.std.SetFrameProps(**colours), False
+        tags = Tags(colours["_Primaries"], colours["_Transfer"])
+    light = (
+        (props["ContentLightLevelMax"], props["ContentLightLevelAverage"]) if "ContentLightLevelMax" in props else None
+    )
+    alpha, notes = _alpha(image, file, bits)
+    metadata = Metadata(tags=tags if kind == "AVIF" else UNTOLD, light=light)
+    q = props.get("SrcompQ")
+    return Picture(clip=clip, bits=bits, is_rgb=is_rgb, alpha=alpha, q=q, metadata=metadata, notes=notes)
+
+
+def _colours(props: Any, container: tuple[int, int, int, int] | None, kind: str) -> dict[str, int]:
+    """All that says how samples become colours, so that no part of the way has to guess."""
+    primaries, transfer, matrix, full = container or (2, 2, 2, None)
+    found = {
+        "_Primaries": primaries if primaries != _UNSPECIFIED else props.get("_Primaries", 1),
+        "_Transfer": transfer if transfer != _UNSPECIFIED else props.get("_Transfer", 13),
+        "_Matrix": matrix if matrix not in (0, _UNSPECIFIED) else props.get("_Matrix", _MATRIX_BT601),
+        "_Range": int(props.get("_Range", _RANGE[kind])) if full is None else full,
+    }
+    if found["_Matrix"] == _UNSPECIFIED:
+        found["_Matrix"] = _MATRIX_BT601
+    return found
+
+
+def _of_odd_size(file: Path, clip: vs.VideoNode, size: tuple[int, int]) -> vs.VideoNode:
+    """The picture in ``file`` with its last column and row, which subsampled chroma of VapourSynth cannot hold.
+
+    Chroma is brought to the size of luma, whose samples stay.
+    """
+    frame = decoded_frame(file)
+    if (frame.width, frame.height) != size:
+        return clip  # tiles, or cropped by the container
+    props = clip.get_frame(0).props
+    places = {name: props[name] for name in ("_ChromaLocation", "_Range", "_Matrix", "SrcompQ") if name in props}
+    planes = planes_of_frame(frame)
+    w, h = clip.format.subsampling_w, clip.format.subsampling_h
+    wide, high = -(-size[0] >> w) << w, -(-size[1] >> h) << h
+    luma = np.pad(planes[0], ((0, high - size[1]), (0, wide - size[0])), "edge")
+    padded = clip_of([luma, *planes[1:3]], clip.format.id, places)
+    full = vs.core.query_video_format(vs.YUV, vs.INTEGER, clip.format.bits_per_sample)
+    return padded.resize.Bicubic(format=full.id).std.CropAbs(*size)
+
+
+def _alpha(image: "Image.Image", file: Path, bits: int) -> tuple[Plane | None, tuple[str, ...]]:
+    """The alpha plane of a picture whose colours FFmpeg has decoded."""
+    if "A" not in image.getbands():
+        return None, ()
+    if bits > 8:
+        found = alpha_item(file, image.size)
+        if found is not None:
+            return found, ()
+    plane: Plane = np.array(image.getchannel("A"))
+    if bits == 8:
+        return plane, ()
+    return to_bits(plane, 16), ("of its alpha, 8 bits can be read",)
+
+
+def _from_packed(frame: "VideoFrame") -> Picture | None:
+    """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes."""
+    channels = channels_of_frame(frame)
+    if channels is None:
+        return None
+    return _from_channels(channels, 8 * channels[0].itemsize, Tags(frame.color_primaries or 2, frame.color_trc or 2))
+
+
+def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNTOLD) -> Picture:
+    """A picture of grey or RGB, with alpha or without, of 8 or 16 bits."""
+    alpha = channels.pop() if len(channels) in (2, 4) else None
+    metadata = Metadata(tags=tags)
+    props = {
+        "_Range": int(vs.RANGE_FULL),
+        "_Primaries": 1 if tags.primaries == _UNSPECIFIED else tags.primaries,
+        "_Transfer": 13 if tags.transfer == _UNSPECIFIED else tags.transfer,
+    }
+    if len(channels) == 1:
+        clip = clip_of(channels, vs.GRAY8 if bits == 8 else vs.GRAY16, props)
+        return Picture(clip=clip, bits=bits, alpha=alpha, metadata=metadata)
+    clip = rgb_to_yuv(clip_of(channels, vs.RGB24 if bits == 8 else vs.RGB48, props | {"_Matrix": 0}))
+    return Picture(clip=clip, bits=bits, is_rgb=True, alpha=alpha, metadata=metadata)
+
+
+def from_pillow(image: "Image.Image") -> Picture:
+    """A picture as Pillow decodes it, of any mode but CMYK."""
+    if image.mode in ("F", "LAB", "HSV"):
+        raise error(
+            f"a picture of the kind {image.mode} has samples whose range or meaning nothing tells",
+            "convert it to RGB of 8 or 16 bits first",
+        )
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        return _from_channels([np.clip(values, 0, 65535).astype(np.uint16)], 16)
+    has_alpha = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+    is_gray = image.mode in ("1", "L", "LA", "La")
+    wanted = ("LA" if has_alpha else "L") if is_gray else ("RGBA" if has_alpha else "RGB")
+    array = np.asarray(image if image.mode == wanted else image.convert(wanted))
+    channels = array if array.ndim == 3 else array[:, :, None]
+    return _from_channels([channels[:, :, number] for number in range(channels.shape[2])], 8)
+
+
+def _from_cmyk(image: "Image.Image", file: Path) -> Picture:
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if not profile:
+        raise error(
+            f"{str(file)!r} is CMYK without a profile: nothing tells what its colours are",
+            "convert it to RGB in a program where you can choose the profile",
+        )
+    try:
+        rgb = ImageCms.profileToProfile(
+            image, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError) as cause:
+        raise error(
+            f"the CMYK profile of {str(file)!r} cannot be used ({cause})", "convert the picture to RGB first"
+        ) from cause
+    assert rgb is not None  # only with inPlace
+    del image.info["icc_profile"]
+    return replace(from_pillow(rgb), notes=("CMYK becomes sRGB by its profile",))
+
+
+def _bits_of_tiff(image: "Image.Image", file: Path) -> int:
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    floating = 3
+    if floating in tags.get(339, ()):
+        raise error(
+            f"{str(file)!r} has floating-point samples, whose range nothing tells",
+            "convert it to 16 bits first",
+        )
+    bits: tuple[int, ...] = tags.get(258, (1,))
+    return max(bits)
+
+
+def _with_extras(picture: Picture, image: "Image.Image", file: Path) -> Picture:
+    """``picture`` with what Pillow finds beside the samples."""
+    metadata, orientation = metadata_of(image, picture.metadata.tags, picture.metadata.light)
+    notes = [*picture.notes]
+    if has_gain_map(image):
+        notes.append("its gain map is dropped: the output is the picture for ordinary displays")
+    elif image.format == "MPO":
+        notes.append(f"of its {getattr(image, 'n_frames', 1)} pictures, the first is taken")
+    q = picture.q if picture.q is not None else level_of(image, file)
+    return replace(picture, orientation=orientation, metadata=metadata, q=q, notes=tuple(notes))
+
+
+def frames_of(file: Path) -> "Iterator[Picture]":
+    """The pictures of an animation or of a file with pages, whole as they are shown.
+
+    Raises:
+        vs.Error: As of `read_picture`, for files that Pillow reads; `vs_srcomp.source` is for all others.
+    """
+    with opened(file) as image, _told(file):
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            if image.mode == "CMYK":
+                yield _with_extras(_from_cmyk(image, file), image, file)
+            else:
+                yield _with_extras(from_pillow(image), image, file)

@@ -1,0 +1,238 @@
+"""A picture from beginning to end."""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from vs_srcomp.errors import error
+from vs_srcomp.files import atomic_path
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.restore import DEFAULT_Q
+from vs_srcomp.stills.bands import bands_of, check_memory
+from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb, upright
+from vs_srcomp.stills.encoding import write_deep_avif
+from vs_srcomp.stills.fitting import Fit, fit
+from vs_srcomp.stills.formats import PictureKind, kind_of
+from vs_srcomp.stills.job import PictureJob, PictureResult
+from vs_srcomp.stills.metadata import resized_exif
+from vs_srcomp.stills.picture import Picture, Plane
+from vs_srcomp.stills.reading import read_picture
+from vs_srcomp.stills.writing import write_samples
+from vs_srcomp.upscale import upscale
+
+
+def upscale_picture(job: PictureJob) -> PictureResult:
+    """Do ``job``: read, upscale, write.
+
+    The output takes its name only when it is whole; whatever goes wrong, nothing is left behind.
+
+    Raises:
+        vs.Error: The job cannot be done; the last line says what to do about it.
+    """
+    began = time.monotonic()
+    kind_of(job.target)
+    check_output(job)
+    result = upscale_read(read_picture(job.source), job)
+    return replace(result, seconds=time.monotonic() - began)
+
+
+def upscale_read(picture: Picture, job: PictureJob) -> PictureResult:
+    """Do ``job`` with a picture that has been read already."""
+    began = time.monotonic()
+    kind = kind_of(job.target)
+    q, notes = _level(picture, job)
+    parts = _parts(picture, job, q)
+    size = _shown((parts[0].clip.width, sum(part.rows for part in parts)), picture.orientation)
+    fitted = fit(picture, kind, job, size)
+    check_memory(picture, size, fitted.bits)
+    write, model = _prepared(kind, picture, parts, fitted, job)
+    with writing(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
+        write(temporary)
+    return PictureResult(
+        target=job.target,
+        source_size=_shown((picture.clip.width, picture.clip.height), picture.orientation),
+        target_size=size,
+        model=model,
+        q=q,
+        bits=fitted.bits,
+        seconds=time.monotonic() - began,
+        bytes=job.target.stat().st_size,
+        notes=(*picture.notes, *notes, *fitted.notes),
+    )
+
+
+def enlarged(picture: Picture, job: PictureJob, q: float) -> vs.VideoNode:
+    """The picture's clip after Lanczos-5 and the network, as in a video; not turned yet."""
+    width, height = _shown((job.width, job.height), picture.orientation)
+    return upscale(
+        picture.clip,
+        ratio=job.ratio,
+        width=width,
+        height=height,
+        q=q,
+        model=job.model,
+        look=job.look,
+        passes=job.passes,
+        sharpness=job.sharpness,
+        ensemble=job.ensemble,
+        reuse=False,
+        backend=job.backend,
+    )
+
+
+def check_output(job: PictureJob) -> None:
+    """Raise the error of an output that cannot be written, before any work is done."""
+    if job.target.exists():
+        if job.source.exists() and job.target.samefile(job.source):
+            raise error("the output is the input", "give the output another name")
+        if not job.target.is_file():
+            raise error(f"{str(job.target)!r} is not a file", "give the output another name")
+        if not job.overwrite:
+            raise error(f"{str(job.target)!r} exists", "give the output another name, or replace it with --overwrite")
+    if not job.target.parent.is_dir():
+        raise error(f"the folder {str(job.target.parent)!r} does not exist", "make it, or write somewhere else")
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Report errors of the file system, and of encoders, in the user's words."""
+    try:
+        yield
+    except FileExistsError:
+        raise error(f"{str(file)!r} exists", "give the output another name, or replace it with --overwrite") from None
+    except (OSError, ValueError, av.FFmpegError) as reason:
+        number = None if isinstance(reason, ValueError) else reason.errno
+        if number and number in errno.errorcode and number != errno.EINVAL:
+            raise error(
+                f"cannot write {str(file)!r}: {os.strerror(number).lower()}",
+                "check the folder, its permissions and the free space",
+            ) from reason
+        raise error(f"cannot write {str(file)!r}: {str(reason).lower()}", "write .png instead") from reason
+
+
+def _level(picture: Picture, job: PictureJob) -> tuple[float, tuple[str, ...]]:
+    if job.q != "auto":
+        return float(job.q), ()
+    if picture.q is not None:
+        return picture.q, ()
+    todo = "--q says another, 12 for not at all"
+    return DEFAULT_Q, (f"it does not tell how strongly it was compressed: Q {DEFAULT_Q:g} is taken; {todo}",)
+
+
+def _shown[T](size: tuple[T, T], orientation: int) -> tuple[T, T]:
+    """Width and height of a picture once it is turned; the way back is the same."""
+    return size[::-1] if orientation > 4 else size
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of the output."""
+
+    clip: vs.VideoNode
+    skip: int
+    rows: int
+
+    @property
+    def kept(self) -> vs.VideoNode:
+        """Nothing but these rows."""
+        if self.rows == self.clip.height:
+            return self.clip
+        return self.clip.std.CropAbs(self.clip.width, self.rows, 0, self.skip)
+
+
+def _parts(picture: Picture, job: PictureJob, q: float) -> list[_Part]:
+    """The picture after the network, at once or in bands, top down."""
+    bands = bands_of(picture, job)
+    if not bands:
+        whole = enlarged(picture, job, q)
+        return [_Part(whole, 0, whole.height)]
+    clip = picture.clip
+    return [
+        _Part(
+            enlarged(
+                replace(picture, clip=clip.std.CropAbs(clip.width, band.stop - band.first, 0, band.first)), job, q
+            ),
+            band.skip,
+            band.rows,
+        )
+        for band in bands
+    ]
+
+
+def _prepared(
+    kind: PictureKind, picture: Picture, parts: list[_Part], fitted: Fit, job: PictureJob
+) -> tuple[Callable[[Path], None], str]:
+    """Do all but writing: gives what writes the upscaled picture, turned, and the name of the network."""
+    if fitted.bits == 10:
+        whole = vs.core.std.StackVertical([part.kept for part in parts]) if len(parts) > 1 else parts[0].clip
+        model = str(whole.get_frame(0).props["SrcompModel"])
+        clip, tags = _deep(whole, picture.orientation), picture.metadata.tags
+        return partial(write_deep_avif, clip=clip, tags=tags, quality=job.quality), model
+    samples, model = _samples(parts, picture, fitted.bits)
+    height, width = samples.shape[:2]
+    write = partial(
+        write_samples,
+        kind=kind,
+        samples=samples,
+        metadata=replace(picture.metadata, exif=resized_exif(picture.metadata.exif, width, height)),
+        quality=job.quality,
+        lossless=job.lossless,
+        subsampling=(picture.clip.format.subsampling_w, picture.clip.format.subsampling_h),
+    )
+    return write, model
+
+
+def _samples(parts: list[_Part], picture: Picture, bits: int) -> tuple[NDArray[Any], str]:
+    """Height x width (x channels) of the upscaled picture and its alpha, turned; and the name of the network."""
+    width, height = parts[0].clip.width, sum(part.rows for part in parts)
+    is_gray = picture.clip.format.color_family == vs.GRAY
+    count = (1 if is_gray else 3) + (picture.alpha is not None)
+    samples = np.empty((height, width, count), np.uint8 if bits == 8 else np.uint16)
+    top, model = 0, ""
+    for part in parts:
+        # Cropped after the way to RGB, for which chroma needs its neighbours.
+        with (to_gray if is_gray else to_rgb)(part.clip, bits).get_frame(0) as frame:
+            for number, plane in enumerate(planes_of(frame)):
+                samples[top : top + part.rows, :, number] = plane[part.skip : part.skip + part.rows]
+            model = str(frame.props["SrcompModel"])
+        top += part.rows
+    if picture.alpha is not None:
+        samples[:, :, -1] = to_bits(_enlarged_alpha(picture.alpha, width, height), bits)
+    turned = np.ascontiguousarray(upright(samples, picture.orientation))
+    return turned[:, :, 0] if count == 1 else turned, model
+
+
+def _enlarged_alpha(alpha: Plane, width: int, height: int) -> Plane:
+    kind = vs.GRAY8 if alpha.dtype == np.uint8 else vs.GRAY16
+    with lanczos5(clip_of([alpha], kind, {"_Range": int(vs.RANGE_FULL)}), width, height).get_frame(0) as frame:
+        return np.asarray(frame[0]).copy()
+
+
+def _deep(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
+    """``clip`` as YUV420P10, turned."""
+    if clip.format.color_family == vs.GRAY:
+        # Grey has no matrix of its own; any will do for chroma that is neutral.
+        return _turned(clip.std.SetFrameProps(_Matrix=1), orientation).resize.Bicubic(format=vs.YUV420P10)
+    if orientation > 1:
+        # In 4:4:4, where chroma lies on luma however the picture is turned.
+        clip = _turned(clip.resize.Bicubic(format=vs.YUV444P16), orientation)
+    return clip.resize.Bicubic(format=vs.YUV420P10)
+
+
+def _turned(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
+    if orientation in (5, 6, 7, 8):
+        clip = clip.std.Transpose()
+    if orientation in (3, 4, 7, 8):
+        clip = clip.std.FlipVertical()
+    return clip.std.FlipHorizontal() if orientation in (2, 3, 6, 7) else clip

@@ -1,0 +1,144 @@
+"""Numbered pictures, in and out: ``frames/%05d.png``."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import vapoursynth as vs
+
+from vs_srcomp.colour_guess import assumed_colours
+from vs_srcomp.errors import error
+from vs_srcomp.source import source
+from vs_srcomp.stills.colour import rgb_to_yuv
+from vs_srcomp.stills.formats import is_picture, kind_of
+from vs_srcomp.stills.job import PictureJob, PictureResult
+from vs_srcomp.stills.picture import Metadata, Picture, Tags
+from vs_srcomp.stills.reading import frames_of, opened, read_picture
+from vs_srcomp.stills.run import check_output, upscale_read
+
+_NUMBER = re.compile(r"%(?:0(\d+))?d")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceResult:
+    """What has been done."""
+
+    target: Path
+    """The pattern."""
+    source_size: tuple[int, int]
+    """Of the first picture."""
+    target_size: tuple[int, int]
+    count: int
+    """Number of pictures."""
+    models: dict[str, int]
+    """Number of pictures by name of the model that restored them."""
+    seconds: float
+    bytes: int
+    """Of all files."""
+    notes: tuple[str, ...]
+    """Of all pictures, each once."""
+
+
+def is_pattern(file: Path) -> bool:
+    """Whether ``file`` stands for numbered files: its name has ``%d``, ``%05d`` or the like, and is no file's own."""
+    return bool(_NUMBER.search(file.name)) and not file.exists()
+
+
+def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | None = None) -> SequenceResult:
+    """Upscale several pictures, or the frames of a video or an animation, into numbered pictures.
+
+    Numbers of numbered sources are kept; others are counted from 1. Each output takes its name only when it is whole.
+
+    Args:
+        job: Whose target is a pattern, and whose source may be one.
+        progress: Told how many are done, of how many.
+
+    Raises:
+        vs.Error: The job cannot be done; the last line says what to do about it. Outputs before it are whole.
+    """
+    began = time.monotonic()
+    kind_of(job.target)
+    if not is_pattern(job.target):
+        raise error(
+            f"several pictures do not go into one file, {str(job.target)!r}",
+            f"number the outputs, such as {str(job.target.with_name(f'%05d{job.target.suffix}'))!r}",
+        )
+    numbers, pictures = _pictures(job.source)
+    jobs = [replace(job, target=_numbered(job.target, number)) for number in numbers]
+    for each in jobs:
+        check_output(each)
+    models: Counter[str] = Counter()
+    notes: dict[str, None] = {}
+    size = 0
+    first: PictureResult | None = None
+    for done, (each, picture) in enumerate(zip(jobs, pictures, strict=True), start=1):
+        result = upscale_read(picture, each)
+        first = first or result
+        models[result.model] += 1
+        notes |= dict.fromkeys(result.notes)
+        size += result.bytes
+        if progress:
+            progress(done, len(jobs))
+    assert first is not None  # patterns without files and videos without frames are refused
+    return SequenceResult(
+        target=job.target,
+        source_size=first.source_size,
+        target_size=first.target_size,
+        count=len(jobs),
+        models=dict(models),
+        seconds=time.monotonic() - began,
+        bytes=size,
+        notes=tuple(notes),
+    )
+
+
+def numbered_files(pattern: Path) -> dict[int, Path]:
+    """The files that ``pattern`` stands for by number, in order; gaps are none of this program's business.
+
+    Raises:
+        vs.Error: There are none.
+    """
+    match = _NUMBER.search(pattern.name)
+    assert match is not None
+    before, behind = pattern.name[: match.start()], pattern.name[match.end() :]
+    digits = rf"\d{{{int(match[1])},}}" if match[1] else r"\d+"
+    wanted = re.compile(f"{re.escape(before)}({digits}){re.escape(behind)}")
+    names = pattern.parent.iterdir() if pattern.parent.is_dir() else iter(())
+    found = {int(match[1]): file for file in names if (match := wanted.fullmatch(file.name))}
+    if not found:
+        raise error(f"no file has a name like {str(pattern)!r}", "check the folder, and how many digits there are")
+    return dict(sorted(found.items()))
+
+
+def _numbered(pattern: Path, number: int) -> Path:
+    return pattern.with_name(_NUMBER.sub(lambda match: f"{number:0{int(match[1] or 0)}d}", pattern.name, count=1))
+
+
+def _pictures(file: Path) -> tuple[list[int], Iterator[Picture]]:
+    """The numbers of all pictures that ``file`` stands for, and the pictures as they are needed."""
+    if is_pattern(file):
+        files = numbered_files(file)
+        return list(files), map(read_picture, files.values())
+    if is_picture(file) and file.suffix.lower() != ".avif":
+        with opened(file) as image:
+            count = getattr(image, "n_frames", 1)
+        return list(range(1, count + 1)), frames_of(file) if count > 1 else iter([read_picture(file)])
+    clip = source(file)
+    return list(range(1, clip.num_frames + 1)), (_frame(clip[number]) for number in range(clip.num_frames))
+
+
+def _frame(clip: vs.VideoNode) -> Picture:
+    """A frame of a video, whose colours are what players take them for."""
+    props = clip.get_frame(0).props
+    tags = Tags(props.get("_Primaries", 2), props.get("_Transfer", 2))
+    bits = clip.format.bits_per_sample
+    metadata = Metadata(tags=tags)
+    if clip.format.color_family == vs.RGB:
+        return Picture(clip=rgb_to_yuv(clip), bits=bits, is_rgb=True, metadata=metadata)
+    colours = assumed_colours(props, clip.width, clip.height)
+    limited = props.get("_Range", vs.RANGE_LIMITED)
+    clip = clip.std.SetFrameProps(_Matrix=colours.matrix, _Primaries=colours.primaries, _Range=int(limited))
+    return Picture(clip=clip, bits=bits, q=props.get("SrcompQ"), metadata=metadata)

@@ -1,0 +1,95 @@
+"""TIFF of 8 and 16 bits: the directory is Pillow's, which itself writes no RGB of 16 bits, nor EXIF in packed files."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from vs_srcomp.errors import error
+from vs_srcomp.stills.picture import Metadata
+
+# Tags and values of TIFF 6.0.
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS = 256, 257, 258, 259, 262, 273
+_SAMPLES, _ROWS, _BYTES, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _PREDICTOR, _EXTRA = (
+    277,
+    278,
+    279,
+    282,
+    283,
+    296,
+    317,
+    338,
+)
+_XMP, _ICC = 700, 34675
+_DEFLATE, _DIFFERENCES, _STRAIGHT_ALPHA, _INCH = 8, 2, 2, 2
+
+_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
+
+_STRIP = 1 << 20
+"""Bytes of a strip before compression, about."""
+
+_LARGEST = (1 << 32) - 1
+
+_EFFORT = 5
+
+
+def write_tiff(file: Path, samples: NDArray[Any], metadata: Metadata) -> None:
+    """Write a picture without loss, packed by Deflate over differences.
+
+    Args:
+        file: Where to write.
+        samples: Height x width, or height x width x channels: grey, grey and alpha, RGB or RGBA; uint8 or uint16.
+        metadata: What goes with it.
+    """
+    channels = samples if samples.ndim == 3 else samples[:, :, None]
+    height, width, count = channels.shape
+    rows = max(1, _STRIP // (width * count * samples.dtype.itemsize))
+    strips = [_packed(channels[top : top + rows]) for top in range(0, height, rows)]
+    directory = ImageFileDirectory_v2()
+    _describe(directory, metadata)
+    directory[_WIDTH], directory[_HEIGHT] = width, height
+    directory[_BITS] = (8 * samples.dtype.itemsize,) * count
+    directory[_COMPRESSION] = _DEFLATE
+    directory[_PREDICTOR] = _DIFFERENCES
+    directory[_PHOTOMETRIC] = 1 if count < 3 else 2
+    directory[_SAMPLES] = count
+    directory[_ROWS] = rows
+    if count in (2, 4):
+        directory[_EXTRA] = _STRAIGHT_ALPHA
+    directory[_BYTES] = tuple(map(len, strips))
+    # From the end of the directory, by which Pillow moves them.
+    directory[_STRIPS] = tuple(np.cumsum([0, *map(len, strips[:-1])]).tolist())
+    if sum(map(len, strips)) > _LARGEST - (1 << 24):
+        raise error("the picture is too large for TIFF, which ends at 4 GB", "write .png instead, or a smaller size")
+    with file.open("wb") as out:
+        directory.save(out)
+        for strip in strips:
+            out.write(strip)
+
+
+def _describe(directory: ImageFileDirectory_v2, metadata: Metadata) -> None:
+    if metadata.exif:
+        exif = Image.Exif()
+        exif.load(metadata.exif)
+        for tag in exif:
+            inner = dict(exif.get_ifd(tag)) if tag in (_EXIF_IFD, _GPS_IFD) else None
+            if inner and _INTEROPERABILITY_IFD in inner:
+                inner[_INTEROPERABILITY_IFD] = exif.get_ifd(_INTEROPERABILITY_IFD)
+            directory[tag] = exif[tag] if inner is None else inner
+    if metadata.icc:
+        directory[_ICC] = metadata.icc
+    if metadata.xmp:
+        directory[_XMP] = metadata.xmp
+    if metadata.dpi:
+        directory[_X_RESOLUTION], directory[_Y_RESOLUTION] = metadata.dpi
+        directory[_UNIT] = _INCH
+
+
+def _packed(rows: NDArray[Any]) -> bytes:
+    little = rows.astype(rows.dtype.newbyteorder("<"))
+    little[:, 1:] -= rows[:, :-1]
+    return zlib.compress(little.tobytes(), _EFFORT)
