@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import vapoursynth as vs
@@ -86,7 +86,7 @@ def measure(
     tolerance = _tick(result) + _tick(reference)
     bits = min(depth for depth in _PIXEL_FORMATS if depth >= max(clip.format.bits_per_sample for clip in clips))
     squares = 0
-    with _Vmaf(sizes[0], bits, threads) as vmaf:
+    with Vmaf(sizes[0], bits, threads) as vmaf:
         for number, (ours, theirs) in enumerate(_pairs(clips[0], clips[1], tolerance, (result, reference)), 1):
             if cancel and cancel.is_set():
                 raise CancelledError
@@ -151,13 +151,14 @@ def _squared_error(ours: Luma, theirs: Luma) -> int:
     return int(np.vdot(difference, difference))
 
 
-class _Vmaf:
+class Vmaf:
     """FFmpeg with libvmaf, fed with frames; a context manager that leaves no process behind.
 
     Each frame that FFmpeg reads holds both pictures, one above the other, so that it cannot pair them wrongly.
     """
 
-    def __init__(self, size: tuple[int, int], bits: int, threads: int) -> None:
+    def __init__(self, size: tuple[int, int], bits: int, threads: int, *, neg: bool = False) -> None:
+        """Measure VMAF and SSIM of luma planes; with ``neg``, VMAF-NEG (vmaf_v0.6.1neg), too."""
         self._width, self._height = size
         self._frames = 0
         # Only luma counts, but libvmaf takes no gray. The second picture must begin where a row of chroma does.
@@ -168,11 +169,14 @@ class _Vmaf:
         crops = (f"crop={self._width}:{self._height}:0:{top}:exact=1" for top in (0, self._pitch))
         graph = "[0:v]split[a][b];[a]{}[c];[b]{}[d];[c][d]libvmaf=log_fmt=json:log_path=log.json".format(*crops)
         graph += f":n_threads={threads}:feature=name=float_ssim"
+        if neg:
+            graph += r":model='version=vmaf_v0.6.1\:name=vmaf|version=vmaf_v0.6.1neg\:name=vmaf_neg'"
         size_name = f"{self._width}x{2 * self._pitch}"
         read = ("-f", "rawvideo", "-pixel_format", _PIXEL_FORMATS[bits], "-video_size", size_name, "-i", "pipe:0")
         self._command = [_ffmpeg(), "-v", "error", *read, "-lavfi", graph, "-f", "null", "-"]
 
     def __enter__(self) -> Self:
+        """Start FFmpeg."""
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="srcomp-vmaf-")))
             self._errors = stack.enter_context(tempfile.TemporaryFile())
@@ -188,6 +192,7 @@ class _Vmaf:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End it, if it has not ended."""
         self._opened.close()
 
     def _end(self) -> None:
@@ -202,6 +207,7 @@ class _Vmaf:
         return self._process.stdin
 
     def add(self, ours: Luma, theirs: Luma) -> None:
+        """Give the next pair, codes in the number of bits."""
         self._both[: self._height] = ours
         self._both[self._pitch : self._pitch + self._height] = theirs
         self._frames += 1
@@ -211,13 +217,20 @@ class _Vmaf:
 
     def scores(self) -> dict[str, float]:
         """The means over all frames by name of the measure."""
+        return {name: pooled["mean"] for name, pooled in self._finished()["pooled_metrics"].items()}
+
+    def each(self) -> list[dict[str, float]]:
+        """The scores of each frame by name of the measure: ``vmaf``, ``vmaf_neg``, ``float_ssim``, and features."""
+        return [frame["metrics"] for frame in self._finished()["frames"]]
+
+    def _finished(self) -> dict[str, Any]:
         with self._reported():
             self._input.close()
             if self._process.wait():
                 raise BrokenPipeError
-        log = json.loads((self._folder / "log.json").read_text("utf-8"))
+        log: dict[str, Any] = json.loads((self._folder / "log.json").read_text("utf-8"))
         assert len(log["frames"]) == self._frames
-        return {name: pooled["mean"] for name, pooled in log["pooled_metrics"].items()}
+        return log
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
