@@ -108,14 +108,14 @@ class Page:
         self.mouse("mouseMoved", start)
         self.mouse("mousePressed", start)
         for stop in stops:
-            self.mouse("mouseMoved", stop)
+            self.mouse("mouseMoved", stop, held=True)
         self.mouse("mouseReleased", stops[-1] if stops else start)
 
-    def mouse(self, kind: str, at: tuple[float, float], **more: Any) -> None:
-        """A mouse event."""
-        button = {} if kind in ("mouseMoved", "mouseWheel") else {"button": "left", "clickCount": 1}
-        held = 1 if kind == "mouseMoved" and more.pop("held", False) else 0
-        self.call("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], buttons=held, **button, **more)
+    def mouse(self, kind: str, at: tuple[float, float], *, held: bool = False) -> None:
+        """A mouse event: ``mouseMoved``, ``mousePressed`` or ``mouseReleased``."""
+        button = {} if kind == "mouseMoved" and not held else {"button": "left"}
+        count = 0 if kind == "mouseMoved" else 1
+        self.call("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], buttons=int(held), clickCount=count, **button)
 
     def touch(self, kind: str, *points: tuple[float, float]) -> None:
         """A touch event: ``touchStart``, ``touchMove`` or ``touchEnd``."""

@@ -30,7 +30,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def page(browser: Page, report: Path) -> Iterator[Page]:
     browser.events.clear()
     browser.resize(1280, 900)
-    browser.open(report.as_uri())
+    browser.open(report.as_uri() + "#zoom=1")
     yield browser
     assert browser.complaints() == []
     assert all(address.startswith(("file:", "data:", "about:")) for address in browser.requests())
@@ -143,21 +143,18 @@ def test_zoom_is_nearest_neighbour_and_the_same_for_all(page: Page, report: Path
     for index, picture in enumerate(pictures):
         page.key(str(index + 1))
         canvas = stage(page)
-        rows, columns = canvas.shape[0] // 8, canvas.shape[1] // 8
-        # Whole pixels of the picture become squares of one colour.
-        top = next(row for row in range(8) if (canvas[row] != canvas[row + 1]).any()) + 1
-        left = next(column for column in range(8) if (canvas[:, column] != canvas[:, column + 1]).any()) + 1
-        blocks = canvas[top : top + (rows - 1) * 8, left : left + (columns - 1) * 8]
-        small = blocks[::8, ::8]
-        assert np.array_equal(np.repeat(np.repeat(small, 8, 0), 8, 1), blocks)
-        middle = picture.shape[0] // 2 - small.shape[0] // 2, picture.shape[1] // 2 - small.shape[1] // 2
+        # Whole pixels of the picture are squares of one colour, wherever the first whole one begins.
+        rows, columns = canvas.shape[0] // 8 - 1, canvas.shape[1] // 8 - 1
+        parts = [canvas[top:, left:][: 8 * rows, : 8 * columns] for top in range(8) for left in range(8)]
+        found = [part[::8, ::8] for part in parts if np.array_equal(part, np.kron(part[::8, ::8], np.ones((8, 8, 1))))]
+        assert found
+        top, left = (side // 2 for side in picture.shape[:2])
         places = [
-            (middle[0] + dy, middle[1] + dx)
-            for dy in range(-2, 3)
-            for dx in range(-2, 3)
-            if np.array_equal(picture[middle[0] + dy :, middle[1] + dx :][: small.shape[0], : small.shape[1]], small)
+            picture[top - rows // 2 + down :, left - columns // 2 + right :][:rows, :columns]
+            for down in range(-2, 3)
+            for right in range(-2, 3)
         ]
-        assert len(places) == 1
+        assert any(np.array_equal(part, place) for part in found for place in places)
     page.key("-")
     assert page.run("document.querySelector('#zoom').textContent") == "7\N{MULTIPLICATION SIGN}"
 
@@ -204,7 +201,7 @@ def test_a_click_in_the_graph_shows_that_frame(page: Page, report: Path) -> None
         " return [b.left, b.top, b.width, b.height]; })()"
     )
     for shown in (data["shown"][-1], data["shown"][1]):
-        share = shown["time"] / data["times"][-1]
+        share = min(0.995, shown["time"] / data["times"][-1])
         page.drag((left + share * width, top + height / 2))
         page.wait(f"document.body.dataset.frame === '{shown['number']}'")
         current = page.run("document.querySelector('#strip [aria-current=\"true\"] span').firstChild.textContent")

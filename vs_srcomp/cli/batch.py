@@ -89,7 +89,8 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     "references",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder.",
+    help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder; with --report, also "
+    "write a page to look at beside each output, as compare does.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and how long it would take.")
 @click.option("--restart", is_flag=True, help="Do anew what was made from other sources, settings or models.")
@@ -164,8 +165,8 @@ def batch(
             if dry_run:
                 complete = print_plan(work, pool, stopped.event)
             else:
+                checks = _checks(verifies, references, shows=report_file is not None)
                 report_file = report_file or folder / "srcomp-report.jsonl"
-                checks = _checks(verifies, references)
                 counts = _run(
                     work, pool, checks, stopped.event, report_file, restart=restart, ignore_space=ignore_space
                 )
@@ -189,12 +190,13 @@ def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], 
     return ClusterPool(ClusterConfig(address=cluster, storage=storage, gpus_per_task=gpus_per_task))
 
 
-def _checks(verifies: bool, references: Path | None) -> "list[Callable[[Job], Check]]":
+def _checks(verifies: bool, references: Path | None, *, shows: bool) -> "list[Callable[[Job], Check]]":
     """What is to be found out about each output."""
-    from vs_srcomp.transcode.checks import MetricsCheck, VerifyCheck
+    from vs_srcomp.transcode.checks import ComparisonCheck, MetricsCheck, VerifyCheck
 
     checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
-    return checks + ([partial(MetricsCheck, reference=references)] if references else [])
+    of_references = [MetricsCheck, ComparisonCheck] if shows else [MetricsCheck]
+    return checks + [partial(check, reference=references) for check in of_references if references]
 
 
 class _Stopped:

@@ -83,8 +83,7 @@ def made_candidates(
     clip = given.clip
     factor = ratio_by_name(ratio).factor
     size = scaled_size(clip.width, clip.height, factor, clip.format.subsampling_w, clip.format.subsampling_h)
-    plain = keep_assumed_colours(lanczos5(clip, *size), clip.width, clip.height)
-    sides = [Side(name=LANCZOS, clip=plain, facts={**given.facts, "command": ""}, tick=given.tick)]
+    sides = [enlarged(given, *size)]
     for model in models:
         restored = upscale(clip, width=size[0], height=size[1], q=q, model=model, look=look)
         command = ["vs-srcomp", "upscale", path.name, "out.mkv", "--ratio", ratio, "--model", str(model)]
@@ -94,6 +93,12 @@ def made_candidates(
         name = Path(model).stem if is_file(model) else str(model)
         sides.append(Side(name=name, clip=restored, facts=facts, tick=given.tick))
     return sides
+
+
+def enlarged(given: Side, width: int, height: int) -> Side:
+    """What Lanczos-5 makes of ``given``."""
+    clip = keep_assumed_colours(lanczos5(given.clip, width, height), given.clip.width, given.clip.height)
+    return Side(name=LANCZOS, clip=clip, facts=given.facts, tick=given.tick)
 
 
 def _hashes(model: ModelName, ratio: str, q: float | Literal["auto"], look: str) -> dict[str, str]:
@@ -109,7 +114,7 @@ def _facts_of_file(path: Path) -> tuple[dict[str, Any], Fraction]:
         stream = video_stream(container, 0)
         tick = Fraction(stream.time_base) if stream.time_base else Fraction(0)
         encoder = stream.metadata.get("ENCODER") or stream.metadata.get("encoder") or ""
-        codec = stream.codec_context.name
+        codec = stream.codec_context.codec.canonical_name
         sizes, first, last = 0, None, None
         for packet in container.demux(stream):
             sizes += packet.size

@@ -131,7 +131,7 @@ def most_different(pictures: Sequence[Rgb], candidates: int, width: int, height:
 def lossless(picture: Rgb) -> bytes:
     """``picture`` as WebP."""
     data = io.BytesIO()
-    Image.fromarray(picture).save(data, "WEBP", lossless=True, quality=60, method=4)
+    Image.fromarray(picture).save(data, "WEBP", lossless=True, quality=30, method=3)
     return data.getvalue()
 
 

@@ -9,10 +9,17 @@
   const ZOOMS = [1, 2, 3, 4, 5, 6, 7, 8];
   const MODES = ["slider", "flip", "side", "difference"];
 
+  /** The largest zoom at which the first crop fits on the stage. */
+  function fit() {
+    const [, , width, height] = report.shown[0].crop;
+    const { clientWidth, clientHeight } = byId("stage");
+    return Math.min(8, Math.max(1, Math.floor(Math.min(clientWidth / width, clientHeight / height))));
+  }
+
   // ---- What is shown: all of it is in the address after the #, so that a link opens the same view.
 
   const state = {
-    frame: 0, mode: "slider", a: 0, b: Math.min(1, names.length - 1), zoom: 1, x: null, y: null, split: 50, gain: 4,
+    frame: 0, mode: "slider", a: 0, b: Math.min(1, names.length - 1), zoom: fit(), x: null, y: null, split: 50, gain: 4,
   };
 
   function readHash() {
