@@ -115,7 +115,9 @@ class Page:
         """A mouse event: ``mouseMoved``, ``mousePressed`` or ``mouseReleased``."""
         button = {} if kind == "mouseMoved" and not held else {"button": "left"}
         count = 0 if kind == "mouseMoved" else 1
-        self.call("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], buttons=int(held), clickCount=count, **button)
+        self.call(
+            "Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], buttons=int(held), clickCount=count, **button
+        )
 
     def touch(self, kind: str, *points: tuple[float, float]) -> None:
         """A touch event: ``touchStart``, ``touchMove`` or ``touchEnd``."""

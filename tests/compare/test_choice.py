@@ -30,8 +30,8 @@ def test_worst_median_best_and_scenes() -> None:
     assert 61 not in found
     assert found[20][0] == "best VMAF-NEG"
     assert "median VMAF-NEG" in {reason for reasons in found.values() for reason in reasons}
-    assert found[0][0] == "first frame"
-    assert found[40][0] == "first of a scene"
+    assert "first frame" in found[0]
+    assert "first of a scene" in found[40]
     assert len(found) == 12
     assert list(found) == sorted(found)
 

@@ -73,7 +73,7 @@ def test_crops_are_where_candidates_differ() -> None:
 def test_pictures_keep_to_the_bytes_they_may_have(good: Path, original: Path) -> None:
     sides = [candidate_from_file(good), candidate_from_file(original)]
     chosen = [Chosen(number, ("test",)) for number in (0, 12, 20)]
-    for largest in (10_000_000, 90_000):
+    for largest in (10_000_000, 200_000):
         shown = draw(sides, 1, chosen, largest, silent)
         size = sum(len(each.overview) + sum(map(len, each.crops)) for each in shown)
         assert size <= largest
@@ -96,6 +96,18 @@ def test_noise_in_twelve_large_frames_stays_below_ten_megabytes(tmp_path: Path, 
     data = json.loads(embedded(target.read_text(), "report"))
     assert len(data["shown"]) == 12
     assert 4_000_000 < target.stat().st_size <= 10_000_000
+
+
+def test_a_picture_for_documents(tmp_path: Path, good: Path, bad: Path, original: Path) -> None:
+    sides = [candidate_from_file(path) for path in (bad, good)]
+    options = Options(frames=3, metrics=["psnr"], picture=tmp_path / "crops.png")
+    write_report(sides, candidate_from_file(original), tmp_path / "r.html", options)
+    with Image.open(tmp_path / "crops.png") as picture:
+        assert picture.size == (3 * (320 + 6) - 6, 240 + 22)
+        parts = [np.asarray(picture.crop((x, 22, x + 320, 262))) for x in (0, 326, 652)]
+    errors = [np.abs(part.astype(int) - parts[2]).mean() for part in parts[:2]]
+    assert errors[0] > errors[1]
+    assert np.array_equal(parts[0][::2, ::2].repeat(2, 0).repeat(2, 1), parts[0])
 
 
 def test_candidates_are_made_as_upscale_makes_them(studio: Studio, original: Path) -> None:

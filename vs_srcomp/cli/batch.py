@@ -89,8 +89,8 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     "references",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder; with --report, also "
-    "write a page to look at beside each output, as compare does.",
+    help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder; with --report, "
+    "also write a page to look at beside each output.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and how long it would take.")
 @click.option("--restart", is_flag=True, help="Do anew what was made from other sources, settings or models.")

@@ -53,7 +53,7 @@ class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
 @click.option(
     "--models",
     type=_Several(ModelName(), "name,..."),
-    help="Compare what these networks and Lanczos-5 make of one file: light, fast, quality, other names, or ONNX files.",
+    help="Compare what these networks and Lanczos-5 make of one file: light, fast, quality, names, ONNX files.",
 )
 @click.option(
     "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), default="2:1", show_default=True, help="With --models."
@@ -68,6 +68,12 @@ class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
 @click.option(
     "--frames", type=click.IntRange(1, 60), default=12, show_default=True, help="How many frames have pictures."
 )
+@click.option(
+    "--picture",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the crops of one frame beside one another, such as a PNG for a document.",
+)
 @click.option("--title", default="", help="Of the report.  [default: the names]")
 @click.option("--overwrite", is_flag=True, help="Replace a report that exists.")
 @debug_option
@@ -81,6 +87,7 @@ def compare(
     look: str,
     metrics: tuple[str, ...] | None,
     frames: int,
+    picture: Path | None,
     title: str,
     overwrite: bool,
 ) -> None:
@@ -100,7 +107,18 @@ def compare(
     _check(files, models)
     with core_log_on_stderr():
         _compare(
-            files, target, reference, models, ratio, q, look, metrics, frames=frames, title=title, overwrite=overwrite
+            files,
+            target,
+            reference,
+            models,
+            ratio,
+            q,
+            look,
+            metrics,
+            frames=frames,
+            picture=picture,
+            title=title,
+            overwrite=overwrite,
         )
 
 
@@ -125,6 +143,7 @@ def _compare(
     metrics: tuple[str, ...] | None,
     *,
     frames: int,
+    picture: Path | None,
     title: str,
     overwrite: bool,
 ) -> None:
@@ -148,6 +167,7 @@ def _compare(
         threads=max(1, (os.cpu_count() or 1) // len(candidates)),
         title=title or " · ".join(side.name for side in candidates),
         command=shlex.join(["vs-srcomp", *sys.argv[1:]]),
+        picture=picture,
         overwrite=overwrite,
     )
     console = stderr()

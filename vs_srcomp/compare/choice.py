@@ -15,6 +15,10 @@ SCENES = 0.7
 """Which share of the frames the beginnings of scenes may take, at the most."""
 
 
+DIFFERENT = "candidates differ"
+"""The reason for frames on which the first metric of the candidates differs most."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """A frame, and why it is shown."""
@@ -57,7 +61,7 @@ def _wishes(measured: Measured, count: int) -> Iterator[tuple[int, str]]:
     if table is not None and len(table) > 1:
         spread = table.max(axis=0) - table.min(axis=0)
         for number in _apart(np.argsort(-spread, kind="stable"), gap, count):
-            yield number, "candidates differ"
+            yield number, DIFFERENT
     else:
         for number in _apart(np.argsort(-np.array(measured.detail), kind="stable"), gap, count):
             yield number, "much detail"

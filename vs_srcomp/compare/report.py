@@ -14,7 +14,7 @@ from typing import Any, Final
 import vapoursynth as vs
 
 from vs_srcomp import __version__
-from vs_srcomp.compare.choice import choose
+from vs_srcomp.compare.choice import DIFFERENT, choose
 from vs_srcomp.compare.colours import is_hdr
 from vs_srcomp.compare.inputs import Side
 from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics_there
@@ -53,6 +53,8 @@ class Options:
     """Which made the report."""
     details: Mapping[str, str] = field(default_factory=dict)
     """What else the table of versions tells."""
+    picture: Path | None = None
+    """Gets the crops of one frame beside one another, too: of that on which the candidates differ most."""
     overwrite: bool = False
 
 
@@ -109,6 +111,11 @@ def write_report(
         parts = {"json": _embedded(data), "pictures": _embedded(pictures), "page": page}
         html = template.render(report=data, best=_best(data), **parts)
         temporary.write_text(html, "utf-8")
+        if options.picture:
+            from vs_srcomp.compare.sheet import write_sheet
+
+            telling = next((each for each in chosen if DIFFERENT in each.reasons), chosen[len(chosen) // 2])
+            write_sheet(sides, len(candidates), telling, options.picture)
 
 
 def check_number(candidates: int, has_reference: bool) -> None:

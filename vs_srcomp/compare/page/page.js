@@ -45,7 +45,7 @@
   function hash() {
     const parts = {
       frame: report.shown[state.frame].number, mode: state.mode, a: state.a + 1, b: state.b + 1, zoom: state.zoom,
-      x: Math.round(state.x), y: Math.round(state.y), split: Math.round(state.split), gain: state.gain,
+      x: +state.x.toFixed(3), y: +state.y.toFixed(3), split: +state.split.toFixed(1), gain: state.gain,
     };
     return "#" + new URLSearchParams(parts).toString();
   }
