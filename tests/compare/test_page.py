@@ -195,12 +195,12 @@ def test_a_link_opens_the_same_view(page: Page, report: Path) -> None:
 
 def test_a_click_in_the_graph_shows_that_frame(page: Page, report: Path) -> None:
     data = json.loads(embedded(report.read_text(), "report"))
-    page.center("#graph")
-    left, top, width, height = page.run(
-        "(() => { const b = document.querySelector('.u-over').getBoundingClientRect();"
-        " return [b.left, b.top, b.width, b.height]; })()"
-    )
     for shown in (data["shown"][-1], data["shown"][1]):
+        page.center(".u-over")
+        left, top, width, height = page.run(
+            "(() => { const b = document.querySelector('.u-over').getBoundingClientRect();"
+            " return [b.left, b.top, b.width, b.height]; })()"
+        )
         share = min(0.995, shown["time"] / data["times"][-1])
         page.drag((left + share * width, top + height / 2))
         page.wait(f"document.body.dataset.frame === '{shown['number']}'")

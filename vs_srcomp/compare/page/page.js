@@ -394,7 +394,9 @@
   };
   function goTo(frame) {
     show({ frame });
-    byId("strip").children[frame].scrollIntoView({ block: "nearest", inline: "nearest" });
+    const strip = byId("strip");
+    const button = strip.children[frame];
+    strip.scrollTo({ left: button.offsetLeft - (strip.clientWidth - button.clientWidth) / 2 });
     const shown = report.shown[frame];
     say(`Frame ${shown.number} at ${shown.time.toFixed(2)} s: ${shown.why.join(", ")}`);
   }
@@ -546,7 +548,7 @@
     }
     chart = new uPlot({
       width: box.clientWidth, height: 260, series, axes, scales: { x: { time: false }, q: { range: [0, 63] } },
-      cursor: { drag: { x: false, y: false } }, hooks: { draw: [drawMarks] },
+      cursor: { drag: { x: false, y: false, click: () => {} } }, hooks: { draw: [drawMarks] },
     }, data, box);
     chart.over.addEventListener("click", (event) => {
       const time = chart.posToVal(event.clientX - chart.over.getBoundingClientRect().left, "x");
@@ -555,6 +557,8 @@
         if (Math.abs(shown.time - time) < Math.abs(report.shown[best].time - time)) best = index;
       });
       goTo(best);
+      // The picture is what the click asks for.
+      stage.scrollIntoView({ block: "nearest" });
     });
   }
   byId("metric").addEventListener("change", draw);
