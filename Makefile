@@ -3,7 +3,7 @@
 # make test-mpv  test the player's side with a real mpv; builds one if there is none (root, debootstrap, minutes)
 # make models    train all models again (many hours), from the photographs in $(DATA)/train
 # make systems   train the systems of the papers, export them, compare them (hours): docs/results/systems.md
-# make results   measure the models on $(DATA)/test and write the tables here and in train/RESULTS.md
+# make results   measure the models on $(DATA)/test and write the tables here, in train/RESULTS.md and docs/results
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -55,6 +55,7 @@ results: $(VENV)/ready-for-tests
 		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \
 		--videos $(DATA)/video
+	$(BIN)/python -m train rate --record --data $(DATA) --work $(WORK)
 
 clean:
 	rm -rf $(VENV) build *.egg-info out.mkv out.png

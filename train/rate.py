@@ -209,7 +209,7 @@ def read_points(path: Path) -> list[Point]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     kinds = {field.name: field.type for field in dataclasses.fields(Point)}
-    return [Point(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]  # type: ignore[operator,arg-type]
+    return [Point(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]  # type: ignore[operator]
 
 
 def write_points(points: Iterable[Point], path: Path) -> None:

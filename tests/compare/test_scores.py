@@ -57,10 +57,7 @@ def test_ssimulacra2_tells_the_better_from_the_worse(good: Path, bad: Path, orig
         pytest.skip("vapoursynth-vszip is not installed")
     sides = [candidate_from_file(path) for path in (original, good, bad)]
     found = measure(sides, candidate_from_file(original), ["ssimulacra2"], threads=1, progress=silent)
-    same, better, worse = (
-        np.array(track.scores["ssimulacra2"], float)  # type: ignore[arg-type]
-        for track in found.tracks
-    )
+    same, better, worse = (np.array(track.scores["ssimulacra2"], float) for track in found.tracks)
     assert same == pytest.approx(100, abs=0.1)
     assert (better > worse).all()
     assert (better < 100).all()

@@ -110,9 +110,9 @@ def _hashes(model: ModelName, ratio: str, q: float | Literal["auto"], look: str)
 
 
 def _facts_of_file(path: Path) -> tuple[dict[str, Any], Fraction]:
-    with open_container(path) as container:
+    with open_container(local_file(path)) as container:
         stream = video_stream(container, 0)
-        tick = Fraction(stream.time_base) if stream.time_base else Fraction(0)
+        tick = Fraction(stream.time_base.numerator, stream.time_base.denominator)
         encoder = stream.metadata.get("ENCODER") or stream.metadata.get("encoder") or ""
         codec = stream.codec_context.codec.canonical_name
         sizes, first, last = 0, None, None

@@ -147,7 +147,7 @@ def measure(
                 if drivers:
                     drivers[index].add(ours[index], theirs)
                 if judged:
-                    track.scores["ssimulacra2"].append(float(judged[index].props["SSIMULACRA2"]))  # type: ignore[arg-type]
+                    track.scores["ssimulacra2"].append(float(judged[index].props["SSIMULACRA2"]))
             give_back_free_memory()
             progress("measuring", number + 1, reference.clip.num_frames)
         for track, driver in zip(tracks, drivers, strict=False):
@@ -235,7 +235,7 @@ def _codes(frame: vs.VideoFrame, bits: int) -> NDArray[np.uint8] | NDArray[np.ui
 
 def _level(frame: vs.VideoFrame) -> float | None:
     level = frame.props.get("SrcompQ")
-    return None if level is None else float(level)  # type: ignore[arg-type]
+    return None if level is None else float(level)
 
 
 class _Clock:
@@ -248,7 +248,7 @@ class _Clock:
     def time(self, number: int, frames: Sequence[vs.VideoFrame]) -> float:
         """When the last side's frame is shown, in seconds from its first; that of all others must be the same."""
         # Clips that tell no times have 25 frames a second.
-        times = [float(frame.props.get("_AbsoluteTime", number / 25)) for frame in frames]  # type: ignore[arg-type]
+        times = [float(frame.props.get("_AbsoluteTime", number / 25)) for frame in frames]
         self._starts = self._starts or times
         *ours, wanted = (time - start for time, start in zip(times, self._starts, strict=True))
         for side, time in zip(self._sides, ours, strict=False):
