@@ -217,8 +217,8 @@ def _mean_curve(clips: dict[str, Curve]) -> tuple[NDArray[np.float64], NDArray[n
     return rates, np.mean([each.at(rates) for each in clips.values()], axis=0)
 
 
-def crossings(curves: Curves) -> dict[tuple[str, str], float]:
-    """Up to which rate each method gives more than native AV1, by the mean curves; 0 where it never does."""
+def crossings(curves: Curves) -> dict[tuple[str, str], str]:
+    """Up to which rate each method gives more than native AV1, by the mean curves, as text: "0.12", "never"."""
     rates, native = _mean_curve(curves[FULL_SIZE, NATIVE])
     found = {}
     for key in _ordered(curves):
@@ -227,7 +227,11 @@ def crossings(curves: Curves) -> dict[tuple[str, str], float]:
             continue
         inside = (rates >= own_rates[0]) & (rates <= own_rates[-1])
         better = np.interp(np.log(rates[inside]), np.log(own_rates), own) > native[inside]
-        found[key] = float(rates[inside][better].max()) if better.any() else 0.0
+        if better.any():
+            # Nothing is known beyond the rates that all clips have.
+            found[key] = f"{'at least ' if better[-1] else ''}{rates[inside][better].max():.2f}"
+        else:
+            found[key] = "never"
     return found
 
 
@@ -239,10 +243,7 @@ def tables(points: Sequence[Point]) -> dict[str, str]:
             curves = curves_of(points, of_set, metric)
             if curves.get((FULL_SIZE, NATIVE)):
                 text = gain_table(curves, metric)
-                ends = ", ".join(
-                    f"{ratio} {method} {rate:.2f}" if rate else f"{ratio} {method} never"
-                    for (ratio, method), rate in crossings(curves).items()
-                )
+                ends = ", ".join(f"{ratio} {method} {rate}" for (ratio, method), rate in crossings(curves).items())
                 text += f"\n\nBetter than native AV1 up to, in bits per pixel, by the mean curves: {ends}."
                 found[f"{of_set} {metric.title.partition(',')[0]}"] = text
     return found

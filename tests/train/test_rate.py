@@ -130,8 +130,14 @@ def test_tables_and_crossings() -> None:
     assert [line.split(" | ")[1] for line in table[2:]] == ["lanczos5", "fast"]
     assert "| +0.25 (+0.25 to +0.25, 3) |" in table[3]
     found = crossings(curves)
-    assert found["2:1", "lanczos5"] == 0
-    assert found["2:1", "fast"] == pytest.approx(1.5, rel=0.01)
+    assert found["2:1", "lanczos5"] == "never"
+    assert found["2:1", "fast"] == "at least 1.50"
+    tilted = [
+        Point(STILLS, clip, "4:3", level, "fast", rate, 30 + 5 * np.log2(rate / 0.1), 0)
+        for clip in "abc"
+        for level, rate in enumerate(RATES)
+    ]
+    assert crossings(curves_of(native + tilted, STILLS, PSNR))["4:3", "fast"] == "0.10"
 
 
 def test_a_record_is_between_its_marks(tmp_path: Path) -> None:

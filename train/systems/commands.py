@@ -115,13 +115,13 @@ def compare_systems(
 @click.option("--tier", "tiers", multiple=True, default=("light", "fast", "quality"), show_default=True)
 @click.option("--pictures", type=click.IntRange(min=0), help="Of Kodak, the first so many; 0 leaves stills out.")
 @click.option("--videos/--no-videos", default=True, show_default=True)
-@click.option("--record", is_flag=True, help="Write tables and plot to docs/results/rate.md and rate.svg.")
+@click.option("--record", is_flag=True, help="Write points to train/results/rate.csv, tables and plot to docs/results.")
 def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, videos: bool, record: bool) -> None:
     """Measure whether it pays to send less: quality over bits of native AV1, and of each ratio, restored.
 
     What was measured before is kept, and a run that was stopped goes on.
     """
-    from train.rate import measure
+    from train.rate import measure, write_points
     from train.rate_report import record as write
     from train.rate_report import summary, tables
 
@@ -134,6 +134,7 @@ def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, v
     for mark, table in tables(points).items():
         click.echo(f"\n{mark}\n{table}")
     if record:
+        write_points(points, Path("train/results/rate.csv"))
         write(points, Path("docs/results/rate.md"))
 
 
