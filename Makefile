@@ -56,6 +56,7 @@ results: $(VENV)/ready-for-tests
 		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \
 		--videos $(DATA)/video
+	$(BIN)/python -m train rate --record --data $(DATA) --work $(WORK)
 	$(BIN)/python -m train curves
 	$(BIN)/python examples/side_by_side.py examples/demo.mkv docs/images/before-after.png 60
 

@@ -7,6 +7,7 @@ setup(
     package_dir={"vs_srcomp.engines": "engines"},
     package_data={
         "vs_srcomp": ["py.typed"],
+        "vs_srcomp.compare": ["page/*"],
         "vs_srcomp.mpv": ["*.vpy", "*.lua"],
         "vs_srcomp.engines": ["*.onnx", "models.json", "models.schema.json", "README.md"],
     },

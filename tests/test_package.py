@@ -53,6 +53,9 @@ def test_a_wheel_works_in_a_clean_environment(built: Path, tmp_path: Path) -> No
         (name,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         about = email.message_from_bytes(opened.read(name))
     assert {"vs_srcomp/mpv/srcomp.vpy", "vs_srcomp/mpv/srcomp.lua", "vs_srcomp/engines/models.json"} <= names
+    assert {"page.html.j2", "page.css", "page.js", "uplot.min.js", "uplot.min.css", "uplot.LICENSE"} == {
+        name.rpartition("/")[2] for name in names if name.startswith("vs_srcomp/compare/page/")
+    }
     assert not [name for name in names if name.startswith(("tests/", "train/", "examples/"))]
     assert about["Author"] == "vs-srcomp authors"
     assert "Programming Language :: Python :: 3.13" in about.get_all("Classifier", [])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.transcode.films import Studio
-from vs_srcomp.batch.checks import MetricsCheck, VerifyCheck
+from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck
 from vs_srcomp.batch.pool import Event, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
 from vs_srcomp.batch.run import JobReport, run_batch
@@ -89,6 +89,17 @@ def test_checks_are_in_the_outcome(studio: Studio, job: Job, film: Path, tmp_pat
     assert metrics["frames"] == 40
     assert 20 < metrics["psnr_y"] < 60
     assert metrics["ssim"] < 1
+
+
+def test_a_page_to_look_at_is_beside_the_output(studio: Studio, job: Job, film: Path) -> None:
+    like = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "checks-like.mkv")
+    outcome = outcome_of(job, partial(ComparisonCheck, reference=like))
+    assert outcome.status == "done", outcome.message
+    page = job.target.with_name("film.compare.html")
+    assert outcome.checks == {"comparison": {"page": str(page)}}
+    text = page.read_text("utf-8")
+    assert [name in text for name in ('"name":"lanczos5"', '"name":"film"', '"name":"checks-like"')] == [True] * 3
+    assert json.loads(json.dumps(outcome.checks))
 
 
 def test_a_spoilt_output_counts_as_failed(job: Job) -> None:

@@ -97,4 +97,45 @@ def compare_systems(
         raise click.ClickException(str(reason)) from reason
 
 
-COMMANDS = (list_command, vgg_weights, frames, compare_systems)
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("../shared/data"),
+    show_default=True,
+    help="Folder with test/kodak and video.",
+)
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("work"),
+    show_default=True,
+    help="Streams and points are kept in WORK/rate.",
+)
+@click.option("--tier", "tiers", multiple=True, default=("light", "fast", "quality"), show_default=True)
+@click.option("--pictures", type=click.IntRange(min=0), help="Of Kodak, the first so many; 0 leaves stills out.")
+@click.option("--videos/--no-videos", default=True, show_default=True)
+@click.option("--record", is_flag=True, help="Write points to train/results/rate.csv, tables and plot to docs/results.")
+def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, videos: bool, record: bool) -> None:
+    """Measure whether it pays to send less: quality over bits of native AV1, and of each ratio, restored.
+
+    What was measured before is kept, and a run that was stopped goes on.
+    """
+    from train.rate import measure, write_points
+    from train.rate_report import record as write
+    from train.rate_report import summary, tables
+
+    stills = None if pictures == 0 else data / "test" / "kodak"
+    try:
+        points = measure(stills, data / "video" if videos else None, work / "rate", tiers, pictures=pictures).points
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+    click.echo(summary(points))
+    for mark, table in tables(points).items():
+        click.echo(f"\n{mark}\n{table}")
+    if record:
+        write_points(points, Path("train/results/rate.csv"))
+        write(points, Path("docs/results/rate.md"))
+
+
+COMMANDS = (list_command, vgg_weights, frames, compare_systems, rate)

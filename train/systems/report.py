@@ -34,7 +34,7 @@ def write_report(ground: Ground, runs: Path, recipes: Path, out: Path, pictures:
         _fd_srcnn(ground.book("fd-srcnn").scores),
         _cisr_psi(ground.book("cisr-psi").scores),
         _av1(ground.book("av1").scores),
-        _pictures(pictures),
+        _pictures(pictures, out.parent),
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n\n".join(part for part in parts if part) + "\n", "utf-8")
@@ -277,9 +277,11 @@ def _av1(scores: list[Score]) -> str:
     return f"## All of them on AV1\n\n{text}\n\n{_by_columns(scores, columns, reference='Lanczos-5')}"
 
 
-def _pictures(pictures: Sequence[str]) -> str:
+def _pictures(pictures: Sequence[str], folder: Path) -> str:
     parts = []
     for entry in pictures:
         file, _, title = entry.partition("|")
-        parts.append(f"{title}\n\n![{title}]({file})")
+        page = Path(file).with_suffix(".html")
+        more = f": [page to look at]({page})" if (folder / page).exists() else ""
+        parts.append(f"{title}{more}\n\n![{title}]({file})")
     return "## Pictures\n\n" + "\n\n".join(parts) if parts else ""

@@ -1,4 +1,4 @@
-"""PNG files of the report: crops beside one another, curves of loss and PSNR."""
+"""Pictures of the report: crops beside one another, as PNG and as pages to look at; curves of loss and PSNR."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ CROP, ZOOM, COLUMNS, TITLE = 96, 2, 5, 16
 
 
 def write_sheets(ground: Ground, runs: Path, folder: Path) -> list[str]:
-    """Write all PNG files to ``folder``; gives "file|title" of each."""
+    """Write all PNG files to ``folder``, with an HTML page for each that has crops; gives "file|title" of each."""
     trained, written = ground.trained, []
     folder.mkdir(parents=True, exist_ok=True)
     at_2 = single(trained, ("srcnn", "vdsr", "fsrcnn-2x", "edsr-2x"))
@@ -40,6 +40,8 @@ def write_sheets(ground: Ground, runs: Path, folder: Path) -> list[str]:
             degraded = DEGRADATIONS.make(degradation, ratio=scale, **quality)(picture, np.random.default_rng(1))
             ways = classic("nearest", "bicubic", "Lanczos-5") | methods
             sheet(covered(picture, degraded), degraded, ways, scale).save(folder / file, optimize=True)
+            page = (folder / file).with_suffix(".html")
+            write_page(covered(picture, degraded), degraded, ways, scale, title, page)
             written.append(f"{file}|{title}")
     if curves(runs, trained.names(), folder / "curves.png"):
         written.append("curves.png|Loss, and PSNR of pictures kept from training, against steps")
@@ -62,6 +64,25 @@ def sheet(original: Plane, degraded: Degraded, methods: Methods, scale: int) -> 
         enlarged = Image.fromarray(crop).resize((side, side), Image.Resampling.NEAREST)
         page.paste(enlarged, (left, top + TITLE))
     return page
+
+
+def write_page(original: Plane, degraded: Degraded, methods: Methods, scale: int, title: str, target: Path) -> None:
+    """The original and what the last methods make of it, whole, as a page to look at."""
+    import vapoursynth as vs
+
+    from train.material.pictures import planes_to_clip
+    from vs_srcomp.compare import Options, Side
+    from vs_srcomp.compare import write_report as write
+    from vs_srcomp.compare.report import MOST_SIDES
+
+    def side(name: str, plane: Plane) -> Side:
+        clip = planes_to_clip([np.ascontiguousarray(plane)], vs.GRAY8).std.SetFrameProps(_Range=vs.RANGE_FULL)
+        return Side(name=name, clip=clip)
+
+    ways = dict(list(methods.items())[1 - MOST_SIDES :])
+    candidates = [side(name, way(degraded.input, scale)) for name, way in made_of(ways)]
+    options = Options(metrics=["psnr"], title=title, command="python -m train compare-systems", overwrite=True)
+    write(candidates, side("original", original), target, options)
 
 
 def curves(runs: Path, names: Iterable[str], file: Path) -> bool:

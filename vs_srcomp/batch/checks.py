@@ -8,7 +8,7 @@ from typing import Any
 
 from vs_srcomp.batch.records import Share
 from vs_srcomp.errors import error
-from vs_srcomp.progress import Progress
+from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.measure import measure
 from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.source.media import local_file
@@ -73,17 +73,59 @@ class MetricsCheck:
         return {"psnr_y": psnr, "ssim": round(found.ssim, 6), "vmaf": round(found.vmaf, 4), "frames": found.frames}
 
     def reference_file(self) -> Path:
-        """What the output is compared with.
+        """What the output is compared with; errors as of `reference_of`."""
+        return reference_of(self.job, self.reference)
+
+
+def reference_of(job: Job, reference: Path) -> Path:
+    """The reference for a job: a file, or that of a folder which is called as the source is, up to the suffix.
+
+    Raises:
+        vs.Error: There is no such file, or the folder has none, or several.
+    """
+    if not reference.is_dir():
+        return Path(local_file(reference))
+    found = [file for file in reference.iterdir() if file.stem == job.source.stem and file.is_file()]
+    if len(found) == 1:
+        return found[0]
+    raise error(
+        f"there are {len(found)} files in {str(reference)!r} that are called {job.source.stem!r}",
+        "the folder of references needs one for each source, of the same name up to the suffix",
+    )
+
+
+@dataclass(frozen=True)
+class ComparisonCheck:
+    """A page to look at beside the output: Lanczos-5 and the output against a reference; see `vs_srcomp.compare`."""
+
+    job: Job
+    reference: Path
+    """As of `MetricsCheck`."""
+
+    @property
+    def name(self) -> str:
+        """In the report."""
+        return "comparison"
+
+    def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
+        """Where the page is.
 
         Raises:
-            vs.Error: There is no such file, or not one in the folder.
+            vs.Error: There is no such reference, or it does not fit, or a package is missing.
+            CancelledError: ``cancel`` was set.
         """
-        if not self.reference.is_dir():
-            return Path(local_file(self.reference))
-        found = [file for file in self.reference.iterdir() if file.stem == self.job.source.stem and file.is_file()]
-        if len(found) == 1:
-            return found[0]
-        raise error(
-            f"there are {len(found)} files in {str(self.reference)!r} that are called {self.job.source.stem!r}",
-            "the folder of references needs one for each source, of the same name up to the suffix",
-        )
+        from vs_srcomp.compare import Options, candidate_from_file, write_report
+        from vs_srcomp.compare.inputs import enlarged
+
+        def show(what: str, done: int, total: int) -> None:
+            check_cancelled(cancel)
+            progress(done, total)
+
+        output = candidate_from_file(self.job.target)
+        plain = enlarged(candidate_from_file(self.job.source), output.clip.width, output.clip.height)
+        # A part of the source, or one that was deinterlaced, has other frames.
+        candidates = [plain, output] if plain.clip.num_frames == output.clip.num_frames else [output]
+        page = self.job.target.with_name(f"{self.job.target.stem}.compare.html")
+        options = Options(threads=max(1, share.threads), title=self.job.target.name, overwrite=True)
+        write_report(candidates, candidate_from_file(reference_of(self.job, self.reference)), page, options, show)
+        return {"page": str(page)}

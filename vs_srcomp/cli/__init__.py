@@ -5,6 +5,7 @@ import click
 from vs_srcomp import __version__
 from vs_srcomp.cli.batch import batch
 from vs_srcomp.cli.bench import bench
+from vs_srcomp.cli.compare import compare
 from vs_srcomp.cli.doctor import doctor
 from vs_srcomp.cli.engines import engines
 from vs_srcomp.cli.models import models
@@ -25,6 +26,7 @@ def main() -> None:
     \b
     vs-srcomp upscale in.mkv out.mkv     upscale a file, and keep everything else in it
     vs-srcomp batch clips --out done     upscale many files, in any number of attempts
+    vs-srcomp compare a.mkv b.mkv        show results beside one another in an HTML file
     vs-srcomp probe in.mkv               tell how strongly a file was compressed
     vs-srcomp script in.mkv              write a script for vspipe, and the command for it
     vs-srcomp bench                      measure how fast it is here, and what limits it
@@ -36,5 +38,5 @@ def main() -> None:
     """
 
 
-for command in (upscale, batch, probe, script, bench, models, engines, mpv, doctor):
+for command in (upscale, batch, compare, probe, script, bench, models, engines, mpv, doctor):
     main.add_command(command)

@@ -94,7 +94,8 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     "references",
     metavar="PATH",
     type=FileName(),
-    help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder.",
+    help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder; with --report, "
+    "also write a page to look at beside each output.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and how long it would take.")
 @click.option("--restart", is_flag=True, help="Do anew what was made from other sources, settings or models.")
@@ -184,8 +185,8 @@ def batch(
             if dry_run:
                 complete = print_plan(work, pool, stopped.event)
             else:
+                checks = _checks(verifies, references, shows=report_file is not None)
                 report_file = report_file or folder / _REPORT
-                checks = _checks(verifies, references)
                 counts = _run(
                     work, pool, checks, stopped.event, report_file, restart=restart, ignore_space=ignore_space
                 )
@@ -236,12 +237,16 @@ def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], 
     return ClusterPool(ClusterConfig(address=cluster, storage=storage, gpus_per_task=gpus_per_task))
 
 
-def _checks(verifies: bool, references: Path | None) -> "list[Callable[[Job], Check]]":
+def _checks(verifies: bool, references: Path | None, *, shows: bool) -> "list[Callable[[Job], Check]]":
     """What is to be found out about each output."""
-    from vs_srcomp.batch.checks import MetricsCheck, VerifyCheck
+    from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck
 
     checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
-    return checks + ([partial(MetricsCheck, reference=references)] if references else [])
+    if references:
+        checks.append(partial(MetricsCheck, reference=references))
+        if shows:
+            checks.append(partial(ComparisonCheck, reference=references))
+    return checks
 
 
 def _check_references(work: "Sequence[Job]", references: Path) -> None:

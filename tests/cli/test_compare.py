@@ -1,0 +1,108 @@
+"""``vs-srcomp compare`` as a user runs it."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import ARGV, Command
+from tests.transcode.films import Studio
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An original, a small coded form of it, and two copies."""
+    studio = Studio(tmp_path_factory.mktemp("compare"))
+    studio.picture("original.mkv", "-c:v", "ffv1", size="192x128", seconds=0.4)
+    studio.make("-i", "original.mkv", "-vf", "scale=96:64", "-c:v", "libx264", "-crf", "30", "small.mkv")
+    for name, crf in (("a.mkv", "20"), ("b.mkv", "40")):
+        studio.make("-i", "original.mkv", "-c:v", "libx264", "-preset", "ultrafast", "-crf", crf, name)
+    return studio.folder
+
+
+def report_of(path: Path) -> dict[str, object]:
+    found = re.search(r'id="report">(.*?)</script>', path.read_text("utf-8"), re.DOTALL)
+    assert found
+    data: dict[str, object] = json.loads(found[1])
+    return data
+
+
+def test_files_against_a_reference(command: Command, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    metrics = ("--metrics", "psnr,vmaf-neg", "--frames", "3")
+    done = command(
+        "compare", folder / "a.mkv", folder / "b.mkv", "--reference", folder / "original.mkv", "-o", out, *metrics
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert re.search(r"report\.html: 2 candidates, 10 frames, \d\.\d\d MB", done.stderr)
+    data = report_of(out)
+    assert [one["name"] for one in data["candidates"]] == ["a", "b"]  # type: ignore[attr-defined]
+    assert [metric["name"] for metric in data["metrics"]] == ["vmaf-neg", "psnr"]  # type: ignore[attr-defined]
+    assert str(data["command"]).startswith("vs-srcomp compare ")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_models_on_one_file(command: Command, folder: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    options = ("--models", f"light,{model}", "--ratio", "2:1", "--q", "30", "--frames", "2")
+    done = command("compare", folder / "small.mkv", *options, "-o", out)
+    assert done.returncode == 0, done.stderr
+    candidates = report_of(out)["candidates"]
+    assert [one["name"] for one in candidates] == ["lanczos5", "light", "brighter"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("a.mkv",), 1, "there is nothing to compare with\ngive two files, or one and --reference"),
+        (("a.mkv", "b.mkv", "--models", "light"), 2, "--models compares what is made of one file"),
+        (("a.mkv", "b.mkv", "--ratio", "2:1"), 2, "--ratio goes with --models"),
+        (("a.mkv", "b.mkv", "--metrics", "psnr,beauty"), 2, "'beauty' is not one of"),
+        (("a.mkv", "b.mkv", "-o", "a.mkv"), 1, "'a.mkv' does not end in .html"),
+        (("a.mkv", "small.mkv"), 1, "a has 192x128 pixels, but small has 96x64"),
+        (("a.mkv", "nothing.mkv"), 1, "nothing.mkv"),
+        (("small.mkv", "--models", "heavy"), 1, "there is no model 'heavy'"),
+    ],
+)
+def test_mistakes_are_told(folder: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    before = {path.name for path in folder.iterdir()}
+    done = subprocess.run([*ARGV, "compare", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def test_an_interrupt_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    long = studio.picture("long.mkv", "-c:v", "ffv1", size="640x360", seconds=20)
+    out = tmp_path / "out"
+    temporary = tmp_path / "tmp"
+    out.mkdir()
+    temporary.mkdir()
+    argv = [*ARGV, "compare", str(long), "--reference", str(long), "-o", str(out / "report.html")]
+    with subprocess.Popen(
+        argv, stderr=subprocess.PIPE, text=True, env={**_environment(), "TMPDIR": str(temporary)}
+    ) as run:
+        end = time.monotonic() + 120
+        # The driver of VMAF has a folder of its own while it measures.
+        while not list(temporary.glob("srcomp-vmaf-*/")) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert list(out.iterdir())
+        time.sleep(0.3)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert "nothing is left behind" in errors
+    assert not list(out.iterdir())
+    assert not list(temporary.iterdir())
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)

@@ -1,0 +1,223 @@
+"""Does it pay to send less? Quality over bits for AV1 at full size, and at each ratio after every way to enlarge it.
+
+Every original is coded with SVT-AV1 at several quantizers, at its own size and lowered by each ratio. Each of these
+streams gives a point for each method: ``native`` for the full size, Lanczos-5 and the tiers for the ratios.
+"""
+
+import csv
+import dataclasses
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from statistics import fmean
+
+import av
+import numpy as np
+import vapoursynth as vs
+
+from train.degradations.av1 import encoder_argv
+from train.evaluate import REFERENCE
+from train.material.pictures import Plane, clip_planes, list_pictures, planes_to_clip, read_yuv420
+from train.metrics import psnr, vmaf
+from train.video import SUFFIXES, read_video
+from vs_srcomp.files import write_atomically
+from vs_srcomp.geometry import RATIOS, ratio_by_name
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.source import source
+from vs_srcomp.upscale import upscale
+
+NATIVE = "native"
+FULL_SIZE = "1:1"
+
+STILLS, VIDEOS = "stills", "videos"
+
+LEVELS = (12, 22, 32, 40, 48, 54, 59, 63)
+"""Quantizers that each size is coded at (``-crf``). What is lowered needs small ones to reach the same rates."""
+
+ENCODER = ("-c:v", "libsvtav1", "-preset", "8", "-svtav1-params", "lp=1")
+
+FRAMES = 33
+"""Of each video: two mini-GOPs of a usual pyramid, and the frame before them."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One original, coded in one size at one quantizer, enlarged by one method. Means over its frames."""
+
+    set: str
+    """``"stills"`` or ``"videos"``."""
+    clip: str
+    ratio: str
+    """``"1:1"``, ``"2:1"``, ``"8:5"`` or ``"4:3"``."""
+    level: int
+    """The quantizer that the encoder got, 0 to 63."""
+    method: str
+    """``"native"``, ``"lanczos5"`` or a tier."""
+    bits_per_pixel: float
+    """Of the packets of the stream, over the pixels of the original's frames."""
+    psnr_y: float
+    """In dB, against a peak of 255."""
+    vmaf_neg: float
+
+
+@dataclass(frozen=True)
+class Original:
+    """What is sent: frames of planes, 8-bit 4:2:0, whose sides are multiples of 16."""
+
+    set: str
+    clip: str
+    frames: Sequence[list[Plane]]
+
+
+def originals(stills: Path | None, videos: Path | None, pictures: int | None = None) -> Iterator[Original]:
+    """The pictures and the videos of two folders, one at a time; of the pictures, the first ``pictures``.
+
+    Raises:
+        ValueError: A folder has none, or a file cannot be read.
+    """
+    paths = list_pictures(stills)[:pictures] if stills else []
+    films = sorted(path for path in videos.iterdir() if path.suffix.lower() in SUFFIXES) if videos else []
+    for folder, found in ((stills, paths), (videos, films)):
+        if folder and not found:
+            raise ValueError(f"nothing to code is in {folder}")
+    for path in paths:
+        yield Original(STILLS, path.stem, [clip_planes(read_yuv420(path))])
+    for path in films:
+        yield Original(VIDEOS, path.stem, read_video(path, FRAMES))
+
+
+class Points:
+    """All points that were measured, in a file that each stream's points are added to at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file at ``path``, which need not be there."""
+        self._path = path
+        self.points = read_points(path) if path.exists() else []
+        self._done = {_key(point) for point in self.points}
+
+    def lacks(self, original: Original, ratio: str, level: int, method: str) -> bool:
+        """Whether that point is not measured yet."""
+        return (original.set, original.clip, ratio, level, method) not in self._done
+
+    def add(self, points: Iterable[Point]) -> None:
+        """Keep ``points``."""
+        self.points += points
+        self._done = {_key(point) for point in self.points}
+        write_points(self.points, self._path)
+
+
+def _key(point: Point) -> tuple[str, str, str, int, str]:
+    return point.set, point.clip, point.ratio, point.level, point.method
+
+
+def measure(
+    stills: Path | None,
+    videos: Path | None,
+    work: Path,
+    tiers: Sequence[str],
+    *,
+    pictures: int | None = None,
+    levels: Sequence[int] = LEVELS,
+) -> Points:
+    """Measure what is not measured yet; what is interrupted goes on with the next stream.
+
+    Args:
+        stills: Folder of pictures, never one that was trained on; None leaves them out.
+        videos: Folder of videos of good quality, likewise.
+        work: Streams and points are kept here.
+        tiers: Models beside Lanczos-5.
+        pictures: How many pictures, from the first; all by default.
+        levels: Quantizers.
+
+    Returns:
+        All points there are, those of earlier runs and other tiers too.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    points = Points(work / "points.csv")
+    for original in track(list(originals(stills, videos, pictures)), "coding", console=Console(stderr=True)):
+        for ratio in (FULL_SIZE, *(ratio.name for ratio in RATIOS)):
+            methods = [NATIVE] if ratio == FULL_SIZE else [REFERENCE, *tiers]
+            for level in levels:
+                missing = [method for method in methods if points.lacks(original, ratio, level, method)]
+                if missing:
+                    stream = _coded(original, ratio, level, work / "streams")
+                    points.add(_measured(original, ratio, level, stream, missing))
+    return points
+
+
+def _coded(original: Original, ratio: str, level: int, folder: Path) -> Path:
+    """The stream's file, made if it is not there."""
+    target = folder / original.set / f"{original.clip}-{ratio.replace(':', 'by')}-{level}.ivf"
+    if target.exists():
+        return target
+    height, width = (int(side / _factor(ratio)) for side in original.frames[0][0].shape)
+    raw = []
+    for planes in original.frames:
+        clip = planes_to_clip(planes, vs.YUV420P8)
+        lowered = planes if ratio == FULL_SIZE else clip_planes(lanczos5(clip, width, height))
+        raw += [plane.tobytes() for plane in lowered]
+    argv = encoder_argv(width, height, ENCODER, level, len(original.frames))
+    done = subprocess.run(argv, input=b"".join(raw), capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{target.name}: the encoder failed: {done.stderr.decode(errors='replace').strip()}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, done.stdout)
+    return target
+
+
+def _factor(ratio: str) -> Fraction:
+    return Fraction(1) if ratio == FULL_SIZE else ratio_by_name(ratio).factor
+
+
+def _measured(original: Original, ratio: str, level: int, stream: Path, methods: Sequence[str]) -> Iterator[Point]:
+    lumas = [planes[0] for planes in original.frames]
+    height, width = lumas[0].shape
+    clip = source(stream)
+    rate = 8 * coded_bytes(stream) / sum(luma.size for luma in lumas)
+    for method in methods:
+        if method == NATIVE:
+            shown = clip
+        elif method == REFERENCE:
+            shown = lanczos5(clip, width, height)
+        else:
+            shown = upscale(clip, ratio=ratio, model=method)
+        restored = [np.array(frame[0]) for frame in shown.frames(close=True)]
+        yield Point(
+            original.set,
+            original.clip,
+            ratio,
+            level,
+            method,
+            rate,
+            fmean(psnr(luma, wanted) for luma, wanted in zip(restored, lumas, strict=True)),
+            fmean(score.neg for score in vmaf(restored, lumas, stills=original.set == STILLS)),
+        )
+
+
+def coded_bytes(stream: Path) -> int:
+    """Size of a file's video packets, without the container, whose share of a small still is large."""
+    with av.open(str(stream)) as container:
+        return sum(packet.size for packet in container.demux(video=0))
+
+
+def read_points(path: Path) -> list[Point]:
+    """What `write_points` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kinds = {field.name: field.type for field in dataclasses.fields(Point)}
+    return [Point(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]  # type: ignore[operator]
+
+
+def write_points(points: Iterable[Point], path: Path) -> None:
+    """All points, a row each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = [field.name for field in dataclasses.fields(Point)]
+    lines = [",".join(names)]
+    for point in points:
+        row = dataclasses.asdict(point)
+        lines.append(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
+    write_atomically(path, ("\n".join(lines) + "\n").encode())

@@ -1,0 +1,186 @@
+"""``vs-srcomp compare``: results beside one another, in one HTML file."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from vs_srcomp.cli.arguments import ModelName, Quantizer, look_option
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, say, stderr
+
+if TYPE_CHECKING:
+    from vs_srcomp.compare import Side
+
+_METRICS = ("vmaf-neg", "vmaf", "psnr", "ssim", "ssimulacra2")
+
+
+class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
+    """Things of one kind, with commas."""
+
+    def __init__(self, kind: click.ParamType, name: str) -> None:  # type: ignore[type-arg]
+        self._kind = kind
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """Each of them converted."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        return tuple(self._kind.convert(part, param, ctx) for part in parts if part)
+
+
+@click.command(short_help="Show results beside one another in an HTML file.")
+@click.argument("files", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("compare.html"),
+    show_default=True,
+    help="The report, an HTML file.",
+)
+@click.option(
+    "--reference",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The original in full size: with it there are figures.",
+)
+@click.option(
+    "--models",
+    type=_Several(ModelName(), "name,..."),
+    help="Compare what these networks and Lanczos-5 make of one file: light, fast, quality, names, ONNX files.",
+)
+@click.option(
+    "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), default="2:1", show_default=True, help="With --models."
+)
+@click.option("--q", type=Quantizer(), default="auto", show_default=True, help="With --models: the compression level.")
+@look_option
+@click.option(
+    "--metrics",
+    type=_Several(click.Choice(_METRICS), "name,..."),
+    help=f"Some of {', '.join(_METRICS)}.  [default: all that are installed]",
+)
+@click.option(
+    "--frames", type=click.IntRange(1, 60), default=12, show_default=True, help="How many frames have pictures."
+)
+@click.option(
+    "--picture",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the crops of one frame beside one another, such as a PNG for a document.",
+)
+@click.option("--title", default="", help="Of the report.  [default: the names]")
+@click.option("--overwrite", is_flag=True, help="Replace a report that exists.")
+@debug_option
+def compare(
+    files: tuple[Path, ...],
+    target: Path,
+    reference: Path | None,
+    models: tuple[str | Path, ...] | None,
+    ratio: str,
+    q: float | Literal["auto"],
+    look: str,
+    metrics: tuple[str, ...] | None,
+    frames: int,
+    picture: Path | None,
+    title: str,
+    overwrite: bool,
+) -> None:
+    """Compare the files IN frame by frame, or what networks make of one file, and write one HTML file to look at.
+
+    The file opens from the disk, without a network: a slider between any two, flipping with the keys 1 to 9 and space,
+    the difference, zoom, the pixels' values, and graphs over time. It has lossless crops of a few frames: the worst,
+    the median and the best, beginnings of scenes, and where candidates differ most; without a reference, those with
+    the most detail.
+
+    \b
+    Examples:
+      vs-srcomp compare lanczos.mkv ours.mkv other.mkv --reference original.mkv -o report.html
+      vs-srcomp compare in.mkv --models light,fast,quality --ratio 2:1
+      vs-srcomp compare a.mkv b.mkv --frames 6 -o by-eye.html
+    """
+    _check(files, models)
+    with core_log_on_stderr():
+        _compare(
+            files,
+            target,
+            reference,
+            models,
+            ratio,
+            q,
+            look,
+            metrics,
+            frames=frames,
+            picture=picture,
+            title=title,
+            overwrite=overwrite,
+        )
+
+
+def _check(files: tuple[Path, ...], models: tuple[str | Path, ...] | None) -> None:
+    if models is not None and len(files) > 1:
+        raise click.UsageError("--models compares what is made of one file: name one, or leave --models out.")
+    context = click.get_current_context()
+    for name in ("ratio", "q", "look"):
+        source = context.get_parameter_source(name)
+        if models is None and source is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name} goes with --models.")
+
+
+def _compare(
+    files: tuple[Path, ...],
+    target: Path,
+    reference: Path | None,
+    models: tuple[str | Path, ...] | None,
+    ratio: str,
+    q: float | Literal["auto"],
+    look: str,
+    metrics: tuple[str, ...] | None,
+    *,
+    frames: int,
+    picture: Path | None,
+    title: str,
+    overwrite: bool,
+) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report
+    from vs_srcomp.compare.inputs import distinct_names
+    from vs_srcomp.compare.report import check_number, check_target
+
+    check_number(len(models) + 1 if models is not None else len(files), reference is not None)
+    check_target(target, overwrite=overwrite)
+    candidates: list[Side]
+    if models is not None:
+        candidates = made_candidates(files[0], models, ratio=ratio, q=q, look=look)
+    else:
+        candidates = [candidate_from_file(file, name) for file, name in zip(files, distinct_names(files), strict=True)]
+    original = candidate_from_file(reference) if reference else None
+    options = Options(
+        frames=frames,
+        metrics=metrics,
+        threads=max(1, (os.cpu_count() or 1) // len(candidates)),
+        title=title or " · ".join(side.name for side in candidates),
+        command=shlex.join(["vs-srcomp", *sys.argv[1:]]),
+        picture=picture,
+        overwrite=overwrite,
+    )
+    console = stderr()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("opening", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        write_report(candidates, original, target, options, show)
+    length = candidates[0].clip.num_frames
+    say(
+        f"{target}: {counted(len(candidates), 'candidate')}, {counted(length, 'frame')}, "
+        f"{target.stat().st_size / 1e6:.2f} MB"
+    )

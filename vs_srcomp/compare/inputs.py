@@ -1,0 +1,132 @@
+"""What is compared: files, or what the networks make of one."""
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import vapoursynth as vs
+
+from vs_srcomp.colour_guess import keep_assumed_colours
+from vs_srcomp.errors import error
+from vs_srcomp.geometry import ratio_by_name, scaled_size
+from vs_srcomp.models import Model, ModelName, find, is_file
+from vs_srcomp.resample import lanczos5
+from vs_srcomp.source import source
+from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.upscale import upscale
+
+LANCZOS = "lanczos5"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """A clip that is compared with others, or the reference."""
+
+    name: str
+    """As buttons and tables call it."""
+    clip: vs.VideoNode
+    """YUV or GRAY in integers, of constant format and size."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the report tells of it: ``file``, ``bytes``, ``bits_per_second`` of the video stream, ``codec``,
+    ``command`` that makes such a file, and ``models``, SHA-256 by name."""
+    tick: Fraction = Fraction(0)
+    """How exactly its file tells times, in seconds."""
+
+
+def candidate_from_file(path: Path, name: str | None = None) -> Side:
+    """The first video track of a file.
+
+    Raises:
+        vs.Error: It cannot be read, or its pictures have no luma.
+    """
+    clip = source(local_file(path))
+    if clip.format.color_family not in (vs.YUV, vs.GRAY) or clip.format.sample_type != vs.INTEGER:
+        raise error(f"{path.name} is {clip.format.name}, which has no luma codes", "convert it to YUV first")
+    facts, tick = _facts_of_file(path)
+    return Side(name=name or path.stem, clip=clip, facts=facts, tick=tick)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """A short name for each file; those that would be alike get their suffix, or their folder."""
+    for name_of in (lambda path: path.stem, lambda path: path.name, lambda path: f"{path.parent.name}/{path.name}"):
+        names = [name_of(path) for path in paths]
+        if len({*names}) == len(names):
+            return names
+    return [f"{number} {path.name}" for number, path in enumerate(paths, 1)]
+
+
+def made_candidates(
+    path: Path,
+    models: Sequence[ModelName],
+    *,
+    ratio: str = "2:1",
+    q: float | Literal["auto"] = "auto",
+    look: str = "faithful",
+) -> list[Side]:
+    """What Lanczos-5 and each of ``models`` make of a file, frame by frame when it is asked for; nothing is encoded.
+
+    Args:
+        path: The file that is upscaled.
+        models: As for ``vs_srcomp.upscale``.
+        ratio: Likewise, and so are ``q`` and ``look``.
+        q: The compression level.
+        look: Of the tiers.
+
+    Raises:
+        vs.Error: The file cannot be read, or there is no such model.
+    """
+    given = candidate_from_file(path)
+    clip = given.clip
+    factor = ratio_by_name(ratio).factor
+    size = scaled_size(clip.width, clip.height, factor, clip.format.subsampling_w, clip.format.subsampling_h)
+    sides = [enlarged(given, *size)]
+    for model in models:
+        restored = upscale(clip, width=size[0], height=size[1], q=q, model=model, look=look)
+        command = ["vs-srcomp", "upscale", path.name, "out.mkv", "--ratio", ratio, "--model", str(model)]
+        command += [] if q == "auto" else ["--q", f"{q:g}"]
+        command += [] if look == "faithful" else ["--look", look]
+        facts = {**given.facts, "command": shlex.join(command), "models": _hashes(model, ratio, q, look)}
+        name = Path(model).stem if is_file(model) else str(model)
+        sides.append(Side(name=name, clip=restored, facts=facts, tick=given.tick))
+    return sides
+
+
+def enlarged(given: Side, width: int, height: int) -> Side:
+    """What Lanczos-5 makes of ``given``."""
+    clip = keep_assumed_colours(lanczos5(given.clip, width, height), given.clip.width, given.clip.height)
+    return Side(name=LANCZOS, clip=clip, facts=given.facts, tick=given.tick)
+
+
+def _hashes(model: ModelName, ratio: str, q: float | Literal["auto"], look: str) -> dict[str, str]:
+    """SHA-256 of a model's file, by the model's name."""
+    found = find(model, ratio_by_name(ratio), 40.0 if q == "auto" else q, look)
+    if isinstance(found, Model):
+        return {found.name: found.sha256}
+    return {found.name: hashlib.sha256(found.read_bytes()).hexdigest()}
+
+
+def _facts_of_file(path: Path) -> tuple[dict[str, Any], Fraction]:
+    with open_container(local_file(path)) as container:
+        stream = video_stream(container, 0)
+        tick = Fraction(stream.time_base.numerator, stream.time_base.denominator)
+        encoder = stream.metadata.get("ENCODER") or stream.metadata.get("encoder") or ""
+        codec = stream.codec_context.codec.canonical_name
+        sizes, first, last = 0, None, None
+        for packet in container.demux(stream):
+            sizes += packet.size
+            if packet.pts is not None:
+                end = packet.pts + (packet.duration or 0)
+                first = packet.pts if first is None else min(first, packet.pts)
+                last = end if last is None else max(last, end)
+    seconds = float((last - first) * tick) if first is not None and last is not None else 0.0
+    return {
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "codec": codec,
+        "encoder": encoder,
+        "bits_per_second": round(8 * sizes / seconds) if seconds else None,
+    }, tick

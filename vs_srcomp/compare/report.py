@@ -1,0 +1,240 @@
+"""The report: one HTML file, which holds its pictures and figures and needs no network."""
+
+import base64
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import vapoursynth as vs
+
+from vs_srcomp import __version__
+from vs_srcomp.compare.choice import DIFFERENT, choose
+from vs_srcomp.compare.colours import is_hdr
+from vs_srcomp.compare.inputs import Side
+from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics_there
+from vs_srcomp.errors import error
+from vs_srcomp.files import atomic_path
+
+LARGEST_FILE: Final = 10_000_000
+"""Bytes of a report of up to `FRAMES` frames."""
+
+FRAMES: Final = 12
+
+MOST_SIDES: Final = 9
+"""As many as there are keys to choose one with."""
+
+# What is known of a file; what is not is null in the report.
+_FACTS = ("file", "bytes", "bits_per_second", "codec", "encoder", "command", "models")
+
+# Of long films, so many points of each curve: more than a screen has columns.
+_POINTS = 3000
+
+_INSTALL = "install it with: pip install 'vs-srcomp[compare]'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a report is made."""
+
+    frames: int = FRAMES
+    """How many frames have pictures."""
+    metrics: Sequence[str] | None = None
+    """Names of metrics; None is all that can be measured."""
+    threads: int = 1
+    """Of VMAF, for each candidate."""
+    title: str = ""
+    command: str = ""
+    """Which made the report."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What else the table of versions tells."""
+    picture: Path | None = None
+    """Gets the crops of one frame beside one another, too: of that on which the candidates differ most."""
+    overwrite: bool = False
+
+
+def write_report(
+    candidates: Sequence[Side],
+    reference: Side | None,
+    target: Path,
+    options: Options | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> None:
+    """Compare ``candidates``, and write the HTML file ``target``, whole or not at all.
+
+    Args:
+        candidates: What is compared: two or more, or one with a reference; with the reference at most nine.
+        reference: What they should look like. Without it nothing is measured.
+        target: The file.
+        options: See `Options`.
+        progress: See `Progress`.
+
+    Raises:
+        vs.Error: The files do not fit to one another, ``target`` exists, or a package is missing.
+    """
+    options = options or Options()
+    sides = [*candidates, *([reference] if reference else [])]
+    check_number(len(candidates), reference is not None)
+    check_target(target, overwrite=options.overwrite)
+    template = _template()
+    try:
+        from vs_srcomp.compare.pictures import draw
+    except ImportError as reason:
+        raise error("a report needs the package Pillow", _INSTALL) from reason
+    # Before the long work: the folder may not be there, or not be writable.
+    with atomic_path(target, overwrite=options.overwrite) as temporary:
+        names = metrics_there() if options.metrics is None else options.metrics
+        measured = measure(candidates, reference, names, threads=options.threads, progress=progress)
+        chosen = choose(measured, options.frames)
+        data = describe(candidates, reference, measured, options)
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+        page = {name: _part(name) for name in ("page.css", "page.js", "uplot.min.css", "uplot.min.js", "uplot.LICENSE")}
+        room = LARGEST_FILE - len(text.encode()) - sum(map(len, page.values())) - 40_000
+        shown = draw(sides, len(candidates), chosen, int(room * 3 / 4), progress)
+        data["shown"] = [
+            {
+                "number": each.chosen.number,
+                "time": round(measured.times[each.chosen.number], 4),
+                "why": list(each.chosen.reasons),
+                "crop": [each.left, each.top, each.width, each.height],
+            }
+            for each in shown
+        ]
+        pictures = [{"crops": [_uri(crop) for crop in each.crops], "overview": _uri(each.overview)} for each in shown]
+        # The address in its first line is a comment, but a report is to have none; the licence names the author.
+        page["uplot.min.js"] = page["uplot.min.js"].partition("*/")[2].strip()
+        parts = {"json": _embedded(data), "pictures": _embedded(pictures), "page": page}
+        html = template.render(report=data, best=_best(data), **parts)
+        temporary.write_text(html, "utf-8")
+        if options.picture:
+            from vs_srcomp.compare.sheet import write_sheet
+
+            telling = next((each for each in chosen if DIFFERENT in each.reasons), chosen[len(chosen) // 2])
+            write_sheet(sides, len(candidates), telling, options.picture)
+
+
+def check_number(candidates: int, has_reference: bool) -> None:
+    """Raise the error of too few or too many sides."""
+    if candidates < (1 if has_reference else 2):
+        raise error("there is nothing to compare with", "give two files, or one and --reference")
+    if candidates + has_reference > MOST_SIDES:
+        raise error(f"{candidates + has_reference} pictures of each frame are too many", f"give {MOST_SIDES} at most")
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Raise the error of a name that a report cannot have."""
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise error(f"{target.name!r} does not end in .html", "give the report such a name")
+    if target.exists() and not overwrite:
+        raise error(f"{str(target)!r} exists", "give another name, or overwrite it with --overwrite")
+
+
+def describe(
+    candidates: Sequence[Side], reference: Side | None, measured: Measured, options: Options
+) -> dict[str, Any]:
+    """All that a report tells but its pictures, as plain data."""
+    clip = candidates[0].clip
+    step = -(-len(measured.times) // _POINTS)
+    seconds = measured.times[-1] + (measured.times[-1] / (len(measured.times) - 1) if len(measured.times) > 1 else 0)
+    return {
+        "title": options.title or "Comparison",
+        "made": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "command": options.command,
+        "versions": _versions() | dict(options.details),
+        "width": clip.width,
+        "height": clip.height,
+        "frames": len(measured.times),
+        "seconds": round(seconds, 3),
+        "hdr": is_hdr((reference or candidates[0]).clip),
+        "step": step,
+        "times": [round(each, 3) for each in measured.times[::step]],
+        "cuts": measured.cuts,
+        "detail": [round(each, 2) for each in measured.detail[::step]],
+        "metrics": [asdict(metric) for metric in measured.metrics],
+        "candidates": [
+            {**_facts(side), **_scores(track, measured, step)}
+            for side, track in zip(candidates, measured.tracks, strict=True)
+        ],
+        "reference": _facts(reference) if reference else None,
+    }
+
+
+def _facts(side: Side) -> dict[str, Any]:
+    return {"name": side.name, **dict.fromkeys(_FACTS), **side.facts}
+
+
+def _best(data: Mapping[str, Any]) -> dict[str, float]:
+    """The best mean of each metric."""
+    means = {metric["name"]: [one["mean"][metric["name"]] for one in data["candidates"]] for metric in data["metrics"]}
+    return {name: max(math.inf if each is None else each for each in of_all) for name, of_all in means.items()}
+
+
+def _scores(track: Track, measured: Measured, step: int) -> dict[str, Any]:
+    return {
+        "scores": {
+            metric.name: [_rounded(each, metric.digits + 1) for each in _least(track.scores[metric.name], step)]
+            for metric in measured.metrics
+        },
+        "mean": {
+            metric.name: _rounded(measured.total(track, metric), metric.digits + 1) for metric in measured.metrics
+        },
+        "worst": {
+            metric.name: _rounded(measured.worst(track, metric), metric.digits + 1) for metric in measured.metrics
+        },
+        "q": [_rounded(each, 2) for each in track.q[::step]],
+    }
+
+
+def _least(values: Sequence[float | None], step: int) -> list[float | None]:
+    """The least of each ``step`` values; None is more than all."""
+    runs = (values[start : start + step] for start in range(0, len(values), step))
+    return [min((value for value in run if value is not None), default=None) for run in runs]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _versions() -> dict[str, str]:
+    found = {"vs-srcomp": __version__, "VapourSynth": f"R{vs.__version__.release_major}"}
+    for package in ("av", "openvino", "imageio-ffmpeg", "vapoursynth-vszip", "pillow"):
+        try:
+            found[package] = version(package)
+        except ModuleNotFoundError:
+            continue
+    try:
+        import imageio_ffmpeg
+
+        found["FFmpeg (VMAF)"] = str(imageio_ffmpeg.get_ffmpeg_version())
+    except (ImportError, RuntimeError):
+        pass
+    return found
+
+
+def _template() -> Any:
+    try:
+        import jinja2
+    except ImportError as reason:
+        raise error("a report needs the package jinja2", _INSTALL) from reason
+    # The page's own parts are trusted; what comes from outside is escaped.
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["number"] = lambda value, digits: "∞" if value is None else f"{value:.{digits}f}"
+    return environment.from_string(_part("page.html.j2"))
+
+
+def _part(name: str) -> str:
+    return files("vs_srcomp.compare").joinpath("page", name).read_text("utf-8")
+
+
+def _uri(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode()
+
+
+def _embedded(data: object) -> str:
+    """JSON that cannot end the script element that it stands in."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,0 +1,298 @@
+"""What is measured of every frame: likeness to the reference, compression level, cuts, detail."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+from vs_srcomp.compare.colours import to_rgb
+from vs_srcomp.compare.inputs import Side
+from vs_srcomp.errors import error
+from vs_srcomp.memory import give_back_free_memory
+
+# The one place where this package takes the driver of libvmaf from.
+
+type Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+DEPTHS: Final = (8, 10, 12, 16)
+
+CUT: Final = 10.0
+"""Score from which a frame begins a scene, as FFmpeg's filter scdet has it by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A measure of likeness to the reference, where more is better."""
+
+    name: str
+    """As options call it."""
+    title: str
+    version: str
+    """What exactly is computed."""
+    unit: str = ""
+    digits: int = 2
+
+
+METRICS: Final = (
+    Metric(name="vmaf-neg", title="VMAF-NEG", version="libvmaf, model vmaf_v0.6.1neg", digits=1),
+    Metric(name="vmaf", title="VMAF", version="libvmaf, model vmaf_v0.6.1", digits=1),
+    Metric(name="psnr", title="PSNR-Y", version="luma, peak 255", unit="dB"),
+    Metric(name="ssim", title="SSIM-Y", version="libvmaf, feature float_ssim, luma", digits=4),
+    Metric(name="ssimulacra2", title="SSIMULACRA 2", version="vszip, RGB", digits=1),
+)
+"""In the order in which the report shows them; frames are chosen by the first that is measured."""
+
+_BY_VMAF: Final = {"vmaf-neg": "vmaf_neg", "vmaf": "vmaf", "ssim": "float_ssim"}
+
+
+def metrics_there() -> tuple[str, ...]:
+    """Names of the metrics that can be measured with what is installed."""
+    return tuple(metric.name for metric in METRICS if metric.name != "ssimulacra2" or hasattr(vs.core, "vszip"))
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is known of each frame of one side."""
+
+    scores: dict[str, list[float | None]] = field(default_factory=dict)
+    """By name of the metric; None where a PSNR is infinite, because the pictures are the same."""
+    q: list[float | None] = field(default_factory=list)
+    """The compression level, 0 to 63; None where nothing tells it."""
+    squared_errors: list[int] = field(default_factory=list)
+    """Of the luma plane, in squared codes of ``Measured.bits``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Of a whole comparison."""
+
+    times: list[float]
+    """When each frame is shown, in seconds from the first."""
+    cuts: list[int]
+    """Numbers of the frames that begin a scene; the first frame does."""
+    detail: list[float]
+    """Mean difference of neighbouring luma samples, in 8-bit codes, of the reference or the first candidate."""
+    tracks: list[Track]
+    """One for each candidate."""
+    metrics: tuple[Metric, ...]
+    """What was measured: none without a reference."""
+    bits: int
+    samples: int
+    """Luma samples of a frame."""
+
+    def total(self, track: Track, metric: Metric) -> float | None:
+        """The mean over all frames; of PSNR, that of the squared error of all frames together. None: infinite."""
+        if metric.name == "psnr":
+            squares = sum(track.squared_errors)
+            peak = 255 << (self.bits - 8)
+            return 10 * math.log10(peak**2 * self.samples * len(self.times) / squares) if squares else None
+        return float(np.mean([score for score in track.scores[metric.name] if score is not None]))
+
+    def worst(self, track: Track, metric: Metric) -> float | None:
+        """What one frame in a hundred falls short of."""
+        known = [math.inf if score is None else score for score in track.scores[metric.name]]
+        found = float(np.percentile(known, 1, method="lower"))
+        return None if math.isinf(found) else found
+
+
+def measure(
+    candidates: Sequence[Side], reference: Side | None, names: Sequence[str], *, threads: int, progress: Progress
+) -> Measured:
+    """Go through all frames once, those of all sides at a time.
+
+    Without a reference only the first candidate is decoded: cuts, detail and levels are all that there is to know.
+
+    Args:
+        candidates: Of one size and length.
+        reference: What they should look like, likewise.
+        names: Metrics.
+        threads: For VMAF, of each candidate.
+        progress: See `Progress`.
+
+    Raises:
+        vs.Error: Sizes, numbers or times of frames differ.
+    """
+    sides = [*candidates, *([reference] if reference else [])]
+    check_alike(sides)
+    if reference is None:
+        return _survey(candidates, progress)
+    metrics = tuple(metric for metric in METRICS if metric.name in names)
+    bits = min(depth for depth in DEPTHS if depth >= max(side.clip.format.bits_per_sample for side in sides))
+    size = reference.clip.width, reference.clip.height
+    nodes = [side.clip for side in sides]
+    if "ssimulacra2" in names:
+        wanted = to_rgb(reference.clip)
+        nodes += [wanted.vszip.SSIMULACRA2(to_rgb(side.clip)) for side in candidates]
+    tracks = [Track({metric.name: [] for metric in metrics}) for _ in candidates]
+    clock, scenes, times, detail = _Clock(sides), Scenes(), [], []
+    with ExitStack() as stack:
+        drivers = []
+        if any(name in _BY_VMAF for name in names):
+            options = f"n_threads={threads}:feature=name=float_ssim"
+            if "vmaf-neg" in names:
+                options += r":model='version=vmaf_v0.6.1\:name=vmaf|version=vmaf_v0.6.1neg\:name=vmaf_neg'"
+            drivers = [stack.enter_context(Libvmaf(size, bits, options)) for _ in candidates]
+        for number, frames in enumerate(_together(nodes)):
+            own, judged = frames[: len(sides)], frames[len(sides) :]
+            times.append(clock.time(number, own))
+            *ours, theirs = (_codes(frame, bits) for frame in own)
+            scenes.add(theirs, bits)
+            detail.append(detail_of(theirs, bits))
+            for index, track in enumerate(tracks):
+                _compare(track, own[index], ours[index], theirs, bits)
+                if drivers:
+                    drivers[index].add(ours[index], theirs)
+                if judged:
+                    track.scores["ssimulacra2"].append(float(judged[index].props["SSIMULACRA2"]))
+            give_back_free_memory()
+            progress("measuring", number + 1, reference.clip.num_frames)
+        for track, driver in zip(tracks, drivers, strict=False):
+            _take(track, [frame["metrics"] for frame in driver.log()["frames"]])
+    return Measured(
+        times=times,
+        cuts=scenes.cuts,
+        detail=detail,
+        tracks=tracks,
+        metrics=metrics,
+        bits=bits,
+        samples=size[0] * size[1],
+    )
+
+
+def _together(nodes: Sequence[vs.VideoNode]) -> Iterator[tuple[vs.VideoFrame, ...]]:
+    """The frames of all clips, number by number."""
+    return zip(*(node.frames(close=True, collect_garbage=False) for node in nodes), strict=True)
+
+
+def check_alike(sides: Sequence[Side]) -> None:
+    """Raise an error that names two sides whose frames cannot be put beside one another."""
+    first = sides[-1]
+    for side in sides[:-1]:
+        for what, of in (("pixels", lambda clip: (clip.width, clip.height)), ("frames", lambda clip: clip.num_frames)):
+            ours, theirs = of(side.clip), of(first.clip)
+            if ours != theirs:
+                ours, theirs = (
+                    "x".join(map(str, each)) if isinstance(each, tuple) else each for each in (ours, theirs)
+                )
+                raise error(
+                    f"{side.name} has {ours} {what}, but {first.name} has {theirs}",
+                    "compare files of the same size and the same frames",
+                )
+
+
+def _survey(candidates: Sequence[Side], progress: Progress) -> Measured:
+    clip = candidates[0].clip
+    bits = clip.format.bits_per_sample
+    clock, scenes, times, detail, track = _Clock(candidates[:1]), Scenes(), [], [], Track()
+    for number, frame in enumerate(clip.frames(close=True, collect_garbage=False)):
+        times.append(clock.time(number, [frame]))
+        codes = _codes(frame, bits)
+        scenes.add(codes, bits)
+        detail.append(detail_of(codes, bits))
+        track.q.append(_level(frame))
+        give_back_free_memory()
+        progress("looking for detail", number + 1, clip.num_frames)
+    return Measured(
+        times=times,
+        cuts=scenes.cuts,
+        detail=detail,
+        # Of the others, nothing was decoded.
+        tracks=[track, *(Track(q=[None] * len(times)) for _ in candidates[1:])],
+        metrics=(),
+        bits=bits,
+        samples=clip.width * clip.height,
+    )
+
+
+def _compare(
+    track: Track, frame: vs.VideoFrame, ours: NDArray[np.generic], theirs: NDArray[np.generic], bits: int
+) -> None:
+    track.q.append(_level(frame))
+    difference = np.subtract(ours, theirs, dtype=np.int64)
+    squares = int(np.vdot(difference, difference))
+    track.squared_errors.append(squares)
+    if "psnr" in track.scores:
+        peak = 255 << (bits - 8)
+        track.scores["psnr"].append(10 * math.log10(peak**2 * ours.size / squares) if squares else None)
+
+
+def _take(track: Track, by_frame: Sequence[dict[str, float]]) -> None:
+    for name, key in _BY_VMAF.items():
+        if name in track.scores:
+            track.scores[name] = [scores[key] for scores in by_frame]
+
+
+def _codes(frame: vs.VideoFrame, bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """The luma plane of ``frame`` in ``bits`` bits."""
+    plane = np.asarray(frame[0])
+    shift = bits - frame.format.bits_per_sample
+    return plane.astype(np.uint16) << shift if shift else plane
+
+
+def _level(frame: vs.VideoFrame) -> float | None:
+    level = frame.props.get("SrcompQ")
+    return None if level is None else float(level)
+
+
+class _Clock:
+    """The times of frames, which must be the same on all sides."""
+
+    def __init__(self, sides: Sequence[Side]) -> None:
+        self._sides = sides
+        self._starts: list[float] = []
+
+    def time(self, number: int, frames: Sequence[vs.VideoFrame]) -> float:
+        """When the last side's frame is shown, in seconds from its first; that of all others must be the same."""
+        # Clips that tell no times have 25 frames a second.
+        times = [float(frame.props.get("_AbsoluteTime", number / 25)) for frame in frames]
+        self._starts = self._starts or times
+        *ours, wanted = (time - start for time, start in zip(times, self._starts, strict=True))
+        for side, time in zip(self._sides, ours, strict=False):
+            # Properties are floats, good for a nanosecond over a month.
+            if abs(time - wanted) > float(side.tick + self._sides[-1].tick) + 1e-9:
+                raise error(
+                    f"frame {number} of {side.name} is shown {time:.4f} s after the first, "
+                    f"that of {self._sides[-1].name} {wanted:.4f} s",
+                    "compare files whose frames have the same times",
+                )
+        return wanted
+
+
+class Scenes:
+    """Finds cuts as FFmpeg's filter scdet does: a frame differs from the last, and by more than that one from its own.
+
+    The score is the lesser of the mean absolute difference of luma and the change of that, in percent.
+    """
+
+    def __init__(self) -> None:
+        """Know no frame yet."""
+        self.cuts: list[int] = []
+        """Numbers of the frames that begin a scene."""
+        self._number = 0
+        self._before: NDArray[np.int32] | None = None
+        self._difference = 0.0
+
+    def add(self, luma: NDArray[np.generic], bits: int) -> None:
+        """Look at the next frame's luma codes of ``bits`` bits."""
+        # A quarter of the samples tells as much.
+        now = luma[::2, ::2].astype(np.int32)
+        difference = (
+            100 * float(np.abs(now - self._before).mean()) / (1 << bits) if self._before is not None else math.inf
+        )
+        if math.isinf(difference) or min(difference, abs(difference - self._difference)) >= CUT:
+            self.cuts.append(self._number)
+        self._before, self._number = now, self._number + 1
+        self._difference = 0.0 if math.isinf(difference) else difference
+
+
+def detail_of(luma: NDArray[np.generic], bits: int) -> float:
+    """See ``Measured.detail``."""
+    values = luma.astype(np.int32)
+    total = np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean()
+    return float(total) / 2 / (1 << (bits - 8))
