@@ -14,8 +14,7 @@ from vs_srcomp.compare.colours import to_rgb
 from vs_srcomp.compare.inputs import Side
 from vs_srcomp.errors import error
 from vs_srcomp.memory import give_back_free_memory
-
-# The one place where this package takes the driver of libvmaf from.
+from vs_srcomp.quality.libvmaf import Libvmaf
 
 type Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
