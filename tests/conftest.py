@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.films import Studio, Upscaled, write_model
 from tests.shared_data import pytest_terminal_summary, shared_data
-from tests.transcode.films import Studio, Upscaled, write_model
 
 __all__ = ["pytest_terminal_summary", "shared_data"]
 
@@ -25,7 +25,7 @@ def engines_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 @pytest.fixture
 def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of models with random weights, which the package carries in the place of its own."""
-    from tests.carried import write_models
+    from tests.helpers.carried import write_models
     from vs_srcomp.models import catalogue
 
     folder = tmp_path / "carried"

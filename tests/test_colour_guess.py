@@ -7,7 +7,7 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.transcode.films import Studio, write_model
+from tests.helpers.films import Studio, write_model
 from vs_srcomp import log
 from vs_srcomp.cli.script import _examine, command_line
 from vs_srcomp.colour_guess import Colours, assumed_colours, keep_assumed_colours, tags_to_keep

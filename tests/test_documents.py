@@ -17,7 +17,7 @@ import imageio_ffmpeg
 import pytest
 from PIL import Image
 
-from tests.transcode.films import Studio
+from tests.helpers.films import Studio
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(

@@ -7,7 +7,7 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.networks import random_network
+from tests.helpers.networks import random_network
 from tests.source.reference import scene, video_frame, write_video
 from tests.tolerances import TWO_CODES
 from vs_srcomp.grain import restore_grain

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vs_srcomp
-from tests.networks import random_network
+from tests.helpers.networks import random_network
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.memory import Trimmer, _limits_of_group, check_memory, memory_limit
 from vs_srcomp.models import Network

@@ -14,6 +14,7 @@ from tests.av1.ivf import write_ivf
 from tests.av1.streams import RECIPES, make_stream
 from tests.av1.test_layers import _BOTH_LAYERS, _DELIMITER, _layers
 from tests.source.reference import write_scenes
+from tests.tolerances import PRINTED_Q
 from vs_srcomp.av1 import FrameType
 from vs_srcomp.probe import probe
 from vs_srcomp.source import source
@@ -47,7 +48,7 @@ def test_every_frame_is_there_as_the_scan_and_the_clip_tell(film: Path) -> None:
         assert frame.bytes == sum(part.size for part in record.coded)
         with clip.get_frame(number) as picture:
             assert frame.time == pytest.approx(picture.props["_AbsoluteTime"])
-            assert frame.q == pytest.approx(picture.props["SrcompQ"], abs=1e-3)
+            assert frame.q == pytest.approx(picture.props["SrcompQ"], abs=PRINTED_Q)
     assert any(frame.shows_existing for frame in found.frames)
 
 
@@ -148,7 +149,7 @@ def test_layers_are_told_and_the_highest_counts(packets_each: int, tmp_path: Pat
     for number in (5, 0, 7, 3):
         props = quantizers.props(number)
         assert props["SrcompBaseQIdx"] == base_q_idx[number]
-        assert props["SrcompQ"] == pytest.approx(found.frames[number].q, abs=1e-3)
+        assert props["SrcompQ"] == pytest.approx(found.frames[number].q, abs=PRINTED_Q)
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:

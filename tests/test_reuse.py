@@ -11,8 +11,8 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.networks import Evaluated, EvaluatedEngine, as_network, random_doubler, random_network
-from tests.pictures import picture
+from tests.helpers.networks import Evaluated, EvaluatedEngine, as_network, random_doubler, random_network
+from tests.helpers.pictures import picture
 from vs_srcomp import reuse
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker

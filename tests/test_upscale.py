@@ -9,7 +9,7 @@ import vapoursynth as vs
 from onnx import helper
 
 import vs_srcomp
-from tests.networks import make_onnx, random_network, reference
+from tests.helpers.networks import make_onnx, random_network, reference
 from tests.tolerances import HALF_CODE, ONE_CODE
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.models import TIERS

@@ -7,9 +7,10 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.networks import Evaluated, random_level_network, reference
-from tests.storing_backend import Darken
+from tests.helpers.networks import Evaluated, random_level_network, reference
+from tests.helpers.storing_backend import Darken
 from tests.test_upscale import planes, textured
+from tests.tolerances import ONE_CODE
 from vs_srcomp.backends import OnnxRuntime, OpenVINO, Torch, engine_store
 from vs_srcomp.backends.base import BackendConfig
 from vs_srcomp.backends.engine_store import MAX_LEVELS
@@ -81,7 +82,7 @@ def test_backends_run_the_network_of_a_level(carried: Path, name: str) -> None:
     clip = textured(vs.YUV420P8)
     for q in (20, 33.0, 47):
         found = luma(vs_srcomp.upscale(clip, q=q, backend=backend)).astype(int)
-        assert np.abs(found - expected(carried, "srcomp-fast-2by1", clip, q).astype(int)).max() <= 1
+        assert np.abs(found - expected(carried, "srcomp-fast-2by1", clip, q).astype(int)).max() <= ONE_CODE
 
 
 def test_a_file_of_the_users_may_take_the_level(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from tests.networks import BackendDouble, as_network, random_network
-from tests.storing_backend import Darken
+from tests.helpers.networks import BackendDouble, as_network, random_network
+from tests.helpers.storing_backend import Darken
 from vs_srcomp.backends import OpenVINO, engine_store
 from vs_srcomp.backends.base import Engine, PlaneFormat
 from vs_srcomp.backends.engine_store import MAX_ENGINES, get_engine

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import vapoursynth as vs
 
-from tests.networks import as_network, random_network
-from tests.storing_backend import Darken
+from tests.helpers.networks import as_network, random_network
+from tests.helpers.storing_backend import Darken
 from vs_srcomp import log
 from vs_srcomp.backends.base import PlaneFormat, StoringBackend
 from vs_srcomp.backends.engine_store import engines_folder, prepare
@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ANOTHER_PROGRAM = """
 import sys
 from pathlib import Path
-from tests.networks import as_network, random_network
-from tests.storing_backend import Darken
+from tests.helpers.networks import as_network, random_network
+from tests.helpers.storing_backend import Darken
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.backends.engine_store import prepare
 network = as_network(random_network())
@@ -221,7 +221,7 @@ def test_nothing_but_the_video_goes_to_standard_output(tmp_path: Path, backend: 
 from pathlib import Path
 import vapoursynth as vs
 import vs_srcomp
-from tests.storing_backend import Darken
+from tests.helpers.storing_backend import Darken
 clip = vs.core.std.BlankClip(width=32, height=16, format=vs.YUV420P8, length=2)
 vs_srcomp.upscale(clip, q=40, backend={backend}).get_frame(0)
 """

@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
-from tests.networks import make_onnx, random_network, reference
+from tests.helpers.networks import make_onnx, random_network, reference
+from tests.tolerances import ONE_CODE, TWO_CODES
 from vs_srcomp.backends.base import CODES, RESTORED, Luma, PlaneFormat
 from vs_srcomp.backends.integer_graph import with_integer_planes
 from vs_srcomp.models.half import to_half
@@ -39,7 +40,7 @@ def test_bytes_in_and_out_are_the_planes_of_an_independent_evaluation(bits: int)
     expected = reference(random_network(), codes, bits)
     assert not np.array_equal(expected, codes)
     got = restore(random_network(), codes, bits)
-    assert int(np.abs(got.astype(int) - expected.astype(int)).max()) <= 1
+    assert int(np.abs(got.astype(int) - expected.astype(int)).max()) <= ONE_CODE
     # Most are the same: what was cut off instead of rounded would be one less in half of the cases.
     assert np.mean(got != expected) <= (0.1 if bits == 16 else 0.01)
 
@@ -48,7 +49,7 @@ def test_bytes_in_and_out_are_the_planes_of_an_independent_evaluation(bits: int)
 def test_half_precision_is_within_two_codes(bits: int) -> None:
     codes = noise(24, 36, bits)
     got = restore(to_half(random_network()), codes, bits)
-    assert int(np.abs(got.astype(int) - reference(random_network(), codes, bits).astype(int)).max()) <= 2
+    assert int(np.abs(got.astype(int) - reference(random_network(), codes, bits).astype(int)).max()) <= TWO_CODES
 
 
 @pytest.mark.parametrize("bits", [8, 10, 16])
@@ -74,7 +75,7 @@ def test_files_of_older_versions_of_the_standard_are_taken(version: int) -> None
     codes = noise(24, 36, 10)
     expected = reference(random_network(), codes, 10)
     got = restore(model.SerializeToString(), codes, 10)
-    assert int(np.abs(got.astype(int) - expected.astype(int)).max()) <= 1
+    assert int(np.abs(got.astype(int) - expected.astype(int)).max()) <= ONE_CODE
 
 
 def test_types_are_those_that_tensorrt_converts() -> None:

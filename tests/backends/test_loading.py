@@ -55,7 +55,7 @@ def test_neither_does_the_command(tmp_path: Path, clip: Path) -> None:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    from tests.transcode.films import Studio
+    from tests.helpers.films import Studio
 
     folder = tmp_path / "studio"
     folder.mkdir()

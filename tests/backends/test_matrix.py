@@ -7,8 +7,9 @@ import numpy as np
 import onnx.reference
 import pytest
 
-from tests.networks import as_network, random_doubler, random_network
-from tests.pictures import picture
+from tests.helpers.networks import as_network, random_doubler, random_network
+from tests.helpers.pictures import picture
+from tests.tolerances import ONE_CODE
 from vs_srcomp.backends import OnnxRuntime, OpenVINO, TensorRT, Torch
 from vs_srcomp.backends.base import BackendConfig, Luma, PlaneFormat
 from vs_srcomp.backends.openvino import BFLOAT16_CODES
@@ -53,7 +54,10 @@ def test_float32_is_within_one_code_of_the_reference(
 ) -> None:
     plane = PlaneFormat(width, height, bits)
     expected = expected_of(network, plane)
-    assert largest_difference(restore(usable(EXACT[backend]), NETWORKS[network], plane, noise(plane)), expected) <= 1
+    assert (
+        largest_difference(restore(usable(EXACT[backend]), NETWORKS[network], plane, noise(plane)), expected)
+        <= ONE_CODE
+    )
 
 
 @pytest.mark.parametrize("bits", [8, 10])
@@ -90,7 +94,7 @@ def test_8k_is_within_one_code_of_the_reference(backend: str) -> None:
                 MARGIN * (top > 0) : CROP - MARGIN * (top + CROP < plane.height),
                 MARGIN * (left > 0) : CROP - MARGIN * (left + CROP < plane.width),
             ]
-            assert largest_difference(restored[crop][kept], expected[kept]) <= 1
+            assert largest_difference(restored[crop][kept], expected[kept]) <= ONE_CODE
 
 
 # Looking can take seconds, and is asked for by many tests.

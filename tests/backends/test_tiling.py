@@ -10,7 +10,7 @@ import vapoursynth as vs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.networks import Evaluated, as_network, one_of_each, random_doubler, random_network
+from tests.helpers.networks import Evaluated, as_network, one_of_each, random_doubler, random_network
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker
 from vs_srcomp.backends.tiling import compile_fitting, compile_tiled, is_out_of_memory

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.transcode.films import Studio
+from tests.helpers.films import Studio
 from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck
 from vs_srcomp.batch.pool import Event, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share

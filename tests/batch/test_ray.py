@@ -21,7 +21,7 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.transcode.films import Studio, packets_of
+from tests.helpers.films import Studio, packets_of
 from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Logged
 from vs_srcomp.batch.ray.pool import ClusterConfig, ClusterPool
 from vs_srcomp.batch.ray.worker import facts, other_facts

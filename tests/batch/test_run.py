@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.films import Studio, packets_of, times_of, write_model
+from tests.helpers.films import Studio, packets_of, times_of, write_model
 from vs_srcomp.batch.checkpoint import Checkpoint
 from vs_srcomp.batch.pool import Encode, Event, Failed, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share

@@ -13,7 +13,7 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
+from tests.helpers.films import Studio, durations_of, frames_of, packets_of, times_of
 from vs_srcomp.batch.segments import SegmentRecord, Share, close_source, cut, encode_segment, join
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.transcode import Job, Result, transcode

@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from tests.transcode.films import packets_of, times_of
+from tests.helpers.films import packets_of, times_of
 from vs_srcomp.batch.segments import cut, encode_segment, join
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.transcode import Job

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import ARGV, Command
-from tests.transcode.films import packets_of, times_of
+from tests.helpers.films import packets_of, times_of
 
 type Arguments = tuple[str | Path, ...]
 

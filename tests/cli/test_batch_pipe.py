@@ -11,7 +11,7 @@ import imageio_ffmpeg
 import pytest
 
 from tests.cli.conftest import ARGV, Command
-from tests.transcode.films import packets_of, times_of
+from tests.helpers.films import packets_of, times_of
 
 FFMPEG = shlex.quote(imageio_ffmpeg.get_ffmpeg_exe())
 X264 = f"{FFMPEG} -v error -i - -c:v libx264 -preset ultrafast -threads 2 {{out}}.h264"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ARGV, Command
-from tests.transcode.films import Studio
+from tests.helpers.films import Studio
 
 
 @pytest.fixture(scope="module")

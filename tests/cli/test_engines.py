@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.networks import as_network, random_network
-from tests.storing_backend import Darken
+from tests.helpers.networks import as_network, random_network
+from tests.helpers.storing_backend import Darken
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.backends.engine_store import prepare
 from vs_srcomp.cli import main

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import vs_srcomp
-from tests.transcode.films import Studio
+from tests.helpers.films import Studio
 from vs_srcomp.cli import main
 
 # Set on the frames: options of the output do not hold against what those say.

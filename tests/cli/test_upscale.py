@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ARGV, Command
-from tests.transcode.films import frames_of, times_of
+from tests.helpers.films import frames_of, times_of
 
 
 def test_one_line_on_standard_error_and_none_on_standard_output(

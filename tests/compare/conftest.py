@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcode.films import Studio
+from tests.helpers.films import Studio
 from vs_srcomp.compare import Options, candidate_from_file, write_report
 
 type Report = Callable[..., str]

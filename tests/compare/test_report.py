@@ -11,7 +11,7 @@ import vapoursynth as vs
 from PIL import Image
 
 from tests.compare.conftest import embedded
-from tests.transcode.films import Studio
+from tests.helpers.films import Studio
 from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report
 from vs_srcomp.compare.choice import Chosen
 from vs_srcomp.compare.inputs import distinct_names

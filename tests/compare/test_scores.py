@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.films import Studio, frames_of
+from tests.helpers.films import Studio, frames_of
 from vs_srcomp.compare import candidate_from_file
 from vs_srcomp.compare.scores import METRICS, Measured, Scenes, Track, detail_of, measure
 from vs_srcomp.quality import measure as whole

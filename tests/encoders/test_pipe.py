@@ -18,7 +18,7 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.batch.test_run import Here, PowerCutError, files_in, run
-from tests.transcode.films import Studio, durations_of, frames_of, packets_of, times_of
+from tests.helpers.films import Studio, durations_of, frames_of, packets_of, times_of
 from vs_srcomp.batch.segments import cut, encode_segment, join
 from vs_srcomp.encoders.library import encodable
 from vs_srcomp.encoders.pipe_command import PipeCommand

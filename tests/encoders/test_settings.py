@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.transcode.films import Studio, Upscaled
+from tests.helpers.films import Studio, Upscaled
 from vs_srcomp.cli.upscale import upscale
 from vs_srcomp.encoders import settings
 from vs_srcomp.encoders.settings import ENCODERS, CrfRange, EncoderKind

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcode.films import Studio, Upscaled, times_of
+from tests.helpers.films import Studio, Upscaled, times_of
 from vs_srcomp.cli.batch import batch
 from vs_srcomp.media import containers
 from vs_srcomp.media.containers import CONTAINERS, ContainerKind

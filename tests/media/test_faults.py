@@ -9,7 +9,8 @@ import av
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.films import Studio, Upscaled, packets_of, times_of
+from tests.helpers.films import Studio, Upscaled, packets_of, times_of
+from tests.tolerances import MATROSKA_SECONDS
 from vs_srcomp.media.containers import container_for
 from vs_srcomp.media.losses import losses
 from vs_srcomp.quality.verify.run import verify
@@ -141,7 +142,7 @@ def test_times_of_decoding_are_not_those_of_display(
     output = upscaled(faults / name, tmp_path / f"out{suffix}", ratio="2:1").target
     shown = times_of(output)
     assert len(shown) == frames
-    assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * (frames - 1), abs=0.001)
+    assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * (frames - 1), abs=MATROSKA_SECONDS)
     assert wrong(faults / name, output) == []
 
 

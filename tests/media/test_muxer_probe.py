@@ -6,7 +6,7 @@ import av
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.films import Studio, Upscaled
+from tests.helpers.films import Studio, Upscaled
 from vs_srcomp.media import mux
 from vs_srcomp.media.muxer_probe import try_copy
 from vs_srcomp.media.subtitles import AnyPacket

@@ -13,7 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 import vs_srcomp
-from tests.transcode.films import Studio, Upscaled, frames_of
+from tests.helpers.films import Studio, Upscaled, frames_of
 
 type Tags = tuple[int, int, int, int, int]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vs_srcomp
-from tests.transcode.films import Studio, times_of
+from tests.helpers.films import Studio, times_of
 from vs_srcomp.media.section import find_section
 from vs_srcomp.media.timeline import timeline_of
 

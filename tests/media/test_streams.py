@@ -6,7 +6,7 @@ import av
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.films import Studio, Upscaled, packets_of, times_of
+from tests.helpers.films import Studio, Upscaled, packets_of, times_of
 from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.transcode import Job, transcode
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.films import Studio, Upscaled, durations_of, frames_of, packets_of, times_of
+from tests.helpers.films import Studio, Upscaled, durations_of, frames_of, packets_of, times_of
+from tests.tolerances import MATROSKA_SECONDS
 from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.transcode import Job
 
@@ -154,7 +155,7 @@ def test_recordings_that_were_joined(studio: Studio, upscaled: Upscaled, tmp_pat
         output = upscaled(film, tmp_path / f"out{suffix}").target
         shown = times_of(output)
         assert len(shown) == 50
-        assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * 49, abs=0.001)
+        assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * 49, abs=MATROSKA_SECONDS)
         sound = [float(time) for time, _ in packets_of(output, 1)]
         assert len(sound) == len(packets_of(film, 1))
         # The tone is 2 s long; where the second recording begins, it begins again.
@@ -181,7 +182,7 @@ def test_other_files_that_were_joined(studio: Studio, upscaled: Upscaled, tmp_pa
     film.write_bytes(one + (one[13:] if kind == "flv" else one))  # FLV begins with a header that only files have
     output = upscaled(film, tmp_path / "out.mkv").target
     shown = times_of(output)
-    assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * 49, abs=0.001)
+    assert [float(b - a) for a, b in pairwise(shown)] == pytest.approx([0.04] * 49, abs=MATROSKA_SECONDS)
     sound = [float(time) for time, _ in packets_of(output, 1)]
     assert len(sound) == len(packets_of(film, 1))
     assert 1.9 < sound[-1] < 2.1

@@ -9,7 +9,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
-from tests.networks import make_onnx, one_of_each, random_network
+from tests.helpers.networks import make_onnx, one_of_each, random_network
 from tests.tolerances import HALF_PRECISION
 from vs_srcomp.models import load_network, network_at
 from vs_srcomp.models.graph import residual_of

@@ -12,7 +12,7 @@ import pytest
 import vapoursynth as vs
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.networks import make_onnx, random_doubler, random_level_network, random_network
+from tests.helpers.networks import make_onnx, random_doubler, random_level_network, random_network
 from vs_srcomp.models import Model, load_network, models, network_at
 from vs_srcomp.models.inspection import read_network
 

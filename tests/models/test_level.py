@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from tests.networks import as_network, make_onnx, random_level_network, random_network
+from tests.helpers.networks import as_network, make_onnx, random_level_network, random_network
 from tests.tolerances import FLOAT32_CONSTANTS, FLOAT32_FOLDED
 from vs_srcomp.models import network_at
 from vs_srcomp.models.graph import residual_of

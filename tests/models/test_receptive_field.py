@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
-from tests.networks import make_onnx
+from tests.helpers.networks import make_onnx
 from vs_srcomp.models.inspection import read_network
 
 WIDTH = 96

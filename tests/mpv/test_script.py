@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import vapoursynth as vs
 
+from tests.helpers.films import write_model
 from tests.mpv.conftest import SCRIPT
-from tests.transcode.films import write_model
 from vs_srcomp.backends.engine_store import get_engine
 from vs_srcomp.mpv import player
 from vs_srcomp.restore import FrameRestorer

@@ -9,7 +9,7 @@ import pytest
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from tests.transcode.films import Studio, frames_of
+from tests.helpers.films import Studio, frames_of
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.quality import libvmaf
 from vs_srcomp.quality.measure import measure

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcode.films import Studio, Upscaled
+from tests.helpers.films import Studio, Upscaled
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.quality.verify.finding import Finding
 from vs_srcomp.quality.verify.run import verify

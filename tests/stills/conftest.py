@@ -9,8 +9,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from onnx import helper
 
-from tests.networks import make_onnx, random_network
-from tests.pictures import picture
+from tests.helpers.networks import make_onnx, random_network
+from tests.helpers.pictures import picture
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.stills.job import PictureJob
 

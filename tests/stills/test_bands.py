@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from tests.pictures import picture as scene
+from tests.helpers.pictures import picture as scene
 from vs_srcomp.backends import Backend
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.stills import bands, run

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tests.networks import make_onnx, random_stack
-from tests.pictures import picture
+from tests.helpers.networks import make_onnx, random_stack
+from tests.helpers.pictures import picture
 from train.ranges import CROP, LEAST_KEPT, MOST_LOST, Seen, choose_ranges, hard_edges, measure_ranges, middle
 from vs_srcomp.backends.base import PlaneFormat
 

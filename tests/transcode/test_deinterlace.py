@@ -8,7 +8,7 @@ import vapoursynth as vs
 from click.testing import CliRunner
 
 import vs_srcomp
-from tests.transcode.films import Studio, frames_of, times_of, write_model
+from tests.helpers.films import Studio, frames_of, times_of, write_model
 from vs_srcomp.cli import main
 from vs_srcomp.transcode import Job, transcode
 from vs_srcomp.transcode.deinterlace import deinterlaced

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import vapoursynth as vs
 
-from tests.transcode.films import Studio, Upscaled, times_of
+from tests.helpers.films import Studio, Upscaled, times_of
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.transcode import Job, transcode
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.transcode.films import Upscaled
+from tests.helpers.films import Upscaled
 from vs_srcomp.geometry import RATIOS
 from vs_srcomp.models import find_model
 

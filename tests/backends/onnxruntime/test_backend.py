@@ -8,7 +8,8 @@ import pytest
 import vapoursynth as vs
 from onnx import helper
 
-from tests.networks import as_network, make_onnx, random_doubler, random_network
+from tests.helpers.networks import as_network, make_onnx, random_doubler, random_network
+from tests.tolerances import ONE_CODE
 from vs_srcomp.backends import OnnxRuntime
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.models import Network
@@ -51,7 +52,7 @@ def test_codes_are_within_one_of_an_independent_evaluation(width: int, height: i
         as_network(random_doubler(), stride=1, scale=2),
     ):
         got = restore(network, plane, noise(plane)).astype(np.int64)
-        assert np.abs(got - evaluated(network, noise(plane), bits)).max() <= 1
+        assert np.abs(got - evaluated(network, noise(plane), bits)).max() <= ONE_CODE
 
 
 @pytest.mark.parametrize("opset", [9, 13, 18, 21])
@@ -70,7 +71,7 @@ def test_files_of_any_version_of_the_standard_run(opset: int) -> None:
     network = as_network(model.SerializeToString())
     plane = PlaneFormat(31, 17, 8)
     got = restore(network, plane, noise(plane)).astype(np.int64)
-    assert np.abs(got - evaluated(network, noise(plane), 8)).max() <= 1
+    assert np.abs(got - evaluated(network, noise(plane), 8)).max() <= ONE_CODE
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -182,7 +183,7 @@ def test_without_the_library_the_error_ends_in_the_command_that_installs_it() ->
 def test_nothing_is_written_to_standard_output_nor_on_standard_error() -> None:
     script = """
 import numpy as np
-from tests.networks import as_network, random_network
+from tests.helpers.networks import as_network, random_network
 from vs_srcomp.backends import OnnxRuntime
 from vs_srcomp.backends.base import PlaneFormat
 

@@ -10,8 +10,17 @@ import pytest
 import vapoursynth as vs
 from onnx import helper
 
-from tests.networks import as_network, make_onnx, one_of_each, random_doubler, random_network, random_stack, reference
-from tests.pictures import picture
+from tests.helpers.networks import (
+    as_network,
+    make_onnx,
+    one_of_each,
+    random_doubler,
+    random_network,
+    random_stack,
+    reference,
+)
+from tests.helpers.pictures import picture
+from tests.tolerances import ONE_CODE
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.openvino import BFLOAT16_CODES, OpenVINO
 from vs_srcomp.models import Model, load_network, network_at
@@ -46,7 +55,7 @@ def test_f32_is_within_one_code_of_an_independent_evaluation(width: int, height:
     network = random_network()
     expected = reference(network, codes, bits)
     assert not np.array_equal(expected, codes)
-    assert largest_difference(restore(OpenVINO(precision="f32"), network, plane, codes), expected) <= 1
+    assert largest_difference(restore(OpenVINO(precision="f32"), network, plane, codes), expected) <= ONE_CODE
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
@@ -110,7 +119,7 @@ def test_bf16_computes_a_layer_that_ends_in_the_output_in_float32() -> None:
         {"w": np.full((1, 1, 1, 1), 0.99, np.float32)},
     )
     expected = (codes * 0.99).round().astype(np.uint16)
-    assert largest_difference(restore(OpenVINO(precision="bf16"), network, plane, codes, 1), expected) <= 1
+    assert largest_difference(restore(OpenVINO(precision="bf16"), network, plane, codes, 1), expected) <= ONE_CODE
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
@@ -140,7 +149,7 @@ def test_a_doubler_gives_twice_the_size(size: tuple[int, int]) -> None:
     network = as_network(random_doubler(), stride=1, scale=2)
     target = np.zeros((2 * plane.height, 2 * plane.width), np.uint8)
     OpenVINO(precision="f32").compile(network, plane).worker().restore(codes, target)
-    assert largest_difference(target, reference(network.onnx, codes, 8, 1, 2)) <= 1
+    assert largest_difference(target, reference(network.onnx, codes, 8, 1, 2)) <= ONE_CODE
 
 
 def test_network_without_a_global_skip_runs_too() -> None:
@@ -149,7 +158,7 @@ def test_network_without_a_global_skip_runs_too() -> None:
     plane = PlaneFormat(32, 24, 8)
     codes = noise(plane)
     got = restore(OpenVINO(precision="f32"), network, plane, codes, stride=1)
-    assert largest_difference(got, reference(network, codes, 8, stride=1)) <= 1
+    assert largest_difference(got, reference(network, codes, 8, stride=1)) <= ONE_CODE
 
 
 @pytest.mark.parametrize("stride", [3, 4])
@@ -158,7 +167,7 @@ def test_any_stride_keeps_the_size(stride: int) -> None:
     codes = noise(plane)
     network = random_network(stride)
     got = restore(OpenVINO(precision="f32"), network, plane, codes, stride)
-    assert largest_difference(got, reference(network, codes, 8, stride)) <= 1
+    assert largest_difference(got, reference(network, codes, 8, stride)) <= ONE_CODE
 
 
 def test_planes_with_padded_rows_are_read_and_written_in_place() -> None:
@@ -212,7 +221,7 @@ def test_virtual_devices_run_too(device: str) -> None:
     backend = OpenVINO(device=device, precision="f32")
     assert backend.why_not() is None
     got = restore(backend, random_network(), plane, noise(plane))
-    assert largest_difference(got, reference(random_network(), noise(plane), 8)) <= 1
+    assert largest_difference(got, reference(random_network(), noise(plane), 8)) <= ONE_CODE
 
 
 @pytest.mark.skipif(HAS_FP16, reason="this processor has float16 units")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import NodeProto, helper
 
-from tests.networks import make_onnx, one_of_each, random_doubler, random_network
-from tests.pictures import picture
+from tests.helpers.networks import make_onnx, one_of_each, random_doubler, random_network
+from tests.helpers.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.openvino.cells import Cells, in_cells

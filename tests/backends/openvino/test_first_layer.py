@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from onnx import helper
 
-from tests.networks import as_network, make_onnx, random_network, reference
-from tests.pictures import picture
+from tests.helpers.networks import as_network, make_onnx, random_network, reference
+from tests.helpers.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.openvino.first_layer import balanced_integers

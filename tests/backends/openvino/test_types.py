@@ -9,7 +9,7 @@ import numpy as np
 import openvino
 import pytest
 
-from tests.networks import as_network, random_network
+from tests.helpers.networks import as_network, random_network
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.backends.openvino.types import fallback, share_text, types_meant, types_run
@@ -19,7 +19,7 @@ from vs_srcomp.processor import usable_classes
 _SCRIPT = """
 import json, sys
 from dataclasses import replace
-from tests.networks import as_network, random_stack
+from tests.helpers.networks import as_network, random_stack
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.backends.openvino.types import fallback

@@ -12,7 +12,8 @@ import vapoursynth as vs
 
 from tests.backends.tensorrt.cuda_double import PLAN, Runtime
 from tests.backends.tensorrt.cuda_double import TensorRT as Double
-from tests.networks import as_network, random_network, reference
+from tests.helpers.networks import as_network, random_network, reference
+from tests.tolerances import ONE_CODE, TWO_CODES
 from vs_srcomp.backends.base import Luma, PlaneFormat, StoringBackend
 from vs_srcomp.backends.tensorrt import TensorRT, backend, cuda_queue, log
 from vs_srcomp.backends.tiling import is_out_of_memory
@@ -73,7 +74,7 @@ def test_f32_is_within_one_code_of_an_independent_evaluation(cuda: Runtime, widt
     for seed in (1, 0):
         worker.restore(noise(plane, seed), target)
     expected = reference(random_network(), codes, bits)
-    assert largest_difference(target, expected) <= 1
+    assert largest_difference(target, expected) <= ONE_CODE
     assert np.mean(target != expected) <= MAY_DIFFER[bits]
     assert cuda.launches == 2
     assert cuda.waits == 3  # One a frame, and one before the recording.
@@ -86,7 +87,7 @@ def test_half_precision_is_another_plan_and_within_two_codes(cuda: Runtime) -> N
     assert plans[0] != plans[1]
     target = np.zeros((64, 96), np.uint16)
     TensorRT().load(plans[0], plane).worker().restore(noise(plane), target)
-    assert largest_difference(target, reference(random_network(), noise(plane), 10)) <= 2
+    assert largest_difference(target, reference(random_network(), noise(plane), 10)) <= TWO_CODES
 
 
 def test_frames_are_made_without_a_recording_where_there_can_be_none(make_card: MakeCard) -> None:
@@ -94,7 +95,7 @@ def test_frames_are_made_without_a_recording_where_there_can_be_none(make_card: 
     plane = PlaneFormat(32, 24, 8)
     target = np.zeros((24, 32), np.uint8)
     TensorRT(precision="f32").compile(as_network(random_network()), plane).worker().restore(noise(plane), target)
-    assert largest_difference(target, reference(random_network(), noise(plane), 8)) <= 1
+    assert largest_difference(target, reference(random_network(), noise(plane), 8)) <= ONE_CODE
     assert cuda.launches == 0
 
 

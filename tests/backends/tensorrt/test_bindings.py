@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from tests.backends.tensorrt.signatures import check_uses, read_bindings
-from tests.networks import one_of_each
+from tests.helpers.networks import one_of_each
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.backends.integer_graph import with_integer_planes
 from vs_srcomp.backends.tensorrt import backend, cuda_queue, log

@@ -11,7 +11,8 @@ import torch
 import vapoursynth as vs
 from onnx import helper
 
-from tests.networks import as_network, make_onnx, random_network, reference
+from tests.helpers.networks import as_network, make_onnx, random_network, reference
+from tests.tolerances import ONE_CODE, TWO_CODES
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.torch import Torch
 from vs_srcomp.geometry import ratio_by_name
@@ -64,7 +65,7 @@ def test_f32_is_within_one_code_of_an_independent_evaluation(device: str, width:
     expected = reference(random_network(), codes, bits)
     assert not np.array_equal(expected, codes)
     got = restore(Torch(device=device, precision="f32"), as_network(random_network()), plane, codes)
-    assert largest_difference(got, expected) <= 1
+    assert largest_difference(got, expected) <= ONE_CODE
     # Most are the same: what was cut off instead of rounded would be one less in half of the cases.
     assert np.mean(got != expected) <= (0.1 if bits == 16 else 0.01)
 
@@ -84,7 +85,7 @@ def test_reduced_precision_is_within_two_codes_for_our_networks(
     expected = reference(network.onnx, codes, bits, network.stride)
     assert largest_difference(expected, codes) > 2
     got = restore(Torch(device=device, precision=precision), network, plane, codes)
-    assert largest_difference(got, expected) <= 2
+    assert largest_difference(got, expected) <= TWO_CODES
 
 
 @pytest.mark.parametrize("precision", ["f32", "fp16", "bf16"])
@@ -112,7 +113,7 @@ def test_network_that_doubles_gives_a_plane_of_twice_the_size(device: str, bits:
         expected[index // 2 :: 2, index % 2 :: 2] = four[index]
     expected = np.clip(np.rint(expected * plane.code_scale), 0, plane.peak)
     assert got.shape == (34, 62)
-    assert largest_difference(got, expected.astype(plane.dtype)) <= 1
+    assert largest_difference(got, expected.astype(plane.dtype)) <= ONE_CODE
 
 
 def test_bfloat16_is_not_chosen_for_a_whole_picture() -> None:
@@ -131,7 +132,7 @@ def test_any_stride_keeps_the_size(stride: int) -> None:
     codes = noise(plane)
     network = as_network(random_network(stride), stride=stride)
     got = restore(Torch(device="cpu", precision="f32"), network, plane, codes)
-    assert largest_difference(got, reference(network.onnx, codes, 8, stride)) <= 1
+    assert largest_difference(got, reference(network.onnx, codes, 8, stride)) <= ONE_CODE
 
 
 @pytest.mark.parametrize("bits", [8, 10])
@@ -259,4 +260,4 @@ def test_recorded_runs_give_what_others_give(bits: int) -> None:
             target = np.zeros((130, 190), plane.dtype)
             worker.restore(noise(plane, seed), target)
             results.append(target)
-        assert largest_difference(*results) <= 1
+        assert largest_difference(*results) <= ONE_CODE

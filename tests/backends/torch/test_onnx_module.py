@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from tests.networks import make_onnx, one_of_each, random_network
+from tests.helpers.networks import make_onnx, one_of_each, random_network
+from tests.tolerances import FLOAT32_SUMS
 from vs_srcomp.backends.torch.onnx_module import OnnxModule
 from vs_srcomp.models import load_network, network_at
 
@@ -60,7 +61,7 @@ def check(network: bytes, shape: Sequence[int] = (1, 1, 12, 20)) -> None:
     picture = np.random.default_rng(1).random(shape, np.float32)
     wanted = expected(network, picture)
     assert np.ptp(wanted) > 0
-    np.testing.assert_allclose(run(network, picture), wanted, rtol=1e-4, atol=2e-5)
+    np.testing.assert_allclose(run(network, picture), wanted, **FLOAT32_SUMS)
 
 
 # Eight channels made of the picture, and what comes after them.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from tests.networks import make_onnx, random_doubler, random_level_network
+from tests.helpers.networks import make_onnx, random_doubler, random_level_network
 from vs_srcomp.geometry import RATIOS
 from vs_srcomp.models import TIERS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.networks import BackendDouble
+from tests.helpers.networks import BackendDouble
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.models import Network
 

@@ -12,7 +12,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from onnx import helper
 
-from tests.networks import make_onnx
+from tests.helpers.networks import make_onnx
 
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Result
