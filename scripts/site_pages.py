@@ -42,7 +42,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         target = PAGES.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else None)
         if target is None:
             # Of the repository, not of the site.
-            return link["text"] if "`" in link["text"] else f"{link['text']} (`{path}`)"
+            return f"`{path}`" if link["text"].strip("`") == path else f"{link['text']} (`{path}`)"
         relative = posixpath.relpath(target, posixpath.dirname(uri) or ".")
         return f"{link['image']}[{link['text']}]({relative}{link['anchor'] or ''})"
 
