@@ -32,6 +32,14 @@ class Copying:
 
     copies: int
     workers: int = 2
+    tile: int = 0
+
+    def why_not(self) -> None:
+        """It runs everywhere."""
+
+    def identity(self) -> dict[str, str]:
+        """Nothing that the result depends on."""
+        return {}
 
     def compile(self, network: Network, plane: PlaneFormat) -> "Copying":
         """Nothing to do."""

@@ -14,10 +14,13 @@ from train.report import replace_marked
 from vs_srcomp.files import atomic_path, write_atomically
 from vs_srcomp.geometry import RATIOS
 
-BANDS = ((0.02, 0.1), (0.1, 0.4), (0.4, 1.5))
+BANDS = ((0.005, 0.02), (0.02, 0.1), (0.1, 0.4), (0.4, 1.5))
 """Rates in bits per pixel between which gains are averaged."""
 
 _RESAMPLES = 2000
+_FEWEST = 3
+"""Clips that an interval is told of."""
+
 _SAMPLES = 64
 """Of a curve within a band, evenly on a logarithmic scale."""
 
@@ -143,7 +146,7 @@ def gain_table(curves: Curves, metric: Metric) -> str:
     """Gain over native AV1 at equal rate in each band and Bjontegaard rates, with intervals, as Markdown."""
     anchors = curves.get((FULL_SIZE, NATIVE), {})
     head = ["ratio", "method", *(f"{low:g} to {high:g} bpp" for low, high in BANDS), "Bjontegaard rate, %"]
-    lines = [f"| {' | '.join(head)} |", "| --- | --- |" + " ---: |" * (len(BANDS) + 1)]
+    rows = []
     for ratio, method in _ordered(curves):
         own = curves[ratio, method]
         pairs = [(each, anchors[clip]) for clip, each in own.items() if clip in anchors]
@@ -153,8 +156,11 @@ def gain_table(curves: Curves, metric: Metric) -> str:
             cells.append(_cell(interval(gains), metric.digits))
         rates = [found for test, anchor in pairs if (found := bjontegaard(test, anchor)) is not None]
         cells.append(_cell(interval(rates), 1))
-        lines.append(f"| {ratio} | {method} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([ratio, method, *cells])
+    # Stills and videos have other rates: bands that no clip reaches into are left out.
+    kept = [column for column in range(len(head)) if any(row[column] for row in rows)]
+    lines = ["| " + " | ".join(row[column] for column in kept) + " |" for row in (head, *rows)]
+    return "\n".join([lines[0], "| --- | --- |" + " ---: |" * (len(kept) - 2), *lines[1:]])
 
 
 def _ordered(curves: Curves) -> list[tuple[str, str]]:
@@ -170,6 +176,8 @@ def _rank(method: str) -> int:
 def _cell(found: Interval | None, digits: int) -> str:
     if found is None:
         return ""
+    if found.clips < _FEWEST:
+        return f"{found.mean:+.{digits}f} ({found.clips})"
     return f"{found.mean:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f}, {found.clips})"
 
 
@@ -200,7 +208,6 @@ def plot(points: Sequence[Point], path: Path) -> None:
                 )
             number = len(curves.get((FULL_SIZE, NATIVE), {}))
             panel.set(xscale="log", xlabel="bits per pixel", ylabel=metric.title, title=f"{of_set}, mean of {number}")
-            panel.set_xlim(BANDS[0][0], BANDS[-1][1])
             panel.grid(alpha=0.3)
     panels[0][0].legend(fontsize=8)
     with atomic_path(path) as temporary:

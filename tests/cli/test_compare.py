@@ -1,6 +1,8 @@
 """``vs-srcomp compare`` as a user runs it."""
 
+import importlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -85,9 +87,7 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path, tmp_path: Path) -> Non
     out.mkdir()
     temporary.mkdir()
     argv = [*ARGV, "compare", str(long), "--reference", str(long), "-o", str(out / "report.html")]
-    with subprocess.Popen(
-        argv, stderr=subprocess.PIPE, text=True, env={**_environment(), "TMPDIR": str(temporary)}
-    ) as run:
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}) as run:
         end = time.monotonic() + 120
         # The driver of VMAF has a folder of its own while it measures.
         while not list(temporary.glob("srcomp-vmaf-*/")) and time.monotonic() < end:
@@ -102,7 +102,26 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path, tmp_path: Path) -> Non
     assert not list(temporary.iterdir())
 
 
-def _environment() -> dict[str, str]:
-    import os
+def test_a_batch_with_metrics_and_a_report_links_to_pages(
+    command: Command, folder: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    encoder = ("--model", model, "--encoder", "x264", "--preset", "ultrafast")
+    metrics = ("--metrics", folder / "original.mkv", "--report", tmp_path / "report.jsonl")
+    done = command("batch", folder / "small.mkv", "--out", out, *encoder, *metrics)
+    assert done.returncode == 0, done.stderr
+    checks = json.loads((tmp_path / "report.jsonl").read_text())["checks"]
+    assert checks["metrics"]["frames"] == 10
+    page = Path(checks["comparison"]["page"])
+    assert page == out / "small.compare.html"
+    names = [one["name"] for one in report_of(page)["candidates"]]  # type: ignore[attr-defined]
+    assert names == ["lanczos5", "small"]
 
-    return dict(os.environ)
+
+def test_a_batch_needs_no_packages_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = importlib.import_module("vs_srcomp.cli.batch")
+
+    monkeypatch.setattr("vs_srcomp.compare.report.find_spec", lambda name: None)
+    checks = batch._checks(verifies=False, references=Path("original.mkv"), shows=True)
+    assert len(checks) == 1
+    assert len(batch._checks(verifies=True, references=Path("original.mkv"), shows=False)) == 2

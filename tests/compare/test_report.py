@@ -98,6 +98,23 @@ def test_noise_in_twelve_large_frames_stays_below_ten_megabytes(tmp_path: Path, 
     assert 4_000_000 < target.stat().st_size <= 10_000_000
 
 
+def test_hdr_is_shown_as_it_is_coded_and_said_to_be(tmp_path: Path, studio: Studio) -> None:
+    tags = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084:range=limited"
+    source = ("-f", "lavfi", "-i", "testsrc2=size=128x96:rate=25:duration=0.12")
+    paths = [
+        studio.make(*source, "-vf", f"format=yuv420p10le,{tags}{more}", "-c:v", "ffv1", name)
+        for name, more in (("hdr.mkv", ""), ("blurred.mkv", ",gblur=1"))
+    ]
+    write_report([candidate_from_file(path) for path in paths], None, tmp_path / "hdr.html")
+    html = (tmp_path / "hdr.html").read_text("utf-8")
+    assert "without tone mapping" in html
+    uri = json.loads(embedded(html, "pictures"))[0]["crops"][0]
+    found = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
+    # The test picture has saturated bars, whatever the curve.
+    assert found.max() > 250
+    assert found.min() < 5
+
+
 def test_a_picture_for_documents(tmp_path: Path, good: Path, bad: Path, original: Path) -> None:
     sides = [candidate_from_file(path) for path in (bad, good)]
     options = Options(frames=3, metrics=["psnr"], picture=tmp_path / "crops.png")

@@ -1,10 +1,12 @@
 """Files as other programs see them: what FFmpeg has written is read by Pillow, and the other way round."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import vapoursynth as vs
@@ -241,3 +243,36 @@ def test_jpeg_xl(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> No
     Image.fromarray(rgb).save(tmp_path / "in.jxl", lossless=True)
     upscale_picture(as_it_is(tmp_path / "in.jxl", tmp_path / "out.png", unchanging))
     np.testing.assert_array_equal(decoded(tmp_path / "out.png", "rgb24"), rgb)
+
+
+def test_twelve_bits_of_whole_chroma(unchanging: Path, tmp_path: Path) -> None:
+    pattern = ("-f", "lavfi", "-i", "testsrc2=size=96x64", "-frames:v", "1")
+    coded = ("-c:v", "libaom-av1", "-pix_fmt", "yuv444p12le", "-still-picture", "1", "-cpu-used", "8", "-crf", "20")
+    source = tmp_path / "in.avif"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *pattern, *coded, str(source)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    picture = read_picture(source)
+    assert (picture.bits, picture.clip.format.id) == (12, vs.YUV444P12)
+    assert upscale_picture(as_it_is(source, tmp_path / "out.png", unchanging)).bits == 16
+    # FFmpeg's own way to RGB rounds in another way.
+    difference = decoded(tmp_path / "out.png", "rgb48le").astype(int) - decoded(source, "rgb48le")
+    assert np.abs(difference).mean() < 256
+    result = upscale_picture(as_it_is(source, tmp_path / "out.avif", unchanging))
+    assert "its colours become 4:2:0: AVIF of more than 8 bits is written so" in result.notes
+    assert "of 12 bits a sample, .avif gets 10" in result.notes
+
+
+@pytest.mark.parametrize("name", ["out.jpg", "out.avif", "out.webp"])
+def test_lossy_files_are_alike_in_other_decoders(
+    name: str, rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(rgb).save(tmp_path / "in.png")
+    sizes = []
+    for quality in (95, 40):
+        job = as_it_is(tmp_path / "in.png", tmp_path / name, unchanging, quality=quality, overwrite=True)
+        sizes.append(upscale_picture(job).bytes)
+        by_ffmpeg = decoded(tmp_path / name, "rgb24").astype(int)
+        with Image.open(tmp_path / name) as image:
+            assert np.abs(by_ffmpeg - np.asarray(image)).mean() < 8  # by the way chroma is enlarged
+        assert np.abs(by_ffmpeg - rgb).mean() < (12 if quality > 90 else 24)
+    assert sizes[1] < sizes[0] / 2

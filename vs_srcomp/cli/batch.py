@@ -240,11 +240,14 @@ def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], 
 def _checks(verifies: bool, references: Path | None, *, shows: bool) -> "list[Callable[[Job], Check]]":
     """What is to be found out about each output."""
     from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck
+    from vs_srcomp.compare import missing_packages
 
     checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
     if references:
         checks.append(partial(MetricsCheck, reference=references))
-        if shows:
+        if shows and (missing := missing_packages()):
+            _line(f"no pages to look at: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
+        elif shows:
             checks.append(partial(ComparisonCheck, reference=references))
     return checks
 

@@ -1,7 +1,7 @@
 """One HTML file to look at results beside one another, with figures where there is a reference."""
 
 from vs_srcomp.compare.inputs import Side, candidate_from_file, made_candidates
-from vs_srcomp.compare.report import LARGEST_FILE, Options, write_report
+from vs_srcomp.compare.report import LARGEST_FILE, Options, missing_packages, write_report
 from vs_srcomp.compare.scores import METRICS, metrics_there
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "candidate_from_file",
     "made_candidates",
     "metrics_there",
+    "missing_packages",
     "write_report",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,6 +117,11 @@ def write_report(
 
             telling = next((each for each in chosen if DIFFERENT in each.reasons), chosen[len(chosen) // 2])
             write_sheet(sides, len(candidates), telling, options.picture)
+
+
+def missing_packages() -> list[str]:
+    """What a report needs and is not installed."""
+    return [name for module, name in (("jinja2", "jinja2"), ("PIL", "Pillow")) if find_spec(module) is None]
 
 
 def check_number(candidates: int, has_reference: bool) -> None:

@@ -29,6 +29,8 @@ _UNSPECIFIED = 2
 # How files of the kind are shown where they do not tell: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
 _RANGE = {"JPEG": vs.RANGE_FULL, "WEBP": vs.RANGE_LIMITED, "AVIF": vs.RANGE_FULL}
 
+_LIGHT = "ContentLightLevelMax"
+
 _JXL_HEADS = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 
 
@@ -36,7 +38,7 @@ def read_picture(file: Path) -> Picture:
     """Read the picture in ``file``.
 
     Raises:
-        vs.Error: It cannot be read, is none, has several pictures of equal rank, or colours that nothing describes.
+        vs.Error: It cannot be read, is none, has several pictures, or colours that nothing describes.
     """
     with opened(file) as image:
         _refuse_several(image, file)
@@ -154,20 +156,18 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
         return None  # such as arithmetic coding, which libjpeg decodes
     props = clip.get_frame(0).props
     bits = clip.format.bits_per_sample
-    if clip.format.color_family == vs.RGB:
-        tags = Tags(props.get("_Primaries", 2), props.get("_Transfer", 2))
-        clip, is_rgb = rgb_to_yuv(clip), True
-    else:
-        colours = _colours(props, container_colours(file) if kind == "AVIF" else None, kind)
-        if (clip.width, clip.height) != image.size:
-            clip = _of_odd_size(file, clip, image.size)
-        clip, is_rgb = clip.std.SetFrameProps(**colours), False
-        tags = Tags(colours["_Primaries"], colours["_Transfer"])
-    light = (
-        (props["ContentLightLevelMax"], props["ContentLightLevelAverage"]) if "ContentLightLevelMax" in props else None
-    )
+    colours = _colours(props, container_colours(file) if kind == "AVIF" else None, kind)
+    is_rgb = clip.format.color_family == vs.RGB
+    clip = rgb_to_yuv(clip) if is_rgb else _whole(file, clip, image.size).std.SetFrameProps(**colours)
     alpha, notes = _alpha(image, file, bits)
-    metadata = Metadata(tags=tags if kind == "AVIF" else UNTOLD, light=light)
+    if alpha is not None and alpha.shape != (clip.height, clip.width):
+        raise error(
+            f"the alpha of {str(file)!r} has another size than its colours",
+            "convert it to PNG with another program first",
+        )
+    tags = Tags(colours["_Primaries"], colours["_Transfer"]) if kind == "AVIF" else UNTOLD
+    light = (props["ContentLightLevelMax"], props["ContentLightLevelAverage"]) if _LIGHT in props else None
+    metadata = Metadata(tags=tags, light=light)
     q = props.get("SrcompQ")
     return Picture(clip=clip, bits=bits, is_rgb=is_rgb, alpha=alpha, q=q, metadata=metadata, notes=notes)
 
@@ -186,18 +186,20 @@ def _colours(props: Any, container: tuple[int, int, int, int] | None, kind: str)
     return found
 
 
-def _of_odd_size(file: Path, clip: vs.VideoNode, size: tuple[int, int]) -> vs.VideoNode:
-    """The picture in ``file`` with its last column and row, which subsampled chroma of VapourSynth cannot hold.
+def _whole(file: Path, clip: vs.VideoNode, size: tuple[int, int]) -> vs.VideoNode:
+    """``clip`` with the last column and row of the picture, of odd ``size``, which its subsampled chroma cannot hold.
 
     Chroma is brought to the size of luma, whose samples stay.
     """
+    w, h = clip.format.subsampling_w, clip.format.subsampling_h
+    if (clip.width, clip.height) == size or (clip.width, clip.height) != (size[0] >> w << w, size[1] >> h << h):
+        return clip  # as it is, or cropped by the container
     frame = decoded_frame(file)
     if (frame.width, frame.height) != size:
-        return clip  # tiles, or cropped by the container
+        return clip  # tiles
     props = clip.get_frame(0).props
     places = {name: props[name] for name in ("_ChromaLocation", "_Range", "_Matrix", "SrcompQ") if name in props}
     planes = planes_of_frame(frame)
-    w, h = clip.format.subsampling_w, clip.format.subsampling_h
     wide, high = -(-size[0] >> w) << w, -(-size[1] >> h) << h
     luma = np.pad(planes[0], ((0, high - size[1]), (0, wide - size[0])), "edge")
     padded = clip_of([luma, *planes[1:3]], clip.format.id, places)
