@@ -13,14 +13,17 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+import vs_srcomp
 from tests.stills.conftest import SIZE, XMP, as_it_is, decoded
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.stills.colour import clip_of
 from vs_srcomp.stills.encoding import encoded_png, write_deep_avif
+from vs_srcomp.stills.formats import PNG
 from vs_srcomp.stills.picture import Metadata, Tags
 from vs_srcomp.stills.reading import read_picture
 from vs_srcomp.stills.run import upscale_picture
 from vs_srcomp.stills.tiff import write_tiff
+from vs_srcomp.stills.writing import write_samples
 
 WITHOUT_LOSS = {"out.png": {}, "out.tif": {}, "out.webp": {"lossless": True}}
 ORIENTATION, MAKE, EXIF_IFD, EXPOSURE, EXIF_WIDTH = 0x0112, 0x010F, 0x8769, 0x829A, 40962
@@ -168,6 +171,16 @@ def test_hdr_becomes_hdr(hdr: Path, unchanging: Path, tmp_path: Path) -> None:
     assert (again.bits, again.metadata.tags, again.is_rgb) == (16, Tags(9, 16), True)
     before, after = decoded(hdr, "yuv420p10le"), decoded(tmp_path / "out.avif", "yuv420p10le")
     assert np.abs(before.astype(int) - after).mean() < 8
+
+
+def test_light_levels_are_in_png(tmp_path: Path) -> None:
+    samples = np.zeros((64, 96, 3), np.uint16)
+    metadata = Metadata(tags=Tags(9, 16), light=(1000, 400))
+    write_samples(tmp_path / "out.png", PNG, samples, metadata, quality=90, lossless=False, subsampling=(0, 0))
+    with vs_srcomp.source(tmp_path / "out.png").get_frame(0) as frame:
+        props = dict(frame.props)
+    assert (props["ContentLightLevelMax"], props["ContentLightLevelAverage"]) == (1000, 400)
+    assert (props["_Primaries"], props["_Transfer"]) == (9, 16)
 
 
 def test_a_deep_picture_can_be_turned(hdr: Path, unchanging: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from PIL import Image
 
 import vs_srcomp
 from tests.stills.conftest import SIZE, as_it_is, decoded, luma_of
-from vs_srcomp.stills.sequence import is_pattern, upscale_sequence
+from vs_srcomp.stills.formats import is_pattern
+from vs_srcomp.stills.sequence import upscale_sequence
 
 
 def test_numbers_are_kept(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
@@ -65,6 +66,8 @@ def test_several_into_one_is_refused(rgb: NDArray[np.uint8], unchanging: Path, t
     Image.fromarray(rgb).save(tmp_path / "1.png")
     with pytest.raises(vs.Error, match=r"do not go into one file.*\nnumber the outputs, such as .*%05d\.png"):
         upscale_sequence(as_it_is(tmp_path / "%d.png", tmp_path / "out.png", unchanging))
+    with pytest.raises(vs.Error, match=r"not a video\nwrite such as up/%05d.png"):
+        upscale_sequence(as_it_is(tmp_path / "%d.png", tmp_path / "out.mkv", unchanging))
     with pytest.raises(vs.Error, match="no file has a name like"):
         upscale_sequence(as_it_is(tmp_path / "%05d.png", tmp_path / "o%d.png", unchanging))
     (tmp_path / "o1.png").write_text("mine")

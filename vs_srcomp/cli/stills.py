@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, say, stderr
+from vs_srcomp.stills.formats import is_pattern
 
 if TYPE_CHECKING:
     from vs_srcomp.stills.job import PictureJob, PictureResult
@@ -85,7 +86,6 @@ def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: St
     """What ``vs-srcomp upscale`` does where the output is a picture."""
     check_for(pictures=True)
     from vs_srcomp.stills.run import upscale_picture
-    from vs_srcomp.stills.sequence import is_pattern
 
     job = stills.job(source, target, options)
     with core_log_on_stderr():

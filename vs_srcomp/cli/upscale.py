@@ -9,7 +9,7 @@ from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, stderr
 from vs_srcomp.cli.stills import StillOptions, check_for, still_options, upscale_pictures
-from vs_srcomp.stills.formats import is_picture
+from vs_srcomp.stills.formats import is_pattern, is_picture
 
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Job, Result
@@ -43,7 +43,7 @@ def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions
       vs-srcomp upscale photo.avif photo.png
       vs-srcomp upscale frames/%05d.png large/%05d.png
     """
-    if is_picture(target):
+    if is_picture(target) or is_pattern(source):
         upscale_pictures(source, target, options, stills)
         return
     check_for(pictures=False)

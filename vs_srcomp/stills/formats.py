@@ -1,5 +1,6 @@
 """The kinds of pictures that are read and written, and what each can hold. Imports nothing that is heavy."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,6 +62,15 @@ def is_picture(file: Path) -> bool:
     """Whether the name of ``file`` is that of a picture, not of a video."""
     suffix = file.suffix.lower()
     return suffix in _NOT_WRITTEN or any(suffix in kind.suffixes for kind in KINDS)
+
+
+NUMBER = re.compile(r"%(?:0(\d+))?d")
+"""Where the number stands in the name of numbered files."""
+
+
+def is_pattern(file: Path) -> bool:
+    """Whether ``file`` stands for numbered files: its name has ``%d``, ``%05d`` or the like, and is no file's own."""
+    return bool(NUMBER.search(file.name)) and not file.exists()
 
 
 def kind_of(target: Path) -> PictureKind:

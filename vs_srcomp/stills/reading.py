@@ -110,9 +110,11 @@ def _refuse_several(image: "Image.Image", file: Path) -> None:
             f"{str(file)!r} holds {count} pictures, and one goes into a file",
             "write numbered pictures, such as out/%03d.png",
         )
+    # GIF and PNG are RGB, which videos are not upscaled from.
+    video = "" if image.format in ("GIF", "PNG") else "a video, such as out.mkv, or "
     raise error(
         f"{str(file)!r} is an animation of {count} pictures, and one goes into a file",
-        "write a video, such as out.mkv, or numbered pictures, such as out/%05d.png",
+        f"write {video}numbered pictures, such as out/%05d.png",
     )
 
 

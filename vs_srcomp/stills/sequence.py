@@ -13,13 +13,11 @@ from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.errors import error
 from vs_srcomp.source import source
 from vs_srcomp.stills.colour import rgb_to_yuv
-from vs_srcomp.stills.formats import is_picture, kind_of
+from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.picture import Metadata, Picture, Tags
 from vs_srcomp.stills.reading import frames_of, opened, read_picture
 from vs_srcomp.stills.run import check_output, upscale_read
-
-_NUMBER = re.compile(r"%(?:0(\d+))?d")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +40,6 @@ class SequenceResult:
     """Of all pictures, each once."""
 
 
-def is_pattern(file: Path) -> bool:
-    """Whether ``file`` stands for numbered files: its name has ``%d``, ``%05d`` or the like, and is no file's own."""
-    return bool(_NUMBER.search(file.name)) and not file.exists()
-
-
 def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | None = None) -> SequenceResult:
     """Upscale several pictures, or the frames of a video or an animation, into numbered pictures.
 
@@ -60,6 +53,11 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
         vs.Error: The job cannot be done; the last line says what to do about it. Outputs before it are whole.
     """
     began = time.monotonic()
+    if not is_picture(job.target):
+        raise error(
+            "numbered pictures become numbered pictures, not a video",
+            "write such as up/%05d.png, and make a video of them: ffmpeg -framerate 25 -i up/%05d.png out.mkv",
+        )
     kind_of(job.target)
     if not is_pattern(job.target):
         raise error(
@@ -101,7 +99,7 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
     Raises:
         vs.Error: There are none.
     """
-    match = _NUMBER.search(pattern.name)
+    match = NUMBER.search(pattern.name)
     assert match is not None
     before, behind = pattern.name[: match.start()], pattern.name[match.end() :]
     digits = rf"\d{{{int(match[1])},}}" if match[1] else r"\d+"
@@ -114,7 +112,7 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
 
 
 def _numbered(pattern: Path, number: int) -> Path:
-    return pattern.with_name(_NUMBER.sub(lambda match: f"{number:0{int(match[1] or 0)}d}", pattern.name, count=1))
+    return pattern.with_name(NUMBER.sub(lambda match: f"{number:0{int(match[1] or 0)}d}", pattern.name, count=1))
 
 
 def _pictures(file: Path) -> tuple[list[int], Iterator[Picture]]:

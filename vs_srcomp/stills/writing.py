@@ -75,8 +75,6 @@ def _png_extras(metadata: Metadata) -> dict[str, Any]:
     # Where there are both, viewers go by the numbers; a profile says more, but not HDR.
     if tags not in (UNTOLD, (1, 13)) and (metadata.icc is None or tags.is_hdr):
         info.add(b"cICP", bytes([tags.primaries, tags.transfer, 0, 1]))
-        if metadata.light:
-            info.add(b"cLLI", b"".join(round(10_000 * level).to_bytes(4, "big") for level in metadata.light))
     if metadata.xmp:
         info.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
     return {"pnginfo": info} | ({"dpi": metadata.dpi} if metadata.dpi else {})
@@ -84,6 +82,8 @@ def _png_extras(metadata: Metadata) -> dict[str, Any]:
 
 def _write_deep_png(file: Path, samples: "NDArray[Any]", metadata: Metadata) -> None:
     """PNG of 16 bits: the picture from FFmpeg, which Pillow cannot write, the chunks beside it from Pillow."""
+    from PIL.PngImagePlugin import putchunk
+
     from vs_srcomp.stills.encoding import encoded_png
 
     small = BytesIO()
@@ -98,6 +98,9 @@ def _write_deep_png(file: Path, samples: "NDArray[Any]", metadata: Metadata) -> 
     with file.open("wb") as out:
         out.write(picture[:after_header])
         out.write(chunks)
+        if metadata.light:
+            # In units of 0.0001 cd/m^2; Pillow does not know the chunk.
+            putchunk(out, b"cLLI", *((10_000 * level).to_bytes(4, "big") for level in metadata.light))
         out.write(memoryview(picture)[after_header:])
 
 
