@@ -26,4 +26,5 @@ def test_a_new_entry_can_be_written_and_verified(
 
 def test_the_command_offers_every_container() -> None:
     option = next(option for option in batch.params if option.name == "container")
-    assert list(option.type.choices) == [kind.suffix.removeprefix(".") for kind in CONTAINERS]  # type: ignore[attr-defined]
+    containers = [kind.suffix.removeprefix(".") for kind in CONTAINERS]
+    assert list(option.type.choices)[: len(containers)] == containers  # type: ignore[attr-defined]

@@ -8,13 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-import vapoursynth as vs
-
 from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.disk_space import DiskSpace
 from vs_srcomp.batch.identity import identity_of
 from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Logged, Pool, Task, failed
 from vs_srcomp.batch.records import Segment, SegmentRecord
+from vs_srcomp.errors import error
 from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.transcode.job import Job, Result
 from vs_srcomp.transcode.prepare import check_replaceable
@@ -187,7 +186,8 @@ class _Batch:
         current = _RunningJob(job, checkpoint, time.monotonic())
         try:
             if self.stop:
-                raise vs.Error(f"srcomp: not begun, because of another clip: {self.stop}")
+                what, _, remedy = self.stop.rpartition("\n")
+                raise error(f"not begun, because of another clip: {what}", remedy)
             check_replaceable(job)
             identity = identity_of(job)
             with writing(job.target):

@@ -120,6 +120,10 @@ def encoder_settings(job: Job) -> EncoderSettings:
         )
     if job.svt_params and kind is not SVT_AV1:
         raise error(f"{kind.title} takes no settings of SVT-AV1", "give the encoder's own options instead")
+    for part in job.svt_params.split(":") if job.svt_params else ():
+        name, equals, value = part.partition("=")
+        if not (name and equals and value):
+            raise error(f"{part!r} in the settings of SVT-AV1 is not name=value", "give them as name=value:name=value")
     return EncoderSettings(
         kind=kind,
         crf=kind.crf.default if job.crf is None and kind.crf else job.crf,
