@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -264,10 +263,10 @@ def summary(points: Sequence[Point]) -> str:
         if own:
             methods = sorted({point.method for point in own} - {NATIVE}, key=_rank)
             levels = sorted({point.level for point in own})
-            clips = len({point.clip for point in own})
-            parts.append(f"{clips} {of_set} with {', '.join(methods)}, at the quantizers {', '.join(map(str, levels))}")
-    rate = fmean(point.bits_per_pixel for point in points)
-    return f"Measured: {'; '.join(parts)}; {len(points)} points, {rate:.2f} bits per pixel on the mean."
+            clips = ", ".join(dict.fromkeys(point.clip for point in own))
+            quantizers = ", ".join(map(str, levels))
+            parts.append(f"{of_set} {clips} with {', '.join(methods)}, at the quantizers {quantizers}")
+    return f"Measured: {'; '.join(parts)}; {len(points)} points."
 
 
 def record(points: Sequence[Point], document: Path) -> None:
