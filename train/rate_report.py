@@ -273,7 +273,8 @@ def record(points: Sequence[Point], document: Path) -> None:
     """Write tables and plot into ``document``, between its marks, and to ``rate.svg`` beside it."""
     plot(points, document.with_suffix(".svg"))
     text = document.read_text("utf-8")
-    text = replace_marked(text, "rate: measured", summary(points))
+    picture = f"![Quality over bits per pixel]({document.with_suffix('.svg').name})"
+    text = replace_marked(text, "rate: measured", f"{summary(points)}\n\n{picture}")
     for mark, table in tables(points).items():
         text = replace_marked(text, f"rate: {mark}", table)
     write_atomically(document, text.encode())
