@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from vs_srcomp.geometry import RATIOS
 
 BANDS = ((0.005, 0.02), (0.02, 0.1), (0.1, 0.4), (0.4, 1.5))
 """Rates in bits per pixel between which gains are averaged."""
+
+_WIDTH = 120
+"""Of lines in documents."""
 
 _RESAMPLES = 2000
 _FEWEST = 3
@@ -250,7 +254,8 @@ def tables(points: Sequence[Point]) -> dict[str, str]:
             if curves.get((FULL_SIZE, NATIVE)):
                 text = gain_table(curves, metric)
                 ends = ", ".join(f"{ratio} {method} {rate}" for (ratio, method), rate in crossings(curves).items())
-                text += f"\n\nBetter than native AV1 up to, in bits per pixel, by the mean curves: {ends}."
+                ends = f"Better than native AV1 up to, in bits per pixel, by the mean curves: {ends}."
+                text += "\n\n" + fill(ends, _WIDTH)
                 found[f"{of_set} {metric.title.partition(',')[0]}"] = text
     return found
 
@@ -266,7 +271,7 @@ def summary(points: Sequence[Point]) -> str:
             clips = ", ".join(dict.fromkeys(point.clip for point in own))
             quantizers = ", ".join(map(str, levels))
             parts.append(f"{of_set} {clips} with {', '.join(methods)}, at the quantizers {quantizers}")
-    return f"Measured: {'; '.join(parts)}; {len(points)} points."
+    return fill(f"Measured: {'; '.join(parts)}; {len(points)} points.", _WIDTH)
 
 
 def record(points: Sequence[Point], document: Path) -> None:
