@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from textwrap import fill
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from vs_srcomp.geometry import RATIOS
 
 BANDS = ((0.005, 0.02), (0.02, 0.1), (0.1, 0.4), (0.4, 1.5))
 """Rates in bits per pixel between which gains are averaged."""
+
+_WIDTH = 120
+"""Of lines in documents."""
 
 _RESAMPLES = 2000
 _FEWEST = 3
@@ -251,7 +254,8 @@ def tables(points: Sequence[Point]) -> dict[str, str]:
             if curves.get((FULL_SIZE, NATIVE)):
                 text = gain_table(curves, metric)
                 ends = ", ".join(f"{ratio} {method} {rate}" for (ratio, method), rate in crossings(curves).items())
-                text += f"\n\nBetter than native AV1 up to, in bits per pixel, by the mean curves: {ends}."
+                ends = f"Better than native AV1 up to, in bits per pixel, by the mean curves: {ends}."
+                text += "\n\n" + fill(ends, _WIDTH)
                 found[f"{of_set} {metric.title.partition(',')[0]}"] = text
     return found
 
@@ -264,10 +268,10 @@ def summary(points: Sequence[Point]) -> str:
         if own:
             methods = sorted({point.method for point in own} - {NATIVE}, key=_rank)
             levels = sorted({point.level for point in own})
-            clips = len({point.clip for point in own})
-            parts.append(f"{clips} {of_set} with {', '.join(methods)}, at the quantizers {', '.join(map(str, levels))}")
-    rate = fmean(point.bits_per_pixel for point in points)
-    return f"Measured: {'; '.join(parts)}; {len(points)} points, {rate:.2f} bits per pixel on the mean."
+            clips = ", ".join(dict.fromkeys(point.clip for point in own))
+            quantizers = ", ".join(map(str, levels))
+            parts.append(f"{of_set} {clips} with {', '.join(methods)}, at the quantizers {quantizers}")
+    return fill(f"Measured: {'; '.join(parts)}; {len(points)} points.", _WIDTH)
 
 
 def record(points: Sequence[Point], document: Path) -> None:

@@ -67,14 +67,19 @@ def draw(
         progress("taking pictures", done, len(chosen))
     # A few frames tell nearly how large all can be, in a fraction of the time that all take.
     few = drafts[:: max(1, len(drafts) // _FEW)]
-    size, _ = _within(few, (drafts[0].width, drafts[0].height), largest * len(few) // len(drafts))
-    return _within(drafts, size, largest)[1]
+    size, _ = _within(few, (drafts[0].width, drafts[0].height), largest * len(few) // len(drafts), progress)
+    return _within(drafts, size, largest, progress)[1]
 
 
-def _within(drafts: "Sequence[_Draft]", size: tuple[int, int], largest: int) -> tuple[tuple[int, int], list[Shown]]:
+def _within(
+    drafts: "Sequence[_Draft]", size: tuple[int, int], largest: int, progress: Progress
+) -> tuple[tuple[int, int], list[Shown]]:
     """Width and height of crops, ``size`` at most, such that all pictures have at most ``largest`` bytes, and these."""
     while True:
-        shown = [draft.shown(*size) for draft in drafts]
+        shown = []
+        for draft in drafts:
+            shown.append(draft.shown(*size))
+            progress("compressing pictures", len(shown), len(drafts))
         found = sum(len(each.overview) + sum(map(len, each.crops)) for each in shown)
         if found <= largest or min(size) <= SMALLEST_SIDE:
             return size, shown
