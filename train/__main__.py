@@ -158,6 +158,31 @@ def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engi
 
 
 @main.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--levels",
+    default="20,30,40,50",
+    show_default=True,
+    callback=lambda context, parameter, value: [float(part) for part in value.split(",")],
+    help="Of the files, in their order.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .safetensors file.")
+def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> None:
+    """Write the weights of one network that is, at each level, one of FILES, and interpolates between them.
+
+    \b
+    FILES are ONNX models for one level each. Where a recipe says start = "NAME", they are to be
+    WORK/runs/NAME/weights.safetensors.
+    """
+    from train.merge_levels import merge_levels as merge
+
+    try:
+        merge(files, levels, out)
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+@main.command()
 @photographs
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
