@@ -28,6 +28,11 @@ CORES_PER_STREAM = 4
 # With a second frame in inference, what the graph does beside the network holds up one of them, not all threads of one.
 _LEAST_STREAMS = 2
 
+# Bytes of the ONNX file below which a network runs in one stream. While it compiles, OpenVINO gives tasks to its
+# streams again and again until each of them has made its graph (CompiledModel in its CPU plugin). One that makes a tiny
+# graph is done before another one wakes up, and on busy processors it takes every task, for minutes.
+_LEAST_IN_STREAMS = 1 << 14
+
 # Side of a part in strides of the network.
 _ANY_SIZE = 16
 
@@ -132,7 +137,7 @@ class OpenVINO:
             # A thread that is bound to a core waits for it while a decoder or an encoder runs there, with others idle.
             properties["ENABLE_CPU_PINNING"] = False
         if self._is_processor or self.streams:
-            properties["NUM_STREAMS"] = self._stream_count()
+            properties["NUM_STREAMS"] = 1 if len(network.onnx) < _LEAST_IN_STREAMS else self._stream_count()
         if any_size:
             properties["CPU_RUNTIME_CACHE_CAPACITY"] = _KEPT_KERNELS
         try:
