@@ -126,7 +126,7 @@ def fit(
             for path, recipe in in_order((path, load_recipe(path)) for path in recipes):
                 if not processes.leads:
                     processes.wait()
-                train, valid = gatherer.of(recipe)
+                train, valid = gatherer.of(recipe) if recipe.steps else ([], [])
                 if processes.leads:
                     processes.wait()
                 fit_one(recipe, train, valid, work / "runs", processes, budgets.get(path))
@@ -151,7 +151,7 @@ def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engi
         for path in recipes:
             recipe = load_recipe(path)
             # Networks that know levels are measured on pictures once more; the systems of the papers are not.
-            valid = gatherer.valid(recipe) if recipe.degradation["name"] == "av1" else []
+            valid = gatherer.valid(recipe) if recipe.steps and recipe.degradation["name"] == "av1" else []
             click.echo(export_run(recipe, path, valid, work / "runs", engines))
     except ValueError as reason:
         raise click.ClickException(str(reason)) from reason

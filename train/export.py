@@ -45,7 +45,8 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     """Export the finished run of ``recipe`` to the folder ``engines``; returns a line that says what was written.
 
     The network's mean residual over the validation pictures is taken out first. The run's log and curves go to
-    train/runs, so that a committed model has its history with it; of a draft only these are kept.
+    train/runs, so that a committed model has its history with it; of a draft only these are kept. A run without steps
+    has neither: what it started from is exported as it is.
 
     Raises:
         ValueError: The run is not finished.
@@ -54,14 +55,15 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     history.mkdir(exist_ok=True)
     run = Run(runs / recipe.name)
     network = network_of(recipe, runs)
-    for kept in (run.log, run.curves):
+    for kept in (run.log, run.curves) if recipe.steps else ():
         shutil.copyfile(kept, history / f"{recipe.name}{kept.suffix}")
     if recipe.is_draft:
         return f"{recipe.name}: a draft, only its log and curves are kept"
     if not isinstance(network, PlainStack | InterpolatedStack):
         return export_system(network, recipe, recipe_path, engines)
     assert recipe.ratio is not None
-    remove_drift(network, valid, torch.device("cpu"))
+    if recipe.steps:
+        remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)
     file = f"{recipe.name}.onnx"
     write_atomically(engines / file, data)

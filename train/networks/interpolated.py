@@ -1,6 +1,7 @@
 """Plain stacks of convolutions for a few levels, and at a level between two the stack between them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -41,7 +42,7 @@ class InterpolatedStack(Network):
         ``slope`` is the activation's below zero; ``levels`` rise in equal steps.
         """
         super().__init__(scale=1, channels=1, stride=stride)
-        steps = {after - before for before, after in zip(levels, levels[1:], strict=False)}
+        steps = {after - before for before, after in pairwise(levels)}
         if len(steps) != 1 or min(steps) <= 0:
             raise ValueError(f"levels {list(levels)} do not rise in equal steps")
         self.slope = slope
@@ -155,8 +156,9 @@ def _convolutions(stack: nn.Module) -> Iterator[nn.Conv2d]:
 
 
 def _between(basis: Tensor, of_levels: Tensor) -> Tensor:
-    """``of_levels`` (levels, ...), interpolated: (..., *rest) for a basis (..., levels)."""
-    return torch.tensordot(basis, of_levels, dims=1)
+    """``of_levels``, (levels, ...), interpolated: (...) for a basis (levels,), (N, ...) for one (N, levels)."""
+    found: Tensor = torch.tensordot(basis, of_levels, dims=1)
+    return found
 
 
 def _convolved(features: Tensor, basis: Tensor, weights: Tensor, biases: Tensor, step: int) -> Tensor:

@@ -22,7 +22,9 @@ def awake(stride: int, channels: int, layers: int, slope: float = 0.0) -> Interp
     return network
 
 
-def convolved(luma: torch.Tensor, kernels: list[tuple[torch.Tensor, torch.Tensor]], network: InterpolatedStack) -> torch.Tensor:
+def convolved(
+    luma: torch.Tensor, kernels: list[tuple[torch.Tensor, torch.Tensor]], network: InterpolatedStack
+) -> torch.Tensor:
     features = luma
     for index, (weight, bias) in enumerate(kernels):
         step = network.stride if index == 0 else 1
@@ -84,7 +86,7 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
     assert [(each.name, each.shape) for each in given.get_inputs()] == [("degraded", ["N", 1, "H", "W"]), ("q", [1])]
     for level in LEVELS:
         expected = network(luma, torch.full((2,), level)).detach().numpy()
-        (restored,) = given.run(None, {"degraded": luma.numpy(), "q": np.float32([level])})
+        (restored,) = given.run(None, {"degraded": luma.numpy(), "q": np.full(1, level, np.float32)})
         # Kernels are in half precision there.
         np.testing.assert_allclose(restored, expected, atol=1e-3 * np.abs(expected - luma.numpy()).max())
         alone = onnxruntime.InferenceSession(to_onnx(network, "test", level), providers=["CPUExecutionProvider"])
