@@ -1,7 +1,7 @@
 # make demo      upscale the clip in examples/, show a frame beside Lanczos, and say where they are
 # make test      lint, types and every test
 # make test-mpv  test the player's side with a real mpv; builds one if there is none (root, debootstrap, minutes)
-# make models    train all models again (many hours), from the photographs in $(DATA)/train
+# make models    make all models again (many hours), from the photographs in $(DATA)/train and four networks of 0.2.0
 # make systems   train the systems of the papers, export them, compare them (hours): docs/results/systems.md
 # make results   measure the models on $(DATA) and write the tables of README and docs/results, and their pictures
 # make docs      build the site of the documents and the API in site/
@@ -38,7 +38,16 @@ test: $(VENV)/ready-for-tests
 test-mpv: $(VENV)/ready-for-tests
 	PYTHON=$(BIN)/python scripts/test-mpv.sh
 
+# The networks of one level each of 0.2.0, which those of today are made of, are in the history alone.
+OF_ONE_LEVEL = e4e5c13
+
 models: $(VENV)/ready-for-tests
+	mkdir -p $(WORK)/0.2.0
+	for name in srcomp-{fast,quality}-{8by5,4by3}; do \
+		for q in 20 30 40 50; do git show $(OF_ONE_LEVEL):engines/$$name-q$$q.onnx > $(WORK)/0.2.0/$$name-q$$q.onnx; done; \
+		$(BIN)/python -m train merge-levels $(WORK)/0.2.0/$$name-q{20,30,40,50}.onnx \
+			--out $(WORK)/runs/$$name-levels/weights.safetensors; \
+	done
 	$(BIN)/python -m train draw --out $(WORK)/drawn
 	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)

@@ -128,7 +128,7 @@ def fit(
             for path, recipe in in_order((path, load_recipe(path)) for path in recipes):
                 if not processes.leads:
                     processes.wait()
-                train, valid = gatherer.of(recipe)
+                train, valid = gatherer.of(recipe) if recipe.steps else ([], [])
                 if processes.leads:
                     processes.wait()
                 fit_one(recipe, train, valid, work / "runs", processes, budgets.get(path))
@@ -153,8 +153,33 @@ def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engi
         for path in recipes:
             recipe = load_recipe(path)
             # Networks that know levels are measured on pictures once more; the systems of the papers are not.
-            valid = gatherer.valid(recipe) if recipe.degradation["name"] == "av1" else []
+            valid = gatherer.valid(recipe) if recipe.steps and recipe.degradation["name"] == "av1" else []
             click.echo(export_run(recipe, path, valid, work / "runs", engines))
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--levels",
+    default="20,30,40,50",
+    show_default=True,
+    callback=lambda context, parameter, value: [float(part) for part in value.split(",")],
+    help="Of the files, in their order.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .safetensors file.")
+def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> None:
+    """Write the weights of one network that is, at each level, one of FILES, and interpolates between them.
+
+    \b
+    FILES are ONNX models for one level each. Where a recipe says start = "NAME", they are to be
+    WORK/runs/NAME/weights.safetensors.
+    """
+    from train.merge_levels import merge_levels as merge
+
+    try:
+        merge(files, levels, out)
     except ValueError as reason:
         raise click.ClickException(str(reason)) from reason
 

@@ -4,7 +4,7 @@ What a layer sees shares one scale in integers, so that the channel with the wid
 become. Weights have scales of their own, and steps to spare.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -30,17 +30,27 @@ def equalized(network: bytes, peaks: Sequence[NDArray[np.float32]]) -> bytes:
     for index, highest in enumerate(peaks):
         factors = np.maximum(highest, _SMALLEST * highest.max())
         factors = (factors / factors.mean()).astype(np.float64)
-        _scale(tensors[f"conv{index}.weight"], 1 / factors.reshape(-1, 1, 1, 1))
-        if f"conv{index}.bias" in tensors:
-            _scale(tensors[f"conv{index}.bias"], 1 / factors)
+        _scale_kernels(tensors, index, 1 / factors.reshape(-1, 1, 1, 1))
+        for name in (f"conv{index}.bias", f"conv{index}.biases"):
+            if name in tensors:
+                _scale(tensors[name], 1 / factors)
         if "table" in tensors:
             # Scales and shifts of all layers in turns, [knots, layers * 2 * channels].
             channels = len(factors)
             table = np.ones(tuple(tensors["table"].dims))
             table[:, (2 * index + 1) * channels : (2 * index + 2) * channels] = 1 / factors
             _scale(tensors["table"], table)
-        _scale(tensors[f"conv{index + 1}.weight"], factors.reshape(1, -1, 1, 1))
+        _scale_kernels(tensors, index + 1, factors.reshape(1, -1, 1, 1))
     return bytes(model.SerializeToString())
+
+
+def _scale_kernels(tensors: Mapping[str, onnx.TensorProto], index: int, factors: NDArray[np.float64]) -> None:
+    """Scale the kernels (O, I, h, w) of the convolution ``index``: one set, or a table with a row for each level."""
+    if f"conv{index}.weight" in tensors:
+        _scale(tensors[f"conv{index}.weight"], factors)
+        return
+    shape = numpy_helper.to_array(tensors[f"conv{index}.shape"])
+    _scale(tensors[f"conv{index}.weights"], np.broadcast_to(factors, shape).reshape(-1))
 
 
 def _scale(tensor: onnx.TensorProto, factors: NDArray[np.float64]) -> None:

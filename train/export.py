@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +14,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from torch import Tensor
 
 from train.export_onnx import network_to_onnx
 from train.fit import remove_drift
 from train.material.coded import LEVEL_BANDS, Example
+from train.networks.interpolated import InterpolatedStack
 from train.networks.network import Network
 from train.networks.plain import KNOTS, PlainStack
 from train.recipe import Recipe
@@ -30,6 +33,11 @@ IR_VERSION: Final = 8
 
 LICENCE: Final = "photographs: CC0, public domain, CC BY-SA, Unsplash, Pexels"
 
+type LevelNetwork = PlainStack | InterpolatedStack
+"""A network of ours, which takes the level."""
+
+FLOAT: Final = TensorProto.FLOAT
+
 TIERS: Final = ("fast", "light", "quality")
 
 
@@ -37,7 +45,8 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     """Export the finished run of ``recipe`` to the folder ``engines``; returns a line that says what was written.
 
     The network's mean residual over the validation pictures is taken out first. The run's log goes to train/runs, so
-    that a committed model has its history with it; of a draft only the log is kept.
+    that a committed model has its history with it; of a draft only the log is kept. A run without steps has none: what
+    it started from is exported as it is.
 
     Raises:
         ValueError: The run is not finished.
@@ -46,13 +55,15 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     history.mkdir(exist_ok=True)
     run = Run(runs / recipe.name)
     network = network_of(recipe, runs)
-    shutil.copyfile(run.log, history / f"{recipe.name}.csv")
+    if recipe.steps:
+        shutil.copyfile(run.log, history / f"{recipe.name}.csv")
     if recipe.is_draft:
         return f"{recipe.name}: a draft, only its log is kept"
-    if not isinstance(network, PlainStack):
+    if not isinstance(network, PlainStack | InterpolatedStack):
         return export_system(network, recipe, recipe_path, engines)
     assert recipe.ratio is not None
-    remove_drift(network, valid, torch.device("cpu"))
+    if recipe.steps:
+        remove_drift(network, valid, torch.device("cpu"))
     data = to_onnx(network, recipe.name)
     file = f"{recipe.name}.onnx"
     write_atomically(engines / file, data)
@@ -119,45 +130,33 @@ def _place(entry: dict[str, Any]) -> tuple[Any, ...]:
     return False, entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["look"] != "faithful"
 
 
-def to_onnx(network: PlainStack, name: str, level: float | None = None) -> bytes:
+def to_onnx(network: LevelNetwork, name: str, level: float | None = None) -> bytes:
     """The ONNX file of ``network``: [N, 1, H, W] float32 in and out, H and W divisible by the network's stride.
 
-    A second input ``q``, [N] float32, is the level of each picture. With ``level`` it is a network for that level
-    alone: it has no such input, and scales and shifts are folded into the convolutions.
+    A second input ``q``, float32, is the level: [N], one for each picture, of a `PlainStack`; [1], one for all of them,
+    of an `InterpolatedStack`, whose kernels follow it. With ``level`` it is a network for that level alone: it has no
+    such input, and scales and shifts are folded into the convolutions.
 
-    The graph is written by hand: it is Conv, Relu, DepthToSpace, one Add, and what makes scales and shifts of the
-    level. Every runtime has fast code for these, and there is no trace of the framework's version.
+    The graph is written by hand: it is Conv, Relu, DepthToSpace, one Add, and what is made of the level. Every runtime
+    has fast code for these, and there is no trace of the framework's version.
     """
     graph = _Graph()
-    kernels = [tuple(None if t is None else t.detach().cpu().numpy() for t in pair) for pair in network.kernels()]
-    folded = (
-        None
-        if level is None
-        else [
-            tuple(t.detach().cpu().numpy().reshape(-1) for t in pair)
-            for pair in network.of_level(torch.tensor([float(level)]))
-        ]
-    )
-    tables = graph.level_input(network) if folded is None else []
+    if level is not None:
+        layers = [_Layer(*graph.kernel(index, *pair)) for index, pair in enumerate(kernels_at(network, level))]
+    elif isinstance(network, PlainStack):
+        layers = graph.scaled_layers(network)
+    else:
+        layers = graph.interpolated_layers(network)
     last = "degraded"
-    for index, (weight, bias) in enumerate(kernels):
-        assert weight is not None
-        is_head, is_tail = index == 0, index == len(kernels) - 1
-        if folded is not None and not is_tail:
-            scale, shift = folded[index]
-            weight = weight * scale[:, None, None, None]
-            bias = shift if bias is None else bias * scale + shift
-        step, pad, kernel = (network.stride, network.stride, 3 * network.stride) if is_head else (1, 1, 3)
-        inputs = [last, graph.constant(f"conv{index}.weight", weight)]
-        if bias is not None:
-            inputs.append(graph.constant(f"conv{index}.bias", bias))
+    for index, layer in enumerate(layers):
+        step, pad, kernel = (network.stride, network.stride, 3 * network.stride) if index == 0 else (1, 1, 3)
+        inputs = [last, *filter(None, (layer.weight, layer.bias))]
         last = graph.node("Conv", inputs, f"conv{index}", kernel_shape=[kernel] * 2, pads=[pad] * 4, strides=[step] * 2)
-        if is_tail:
+        if index == len(layers) - 1:
             break
-        if folded is None:
-            scale_name, shift_name = tables[index]
-            last = graph.node("Mul", [last, scale_name], f"conv{index}.scaled")
-            last = graph.node("Add", [last, shift_name], f"conv{index}.shifted")
+        if layer.scale and layer.shift:
+            last = graph.node("Mul", [last, layer.scale], f"conv{index}.scaled")
+            last = graph.node("Add", [last, layer.shift], f"conv{index}.shifted")
         if network.slope:
             last = graph.node("LeakyRelu", [last], f"conv{index}.active", alpha=network.slope)
         else:
@@ -167,7 +166,7 @@ def to_onnx(network: PlainStack, name: str, level: float | None = None) -> bytes
     graph.node("Add", ["degraded", last], "restored")
     taken = [helper.make_tensor_value_info("degraded", TensorProto.FLOAT, ["N", 1, "H", "W"])]
     if level is None:
-        taken.append(helper.make_tensor_value_info("q", TensorProto.FLOAT, ["N"]))
+        taken.append(helper.make_tensor_value_info("q", TensorProto.FLOAT, ["N" if layers[0].scale else 1]))
     restored = helper.make_tensor_value_info("restored", TensorProto.FLOAT, ["N", 1, "H", "W"])
     model = helper.make_model(
         helper.make_graph(graph.nodes, name, taken, [restored], graph.constants),
@@ -177,6 +176,31 @@ def to_onnx(network: PlainStack, name: str, level: float | None = None) -> bytes
     )
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
+
+
+@torch.no_grad()
+def kernels_at(network: LevelNetwork, level: float) -> list[tuple[Tensor, Tensor]]:
+    """Weight and bias of each convolution of ``network`` at ``level``, with scales and shifts folded in."""
+    if isinstance(network, InterpolatedStack):
+        return network.kernels_at(level)
+    found = []
+    *hidden, (tail, tail_bias) = network.kernels()
+    folded = network.of_level(torch.tensor([float(level)]))
+    for (weight, bias), (scale, shift) in zip(hidden, folded, strict=True):
+        scale, shift = scale.flatten(), shift.flatten()
+        found.append((weight * scale[:, None, None, None], shift if bias is None else bias * scale + shift))
+    assert tail_bias is not None
+    return [*found, (tail, tail_bias)]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Names of what a convolution and its activation take."""
+
+    weight: str
+    bias: str | None = None
+    scale: str | None = None
+    shift: str | None = None
 
 
 class _Graph:
@@ -195,11 +219,41 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    def level_input(self, network: PlainStack) -> list[tuple[str, str]]:
-        """Names of scale and shift of each hidden layer, [N, channels, 1, 1], from the input ``q``."""
-        knots = np.array(KNOTS, np.float32)
+    def kernel(self, index: int, weight: Tensor, bias: Tensor | None) -> tuple[str, str | None]:
+        """Names of weight and bias of the convolution ``index``."""
+        named = self.constant(f"conv{index}.weight", weight.detach().cpu().numpy())
+        return named, None if bias is None else self.constant(f"conv{index}.bias", bias.detach().cpu().numpy())
+
+    def scaled_layers(self, network: PlainStack) -> list[_Layer]:
+        """Convolutions whose channels are scaled and shifted by what follows from the input ``q``."""
+        tables = [*self._tables(network), (None, None)]
+        kernels = [self.kernel(index, *pair) for index, pair in enumerate(network.kernels())]
+        return [_Layer(*kernel, *table) for kernel, table in zip(kernels, tables, strict=True)]
+
+    def interpolated_layers(self, network: InterpolatedStack) -> list[_Layer]:
+        """Convolutions whose kernels and biases follow from the input ``q``: a row of each table for each level.
+
+        Tables of kernels are in half precision, which moves what the network gives by less than a hundredth of a code.
+        """
+        basis = self._basis(network.levels)
+        layers = []
+        for index, (weights, biases) in enumerate(network.kernels()):
+            stored = weights.detach().cpu().flatten(1).half().numpy()
+            table = self.node("Cast", [self.constant(f"conv{index}.weights", stored)], f"conv{index}.table", to=FLOAT)
+            flat = self.node("MatMul", [basis, table], f"conv{index}.weight.flat")
+            shape = self.constant(f"conv{index}.shape", np.array(weights.shape[1:], np.int64))
+            weight = self.node("Reshape", [flat, shape], f"conv{index}.weight")
+            stored = biases.detach().cpu().numpy()
+            flat = self.node("MatMul", [basis, self.constant(f"conv{index}.biases", stored)], f"conv{index}.bias.flat")
+            shape = self.constant(f"conv{index}.channels", np.array([-1], np.int64))
+            layers.append(_Layer(weight, self.node("Reshape", [flat, shape], f"conv{index}.bias")))
+        return layers
+
+    def _basis(self, levels: Sequence[float]) -> str:
+        """Weights of linear interpolation between ``levels``, [N, levels], from the input ``q``."""
+        knots = np.array(levels, np.float32)
         limits = [
-            self.constant(name, np.float32(value)) for name, value in (("lowest", KNOTS[0]), ("highest", KNOTS[-1]))
+            self.constant(name, np.float32(value)) for name, value in (("lowest", levels[0]), ("highest", levels[-1]))
         ]
         last = self.node("Clip", ["q", *limits], "q.clipped")
         last = self.node("Reshape", [last, self.constant("column", np.array([-1, 1]))], "q.column")
@@ -207,7 +261,11 @@ class _Graph:
         last = self.node("Abs", [last], "q.distance")
         last = self.node("Div", [last, self.constant("knots.step", knots[1] - knots[0])], "q.steps")
         last = self.node("Sub", [self.constant("one", np.float32(1)), last], "q.closeness")
-        basis = self.node("Relu", [last], "q.basis")
+        return self.node("Relu", [last], "q.basis")
+
+    def _tables(self, network: PlainStack) -> list[tuple[str, str]]:
+        """Names of scale and shift of each hidden layer, [N, channels, 1, 1]."""
+        basis = self._basis(KNOTS)
         gains, shifts = (tensor.detach().cpu().numpy() for tensor in (network.gains, network.shifts))
         count, layers, channels = gains.shape
         # The basis sums to 1, so that what is added to a table is added to what is read from it.

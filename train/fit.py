@@ -58,7 +58,7 @@ def fit(
 
     Args:
         recipe: What to train, and how.
-        train: What to learn from; it goes to the memory of the device as a whole.
+        train: What to learn from; it goes to the memory of the device as a whole. A recipe without steps needs none.
         valid: What to measure on, ``VALIDATIONS`` times.
         runs: Folder of all runs; this one's files go to a folder of the recipe's name in it.
         team: The processes that train together. bfloat16 is used where the device has units for it. Any number of
@@ -76,6 +76,11 @@ def fit(
     network = to_working_format(recipe.make_network(), device)
     if recipe.start is not None:
         _take_weights(network, recipe.start, runs)
+    if recipe.steps == 0:
+        if team.leads:
+            save_weights(run.weights, network)
+        team.wait()
+        return network
     state = _State(recipe, network, copy.deepcopy(network), device)
     state.teacher = None if recipe.teacher is None else _teacher(recipe, runs, network, device)
     first = (

@@ -35,7 +35,7 @@ class Recipe:
     """``av1`` has ``ratio``, and codes every picture at several levels."""
     objective: Part = field(default_factory=lambda: {"name": "faithful"})
     steps: int
-    """Optimiser steps."""
+    """Optimiser steps; with none, the model is what it starts from."""
     batch: int
     """Crops a step, over all processes."""
     crop: int = 96
@@ -133,6 +133,8 @@ def _check(recipe: Recipe) -> None:
     for part in (recipe.network, recipe.degradation, recipe.objective):
         if not isinstance(part, Mapping) or "name" not in part:
             raise ValueError("network, degradation and objective are tables with a name")
+    if recipe.steps < 0 or (recipe.steps == 0 and recipe.start is None):
+        raise ValueError(f"{recipe.steps} steps: a recipe has some, or a start that it keeps")
     network = recipe.make_network()
     if recipe.degradation["name"] == "av1":
         if "ratio" not in recipe.degradation:

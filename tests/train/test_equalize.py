@@ -8,8 +8,10 @@ import torch
 from tests.tolerances import FLOAT32_TRAINED
 from train.equalize import equalized
 from train.export import to_onnx
+from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
 from train.ranges import CROP, channel_peaks, cut
+from vs_srcomp.models.level import at_level
 
 
 @pytest.fixture
@@ -48,6 +50,27 @@ def test_it_computes_the_same_at_every_level(uneven: PlainStack, q: float) -> No
         after = equalized(before, peaks)
         assert after != before
         np.testing.assert_allclose(run(after, given), run(before, given), **FLOAT32_TRAINED)
+
+
+@pytest.mark.parametrize("q", [12.0, 30.0, 44.5])
+def test_kernels_of_all_levels_are_scaled_alike(q: float) -> None:
+    torch.manual_seed(0)
+    network = InterpolatedStack(stride=2, channels=8, layers=4, slope=0.1)
+    with torch.no_grad():
+        for stack in network.stacks:
+            layers = [layer for layer in stack.children() if isinstance(layer, torch.nn.Conv2d)]
+            for layer, following in pairwise(layers):
+                layer.weight += 0.05 * torch.randn_like(layer.weight)
+                layer.weight[3] *= 30
+                following.weight[:, 3] /= 30
+    peaks = channel_peaks(to_onnx(network, "test", 30), planes())
+    assert all(seen.max() > 5 * np.median(seen) for seen in peaks)
+    before = to_onnx(network, "test")
+    after = equalized(before, peaks)
+    assert after != before
+    np.testing.assert_allclose(run(after, q), run(before, q), atol=2e-3)
+    even = channel_peaks(at_level(after, 30), planes())
+    assert all(seen.max() < 1.1 * np.median(seen) for seen in even)
 
 
 def test_all_channels_reach_equally_far(uneven: PlainStack) -> None:

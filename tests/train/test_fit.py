@@ -144,6 +144,16 @@ def test_a_warm_start_takes_the_weights_of_another_run(tmp_path: Path) -> None:
         assert torch.equal(network.state_dict()[name], value), name
 
 
+def test_a_recipe_without_steps_keeps_what_it_starts_from(tmp_path: Path) -> None:
+    expected = plain(TINY, blurred(), tmp_path)
+    kept = changed("kept", steps=0, start=TINY.name)
+    network = plain(kept, [], tmp_path)
+    weights = load_file(Run(tmp_path / kept.name).weights)
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(network.state_dict()[name], value)
+        torch.testing.assert_close(weights[name], value)
+
+
 def test_a_warm_start_from_another_form_is_refused(tmp_path: Path) -> None:
     examples = blurred()
     fit(changed(TINY.name, steps=1), examples, examples, tmp_path, ALONE)

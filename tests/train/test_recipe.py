@@ -1,11 +1,13 @@
 """Recipes: what they make, their order, and what is wrong in one."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.train.examples import TINY, changed
+from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
 from train.recipe import in_order, load_recipe
 from vs_srcomp.models import LOOKS, TIERS
@@ -24,7 +26,7 @@ batch = 1
 def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> None:
     recipe = load_recipe(path)
     assert recipe.name == f"srcomp-{path.stem}"
-    assert isinstance(recipe.make_network(), PlainStack)
+    assert isinstance(recipe.make_network(), PlainStack | InterpolatedStack)
     assert recipe.ratio is not None
     if not recipe.is_draft:
         assert recipe.tier in TIERS
@@ -33,11 +35,13 @@ def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> Non
         assert recipe.name == f"srcomp-{recipe.tier}-{recipe.ratio.slug}{crisp}"
 
 
-def test_every_start_and_teacher_has_a_recipe() -> None:
+def test_every_start_and_teacher_has_a_recipe_or_is_merged() -> None:
     recipes = [load_recipe(path) for path in RECIPES.rglob("*.toml")]
     assert len({recipe.name for recipe in recipes}) == len(recipes)
     named = {name for recipe in recipes for name in (recipe.start, recipe.teacher) if name}
-    assert named <= {recipe.name for recipe in recipes}
+    # `make models` merges those of one level each, whose recipes are in the history.
+    merged = {f"{recipe.name}-levels" for recipe in recipes if recipe.network["name"] == "interpolated"}
+    assert named <= {recipe.name for recipe in recipes} | merged
 
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
@@ -89,6 +93,8 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
         (COMPLETE + 'optimizer = "sgd"', "there is no optimizer 'sgd': adam, muon"),
         (COMPLETE + "scales = [1, 2]", "not between 0 and 1"),
         (COMPLETE + "scales = []", "not between 0 and 1"),
+        (COMPLETE.replace("steps = ", "steps = -"), "steps: a recipe has some, or a start"),
+        (re.sub("steps = .*", "steps = 0", COMPLETE), "0 steps: a recipe has some, or a start"),
     ],
 )
 def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ NETWORKS: Registry[Network] = Registry(
     "network",
     {
         "plain": "train.networks.plain:PlainStack",
+        "interpolated": "train.networks.interpolated:InterpolatedStack",
         "srcnn": "train.networks.srcnn:Srcnn",
         "vdsr": "train.networks.vdsr:Vdsr",
         "fsrcnn": "train.networks.fsrcnn:Fsrcnn",

@@ -167,7 +167,7 @@ def test_a_scale_that_a_network_does_not_have_is_refused(name: str, scale: int) 
 
 
 def test_an_unknown_network_is_refused_with_the_list() -> None:
-    with pytest.raises(ValueError, match="there is no network 'espnc'; there are plain, srcnn, vdsr"):
+    with pytest.raises(ValueError, match="there is no network 'espnc'; there are plain, interpolated, srcnn"):
         NETWORKS.make("espnc")
 
 

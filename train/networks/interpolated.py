@@ -1,0 +1,172 @@
+"""Plain stacks of convolutions for a few levels, and at a level between two the stack between them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from train.networks.network import Network
+from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, hats
+
+LEVELS: Final = (20.0, 30.0, 40.0, 50.0)
+
+
+class InterpolatedStack(Network):
+    """A stack like `PlainStack` for each of ``levels``; between two, kernels and biases lie on the line between theirs.
+
+    Networks that were trained on from the same weights can be interpolated (Wang et al. 2019, Deep Network
+    Interpolation, arXiv 1811.10515); here they are also trained as one. Beyond the first and the last level, theirs
+    hold. At a given level all of it is one stack of convolutions, at the cost of that alone.
+
+    ``forward`` takes luma (N, 1, H, W) in 0..1, H and W divisible by ``stride``, and levels (N,) in 0..63; it gives
+    (N, 1, H, W).
+    """
+
+    paper = "this project"
+    takes_level = True
+
+    def __init__(
+        self,
+        *,
+        stride: int = 4,
+        channels: int = 64,
+        layers: int = 6,
+        slope: float = 0.0,
+        levels: Sequence[float] = LEVELS,
+    ) -> None:
+        """Make the network: all stacks begin alike, with a last layer that is small but not zero.
+
+        ``slope`` is the activation's below zero; ``levels`` rise in equal steps.
+        """
+        super().__init__(scale=1, channels=1, stride=stride)
+        steps = {after - before for before, after in pairwise(levels)}
+        if len(steps) != 1 or min(steps) <= 0:
+            raise ValueError(f"levels {list(levels)} do not rise in equal steps")
+        self.slope = slope
+        self.levels = tuple(float(level) for level in levels)
+        first = _stack(stride, channels, layers, slope)
+        self.stacks = nn.ModuleList(_stack(stride, channels, layers, slope) for _ in levels)
+        for stack in self.stacks:
+            stack.load_state_dict(first.state_dict())
+        self.knots: Tensor
+        self.register_buffer("knots", torch.tensor(self.levels), persistent=False)
+
+    def forward(self, luma: Tensor, q: Tensor) -> Tensor:
+        """Restore ``luma`` that was compressed at the levels ``q``."""
+        residual: Tensor | None = None
+        for residual in self.outputs(luma, q):  # noqa: B007 - the last one counts
+            pass
+        assert residual is not None
+        return luma + F.pixel_shuffle(residual, self.stride).float()
+
+    def outputs(self, luma: Tensor, q: Tensor) -> Iterator[Tensor]:
+        """What each layer gives, after its activation: (N, channels or stride squared, H / stride, W / stride)."""
+        with torch.autocast(q.device.type, enabled=False):
+            basis = hats(q, self.knots)
+        kernels = self.kernels()
+        features = luma
+        for index, (weights, biases) in enumerate(kernels):
+            step = self.stride if index == 0 else 1
+            if index == 0:
+                with torch.autocast(luma.device.type, enabled=False):
+                    features = _convolved(features, basis, weights, biases, step)
+            else:
+                features = _convolved(features, basis, weights, biases, step)
+            if index < len(kernels) - 1:
+                features = F.leaky_relu(features, self.slope) if self.slope else F.relu(features)
+            yield features
+
+    def kernels(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights and biases of each convolution, (levels, O, I, h, w) and (levels, O), for plain luma in and out.
+
+        Centring, scaling and the residual's scale are folded in; the border is padded with zeros, in training too.
+        """
+        found = [(torch.stack(weights), torch.stack(biases)) for weights, biases in self._layers()]
+        weights, biases = found[0]
+        found[0] = weights / SPREAD, biases - weights.sum(dim=(2, 3, 4)) * (MEAN / SPREAD)
+        weights, biases = found[-1]
+        found[-1] = weights * RESIDUAL_SCALE, biases * RESIDUAL_SCALE
+        return found
+
+    def kernels_at(self, q: float) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each convolution at the level ``q``."""
+        (basis,) = hats(torch.tensor([float(q)], device=self.knots.device), self.knots)
+        return [(_between(basis, weights), _between(basis, biases)) for weights, biases in self.kernels()]
+
+    @torch.no_grad()
+    def set_kernels(self, of_levels: Sequence[Sequence[tuple[Tensor, Tensor]]]) -> None:
+        """Take weight and bias of each convolution, for plain luma in and out, for each level: `kernels` reversed."""
+        for stack, kernels in zip(self.stacks, of_levels, strict=True):
+            layers = list(_convolutions(stack))
+            for index, (layer, (weight, bias)) in enumerate(zip(layers, kernels, strict=True)):
+                assert layer.bias is not None
+                if index == 0:
+                    weight = weight * SPREAD
+                    bias = bias + weight.sum(dim=(1, 2, 3)) * (MEAN / SPREAD)
+                elif index == len(layers) - 1:
+                    weight, bias = weight / RESIDUAL_SCALE, bias / RESIDUAL_SCALE
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias)
+
+    @torch.no_grad()
+    def shift_residual(self, luma: float) -> None:
+        """Add ``luma`` to everything that the network gives."""
+        for stack in self.stacks:
+            *_, tail = _convolutions(stack)
+            assert tail.bias is not None
+            tail.bias += luma / RESIDUAL_SCALE
+
+    @property
+    def macs_per_pixel(self) -> float:
+        """Multiply-accumulates per output pixel, of a network at one level."""
+        return sum(layer.weight.numel() for layer in _convolutions(self.stacks[0])) / self.stride**2
+
+    @property
+    def receptive_field(self) -> int:
+        """Side, in pixels, of the square around an output pixel that it can see, wherever it lies in its cell."""
+        layers = len(list(_convolutions(self.stacks[0])))
+        return 2 * (self.stride * layers + self.stride - 1)
+
+    def _layers(self) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+        """Of each layer, weights and biases of all levels."""
+        for of_levels in zip(*(_convolutions(stack) for stack in self.stacks), strict=True):
+            yield [layer.weight for layer in of_levels], [layer.bias for layer in of_levels if layer.bias is not None]
+
+
+def _stack(stride: int, channels: int, layers: int, slope: float) -> nn.Sequential:
+    """Convolutions alone: one that steps by ``stride``, ``layers - 2`` in the middle, one for depth-to-space."""
+    head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride)
+    body = [nn.Conv2d(channels, channels, 3, padding=1) for _ in range(layers - 2)]
+    tail = nn.Conv2d(channels, stride * stride, 3, padding=1)
+    for layer in (head, *body, tail):
+        assert layer.bias is not None
+        nn.init.kaiming_normal_(layer.weight, a=slope)
+        nn.init.zeros_(layer.bias)
+    nn.init.normal_(tail.weight, std=0.02)
+    return nn.Sequential(head, *body, tail)
+
+
+def _convolutions(stack: nn.Module) -> Iterator[nn.Conv2d]:
+    for layer in stack.children():
+        assert isinstance(layer, nn.Conv2d)
+        yield layer
+
+
+def _between(basis: Tensor, of_levels: Tensor) -> Tensor:
+    """``of_levels``, (levels, ...), interpolated: (...) for a basis (levels,), (N, ...) for one (N, levels)."""
+    found: Tensor = torch.tensordot(basis, of_levels, dims=1)
+    return found
+
+
+def _convolved(features: Tensor, basis: Tensor, weights: Tensor, biases: Tensor, step: int) -> Tensor:
+    """Each of ``features`` (N, C, h, w) with its own kernels; as one convolution in groups."""
+    with torch.autocast(features.device.type, enabled=False):
+        own, own_biases = _between(basis, weights), _between(basis, biases)
+    count, channels, height, width = features.shape
+    pad = own.shape[-1] // 3
+    together = features.reshape(1, count * channels, height, width)
+    made = F.conv2d(together, own.flatten(0, 1), own_biases.flatten(), step, pad, groups=count)
+    return made.view(count, -1, *made.shape[2:])
