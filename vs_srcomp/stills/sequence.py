@@ -67,7 +67,10 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
         )
     numbers, pictures = _pictures(job.source)
     jobs = [replace(job, target=_numbered(job.target, number)) for number in numbers]
+    inputs = {file.resolve() for file in numbered_files(job.source).values()} if is_pattern(job.source) else set()
     for each in jobs:
+        if each.target.resolve() in inputs:
+            raise error("the outputs are the inputs", "give the outputs another name or another folder")
         check_new_output(each.target, each.source, overwrite=each.overwrite)
     models: Counter[str] = Counter()
     notes: dict[str, None] = {}
