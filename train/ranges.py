@@ -73,11 +73,6 @@ class Ranges:
     """Of multiply-accumulates that are in integers."""
 
 
-def measure_ranges(onnx: bytes, planes: Sequence[Plane], originals: Sequence[Plane] = ()) -> list[float]:
-    """Ranges of a network for one level; see :func:`choose_ranges`."""
-    return list(choose_ranges([Seen(onnx, planes, originals)]).ranges)
-
-
 def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     """One set of ranges for all ``forms``, which are one network at several levels.
 

@@ -70,3 +70,21 @@ def check_output(target: Path) -> None:
         raise error(
             f"the folder {str(folder)!r} cannot be written to", "change its permissions, or write somewhere else"
         )
+
+
+def check_replaceable(target: Path, source: Path) -> None:
+    """Raise the error of an output that nothing can replace, not even on request: ``source``, or what is no file."""
+    if not target.exists():
+        return
+    if source.exists() and target.samefile(source):
+        raise error("the output is the input", "give the output another name")
+    if not target.is_file():
+        raise error(f"{str(target)!r} is not a file", "give the output another name")
+
+
+def check_new_output(target: Path, source: Path, *, overwrite: bool) -> None:
+    """Raise the error of what is made of ``source`` and cannot be written as ``target``, before any work is done."""
+    check_replaceable(target, source)
+    if target.exists() and not overwrite:
+        raise error(f"{str(target)!r} exists", "give the output another name, or replace it with --overwrite")
+    check_output(target)

@@ -378,4 +378,4 @@ def test_differences_are_named() -> None:
         f"av 1.0 instead of {ours['av']}",
         f"{model} ffffffffffff... instead of {ours[model][:12]}...",
     ]
-    assert "SvtAv1Enc" in ours
+    assert "SvtAv1Enc" in ours["svt-av1"]

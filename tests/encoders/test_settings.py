@@ -34,11 +34,13 @@ def test_a_new_entry_encodes(
         assert container.streams.video[0].codec_context.name in ("vp9", "libvpx-vp9")
 
 
-def test_the_command_offers_every_encoder_and_its_default_crf() -> None:
+def test_the_command_offers_every_encoder_with_its_defaults() -> None:
     options = {option.name: option for option in upscale.params}
     assert list(options["encoder"].type.choices) == [kind.name for kind in ENCODERS]  # type: ignore[attr-defined]
     help_ = getattr(options["crf"], "help", "")
     assert all(f"{kind.crf.default:g} for {kind.name}" in help_ for kind in ENCODERS if kind.crf)
+    help_ = getattr(options["preset"], "help", "")
+    assert all(f"{kind.name} {kind.presets[0]} to {kind.presets[-1]}" in help_ for kind in ENCODERS if kind.presets)
 
 
 def test_every_codec_has_a_name_in_matroska() -> None:

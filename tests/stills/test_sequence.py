@@ -81,3 +81,12 @@ def test_a_file_whose_name_has_a_percent_sign_is_a_file(tmp_path: Path) -> None:
     assert not is_pattern(tmp_path / "50%d.png")
     assert is_pattern(tmp_path / "%05d.png")
     assert not is_pattern(tmp_path / "100%.png")
+
+
+def test_outputs_never_replace_inputs(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    file = tmp_path / "007.png"
+    Image.fromarray(rgb).save(file)
+    before = file.read_bytes()
+    with pytest.raises(vs.Error, match="the outputs are the inputs"):
+        upscale_sequence(as_it_is(tmp_path / "%03d.png", tmp_path / "%03d.png", unchanging, overwrite=True))
+    assert file.read_bytes() == before

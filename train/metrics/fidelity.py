@@ -9,7 +9,7 @@ PEAK = 255
 
 
 def psnr(luma: Plane, original: Plane) -> float:
-    """Peak signal-to-noise ratio of two 8-bit planes of one size, in dB; infinite if they are the same."""
+    """Peak signal-to-noise ratio of two 8-bit pictures of one shape, in dB; infinite if they are the same."""
     error = float(np.mean((luma.astype(np.float64) - original) ** 2))
     return float(10 * np.log10(PEAK**2 / error)) if error else float("inf")
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from train.metrics.fidelity import PEAK, ssim
+from train.metrics.fidelity import psnr, ssim
 from train.metrics.libvmaf import vmaf
 
 type Picture = NDArray[np.uint8]
@@ -54,8 +54,7 @@ class Psnr(Metric):
 
     def score(self, restored: Picture, original: Picture) -> float:
         """In dB; infinite if the pictures are the same."""
-        error = float(np.mean((restored.astype(np.float64) - original) ** 2))
-        return float(10 * np.log10(PEAK**2 / error)) if error else float("inf")
+        return psnr(restored, original)
 
 
 class Ssim(Metric):

@@ -13,6 +13,7 @@ import vapoursynth as vs
 from vs_srcomp import __version__
 from vs_srcomp.backends.base import BackendConfig
 from vs_srcomp.encoders.pipe_command import PipeCommand
+from vs_srcomp.encoders.settings import EncoderKind
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 from vs_srcomp.models import find, load_network
 from vs_srcomp.source.media import local_file
@@ -46,10 +47,7 @@ def identity_of(job: Job) -> Identity:
         | {"container": job.target.suffix.lower(), "crf": settings.crf, "preset": settings.preset},
         "models": _models(job),
         "backend": _backend(backend_of(job)),
-        "versions": _versions()
-        | (
-            program_of(job.pipe) if job.pipe else {"encoder": loaded_library(settings.kind.library.removeprefix("lib"))}
-        ),
+        "versions": _versions() | (program_of(job.pipe) if job.pipe else {"encoder": library_of(settings.kind)}),
     }
 
 
@@ -105,14 +103,19 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def loaded_library(name: str) -> str:
-    """The file names of a library, which have its version; empty where the system does not list what is loaded."""
+def library_of(kind: EncoderKind) -> str:
+    """The file names of an encoder's library, which have its version.
+
+    Empty for encoders of FFmpeg's own, whose version is libavcodec's, and where the system does not list what is
+    loaded.
+    """
     try:
         lines = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text("utf-8").splitlines()]
     except OSError:
         return ""
     files = {Path(parts[5]).resolve().name for parts in lines if len(parts) == 6}
-    return ", ".join(sorted(file for file in files if file.lower().startswith(f"lib{name.lower()}")))
+    name = kind.library.partition("-")[0]  # "libvpx-vp9" is in libvpx
+    return ", ".join(sorted(file for file in files if name.startswith("lib") and file.lower().startswith(name)))
 
 
 def _plain(value: Any) -> Any:

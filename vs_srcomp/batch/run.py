@@ -15,8 +15,8 @@ from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished,
 from vs_srcomp.batch.records import Segment, SegmentRecord
 from vs_srcomp.errors import error
 from vs_srcomp.media.muxer_errors import writing
+from vs_srcomp.named_files import check_replaceable
 from vs_srcomp.transcode.job import Job, Result
-from vs_srcomp.transcode.prepare import check_replaceable
 
 # Tasks that wait for a worker, so that no worker waits for a task.
 _QUEUED = 1
@@ -188,7 +188,7 @@ class _Batch:
             if self.stop:
                 what, _, remedy = self.stop.rpartition("\n")
                 raise error(f"not begun, because of another clip: {what}", remedy)
-            check_replaceable(job)
+            check_replaceable(job.target, job.source)
             identity = identity_of(job)
             with writing(job.target):
                 if not checkpoint.acquire():

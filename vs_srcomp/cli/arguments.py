@@ -202,13 +202,8 @@ class JobOptions:
             from vs_srcomp.transcode.deinterlace import check_plugin
 
             check_plugin()
-        if (self.encoder, self.crf, self.preset, self.svt_params, self.encoder_options) == (
-            "svt-av1",
-            None,
-            None,
-            "",
-            (),
-        ):
+        given = (self.crf, self.preset, self.svt_params, self.encoder_options)
+        if self.encoder == ENCODERS[0].name and given == (None, None, "", ()):
             return  # To ask takes a tenth of a second, which counts for pictures.
         from vs_srcomp.transcode.job import encoder_settings
 
@@ -327,6 +322,11 @@ deinterlace_option = click.option(
 )
 
 _CRF_DEFAULTS = ", ".join(f"{kind.crf.default:g} for {kind.name}" for kind in ENCODERS if kind.crf)
+_PRESETS = "; ".join(
+    f"for {kind.name} {kind.presets[0]} to {kind.presets[-1]}, {kind.preset} by default"
+    for kind in ENCODERS
+    if kind.presets
+)
 
 _JOB_OPTIONS = (
     click.option(
@@ -353,7 +353,7 @@ _JOB_OPTIONS = (
     click.option(
         "--encoder",
         type=click.Choice([kind.name for kind in ENCODERS]),
-        default="svt-av1",
+        default=ENCODERS[0].name,
         show_default=True,
         help="What encodes the output.",
     ),
@@ -364,8 +364,7 @@ _JOB_OPTIONS = (
     ),
     click.option(
         "--preset",
-        help="Speed of the encoder: for svt-av1 0 to 13, more is faster; for x264 and x265 a name.  "
-        "[default: 8, or medium]",
+        help=f"Speed of the encoder, from slow to fast: {_PRESETS}.",
     ),
     click.option("--svt-params", default="", metavar="K=V:K=V", help="More settings of SVT-AV1."),
     click.option(

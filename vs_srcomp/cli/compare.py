@@ -1,6 +1,5 @@
 """``vs-srcomp compare``: results beside one another, in one HTML file."""
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -152,6 +151,7 @@ def _compare(
     from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report
     from vs_srcomp.compare.inputs import distinct_names
     from vs_srcomp.compare.report import check_number, check_target
+    from vs_srcomp.processor import core_count
 
     check_number(len(models) + 1 if models is not None else len(files), reference is not None)
     check_target(target, overwrite=overwrite)
@@ -164,7 +164,7 @@ def _compare(
     options = Options(
         frames=frames,
         metrics=metrics,
-        threads=max(1, (os.cpu_count() or 1) // len(candidates)),
+        threads=max(1, core_count() // len(candidates)),
         title=title or " · ".join(side.name for side in candidates),
         command=shlex.join(["vs-srcomp", *sys.argv[1:]]),
         picture=picture,

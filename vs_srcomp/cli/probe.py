@@ -187,7 +187,7 @@ def _charts(found: "Probe", width: int) -> "Iterator[RenderableType]":
 
 def _histograms(known: "Sequence[Frame]", width: int) -> str:
     """Frames by base_q_idx and by estimate, beside each other."""
-    own = Counter((frame.base_q_idx or 0) // (4 * _BIN) for frame in known)
+    own = Counter(_own_bin(frame) for frame in known)
     estimates = Counter(int((frame.q or 0) // _BIN) for frame in known)
     half = (width - 22) // 2
     lines = [f"{'Q':>5}  {'frames by base_q_idx / 4':<{half + 7}}frames by estimate"]
@@ -199,6 +199,13 @@ def _histograms(known: "Sequence[Frame]", width: int) -> str:
         left, right = cells
         lines.append(f"{number * _BIN:>2}-{number * _BIN + _BIN - 1:>2}  {left:<{half + 7}}{right}".rstrip())
     return "\n".join(lines)
+
+
+def _own_bin(frame: "Frame") -> int:
+    """Where the Q of the frame's own base_q_idx is counted."""
+    from vs_srcomp.geometry import quantizer_of_index
+
+    return int(quantizer_of_index(frame.base_q_idx or 0) // _BIN)
 
 
 def _bar(count: int, most: int, width: int) -> str:
@@ -215,7 +222,7 @@ def _course(frames: "Sequence[Frame]", width: int) -> str:
         known = [frame for frame in part if frame.base_q_idx is not None and frame.q is not None]
         if not known:
             continue
-        own = [(frame.base_q_idx or 0) // (4 * _BIN) for frame in known]
+        own = [_own_bin(frame) for frame in known]
         for y in range(min(own), max(own) + 1):
             grid[y][x] = "░"
         for frame in known:
@@ -236,6 +243,7 @@ def _course(frames: "Sequence[Frame]", width: int) -> str:
 def _plotter() -> "Callable[[Probe, Path], None]":
     """What draws; asked for before any work is done, because it may be missing."""
     from vs_srcomp.errors import error
+    from vs_srcomp.geometry import quantizer_of_index
 
     try:
         from matplotlib.figure import Figure
@@ -244,7 +252,7 @@ def _plotter() -> "Callable[[Probe, Path], None]":
 
     def draw(found: "Probe", target: Path) -> None:
         points = [
-            (frame.time, frame.base_q_idx / 4, frame.q)
+            (frame.time, quantizer_of_index(frame.base_q_idx), frame.q)
             for frame in found.frames
             if frame.time is not None and frame.base_q_idx is not None and frame.q is not None
         ]

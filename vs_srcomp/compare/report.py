@@ -21,6 +21,7 @@ from vs_srcomp.compare.inputs import Side
 from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics_there
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.named_files import check_output
 
 LARGEST_FILE: Final = 10_000_000
 """Bytes of a report of up to `FRAMES` frames."""
@@ -138,6 +139,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         raise error(f"{target.name!r} does not end in .html", "give the report such a name")
     if target.exists() and not overwrite:
         raise error(f"{str(target)!r} exists", "give another name, or overwrite it with --overwrite")
+    check_output(target)
 
 
 def describe(

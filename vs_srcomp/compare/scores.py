@@ -10,16 +10,16 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from vs_srcomp.backends.base import Luma
 from vs_srcomp.compare.colours import to_rgb
 from vs_srcomp.compare.inputs import Side
 from vs_srcomp.errors import error
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.quality.libvmaf import Libvmaf
+from vs_srcomp.quality.luma import codes_of, common_depth, psnr, squared_error
 
 type Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
-
-DEPTHS: Final = (8, 10, 12, 16)
 
 CUT: Final = 10.0
 """Score from which a frame begins a scene, as FFmpeg's filter scdet has it by default."""
@@ -88,16 +88,17 @@ class Measured:
     def total(self, track: Track, metric: Metric) -> float | None:
         """The mean over all frames; of PSNR, that of the squared error of all frames together. None: infinite."""
         if metric.name == "psnr":
-            squares = sum(track.squared_errors)
-            peak = 255 << (self.bits - 8)
-            return 10 * math.log10(peak**2 * self.samples * len(self.times) / squares) if squares else None
+            return _finite(psnr(sum(track.squared_errors), self.samples * len(self.times), self.bits))
         return float(np.mean([score for score in track.scores[metric.name] if score is not None]))
 
     def worst(self, track: Track, metric: Metric) -> float | None:
         """What one frame in a hundred falls short of."""
         known = [math.inf if score is None else score for score in track.scores[metric.name]]
-        found = float(np.percentile(known, 1, method="lower"))
-        return None if math.isinf(found) else found
+        return _finite(float(np.percentile(known, 1, method="lower")))
+
+
+def _finite(score: float) -> float | None:
+    return None if math.isinf(score) else score
 
 
 def measure(
@@ -120,9 +121,9 @@ def measure(
     sides = [*candidates, *([reference] if reference else [])]
     check_alike(sides)
     if reference is None:
-        return _survey(candidates, progress)
+        return _without_reference(candidates, progress)
     metrics = tuple(metric for metric in METRICS if metric.name in names)
-    bits = min(depth for depth in DEPTHS if depth >= max(side.clip.format.bits_per_sample for side in sides))
+    bits = common_depth(side.clip for side in sides)
     size = reference.clip.width, reference.clip.height
     nodes = [side.clip for side in sides]
     if "ssimulacra2" in names:
@@ -140,7 +141,7 @@ def measure(
         for number, frames in enumerate(_together(nodes)):
             own, judged = frames[: len(sides)], frames[len(sides) :]
             times.append(clock.time(number, own))
-            *ours, theirs = (_codes(frame, bits) for frame in own)
+            *ours, theirs = (codes_of(frame, bits) for frame in own)
             scenes.add(theirs, bits)
             detail.append(detail_of(theirs, bits))
             for index, track in enumerate(tracks):
@@ -185,13 +186,13 @@ def check_alike(sides: Sequence[Side]) -> None:
                 )
 
 
-def _survey(candidates: Sequence[Side], progress: Progress) -> Measured:
+def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measured:
     clip = candidates[0].clip
     bits = clip.format.bits_per_sample
     clock, scenes, times, detail, track = _Clock(candidates[:1]), Scenes(), [], [], Track()
     for number, frame in enumerate(clip.frames(close=True, collect_garbage=False)):
         times.append(clock.time(number, [frame]))
-        codes = _codes(frame, bits)
+        codes = codes_of(frame, bits)
         scenes.add(codes, bits)
         detail.append(detail_of(codes, bits))
         track.q.append(_level(frame))
@@ -209,29 +210,18 @@ def _survey(candidates: Sequence[Side], progress: Progress) -> Measured:
     )
 
 
-def _compare(
-    track: Track, frame: vs.VideoFrame, ours: NDArray[np.generic], theirs: NDArray[np.generic], bits: int
-) -> None:
+def _compare(track: Track, frame: vs.VideoFrame, ours: Luma, theirs: Luma, bits: int) -> None:
     track.q.append(_level(frame))
-    difference = np.subtract(ours, theirs, dtype=np.int64)
-    squares = int(np.vdot(difference, difference))
+    squares = squared_error(ours, theirs)
     track.squared_errors.append(squares)
     if "psnr" in track.scores:
-        peak = 255 << (bits - 8)
-        track.scores["psnr"].append(10 * math.log10(peak**2 * ours.size / squares) if squares else None)
+        track.scores["psnr"].append(_finite(psnr(squares, ours.size, bits)))
 
 
 def _take(track: Track, by_frame: Sequence[dict[str, float]]) -> None:
     for name, key in _BY_VMAF.items():
         if name in track.scores:
             track.scores[name] = [scores[key] for scores in by_frame]
-
-
-def _codes(frame: vs.VideoFrame, bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """The luma plane of ``frame`` in ``bits`` bits."""
-    plane = np.asarray(frame[0])
-    shift = bits - frame.format.bits_per_sample
-    return plane.astype(np.uint16) << shift if shift else plane
 
 
 def _level(frame: vs.VideoFrame) -> float | None:

@@ -156,7 +156,7 @@ def attachment(stream: Stream) -> tuple[str, str, bytes]:
     codec = stream.codec_context.codec.canonical_name
     kind = "jpeg" if codec == "mjpeg" else codec
     # Opened again, because the packet is read only once and long before others.
-    with av.open(stream.container.name) as again:
+    with open_container(stream.container.name) as again:
         packet = next(packet for packet in again.demux(again.streams[stream.index]) if packet.size)
         content = bytes(packet)
     tags = stream.metadata

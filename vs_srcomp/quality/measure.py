@@ -1,6 +1,5 @@
 """How close a file's picture is to a reference: PSNR and SSIM of the luma plane, and VMAF."""
 
-import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,15 +7,14 @@ from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
 import vapoursynth as vs
 
-from vs_srcomp.backends.base import Luma
 from vs_srcomp.errors import error
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.progress import Progress, check_cancelled
-from vs_srcomp.quality.libvmaf import PIXEL_FORMATS, Libvmaf
+from vs_srcomp.quality.libvmaf import Libvmaf
+from vs_srcomp.quality.luma import codes_of, common_depth, psnr, squared_error
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
 
@@ -75,23 +73,22 @@ def measure(
             "give a reference with the same frames",
         )
     tolerance = _tick(result) + _tick(reference)
-    bits = min(depth for depth in PIXEL_FORMATS if depth >= max(clip.format.bits_per_sample for clip in clips))
+    bits = common_depth(clips)
     squares = 0
     with Libvmaf(sizes[0], bits, f"n_threads={threads}:feature=name=float_ssim") as vmaf:
         for number, (ours, theirs) in enumerate(_pairs(clips[0], clips[1], tolerance, (result, reference)), 1):
             check_cancelled(cancel)
-            codes = [_codes(frame, bits) for frame in (ours, theirs)]
-            squares += _squared_error(codes[0], codes[1])
+            codes = [codes_of(frame, bits) for frame in (ours, theirs)]
+            squares += squared_error(codes[0], codes[1])
             vmaf.add(codes[0], codes[1])
             give_back_free_memory()
             if progress:
                 progress(number, clips[0].num_frames)
         scores = {name: pooled["mean"] for name, pooled in vmaf.log()["pooled_metrics"].items()}
     samples = clips[0].num_frames * clips[0].width * clips[0].height
-    peak = 255 << (bits - 8)
     return Metrics(
         frames=clips[0].num_frames,
-        psnr_y=10 * math.log10(peak**2 * samples / squares) if squares else math.inf,
+        psnr_y=psnr(squares, samples, bits),
         ssim=scores["float_ssim"],
         vmaf=scores["vmaf"],
     )
@@ -127,15 +124,3 @@ def _pairs(
                 "give a reference with the same timestamps",
             )
         yield frames
-
-
-def _codes(frame: vs.VideoFrame, bits: int) -> Luma:
-    """The luma plane of ``frame`` in ``bits`` bits."""
-    plane: Luma = np.asarray(frame[0])
-    shift = bits - frame.format.bits_per_sample
-    return plane.astype(np.uint16) << shift if shift else plane
-
-
-def _squared_error(ours: Luma, theirs: Luma) -> int:
-    difference = np.subtract(ours, theirs, dtype=np.int64)
-    return int(np.vdot(difference, difference))

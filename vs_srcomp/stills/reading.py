@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import vapoursynth as vs
 
-from vs_srcomp.errors import error
+from vs_srcomp.errors import error, first_line
 from vs_srcomp.source import source
 from vs_srcomp.stills.colour import clip_of, rgb_to_yuv, to_bits
 from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_frame, planes_of_frame
@@ -127,7 +127,7 @@ def _told(file: Path) -> Iterator[None]:
         raise
     except Exception as cause:  # anything, from struct.error to SyntaxError
         raise error(
-            f"{str(file)!r} cannot be decoded ({str(cause).splitlines()[0].lower() if str(cause) else 'damaged'})",
+            f"{str(file)!r} cannot be decoded ({first_line(cause).lower()})",
             "check that the file is whole, or convert it with another program first",
         ) from cause
 

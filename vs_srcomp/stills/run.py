@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.named_files import check_new_output
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
 from vs_srcomp.stills.bands import bands_of, check_memory
@@ -42,7 +43,7 @@ def upscale_picture(job: PictureJob) -> PictureResult:
     """
     began = time.monotonic()
     kind_of(job.target)
-    check_output(job)
+    check_new_output(job.target, job.source, overwrite=job.overwrite)
     result = upscale_read(read_picture(job.source), job)
     return replace(result, seconds=time.monotonic() - began)
 
@@ -89,19 +90,6 @@ def enlarged(picture: Picture, job: PictureJob, q: float) -> vs.VideoNode:
         reuse=False,
         backend=job.backend,
     )
-
-
-def check_output(job: PictureJob) -> None:
-    """Raise the error of an output that cannot be written, before any work is done."""
-    if job.target.exists():
-        if job.source.exists() and job.target.samefile(job.source):
-            raise error("the output is the input", "give the output another name")
-        if not job.target.is_file():
-            raise error(f"{str(job.target)!r} is not a file", "give the output another name")
-        if not job.overwrite:
-            raise error(f"{str(job.target)!r} exists", "give the output another name, or replace it with --overwrite")
-    if not job.target.parent.is_dir():
-        raise error(f"the folder {str(job.target.parent)!r} does not exist", "make it, or write somewhere else")
 
 
 @contextmanager

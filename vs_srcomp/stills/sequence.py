@@ -11,13 +11,14 @@ import vapoursynth as vs
 
 from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.errors import error
+from vs_srcomp.named_files import check_new_output
 from vs_srcomp.source import source
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.picture import Metadata, Picture, Tags
 from vs_srcomp.stills.reading import frames_of, opened, read_picture
-from vs_srcomp.stills.run import check_output, upscale_read
+from vs_srcomp.stills.run import upscale_read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,11 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
         )
     numbers, pictures = _pictures(job.source)
     jobs = [replace(job, target=_numbered(job.target, number)) for number in numbers]
+    inputs = {file.resolve() for file in numbered_files(job.source).values()} if is_pattern(job.source) else set()
     for each in jobs:
-        check_output(each)
+        if each.target.resolve() in inputs:
+            raise error("the outputs are the inputs", "give the outputs another name or another folder")
+        check_new_output(each.target, each.source, overwrite=each.overwrite)
     models: Counter[str] = Counter()
     notes: dict[str, None] = {}
     size = 0

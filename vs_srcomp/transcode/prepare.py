@@ -25,7 +25,7 @@ from vs_srcomp.media.section import Section, find_section
 from vs_srcomp.media.streams import Plan, make_plan
 from vs_srcomp.media.timeline import Timeline, timeline_of
 from vs_srcomp.media.timestamps import clock_of, fraction
-from vs_srcomp.named_files import check_output
+from vs_srcomp.named_files import check_new_output
 from vs_srcomp.source.index import has_broadcast_clock
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
@@ -183,20 +183,7 @@ def start_encoder(
 def check_target(job: Job) -> None:
     """Raise the error of an output that cannot be written, before any work is done."""
     container_for(job.target)
-    check_replaceable(job)
-    if job.target.exists() and not job.overwrite:
-        raise error(f"{str(job.target)!r} exists", "give the output another name, or replace it with --overwrite")
-    check_output(job.target)
-
-
-def check_replaceable(job: Job) -> None:
-    """Raise the error of an output that nothing can replace, not even with ``job.overwrite``."""
-    if not job.target.exists():
-        return
-    if job.source.exists() and job.target.samefile(job.source):
-        raise error("the output is the input", "give the output another name")
-    if not job.target.is_file():
-        raise error(f"{str(job.target)!r} is not a file", "give the output another name")
+    check_new_output(job.target, job.source, overwrite=job.overwrite)
 
 
 def check_codec(job: Job, codec: str) -> None:

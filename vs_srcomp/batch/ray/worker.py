@@ -19,9 +19,10 @@ import vapoursynth as vs
 from filelock import FileLock
 
 import vs_srcomp
-from vs_srcomp.batch.identity import Identity, differences, identity_of, loaded_library, program_of, shortened
+from vs_srcomp.batch.identity import Identity, differences, identity_of, library_of, program_of, shortened
 from vs_srcomp.batch.pool import Cut, Encode, Failed, Finished, Task, failed, forward_log
 from vs_srcomp.batch.records import Share
+from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.models import models
@@ -36,9 +37,6 @@ type Facts = dict[str, str]
 _INTERVAL = 0.1
 
 _PACKAGES = ("av", "numpy", "openvino", "vapoursynth", "vs-srcomp")
-
-# Those that PyAV loads for encoding; their file names carry their versions.
-_ENCODERS = ("SvtAv1Enc", "x264", "x265")
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def facts() -> Facts:
             found[package] = "none"
     found["source code of vs_srcomp"] = _code()
     found["libavcodec"] = ".".join(map(str, av.library_versions["libavcodec"]))
-    found |= {name: loaded_library(name) for name in _ENCODERS}
+    found |= {kind.name: library_of(kind) for kind in ENCODERS}
     found |= {f"model {model.name}": model.sha256 for model in models()}
     return found
 
