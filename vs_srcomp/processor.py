@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +13,34 @@ def core_count() -> int:
     if sys.version_info >= (3, 13):
         return os.process_cpu_count() or 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def ordinary_threads() -> Iterator[None]:
+    """Take back the real-time priority that a library gives this process's threads within the block.
+
+    SVT-AV1 gives it to its threads and to the one that starts it, where it may: as root, so in most containers. They
+    then starve everything else on the computer, and child processes inherit it.
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    before = _realtime_threads()
+    try:
+        yield
+    finally:
+        for thread in _realtime_threads() - before:
+            with suppress(OSError):  # It may have ended.
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+
+
+def _realtime_threads() -> set[int]:
+    found = set()
+    for thread in (int(path.name) for path in Path("/proc/self/task").iterdir()):
+        with suppress(OSError):  # It may have ended.
+            if os.sched_getscheduler(thread) in (os.SCHED_FIFO, os.SCHED_RR):
+                found.add(thread)
+    return found
 
 
 def has_avx2() -> bool:

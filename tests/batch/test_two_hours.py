@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from tests.transcode.films import packets_of, times_of
 from vs_srcomp.batch.segments import cut, encode_segment, join
 from vs_srcomp.media.timestamps import fraction
+from vs_srcomp.processor import ordinary_threads
 from vs_srcomp.transcode import Job
 
 _TWO_HOURS = 7200
@@ -63,7 +64,7 @@ def moments() -> list[int]:
 
 
 def write_film(path: Path, times: list[int]) -> None:
-    with av.open(str(path), "w") as film:
+    with ordinary_threads(), av.open(str(path), "w") as film:
         picture = film.add_stream("libsvtav1", rate=25, options={"preset": "12", "crf": "50", "svtav1-params": "lp=1"})
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
         picture.codec_context.time_base = picture.time_base = _PICTURE_CLOCK

@@ -14,6 +14,8 @@ import vapoursynth as vs
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vs_srcomp.processor import ordinary_threads
+
 type Array = npt.NDArray[Any]
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -107,7 +109,7 @@ def write_video(
 
     ``setup`` holds attributes of the encoder's context, ``muxing`` options of the container.
     """
-    with av.open(str(file), "w", options=muxing or {}) as container:
+    with ordinary_threads(), av.open(str(file), "w", options=muxing or {}) as container:
         stream: VideoStream | None = None
         for number, frame in enumerate(frames):
             if stream is None:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from vs_srcomp.processor import ordinary_threads
+
 type Plane = npt.NDArray[Any]
 
 RATE = 24
@@ -45,7 +47,8 @@ def write_scene(target: Path, width: int, height: int, bits: int, frames: int) -
     with av.open(str(target), "w", format="matroska") as container:
         stream = container.add_stream("libsvtav1", RATE)
         _configure(stream.codec_context, width, height, bits)
-        stream.codec_context.open()
+        with ordinary_threads():
+            stream.codec_context.open()
         for start in range(0, frames, len(period)):
             for number, (data, key) in enumerate(period):
                 packet = av.Packet(data)
@@ -145,6 +148,8 @@ def _encode(width: int, height: int, bits: int, count: int) -> Iterator[tuple[by
     context = av.CodecContext.create("libsvtav1", "w")
     assert isinstance(context, VideoCodecContext)
     _configure(context, width, height, bits)
+    with ordinary_threads():
+        context.open()
     for number, planes in enumerate(scene_frames(width, height, bits, count)):
         frame = VideoFrame(width, height, context.pix_fmt or "")
         for plane, codes in zip(frame.planes, planes, strict=True):

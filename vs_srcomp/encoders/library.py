@@ -17,6 +17,7 @@ from vs_srcomp.log import say
 from vs_srcomp.media.hdr import content_light, mastering_in_decimals, mastering_in_units
 from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.memory import check_memory
+from vs_srcomp.processor import ordinary_threads
 from vs_srcomp.source.media import VideoPacket
 
 # SVT-AV1 refuses rates beyond these. Timestamps do not depend on the rate, only the spending of bits does.
@@ -169,7 +170,7 @@ def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
     # What was wrong with the encoder before is wrong again.
     logging.set_skip_repeated(False)
     try:
-        with logging.Capture() as messages:
+        with logging.Capture() as messages, ordinary_threads():
             context.open()
     except av.FFmpegError as reason:
         settings = ", ".join(f"{name}={value}" for name, value in given.items())

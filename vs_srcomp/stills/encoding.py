@@ -10,6 +10,7 @@ import vapoursynth as vs
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
+from vs_srcomp.processor import ordinary_threads
 from vs_srcomp.stills.picture import Tags
 
 _PNG_FORMATS = {1: "gray16be", 2: "ya16be", 3: "rgb48be", 4: "rgba64be"}
@@ -60,6 +61,8 @@ def write_deep_avif(file: Path, clip: vs.VideoNode, tags: Tags, quality: int) ->
         for each in described:
             each.color_primaries, each.color_trc = primaries, transfer
             each.colorspace, each.color_range = matrix, 2 if full else 1
+        with ordinary_threads():
+            stream.codec_context.open()
         frame.pts = 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
