@@ -140,7 +140,7 @@ def _read(image: "Image.Image", file: Path) -> Picture:
     if kind in _RANGE:
         picture = _from_video(image, file, kind)
     elif kind == "PNG" or (kind == "TIFF" and _bits_of_tiff(image, file) > 8):
-        picture = _from_packed(decoded_frame(file))
+        picture = _from_packed(decoded_frame(file), tells_colours=kind == "PNG")
     return _with_extras(picture or from_pillow(image), image, file)
 
 
@@ -221,12 +221,18 @@ def _alpha(image: "Image.Image", file: Path, bits: int) -> tuple[Plane | None, t
     return to_bits(plane, 16), ("of its alpha, 8 bits can be read",)
 
 
-def _from_packed(frame: "VideoFrame") -> Picture | None:
-    """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes."""
+def _from_packed(frame: "VideoFrame", *, tells_colours: bool) -> Picture | None:
+    """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes.
+
+    Args:
+        frame: The picture.
+        tells_colours: Whether the file has a place for them. TIFF has none: FFmpeg says gamma 2.2 of all that is grey.
+    """
     channels = channels_of_frame(frame)
     if channels is None:
         return None
-    return _from_channels(channels, 8 * channels[0].itemsize, Tags(frame.color_primaries or 2, frame.color_trc or 2))
+    tags = Tags(frame.color_primaries or 2, frame.color_trc or 2) if tells_colours else UNTOLD
+    return _from_channels(channels, 8 * channels[0].itemsize, tags)
 
 
 def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNTOLD) -> Picture:
