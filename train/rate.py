@@ -77,6 +77,9 @@ def originals(stills: Path | None, videos: Path | None, pictures: int | None = N
     Raises:
         ValueError: A folder has none, or a file cannot be read.
     """
+    for folder in (stills, videos):
+        if folder and not folder.is_dir():
+            raise ValueError(f"there is no folder {folder}: --data is the folder with test/kodak and video")
     paths = list_pictures(stills)[:pictures] if stills else []
     films = sorted(path for path in videos.iterdir() if path.suffix.lower() in SUFFIXES) if videos else []
     for folder, found in ((stills, paths), (videos, films)):

@@ -23,6 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     studio.make("-i", "original.mkv", "-vf", "scale=96:64", "-c:v", "libx264", "-crf", "30", "small.mkv")
     for name, crf in (("a.mkv", "20"), ("b.mkv", "40")):
         studio.make("-i", "original.mkv", "-c:v", "libx264", "-preset", "ultrafast", "-crf", crf, name)
+    (studio.folder / "there.png").write_bytes(b"mine")
     return studio.folder
 
 
@@ -67,7 +68,17 @@ def test_models_on_one_file(command: Command, folder: Path, model: Path, tmp_pat
         (("a.mkv", "b.mkv", "-o", "a.mkv"), 1, "'a.mkv' does not end in .html"),
         (("a.mkv", "small.mkv"), 1, "a has 192x128 pixels, but small has 96x64"),
         (("a.mkv", "nothing.mkv"), 1, "nothing.mkv"),
-        (("small.mkv", "--models", "heavy"), 1, "there is no model 'heavy'"),
+        (("small.mkv", "--models", "heavy"), 2, "there is no model 'heavy'"),
+        (("small.mkv", "--models", "heavy.onnx"), 2, "the model 'heavy.onnx' does not exist\ncheck the path"),
+        (("small.mkv", "--models", "light,light"), 2, "'light' is there twice"),
+        (("small.mkv", "--models", ","), 2, "it names nothing"),
+        (("a.mkv", "b.mkv", "--metrics", "psnr"), 2, "--metrics goes with --reference"),
+        (("a.mkv", "b.mkv", "-o", "nowhere/c.html"), 1, "the folder 'nowhere' does not exist\nmake it"),
+        (("a.mkv", "b.mkv", "-o", "http://x/c.html"), 2, "'http://x/c.html' is an address"),
+        (("a.mkv", ""), 2, "the name of a file is empty"),
+        (("a.mkv", "b.mkv", "--picture", "crops"), 1, "pictures of the kind '' are not written"),
+        (("a.mkv", "b.mkv", "--picture", "nowhere/crops.png"), 1, "the folder 'nowhere' does not exist"),
+        (("a.mkv", "b.mkv", "--picture", "there.png"), 1, "'there.png' exists\ngive another name"),
     ],
 )
 def test_mistakes_are_told(folder: Path, arguments: tuple[str, ...], code: int, message: str) -> None:

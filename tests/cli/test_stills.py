@@ -79,6 +79,37 @@ def test_batch(photos: Path, model: Path, tmp_path: Path) -> None:
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "film.mkv"], "the folder 'film.mkv' cannot be made"),
+        (["--out", "up", "--report", "nowhere/report.jsonl"], "the folder 'nowhere' does not exist"),
+    ],
+)
+def test_a_batch_that_cannot_be_written_begins_nothing(
+    options: list[str], message: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    before = sorted(photos.rglob("*"))
+    done = run("batch", "a.jpg", "--container", "png", *options)
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_what_is_kept_is_not_said_to_be_left_out(model: Path, tmp_path: Path) -> None:
+    image = Image.radial_gradient("L").resize((95, 63))
+    image.convert("RGB").save(tmp_path / "odd.jpg")
+    Image.merge("RGBA", [image] * 4).save(tmp_path / "clear.webp")
+    for name, mode in (("odd.jpg", "RGB"), ("clear.webp", "RGBA")):
+        done = run("upscale", tmp_path / name, tmp_path / f"{name}.png", "--model", model)
+        assert done.exit_code == 0, done.stderr
+        assert "cropped" not in done.stderr
+        assert "left out" not in done.stderr
+        with Image.open(tmp_path / f"{name}.png") as large:
+            assert (large.size, large.mode) == ((190, 126), mode)
+
+
 def test_a_folder_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     done = run("batch", tmp_path / "in", "--out", tmp_path / "out", "--container", "avif")

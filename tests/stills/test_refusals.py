@@ -50,6 +50,11 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
         *("CMYK profile", "convert the picture to RGB"),
     ),
     "no picture": ("in.png", lambda file: file.write_text("words"), "o.png", {}, "not a picture", "give an AVIF"),
+    "video": (
+        *("in.mkv", lambda file: file.write_bytes(b"\x1a\x45\xdf\xa3"), "o.png", {}),
+        *("not a picture", "out/%05d.png"),
+    ),
+    "folder of pictures": ("in", lambda file: file.mkdir(), "o.png", {}, "not a file", "in/%05d.png"),
     "cut": ("in.jpg", _cut, "o.png", {}, "cannot be decoded", "whole"),
     "alpha": ("in.png", lambda f: Image.new("RGBA", (32, 32)).save(f), "o.jpg", {}, "no alpha", ".png"),
     "sixteen bits": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.webp", {"depth": 16}, "8 bits", ".png"),
@@ -86,6 +91,11 @@ def test_refused(case: str, unchanging: Path, tmp_path: Path) -> None:
     assert what in message
     assert todo in message.splitlines()[-1]
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_address_is_refused_as_one(unchanging: Path, tmp_path: Path) -> None:
+    with pytest.raises(vs.Error, match=r"'https://host/in\.png' is an address, not a file\ndownload it first"):
+        upscale_picture(as_it_is(Path("https://host/in.png"), tmp_path / "o.png", unchanging))
 
 
 def test_jpeg_xl_without_a_reader(unchanging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

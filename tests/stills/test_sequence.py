@@ -76,17 +76,19 @@ def test_several_into_one_is_refused(rgb: NDArray[np.uint8], unchanging: Path, t
     assert (tmp_path / "o1.png").read_text() == "mine"
 
 
+def test_outputs_never_replace_inputs(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        Image.fromarray(rgb).save(tmp_path / f"{number:05d}.png")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "link").symlink_to(tmp_path)
+    for target in ("%05d.png", "link/%05d.png"):
+        with pytest.raises(vs.Error, match=r"the outputs are the inputs\nnumber the outputs in another folder"):
+            upscale_sequence(as_it_is(tmp_path / "%05d.png", tmp_path / target, unchanging, overwrite=True))
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_file_whose_name_has_a_percent_sign_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "50%d.png").touch()
     assert not is_pattern(tmp_path / "50%d.png")
     assert is_pattern(tmp_path / "%05d.png")
     assert not is_pattern(tmp_path / "100%.png")
-
-
-def test_outputs_never_replace_inputs(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
-    file = tmp_path / "007.png"
-    Image.fromarray(rgb).save(file)
-    before = file.read_bytes()
-    with pytest.raises(vs.Error, match="the outputs are the inputs"):
-        upscale_sequence(as_it_is(tmp_path / "%03d.png", tmp_path / "%03d.png", unchanging, overwrite=True))
-    assert file.read_bytes() == before

@@ -168,3 +168,10 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["rate", "--data", str(tmp_path), "--work", str(tmp_path), "--no-videos"])
     assert result.exit_code == 1
     assert "nothing to code is in" in result.output
+
+
+@pytest.mark.parametrize("without", [("--no-videos",), ("--pictures", "0")])
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path, without: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, ["rate", "--data", str(tmp_path), "--work", str(tmp_path), *without])
+    assert result.exit_code == 1
+    assert "there is no folder" in result.output

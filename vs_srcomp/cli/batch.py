@@ -168,13 +168,15 @@ def batch(
         # With others, what is not there is told among the failures of single clips.
         local_file(pairs[0][0])
     outputs = name_outputs(pairs, folder, suffix=suffix, container=container)
-    if pictures:
-        _batch_pictures(outputs, options, stills, jobs or 1, restart, dry_run, report_file or folder / _REPORT)
-        return
-    work = [piping.apply(options.job(file, target, segment_seconds=segment_seconds)) for file, target in outputs]
+    work = []
+    if not pictures:
+        work = [piping.apply(options.job(file, target, segment_seconds=segment_seconds)) for file, target in outputs]
     check_output_folder(folder)
     if report_file and report_file.parent != folder:
         check_output(report_file)
+    if pictures:
+        _batch_pictures(outputs, options, stills, jobs or 1, restart, dry_run, report_file or folder / _REPORT)
+        return
     if references:
         _check_references(work, references)
     if options.backend and cluster is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import ModelName, Quantizer, look_option
+from vs_srcomp.cli.arguments import FileName, ModelName, Quantizer, check_model, look_option
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, say, stderr
 
 if TYPE_CHECKING:
@@ -27,18 +27,22 @@ class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
         """Each of them converted."""
         if isinstance(value, tuple):
             return value
-        parts = [part.strip() for part in str(value).split(",")]
-        return tuple(self._kind.convert(part, param, ctx) for part in parts if part)
+        parts = [part for part in (part.strip() for part in str(value).split(",")) if part]
+        if not parts:
+            self.fail("it names nothing", param, ctx)
+        if twice := next((part for part in parts if parts.count(part) > 1), None):
+            self.fail(f"{twice!r} is there twice", param, ctx)
+        return tuple(self._kind.convert(part, param, ctx) for part in parts)
 
 
 @click.command(short_help="Show results beside one another in an HTML file.")
-@click.argument("files", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="IN...", nargs=-1, required=True, type=FileName())
 @click.option(
     "-o",
     "--out",
     "target",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FileName(written=True),
     default=Path("compare.html"),
     show_default=True,
     help="The report, an HTML file.",
@@ -46,7 +50,7 @@ class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
 @click.option(
     "--reference",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FileName(),
     help="The original in full size: with it there are figures.",
 )
 @click.option(
@@ -70,11 +74,11 @@ class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
 @click.option(
     "--picture",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FileName(written=True),
     help="Also write the crops of one frame beside one another, such as a PNG for a document.",
 )
 @click.option("--title", default="", help="Of the report.  [default: the names]")
-@click.option("--overwrite", is_flag=True, help="Replace a report that exists.")
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 @debug_option
 def compare(
     files: tuple[Path, ...],
@@ -103,7 +107,9 @@ def compare(
       vs-srcomp compare in.mkv --models light,fast,quality --ratio 2:1
       vs-srcomp compare a.mkv b.mkv --frames 6 -o by-eye.html
     """
-    _check(files, models)
+    _check(files, reference, models)
+    for model in models or ():
+        check_model(model, look, ratio, q)
     with core_log_on_stderr():
         _compare(
             files,
@@ -121,7 +127,7 @@ def compare(
         )
 
 
-def _check(files: tuple[Path, ...], models: tuple[str | Path, ...] | None) -> None:
+def _check(files: tuple[Path, ...], reference: Path | None, models: tuple[str | Path, ...] | None) -> None:
     if models is not None and len(files) > 1:
         raise click.UsageError("--models compares what is made of one file: name one, or leave --models out.")
     context = click.get_current_context()
@@ -129,6 +135,8 @@ def _check(files: tuple[Path, ...], models: tuple[str | Path, ...] | None) -> No
         source = context.get_parameter_source(name)
         if models is None and source is not click.core.ParameterSource.DEFAULT:
             raise click.UsageError(f"--{name} goes with --models.")
+    if reference is None and context.get_parameter_source("metrics") is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("--metrics goes with --reference: without one there is nothing to measure against.")
 
 
 def _compare(
@@ -150,11 +158,13 @@ def _compare(
 
     from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report
     from vs_srcomp.compare.inputs import distinct_names
-    from vs_srcomp.compare.report import check_number, check_target
+    from vs_srcomp.compare.report import check_number, check_picture, check_target
     from vs_srcomp.processor import core_count
 
     check_number(len(models) + 1 if models is not None else len(files), reference is not None)
     check_target(target, overwrite=overwrite)
+    if picture:
+        check_picture(picture, overwrite=overwrite)
     candidates: list[Side]
     if models is not None:
         candidates = made_candidates(files[0], models, ratio=ratio, q=q, look=look)

@@ -22,6 +22,7 @@ from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.named_files import check_output
+from vs_srcomp.stills.formats import kind_of
 
 LARGEST_FILE: Final = 10_000_000
 """Bytes of a report of up to `FRAMES` frames."""
@@ -56,7 +57,8 @@ class Options:
     details: Mapping[str, str] = field(default_factory=dict)
     """What else the table of versions tells."""
     picture: Path | None = None
-    """Gets the crops of one frame beside one another, too: of that on which the candidates differ most."""
+    """Gets the crops of one frame beside one another, too: of that on which the candidates differ most. Its suffix is
+    that of a picture."""
     overwrite: bool = False
 
 
@@ -83,6 +85,8 @@ def write_report(
     sides = [*candidates, *([reference] if reference else [])]
     check_number(len(candidates), reference is not None)
     check_target(target, overwrite=options.overwrite)
+    if options.picture:
+        check_picture(options.picture, overwrite=options.overwrite)
     template = _template()
     try:
         from vs_srcomp.compare.pictures import draw
@@ -137,9 +141,19 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """Raise the error of a name that a report cannot have."""
     if target.suffix.lower() not in (".html", ".htm"):
         raise error(f"{target.name!r} does not end in .html", "give the report such a name")
+    _check_place(target, overwrite=overwrite)
+
+
+def check_picture(target: Path, *, overwrite: bool) -> None:
+    """Raise the error of a name that the picture beside a report cannot have."""
+    kind_of(target)
+    _check_place(target, overwrite=overwrite)
+
+
+def _check_place(target: Path, *, overwrite: bool) -> None:
+    check_output(target)
     if target.exists() and not overwrite:
         raise error(f"{str(target)!r} exists", "give another name, or overwrite it with --overwrite")
-    check_output(target)
 
 
 def describe(

@@ -24,7 +24,7 @@ def write_sheet(sides: Sequence[Side], candidates: int, chosen: Chosen, target: 
         sides: The candidates, then the reference if there is one.
         candidates: How many of them are candidates.
         chosen: The frame.
-        target: What Pillow can write, such as a PNG.
+        target: A picture of a kind that is written (`vs_srcomp.stills.formats`), such as a PNG.
     """
     pictures = [pixels(to_rgb(side.clip), chosen.number) for side in sides]
     height, width, _ = pictures[0].shape

@@ -19,8 +19,23 @@ from vs_srcomp.source.reader import FrameReader, LostFrameError
 from vs_srcomp.source.timing import timing
 
 
-def open_clip(path: str | os.PathLike[str], *, film_grain: bool, track: int, threads: int) -> vs.VideoNode:
-    """What `vs_srcomp.source.source` does."""
+def open_clip(
+    path: str | os.PathLike[str],
+    *,
+    film_grain: bool = False,
+    track: int = 0,
+    threads: int = 0,
+    tells_what_is_left_out: bool = True,
+) -> vs.VideoNode:
+    """What `vs_srcomp.source.source` does.
+
+    Args:
+        path: As of `source`, and so are ``film_grain``, ``track`` and ``threads``.
+        film_grain: See there.
+        track: Likewise.
+        threads: Likewise.
+        tells_what_is_left_out: False for a caller that itself adds alpha, and the last row and column of odd sizes.
+    """
     if not isinstance(path, str | os.PathLike):
         raise error(f"a path is needed, not {type(path).__name__}", 'give the path of a video file, such as "in.mkv"')
     check_flags(film_grain=film_grain)
@@ -29,15 +44,16 @@ def open_clip(path: str | os.PathLike[str], *, film_grain: bool, track: int, thr
     if not isinstance(threads, int) or not 0 <= threads <= 256:
         raise error(f"threads is {threads!r}", "give a number from 1 to 256, or 0 for the default")
     file = local_file(path)
-    clip, stream = _open_track(file, track, film_grain=film_grain, threads=threads)
+    tells = tells_what_is_left_out
+    clip, stream = _open_track(file, track, film_grain=film_grain, threads=threads, tells=tells)
     if not stream.is_tile:
         return clip
     if track != 0:
         raise error(f"track {track} does not exist in {file!r}, which has one picture", "choose track 0")
-    return _grid_of(clip, file, film_grain=film_grain, threads=threads)
+    return _grid_of(clip, file, film_grain=film_grain, threads=threads, tells=tells)
 
 
-def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int) -> vs.VideoNode:
+def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int, tells: bool) -> vs.VideoNode:
     """The picture that the tiles of ``file`` make up, of which ``first`` is one; its properties are those of a tile."""
     grid = read_grid(file)
     with open_container(file) as container:
@@ -46,7 +62,7 @@ def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int) 
         numbers = [items.index(item) for item in grid.tiles]
     except ValueError:
         raise damaged_grid(file) from None
-    tiles = [_open_track(file, number, film_grain=film_grain, threads=threads)[0] for number in numbers]
+    tiles = [_open_track(file, number, film_grain=film_grain, threads=threads, tells=tells)[0] for number in numbers]
     if any((tile.width, tile.height, tile.format) != (first.width, first.height, first.format) for tile in tiles):
         raise damaged_grid(file)
     rows = [vs.core.std.StackHorizontal(tiles[at : at + grid.columns]) for at in range(0, len(tiles), grid.columns)]
@@ -57,7 +73,9 @@ def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int) 
     return whole.std.CropAbs(grid.width >> w << w, grid.height >> h << h)
 
 
-def _open_track(file: str, track: int, *, film_grain: bool, threads: int) -> tuple[vs.VideoNode, StreamInfo]:
+def _open_track(
+    file: str, track: int, *, film_grain: bool, threads: int, tells: bool
+) -> tuple[vs.VideoNode, StreamInfo]:
     decoder = Decoder(file, track, film_grain=film_grain, threads=threads)
     try:
         reader = FrameReader(decoder)
@@ -65,13 +83,16 @@ def _open_track(file: str, track: int, *, film_grain: bool, threads: int) -> tup
         raise error(
             f"{file!r} has no picture that can be decoded", "check that it is neither damaged nor encrypted"
         ) from cause
-    return _Clip(file, reader, decoder.info, quantizers_of(file, track, reader.index)).node(), decoder.info
+    quantizers = quantizers_of(file, track, reader.index)
+    return _Clip(file, reader, decoder.info, quantizers, tells=tells).node(), decoder.info
 
 
 class _Clip:
     """Answers the core's requests for frames."""
 
-    def __init__(self, file: str, reader: FrameReader, stream: StreamInfo, quantizers: Quantizers | None) -> None:
+    def __init__(
+        self, file: str, reader: FrameReader, stream: StreamInfo, quantizers: Quantizers | None, *, tells: bool
+    ) -> None:
         self._file = file
         self._reader = reader
         self._timing = timing(reader.index)
@@ -86,10 +107,11 @@ class _Clip:
             weakref.finalize(self, quantizers.close)
         self._grain_told = False
         self._damage_told = False
-        if self._pixel_format.has_alpha:
+        if tells and self._pixel_format.has_alpha:
             say(f"{file!r} has an alpha plane, which is left out")
-        if (self._width, self._height) != self._picture[1:]:
-            reason = "as it asks for" if stream.cropping != Cropping() else "which the chroma subsampling divides"
+        asked = stream.cropping != Cropping()
+        if (self._width, self._height) != self._picture[1:] and (tells or asked):
+            reason = "as it asks for" if asked else "which the chroma subsampling divides"
             say(f"{file!r} is cropped to {self._width}x{self._height}, {reason}")
         self._change = ChangeOfDescription(file)
 

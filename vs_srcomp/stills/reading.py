@@ -12,7 +12,8 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.errors import error, first_line
-from vs_srcomp.source import source
+from vs_srcomp.named_files import address_in
+from vs_srcomp.source.clip import open_clip
 from vs_srcomp.stills.colour import clip_of, rgb_to_yuv, to_bits
 from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_frame, planes_of_frame
 from vs_srcomp.stills.level import level_of
@@ -51,10 +52,14 @@ def opened(file: Path) -> "Iterator[Image.Image]":
     """``file`` as Pillow sees it; nothing is decoded yet."""
     from PIL import AvifImagePlugin, Image, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
+    if address := address_in(str(file)):
+        raise error(f"{address!r} is an address, not a file", "download it first: only local files are read")
     if not file.exists():
         raise error(f"{str(file)!r} does not exist", "check the path")
     if not file.is_file():
-        raise error(f"{str(file)!r} is not a file", "give the path of a picture")
+        raise error(
+            f"{str(file)!r} is not a file", "give the path of a picture, or for numbered ones such as in/%05d.png"
+        )
     formats = ["PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP"]
     with file.open("rb") as start:
         head = start.read(16)
@@ -66,7 +71,8 @@ def opened(file: Path) -> "Iterator[Image.Image]":
     except (OSError, SyntaxError, ValueError) as cause:
         raise error(
             f"{str(file)!r} is not a picture that can be read",
-            "give an AVIF, JPEG, PNG, WebP, TIFF or JPEG XL file that is whole",
+            "give an AVIF, JPEG, PNG, WebP, TIFF or JPEG XL file that is whole; "
+            "a video becomes numbered pictures, such as out/%05d.png",
         ) from cause
     with image:
         yield image
@@ -142,7 +148,7 @@ def _read(image: "Image.Image", file: Path) -> Picture:
     if kind in _RANGE:
         picture = _from_video(image, file, kind)
     elif kind == "PNG" or (kind == "TIFF" and _bits_of_tiff(image, file) > 8):
-        picture = _from_packed(decoded_frame(file))
+        picture = _from_packed(decoded_frame(file), tells_colours=kind == "PNG")
     return _with_extras(picture or from_pillow(image), image, file)
 
 
@@ -151,7 +157,7 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
     if kind == "WEBP" and level_of(image, file) is None:  # without loss: RGB
         return None
     try:
-        clip = source(file)
+        clip = open_clip(file, tells_what_is_left_out=False)
     except vs.Error:
         if kind == "AVIF":
             raise
@@ -223,12 +229,18 @@ def _alpha(image: "Image.Image", file: Path, bits: int) -> tuple[Plane | None, t
     return to_bits(plane, 16), ("of its alpha, 8 bits can be read",)
 
 
-def _from_packed(frame: "VideoFrame") -> Picture | None:
-    """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes."""
+def _from_packed(frame: "VideoFrame", *, tells_colours: bool) -> Picture | None:
+    """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes.
+
+    Args:
+        frame: The picture.
+        tells_colours: Whether the file has a place for them. TIFF has none: FFmpeg says gamma 2.2 of all that is grey.
+    """
     channels = channels_of_frame(frame)
     if channels is None:
         return None
-    return _from_channels(channels, 8 * channels[0].itemsize, Tags(frame.color_primaries or 2, frame.color_trc or 2))
+    tags = Tags(frame.color_primaries or 2, frame.color_trc or 2) if tells_colours else UNTOLD
+    return _from_channels(channels, 8 * channels[0].itemsize, tags)
 
 
 def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNTOLD) -> Picture:

@@ -65,12 +65,13 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
             f"several pictures do not go into one file, {str(job.target)!r}",
             f"number the outputs, such as {str(job.target.with_name(f'%05d{job.target.suffix}'))!r}",
         )
-    numbers, pictures = _pictures(job.source)
+    files = numbered_files(job.source) if is_pattern(job.source) else {}
+    numbers, pictures = (list(files), map(read_picture, files.values())) if files else _pictures(job.source)
     jobs = [replace(job, target=_numbered(job.target, number)) for number in numbers]
-    inputs = {file.resolve() for file in numbered_files(job.source).values()} if is_pattern(job.source) else set()
+    sources = {file.resolve() for file in files.values()}
     for each in jobs:
-        if each.target.resolve() in inputs:
-            raise error("the outputs are the inputs", "give the outputs another name or another folder")
+        if each.target.resolve() in sources:
+            raise error("the outputs are the inputs", "number the outputs in another folder, or under another name")
         check_new_output(each.target, each.source, overwrite=each.overwrite)
     models: Counter[str] = Counter()
     notes: dict[str, None] = {}
@@ -120,10 +121,7 @@ def _numbered(pattern: Path, number: int) -> Path:
 
 
 def _pictures(file: Path) -> tuple[list[int], Iterator[Picture]]:
-    """The numbers of all pictures that ``file`` stands for, and the pictures as they are needed."""
-    if is_pattern(file):
-        files = numbered_files(file)
-        return list(files), map(read_picture, files.values())
+    """The numbers of all pictures in ``file``, and the pictures as they are needed."""
     if is_picture(file) and file.suffix.lower() != ".avif":
         with opened(file) as image:
             count = getattr(image, "n_frames", 1)
