@@ -15,6 +15,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from vs_srcomp import named_files
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.resample import lanczos5
@@ -100,8 +101,7 @@ def check_output(job: PictureJob) -> None:
             raise error(f"{str(job.target)!r} is not a file", "give the output another name")
         if not job.overwrite:
             raise error(f"{str(job.target)!r} exists", "give the output another name, or replace it with --overwrite")
-    if not job.target.parent.is_dir():
-        raise error(f"the folder {str(job.target.parent)!r} does not exist", "make it, or write somewhere else")
+    named_files.check_output(job.target)
 
 
 @contextmanager
