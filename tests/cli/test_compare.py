@@ -108,7 +108,7 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path, tmp_path: Path) -> Non
         run.send_signal(signal.SIGINT)
         _, errors = run.communicate(timeout=120)
     assert run.returncode == 130
-    assert "nothing is left behind" in errors
+    assert "nothing unfinished is left behind" in errors
     assert not list(out.iterdir())
     assert not list(temporary.iterdir())
 

@@ -62,5 +62,5 @@ def test_a_stop_is_prompt_and_leaves_nothing(waits: str, number: signal.Signals,
         _, errors = process.communicate(timeout=50)
     assert time.monotonic() - began < 30  # of which 4 are patience, and the rest is for a busy machine
     assert process.returncode == 128 + number
-    assert errors == f"vs-srcomp: stopped by {number.name}, nothing is left behind\n"
+    assert errors == f"vs-srcomp: stopped by {number.name}, nothing unfinished is left behind\n"
     assert list(tmp_path.iterdir()) == []

@@ -103,7 +103,7 @@ def test_signals_leave_nothing(
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (code, "")
-    assert errors.endswith(f"vs-srcomp: stopped by {number.name}, nothing is left behind\n")
+    assert errors.endswith(f"vs-srcomp: stopped by {number.name}, nothing unfinished is left behind\n")
     assert list(tmp_path.iterdir()) == []
 
 

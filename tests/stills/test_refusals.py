@@ -75,6 +75,10 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
     ),
     "much EXIF": ("in.png", _much_exif, "o.jpg", {}, "too long", "write .png"),
     "folder": ("in.png", lambda f: Image.new("L", (32, 32)).save(f), "none/o.png", {}, "does not exist", "make it"),
+    "no folder": (
+        *("in.png", lambda f: Image.new("L", (32, 32)).save(f), "in.png/o.png", {}),
+        *("in.png' is not one", "make it"),
+    ),
     "missing": ("in.png", lambda _: None, "o.png", {}, "does not exist", "check the path"),
 }
 

@@ -70,6 +70,9 @@ def test_several_into_one_is_refused(rgb: NDArray[np.uint8], unchanging: Path, t
         upscale_sequence(as_it_is(tmp_path / "%d.png", tmp_path / "out.mkv", unchanging))
     with pytest.raises(vs.Error, match="no file has a name like"):
         upscale_sequence(as_it_is(tmp_path / "%05d.png", tmp_path / "o%d.png", unchanging))
+    for source, target in (("%d-%d.png", "o%d.png"), ("%d.png", "o%d%05d.png")):
+        with pytest.raises(vs.Error, match=r"has more than one number\nleave one"):
+            upscale_sequence(as_it_is(tmp_path / source, tmp_path / target, unchanging))
     (tmp_path / "o1.png").write_text("mine")
     with pytest.raises(vs.Error, match="exists"):
         upscale_sequence(as_it_is(tmp_path / "%d.png", tmp_path / "o%d.png", unchanging))

@@ -88,7 +88,7 @@ def _impatience() -> Iterator[None]:
 
 def stopped(number: int) -> str:
     """What a command says that a signal has ended."""
-    return f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing is left behind"
+    return f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing unfinished is left behind"
 
 
 def _leave_at_once(number: int) -> NoReturn:

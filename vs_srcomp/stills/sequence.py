@@ -60,6 +60,9 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
             "write such as up/%05d.png, and make a video of them: ffmpeg -framerate 25 -i up/%05d.png out.mkv",
         )
     kind_of(job.target)
+    for pattern in (job.source, job.target):
+        if is_pattern(pattern) and len(_NUMBER.findall(pattern.name)) > 1:
+            raise error(f"{str(pattern)!r} has more than one number", "leave one, such as %05d")
     if not is_pattern(job.target):
         raise error(
             f"several pictures do not go into one file, {str(job.target)!r}",
