@@ -61,7 +61,7 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
         )
     kind_of(job.target)
     for pattern in (job.source, job.target):
-        if is_pattern(pattern) and len(_NUMBER.findall(pattern.name)) > 1:
+        if is_pattern(pattern) and len(NUMBER.findall(pattern.name)) > 1:
             raise error(f"{str(pattern)!r} has more than one number", "leave one, such as %05d")
     if not is_pattern(job.target):
         raise error(
