@@ -1,5 +1,6 @@
 """OBUs in both formats."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vs_srcomp.av1 import Av1Error, Parser
-from vs_srcomp.av1.obu import ObuType, annex_b_obus, annex_b_temporal_units, low_overhead_obus
+from vs_srcomp.av1.bits import leb128 as read_leb128
+from vs_srcomp.av1.obu import ObuType, annex_b_obus, low_overhead_obus
 
 from .bitwriter import leb128, obu
 
@@ -80,11 +82,20 @@ def test_annex_b_lengths_must_fit() -> None:
     assert caught.value.section == "B.2 frame_unit_size"
 
 
+def temporal_units(data: bytes) -> Iterator[bytes]:
+    """Those of an Annex B bitstream, each with its size before it."""
+    at = 0
+    while at < len(data):
+        size, begin = read_leb128(data, at, len(data), "B.2 temporal_unit_size")
+        yield data[at : begin + size]
+        at = begin + size
+
+
 def test_an_annex_b_file_parses_as_its_demuxed_packets(shared_data: Path) -> None:
     path = shared_data / "av1" / "av1.annexb.obu"
     with av.open(str(path)) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    units = list(annex_b_temporal_units(path.read_bytes()))
+    units = list(temporal_units(path.read_bytes()))
     assert len(units) == len(packets) == 5
     by_file, by_packet = Parser(annex_b=True), Parser()
     for unit, packet in zip(units, packets, strict=True):

@@ -9,14 +9,15 @@ from vs_srcomp.doctor.inference import backend_checks, check_backend, check_spee
 from vs_srcomp.models import models
 
 
-def missing(package: str) -> Entry:
+def missing(*, required: bool) -> Entry:
     return Entry(
         title="X",
         kind=OpenVINO,
-        package=package,
+        package="no_such_package",
         remedy=lambda: "pip install x",
         make=OpenVINO,
         has_device=lambda: NOT_INSTALLED,
+        required=required,
     )
 
 
@@ -34,12 +35,12 @@ def test_a_backend_that_works_is_told_with_its_release() -> None:
 
 
 def test_a_backend_that_is_not_installed_is_a_note_with_the_command() -> None:
-    finding = check_backend(missing("no_such_package"))
+    finding = check_backend(missing(required=False))
     assert (finding.state, finding.says, finding.todo) == ("note", "not installed", "pip install x")
 
 
 def test_the_backend_that_the_package_needs_is_broken_if_it_is_not_there() -> None:
-    finding = check_backend(missing("openvino"))
+    finding = check_backend(missing(required=True))
     assert (finding.state, finding.todo) == ("broken", "pip install x")
 
 

@@ -43,7 +43,7 @@ def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
 
 
 def random_stack(stride: int = 4, channels: int = 16, layers: int = 4, seed: int = 1) -> bytes:
-    """A network with the form of ours, ReLUs and random weights, whose ranges are those of :func:`stack_ranges`."""
+    """A network with the form of ours, ReLUs and random weights."""
     rng = np.random.default_rng(seed)
     weights, nodes, last = {}, [], "x"
     for index in range(layers):

@@ -72,14 +72,6 @@ def annex_b_obus(data: bytes) -> Iterator[Obu]:
                 yield _open_bitstream_unit(data, obu, obu_end)
 
 
-def annex_b_temporal_units(data: bytes) -> Iterator[bytes]:
-    """Cut a whole Annex B bitstream into its temporal units, each with its size before it."""
-    at = 0
-    for _, end in _delimited(data, 0, len(data), "B.2 temporal_unit_size"):
-        yield data[at:end]
-        at = end
-
-
 def _delimited(data: bytes, start: int, end: int, section: str) -> Iterator[tuple[int, int]]:
     """Start and end of each run of bytes that a leb128 length precedes."""
     at = start

@@ -38,6 +38,8 @@ class Entry:
     """Makes it with its defaults for the device in question."""
     has_device: Callable[[], str | None] = lambda: None
     """Why there is no device for it, from what costs next to nothing to look at; None if there may be one."""
+    required: bool = False
+    """Whether it is installed with this package, so that it must work; the others are for those who want them."""
 
     @property
     def name(self) -> str:
@@ -135,6 +137,7 @@ BACKENDS = (
         package="openvino",
         remedy=remedy_for_openvino,
         make=OpenVINO,
+        required=True,
     ),
     Entry(
         title="ONNX Runtime",

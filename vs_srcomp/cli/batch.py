@@ -165,7 +165,7 @@ def batch(
     suffixes = SUFFIXES_READ if pictures else VIDEO_SUFFIXES
     pairs = gather(names, recursive=recursive, exclude=folder, suffixes=suffixes)
     if not any(file.exists() for file, _ in pairs):
-        # With others, what is not there is told among the failures of single clips.
+        # With others, what is missing is reported as the failure of a single clip.
         local_file(pairs[0][0])
     outputs = name_outputs(pairs, folder, suffix=suffix, container=container)
     work = []

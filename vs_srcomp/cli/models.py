@@ -43,7 +43,7 @@ def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
     elif not verify:
         _print_table(found)
     if verify:
-        # All of them, so that everything wrong is told at once.
+        # All of them, so that all errors are reported at once.
         sound = [_follows_schema(), *(_is_sound(model) for model in found)]
         if not all(sound):
             ctx.exit(1)

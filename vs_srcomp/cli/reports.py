@@ -48,7 +48,7 @@ class ReportingGroup(HintingGroup):
     """
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run the program; click's errors are told as all others are."""
+        """Run the program; click's errors have the form of all others."""
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **extra)  # type: ignore[call-overload]
         try:
@@ -86,14 +86,14 @@ def _tell(message: str) -> None:
 
 
 def _usage(wrong: click.UsageError) -> str:
-    """What is wrong with a command line, and where it is told what can be."""
+    """What is wrong with a command line, and where its options are listed."""
     message = wrong.format_message().rstrip(".")
     if message[1:2].islower():
         message = message[0].lower() + message[1:]
     for theirs, ours in _KINDS.items():
         message = message.replace(f"is not {theirs}", f"is not {ours}")
     command = wrong.ctx.command_path if wrong.ctx else "vs-srcomp"
-    return message if "\n" in message else f"{message}\n{command} --help tells what there is"
+    return message if "\n" in message else f"{message}\n{command} --help lists what there is"
 
 
 def counted(number: int, noun: str) -> str:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.media.picture import Picture
 
-# Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is not told.
+# Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is left out.
 _PRIMARIES = {
     1: "bt709",
     4: "bt470m",

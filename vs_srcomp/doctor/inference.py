@@ -59,8 +59,7 @@ def check_backend(entry: Entry) -> Finding:
     if reason is None:
         release = getattr(import_module(entry.package), "__version__", "its release is not known")
         return Finding(name=entry.title, state="fine", says=release.partition("-")[0])
-    # What comes with the package must work; the others are for those who want them.
-    state: Literal["note", "broken"] = "broken" if entry.package == "openvino" else "note"
+    state: Literal["note", "broken"] = "broken" if entry.required else "note"
     installable = reason == NOT_INSTALLED or state == "broken"
     return Finding(name=entry.title, state=state, says=reason, todo=entry.remedy() if installable else "")
 
