@@ -55,7 +55,7 @@ wheels() {
 }
 
 requirements() {
-    sed -n '/^dependencies = \[/,/^]/s/^ *"\(.*\)",$/'"'\1'"'/p' pyproject.toml | tr '\n' ' '
+    sed -n '/^dependencies = \[/,/^]/s/^ *"\([^"]*\)",.*/'"'\1'"'/p' pyproject.toml | tr '\n' ' '
 }
 
 player() {
