@@ -51,7 +51,7 @@ packages() {
 
 wheels() {
     inside "[ -d /opt/v ] || python3 -m venv /opt/v
-        /opt/v/bin/python -m pip --quiet install $(requirements) pytest"
+        /opt/v/bin/python -m pip --quiet install $(requirements)"
 }
 
 requirements() {
@@ -84,4 +84,5 @@ stage player player
 rm -rf "$root/root/srcomp"
 mkdir "$root/root/srcomp"
 tar -c --exclude=__pycache__ vs_srcomp engines examples tests pyproject.toml setup.py README.md LICENSE | tar -x -C "$root/root/srcomp"
-inside "cd /root/srcomp; python -m pip --quiet install --no-deps --editable .; python -m pytest -q ${tests[*]}"
+inside "cd /root/srcomp; python -m pip --quiet install --no-deps --editable .
+    python -m pip --quiet install pytest pytest-timeout imageio-ffmpeg onnxruntime; python -m pytest -q ${tests[*]}"

@@ -51,7 +51,7 @@ def test_infinite_scores_are_the_best() -> None:
 
 
 def test_without_a_reference_detail_counts() -> None:
-    detail = list(np.linspace(1, 2, 100))
+    detail: list[float] = np.linspace(1, 2, 100).tolist()
     detail[70] = 9.0
     found = {each.number: each.reasons for each in choose(measured([], cuts=[0, 50], detail=detail), 6)}
     assert found[70][0] == "much detail"
