@@ -46,6 +46,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         if MISSING in reason or _NO_FILES in reason:
             skipped[_area(report.nodeid)] += 1
+    if not skipped:
+        return
     terminalreporter.section("tests without the shared data")
     ran = sum(len(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed"))
     terminalreporter.write_line(
