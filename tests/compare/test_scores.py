@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vapoursynth as vs
+from PIL import Image
 
 from tests.helpers.films import Studio, frames_of
 from vs_srcomp.compare import candidate_from_file
@@ -31,6 +32,17 @@ def test_psnr_of_each_frame_is_that_of_its_definition(measured: Measured, bad: P
         height = theirs.height
         difference = ours.to_ndarray()[:height].astype(float) - theirs.to_ndarray()[:height]
         assert found == pytest.approx(10 * math.log10(255**2 / np.mean(difference**2)))
+
+
+def test_pictures_in_rgb_are_compared_in_luma(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    wanted = rng.integers(20, 220, (64, 80, 3), np.uint8)
+    Image.fromarray(wanted).save(tmp_path / "original.png")
+    Image.fromarray(wanted + np.uint8(10)).save(tmp_path / "brighter.png")
+    side, reference = (candidate_from_file(tmp_path / name) for name in ("brighter.png", "original.png"))
+    found = measure([side], reference, ("psnr",), threads=1, progress=silent).tracks[0].scores["psnr"]
+    # Ten codes of full range are 219 / 255 as many of limited range.
+    assert found == [pytest.approx(20 * math.log10(255 / (10 * 219 / 255)), abs=0.01)]
 
 
 def test_means_are_those_of_a_batch(measured: Measured, bad: Path, original: Path) -> None:

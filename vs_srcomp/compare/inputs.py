@@ -17,6 +17,7 @@ from vs_srcomp.models import Model, ModelName, find, is_file
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.upscale import upscale
 
 LANCZOS = "lanczos5"
@@ -38,12 +39,14 @@ class Side:
 
 
 def candidate_from_file(path: Path, name: str | None = None) -> Side:
-    """The first video track of a file.
+    """The first video track of a file, or a picture. RGB, as PNG has it, becomes YUV 4:4:4 of 16 bits.
 
     Raises:
         vs.Error: It cannot be read, or its pictures have no luma.
     """
     clip = source(local_file(path))
+    if clip.format.color_family == vs.RGB:
+        clip = rgb_to_yuv(clip)
     if clip.format.color_family not in (vs.YUV, vs.GRAY) or clip.format.sample_type != vs.INTEGER:
         raise error(f"{path.name} is {clip.format.name}, which has no luma codes", "convert it to YUV first")
     facts, tick = _facts_of_file(path)
