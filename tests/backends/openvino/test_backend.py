@@ -250,7 +250,7 @@ def test_several_frames_are_in_inference_at_a_time_and_another_is_copied(threads
 
 @pytest.mark.parametrize("backend", [OpenVINO(threads=1), OpenVINO(threads=2), OpenVINO(threads=2, streams=1)])
 def test_threads_and_streams_are_those_that_were_asked_for_and_no_core_is_theirs(backend: OpenVINO) -> None:
-    engine = backend.compile(as_network(random_network()), PlaneFormat(32, 32, 8))
+    engine = backend.compile(as_network(random_network(channels=64)), PlaneFormat(32, 32, 8))
     given = {name: engine._compiled.get_property(name) for name in _THREADING}
     threads = min(backend.threads, core_count())
     assert given == {
@@ -258,6 +258,11 @@ def test_threads_and_streams_are_those_that_were_asked_for_and_no_core_is_theirs
         "NUM_STREAMS": min(backend.workers - 1, threads),
         "ENABLE_CPU_PINNING": False,
     }
+
+
+def test_a_tiny_network_has_one_stream() -> None:
+    engine = OpenVINO(threads=2).compile(as_network(random_network()), PlaneFormat(32, 32, 8))
+    assert engine._compiled.get_property("NUM_STREAMS") == 1
 
 
 MISSING_LIBRARY = "libtbb.so.12: cannot open shared object file"
