@@ -73,7 +73,7 @@ def test_tags_that_a_new_size_needs(
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the log tells, as in a new process."""
     lines: list[str] = []
-    monkeypatch.setattr(log, "_said", set())
+    monkeypatch.setattr(log, "_reported", set())
     monkeypatch.setattr(log, "say", lines.append)
     return lines
 

@@ -31,7 +31,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Member:
-    """What the header of an array in an archive says."""
+    """The header of an array in an archive."""
 
     key: str
     shape: tuple[int, ...]
@@ -43,7 +43,7 @@ def write_npz(path: Path, arrays: Mapping[str, Blocks | NDArray[np.generic]]) ->
     """Write ``arrays`` as a compressed archive that ``numpy.load`` reads; it appears whole, or not at all.
 
     Raises:
-        ValueError: The blocks of an array are not what its shape says.
+        ValueError: The blocks of an array do not fit its shape.
     """
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for key, array in arrays.items():
@@ -63,7 +63,7 @@ def _write_blocks(file: IO[bytes], key: str, array: Blocks) -> None:
     rows = 0
     for block in array.blocks:
         if block.dtype != np.uint8 or block.shape[1:] != array.shape[1:]:
-            raise ValueError(f"{key}: a block of {block.dtype} {block.shape} is no part of {array.shape}")
+            raise ValueError(f"{key}: a block of {block.dtype} {block.shape} does not fit into {array.shape}")
         file.write(np.ascontiguousarray(block).data)
         rows += len(block)
     if rows != array.shape[0]:

@@ -94,7 +94,7 @@ class Networks:
             return float(props["SrcompQ"])
         if self._for(0) != self._for(MAX_QUANTIZER):
             say_once(
-                f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "
+                f"the compression level of the frames is not known: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "
                 "a script, gives another"
             )
         return DEFAULT_Q

@@ -54,7 +54,7 @@ def backend(tmp_path: Path) -> Darken:
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Of this package, in the core's log."""
-    monkeypatch.setattr(log, "_said", set())
+    monkeypatch.setattr(log, "_reported", set())
     found: list[str] = []
 
     def note(_: vs.MessageType, message: str) -> None:

@@ -86,7 +86,7 @@ def _to_rgb8(image: Image.Image) -> Image.Image:
         # Pillow would clip 16-bit grey instead of scaling it.
         return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        raise ValueError("floating-point samples, whose range nothing tells")
+        raise ValueError("floating-point samples, whose range is not specified")
     return image.convert("RGB")
 
 

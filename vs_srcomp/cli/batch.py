@@ -34,7 +34,7 @@ _REPORT = "srcomp-report.jsonl"
 
 def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
     if "/" in suffix:
-        raise click.BadParameter(f"{suffix!r} has a slash; --out says the folder")
+        raise click.BadParameter(f"{suffix!r} has a slash; give the folder with --out")
     return suffix
 
 
@@ -270,7 +270,8 @@ def _check_backend(backend: "BackendConfig") -> None:
 
     if reason := backend.why_not():
         raise error(
-            f"{type(backend).__name__} cannot run here: {reason}", "take another backend; vs-srcomp doctor tells more"
+            f"{type(backend).__name__} cannot run here: {reason}",
+            "take another backend, or run vs-srcomp doctor",
         )
 
 

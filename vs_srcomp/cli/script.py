@@ -203,7 +203,7 @@ def command_line(program: str, clip: Clip, script_path: Path) -> str:
         from vs_srcomp.errors import error
 
         raise error(
-            f"the frame rate varies, and {_PROGRAMS[program]} reads only y4m, which cannot say so",
+            f"the frame rate varies, and {_PROGRAMS[program]} reads only y4m, which cannot record that",
             "use --for ffmpeg, which takes Matroska, or vs-srcomp upscale",
         )
     pipe = [_vspipe(), "-c", container, str(script_path), "-"]

@@ -95,7 +95,7 @@ SVT_AV1: Final = EncoderKind(
     content_light="content-light",
     parallelism="lp",
     parallelism_levels=(1, 2, 8, 12, 16),
-    hint="with SVT_LOG=2 in the environment it tells more",
+    hint="set SVT_LOG=2 in the environment for details",
 )
 
 ENCODERS: Final = (

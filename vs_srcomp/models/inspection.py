@@ -215,7 +215,7 @@ def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
         raise _refusal(path, f"cannot take planes of any size: {first_line(reason)}") from reason
     shape = shapes.get(model.graph.output[0].name)
     if shape is None:
-        raise _refusal(path, "does not tell the size of what it gives")
+        raise _refusal(path, "does not declare the size of its output")
     for scale in range(1, LARGEST_SCALE + 1):
         if shape == (1, 1, scale * height, scale * width):
             return shapes, scale

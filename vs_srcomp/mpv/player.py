@@ -263,7 +263,7 @@ class _Watch:
         self._running: dict[int, int] = {}
         self._since = 0.0
         self._finished = 0
-        self._told: int | None = None
+        self._reported: int | None = None
 
     def begin(self, n: int) -> int:
         """Frame ``n`` has come from the player; gives the step that it is to take."""
@@ -293,8 +293,8 @@ class _Watch:
                 f"{self._steps[step]} is too slow here, {speed.possible:.1f} of {speed.needed:.1f} frames a second: "
                 f"{self._steps[later]} from now on (adapt=no keeps it)"
             )
-        if speed or step != self._told:
-            self._told = step
+        if speed or step != self._reported:
+            self._reported = step
             self._tell(f, later, speed)
         return f
 

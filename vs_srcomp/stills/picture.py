@@ -31,7 +31,7 @@ class Tags(NamedTuple):
         return self.transfer in (16, 18)
 
 
-UNTOLD = Tags(2, 2)
+UNSPECIFIED = Tags(2, 2)
 """For viewers, that is sRGB."""
 
 
@@ -39,7 +39,7 @@ UNTOLD = Tags(2, 2)
 class Metadata:
     """What a file holds beside the samples, as it goes into the output."""
 
-    tags: Tags = UNTOLD
+    tags: Tags = UNSPECIFIED
     icc: bytes | None = None
     exif: bytes = b""
     """As in JPEG, with ``Exif`` before it. It says nothing of how to turn the picture: that is done."""
@@ -63,7 +63,7 @@ class Picture:
     orientation: int = 1
     """How to turn it for display, 1 to 8 as in EXIF."""
     q: float | None = None
-    """How strongly it was compressed, 0 to 63 on libaom's quantizer scale; None where nothing tells."""
+    """How strongly it was compressed, 0 to 63 on libaom's quantizer scale; None if unknown."""
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
     """What is not kept, and what was assumed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from vs_srcomp.stills.formats import AVIF, JPEG, PNG, TIFF, WEBP, PictureKind
-from vs_srcomp.stills.picture import UNTOLD, Metadata
+from vs_srcomp.stills.picture import UNSPECIFIED, Metadata
 from vs_srcomp.stills.tiff import write_tiff
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _png_extras(metadata: Metadata) -> dict[str, Any]:
     info = PngInfo()
     tags = metadata.tags
     # Where there are both, viewers go by the numbers; a profile says more, but not HDR.
-    if tags not in (UNTOLD, (1, 13)) and (metadata.icc is None or tags.is_hdr):
+    if tags not in (UNSPECIFIED, (1, 13)) and (metadata.icc is None or tags.is_hdr):
         info.add(b"cICP", bytes([tags.primaries, tags.transfer, 0, 1]))
     if metadata.xmp:
         info.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))

@@ -133,7 +133,7 @@ class TensorRT:
             raise error(missing, INSTALL)
         missing = self._missing_card()
         if missing:
-            raise error(missing, "use another backend, or see what vs-srcomp doctor says")
+            raise error(missing, "use another backend, or run vs-srcomp doctor for the reason")
         return import_module("tensorrt")
 
     def _missing_card(self) -> str | None:

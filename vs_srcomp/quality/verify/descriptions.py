@@ -46,7 +46,7 @@ def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> 
         ]
         if number and codecs[0] != codecs[1]:
             known = is_timed_text(before) or set(codecs) == {*kind.indistinct_codecs}
-            why = ": its styles are gone" if is_timed_text(before) else f": {kind.suffix} files do not tell these apart"
+            why = ": its styles are gone" if is_timed_text(before) else f": {kind.suffix} files do not keep them apart"
             yield Finding("streams", f"{name} was {codecs[0]}" + (why if known else ""), fault=not known)
         yield from _compare_tags(name, stream_tags(before, encoded_anew=number == 0), after.metadata, kind)
         yield from _compare_flags(name, before.disposition, after.disposition, kind)
@@ -62,7 +62,7 @@ def _compare_flags(name: str, before: Disposition, after: Disposition, kind: Con
         elif flag.name in kind.flags:
             yield Finding("streams", says)
         else:
-            yield Finding("streams", f"{says}: {kind.suffix} files cannot say this", fault=False)
+            yield Finding("streams", f"{says}: {kind.suffix} files cannot record this", fault=False)
 
 
 def _compare_tags(
@@ -236,6 +236,6 @@ def _compare_orientation(old: Mapping[str, Any], new: Mapping[str, Any], kind: C
     if flipped[0] != flipped[1]:
         message = f"the picture is {'no longer' if flipped[0] else 'now'} flipped"
         fault = kind.says_flip or not flipped[0]
-        yield Finding("picture", message if fault else f"{message}: {kind.suffix} files cannot say it", fault=fault)
+        yield Finding("picture", message if fault else f"{message}: {kind.suffix} files cannot record it", fault=fault)
     elif turned[0] != turned[1]:
         yield Finding("picture", f"the picture is turned by {turned[1]} degrees instead of {turned[0]}")
