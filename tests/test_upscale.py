@@ -231,7 +231,7 @@ def test_random_access_gives_the_same_frames(network: Path) -> None:
         ({"model": "/nowhere/net.onnx"}, "cannot read the model"),
     ],
 )
-def test_bad_arguments_say_what_to_do(arguments: dict[str, object], message: str) -> None:
+def test_bad_arguments_state_what_to_do(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(vs.Error, match=rf"^srcomp: (.|\n)*{message}") as caught:
         vs_srcomp.upscale(textured(vs.YUV420P8), **arguments)  # type: ignore[arg-type]
     assert len(str(caught.value).splitlines()) == 2

@@ -49,7 +49,7 @@ def write_npz(path: Path, arrays: Mapping[str, Blocks | NDArray[np.generic]]) ->
         for key, array in arrays.items():
             info = zipfile.ZipInfo(key + SUFFIX, _NO_TIME)
             info.compress_type = zipfile.ZIP_DEFLATED
-            info.create_system = _UNIX  # it would tell the system it was written on
+            info.create_system = _UNIX  # it would record the system it was written on
             with archive.open(info, "w", force_zip64=True) as file:
                 if isinstance(array, Blocks):
                     _write_blocks(file, key, array)

@@ -63,7 +63,7 @@ def test_sixteen_bits(name: str, count: int, unchanging: Path, tmp_path: Path) -
         assert np.abs(high - (back.astype(int) >> 8).reshape(high.shape)).max() == 0
 
 
-def test_grey_tiff_tells_no_colours(unchanging: Path, tmp_path: Path) -> None:
+def test_grey_tiff_has_no_colour_tags(unchanging: Path, tmp_path: Path) -> None:
     Image.fromarray(np.full((64, 96), 30000, np.uint16)).save(tmp_path / "in.tif")
     assert read_picture(tmp_path / "in.tif").metadata.tags == UNSPECIFIED
     upscale_picture(as_it_is(tmp_path / "in.tif", tmp_path / "out.tif", unchanging))

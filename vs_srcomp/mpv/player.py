@@ -60,12 +60,12 @@ LASTING_VERDICT = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user can say in ``user-data``, and in the environment: ``ratio=2:1,q=40,model=fast``."""
+    """The options that a user can set in ``user-data``, and in the environment: ``ratio=2:1,q=40,model=fast``."""
 
     ratio: str = "auto"
     """A ratio, or ``"auto"``: to the size of the display, but not beyond the largest ratio."""
     display: tuple[int, int] | None = None
-    """Size of the display in pixels, instead of what the player says."""
+    """Size of the display in pixels, instead of the player's."""
     q: float | Literal["auto"] = "auto"
     """The compression level, as for ``upscale``."""
     model: str = "fast"

@@ -85,7 +85,7 @@ def container_colours(file: Path) -> tuple[int, int, int, int] | None:
 
 
 def resized_exif(exif: bytes, width: int, height: int) -> bytes:
-    """``exif`` with the size of the output where it tells one."""
+    """``exif`` with the size of the output where it has one."""
     if not exif:
         return exif
     from PIL import Image

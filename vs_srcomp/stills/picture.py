@@ -42,7 +42,7 @@ class Metadata:
     tags: Tags = UNSPECIFIED
     icc: bytes | None = None
     exif: bytes = b""
-    """As in JPEG, with ``Exif`` before it. It says nothing of how to turn the picture: that is done."""
+    """As in JPEG, with ``Exif`` before it. It has no orientation: the picture is turned already."""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     light: tuple[int, int] | None = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MATRIX_BT601 = 5
 _UNSPECIFIED = 2
 
-# How files of the kind are shown where they do not tell: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
+# How files of the kind are shown by default: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
 _RANGE = {"JPEG": vs.RANGE_FULL, "WEBP": vs.RANGE_LIMITED, "AVIF": vs.RANGE_FULL}
 
 _LIGHT = "ContentLightLevelMax"
@@ -181,7 +181,7 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
 
 
 def _colours(props: Any, container: tuple[int, int, int, int] | None, kind: str) -> dict[str, int]:
-    """All that says how samples become colours, so that no part of the way has to guess."""
+    """All tags of how samples become colours, so that no later step has to guess."""
     primaries, transfer, matrix, full = container or (2, 2, 2, None)
     found = {
         "_Primaries": primaries if primaries != _UNSPECIFIED else props.get("_Primaries", 1),

@@ -151,9 +151,9 @@ class _Plan:
     device: int
     plane: PlaneFormat
     source: tuple[int, int]
-    """Height and width that it takes."""
+    """Height and width of its input."""
     target: tuple[int, int]
-    """Likewise, that it gives."""
+    """Height and width of its output."""
 
     @classmethod
     def loaded(cls, trt: Any, built: bytes, device: int, plane: PlaneFormat) -> "_Plan":
