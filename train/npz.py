@@ -74,7 +74,7 @@ def list_members(path: Path) -> list[Member]:
     """The arrays in an archive, without their data.
 
     Raises:
-        ValueError: The file is no archive of arrays, or is damaged.
+        ValueError: The file is not an archive of arrays, or is damaged.
     """
     with _archive(path) as archive:
         members = []

@@ -77,7 +77,7 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     """One set of ranges for all ``forms``, which are one network at several levels.
 
     Raises:
-        ValueError: A picture is too small, or the network is no stack of convolutions with a global skip.
+        ValueError: A picture is too small, or the network is not a stack of convolutions with a global skip.
     """
     levels = [_Level(form) for form in forms]
     whole = np.max([level.highest() for level in levels], 0).astype(np.float64)

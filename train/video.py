@@ -103,7 +103,7 @@ def read_video(path: Path, frames: int) -> list[list[Plane]]:
     """The planes of the first frames, 8-bit 4:2:0, fitted into 640x640 and cut to a multiple of 16.
 
     Raises:
-        ValueError: The file is no video that can be read.
+        ValueError: The file is not a readable video.
     """
     fit = f"scale='min({MAX_SIDE},iw)':'min({MAX_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos"
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-i", str(path), "-map", "0:v:0"]

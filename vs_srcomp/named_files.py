@@ -73,7 +73,7 @@ def check_output(target: Path) -> None:
 
 
 def check_replaceable(target: Path, source: Path) -> None:
-    """Raise the error of an output that nothing can replace, not even on request: ``source``, or what is no file."""
+    """Raise the error of an output that nothing can replace, not even on request: ``source``, or what is not a file."""
     if not target.exists():
         return
     if source.exists() and target.samefile(source):

@@ -44,7 +44,7 @@ def read_yuv420(path: Path, scale: float = 1.0) -> vs.VideoNode:
     then cut (right and bottom) to a multiple of 16, so that every ratio has an exact source size.
 
     Raises:
-        ValueError: The file is no picture that can be read, is smaller than 16x16, or has more pixels than Pillow
+        ValueError: The file is not a readable picture, is smaller than 16x16, or has more pixels than Pillow
             takes for honest (89 million).
     """
     rgb = scaled_rgb(read_rgb8(path), scale)

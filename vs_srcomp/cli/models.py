@@ -24,7 +24,7 @@ def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
     """List the networks that come with vs-srcomp.
 
     The gain is the mean over a test set, in dB of luma PSNR over Lanczos alone. Q gives the levels that a network was
-    trained for, which it takes into account; one with "any" does not know them.
+    trained for, which it takes into account; one with "any" takes none.
 
     --verify computes the SHA-256 of every file, and checks models.json against its schema where the Python package
     jsonschema is there. The exit code is 1 if something is wrong.

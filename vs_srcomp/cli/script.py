@@ -69,7 +69,7 @@ _RANGES = {1: "limited", 2: "full"}
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """What the command line must know of a file."""
+    """The properties of a file that the command line depends on."""
 
     source: Path
     picture: "Picture"
@@ -318,7 +318,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
 
     clip = vs_srcomp.source(source)
     if clip.format.color_family == vs.RGB:
-        encodable(clip)  # which says how to convert it
+        encodable(clip)  # whose error states how to convert it
     if deinterlace:
         clip = deinterlaced(clip)
     upscaled = vs_srcomp.upscale(clip, **arguments)

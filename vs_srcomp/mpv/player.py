@@ -31,7 +31,7 @@ ENVIRONMENT = "SRCOMP_MPV"
 """The environment variable with options for every file."""
 
 ASSUMED_DISPLAY = 1920, 1080
-"""Before a window is there, and without one, mpv does not know the display."""
+"""Before a window is there, and without one, the size of the display is unknown."""
 
 LEAST_FACTOR = Fraction(7, 6)
 """Below this, half-way to the smallest ratio that there are models for, the picture is left as it is."""
@@ -283,7 +283,7 @@ class _Watch:
             work, self._since = now - self._since, now
             self._finished += 1
             speed = None
-            # The last frame's duration is negative: the player does not know it.
+            # The last frame's duration is negative: it is unknown.
             duration = f.props.get("_DurationNum", 0) / (f.props.get("_DurationDen", 0) or 1)
             if self._finished > WARM_UP and step == self._pace.step and duration > 0 and work > 0:
                 speed = self._pace.count(duration, work)

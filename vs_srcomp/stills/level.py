@@ -1,4 +1,4 @@
-"""How strongly a picture was compressed, on the scale of AV1's quantizers that the networks know.
+"""How strongly a picture was compressed, on the scale of AV1's quantizers, which the networks take.
 
 AVIF has it: base_q_idx in the headers of its AV1 items (see `vs_srcomp.source`). JPEG and WebP have quantizers
 of another kind. For each of theirs, the table here has the level at which the network ``fast`` restored photographs

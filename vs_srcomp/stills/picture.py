@@ -19,7 +19,7 @@ class Tags(NamedTuple):
 
     @property
     def is_srgb(self) -> bool:
-        """Whether viewers that know no tags show such a picture right.
+        """Whether viewers without support for tags show such a picture right.
 
         The transfer functions of BT.709 and BT.601 count as that of sRGB, as all viewers have it.
         """

@@ -253,7 +253,7 @@ class OpenVINOEngine:
         self._takes_cells = takes_cells
 
     def run(self) -> Mapping[str, int]:
-        """Multiply-accumulates by the type that they are done in, as the library says of what it has compiled."""
+        """Multiply-accumulates by the type that they are done in, as the library reports them."""
         return types_run(self._compiled)
 
     def worker(self) -> "OpenVINOWorker":

@@ -56,13 +56,13 @@ def _compare_flags(name: str, before: Disposition, after: Disposition, kind: Con
     for flag in Disposition:
         if bool(before & flag) == bool(after & flag):
             continue
-        says = f"{name} is {'no longer' if before & flag else 'now'} marked as {(flag.name or '').replace('_', ' ')}"
+        text = f"{name} is {'no longer' if before & flag else 'now'} marked as {(flag.name or '').replace('_', ' ')}"
         if kind.always_default and after & flag:
-            yield Finding("streams", f"{says}: in {kind.suffix} files one track of a kind is, always", fault=False)
+            yield Finding("streams", f"{text}: in {kind.suffix} files one track of a kind is, always", fault=False)
         elif flag.name in kind.flags:
-            yield Finding("streams", says)
+            yield Finding("streams", text)
         else:
-            yield Finding("streams", f"{says}: {kind.suffix} files cannot record this", fault=False)
+            yield Finding("streams", f"{text}: {kind.suffix} files cannot record this", fault=False)
 
 
 def _compare_tags(
@@ -80,9 +80,9 @@ def _compare_tags(
             message = f"{name}: tag 'creation_time' is missing: {kind.suffix} files have one for the whole file"
             yield Finding("tags", message, fault=False)
         elif there.get(key) != value:
-            says = f"tag {key!r} is " + (f"{there[key]!r} instead of {value!r}" if key in there else "missing")
+            text = f"tag {key!r} is " + (f"{there[key]!r} instead of {value!r}" if key in there else "missing")
             why = "" if kind.free_tags else f": {kind.suffix} files have few tags"
-            yield Finding("tags", f"{name}: {says}{why}", fault=kind.free_tags)
+            yield Finding("tags", f"{name}: {text}{why}", fault=kind.free_tags)
 
 
 def _language(tag: str | None) -> str:
@@ -133,8 +133,8 @@ def compare_chapters(
         edges = [("start", old.start, new.start), ("end", old.end, new.end)]
         for edge, was, is_ in edges if kind.chapter_ends else edges[:1]:
             if abs(was - is_) > tolerance:
-                says = f"chapter {number} has its {edge} at {float(is_):.3f} s, not at {float(was):.3f} s"
-                yield Finding("chapters", says)
+                text = f"chapter {number} has its {edge} at {float(is_):.3f} s, not at {float(was):.3f} s"
+                yield Finding("chapters", text)
         if old.title != new.title:
             yield Finding("chapters", f"chapter {number} is called {new.title!r} instead of {old.title!r}")
 
