@@ -73,12 +73,12 @@ def test_tags_that_a_new_size_needs(
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the log tells, as in a new process."""
     lines: list[str] = []
-    monkeypatch.setattr(log, "_said", set())
+    monkeypatch.setattr(log, "_reported", set())
     monkeypatch.setattr(log, "say", lines.append)
     return lines
 
 
-def test_each_frame_is_looked_at_and_it_is_told_once(said: list[str]) -> None:
+def test_each_frame_is_looked_at_and_it_is_reported_once(said: list[str]) -> None:
     blank = vs.core.std.BlankClip(width=720, height=480, format=vs.YUV420P8, length=2)
     untagged = blank.std.RemoveFrameProps(["_Matrix", "_Primaries", "_Transfer"])
     clip = untagged + untagged.std.SetFrameProps(_Matrix=1) + untagged.std.SetFrameProps(_ColorSpace=6)

@@ -147,7 +147,7 @@ def run(document: Path, text: str, command: list[str], folder: Path) -> None:
         pytest.fail(f"{document}: exit code {done.returncode} of\n{text}\n{done.stdout}\n{done.stderr}")
 
 
-def test_reasons_are_told() -> None:
+def test_reasons_are_reported() -> None:
     marked = [(document, block) for document in DOCUMENTS for block in blocks(document) if block.not_run is not None]
     assert marked
     assert all(len(block.not_run or "") > 8 for _, block in marked)

@@ -40,7 +40,7 @@ def test_arguments_reach_the_script() -> None:
     assert "Width: 426" in info.stdout
 
 
-def test_a_mistake_is_told_in_the_last_lines() -> None:
+def test_a_mistake_is_reported_in_the_last_lines() -> None:
     command: list[str | Path] = [VSPIPE, "--info", "-a", "ratio=7:3", EXAMPLES / "upscale.vpy"]
     info = subprocess.run(command, capture_output=True, text=True, check=False)
     assert info.returncode != 0

@@ -125,7 +125,7 @@ def test_folders_of_killed_runs_are_removed_by_the_next_and_no_others(tmp_path: 
     assert {path.name for path in tmp_path.iterdir()} == keeps
 
 
-def test_a_folder_that_is_not_there_is_told_by_the_targets_name(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_reported_by_the_targets_name(tmp_path: Path) -> None:
     target = tmp_path / "nothing" / "out.mkv"
     with pytest.raises(FileNotFoundError) as caught:
         write_atomically(target, b"")

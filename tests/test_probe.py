@@ -115,7 +115,7 @@ def test_what_cannot_be_read_in_time_is_left_out(
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "ffv1"])
-def test_of_other_codecs_only_the_container_tells(codec: str, tmp_path: Path) -> None:
+def test_of_other_codecs_only_the_container_is_read(codec: str, tmp_path: Path) -> None:
     found = probe(write_scenes(tmp_path / "o.mkv", 5, (64, 48), codec=codec))
     assert (found.codec, found.width, found.height, found.bit_depth) == (codec, 64, 48, 8)
     assert (found.frame_count, found.frame_rate) == (5, Fraction(25))
@@ -128,7 +128,7 @@ def test_a_raw_stream_whose_frames_only_decoding_counts(shared_data: Path) -> No
 
 
 @pytest.mark.parametrize("packets_each", [1, 2])
-def test_layers_are_told_and_the_highest_counts(packets_each: int, tmp_path: Path) -> None:
+def test_layers_are_reported_and_the_highest_counts(packets_each: int, tmp_path: Path) -> None:
     """Put together from a stream without layers; source() gives the same."""
     flat = make_stream(RECIPES["aom-realtime-cyclic"], tmp_path, "flat")
     with av.open(str(flat)) as container:

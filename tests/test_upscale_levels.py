@@ -141,7 +141,7 @@ def test_looks(carried: Path, ratio: str) -> None:
         ({"passes": 3, "model": "espcn-2x"}, "passes is 3", "give 1 or 2"),
     ],
 )
-def test_what_is_not_carried_is_told_with_what_is(
+def test_what_is_not_carried_is_reported_with_what_is(
     carried: Path, arguments: dict[str, object], what: str, todo: str
 ) -> None:
     with pytest.raises(vs.Error, match=r"^srcomp: ") as caught:

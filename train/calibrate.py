@@ -22,7 +22,7 @@ SYSTEM: Final = "srcomp"
 def calibrate(
     engines: Path, images: Path, streams: Path, names: Collection[str] = (), pictures: int = 8
 ) -> Iterator[str]:
-    """Measure the ranges of models, write them to models.json, and say of each what was chosen.
+    """Measure the ranges of models, write them to models.json, and print the choice for each.
 
     Args:
         engines: The folder of models; files of models whose features are brought to like ranges are written again.

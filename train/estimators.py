@@ -35,7 +35,7 @@ def scenes(frames: Sequence[ShownFrame]) -> list[range]:
 
 
 def own_q(frames: Sequence[ShownFrame]) -> list[float]:
-    """What each frame's own header says. Right where all frames are coded alike: fixed quantizer, low delay."""
+    """The level in each frame's own header. Right where all frames are coded alike: fixed quantizer, low delay."""
     return _filled(None if shown.frame is None else shown.frame.base_q_idx for shown in frames)
 
 
@@ -98,7 +98,7 @@ def _filled(values: Iterable[float | None]) -> list[float]:
 
 
 class _Held:
-    """A frame in a reference slot, told apart from equal ones by its identity."""
+    """A frame in a reference slot, distinguished from equal ones by its identity."""
 
     __slots__ = ("q",)
 

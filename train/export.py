@@ -42,7 +42,7 @@ TIERS: Final = ("fast", "light", "quality")
 
 
 def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs: Path, engines: Path) -> str:
-    """Export the finished run of ``recipe`` to the folder ``engines``; returns a line that says what was written.
+    """Export the finished run of ``recipe`` to the folder ``engines``; returns a line about the files written.
 
     The network's mean residual over the validation pictures is taken out first. The run's log goes to train/runs, so
     that a committed model has its history with it; of a draft only the log is kept. A run without steps has none: what

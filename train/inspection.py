@@ -33,8 +33,8 @@ class Stacks:
     path: Path
     degraded: Member
     original: Member
-    told_by: str
-    """How they were told apart."""
+    distinguished_by: str
+    """How they were distinguished."""
 
     @property
     def count(self) -> int:
@@ -56,7 +56,7 @@ class Stacks:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of all pairs of a file, in codes where nothing else is said."""
+    """Of all pairs of a file, in codes unless another unit is given."""
 
     degraded_range: tuple[int, int]
     original_range: tuple[int, int]
@@ -72,26 +72,26 @@ class Statistics:
 def find_stacks(path: Path) -> Stacks:
     """The degraded and the original patches in a file, whatever their names.
 
-    They are two arrays of 8-bit samples of one shape, (N, p, p), (N, p, p, 1) or (N, 1, p, p). Names tell which is
+    They are two arrays of 8-bit samples of one shape, (N, p, p), (N, p, p, 1) or (N, 1, p, p). Names decide which is
     which; where they do not, the sharper one is the original.
 
     Raises:
-        ValueError: The file cannot be read, or has no two such arrays; the message says what it has.
+        ValueError: The file cannot be read, or has no two such arrays; the message lists its arrays.
     """
     members = list_members(path)
     stacks = [member for member in members if member.dtype == np.uint8 and _is_stack(member.shape)]
     degraded = [member for member in stacks if _words(member.key) & DEGRADED_NAMES]
     original = [member for member in stacks if _words(member.key) & ORIGINAL_NAMES]
     if len(degraded) == len(original) == 1 and degraded != original:
-        told_by = "their names"
+        distinguished_by = "their names"
     elif len(stacks) == 2:
         degraded, original = ([member] for member in sorted(stacks, key=lambda member: _sharpness(path, member)))
-        told_by = "sharpness: the names do not say"
+        distinguished_by = "sharpness: not given by the names"
     else:
         raise ValueError(f"{path.name} has no two stacks of 8-bit square patches, but {_contents(members)}")
     if _patches(degraded[0]) != _patches(original[0]):
         raise ValueError(f"{path.name} has stacks that do not belong together: {_contents(degraded + original)}")
-    return Stacks(path, degraded[0], original[0], told_by)
+    return Stacks(path, degraded[0], original[0], distinguished_by)
 
 
 def _is_stack(shape: tuple[int, ...]) -> bool:
@@ -165,7 +165,7 @@ def describe(path: Path) -> str:
     lines = [
         f"{path.name}: {stacks.count} pairs of {stacks.size}x{stacks.size}",
         f"  {_contents(list_members(path))}",
-        f"  degraded: {stacks.degraded.key}, original: {stacks.original.key}, told apart by {stacks.told_by}",
+        f"  degraded: {stacks.degraded.key}, original: {stacks.original.key}, by {stacks.distinguished_by}",
         f"  range: degraded {_range(seen.degraded_range)}, original {_range(seen.original_range)}",
         f"  least contrast of an original patch: {seen.least_contrast}",
         f"  difference: {seen.mean_difference:+.3f} mean, {seen.mean_absolute_difference:.3f} mean absolute",

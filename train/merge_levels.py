@@ -45,7 +45,7 @@ def _form(model: ModelProto, path: Path) -> tuple[int, int, int, float]:
     hidden = ["Conv", "LeakyRelu"] * (len(convolutions) - 1)
     is_stack = kinds in ([*hidden, "Conv", "DepthToSpace", "Add"], [*_rectified(hidden), "Conv", "DepthToSpace", "Add"])
     if not is_stack or len(model.graph.input) != 1:
-        raise ValueError(f"{path} is no plain stack of convolutions for one level")
+        raise ValueError(f"{path} is not a plain stack of convolutions for one level")
     slopes = [a.f for node in model.graph.node for a in node.attribute if node.op_type == "LeakyRelu"]
     strides = next(a.ints for a in convolutions[0].attribute if a.name == "strides")
     channels = len(_kernels(model)[0][0])

@@ -31,7 +31,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Member:
-    """What the header of an array in an archive says."""
+    """The header of an array in an archive."""
 
     key: str
     shape: tuple[int, ...]
@@ -43,13 +43,13 @@ def write_npz(path: Path, arrays: Mapping[str, Blocks | NDArray[np.generic]]) ->
     """Write ``arrays`` as a compressed archive that ``numpy.load`` reads; it appears whole, or not at all.
 
     Raises:
-        ValueError: The blocks of an array are not what its shape says.
+        ValueError: The blocks of an array do not fit its shape.
     """
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for key, array in arrays.items():
             info = zipfile.ZipInfo(key + SUFFIX, _NO_TIME)
             info.compress_type = zipfile.ZIP_DEFLATED
-            info.create_system = _UNIX  # it would tell the system it was written on
+            info.create_system = _UNIX  # it would record the system it was written on
             with archive.open(info, "w", force_zip64=True) as file:
                 if isinstance(array, Blocks):
                     _write_blocks(file, key, array)
@@ -63,7 +63,7 @@ def _write_blocks(file: IO[bytes], key: str, array: Blocks) -> None:
     rows = 0
     for block in array.blocks:
         if block.dtype != np.uint8 or block.shape[1:] != array.shape[1:]:
-            raise ValueError(f"{key}: a block of {block.dtype} {block.shape} is no part of {array.shape}")
+            raise ValueError(f"{key}: a block of {block.dtype} {block.shape} does not fit into {array.shape}")
         file.write(np.ascontiguousarray(block).data)
         rows += len(block)
     if rows != array.shape[0]:
@@ -74,7 +74,7 @@ def list_members(path: Path) -> list[Member]:
     """The arrays in an archive, without their data.
 
     Raises:
-        ValueError: The file is no archive of arrays, or is damaged.
+        ValueError: The file is not an archive of arrays, or is damaged.
     """
     with _archive(path) as archive:
         members = []

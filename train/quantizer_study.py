@@ -1,7 +1,7 @@
 """Which estimate of a stream's compression level serves a network best: measured on video with known originals.
 
-Short clips are lowered 2:1, coded by several encoders at many levels, and restored by a network that is told each of
-`QUANTIZERS`. The oracle of a stream is the told level that comes closest to the originals over the whole clip; an
+Short clips are lowered 2:1, coded by several encoders at many levels, and restored by a network that gets each of
+`QUANTIZERS`. The oracle of a stream is the given level that comes closest to the originals over the whole clip; an
 estimator is as good as the little that its choices, the nearest of these levels, lose against that.
 """
 
@@ -45,7 +45,7 @@ PANS = {"houses": ("8.png", 0.0), "lighthouse": ("21.png", 1.5)}
 """Clips by name: a picture that is larger than the window moving over it, and the deviation of the noise added."""
 
 LEVELS = (20, 28, 36, 44, 52)
-"""On and between the levels that networks are told, and beyond."""
+"""On and between the levels that networks get, and beyond."""
 
 NEAR_LOSSLESS = "near lossless"
 
@@ -87,7 +87,7 @@ REFERENCE = "lanczos5"
 
 @dataclass(frozen=True)
 class Stream:
-    """A coded clip: how near the network came at each told level, and what came of each estimator's choices."""
+    """A coded clip: how near the network came at each given level, and what came of each estimator's choices."""
 
     clip: str
     encoder: str
@@ -192,7 +192,7 @@ def encode(original: Sequence[list[Plane]], encoder: Encoder, level: int, path: 
 
 
 def score(path: Path, clip: str, encoder: Encoder, level: int, original: Sequence[Plane], tier: str) -> Stream:
-    """Restore some frames of a stream at every told level, and see which of them the estimators choose."""
+    """Restore some frames of a stream at every given level, and see which of them the estimators choose."""
     coded = source(path)
     sampled = coded[:: encoder.step]
     methods = {REFERENCE: lanczos5(sampled, WIDTH, HEIGHT)}

@@ -31,7 +31,7 @@ MOST_LOST: Final = 0.018
 """In dB of PSNR, over the middles of all pictures."""
 
 MOST_LOST_IN_QUIET: Final = 0.03
-"""Likewise, over the smoothest part of each picture: there the same noise weighs most."""
+"""In dB of PSNR, over the smoothest part of each picture: there the same noise weighs most."""
 
 LEAST_KEPT: Final = 0.988
 """Of the correction of hard edges in float32: the share that its projection has. The goal is 0.95."""
@@ -77,7 +77,7 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     """One set of ranges for all ``forms``, which are one network at several levels.
 
     Raises:
-        ValueError: A picture is too small, or the network is no stack of convolutions with a global skip.
+        ValueError: A picture is too small, or the network is not a stack of convolutions with a global skip.
     """
     levels = [_Level(form) for form in forms]
     whole = np.max([level.highest() for level in levels], 0).astype(np.float64)

@@ -22,7 +22,7 @@ _WIDTH = 120
 
 _RESAMPLES = 2000
 _FEWEST = 3
-"""Clips that an interval is told of."""
+"""The fewest clips that an interval is given for."""
 
 _SAMPLES = 64
 """Of a curve within a band, evenly on a logarithmic scale."""

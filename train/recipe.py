@@ -46,7 +46,7 @@ class Recipe:
     """``"adam"``; or ``"muon"``, which learns in a third of the steps."""
     warmup: int = 200
     scales: tuple[float, ...] = (1.0,)
-    """Of the photographs, before they are degraded; for AV1 a third of them is taken at 0.6 too, whatever this says."""
+    """Of the photographs, before they are degraded; for AV1 a third of them is taken at 0.6 too, whatever this is."""
     copies: int = 1
     """Degraded versions of each picture, where the degradation has something random."""
     clips: bool = True
@@ -90,7 +90,7 @@ class Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe; ValueError says what is wrong in it."""
+    """Read a recipe; ValueError describes the mistake in it."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text())
         known = {entry.name: entry for entry in dataclasses.fields(Recipe)}

@@ -78,7 +78,7 @@ def load_checkpoint(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as reason:
-        raise ValueError(f"{path} is no checkpoint ({reason}); remove it to begin anew") from reason
+        raise ValueError(f"{path} is not a checkpoint ({reason}); remove it to begin anew") from reason
     if metadata.get("recipe") != recipe:
         raise ValueError(f"{path.parent.name} was begun under another recipe; remove {path.parent} to begin anew")
     for name, network in networks.items():

@@ -53,7 +53,7 @@ class ClipScore:
     level: int
     method: str
     q: str
-    """The compression levels that the model was told, "32" or "32 35"; empty where there is none."""
+    """The compression levels that the model was given, "32" or "32 35"; empty where there is none."""
     frames: int
     bits_per_pixel: float
     """Size of the coded stream over the pixels of the original's frames."""
@@ -70,7 +70,7 @@ def evaluate_videos(
 ) -> Iterator[ClipScore]:
     """Score Lanczos-5 and the models on every video of a folder, at each of :data:`LEVELS` of each encoder.
 
-    A tier's model is told the level of each frame that its stream's headers give, as with ``q="auto"``; where it has
+    A tier's model gets the level of each frame from its stream's headers, as with ``q="auto"``; where it has
     the look, it is the method "TIER crisp" too.
 
     Args:
@@ -103,7 +103,7 @@ def read_video(path: Path, frames: int) -> list[list[Plane]]:
     """The planes of the first frames, 8-bit 4:2:0, fitted into 640x640 and cut to a multiple of 16.
 
     Raises:
-        ValueError: The file is no video that can be read.
+        ValueError: The file is not a readable video.
     """
     fit = f"scale='min({MAX_SIDE},iw)':'min({MAX_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos"
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-i", str(path), "-map", "0:v:0"]

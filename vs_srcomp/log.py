@@ -12,15 +12,15 @@ def say(message: str) -> None:
     vs.core.log_message(vs.MESSAGE_TYPE_INFORMATION, f"{PREFIX}{message}")
 
 
-_said: set[str] = set()
-_said_lock = threading.Lock()
+_reported: set[str] = set()
+_reported_lock = threading.Lock()
 
 
 def say_once(message: str) -> None:
     """Send a line only once in a process, however often a player loads the script again."""
     # Frames are made by several threads, which may all be the first.
-    with _said_lock:
-        if message in _said:
+    with _reported_lock:
+        if message in _reported:
             return
-        _said.add(message)
+        _reported.add(message)
     say(message)

@@ -24,7 +24,7 @@ def check_memory(what: str, needed: float) -> None:
     """Raise the error of something that cannot fit into memory.
 
     Args:
-        what: As users know it.
+        what: Its name in messages.
         needed: Bytes that it takes, at the least.
 
     Raises:

@@ -20,7 +20,7 @@ def file_named(name: str) -> str:
     if not name:
         raise error("the name of a file is empty", "give the path of a file")
     if "\0" in name:
-        raise error(f"{name!r} is no file name", "remove the null character")
+        raise error(f"{name!r} is not a file name", "remove the null character")
     if not name.lower().startswith("file:/") or Path(name).exists():
         return name
     rest = name[len("file:") :]
@@ -73,7 +73,7 @@ def check_output(target: Path) -> None:
 
 
 def check_replaceable(target: Path, source: Path) -> None:
-    """Raise the error of an output that nothing can replace, not even on request: ``source``, or what is no file."""
+    """Raise the error of an output that nothing can replace, not even on request: ``source``, or what is not a file."""
     if not target.exists():
         return
     if source.exists() and target.samefile(source):

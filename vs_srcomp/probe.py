@@ -91,7 +91,7 @@ class Probe:
     """Frames per second, None where they are not evenly spaced, or not known."""
     variable_frame_rate: bool | None
     may_have_film_grain: bool | None
-    """The sequence header allows it; each frame says whether it has some. This and what follows is of AV1 alone."""
+    """The sequence header allows it; each frame has it or not. This and what follows is of AV1 alone."""
     spatial_layers: int | None
     temporal_layers: int | None
     complete: bool

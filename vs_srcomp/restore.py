@@ -47,7 +47,7 @@ class Networks:
         """Find the networks; that of the level ``q``, or of the default level, is made ready at once.
 
         Args:
-            model: What users say.
+            model: The user's choice.
             look: Of a tier's models.
             ratio: Whose models to take of a tier.
             q: The level of every frame, or None to go by each frame's own.
@@ -94,13 +94,13 @@ class Networks:
             return float(props["SrcompQ"])
         if self._for(0) != self._for(MAX_QUANTIZER):
             say_once(
-                f"frames do not tell how strongly they were compressed: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "
+                f"the compression level of the frames is not known: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "
                 "a script, gives another"
             )
         return DEFAULT_Q
 
     def name(self, q: float) -> str:
-        """What ``SrcompModel`` says of frames of the level ``q``."""
+        """The value of ``SrcompModel`` for frames of the level ``q``."""
         name, _ = self._for(q)
         return name
 

@@ -111,7 +111,7 @@ def test_leb128_refuses(data: bytes, what: str) -> None:
         leb128(data, 0, len(data), "4.10.5")
 
 
-def test_the_end_is_respected_and_told() -> None:
+def test_the_end_is_respected_and_reported() -> None:
     bits = BitReader(b"\xff" * 100, 10, 50, "5.9.2 uncompressed_header")
     bits.skip(8 * 40 - 3)
     with pytest.raises(Av1Error) as caught:

@@ -46,7 +46,7 @@ def test_low_overhead(written: _Obus) -> None:
 
 
 @given(_OBUS, st.booleans())
-def test_annex_b_says_the_same(written: _Obus, sized: bool) -> None:
+def test_annex_b_gives_the_same(written: _Obus, sized: bool) -> None:
     data = _annex_b([obu(kind, payload, layer=layer, sized=sized) for kind, payload, layer in written])
     found = list(annex_b_obus(data))
     assert [(one.type, data[one.payload : one.end]) for one in found] == [

@@ -74,7 +74,7 @@ def test_pytorch_on_the_processor_comes_last() -> None:
     assert "ONNX Runtime: not installed" in said[0]
 
 
-def test_without_any_library_the_error_tells_of_each_and_ends_in_a_command() -> None:
+def test_without_any_library_the_error_names_each_and_ends_in_a_command() -> None:
     (message,), said, _ = choose({"openvino", "onnxruntime", "torch", "tensorrt"})
     lines = str(message).splitlines()
     assert lines[0] == "srcomp: no backend works here"

@@ -54,7 +54,7 @@ def backend(tmp_path: Path) -> Darken:
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Of this package, in the core's log."""
-    monkeypatch.setattr(log, "_said", set())
+    monkeypatch.setattr(log, "_reported", set())
     found: list[str] = []
 
     def note(_: vs.MessageType, message: str) -> None:
@@ -139,7 +139,7 @@ def test_a_build_that_fails_leaves_nothing_but_the_lock(backend: Darken, folder:
 
 
 @pytest.mark.parametrize("place", ["file/in/the/way", "/proc/nowhere"])
-def test_where_nothing_can_be_stored_one_message_says_so_and_nothing_fails(
+def test_where_nothing_can_be_stored_one_message_is_written_and_nothing_fails(
     backend: Darken, tmp_path: Path, messages: list[str], monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     (tmp_path / "file").write_text("")

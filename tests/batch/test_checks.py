@@ -91,7 +91,7 @@ def test_checks_are_in_the_outcome(studio: Studio, job: Job, film: Path, tmp_pat
     assert metrics["ssim"] < 1
 
 
-def test_a_page_to_look_at_is_beside_the_output(studio: Studio, job: Job, film: Path) -> None:
+def test_a_page_is_beside_the_output(studio: Studio, job: Job, film: Path) -> None:
     like = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "checks-like.mkv")
     outcome = outcome_of(job, partial(ComparisonCheck, reference=like))
     assert outcome.status == "done", outcome.message

@@ -280,7 +280,7 @@ def test_damaged_segments_are_encoded_again(job: Job, uninterrupted: Path, what:
     assert packets_of(job.target, 0) == packets_of(uninterrupted, 0)
 
 
-def test_damaged_notes_are_told(job: Job) -> None:
+def test_damaged_notes_are_reported(job: Job) -> None:
     run(job)
     notes = job.target.parent / ".srcomp" / "film.mkv.json"
     notes.write_bytes(notes.read_bytes().replace(b"svt-av1", b"svt-av2"))
@@ -390,7 +390,7 @@ def test_cancelling_keeps_what_is_finished(job: Job) -> None:
     assert run(job)["film.mkv"].reused == 2
 
 
-def test_a_disk_without_room_is_told_before_the_work(job: Job) -> None:
+def test_a_disk_without_room_is_reported_before_the_work(job: Job) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vs_srcomp.batch.disk_space.free_bytes", lambda folder: 1000)
         pool = Here()

@@ -135,7 +135,7 @@ def test_varying_frame_rates_keep_their_times(studio: Studio, job: Job, tmp_path
         assert times_of(result.target) == times_of(film)
 
 
-def test_two_frames_at_one_moment_are_told_apart_at_a_seam_too(studio: Studio, job: Job, tmp_path: Path) -> None:
+def test_two_frames_at_one_moment_are_distinguished_at_a_seam_too(studio: Studio, job: Job, tmp_path: Path) -> None:
     twice = ("-vf", r"setpts=PTS-0.04*eq(N\,5)/TB", "-fps_mode", "passthrough", "-enc_time_base", "1:1000")
     job = replace(job, source=studio.picture("seam.mkv", *twice), segment_seconds=0.18)
     _, second = cut(job)

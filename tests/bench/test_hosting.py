@@ -38,7 +38,7 @@ def test_every_frame_is_asked_for_once() -> None:
     assert sorted(asked) == list(range(200))
 
 
-def test_it_begins_where_it_is_told_and_stops_at_the_end() -> None:
+def test_it_begins_at_the_given_place_and_stops_at_the_end() -> None:
     clip, asked = numbered(20)
     assert Host(clip, first=15).run(60)[0] == 5
     assert sorted(asked) == [15, 16, 17, 18, 19]

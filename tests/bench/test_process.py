@@ -57,7 +57,7 @@ clip.resize.Point(width, height).set_output()
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
-def test_failures_are_errors_that_say_why(code: str, wrong: str, stage: Stage, tmp_path: Path) -> None:
+def test_failures_are_errors_with_the_reason(code: str, wrong: str, stage: Stage, tmp_path: Path) -> None:
     with pytest.raises(vs.Error, match=wrong):
         StageProcess(peer(stage, tmp_path, code))
 

@@ -45,7 +45,7 @@ def test_without_its_limit_a_stage_has_no_share() -> None:
     assert (report.limit, report.share) == (None, None)
 
 
-def test_peers_are_told_apart_by_their_settings() -> None:
+def test_peers_are_distinguished_by_their_settings() -> None:
     one, two = (stage("script", script="/a/peer.vpy", variables={"streams": n, "plugin": "/x/y.so"}) for n in "12")
     assert one.name != two.name
     assert (one.title, two.title) == ("peer (streams 1)", "peer (streams 2)")

@@ -142,7 +142,7 @@ def test_a_clip_has_its_own_size(film: Path) -> None:
     assert "--size and --bits are for the clip that is made up" in result.output
 
 
-def test_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plot_without_matplotlib_states_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert "pip install" in run("--plot", "o.png").output
 

@@ -89,7 +89,7 @@ def test_table_of_models() -> None:
             assert float(cells[6]) == pytest.approx(model.gain_db["kodak"], abs=0.006)
 
 
-def test_the_table_tells_levels_and_sizes(carried: Path) -> None:
+def test_the_table_has_levels_and_sizes(carried: Path) -> None:
     rows = [row.split() for row in CliRunner().invoke(main, ["models"]).stdout.splitlines()]
     assert ["srcomp-light-8by5-crisp", "light", "8:5", "20", "to", "50", "1,000", "0.1"] in rows
     assert ["esrgan-4x", "-", "4x", "any", "1,000", "0.1"] in rows

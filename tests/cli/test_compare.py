@@ -81,7 +81,7 @@ def test_models_on_one_file(command: Command, folder: Path, model: Path, tmp_pat
         (("a.mkv", "b.mkv", "--picture", "there.png"), 1, "'there.png' exists\ngive another name"),
     ],
 )
-def test_mistakes_are_told(folder: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+def test_mistakes_are_reported(folder: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
     before = {path.name for path in folder.iterdir()}
     done = subprocess.run([*ARGV, "compare", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (code, "")

@@ -147,7 +147,7 @@ def test_an_interpreter_that_was_changed(tmp_path: Path) -> None:
     assert check_configuration(tmp_path / "toml", installation).state == "fine"
     os.utime(python, (1, 1))
     finding = check_configuration(tmp_path / "toml", installation)
-    assert finding.says == f"{python} was changed since the line was written"
+    assert finding.message == f"{python} was changed since the line was written"
 
 
 @pytest.mark.usefixtures("shared")
@@ -162,7 +162,7 @@ def test_an_environment_behind_a_link(computer: Computer, tmp_path: Path) -> Non
     assert str(link) in computer.toml.read_text()
     behind = link / LIBRARY.relative_to(sys.prefix)
     finding = check_configuration(computer.toml, Installation(library=behind, python=python, shared=libpython()))
-    assert "reached through a link" in finding.says
+    assert "reached through a link" in finding.message
     code, report = computer.doctor("--fix", python=python)
     assert (code, report["vspipe"]["state"]) == (0, "fine")
     assert vspipe(computer.environment) == 0
@@ -173,7 +173,7 @@ def test_an_environment_behind_a_link(computer: Computer, tmp_path: Path) -> Non
 def test_no_home() -> None:
     assert configuration_path({}) is None
     finding = check_folder(None)
-    assert (finding.state, finding.says) == ("broken", "HOME is not set")
+    assert (finding.state, finding.message) == ("broken", "HOME is not set")
     assert (
         check_configuration(None, Installation(library=LIBRARY, python=Path(sys.executable), shared=None)).mend is None
     )
@@ -184,11 +184,11 @@ def test_a_home_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     path = configuration_path({"XDG_CONFIG_HOME": str(tmp_path / "file"), "HOME": str(tmp_path)})
     finding = check_folder(path)
-    assert (finding.state, finding.says) == ("broken", f"{tmp_path / 'file'} cannot be written to")
+    assert (finding.state, finding.message) == ("broken", f"{tmp_path / 'file'} cannot be written to")
 
 
 @pytest.mark.usefixtures("shared")
-def test_what_cannot_be_mended_is_told(computer: Computer) -> None:
+def test_what_cannot_be_mended_is_reported(computer: Computer) -> None:
     computer.toml.mkdir(parents=True)
     code, report = computer.doctor("--fix")
     assert code == 1
@@ -229,8 +229,8 @@ def test_mpv(computer: Computer, version: str, filters: str, state: str, says: s
     computer.mpv(version, filters)
     finding = check_mpv(str(computer.programs / "mpv"), LIBRARY, computer.environment)
     assert finding.state == state
-    assert says in finding.says
-    assert finding.todo or state == "fine"
+    assert says in finding.message
+    assert finding.remedy or state == "fine"
 
 
 def test_mpv_that_looks_for_vapoursynth(computer: Computer) -> None:
@@ -247,7 +247,7 @@ def test_no_mpv_is_no_fault(computer: Computer) -> None:
 def test_a_python_that_others_cannot_load() -> None:
     finding = check_python((3, 13, 0), None)
     assert finding.state == "broken"
-    assert "libpython3-dev" in finding.todo
+    assert "libpython3-dev" in finding.remedy
     assert check_python((3, 11, 9), Path("/lib/libpython3.so")).state == "broken"
 
 
@@ -264,5 +264,5 @@ def test_damaged_models() -> None:
     sound, *_ = vs_srcomp.models()
     damaged = Model(**{**vars(sound), "sha256": "0" * 64})
     assert check_models([sound]).state == "fine"
-    assert check_models([sound, damaged]).says == f"damaged: {sound.file}"
+    assert check_models([sound, damaged]).message == f"damaged: {sound.file}"
     assert check_models([]).state == "broken"

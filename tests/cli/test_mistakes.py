@@ -175,7 +175,9 @@ def test_one_form_for_all(
     assert sorted(folder.rglob("*")) == before
 
 
-def test_what_does_not_fit_into_memory_is_told_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_fit_into_memory_is_reported_before_any_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr("vs_srcomp.memory.memory_limit", lambda: 200_000_000)
     done = run("upscale", "in.mkv", "out.mkv", "--width", "3840", "--height", "2160")
@@ -214,7 +216,7 @@ def test_the_command_for_pictures_helps(
     assert command("upscale", tmp_path / "yuv.mkv", tmp_path / "out.mkv").returncode == 0
 
 
-def test_sizes_that_cannot_be_are_told(folder: Path, tmp_path: Path, command: Command) -> None:
+def test_sizes_that_cannot_be_are_reported(folder: Path, tmp_path: Path, command: Command) -> None:
     done = command("upscale", folder / "in.mkv", tmp_path / "out.mkv", "--width", "191", "--preset", "12")
     assert done.returncode == 0
     assert "width 191 becomes 192" in done.stderr

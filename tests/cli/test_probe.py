@@ -79,7 +79,7 @@ def test_plot(stream: Path, tmp_path: Path) -> None:
     assert target.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_plot_of_nothing_says_so(tmp_path: Path) -> None:
+def test_plot_of_nothing_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="--plot needs it")
     file = write_scenes(tmp_path / "m.mkv", 3, (64, 64), codec="mpeg4")
     result = CliRunner().invoke(main, ["probe", str(file), "--plot", str(tmp_path / "q.png")])
@@ -87,7 +87,7 @@ def test_plot_of_nothing_says_so(tmp_path: Path) -> None:
     assert "no quantizer to draw" in result.stderr
 
 
-def test_plot_without_matplotlib_says_what_to_install(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plot_without_matplotlib_states_what_to_install(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     result = CliRunner().invoke(main, ["probe", str(stream), "--plot", "q.png"])
     assert result.exit_code == 1

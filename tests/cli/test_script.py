@@ -116,7 +116,7 @@ def test_ffmpeg_gets_what_y4m_loses(
         assert (context.width, context.height) == (192, 128)
 
 
-def test_what_a_file_does_not_tell_is_not_made_up(studio: Studio, tmp_path: Path) -> None:
+def test_what_a_file_does_not_specify_is_not_made_up(studio: Studio, tmp_path: Path) -> None:
     film = studio.picture("untold.mkv")
     for program in ("ffmpeg", "x265", "mpv"):
         command = words(run(film, "-o", tmp_path / "s.vpy", "--for", program))
@@ -206,7 +206,7 @@ def test_hdr_metadata_in_each_programs_own_words(hdr: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("program", "made"), [("svtav1", "ivf"), ("x265", "hevc")])
-def test_what_encoders_leave_out_is_told(studio: Studio, tmp_path: Path, program: str, made: str) -> None:
+def test_what_encoders_leave_out_is_reported(studio: Studio, tmp_path: Path, program: str, made: str) -> None:
     film = studio.sound(studio.picture("mute.mkv"), "loud.mkv", "aac")
     result = run(film, "-o", tmp_path / "s.vpy", "--for", program)
     assert f"loud.srcomp.{made} has the video alone" in result.stderr
@@ -257,7 +257,7 @@ def test_encoders_of_their_own(
         assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (9, 9, 16, 1)
 
 
-def test_losses_that_no_encoder_can_help_are_said(shared_data: Path) -> None:
+def test_losses_that_no_encoder_can_help_are_reported(shared_data: Path) -> None:
     film = shared_data / "faults" / "I-captions.ts"
     if not film.exists():
         pytest.skip(f"there is no {film}")

@@ -97,7 +97,7 @@ def test_a_batch_that_cannot_be_written_begins_nothing(
     assert sorted(photos.rglob("*")) == before
 
 
-def test_what_is_kept_is_not_said_to_be_left_out(model: Path, tmp_path: Path) -> None:
+def test_what_is_kept_is_not_reported_as_left_out(model: Path, tmp_path: Path) -> None:
     image = Image.radial_gradient("L").resize((95, 63))
     image.convert("RGB").save(tmp_path / "odd.jpg")
     Image.merge("RGBA", [image] * 4).save(tmp_path / "clear.webp")

@@ -98,7 +98,7 @@ def test_noise_in_twelve_large_frames_stays_below_ten_megabytes(tmp_path: Path, 
     assert 4_000_000 < target.stat().st_size <= 10_000_000
 
 
-def test_hdr_is_shown_as_it_is_coded_and_said_to_be(tmp_path: Path, studio: Studio) -> None:
+def test_hdr_is_shown_as_it_is_coded_and_marked_as_such(tmp_path: Path, studio: Studio) -> None:
     tags = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084:range=limited"
     source = ("-f", "lavfi", "-i", "testsrc2=size=128x96:rate=25:duration=0.12")
     paths = [
@@ -176,7 +176,7 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path, good: Path, origin
 
 
 @pytest.mark.parametrize("package", ["jinja2", "PIL"])
-def test_a_missing_package_is_an_error_that_says_how_to_install_it(
+def test_a_missing_package_is_an_error_that_states_how_to_install_it(
     tmp_path: Path, good: Path, bad: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     import sys

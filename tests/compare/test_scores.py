@@ -54,7 +54,7 @@ def test_means_are_those_of_a_batch(measured: Measured, bad: Path, original: Pat
     assert [metric.name for metric in measured.metrics] == ["vmaf-neg", "vmaf", "psnr", "ssim"]
 
 
-def test_vmaf_neg_is_what_ffmpeg_says_of_the_two_files(
+def test_vmaf_neg_is_what_ffmpeg_measures_for_the_two_files(
     measured: Measured, studio: Studio, bad: Path, original: Path
 ) -> None:
     graph = "[0:v][1:v]libvmaf=model=version=vmaf_v0.6.1neg:log_fmt=csv:log_path=neg.csv"
@@ -64,7 +64,7 @@ def test_vmaf_neg_is_what_ffmpeg_says_of_the_two_files(
     assert measured.tracks[1].scores["vmaf-neg"] == pytest.approx(wanted, abs=1e-4)
 
 
-def test_ssimulacra2_tells_the_better_from_the_worse(good: Path, bad: Path, original: Path) -> None:
+def test_ssimulacra2_ranks_the_better_above_the_worse(good: Path, bad: Path, original: Path) -> None:
     if not hasattr(vs.core, "vszip"):
         pytest.skip("vapoursynth-vszip is not installed")
     sides = [candidate_from_file(path) for path in (original, good, bad)]

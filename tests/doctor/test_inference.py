@@ -25,23 +25,23 @@ def test_there_is_a_check_for_every_backend_and_one_for_the_default() -> None:
     assert len(backend_checks(None)) == len(BACKENDS) + 1
 
 
-def test_a_backend_that_works_is_told_with_its_release() -> None:
+def test_a_backend_that_works_is_reported_with_its_release() -> None:
     import openvino
 
     (entry,) = (entry for entry in BACKENDS if entry.title == "OpenVINO")
     finding = check_backend(entry)
     assert (finding.name, finding.state) == ("OpenVINO", "fine")
-    assert openvino.__version__.startswith(finding.says)
+    assert openvino.__version__.startswith(finding.message)
 
 
 def test_a_backend_that_is_not_installed_is_a_note_with_the_command() -> None:
     finding = check_backend(missing(required=False))
-    assert (finding.state, finding.says, finding.todo) == ("note", "not installed", "pip install x")
+    assert (finding.state, finding.message, finding.remedy) == ("note", "not installed", "pip install x")
 
 
 def test_the_backend_that_the_package_needs_is_broken_if_it_is_not_there() -> None:
     finding = check_backend(missing(required=True))
-    assert (finding.state, finding.todo) == ("broken", "pip install x")
+    assert (finding.state, finding.remedy) == ("broken", "pip install x")
 
 
 def test_nothing_is_to_be_done_for_a_backend_without_a_device() -> None:
@@ -54,7 +54,7 @@ def test_nothing_is_to_be_done_for_a_backend_without_a_device() -> None:
         has_device=lambda: "no NVIDIA driver",
     )
     finding = check_backend(entry)
-    assert (finding.state, finding.says, finding.todo) == ("note", "no NVIDIA driver", "")
+    assert (finding.state, finding.message, finding.remedy) == ("note", "no NVIDIA driver", "")
 
 
 def test_the_default_backend_is_named_with_its_speed() -> None:
@@ -63,20 +63,20 @@ def test_the_default_backend_is_named_with_its_speed() -> None:
     model = vs_srcomp.models()[0]
     finding = check_speed(model, seconds=0.0)
     assert finding.state in ("fine", "note")
-    assert finding.says.startswith(f"{default_entry().title}: about ")
-    assert f" frames of 1920x1080 a second with {model.name}" in finding.says
+    assert finding.message.startswith(f"{default_entry().title}: about ")
+    assert f" frames of 1920x1080 a second with {model.name}" in finding.message
 
 
 @pytest.mark.skipif(default_entry().title != "OpenVINO", reason="only OpenVINO tells")
-def test_the_share_of_each_type_is_told_and_another_than_meant_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_share_of_each_type_is_reported_and_another_than_meant_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     model = models()[0]
     finding = check_speed(model, seconds=0.0)
-    assert "; multiply-accumulates: " in finding.says
-    assert "%" in finding.says
+    assert "; multiply-accumulates: " in finding.message
+    assert "%" in finding.message
     monkeypatch.setattr(OpenVINOEngine, "run", lambda self: {"f64": sum(self.meant.values())})
     finding = check_speed(model, seconds=0.0)
     assert finding.state == "broken"
-    assert "f64 100 % instead of 0 %" in finding.says
+    assert "f64 100 % instead of 0 %" in finding.message
 
 
 def test_without_a_model_there_is_no_speed() -> None:

@@ -180,7 +180,7 @@ def test_pixels_of_a_stereo_picture_keep_their_shape(
         ),
     ],
 )
-def test_what_is_lost_is_said_and_found(
+def test_what_is_lost_is_reported_and_found(
     faults: Path, upscaled: Upscaled, tmp_path: Path, said: list[str], name: str, lost: list[str]
 ) -> None:
     film, options = faults / name, {"drop_incompatible": True}
@@ -200,7 +200,7 @@ def test_an_alpha_channel_leaves_no_sign(faults: Path, upscaled: Upscaled, tmp_p
         assert "alpha_mode" not in {name.lower() for name in container.streams.video[0].metadata}
 
 
-def test_dolby_vision_is_said_to_be_lost(shared_data: Path, tmp_path: Path) -> None:
+def test_dolby_vision_is_reported_as_lost(shared_data: Path, tmp_path: Path) -> None:
     film = shared_data / "av1" / "video_dovi_3840x2160_30fps_dav1_10.mp4"
     assert any("Dolby Vision" in message for message in losses(str(film), container_for(tmp_path / "out.mkv")))
 

@@ -28,7 +28,7 @@ def test_models_are_found_by_tier_ratio_and_look(carried: Path) -> None:
         assert find_model("quality", ratio, 31).name == f"srcomp-quality-{ratio.slug}"
 
 
-def test_what_is_missing_is_an_error_that_tells_what_there_is(carried: Path) -> None:
+def test_what_is_missing_is_an_error_that_lists_what_there_is(carried: Path) -> None:
     with pytest.raises(vs.Error, match=r"no model 'slow'\nuse one of quality, fast, light, espcn-2x"):
         find_model("slow", RATIOS[0], 20)
     with pytest.raises(vs.Error, match=r"no quality model with the look 'crisp'\nuse faithful$"):
@@ -41,7 +41,7 @@ def test_what_is_missing_is_an_error_that_tells_what_there_is(carried: Path) -> 
         find_model("fast", RATIOS[2], 20, "crisp")
 
 
-def test_an_entry_says_everything(carried: Path) -> None:
+def test_an_entry_is_complete(carried: Path) -> None:
     model = find_model("fast", RATIOS[0], 20)
     assert (model.levels, model.ranges, model.scale, model.takes_level, model.q) == ((20, 50), (), 1, True, None)
     espcn = choice.find("espcn-2x", RATIOS[0], 20)
@@ -57,7 +57,7 @@ def test_weights_of_half_precision_are_for_files_alone(carried: Path) -> None:
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
-def test_a_descriptor_says_what_its_file_holds(model: Model) -> None:
+def test_a_descriptor_fits_its_file(model: Model) -> None:
     assert hashlib.sha256((ENGINES / model.file).read_bytes()).hexdigest() == model.sha256
     onnx.checker.check_model(str(ENGINES / model.file), full_check=True)
     assert (ENGINES.parent / model.recipe).is_file()

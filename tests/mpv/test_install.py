@@ -41,7 +41,7 @@ def test_it_goes_where_mpv_looks_and_comes_back(folder: Path) -> None:
     assert "nothing to remove" in run("remove").stderr
 
 
-def test_every_option_of_the_script_is_told() -> None:
+def test_every_option_of_the_script_is_reported() -> None:
     table = COMPANION.read_text().partition("local options = {\n")[2].partition("\n}")[0]
     assert [name for name, _, _ in options()] == re.findall(r"^    (\w+) =", table, re.MULTILINE)
     # Those that the script hands on to the filter are options of the filter.
@@ -81,12 +81,12 @@ def test_an_older_one_is_seen_and_replaced(folder: Path) -> None:
     old = folder / "scripts/srcomp/srcomp.vpy"
     old.write_text("# vs-srcomp in mpv, an older release\n")
     assert is_current(folder) is False
-    assert "not of this release" in check_player_script({"MPV_HOME": str(folder)}).says
+    assert "not of this release" in check_player_script({"MPV_HOME": str(folder)}).message
     install(folder)
     assert is_current(folder)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(folder: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_reported(folder: Path) -> None:
     folder.write_text("a file")
     refused = run("install")
     assert refused.exit_code == 1

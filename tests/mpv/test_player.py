@@ -129,7 +129,7 @@ def test_a_slow_network_is_left_before_the_delay_can_be_seen() -> None:
     assert pace.step == 1
 
 
-def test_a_little_too_slow_is_told_by_a_second() -> None:
+def test_a_little_too_slow_is_reported_by_a_second() -> None:
     pace = Pace(last=2)
     counted = 1
     while not pace.count(duration=DURATION, work=9 / 256):

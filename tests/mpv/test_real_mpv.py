@@ -92,7 +92,7 @@ def test_every_time_of_a_variable_frame_rate_is_kept(mpv: str, tmp_path: Path) -
     assert after == pytest.approx(before, abs=0.0015)
 
 
-def test_a_mistake_leaves_the_picture_and_is_told(mpv: str, tmp_path: Path) -> None:
+def test_a_mistake_leaves_the_picture_and_is_reported(mpv: str, tmp_path: Path) -> None:
     clip = make(tmp_path / "clip.mkv", *LOSSLESS, "-pix_fmt", "yuv420p")
     played, said = encode(mpv, clip, "ratio=7:3")
     assert played.width == 160

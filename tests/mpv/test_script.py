@@ -155,7 +155,7 @@ def test_options_come_from_the_environment_and_the_user_data_goes_before_them(
         ("model=/nowhere/net.onnx", "srcomp: cannot read the model '/nowhere/net.onnx'"),
     ],
 )
-def test_mistakes_are_told_when_the_script_loads(stand_in: ModuleType, user_data: str, message: str) -> None:
+def test_mistakes_are_reported_when_the_script_loads(stand_in: ModuleType, user_data: str, message: str) -> None:
     with pytest.raises(vs.Error) as raised:
         load(stand_in.Host(3, user_data=user_data))
     assert str(raised.value).startswith(message)
@@ -201,7 +201,7 @@ def test_a_network_that_keeps_up_stays(stand_in: ModuleType, brighter: Path, tmp
     assert status["possible_fps"] > status["needed_fps"]
 
 
-def test_the_status_says_that_a_picture_is_left_as_it_is(stand_in: ModuleType, tmp_path: Path) -> None:
+def test_the_status_shows_that_a_picture_is_left_as_it_is(stand_in: ModuleType, tmp_path: Path) -> None:
     host = stand_in.Host(2, user_data=f"status={tmp_path / 'status'},display=320x180")
     host.run(SCRIPT)
     assert json.loads((tmp_path / "status").read_text()) == {"width": 320, "height": 180, "model": None}

@@ -58,7 +58,7 @@ def test_psnr_and_ssim_are_those_of_their_definitions(reference: Path, coarse: P
     assert found.ssim < 0.98
 
 
-def test_vmaf_is_what_ffmpeg_says_of_the_two_files(studio: Studio, reference: Path, coarse: Path) -> None:
+def test_vmaf_is_what_ffmpeg_measures_for_the_two_files(studio: Studio, reference: Path, coarse: Path) -> None:
     studio.make(
         *("-i", str(coarse), "-i", str(reference)),
         *("-lavfi", "[0:v]settb=AVTB[a];[1:v]settb=AVTB[b];[a][b]libvmaf=log_fmt=csv:log_path=vmaf.csv"),
@@ -114,7 +114,7 @@ def test_what_does_not_match_is_refused(
     assert str(refusal.value).splitlines()[-1].startswith("give a reference")
 
 
-def test_a_missing_package_is_an_error_that_says_how_to_install_it(
+def test_a_missing_package_is_an_error_that_states_how_to_install_it(
     reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)

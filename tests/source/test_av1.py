@@ -27,7 +27,7 @@ def test_film_grain_is_left_out_unless_asked_for(grainy: Path) -> None:
     assert linear_digests(grainy) != linear_digests(grainy, film_grain=True)
 
 
-def test_left_out_film_grain_is_told_once(grainy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_left_out_film_grain_is_reported_once(grainy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     messages: list[str] = []
     handler = vs.core.add_log_handler(lambda _, message: messages.append(message))
     try:

@@ -95,7 +95,7 @@ def test_wrong_arguments(shared_data: Path) -> None:
         ({"threads": 257}, "threads is 257"),
     ],
 )
-def test_arguments_of_another_type_are_told(arguments: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_arguments_of_another_type_are_reported(arguments: dict[str, object], message: str, tmp_path: Path) -> None:
     path = arguments.pop("path", write_scenes(tmp_path / "in.mkv", 2))
     with pytest.raises(vs.Error) as refused:
         source(path, **arguments)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def test_frames_before_the_damage_come_out(name: str, frames: int, good: int, th
     assert clip_digest(clip, 0) == expected[0]
 
 
-def test_what_a_decoder_fills_in_is_told_once(tmp_path: Path, messages: list[str]) -> None:
+def test_what_a_decoder_fills_in_is_reported_once(tmp_path: Path, messages: list[str]) -> None:
     file = write_scenes(tmp_path / "v.mkv", 40, codec="mpeg4", options={"g": "12"})
     data = bytearray(file.read_bytes())
     with av.open(str(file)) as container:

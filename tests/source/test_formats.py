@@ -145,7 +145,7 @@ def test_a_size_the_subsampling_does_not_divide_is_cropped(tmp_path: Path) -> No
     assert (v == arrays[2][:13, :17]).all()
 
 
-def test_alpha_is_left_out_and_the_log_says_so(tmp_path: Path) -> None:
+def test_alpha_is_left_out_and_reported(tmp_path: Path) -> None:
     arrays = pattern(0, planes=[(0, 0), (1, 1), (1, 1), (0, 0)])
     file = write_video(tmp_path / "a.nut", [video_frame(arrays, "yuva420p", 64, 48)])
     messages: list[str] = []

@@ -225,7 +225,7 @@ def test_the_index_leads_from_frames_to_packets(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in PLAYABLE if n.startswith("av1/") and n.endswith(".mp4")])
-def test_a_sample_table_says_the_same_as_reading_all_packets(name: str, shared_data: Path) -> None:
+def test_a_sample_table_gives_the_same_as_reading_all_packets(name: str, shared_data: Path) -> None:
     packets = reader_of(shared_data / name).index.packets
     with av.open(str(shared_data / name)) as container:
         read = [packet for packet in container.demux(video=0) if packet.size]

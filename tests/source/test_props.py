@@ -167,7 +167,7 @@ def test_pixel_shape_is_that_of_each_frame(
 
 
 @pytest.mark.parametrize(("name", "what"), [("pixel-shape", "pixel shape"), ("colour", "colour")])
-def test_a_change_of_what_a_header_can_hold_once_is_told_once(
+def test_a_change_of_what_a_header_can_hold_once_is_reported_once(
     name: str, what: str, shared_data: Path, messages: list[str]
 ) -> None:
     for frame in source(shared_data / f"faults/M-{name}-changes.ts").frames(close=True):

@@ -141,9 +141,9 @@ def test_upscale_goes_by_them(film: Path) -> None:
         assert frame.props["SrcompQ"] == 20
 
 
-def test_frames_without_them_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_without_them_are_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     blank = vs.core.std.BlankClip(format=vs.YUV420P8, width=32, height=32, length=3)
-    monkeypatch.setattr(log, "_said", set())
+    monkeypatch.setattr(log, "_reported", set())
     messages: list[str] = []
     handler = vs.core.add_log_handler(lambda _, message: messages.append(message))
     try:

@@ -168,7 +168,7 @@ def test_hidden_frames_in_packets_of_their_own(made: Callable[[str], Path], tmp_
     assert [record[1:] for record in records] == [record[1:] for record in whole]
 
 
-def test_other_files_are_told_apart(tmp_path: Path) -> None:
+def test_other_files_are_distinguished(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video " * 100)
     with pytest.raises(vs.Error, match="cannot be opened"):

@@ -78,7 +78,7 @@ def test_a_pulldown_pattern_is_not_a_constant_rate(tmp_path: Path) -> None:
     assert clip.fps == 0
 
 
-def test_last_frame_lasts_as_its_packet_says(tmp_path: Path) -> None:
+def test_last_frame_lasts_as_long_as_its_packet(tmp_path: Path) -> None:
     file = write_scenes(tmp_path / "l.mp4", 5, codec="libx264", rate=25)
     with av.open(str(file)) as container:
         last = [packet for packet in container.demux(video=0) if packet.size][-1]

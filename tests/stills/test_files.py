@@ -19,7 +19,7 @@ from vs_srcomp.resample import lanczos5
 from vs_srcomp.stills.colour import clip_of
 from vs_srcomp.stills.encoding import encoded_png, write_deep_avif
 from vs_srcomp.stills.formats import PNG
-from vs_srcomp.stills.picture import UNTOLD, Metadata, Tags
+from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Tags
 from vs_srcomp.stills.reading import read_picture
 from vs_srcomp.stills.run import upscale_picture
 from vs_srcomp.stills.tiff import write_tiff
@@ -63,9 +63,9 @@ def test_sixteen_bits(name: str, count: int, unchanging: Path, tmp_path: Path) -
         assert np.abs(high - (back.astype(int) >> 8).reshape(high.shape)).max() == 0
 
 
-def test_grey_tiff_tells_no_colours(unchanging: Path, tmp_path: Path) -> None:
+def test_grey_tiff_has_no_colour_tags(unchanging: Path, tmp_path: Path) -> None:
     Image.fromarray(np.full((64, 96), 30000, np.uint16)).save(tmp_path / "in.tif")
-    assert read_picture(tmp_path / "in.tif").metadata.tags == UNTOLD
+    assert read_picture(tmp_path / "in.tif").metadata.tags == UNSPECIFIED
     upscale_picture(as_it_is(tmp_path / "in.tif", tmp_path / "out.tif", unchanging))
     upscale_picture(as_it_is(tmp_path / "in.tif", tmp_path / "out.png", unchanging))
     assert b"cICP" not in (tmp_path / "out.png").read_bytes()

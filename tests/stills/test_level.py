@@ -38,7 +38,7 @@ def test_less_quality_is_a_higher_level(name: str, rgb: NDArray[np.uint8], tmp_p
     assert 0 <= levels[0] <= levels[-1] <= 63
 
 
-def test_avif_tells_its_quantizer_itself(rgb: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_avif_has_its_quantizer(rgb: NDArray[np.uint8], tmp_path: Path) -> None:
     full = clip_of([rgb[:, :, channel] for channel in range(3)], vs.RGB24, {"_Matrix": 0, "_Range": 1})
     clip = full.resize.Bicubic(format=vs.YUV420P10, matrix=1, range_s="limited")
     for crf in (20, 50):
@@ -47,7 +47,7 @@ def test_avif_tells_its_quantizer_itself(rgb: NDArray[np.uint8], tmp_path: Path)
         assert read_picture(tmp_path / "in.avif").q == pytest.approx(crf, abs=3)
 
 
-def test_what_is_without_loss_tells_no_level(rgb: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_what_is_without_loss_has_no_level(rgb: NDArray[np.uint8], tmp_path: Path) -> None:
     image = Image.fromarray(rgb)
     for name in ("in.png", "in.tif", "in.webp"):
         image.save(tmp_path / name, **({"lossless": True} if name == "in.webp" else {}))  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def test_what_is_without_loss_tells_no_level(rgb: NDArray[np.uint8], tmp_path: P
     assert quantizer_index(tmp_path / "in.webp") is None
 
 
-def test_damaged_webp_tells_none(rgb: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_damaged_webp_has_none(rgb: NDArray[np.uint8], tmp_path: Path) -> None:
     file = tmp_path / "in.webp"
     Image.fromarray(rgb).save(file, quality=50)
     data = file.read_bytes()

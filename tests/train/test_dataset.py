@@ -140,7 +140,7 @@ def decoded_by_ffmpeg(stream: bytes, width: int, height: int) -> list[NDArray[np
 
 
 @pytest.mark.usefixtures("in_process")
-def test_the_record_says_how_each_stream_can_be_made_again(images: Path, tmp_path: Path) -> None:
+def test_the_record_states_how_each_stream_can_be_made_again(images: Path, tmp_path: Path) -> None:
     made = make(images, tmp_path / "out", seed=7)
     meta = json.loads(str(load(made.files[0])["meta"]))
     assert (meta["ratio"], meta["q"], meta["seed"], meta["part"]) == ("2:1", 40, 7, "train")
@@ -329,7 +329,7 @@ def test_two_runs_do_not_write_to_one_folder(images: Path, tmp_path: Path) -> No
     (["--ratio", "3:1"], "no ratio is called '3:1'"),
     (["--name", "a/b"], "cannot begin a file's name"),
 ])  # fmt: skip
-def test_the_command_says_what_is_wrong(arguments: list[str], message: str, images: Path, tmp_path: Path) -> None:
+def test_the_command_states_what_is_wrong(arguments: list[str], message: str, images: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["dataset", "--images", str(images), "--out", str(tmp_path / "out"), *arguments])
     assert done.exit_code == 1
     assert message in done.output
@@ -436,7 +436,7 @@ def test_a_file_larger_than_memory_is_written_block_by_block(tmp_path: Path) -> 
     assert peak < 2 * block.nbytes + 2**20
 
 
-def test_an_archive_tells_neither_when_nor_where_it_was_written(tmp_path: Path) -> None:
+def test_an_archive_records_neither_when_nor_where_it_was_written(tmp_path: Path) -> None:
     write_npz(tmp_path / "small.npz", {"lr": Blocks((1, 4, 4), [np.zeros((1, 4, 4), np.uint8)]), "p": np.array(4)})
     with zipfile.ZipFile(tmp_path / "small.npz") as archive:
         assert [member.date_time for member in archive.infolist()] == [(1980, 1, 1, 0, 0, 0)] * 2

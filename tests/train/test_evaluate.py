@@ -78,7 +78,7 @@ def test_each_picture_gets_every_metric_from_every_method(pictures: Path, tmp_pa
         assert by_path.psnr_y != plain.psnr_y
 
 
-def test_a_model_is_told_the_level_of_its_pair(pictures: Path, tmp_path: Path) -> None:
+def test_a_model_gets_the_level_of_its_pair(pictures: Path, tmp_path: Path) -> None:
     pairs = [pair_by_slug(slug) for slug in ("2by1-q20", "2by1-q50")]
     scores = list(evaluate(pictures, tmp_path, pairs, ["fast"], metrics=["psnr"]))
     found = {(s.pair, s.picture): s.psnr_y for s in scores if s.method == "fast"}

@@ -111,7 +111,7 @@ def test_a_run_does_not_go_on_under_another_recipe(tmp_path: Path) -> None:
     after = load_file(Run(tmp_path / TINY.name).weights)
     assert all(torch.equal(value, before[name]) for name, value in after.items())
     Run(tmp_path / TINY.name).checkpoint.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"is no checkpoint .*; remove it to begin anew"):
+    with pytest.raises(ValueError, match=r"is not a checkpoint .*; remove it to begin anew"):
         fit(TINY, examples, examples, tmp_path, ALONE)
 
 

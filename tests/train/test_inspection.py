@@ -46,7 +46,7 @@ def test_statistics_are_those_of_the_arrays(pairs: tuple[Patches, Patches], tmp_
 
 @pytest.mark.parametrize("layout", ["plain", "last", "first"])
 @pytest.mark.parametrize(
-    ("degraded", "original", "told_by"),
+    ("degraded", "original", "distinguished_by"),
     [
         ("x_train", "y_train", "their names"),
         ("LR", "HR", "their names"),
@@ -58,7 +58,7 @@ def test_statistics_are_those_of_the_arrays(pairs: tuple[Patches, Patches], tmp_
     ],
 )
 def test_foreign_files_are_understood(
-    layout: str, degraded: str, original: str, told_by: str, pairs: tuple[Patches, Patches], tmp_path: Path
+    layout: str, degraded: str, original: str, distinguished_by: str, pairs: tuple[Patches, Patches], tmp_path: Path
 ) -> None:
     lr, hr = ({"plain": stack, "last": stack[..., None], "first": stack[:, None]}[layout] for stack in pairs)
     arrays: dict[str, Any] = {original: hr, degraded: lr, "names": np.array(["a", "b"]), "size": 8}
@@ -66,7 +66,7 @@ def test_foreign_files_are_understood(
     stacks = find_stacks(tmp_path / "foreign.npz")
     believed = (original, degraded) if degraded == "hr" else (degraded, original)
     assert (stacks.degraded.key, stacks.original.key) == believed
-    assert stacks.told_by.startswith(told_by)
+    assert stacks.distinguished_by.startswith(distinguished_by)
     assert (stacks.count, stacks.size) == (7, 8)
     ((first, second),) = stacks.blocks()
     assert np.array_equal(first, pairs[degraded == "hr"])
@@ -86,7 +86,7 @@ def test_large_arrays_come_in_blocks_of_any_order(compressed: bool, tmp_path: Pa
     assert members["f"].fortran_order
 
 
-def test_what_is_no_file_of_pairs_is_told_by_its_contents(tmp_path: Path) -> None:
+def test_what_is_no_file_of_pairs_is_reported_by_its_contents(tmp_path: Path) -> None:
     np.savez(tmp_path / "one.npz", lr=np.zeros((3, 8, 8), np.uint8), hr=np.zeros((3, 8, 8), np.float32))
     with pytest.raises(ValueError, match=r"but lr: uint8 \(3, 8, 8\), hr: float32 \(3, 8, 8\)"):
         find_stacks(tmp_path / "one.npz")

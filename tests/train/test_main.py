@@ -19,7 +19,9 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing})); from train.
         ("PIL", ("dataset", "--images", "docs", "--out")),
     ],
 )
-def test_missing_packages_are_told_with_what_to_do(missing: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_missing_packages_are_reported_with_what_to_do(
+    missing: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     if arguments[0] == "fit":
         arguments = ("fit", str(next((ROOT / "train" / "recipes").glob("*.toml"))), *arguments[2:])
     if arguments[-1] == "--out":
@@ -44,7 +46,7 @@ def test_missing_packages_are_told_with_what_to_do(missing: str, arguments: tupl
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_folders_without_material_are_told(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_folders_without_material_are_reported(arguments: tuple[str, ...], tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from click.testing import CliRunner
 

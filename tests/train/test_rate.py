@@ -163,7 +163,7 @@ def test_the_document_has_a_place_for_every_table() -> None:
             assert f"<!-- rate: {of_set} {metric.title.partition(',')[0]} -->" in text
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "test" / "kodak").mkdir(parents=True)
     result = CliRunner().invoke(main, ["rate", "--data", str(tmp_path), "--work", str(tmp_path), "--no-videos"])
     assert result.exit_code == 1
@@ -171,7 +171,7 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("without", [("--no-videos",), ("--pictures", "0")])
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path, without: tuple[str, ...]) -> None:
+def test_a_folder_that_is_not_there_is_reported(tmp_path: Path, without: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, ["rate", "--data", str(tmp_path), "--work", str(tmp_path), *without])
     assert result.exit_code == 1
     assert "there is no folder" in result.output

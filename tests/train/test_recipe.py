@@ -97,7 +97,7 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
         (re.sub("steps = .*", "steps = 0", COMPLETE), "0 steps: a recipe has some, or a start"),
     ],
 )
-def test_a_wrong_recipe_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_recipe_states_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):

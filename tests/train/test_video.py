@@ -49,7 +49,7 @@ def test_large_originals_are_fitted_into_640_by_640(size: str, fitted: tuple[int
     assert read_video(tmp_path / "a.y4m", 1)[0][0].shape == fitted
 
 
-def test_what_is_no_video_is_said(tmp_path: Path) -> None:
+def test_what_is_no_video_is_reported(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video")
     with pytest.raises(ValueError, match=r"text\.mp4: not a readable video"):
         read_video(tmp_path / "text.mp4", 1)

@@ -53,7 +53,7 @@ def test_interlaced_frames_only(film: Path) -> None:
         assert bool((np.asarray(frame[0]) == np.asarray(mixed.get_frame(number)[0])).all()) == (number < 2)
 
 
-def test_without_the_plugin_it_is_told_before_work(
+def test_without_the_plugin_it_is_reported_before_work(
     film: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vs_srcomp.transcode.deinterlace.NAMESPACE", "of_no_plugin")
@@ -62,7 +62,7 @@ def test_without_the_plugin_it_is_told_before_work(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_that_are_too_small_are_told(studio: Studio) -> None:
+def test_pictures_that_are_too_small_are_reported(studio: Studio) -> None:
     dot = studio.make(
         *("-f", "lavfi", "-i", "color=size=2x2:duration=0.04"),
         "-vf",

@@ -1,4 +1,4 @@
-"""A degradation that nobody tells the network, after DIV2K's second track."""
+"""A degradation that the network gets no parameters of, after DIV2K's second track."""
 
 from collections.abc import Sequence
 from typing import Any

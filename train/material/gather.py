@@ -74,7 +74,7 @@ def gather(
 
 
 def _degraded(recipe: Recipe, pictures: list[Path], pool: Executor) -> list[Example]:
-    DEGRADATIONS.make(**recipe.degradation)  # What is wrong is told before the workers start.
+    DEGRADATIONS.make(**recipe.degradation)  # Mistakes are reported before the workers start.
     futures = [pool.submit(_examples, recipe, path, number) for number, path in enumerate(pictures)]
     return [example for future in futures for example in future.result()]
 

@@ -44,7 +44,7 @@ def read_yuv420(path: Path, scale: float = 1.0) -> vs.VideoNode:
     then cut (right and bottom) to a multiple of 16, so that every ratio has an exact source size.
 
     Raises:
-        ValueError: The file is no picture that can be read, is smaller than 16x16, or has more pixels than Pillow
+        ValueError: The file is not a readable picture, is smaller than 16x16, or has more pixels than Pillow
             takes for honest (89 million).
     """
     rgb = scaled_rgb(read_rgb8(path), scale)
@@ -86,7 +86,7 @@ def _to_rgb8(image: Image.Image) -> Image.Image:
         # Pillow would clip 16-bit grey instead of scaling it.
         return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        raise ValueError("floating-point samples, whose range nothing tells")
+        raise ValueError("floating-point samples, whose range is not specified")
     return image.convert("RGB")
 
 

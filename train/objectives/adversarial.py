@@ -1,4 +1,4 @@
-"""A discriminator that learns to tell restored pictures from originals, while the network learns to deceive it."""
+"""A discriminator that learns to distinguish restored pictures from originals, and the loss that opposes it."""
 
 from itertools import pairwise
 from typing import ClassVar
@@ -48,7 +48,7 @@ class Adversarial(Objective):
 
     @property
     def discriminator(self) -> nn.Module:
-        """What learns to tell both kinds of pictures apart."""
+        """The network that distinguishes both kinds of pictures."""
         return self.judge
 
     def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:

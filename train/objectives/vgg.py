@@ -13,7 +13,7 @@ STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 # Of ImageNet's colours, on a scale of 0..1, as the weights were trained with.
 MEAN = (0.485, 0.456, 0.406)
 SPREAD = (0.229, 0.224, 0.225)
-# Where the weights are looked for if a recipe does not say.
+# Where the weights are looked for if a recipe names no folder.
 DEFAULT_WEIGHTS = "work/vgg16-conv.safetensors"
 PACKAGE = "stlpips_pytorch"
 

@@ -282,6 +282,6 @@ def _pictures(pictures: Sequence[str], folder: Path) -> str:
     for entry in pictures:
         file, _, title = entry.partition("|")
         page = Path(file).with_suffix(".html")
-        more = f": [page to look at]({page})" if (folder / page).exists() else ""
+        more = f": [pictures]({page})" if (folder / page).exists() else ""
         parts.append(f"{title}{more}\n\n![{title}]({file})")
     return "## Pictures\n\n" + "\n\n".join(parts) if parts else ""

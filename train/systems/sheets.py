@@ -1,4 +1,4 @@
-"""Pictures of the report: crops beside one another, as PNG and as pages to look at; curves of loss and PSNR."""
+"""Pictures of the report: crops beside one another, as PNG and as HTML pages; curves of loss and PSNR."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ def sheet(original: Plane, degraded: Degraded, methods: Methods, scale: int) -> 
 
 
 def write_page(original: Plane, degraded: Degraded, methods: Methods, scale: int, title: str, target: Path) -> None:
-    """The original and what the last methods make of it, whole, as a page to look at."""
+    """The original and what the last methods make of it, whole, as an HTML page."""
     import vapoursynth as vs
 
     from train.material.pictures import planes_to_clip

@@ -46,7 +46,7 @@ class Layers:
     def __init__(self, extradata: bytes = b"") -> None:
         """Start at the beginning of a stream; ``extradata`` as for `vs_srcomp.av1.Parser`."""
         self._sequence: SequenceHeader | None = None
-        self._scalable = True  # until a sequence header says that it is not
+        self._scalable = True  # until a sequence header declares that it is not
         self._layer = -1  # the highest of the picture under way
         self.has_tile_lists = False
         """Whether there were tile lists so far; see `vs_srcomp.av1.tile_list`."""

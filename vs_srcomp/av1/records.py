@@ -50,7 +50,7 @@ class ShownFrame(NamedTuple):
     frame: CodedFrame | None
     """What is shown; None where the headers could not be parsed, as before the first key frame."""
     existing_slot: int | None
-    """The slot that show_existing_frame shows, or None where the frame itself says show_frame."""
+    """The slot that show_existing_frame shows, or None where the frame itself has show_frame."""
     coded: tuple[CodedFrame, ...]
     """Every frame coded since the one shown before, hidden ones included, in order of decoding."""
 

@@ -14,7 +14,7 @@ _UNSPECIFIED: Final = 2
 
 
 class OperatingPoint(NamedTuple):
-    """What frame headers need to know of an operating point."""
+    """What frame headers depend on in an operating point."""
 
     idc: int
     """operating_point_idc: bits 0 to 7 are its temporal layers, bits 8 to 11 its spatial ones; 0 is everything."""

@@ -178,7 +178,7 @@ def check_counts(**counts: int) -> None:
     """Refuse numbers, by the name of their setting, that no device could use.
 
     Raises:
-        vs.Error: One is no whole number, negative, or of more threads or frames than the largest computers have use
+        vs.Error: One is not a whole number, negative, or of more threads or frames than the largest computers have use
             for.
     """
     for name, count in counts.items():

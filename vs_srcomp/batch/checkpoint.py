@@ -116,7 +116,7 @@ class Checkpoint:
         Args:
             identity: What it depends on now.
             restart: If that has changed, start again.
-            overwrite: Replace a file of that name that is no output of this kind.
+            overwrite: Replace a file of that name that is not an output of this kind.
 
         Returns:
             What has been done: nothing (then the folder of segments is empty and there), a part, or all of it.

@@ -96,7 +96,7 @@ def reference_of(job: Job, reference: Path) -> Path:
 
 @dataclass(frozen=True)
 class ComparisonCheck:
-    """A page to look at beside the output: Lanczos-5 and the output against a reference; see `vs_srcomp.compare`."""
+    """An HTML page beside the output: Lanczos-5 and the output against a reference; see `vs_srcomp.compare`."""
 
     job: Job
     reference: Path

@@ -80,7 +80,7 @@ class SegmentRecord:
 
     @property
     def stream(self) -> EncodedStream:
-        """What containers must know about it."""
+        """What containers store about it."""
         return EncodedStream(codec=self.codec, header=bytes.fromhex(self.header), pixel_format=self.pixel_format)
 
     def to_json(self) -> dict[str, Any]:

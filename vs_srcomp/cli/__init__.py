@@ -27,14 +27,14 @@ def main() -> None:
     vs-srcomp upscale in.mkv out.mkv     upscale a file, and keep everything else in it
     vs-srcomp batch clips --out done     upscale many files, in any number of attempts
     vs-srcomp compare a.mkv b.mkv        show results beside one another in an HTML file
-    vs-srcomp probe in.mkv               tell how strongly a file was compressed
+    vs-srcomp probe in.mkv               show how strongly a file was compressed
     vs-srcomp script in.mkv              write a script for vspipe, and the command for it
     vs-srcomp bench                      measure how fast it is here, and what limits it
     vs-srcomp models                     list the networks that there are
     vs-srcomp engines                    list and remove compiled networks
     vs-srcomp mpv install                let mpv upscale what it plays
     vs-srcomp doctor                     look for what is missing or broken
-    vs-srcomp COMMAND --help             tell more about a command
+    vs-srcomp COMMAND --help             show more about a command
     """
 
 

@@ -34,7 +34,7 @@ _REPORT = "srcomp-report.jsonl"
 
 def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
     if "/" in suffix:
-        raise click.BadParameter(f"{suffix!r} has a slash; --out says the folder")
+        raise click.BadParameter(f"{suffix!r} has a slash; give the folder with --out")
     return suffix
 
 
@@ -95,9 +95,9 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     metavar="PATH",
     type=FileName(),
     help="Measure PSNR, SSIM and VMAF against this file, or those of the same names in this folder; with --report, "
-    "also write a page to look at beside each output.",
+    "also write an HTML page of pictures beside each output.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would be done, and how long it would take.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and how long it would take.")
 @click.option("--restart", is_flag=True, help="Do anew what was made from other sources, settings or models.")
 @click.option("--report", "report_file", metavar="FILE", type=FileName(written=True), help="Gets a JSON line a clip.")
 @click.option("--ignore-space", is_flag=True, help="Begin even if the disk seems too small.")
@@ -248,7 +248,7 @@ def _checks(verifies: bool, references: Path | None, *, shows: bool) -> "list[Ca
     if references:
         checks.append(partial(MetricsCheck, reference=references))
         if shows and (missing := missing_packages()):
-            _line(f"no pages to look at: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
+            _line(f"HTML pages are left out: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
         elif shows:
             checks.append(partial(ComparisonCheck, reference=references))
     return checks
@@ -270,7 +270,8 @@ def _check_backend(backend: "BackendConfig") -> None:
 
     if reason := backend.why_not():
         raise error(
-            f"{type(backend).__name__} cannot run here: {reason}", "take another backend; vs-srcomp doctor tells more"
+            f"{type(backend).__name__} cannot run here: {reason}",
+            "take another backend, or run vs-srcomp doctor",
         )
 
 

@@ -39,8 +39,8 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
 
 @click.command(short_help="Measure how fast each part is on this machine.")
 @click.argument("clip", metavar="[CLIP]", required=False, type=FileName())
-@click.option("--size", type=_Size(), help="Of the clip that is made up if none is given.  [default: 960x540]")
-@click.option("--bits", type=click.Choice(["8", "10"]), help="Likewise.  [default: 8]")
+@click.option("--size", type=_Size(), help="Size of the clip that is made up if none is given.  [default: 960x540]")
+@click.option("--bits", type=click.Choice(["8", "10"]), help="Bits of that clip.  [default: 8]")
 @click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), default="2:1", show_default=True)
 @click.option(
     "--model",

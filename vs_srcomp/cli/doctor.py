@@ -66,8 +66,8 @@ def _report(found: list[tuple["Finding", bool]]) -> dict[str, object]:
         {
             "name": finding.name,
             "state": finding.state,
-            "says": finding.says,
-            "todo": finding.todo,
+            "says": finding.message,
+            "todo": finding.remedy,
             "mended": mended,
             "can_be_mended": finding.mend is not None,
         }
@@ -86,9 +86,9 @@ def _print_table(found: list[tuple["Finding", bool]]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding, mended in found:
-        says = Text(finding.says)
-        if finding.todo:
-            says.append(f"\n{finding.todo}", style="italic")
+        message = Text(finding.message)
+        if finding.remedy:
+            message.append(f"\n{finding.remedy}", style="italic")
         state = "mended" if mended and finding.state == "fine" else finding.state
-        table.add_row(finding.name, Text(state, style=_COLOURS[finding.state]), says)
+        table.add_row(finding.name, Text(state, style=_COLOURS[finding.state]), message)
     Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(table)

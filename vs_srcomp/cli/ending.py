@@ -16,7 +16,7 @@ _PATIENCE = 4.0
 
 
 class Interrupted(BaseException):
-    """A signal asks the command to end; not an `Exception`, so that it comes through to the end."""
+    """A signal ended the command; not an `Exception`, so that it comes through to the end."""
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def _impatience() -> Iterator[None]:
 
 
 def stopped(number: int) -> str:
-    """What a command says that a signal has ended."""
+    """The message of a command that a signal has ended."""
     return f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing unfinished is left behind"
 
 

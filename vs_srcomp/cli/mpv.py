@@ -9,7 +9,7 @@ from vs_srcomp.cli.reports import CONTEXT_SETTINGS, HintingGroup, debug_option, 
 
 @click.group(cls=HintingGroup, context_settings=CONTEXT_SETTINGS, short_help="Upscale what mpv plays.")
 def mpv() -> None:
-    """Let mpv upscale what it plays. It must have the vapoursynth filter; vs-srcomp doctor tells whether it has.
+    """Let mpv upscale what it plays. It must have the vapoursynth filter; vs-srcomp doctor checks it.
 
     \b
     Examples:
@@ -43,7 +43,7 @@ def install(force: bool) -> None:
     width = max(len(f"{name}={default}") for name, default, _ in options())
     for name, default, meaning in options():
         say(f"  {f'{name}={default}':<{width}}  {meaning}")
-    say("vs-srcomp doctor tells whether this mpv can run it")
+    say("vs-srcomp doctor checks whether this mpv can run it")
 
 
 @mpv.command(short_help="Take it away again.")

@@ -12,7 +12,7 @@ from vs_srcomp.cli.arguments import in_one_argument, usage_errors
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Job
 
-# What an encoder of this package would be told.
+# The options that an encoder of this package would get.
 _EXCLUDED = ("encoder", "crf", "preset", "svt_params", "encoder_options")
 
 

@@ -1,4 +1,4 @@
-"""``vs-srcomp probe``: what a file tells of itself, above all how strongly each AV1 frame was compressed."""
+"""``vs-srcomp probe``: properties of a file, above all how strongly each AV1 frame was compressed."""
 
 import json
 from collections import Counter
@@ -28,14 +28,14 @@ _BIN = 4
 """Width of a bar of the histograms, on the quantizer scale of 0 to 63."""
 
 
-@click.command(short_help="Tell how strongly a file was compressed.")
+@click.command(short_help="Show how strongly a file was compressed.")
 @click.argument("file", metavar="FILE", type=FileName())
 @click.option("--json", "as_json", is_flag=True, help="Print everything, with an object for each frame, as JSON.")
 @click.option("--quick", is_flag=True, help="Stop reading after a second; with --json, print a short form.")
 @click.option("--plot", type=FileName(written=True), metavar="OUT.png", help="Draw a picture of it.")
 @debug_option
 def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
-    """Tell what FILE is, how strongly each of its frames was compressed, and which networks q="auto" takes for them.
+    """Show what FILE is, how strongly each of its frames was compressed, and which networks q="auto" takes for them.
 
     Only headers are read, nothing is decoded. Of codecs other than AV1 the strength of compression is not known.
 
@@ -106,7 +106,7 @@ def _print(found: "Probe") -> None:
     if found.codec != "av1":
         console.print(
             f"\nHow strongly {found.codec} frames were compressed is not known: only AV1's headers are read. "
-            "Say it with --q, or q= in a script, on libaom's scale of 0 to 63.",
+            "Give it with --q, or q= in a script, on libaom's scale of 0 to 63.",
             soft_wrap=True,
         )
         return
@@ -144,7 +144,7 @@ def _facts(found: "Probe") -> Iterator[tuple[str, str]]:
     superres = [frame for frame in known if frame.superres_denom != 8]
     if superres:
         widths = Counter(f"8/{frame.superres_denom}" for frame in superres)
-        yield "superres", f"coded narrower, worse than the estimate says: {_counted(widths)} of the width"
+        yield "superres", f"coded narrower, worse than estimated: {_counted(widths)} of the width"
     if (found.spatial_layers or 1) > 1 or (found.temporal_layers or 1) > 1:
         yield "layers", f"{found.spatial_layers} spatial, {found.temporal_layers} temporal; the highest is shown"
     varying = sum(frame.min_q_idx != frame.max_q_idx for frame in known)
@@ -164,7 +164,7 @@ def _frames(found: "Probe") -> str:
     if found.frame_count is not None:
         count = str(found.frame_count)
     elif found.complete:
-        count = "only decoding tells how many"
+        count = "known only after decoding"
     else:
         count = f"more than {len(found.frames)}, the rest is not read" if found.frames else "not counted"
     if found.variable_frame_rate is None:

@@ -69,7 +69,7 @@ _RANGES = {1: "limited", 2: "full"}
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """What the command line must know of a file."""
+    """The properties of a file that the command line depends on."""
 
     source: Path
     picture: "Picture"
@@ -203,7 +203,7 @@ def command_line(program: str, clip: Clip, script_path: Path) -> str:
         from vs_srcomp.errors import error
 
         raise error(
-            f"the frame rate varies, and {_PROGRAMS[program]} reads only y4m, which cannot say so",
+            f"the frame rate varies, and {_PROGRAMS[program]} reads only y4m, which cannot record that",
             "use --for ffmpeg, which takes Matroska, or vs-srcomp upscale",
         )
     pipe = [_vspipe(), "-c", container, str(script_path), "-"]
@@ -318,7 +318,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
 
     clip = vs_srcomp.source(source)
     if clip.format.color_family == vs.RGB:
-        encodable(clip)  # which says how to convert it
+        encodable(clip)  # whose error states how to convert it
     if deinterlace:
         clip = deinterlaced(clip)
     upscaled = vs_srcomp.upscale(clip, **arguments)

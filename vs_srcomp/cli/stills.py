@@ -143,7 +143,7 @@ def batch_pictures(
         cancel: Begin no more pictures once it is set.
         jobs: How many pictures at the same time.
         restart: Do all anew.
-        dry_run: Only tell what would be done.
+        dry_run: Only show what would be done.
         report_file: Gets a JSON line a picture.
     """
     anew = restart or options.overwrite

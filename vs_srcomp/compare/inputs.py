@@ -32,10 +32,10 @@ class Side:
     clip: vs.VideoNode
     """YUV or GRAY in integers, of constant format and size."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What the report tells of it: ``file``, ``bytes``, ``bits_per_second`` of the video stream, ``codec``,
+    """Its entry in the report: ``file``, ``bytes``, ``bits_per_second`` of the video stream, ``codec``,
     ``command`` that makes such a file, and ``models``, SHA-256 by name."""
     tick: Fraction = Fraction(0)
-    """How exactly its file tells times, in seconds."""
+    """Resolution of its file's timestamps, in seconds."""
 
 
 def candidate_from_file(path: Path, name: str | None = None) -> Side:

@@ -55,7 +55,7 @@ class Options:
     command: str = ""
     """Which made the report."""
     details: Mapping[str, str] = field(default_factory=dict)
-    """What else the table of versions tells."""
+    """Further columns of the table of versions."""
     picture: Path | None = None
     """Gets the crops of one frame beside one another, too: of that on which the candidates differ most. Its suffix is
     that of a picture."""
@@ -159,7 +159,7 @@ def _check_place(target: Path, *, overwrite: bool) -> None:
 def describe(
     candidates: Sequence[Side], reference: Side | None, measured: Measured, options: Options
 ) -> dict[str, Any]:
-    """All that a report tells but its pictures, as plain data."""
+    """All of a report but its pictures, as plain data."""
     clip = candidates[0].clip
     step = -(-len(measured.times) // _POINTS)
     seconds = measured.times[-1] + (measured.times[-1] / (len(measured.times) - 1) if len(measured.times) > 1 else 0)

@@ -62,7 +62,7 @@ class Track:
     scores: dict[str, list[float | None]] = field(default_factory=dict)
     """By name of the metric; None where a PSNR is infinite, because the pictures are the same."""
     q: list[float | None] = field(default_factory=list)
-    """The compression level, 0 to 63; None where nothing tells it."""
+    """The compression level, 0 to 63; None if unknown."""
     squared_errors: list[int] = field(default_factory=list)
     """Of the luma plane, in squared codes of ``Measured.bits``."""
 
@@ -238,7 +238,7 @@ class _Clock:
 
     def time(self, number: int, frames: Sequence[vs.VideoFrame]) -> float:
         """When the last side's frame is shown, in seconds from its first; that of all others must be the same."""
-        # Clips that tell no times have 25 frames a second.
+        # Clips without times have 25 frames a second.
         times = [float(frame.props.get("_AbsoluteTime", number / 25)) for frame in frames]
         self._starts = self._starts or times
         *ours, wanted = (time - start for time, start in zip(times, self._starts, strict=True))

@@ -43,21 +43,24 @@ def checks() -> Sequence[Callable[[], Finding]]:
 
 def check_python(version: tuple[int, ...], shared: Path | None) -> Finding:
     """Whether the interpreter is new enough, and whether it can be loaded by other programs."""
-    says = f"{'.'.join(map(str, version))}, {sys.executable}"
+    message = f"{'.'.join(map(str, version))}, {sys.executable}"
     if version < OLDEST_PYTHON:
-        return Finding(name="Python", state="broken", says=says, todo="3.12 or newer is needed")
+        return Finding(name="Python", state="broken", message=message, remedy="3.12 or newer is needed")
     if shared is None:
-        todo = "apt install libpython3-dev, or build Python with --enable-shared"
+        remedy = "apt install libpython3-dev, or build Python with --enable-shared"
         return Finding(
-            name="Python", state="broken", says=f"{says}: no shared libpython, which vspipe and mpv load", todo=todo
+            name="Python",
+            state="broken",
+            message=f"{message}: no shared libpython, which vspipe and mpv load",
+            remedy=remedy,
         )
-    return Finding(name="Python", state="fine", says=f"{says}, {shared}")
+    return Finding(name="Python", state="fine", message=f"{message}, {shared}")
 
 
 def check_vapoursynth(release: int, folder: Path) -> Finding:
     """Whether VapourSynth is new enough."""
-    says = f"R{release}, {folder}"
+    message = f"R{release}, {folder}"
     if release < OLDEST_VAPOURSYNTH:
-        todo = f"pip install 'vapoursynth>={OLDEST_VAPOURSYNTH}'"
-        return Finding(name="VapourSynth", state="broken", says=says, todo=todo)
-    return Finding(name="VapourSynth", state="fine", says=says)
+        remedy = f"pip install 'vapoursynth>={OLDEST_VAPOURSYNTH}'"
+        return Finding(name="VapourSynth", state="broken", message=message, remedy=remedy)
+    return Finding(name="VapourSynth", state="fine", message=message)

@@ -51,23 +51,27 @@ def check_folder(path: Path | None) -> Finding:
     """Whether the file can be written where it belongs."""
     name = "configuration folder"
     if path is None:
-        return Finding(name=name, state="broken", says="HOME is not set", todo="set HOME, or XDG_CONFIG_HOME")
+        return Finding(name=name, state="broken", message="HOME is not set", remedy="set HOME, or XDG_CONFIG_HOME")
     existing = next(folder for folder in path.parents if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        todo = "make it writable, or set HOME or XDG_CONFIG_HOME to a folder that is"
-        return Finding(name=name, state="broken", says=f"{existing} cannot be written to", todo=todo)
-    return Finding(name=name, state="fine", says=str(path.parent))
+        remedy = "make it writable, or set HOME or XDG_CONFIG_HOME to a folder that is"
+        return Finding(name=name, state="broken", message=f"{existing} cannot be written to", remedy=remedy)
+    return Finding(name=name, state="fine", message=str(path.parent))
 
 
 def check_configuration(path: Path | None, installation: Installation) -> Finding:
     """Whether the file has the right line for this installation."""
     name = _NAME
     if path is None or installation.shared is None:
-        return Finding(name=name, state="broken", says="it cannot be written yet", todo="fix what is above first")
+        return Finding(name=name, state="broken", message="it cannot be written yet", remedy="fix what is above first")
 
-    def broken(says: str) -> Finding:
+    def broken(message: str) -> Finding:
         return Finding(
-            name=name, state="broken", says=says, todo="vs-srcomp doctor --fix", mend=lambda: write(path, installation)
+            name=name,
+            state="broken",
+            message=message,
+            remedy="vs-srcomp doctor --fix",
+            mend=lambda: write(path, installation),
         )
 
     try:
@@ -75,7 +79,7 @@ def check_configuration(path: Path | None, installation: Installation) -> Findin
     except FileNotFoundError:
         return broken(f"there is no {path}")
     except OSError as reason:
-        return Finding(name=name, state="broken", says=f"{path}: {reason.strerror}", todo="make it readable")
+        return Finding(name=name, state="broken", message=f"{path}: {reason.strerror}", remedy="make it readable")
     entries = {key: entry for key, entry in map(_read, lines) if key is not None}
     entry = entries.get(installation.key)
     if entry is None:
@@ -93,7 +97,7 @@ def check_configuration(path: Path | None, installation: Installation) -> Findin
         return broken(f"{python} was changed since the line was written")
     if not Path(shared).exists():
         return broken(f"the line names {shared}, which is not there")
-    return Finding(name=name, state="fine", says=f"{path} names {python}")
+    return Finding(name=name, state="fine", message=f"{path} names {python}")
 
 
 def write(path: Path, installation: Installation) -> None:

@@ -10,12 +10,12 @@ class Finding:
     """The result of one check."""
 
     name: str
-    """Of what was looked at."""
+    """Of the part that was checked."""
     state: Literal["fine", "note", "broken"]
     """``"note"``: something that not everybody needs is not there."""
-    says: str
-    """What was found."""
-    todo: str = ""
-    """What the user can do about it."""
+    message: str
+    """The result in words."""
+    remedy: str = ""
+    """How the user can repair it."""
     mend: Callable[[], None] | None = None
     """Does it for the user; OSError if it cannot."""

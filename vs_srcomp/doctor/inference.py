@@ -40,10 +40,10 @@ def check_models(models: Iterable[Model]) -> Finding:
             sound += 1
     again = "install vs-srcomp again: pip install --force-reinstall --no-deps vs-srcomp"
     if damaged:
-        return Finding(name="models", state="broken", says=f"damaged: {', '.join(damaged)}", todo=again)
+        return Finding(name="models", state="broken", message=f"damaged: {', '.join(damaged)}", remedy=again)
     if not sound:
-        return Finding(name="models", state="broken", says="there are none", todo=again)
-    return Finding(name="models", state="fine", says=f"{sound}, all as they were made (sha256)")
+        return Finding(name="models", state="broken", message="there are none", remedy=again)
+    return Finding(name="models", state="fine", message=f"{sound}, all as they were made (sha256)")
 
 
 def backend_checks(model: Model | None) -> Sequence[Callable[[], Finding]]:
@@ -58,17 +58,17 @@ def check_backend(entry: Entry) -> Finding:
     reason = why_not(entry)
     if reason is None:
         release = getattr(import_module(entry.package), "__version__", "its release is not known")
-        return Finding(name=entry.title, state="fine", says=release.partition("-")[0])
+        return Finding(name=entry.title, state="fine", message=release.partition("-")[0])
     state: Literal["note", "broken"] = "broken" if entry.required else "note"
     installable = reason == NOT_INSTALLED or state == "broken"
-    return Finding(name=entry.title, state=state, says=reason, todo=entry.remedy() if installable else "")
+    return Finding(name=entry.title, state=state, message=reason, remedy=entry.remedy() if installable else "")
 
 
 def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
     """Which backend is used if none is asked for, and how fast it runs ``model``."""
     name = "default backend"
     if model is None:
-        return Finding(name=name, state="broken", says="it has nothing to run", todo="fix the models first")
+        return Finding(name=name, state="broken", message="it has nothing to run", remedy="fix the models first")
     try:
         chosen = default_entry()
         backend = chosen.make()
@@ -77,15 +77,15 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
         speed = _FULL_HD * _frames_per_second(engine, backend.workers, seconds)
     except (vs.Error, RuntimeError, OSError) as reason:
         what, remedy = what_and_remedy(reason)
-        return Finding(name=name, state="broken", says=first_line(what), todo=remedy or "see the backends above")
-    says = f"{chosen.title}: about {speed:.1f} frames of 1920x1080 a second with {model.name}{types}"
+        return Finding(name=name, state="broken", message=first_line(what), remedy=remedy or "see the backends above")
+    message = f"{chosen.title}: about {speed:.1f} frames of 1920x1080 a second with {model.name}{types}"
     if wrong:
-        todo = 'OpenVINO lacks code for a layer: use precision="bf16" or "f32", and report this processor'
-        return Finding(name=name, state="broken", says=f"{says}, which is wrong: {wrong}", todo=todo)
+        remedy = 'OpenVINO lacks code for a layer: use precision="bf16" or "f32", and report this processor'
+        return Finding(name=name, state="broken", message=f"{message}, which is wrong: {wrong}", remedy=remedy)
     if speed < _REAL_TIME:
-        todo = "files take their time; mpv takes Lanczos alone where this is too slow"
-        return Finding(name=name, state="note", says=says, todo=todo)
-    return Finding(name=name, state="fine", says=says)
+        remedy = "files take their time; mpv takes Lanczos alone where this is too slow"
+        return Finding(name=name, state="note", message=message, remedy=remedy)
+    return Finding(name=name, state="fine", message=message)
 
 
 def _types(engine: Engine) -> tuple[str, str]:

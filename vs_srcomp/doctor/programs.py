@@ -31,22 +31,22 @@ def check_vspipe(vspipe: Path, environment: Mapping[str, str]) -> Finding:
         )
     except (OSError, subprocess.TimeoutExpired) as reason:
         return Finding(
-            name="vspipe", state="broken", says=f"it does not run: {reason}", todo="install VapourSynth again"
+            name="vspipe", state="broken", message=f"it does not run: {reason}", remedy="install VapourSynth again"
         )
     if done.returncode:
         output = done.stderr or done.stdout
-        todo = "fix what is above first; then it should start"
+        remedy = "fix what is above first; then it should start"
         return Finding(
-            name="vspipe", state="broken", says=last_line(output) or f"exit code {done.returncode}", todo=todo
+            name="vspipe", state="broken", message=last_line(output) or f"exit code {done.returncode}", remedy=remedy
         )
-    return Finding(name="vspipe", state="fine", says=f"{vspipe} starts")
+    return Finding(name="vspipe", state="fine", message=f"{vspipe} starts")
 
 
 def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) -> Finding:
     """Whether mpv can run scripts with the VapourSynth whose libvsscript is ``library``."""
 
-    def note(says: str, todo: str) -> Finding:
-        return Finding(name="mpv", state="note", says=says, todo=todo)
+    def note(message: str, remedy: str) -> Finding:
+        return Finding(name="mpv", state="note", message=message, remedy=remedy)
 
     if mpv is None:
         return note("it is not installed", "install it if you want to watch as it is upscaled")
@@ -71,10 +71,10 @@ def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) ->
             return Finding(
                 name="mpv",
                 state="broken",
-                says=f"{release} looks for VapourSynth at VSSCRIPT_PATH, which {is_now}",
-                todo=f"export VSSCRIPT_PATH={wanted}",
+                message=f"{release} looks for VapourSynth at VSSCRIPT_PATH, which {is_now}",
+                remedy=f"export VSSCRIPT_PATH={wanted}",
             )
-    return Finding(name="mpv", state="fine", says=f"{release} with the vapoursynth filter")
+    return Finding(name="mpv", state="fine", message=f"{release} with the vapoursynth filter")
 
 
 def check_player_script(environment: Mapping[str, str]) -> Finding:
@@ -84,18 +84,18 @@ def check_player_script(environment: Mapping[str, str]) -> Finding:
         folder = mpv_folder(environment)
         current = is_current(folder)
     except (vs.Error, OSError) as reason:
-        return Finding(name=name, state="note", says=first_line(reason), todo="set HOME, or MPV_HOME")
+        return Finding(name=name, state="note", message=first_line(reason), remedy="set HOME, or MPV_HOME")
     if current is None:
-        todo = "vs-srcomp mpv install, if you want mpv to upscale what it plays"
-        return Finding(name=name, state="note", says=f"it is not installed in {folder}", todo=todo)
+        remedy = "vs-srcomp mpv install, if you want mpv to upscale what it plays"
+        return Finding(name=name, state="note", message=f"it is not installed in {folder}", remedy=remedy)
     if not current:
         return Finding(
             name=name,
             state="note",
-            says=f"that in {folder} is not of this release",
-            todo="vs-srcomp mpv install",
+            message=f"that in {folder} is not of this release",
+            remedy="vs-srcomp mpv install",
         )
-    return Finding(name=name, state="fine", says=f"{folder} has that of this release")
+    return Finding(name=name, state="fine", message=f"{folder} has that of this release")
 
 
 def _ask(*command: str) -> str:

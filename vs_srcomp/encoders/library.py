@@ -196,7 +196,7 @@ def check_settings(settings: EncoderSettings) -> None:
     """Raise the error of settings that the encoder refuses whatever it encodes, by starting it for a small picture.
 
     Raises:
-        vs.Error: It does not know them, or not together.
+        vs.Error: It does not support them, or not together.
     """
     kind = settings.kind
     context = av.CodecContext.create(kind.library, "w")

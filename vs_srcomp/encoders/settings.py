@@ -54,21 +54,21 @@ class EncoderKind:
     params: str = ""
     """The option that takes more settings as ``key=value:key=value``."""
     mastering: str = ""
-    """Such a setting: the mastering display of HDR video; empty where it has none."""
+    """The setting for the mastering display of HDR video; empty where it has none."""
     mastering_decimals: bool = False
     """Whether it takes decimal numbers, not the units of ITU-T H.265, D.3.28."""
     content_light: str = ""
-    """Likewise: maximum and average light levels."""
+    """The setting for maximum and average light levels."""
     parallelism: str = ""
-    """Likewise: how many processors to keep busy, without a change of the result."""
+    """The setting for how many processors to keep busy, without a change of the result."""
     parallelism_levels: tuple[int, ...] = ()
     """Where that counts levels: so many processors, at most, for each level from 1."""
     fixed_params: tuple[tuple[str, str], ...] = ()
     """Such settings that make the result independent of the number of threads."""
     fixed_options: tuple[tuple[str, str], ...] = ()
-    """Likewise, among FFmpeg's own options."""
+    """FFmpeg's own options that do the same."""
     threads: int = 0
-    """Likewise: the number of threads, where the result depends on it; 0 where it does not."""
+    """The number of threads, where the result depends on it; 0 where it does not."""
     hint: str = ""
     """How users find out more when it fails."""
 
@@ -95,7 +95,7 @@ SVT_AV1: Final = EncoderKind(
     content_light="content-light",
     parallelism="lp",
     parallelism_levels=(1, 2, 8, 12, 16),
-    hint="with SVT_LOG=2 in the environment it tells more",
+    hint="set SVT_LOG=2 in the environment for details",
 )
 
 ENCODERS: Final = (

@@ -25,7 +25,7 @@ _FRAMES, _PACKETS = 8, 200
 
 _EACH_SCENE = "it describes each scene, and encoders take what holds for all"
 _DOLBY_VISION = f"the Dolby Vision metadata is left out: {_EACH_SCENE}"
-_STEREO = "how the picture holds two views (stereo 3D) is left out: the output cannot say it"
+_STEREO = "how the picture holds two views (stereo 3D) is left out: the output cannot record it"
 ALPHA = "the alpha channel is left out: networks and encoders take opaque pictures"
 
 _MESSAGES = {

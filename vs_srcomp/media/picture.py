@@ -1,4 +1,4 @@
-"""What a player must know about a picture besides its samples, taken from frame properties."""
+"""What a player needs of a picture besides its samples, taken from frame properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedStream:
-    """What containers must know about encoded video."""
+    """What containers store about encoded video."""
 
     codec: str
     """FFmpeg's name of it."""

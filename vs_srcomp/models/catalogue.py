@@ -52,7 +52,7 @@ class Model:
     """One of `LOOKS`; None for other systems."""
     levels: tuple[float, float] | None
     """Lowest and highest compression level it was trained for, on libaom's quantizer scale of 0 to 63: between two that
-    differ, it takes the level as its second input. None: it does not know levels."""
+    differ, it takes the level as its second input. None: it takes no level."""
     parameters: int
     """Number of weights and biases."""
     macs_per_pixel: float
@@ -132,7 +132,7 @@ def load_network(source: Model | Path) -> Network:
     """A network from its file, read once a process.
 
     Raises:
-        vs.Error: The file cannot be read or is no network that can be used, or a model that the package carries is not
+        vs.Error: The file cannot be read or is not a usable network, or a model that the package carries is not
             the one it was made with.
     """
     if isinstance(source, Path):

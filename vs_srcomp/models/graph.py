@@ -30,7 +30,7 @@ def hoist_constants(graph: GraphProto) -> None:
     """Turn the operators Constant of ``graph`` into initializers, which are easier to find.
 
     Raises:
-        vs.Error: One holds what is no tensor of numbers.
+        vs.Error: One is not a tensor of numbers.
     """
     constants = [node for node in graph.node if node.op_type == "Constant"]
     for node in constants:

@@ -46,7 +46,7 @@ def read_network(path: Path) -> Network:
     logged once, with the SHA-256.
 
     Raises:
-        vs.Error: It cannot be read, or is no such network.
+        vs.Error: It cannot be read, or is not such a network.
     """
     try:
         data = path.read_bytes()
@@ -90,7 +90,7 @@ def margin_of(network: Network) -> int | None:
         A multiple of the stride; None where the whole plane may count.
 
     Raises:
-        vs.Error: It is no network that `read_network` would take.
+        vs.Error: It is not a network that `read_network` accepts.
     """
     path = Path(network.sha256)
     model = _with_sizes_computed(_parse(path, network.onnx))
@@ -118,7 +118,7 @@ def _parse(path: Path, data: bytes) -> ModelProto:
 
 
 def _check(path: Path, model: ModelProto) -> bool:
-    """Refuse what the ONNX standard does not know, and other inputs and outputs than one luma plane and the level.
+    """Refuse what is not in the ONNX standard, and other inputs and outputs than one luma plane and the level.
 
     Returns:
         Whether it takes the level.
@@ -129,7 +129,9 @@ def _check(path: Path, model: ModelProto) -> bool:
     newest = defs.onnx_opset_version()
     version = max((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), default=0)
     if version > newest:
-        raise _refusal(path, f"uses version {version} of ONNX's operators; the onnx library here knows {newest}")
+        raise _refusal(
+            path, f"uses version {version} of ONNX's operators; the installed onnx package supports up to {newest}"
+        )
     try:
         checker.check_model(model)
     except (checker.ValidationError, ValueError) as reason:
@@ -215,7 +217,7 @@ def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
         raise _refusal(path, f"cannot take planes of any size: {first_line(reason)}") from reason
     shape = shapes.get(model.graph.output[0].name)
     if shape is None:
-        raise _refusal(path, "does not tell the size of what it gives")
+        raise _refusal(path, "does not declare the size of its output")
     for scale in range(1, LARGEST_SCALE + 1):
         if shape == (1, 1, scale * height, scale * width):
             return shapes, scale
@@ -251,7 +253,7 @@ def _shapes(model: ModelProto, height: int, width: int) -> Shapes:
     names = {tensor.name for tensor in model.graph.initializer}
     (source,) = (value.name for value in model.graph.input if value.name not in names)
     target = model.graph.output[0]
-    # Without the weights, of which only the sizes count, and without what the file says of sizes itself.
+    # Without the weights, of which only the sizes count, and without the sizes that the file declares.
     graph = helper.make_graph(
         model.graph.node,
         "sizes",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """An ONNX file with one input and one output, [N, 1, H, W] float32, and what a backend must know of it.
+    """An ONNX file with one input and one output, [N, 1, H, W] float32, and what a backend needs of it.
 
     Two networks are equal if their files are: everything else follows from the bytes.
 

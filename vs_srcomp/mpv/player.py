@@ -31,7 +31,7 @@ ENVIRONMENT = "SRCOMP_MPV"
 """The environment variable with options for every file."""
 
 ASSUMED_DISPLAY = 1920, 1080
-"""Before a window is there, and without one, mpv does not know the display."""
+"""Before a window is there, and without one, the size of the display is unknown."""
 
 LEAST_FACTOR = Fraction(7, 6)
 """Below this, half-way to the smallest ratio that there are models for, the picture is left as it is."""
@@ -60,12 +60,12 @@ LASTING_VERDICT = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user can say in ``user-data``, and in the environment: ``ratio=2:1,q=40,model=fast``."""
+    """The options that a user can set in ``user-data``, and in the environment: ``ratio=2:1,q=40,model=fast``."""
 
     ratio: str = "auto"
     """A ratio, or ``"auto"``: to the size of the display, but not beyond the largest ratio."""
     display: tuple[int, int] | None = None
-    """Size of the display in pixels, instead of what the player says."""
+    """Size of the display in pixels, instead of the player's."""
     q: float | Literal["auto"] = "auto"
     """The compression level, as for ``upscale``."""
     model: str = "fast"
@@ -263,7 +263,7 @@ class _Watch:
         self._running: dict[int, int] = {}
         self._since = 0.0
         self._finished = 0
-        self._told: int | None = None
+        self._reported: int | None = None
 
     def begin(self, n: int) -> int:
         """Frame ``n`` has come from the player; gives the step that it is to take."""
@@ -283,7 +283,7 @@ class _Watch:
             work, self._since = now - self._since, now
             self._finished += 1
             speed = None
-            # The last frame's duration is negative: the player does not know it.
+            # The last frame's duration is negative: it is unknown.
             duration = f.props.get("_DurationNum", 0) / (f.props.get("_DurationDen", 0) or 1)
             if self._finished > WARM_UP and step == self._pace.step and duration > 0 and work > 0:
                 speed = self._pace.count(duration, work)
@@ -293,8 +293,8 @@ class _Watch:
                 f"{self._steps[step]} is too slow here, {speed.possible:.1f} of {speed.needed:.1f} frames a second: "
                 f"{self._steps[later]} from now on (adapt=no keeps it)"
             )
-        if speed or step != self._told:
-            self._told = step
+        if speed or step != self._reported:
+            self._reported = step
             self._tell(f, later, speed)
         return f
 

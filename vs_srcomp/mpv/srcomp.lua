@@ -31,7 +31,7 @@ local status_file = os.tmpname()
 local enabled = options.enabled
 local scenes = {}    -- of the file, in seconds, each with its q
 local q = options.q  -- that the filter has, or will have when it is on
-local told           -- the last message about a network that is too slow
+local reported       -- the last message about a network that is too slow
 
 local function user_data()
     local parts = { "ratio=" .. options.ratio, "q=" .. q, "model=" .. options.model,
@@ -64,7 +64,7 @@ local function update()
         table.insert(filters, { name = "vapoursynth", label = LABEL, enabled = true, params = params })
     end
     if changed and not mp.set_property_native("vf", filters) then
-        mp.osd_message("srcomp: mpv refuses the filter; vs-srcomp doctor tells why", 5)
+        mp.osd_message("srcomp: mpv refuses the filter; run vs-srcomp doctor for the reason", 5)
     end
 end
 
@@ -126,8 +126,8 @@ end
 
 local function warn_once()
     local too_slow = enabled and read_status().too_slow
-    if too_slow and too_slow ~= told then mp.osd_message("srcomp: " .. too_slow .. " is too slow here", 4) end
-    told = too_slow
+    if too_slow and too_slow ~= reported then mp.osd_message("srcomp: " .. too_slow .. " is too slow here", 4) end
+    reported = too_slow
 end
 
 local function summary()
@@ -143,7 +143,7 @@ local function summary()
     elseif status.width then
         add("srcomp leaves %dx%d as it is", status.width, status.height)
     else
-        add("srcomp: no picture has come through; the terminal may tell why")
+        add("srcomp: no picture has come through; the terminal may show the reason")
     end
     if status.possible_fps then add("%.1f fps possible, %.1f needed", status.possible_fps, status.needed_fps) end
     if status.too_slow then add("%s is too slow here", status.too_slow) end

@@ -13,7 +13,7 @@ def source(path: str | os.PathLike[str], *, film_grain: bool = False, track: int
     Args:
         path: A local file in any container and codec that PyAV decodes.
         film_grain: Apply the film grain that the stream describes. By default it is left out, because the
-            networks must see the picture as it was before grain (AV1 specification, 7.18.3); the log says so.
+            networks must see the picture as it was before grain (AV1 specification, 7.18.3), with a message.
             `vs_srcomp.grain.restore_grain` puts it back after upscaling.
         track: Which of the file's video tracks, counted from 0. Cover art does not count, and single pictures beside
             moving ones come last. A picture in tiles (AVIF, HEIF) is one track.

@@ -25,7 +25,7 @@ def open_clip(
     film_grain: bool = False,
     track: int = 0,
     threads: int = 0,
-    tells_what_is_left_out: bool = True,
+    report_left_out: bool = True,
 ) -> vs.VideoNode:
     """What `vs_srcomp.source.source` does.
 
@@ -34,7 +34,7 @@ def open_clip(
         film_grain: See there.
         track: Likewise.
         threads: Likewise.
-        tells_what_is_left_out: False for a caller that itself adds alpha, and the last row and column of odd sizes.
+        report_left_out: False for a caller that itself adds alpha, and the last row and column of odd sizes.
     """
     if not isinstance(path, str | os.PathLike):
         raise error(f"a path is needed, not {type(path).__name__}", 'give the path of a video file, such as "in.mkv"')
@@ -44,16 +44,15 @@ def open_clip(
     if not isinstance(threads, int) or not 0 <= threads <= 256:
         raise error(f"threads is {threads!r}", "give a number from 1 to 256, or 0 for the default")
     file = local_file(path)
-    tells = tells_what_is_left_out
-    clip, stream = _open_track(file, track, film_grain=film_grain, threads=threads, tells=tells)
+    clip, stream = _open_track(file, track, film_grain=film_grain, threads=threads, report=report_left_out)
     if not stream.is_tile:
         return clip
     if track != 0:
         raise error(f"track {track} does not exist in {file!r}, which has one picture", "choose track 0")
-    return _grid_of(clip, file, film_grain=film_grain, threads=threads, tells=tells)
+    return _grid_of(clip, file, film_grain=film_grain, threads=threads, report=report_left_out)
 
 
-def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int, tells: bool) -> vs.VideoNode:
+def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int, report: bool) -> vs.VideoNode:
     """The picture that the tiles of ``file`` make up, of which ``first`` is one; its properties are those of a tile."""
     grid = read_grid(file)
     with open_container(file) as container:
@@ -62,7 +61,7 @@ def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int, 
         numbers = [items.index(item) for item in grid.tiles]
     except ValueError:
         raise damaged_grid(file) from None
-    tiles = [_open_track(file, number, film_grain=film_grain, threads=threads, tells=tells)[0] for number in numbers]
+    tiles = [_open_track(file, number, film_grain=film_grain, threads=threads, report=report)[0] for number in numbers]
     if any((tile.width, tile.height, tile.format) != (first.width, first.height, first.format) for tile in tiles):
         raise damaged_grid(file)
     rows = [vs.core.std.StackHorizontal(tiles[at : at + grid.columns]) for at in range(0, len(tiles), grid.columns)]
@@ -74,7 +73,7 @@ def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int, 
 
 
 def _open_track(
-    file: str, track: int, *, film_grain: bool, threads: int, tells: bool
+    file: str, track: int, *, film_grain: bool, threads: int, report: bool
 ) -> tuple[vs.VideoNode, StreamInfo]:
     decoder = Decoder(file, track, film_grain=film_grain, threads=threads)
     try:
@@ -84,14 +83,14 @@ def _open_track(
             f"{file!r} has no picture that can be decoded", "check that it is neither damaged nor encrypted"
         ) from cause
     quantizers = quantizers_of(file, track, reader.index)
-    return _Clip(file, reader, decoder.info, quantizers, tells=tells).node(), decoder.info
+    return _Clip(file, reader, decoder.info, quantizers, report=report).node(), decoder.info
 
 
 class _Clip:
     """Answers the core's requests for frames."""
 
     def __init__(
-        self, file: str, reader: FrameReader, stream: StreamInfo, quantizers: Quantizers | None, *, tells: bool
+        self, file: str, reader: FrameReader, stream: StreamInfo, quantizers: Quantizers | None, *, report: bool
     ) -> None:
         self._file = file
         self._reader = reader
@@ -105,12 +104,12 @@ class _Clip:
         self._quantizers = quantizers
         if quantizers:
             weakref.finalize(self, quantizers.close)
-        self._grain_told = False
-        self._damage_told = False
-        if tells and self._pixel_format.has_alpha:
+        self._grain_reported = False
+        self._damage_reported = False
+        if report and self._pixel_format.has_alpha:
             say(f"{file!r} has an alpha plane, which is left out")
         asked = stream.cropping != Cropping()
-        if (self._width, self._height) != self._picture[1:] and (tells or asked):
+        if (self._width, self._height) != self._picture[1:] and (report or asked):
             reason = "as it asks for" if asked else "which the chroma subsampling divides"
             say(f"{file!r} is cropped to {self._width}x{self._height}, {reason}")
         self._change = ChangeOfDescription(file)
@@ -160,11 +159,11 @@ class _Clip:
         if self._quantizers:
             for name, value in self._quantizers.props(n).items():
                 props[name] = value
-        if decoded.is_corrupt and not self._damage_told:
-            self._damage_told = True
+        if decoded.is_corrupt and not self._damage_reported:
+            self._damage_reported = True
             say(f"frame {n} of {self._file!r} is damaged: the decoder has filled in what it lacks, and maybe others")
-        if not self._grain_told and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
-            self._grain_told = True
+        if not self._grain_reported and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
+            self._grain_reported = True
             say(
                 f"{self._file!r} asks for film grain, which is left out before the network; after it, "
                 "--film-grain restore puts it back, and vs_srcomp.restore_grain in a script"

@@ -148,7 +148,7 @@ class Decoder:
         return self._context.thread_count - 1 if self._context.active_thread_type == ThreadType.FRAME else 0
 
     def _note_shape(self, packets: Packets, start: int, packet: int) -> None:
-        """Note what the decoder says of the shape of pixels, having decoded up to ``packet`` from ``start`` on.
+        """Note the shape of pixels that the decoder reports, having decoded up to ``packet`` from ``start`` on.
 
         PyAV's frames do not have it. It changes at key packets.
         """

@@ -65,7 +65,7 @@ class PixelFormat:
         bits: Bits per sample.
         subsampling: log2 of the chroma subsampling, horizontally and vertically.
         has_alpha: Whether there is an alpha plane, which is left behind.
-        full_range: Whether the format itself says that samples use the full range.
+        full_range: Whether the format itself declares the full range.
     """
 
     name: str

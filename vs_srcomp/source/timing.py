@@ -45,7 +45,7 @@ class Timing:
 def timing(index: Index) -> Timing:
     """The timing of all frames.
 
-    A frame lasts until the next one is shown, and the last one as long as its packet says or else as long as
+    A frame lasts until the next one is shown, and the last one as long as its packet does or else as long as
     the one before it. Where the file's clock restarts, time goes on. Without timestamps, which raw streams lack,
     the nominal rate is all there is.
     """

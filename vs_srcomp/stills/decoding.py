@@ -57,7 +57,7 @@ def channels_of_frame(frame: VideoFrame) -> list[Plane] | None:
 def alpha_item(file: Path, size: tuple[int, int]) -> Plane | None:
     """The alpha plane of an AVIF file in 16 bits: an item of its own, grey and of the picture's size.
 
-    None where it is not to be told for certain: in tiles, or where another grey picture is in the file.
+    None where it is uncertain: in tiles, or where another grey picture is in the file.
     """
     with open_container(local_file(file)) as container:
         found = [

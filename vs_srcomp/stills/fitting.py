@@ -1,4 +1,4 @@
-"""Whether a format can hold a picture: what must be told, and what is refused before any work."""
+"""Whether a format can hold a picture: what is reported, and what is refused before any work."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, i
     if needs_tags and not kind.tags:
         colours = "HDR" if metadata.tags.is_hdr else "other colours than sRGB"
         raise error(
-            f"the picture has {colours}, told by numbers (CICP) for which {kind.suffix} has no place",
+            f"the picture has {colours}, given by numbers (CICP) for which {kind.suffix} has no place",
             "write .png or .avif instead",
         )
     bits = kind.bits if (picture.bits > 8 if job.depth is None else job.depth > 8) else 8

@@ -7,7 +7,7 @@ from typing import Literal
 from vs_srcomp.backends.base import BackendConfig
 
 QUALITY = 90
-"""Of lossy outputs where nobody says: little is seen to be lost."""
+"""Of lossy outputs by default: hardly any loss is visible."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""How strongly a picture was compressed, on the scale of AV1's quantizers that the networks know.
+"""How strongly a picture was compressed, on the scale of AV1's quantizers, which the networks take.
 
-AVIF tells it itself: base_q_idx in the headers of its AV1 items (see `vs_srcomp.source`). JPEG and WebP have quantizers
+AVIF has it: base_q_idx in the headers of its AV1 items (see `vs_srcomp.source`). JPEG and WebP have quantizers
 of another kind. For each of theirs, the table here has the level at which the network ``fast`` restored photographs
 best, in Y-PSNR, that had been made half as large and coded so (benchmarks/still_levels.py, docs/stills.md).
 """
@@ -35,7 +35,7 @@ _WEBP: Final = ((3.8, 12.0), (13.3, 20.0), (24.8, 29.0), (36.9, 34.7), (49.9, 39
 
 
 def level_of(image: "Image.Image", file: Path) -> float | None:
-    """The level, 0 to 63 on libaom's quantizer scale; None where the file does not tell it, or is without loss.
+    """The level, 0 to 63 on libaom's quantizer scale; None where the file does not have it, or is without loss.
 
     Args:
         image: As Pillow has opened it.

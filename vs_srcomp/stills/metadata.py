@@ -13,7 +13,7 @@ ORIENTATION = 0x0112
 _EXIF_IFD = 0x8769
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 
-# What a TIFF file says of how its samples are stored, which is not so in the output: sizes, strips and tiles,
+# How a TIFF file stores its samples, which is not so in the output: sizes, strips and tiles,
 # compression, JPEG tables, pages; and what goes its own way: XMP, Photoshop's blocks and the profile.
 _OF_STORAGE = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291}
@@ -64,7 +64,7 @@ def metadata_of(image: "Image", tags: Tags, light: tuple[int, int] | None) -> tu
 
 
 def has_gain_map(image: "Image") -> bool:
-    """Whether there is a second picture that says how to make HDR of this one (ISO 21496-1, Ultra HDR)."""
+    """Whether there is a gain map that makes HDR of this picture (ISO 21496-1, Ultra HDR)."""
     if image.format == "AVIF":
         return bool(_TONE_MAP_ITEM.search(_head_of(image.filename)))  # type: ignore[attr-defined]
     segments = (data for _, data in getattr(image, "applist", ()))
@@ -85,7 +85,7 @@ def container_colours(file: Path) -> tuple[int, int, int, int] | None:
 
 
 def resized_exif(exif: bytes, width: int, height: int) -> bytes:
-    """``exif`` with the size of the output where it tells one."""
+    """``exif`` with the size of the output where it has one."""
     if not exif:
         return exif
     from PIL import Image

@@ -19,7 +19,7 @@ class Tags(NamedTuple):
 
     @property
     def is_srgb(self) -> bool:
-        """Whether viewers that know no tags show such a picture right.
+        """Whether viewers without support for tags show such a picture right.
 
         The transfer functions of BT.709 and BT.601 count as that of sRGB, as all viewers have it.
         """
@@ -31,7 +31,7 @@ class Tags(NamedTuple):
         return self.transfer in (16, 18)
 
 
-UNTOLD = Tags(2, 2)
+UNSPECIFIED = Tags(2, 2)
 """For viewers, that is sRGB."""
 
 
@@ -39,10 +39,10 @@ UNTOLD = Tags(2, 2)
 class Metadata:
     """What a file holds beside the samples, as it goes into the output."""
 
-    tags: Tags = UNTOLD
+    tags: Tags = UNSPECIFIED
     icc: bytes | None = None
     exif: bytes = b""
-    """As in JPEG, with ``Exif`` before it. It says nothing of how to turn the picture: that is done."""
+    """As in JPEG, with ``Exif`` before it. It has no orientation: the picture is turned already."""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     light: tuple[int, int] | None = None
@@ -63,7 +63,7 @@ class Picture:
     orientation: int = 1
     """How to turn it for display, 1 to 8 as in EXIF."""
     q: float | None = None
-    """How strongly it was compressed, 0 to 63 on libaom's quantizer scale; None where nothing tells."""
+    """How strongly it was compressed, 0 to 63 on libaom's quantizer scale; None if unknown."""
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
     """What is not kept, and what was assumed."""

@@ -1,4 +1,4 @@
-"""From a file to a picture: Pillow tells what it is and holds, FFmpeg decodes what is YUV or has more than 8 bits."""
+"""From a file to a picture: Pillow reads its kind and metadata, FFmpeg decodes what is YUV or has more than 8 bits."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from vs_srcomp.stills.colour import clip_of, rgb_to_yuv, to_bits
 from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_frame, planes_of_frame
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import container_colours, has_gain_map, metadata_of
-from vs_srcomp.stills.picture import UNTOLD, Metadata, Picture, Plane, Tags
+from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Plane, Tags
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MATRIX_BT601 = 5
 _UNSPECIFIED = 2
 
-# How files of the kind are shown where they do not tell: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
+# How files of the kind are shown by default: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
 _RANGE = {"JPEG": vs.RANGE_FULL, "WEBP": vs.RANGE_LIMITED, "AVIF": vs.RANGE_FULL}
 
 _LIGHT = "ContentLightLevelMax"
@@ -43,7 +43,7 @@ def read_picture(file: Path) -> Picture:
     """
     with opened(file) as image:
         _refuse_several(image, file)
-        with _told(file):
+        with _decoding_errors(file):
             return _read(image, file)
 
 
@@ -125,7 +125,7 @@ def _refuse_several(image: "Image.Image", file: Path) -> None:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
+def _decoding_errors(file: Path) -> Iterator[None]:
     """Turn what Pillow's and FFmpeg's decoders meet in a damaged file into the package's error."""
     try:
         yield
@@ -148,7 +148,7 @@ def _read(image: "Image.Image", file: Path) -> Picture:
     if kind in _RANGE:
         picture = _from_video(image, file, kind)
     elif kind == "PNG" or (kind == "TIFF" and _bits_of_tiff(image, file) > 8):
-        picture = _from_packed(decoded_frame(file), tells_colours=kind == "PNG")
+        picture = _from_packed(decoded_frame(file), has_colours=kind == "PNG")
     return _with_extras(picture or from_pillow(image), image, file)
 
 
@@ -157,7 +157,7 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
     if kind == "WEBP" and level_of(image, file) is None:  # without loss: RGB
         return None
     try:
-        clip = open_clip(file, tells_what_is_left_out=False)
+        clip = open_clip(file, report_left_out=False)
     except vs.Error:
         if kind == "AVIF":
             raise
@@ -173,7 +173,7 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
             f"the alpha of {str(file)!r} has another size than its colours",
             "convert it to PNG with another program first",
         )
-    tags = Tags(colours["_Primaries"], colours["_Transfer"]) if kind == "AVIF" else UNTOLD
+    tags = Tags(colours["_Primaries"], colours["_Transfer"]) if kind == "AVIF" else UNSPECIFIED
     light = (props["ContentLightLevelMax"], props["ContentLightLevelAverage"]) if _LIGHT in props else None
     metadata = Metadata(tags=tags, light=light)
     q = props.get("SrcompQ")
@@ -181,7 +181,7 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
 
 
 def _colours(props: Any, container: tuple[int, int, int, int] | None, kind: str) -> dict[str, int]:
-    """All that says how samples become colours, so that no part of the way has to guess."""
+    """All tags of how samples become colours, so that no later step has to guess."""
     primaries, transfer, matrix, full = container or (2, 2, 2, None)
     found = {
         "_Primaries": primaries if primaries != _UNSPECIFIED else props.get("_Primaries", 1),
@@ -229,21 +229,21 @@ def _alpha(image: "Image.Image", file: Path, bits: int) -> tuple[Plane | None, t
     return to_bits(plane, 16), ("of its alpha, 8 bits can be read",)
 
 
-def _from_packed(frame: "VideoFrame", *, tells_colours: bool) -> Picture | None:
+def _from_packed(frame: "VideoFrame", *, has_colours: bool) -> Picture | None:
     """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes.
 
     Args:
         frame: The picture.
-        tells_colours: Whether the file has a place for them. TIFF has none: FFmpeg says gamma 2.2 of all that is grey.
+        has_colours: Whether the file has a place for them. TIFF has none: FFmpeg gives gamma 2.2 of all that is grey.
     """
     channels = channels_of_frame(frame)
     if channels is None:
         return None
-    tags = Tags(frame.color_primaries or 2, frame.color_trc or 2) if tells_colours else UNTOLD
+    tags = Tags(frame.color_primaries or 2, frame.color_trc or 2) if has_colours else UNSPECIFIED
     return _from_channels(channels, 8 * channels[0].itemsize, tags)
 
 
-def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNTOLD) -> Picture:
+def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNSPECIFIED) -> Picture:
     """A picture of grey or RGB, with alpha or without, of 8 or 16 bits."""
     alpha = channels.pop() if len(channels) in (2, 4) else None
     metadata = Metadata(tags=tags)
@@ -263,7 +263,7 @@ def from_pillow(image: "Image.Image") -> Picture:
     """A picture as Pillow decodes it, of any mode but CMYK."""
     if image.mode in ("F", "LAB", "HSV"):
         raise error(
-            f"a picture of the kind {image.mode} has samples whose range or meaning nothing tells",
+            f"a picture of the kind {image.mode} has samples of unspecified range or meaning",
             "convert it to RGB of 8 or 16 bits first",
         )
     if image.mode.startswith("I"):
@@ -283,7 +283,7 @@ def _from_cmyk(image: "Image.Image", file: Path) -> Picture:
     profile = image.info.get("icc_profile")
     if not profile:
         raise error(
-            f"{str(file)!r} is CMYK without a profile: nothing tells what its colours are",
+            f"{str(file)!r} is CMYK without a profile: its colours are unspecified",
             "convert it to RGB in a program where you can choose the profile",
         )
     try:
@@ -304,7 +304,7 @@ def _bits_of_tiff(image: "Image.Image", file: Path) -> int:
     floating = 3
     if floating in tags.get(339, ()):
         raise error(
-            f"{str(file)!r} has floating-point samples, whose range nothing tells",
+            f"{str(file)!r} has floating-point samples of unspecified range",
             "convert it to 16 bits first",
         )
     bits: tuple[int, ...] = tags.get(258, (1,))
@@ -329,7 +329,7 @@ def frames_of(file: Path) -> "Iterator[Picture]":
     Raises:
         vs.Error: As of `read_picture`, for files that Pillow reads; `vs_srcomp.source` is for all others.
     """
-    with opened(file) as image, _told(file):
+    with opened(file) as image, _decoding_errors(file):
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             if image.mode == "CMYK":

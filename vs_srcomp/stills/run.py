@@ -114,8 +114,8 @@ def _level(picture: Picture, job: PictureJob) -> tuple[float, tuple[str, ...]]:
         return float(job.q), ()
     if picture.q is not None:
         return picture.q, ()
-    todo = "--q says another, 12 for not at all"
-    return DEFAULT_Q, (f"it does not tell how strongly it was compressed: Q {DEFAULT_Q:g} is taken; {todo}",)
+    todo = "--q sets another, 12 for not at all"
+    return DEFAULT_Q, (f"its compression level is not known: Q {DEFAULT_Q:g} is taken; {todo}",)
 
 
 def _shown[T](size: tuple[T, T], orientation: int) -> tuple[T, T]:

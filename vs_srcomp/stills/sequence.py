@@ -48,7 +48,7 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
 
     Args:
         job: Whose target is a pattern, and whose source may be one.
-        progress: Told how many are done, of how many.
+        progress: Called with the number of pictures done and of all pictures.
 
     Raises:
         vs.Error: The job cannot be done; the last line says what to do about it. Outputs before it are whole.

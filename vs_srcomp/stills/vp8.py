@@ -93,7 +93,7 @@ class _BoolDecoder:
         return value
 
     def optional(self, length: int) -> int:
-        """A signed number behind a flag that says whether it is there; otherwise 0."""
+        """A signed number behind a flag of whether it is there; otherwise 0."""
         if not self.flag():
             return 0
         value = self.literal(length)

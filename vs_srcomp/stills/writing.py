@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from vs_srcomp.stills.formats import AVIF, JPEG, PNG, TIFF, WEBP, PictureKind
-from vs_srcomp.stills.picture import UNTOLD, Metadata
+from vs_srcomp.stills.picture import UNSPECIFIED, Metadata
 from vs_srcomp.stills.tiff import write_tiff
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def _png_extras(metadata: Metadata) -> dict[str, Any]:
 
     info = PngInfo()
     tags = metadata.tags
-    # Where there are both, viewers go by the numbers; a profile says more, but not HDR.
-    if tags not in (UNTOLD, (1, 13)) and (metadata.icc is None or tags.is_hdr):
+    # Where there are both, viewers go by the numbers; a profile describes more, but not HDR.
+    if tags not in (UNSPECIFIED, (1, 13)) and (metadata.icc is None or tags.is_hdr):
         info.add(b"cICP", bytes([tags.primaries, tags.transfer, 0, 1]))
     if metadata.xmp:
         info.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
@@ -99,7 +99,7 @@ def _write_deep_png(file: Path, samples: "NDArray[Any]", metadata: Metadata) -> 
         out.write(picture[:after_header])
         out.write(chunks)
         if metadata.light:
-            # In units of 0.0001 cd/m^2; Pillow does not know the chunk.
+            # In units of 0.0001 cd/m^2; Pillow does not support the chunk.
             putchunk(out, b"cLLI", *((10_000 * level).to_bytes(4, "big") for level in metadata.light))
         out.write(memoryview(picture)[after_header:])
 

@@ -1,6 +1,6 @@
 """One job: video file to upscaled video file; everything but the picture is kept as it is.
 
-`job` says what to do, `prepare` does all that can fail early, `run` does the work. `graph` has the clips.
+`job` describes the work, `prepare` does all that can fail early, `run` does the work. `graph` has the clips.
 """
 
 from vs_srcomp.transcode.job import Job, Result

@@ -28,7 +28,7 @@ def open_source(job: Job, *, threads: int = 0) -> vs.VideoNode:
 
 
 def upscaled(clip: vs.VideoNode, job: Job, *, first: int = 0, threads: int = 0) -> vs.VideoNode:
-    """``clip`` upscaled as ``job`` says, in a format that its encoder takes.
+    """``clip`` upscaled as ``job`` specifies, in a format that its encoder takes.
 
     Args:
         clip: A part of what `open_source` gave, or the whole.

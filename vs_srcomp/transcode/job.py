@@ -20,7 +20,7 @@ class Job:
     source: Path
     """The file to read; its first video track is upscaled."""
     target: Path
-    """The file to write; its suffix says which container it becomes."""
+    """The file to write; its suffix selects the container."""
 
     ratio: str | None = None
     """As for ``vs_srcomp.upscale``, like all until ``backend``."""

@@ -230,7 +230,7 @@ def test_a_precision_that_the_device_has_not_is_refused_with_those_that_it_has()
         OpenVINO(precision="fp16").compile(as_network(random_network()), PlaneFormat(32, 32, 8))
 
 
-def test_identity_tells_release_device_and_precision() -> None:
+def test_identity_has_release_device_and_precision() -> None:
     identity = OpenVINO(precision="f32").identity()
     assert identity["openvino"] == openvino.get_version()
     assert identity["device"] == openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
@@ -279,7 +279,7 @@ MISSING_LIBRARY = "libtbb.so.12: cannot open shared object file"
         ),
     ],
 )
-def test_an_openvino_that_cannot_be_loaded_is_told(tmp_path: Path, taken: bool, reason: str, remedy: str) -> None:
+def test_an_openvino_that_cannot_be_loaded_is_reported(tmp_path: Path, taken: bool, reason: str, remedy: str) -> None:
     (tmp_path / "openvino.py").write_text(f"raise ImportError({MISSING_LIBRARY!r})")
     script = f"""
 import sys

@@ -71,7 +71,7 @@ def test_every_layer_runs_in_the_type_that_is_meant(limit: str) -> None:
     assert min(shares) > 0.9
 
 
-def test_what_falls_back_is_told() -> None:
+def test_what_falls_back_is_reported() -> None:
     assert fallback({"int8": 90, "f32": 10}, {"int8": 90, "f32": 10}) == ""
     assert (
         fallback({"int8": 90, "f32": 10}, {"int8": 40, "f32": 60})

@@ -114,7 +114,7 @@ def test_cards_take_workers_in_turn_and_the_thread_keeps_its_own(make_card: Make
 
 
 @pytest.mark.parametrize("fails", ["build", "context"])
-def test_lack_of_memory_is_told_as_such(fails: str, make_card: MakeCard) -> None:
+def test_lack_of_memory_is_reported_as_such(fails: str, make_card: MakeCard) -> None:
     make_card(fails)
     with pytest.raises(vs.Error) as raised:
         TensorRT().compile(as_network(random_network()), PlaneFormat(8, 8, 8)).worker()
@@ -128,7 +128,7 @@ def test_planes_that_do_not_fit_on_the_card_are_lack_of_memory(make_card: MakeCa
         engine.worker()
 
 
-def test_network_that_the_parser_refuses_is_told_in_its_words(make_card: MakeCard) -> None:
+def test_network_that_the_parser_refuses_is_reported_in_its_words(make_card: MakeCard) -> None:
     make_card("parse")
     with pytest.raises(vs.Error, match=r"^srcomp: TensorRT cannot read the network: no importer for Einsum\n"):
         TensorRT().compile(as_network(random_network()), PlaneFormat(8, 8, 8))

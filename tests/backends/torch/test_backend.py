@@ -210,7 +210,7 @@ def test_values_that_mean_nothing_are_refused(values: dict[str, Any], message: s
         Torch(**values)
 
 
-def test_what_is_not_there_is_said_before_it_is_used() -> None:
+def test_what_is_not_there_is_reported_before_it_is_used() -> None:
     assert Torch(device="cpu").why_not() is None
     assert Torch().why_not() is None
     missing = Torch(device=64)

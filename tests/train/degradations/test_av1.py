@@ -80,7 +80,7 @@ def test_a_turned_picture_is_turned_upright(tmp_path: Path) -> None:
     assert (clip.width, clip.height) == (32, 64)
 
 
-def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_reported(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"text.png: not a readable picture"):
         read_yuv420(tmp_path / "text.png")

@@ -63,7 +63,7 @@ def test_ssim_needs_a_window_and_one_size() -> None:
             ssim(np.zeros(shape, np.uint8), np.zeros(other, np.uint8))
 
 
-def test_vmaf_is_what_ffmpeg_says_of_two_files(tmp_path: Path) -> None:
+def test_vmaf_is_what_ffmpeg_measures_for_two_files(tmp_path: Path) -> None:
     original, noisy = planes()
     frames, originals = [original, noisy, noisy[:, ::-1]], [original, original, original[:, ::-1]]
     for name, lumas in (("a", frames), ("b", originals)):

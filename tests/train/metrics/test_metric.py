@@ -44,7 +44,7 @@ def test_a_border_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("colour", [False, True])
-def test_every_metric_tells_a_good_copy_from_a_bad_one(name: str, colour: bool) -> None:
+def test_every_metric_ranks_a_good_copy_above_a_bad_one(name: str, colour: bool) -> None:
     if name == "st-lpips":
         pytest.importorskip("stlpips_pytorch")
     if name == "ssimulacra2":

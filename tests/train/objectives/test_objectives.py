@@ -44,7 +44,7 @@ def test_losses_of_pixels_are_those_worked_out_by_hand(name: str, expected: floa
     assert loss(OBJECTIVES.make(name), target + 0.1, target).item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_crops_count_by_their_weights_unless_told_otherwise() -> None:
+def test_crops_count_by_their_weights_unless_set_otherwise() -> None:
     target = torch.zeros(2, 1, 4, 4)
     output = torch.stack((torch.full((1, 4, 4), 0.1), torch.full((1, 4, 4), 0.3)))
     weights = torch.tensor([1.5, 0.5])
@@ -124,7 +124,7 @@ def test_a_missing_file_of_weights_is_refused_with_the_command_that_makes_it(tmp
         OBJECTIVES.make("perceptual", weights=str(tmp_path / "none.safetensors"))
 
 
-def test_the_discriminator_learns_to_tell_both_kinds_apart_and_the_network_is_punished() -> None:
+def test_the_discriminator_learns_to_distinguish_both_kinds_and_the_network_is_punished() -> None:
     torch.manual_seed(1)
     objective = OBJECTIVES.make("adversarial", width=8)
     assert objective.discriminator is not None
@@ -135,10 +135,10 @@ def test_the_discriminator_learns_to_tell_both_kinds_apart_and_the_network_is_pu
     assert before == pytest.approx(np.log(2), abs=0.05)
     for _ in range(30):
         optimizer.zero_grad()
-        told_apart = objective.discriminator_loss((blurred,), (original,))
-        told_apart.backward()  # type: ignore[no-untyped-call]
+        discriminator_loss = objective.discriminator_loss((blurred,), (original,))
+        discriminator_loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert told_apart.item() < 0.5
+    assert discriminator_loss.item() < 0.5
     assert loss(objective, blurred, original).item() > before + 0.2
 
 

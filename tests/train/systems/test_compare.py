@@ -67,7 +67,7 @@ def test_the_report_has_every_method_that_is_trained_and_no_other(data: Path, wo
         assert f"](systems/{file})" in report
         with Image.open(work / "out" / "systems" / file) as picture:
             assert picture.width > 400
-    assert "[page to look at](systems/line-2x.html)" in report
+    assert "[pictures](systems/line-2x.html)" in report
     assert "srcnn" in (work / "out" / "systems" / "line-2x.html").read_text("utf-8")
 
 

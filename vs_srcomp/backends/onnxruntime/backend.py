@@ -63,7 +63,9 @@ class OnnxRuntime:
     def __post_init__(self) -> None:
         """Refuse values that ONNX Runtime would report in its own words, much later."""
         if not isinstance(self.provider, str):
-            raise error(f"provider={self.provider!r} is no name", 'give one such as "CUDAExecutionProvider", or "auto"')
+            raise error(
+                f"provider={self.provider!r} is not a name", 'give one such as "CUDAExecutionProvider", or "auto"'
+            )
         check_counts(device=self.device, threads=self.threads, streams=self.streams, tile=self.tile)
 
     @property
@@ -113,7 +115,7 @@ class OnnxRuntime:
         except Exception as reason:
             raise error(
                 f"ONNX Runtime cannot run the network with {candidates[-1]}: {last_line(reason)}",
-                "use another provider or backend, or see what vs-srcomp doctor says about this one",
+                "use another provider or backend, or run vs-srcomp doctor for the reason",
             ) from reason
         return OnnxRuntimeEngine(session, plane, network.scale, self._stream_count())
 

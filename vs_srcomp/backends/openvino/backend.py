@@ -83,7 +83,7 @@ class OpenVINO:
     def __post_init__(self) -> None:
         """Refuse values that OpenVINO would report in its own words, much later."""
         if not isinstance(self.device, str):
-            raise error(f"device={self.device!r} is no name of a device", 'give one such as "CPU" or "GPU.1"')
+            raise error(f"device={self.device!r} is not the name of a device", 'give one such as "CPU" or "GPU.1"')
         if self.precision not in ("auto", *_CAPABILITIES):
             raise error(
                 f"precision {self.precision!r} is unknown", 'use precision="auto", "int8", "fp16", "bf16" or "f32"'
@@ -157,7 +157,7 @@ class OpenVINO:
         except RuntimeError as reason:
             raise error(
                 f"OpenVINO cannot run the network on {self.device}: {last_line(reason)}",
-                "use another device or backend, or see what vs-srcomp doctor says about this one",
+                "use another device or backend, or run vs-srcomp doctor for the reason",
             ) from reason
         # Of a graph of any size, the work is not known.
         return compiled, cells is not None, {} if any_size else types_meant(graph, precision or "f32")
@@ -253,7 +253,7 @@ class OpenVINOEngine:
         self._takes_cells = takes_cells
 
     def run(self) -> Mapping[str, int]:
-        """Multiply-accumulates by the type that they are done in, as the library says of what it has compiled."""
+        """Multiply-accumulates by the type that they are done in, as the library reports them."""
         return types_run(self._compiled)
 
     def worker(self) -> "OpenVINOWorker":

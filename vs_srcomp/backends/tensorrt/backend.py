@@ -133,7 +133,7 @@ class TensorRT:
             raise error(missing, INSTALL)
         missing = self._missing_card()
         if missing:
-            raise error(missing, "use another backend, or see what vs-srcomp doctor says")
+            raise error(missing, "use another backend, or run vs-srcomp doctor for the reason")
         return import_module("tensorrt")
 
     def _missing_card(self) -> str | None:
@@ -151,9 +151,9 @@ class _Plan:
     device: int
     plane: PlaneFormat
     source: tuple[int, int]
-    """Height and width that it takes."""
+    """Height and width of its input."""
     target: tuple[int, int]
-    """Likewise, that it gives."""
+    """Height and width of its output."""
 
     @classmethod
     def loaded(cls, trt: Any, built: bytes, device: int, plane: PlaneFormat) -> "_Plan":

@@ -47,7 +47,7 @@ def card(device: int) -> Card:
 
 
 def driver_version() -> str:
-    """The newest CUDA that the driver knows, for example ``"13.2"``."""
+    """The newest CUDA that the driver supports, for example ``"13.2"``."""
     version = int(_call(_runtime().cudaDriverGetVersion()))
     return f"{version // 1000}.{version % 1000 // 10}"
 

@@ -83,7 +83,7 @@ class Torch:
             raise error(missing, INSTALL)
         missing = self._missing_device()
         if missing:
-            raise error(missing, 'use device="auto", or see what vs-srcomp doctor says')
+            raise error(missing, 'use device="auto", or run vs-srcomp doctor for the reason')
         import torch
 
         names = (self.device,) if isinstance(self.device, str | int) else self.device

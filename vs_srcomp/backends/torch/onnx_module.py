@@ -1,4 +1,4 @@
-"""A torch module that does what an ONNX graph says, operator by operator. Imports torch: import it where it is used.
+"""A torch module that runs an ONNX graph, operator by operator. Imports torch: import it where it is used.
 
 The file is read as data: weights are tensors of the ONNX format, and operators are looked up by their names.
 """
@@ -37,7 +37,7 @@ class OnnxModule(nn.Module):
 
         Args:
             network: An ONNX file with one input and one output; its tensors must be inside it.
-            dtype: Of the arithmetic, whatever the file says. With bfloat16, operators that take the picture itself
+            dtype: Of the arithmetic, not the file's own. With bfloat16, operators that take the picture itself
                 compute in float32: rounding the picture to its eight bits is nearly all of the error, and these
                 operators little of the work.
 
@@ -126,7 +126,7 @@ def _step(node: NodeProto, constants: Constants) -> _Step:
 
 def _cannot(operator: str, use: str) -> vs.Error:
     return error(
-        f"the network has the operator {operator}{use}, which the torch backend does not know",
+        f"the network has the operator {operator}{use}, which the torch backend does not support",
         "use another backend for it, such as OpenVINO or OnnxRuntime",
     )
 

@@ -210,7 +210,7 @@ class ClusterPool:
             self._running[function.remote(remote, self._board)] = number, task
 
     def _options(self, task: Task) -> dict[str, Any]:
-        """What Ray has to know about ``task``."""
+        """Ray's options for ``task``."""
         if isinstance(task, Cut | Encode):
             gpus, retries = self._cluster.gpus_per_task, self._cluster.retries
             return {"num_cpus": self._cpus, "num_gpus": gpus, "max_retries": retries}

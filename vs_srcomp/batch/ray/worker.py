@@ -65,7 +65,7 @@ class RemoteTask:
     identity: Identity
     """What the output depends on, as that machine sees it."""
     arithmetic: Facts
-    """Likewise."""
+    """The arithmetic of that machine, on which the output depends too."""
     pace: float
     """Seconds between two reports on progress."""
     folder: str = ""
@@ -73,7 +73,7 @@ class RemoteTask:
     source: CopiedFile | None = None
     """The source, where it has to be sent."""
     model: CopiedFile | None = None
-    """The network, likewise."""
+    """The network, where it has to be sent."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> 
         ]
         if number and codecs[0] != codecs[1]:
             known = is_timed_text(before) or set(codecs) == {*kind.indistinct_codecs}
-            why = ": its styles are gone" if is_timed_text(before) else f": {kind.suffix} files do not tell these apart"
+            why = ": its styles are gone" if is_timed_text(before) else f": {kind.suffix} files do not keep them apart"
             yield Finding("streams", f"{name} was {codecs[0]}" + (why if known else ""), fault=not known)
         yield from _compare_tags(name, stream_tags(before, encoded_anew=number == 0), after.metadata, kind)
         yield from _compare_flags(name, before.disposition, after.disposition, kind)
@@ -56,13 +56,13 @@ def _compare_flags(name: str, before: Disposition, after: Disposition, kind: Con
     for flag in Disposition:
         if bool(before & flag) == bool(after & flag):
             continue
-        says = f"{name} is {'no longer' if before & flag else 'now'} marked as {(flag.name or '').replace('_', ' ')}"
+        text = f"{name} is {'no longer' if before & flag else 'now'} marked as {(flag.name or '').replace('_', ' ')}"
         if kind.always_default and after & flag:
-            yield Finding("streams", f"{says}: in {kind.suffix} files one track of a kind is, always", fault=False)
+            yield Finding("streams", f"{text}: in {kind.suffix} files one track of a kind is, always", fault=False)
         elif flag.name in kind.flags:
-            yield Finding("streams", says)
+            yield Finding("streams", text)
         else:
-            yield Finding("streams", f"{says}: {kind.suffix} files cannot say this", fault=False)
+            yield Finding("streams", f"{text}: {kind.suffix} files cannot record this", fault=False)
 
 
 def _compare_tags(
@@ -80,9 +80,9 @@ def _compare_tags(
             message = f"{name}: tag 'creation_time' is missing: {kind.suffix} files have one for the whole file"
             yield Finding("tags", message, fault=False)
         elif there.get(key) != value:
-            says = f"tag {key!r} is " + (f"{there[key]!r} instead of {value!r}" if key in there else "missing")
+            text = f"tag {key!r} is " + (f"{there[key]!r} instead of {value!r}" if key in there else "missing")
             why = "" if kind.free_tags else f": {kind.suffix} files have few tags"
-            yield Finding("tags", f"{name}: {says}{why}", fault=kind.free_tags)
+            yield Finding("tags", f"{name}: {text}{why}", fault=kind.free_tags)
 
 
 def _language(tag: str | None) -> str:
@@ -133,8 +133,8 @@ def compare_chapters(
         edges = [("start", old.start, new.start), ("end", old.end, new.end)]
         for edge, was, is_ in edges if kind.chapter_ends else edges[:1]:
             if abs(was - is_) > tolerance:
-                says = f"chapter {number} has its {edge} at {float(is_):.3f} s, not at {float(was):.3f} s"
-                yield Finding("chapters", says)
+                text = f"chapter {number} has its {edge} at {float(is_):.3f} s, not at {float(was):.3f} s"
+                yield Finding("chapters", text)
         if old.title != new.title:
             yield Finding("chapters", f"chapter {number} is called {new.title!r} instead of {old.title!r}")
 
@@ -236,6 +236,6 @@ def _compare_orientation(old: Mapping[str, Any], new: Mapping[str, Any], kind: C
     if flipped[0] != flipped[1]:
         message = f"the picture is {'no longer' if flipped[0] else 'now'} flipped"
         fault = kind.says_flip or not flipped[0]
-        yield Finding("picture", message if fault else f"{message}: {kind.suffix} files cannot say it", fault=fault)
+        yield Finding("picture", message if fault else f"{message}: {kind.suffix} files cannot record it", fault=fault)
     elif turned[0] != turned[1]:
         yield Finding("picture", f"the picture is turned by {turned[1]} degrees instead of {turned[0]}")

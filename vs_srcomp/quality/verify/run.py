@@ -320,7 +320,7 @@ def _compare_losses(
     if original.has_alpha or video.metadata.get("alpha_mode") == "1":
         lost.append(ALPHA)
         if "alpha_mode" in {name.lower() for name in video_stream(after, 0).metadata}:
-            yield Finding("picture", "the file says that it has an alpha channel, but it has none")
+            yield Finding("picture", "the file declares an alpha channel, but has none")
     lost += sorted(matroska_extras(job.source) - matroska_extras(job.target))
     yield from (Finding("losses", message, fault=False) for message in dict.fromkeys(lost))
 
@@ -356,12 +356,12 @@ def _compare_duration(after: InputContainer, seen: _Seen) -> Iterator[Finding]:
     """The duration in the header against that of the packets."""
     tracks = [track for track in seen.tracks.values() if track.times]
     if tracks and after.duration is not None:
-        says, is_ = Fraction(after.duration, av.time_base), max(track.end() for track in tracks)
+        stated, is_ = Fraction(after.duration, av.time_base), max(track.end() for track in tracks)
         tolerance = max(Fraction(1, 1000), *(max(track.lengths) * track.tick for track in tracks))
         # Containers count the time before the first packet, and what sound has before and after, or do not.
         begin = min(track.begin() for track in tracks)
-        if min(abs(says - is_), abs(says + begin - is_)) > tolerance:
-            yield Finding("duration", f"the header says {_s(says)}, but the last packet ends at {_s(is_)}")
+        if min(abs(stated - is_), abs(stated + begin - is_)) > tolerance:
+            yield Finding("duration", f"the header has {_s(stated)}, but the last packet ends at {_s(is_)}")
 
 
 def _s(seconds: Fraction) -> str:
