@@ -69,7 +69,7 @@ def test_the_released_networks_are_small_enough_to_carry() -> None:
         ("scale = 2", "scale = 3", "a network of scale 3 does not fit pictures made 2 times smaller and not enlarged"),
         ("ratio = 2", "ratio = 2\nenlarged = true", "a network of scale 2 does not fit pictures made 2 times smaller"),
         ('name = "blur-decimate"\nratio = 2', 'name = "av1"\nratio = "8:5"', "scale 2 does not fit the ratio 8:5"),
-        ('name = "espcn"', 'name = "espnc"', "there is no network 'espnc'; there are plain, srcnn"),
+        ('name = "espcn"', 'name = "espnc"', "there is no network 'espnc'; there are plain, interpolated, srcnn"),
         ('name = "blur-decimate"', 'name = "blur"', "there is no degradation 'blur'; there are av1, bicubic"),
         ('name = "squared"', 'name = "l2"', "there is no objective 'l2'; there are faithful, l1"),
         ("crop = 96", "crop = 95", "crop 95 is not a multiple of the scale 2"),

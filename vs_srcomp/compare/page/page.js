@@ -55,6 +55,8 @@
   function writeHash() {
     clearTimeout(writing);
     writing = setTimeout(() => {
+      // The middle of a frame is known when its pictures are decoded.
+      if (state.x === null || state.y === null) return writeHash();
       written = hash();
       history.replaceState(null, "", written);
     }, 150);
