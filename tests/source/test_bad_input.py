@@ -34,6 +34,11 @@ def test_addresses(url: str) -> None:
         source(url)
 
 
+def test_an_address_of_a_file_is_that_file(tmp_path: Path) -> None:
+    with pytest.raises(vs.Error, match=r"srcomp: '.*/nothing.mkv' does not exist\ncheck the path"):
+        source((tmp_path / "nothing.mkv").as_uri())
+
+
 def test_a_colon_in_a_file_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_scenes(tmp_path / "v.mkv", 3).rename(tmp_path / "http:v.mkv")
     monkeypatch.chdir(tmp_path)
