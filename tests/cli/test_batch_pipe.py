@@ -56,6 +56,12 @@ def test_options_that_make_no_sense(command: Command, options: tuple[str, ...], 
     assert problem in " ".join(done.stderr.replace("│", " ").split())
 
 
+def is_running(pid: str) -> bool:
+    """Whether a process is there, and not only its exit code, which waits for a parent to fetch it."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 @pytest.mark.parametrize("name", ["batch", "upscale"])
 def test_an_interrupt_ends_the_program_too(film: Path, model: Path, tmp_path: Path, name: str) -> None:
     pid, hanging = tmp_path / "pid", tmp_path / "hanging.py"
@@ -75,6 +81,6 @@ def test_an_interrupt_ends_the_program_too(film: Path, model: Path, tmp_path: Pa
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode in (1, 130)
-    assert not Path(f"/proc/{pid.read_text()}").exists()
+    assert not is_running(pid.read_text())
     assert not (out / "film.mkv").exists()
     assert not [path for path in out.rglob("*") if path.suffix in (".piped", ".mkv", ".video")]

@@ -69,7 +69,7 @@ def test_networks_of_different_forms_are_refused(files: list[Path], tmp_path: Pa
 
 def test_a_network_that_takes_the_level_already_is_refused(files: list[Path], tmp_path: Path) -> None:
     files[0].write_bytes(to_onnx(PlainStack(stride=2, channels=8, layers=4, slope=0.1), "test"))
-    with pytest.raises(ValueError, match="no plain stack of convolutions for one level"):
+    with pytest.raises(ValueError, match="is not a plain stack of convolutions for one level"):
         merge_levels(files, LEVELS, tmp_path / "weights.safetensors")
 
 
