@@ -445,7 +445,10 @@ def test_an_archive_records_neither_when_nor_where_it_was_written(tmp_path: Path
 
 
 def test_blocks_must_be_what_was_announced(tmp_path: Path) -> None:
-    for blocks, message in (([np.zeros((2, 4, 4), np.uint8)], "2 rows"), ([np.zeros((3, 4, 5), np.uint8)], "does not fit into")):
+    for blocks, message in (
+        ([np.zeros((2, 4, 4), np.uint8)], "2 rows"),
+        ([np.zeros((3, 4, 5), np.uint8)], "does not fit into"),
+    ):
         with pytest.raises(ValueError, match=message):
             write_npz(tmp_path / "wrong.npz", {"lr": Blocks((3, 4, 4), blocks)})
     assert not list(tmp_path.iterdir())
