@@ -67,14 +67,14 @@ class MetricsCheck:
             vs.Error: There is no such reference, or it does not fit.
         """
         found = measure(
-            self.job.target, self.reference_file(), threads=max(1, share.threads), progress=progress, cancel=cancel
+            self.job.target,
+            reference_of(self.job, self.reference),
+            threads=max(1, share.threads),
+            progress=progress,
+            cancel=cancel,
         )
         psnr = None if math.isinf(found.psnr_y) else round(found.psnr_y, 4)
         return {"psnr_y": psnr, "ssim": round(found.ssim, 6), "vmaf": round(found.vmaf, 4), "frames": found.frames}
-
-    def reference_file(self) -> Path:
-        """What the output is compared with; errors as of `reference_of`."""
-        return reference_of(self.job, self.reference)
 
 
 def reference_of(job: Job, reference: Path) -> Path:

@@ -16,7 +16,7 @@ from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.batch_plan import print_plan, print_table
 from vs_srcomp.cli.ending import SIGNALS, patience
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import counted, debug_option, stderr
+from vs_srcomp.cli.reports import counted, debug_option, progress_bar, say, stderr
 from vs_srcomp.cli.stills import PICTURE_FORMATS, StillOptions, batch_pictures, check_for, still_options
 from vs_srcomp.media.containers import CONTAINERS
 from vs_srcomp.stills.formats import SUFFIXES_READ
@@ -248,7 +248,7 @@ def _checks(verifies: bool, references: Path | None, *, shows: bool) -> "list[Ca
     if references:
         checks.append(partial(MetricsCheck, reference=references))
         if shows and (missing := missing_packages()):
-            _line(f"HTML pages are left out: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
+            say(f"HTML pages are left out: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
         elif shows:
             checks.append(partial(ComparisonCheck, reference=references))
     return checks
@@ -256,12 +256,12 @@ def _checks(verifies: bool, references: Path | None, *, shows: bool) -> "list[Ca
 
 def _check_references(work: "Sequence[Job]", references: Path) -> None:
     """Raise the error of outputs that could not be measured when they are done."""
-    from vs_srcomp.batch.checks import MetricsCheck
+    from vs_srcomp.batch.checks import reference_of
     from vs_srcomp.quality.libvmaf import vmaf_program
 
     vmaf_program()
     for job in work:
-        MetricsCheck(job, references).reference_file()
+        reference_of(job, references)
 
 
 def _check_backend(backend: "BackendConfig") -> None:
@@ -348,7 +348,7 @@ class _Display:
         """See ``Watcher``."""
         self._bars[job.target] = self.progress.add_task(job.target.name, total=None, unit="")
         if self.progress.disable:
-            _line(f"{job.source}: begun")
+            say(f"{job.source}: begun")
 
     def advanced(self, job: "Job", done: int, total: int) -> None:
         """See ``Watcher``."""
@@ -365,8 +365,8 @@ class _Display:
             self.progress.remove_task(bar)
         self.progress.advance(self._all)
         for note in outcome.notes:
-            _line(f"{outcome.job.source}: {note}")
-        _line(_ending(outcome))
+            say(f"{outcome.job.source}: {note}")
+        say(_ending(outcome))
 
     def summarize(self, clips: int) -> None:
         """Print the table of all clips."""
@@ -392,11 +392,11 @@ class _Display:
         ]
         if untouched := clips - len(self._outcomes):
             words.append(f"{untouched} not begun")
-        _line(f"{counted(clips, 'clip')}: {', '.join(words)}")
+        say(f"{counted(clips, 'clip')}: {', '.join(words)}")
 
 
 def _progress() -> "Progress":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -405,8 +405,7 @@ def _progress() -> "Progress":
         TextColumn("{task.fields[unit]}"),
         TimeRemainingColumn(),
     )
-    console = stderr()
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    return progress_bar(*columns)
 
 
 def _ending(outcome: "JobReport") -> str:
@@ -418,7 +417,3 @@ def _ending(outcome: "JobReport") -> str:
     sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
     again = f", {outcome.reused} of {counted(outcome.segments, 'segment')} from before" if outcome.reused else ""
     return f"{outcome.job.source}: {sizes}, {counted(result.frames, 'frame')} in {outcome.seconds:.1f} s{again}"
-
-
-def _line(text: str) -> None:
-    stderr().print(text, markup=False, highlight=False, soft_wrap=True)

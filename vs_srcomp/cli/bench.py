@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vs_srcomp.cli.arguments import BackendName, FileName, ModelName, Quantizer, check_model
-from vs_srcomp.cli.reports import debug_option, stderr
+from vs_srcomp.cli.reports import debug_option, progress_bar, stderr
 
 if TYPE_CHECKING:
     from vs_srcomp.bench import Report, Settings, StageReport
@@ -133,7 +133,7 @@ def bench(
 
 
 def _measured(settings: "Settings") -> "Report":
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from vs_srcomp.bench import bench as measure
 
@@ -144,9 +144,8 @@ def _measured(settings: "Settings") -> "Report":
             markup=False,
             soft_wrap=True,
         )
-    console = stderr()
     columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar(*columns) as bar:
         task = bar.add_task("starting", total=None)
         return measure(settings, progress=lambda what: bar.update(task, description=what))
 

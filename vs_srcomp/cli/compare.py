@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from vs_srcomp.cli.arguments import FileName, ModelName, Quantizer, check_model, look_option
-from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, say, stderr
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, progress_bar, say
 
 if TYPE_CHECKING:
-    from vs_srcomp.compare import Side
+    pass
 
 _METRICS = ("vmaf-neg", "vmaf", "psnr", "ssim", "ssimulacra2")
 
@@ -110,20 +110,44 @@ def compare(
     _check(files, reference, models)
     for model in models or ():
         check_model(model, look, ratio, q)
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report
+    from vs_srcomp.compare.inputs import distinct_names
+    from vs_srcomp.compare.report import check_number, check_picture, check_target
+    from vs_srcomp.processor import core_count
+
     with core_log_on_stderr():
-        _compare(
-            files,
-            target,
-            reference,
-            models,
-            ratio,
-            q,
-            look,
-            metrics,
+        check_number(len(models) + 1 if models is not None else len(files), reference is not None)
+        check_target(target, overwrite=overwrite)
+        if picture:
+            check_picture(picture, overwrite=overwrite)
+        if models is not None:
+            candidates = made_candidates(files[0], models, ratio=ratio, q=q, look=look)
+        else:
+            candidates = [candidate_from_file(*pair) for pair in zip(files, distinct_names(files), strict=True)]
+        original = candidate_from_file(reference) if reference else None
+        options = Options(
             frames=frames,
+            metrics=metrics,
+            threads=max(1, core_count() // len(candidates)),
+            title=title or " · ".join(side.name for side in candidates),
+            command=shlex.join(["vs-srcomp", *sys.argv[1:]]),
             picture=picture,
-            title=title,
             overwrite=overwrite,
+        )
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with progress_bar(*columns) as bar:
+            task = bar.add_task("opening", total=None)
+
+            def show(what: str, done: int, total: int) -> None:
+                bar.update(task, description=what, completed=done, total=total)
+
+            write_report(candidates, original, target, options, show)
+        length = candidates[0].clip.num_frames
+        say(
+            f"{target}: {counted(len(candidates), 'candidate')}, {counted(length, 'frame')}, "
+            f"{target.stat().st_size / 1e6:.2f} MB"
         )
 
 
@@ -137,60 +161,3 @@ def _check(files: tuple[Path, ...], reference: Path | None, models: tuple[str | 
             raise click.UsageError(f"--{name} goes with --models.")
     if reference is None and context.get_parameter_source("metrics") is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError("--metrics goes with --reference: without one there is nothing to measure against.")
-
-
-def _compare(
-    files: tuple[Path, ...],
-    target: Path,
-    reference: Path | None,
-    models: tuple[str | Path, ...] | None,
-    ratio: str,
-    q: float | Literal["auto"],
-    look: str,
-    metrics: tuple[str, ...] | None,
-    *,
-    frames: int,
-    picture: Path | None,
-    title: str,
-    overwrite: bool,
-) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report
-    from vs_srcomp.compare.inputs import distinct_names
-    from vs_srcomp.compare.report import check_number, check_picture, check_target
-    from vs_srcomp.processor import core_count
-
-    check_number(len(models) + 1 if models is not None else len(files), reference is not None)
-    check_target(target, overwrite=overwrite)
-    if picture:
-        check_picture(picture, overwrite=overwrite)
-    candidates: list[Side]
-    if models is not None:
-        candidates = made_candidates(files[0], models, ratio=ratio, q=q, look=look)
-    else:
-        candidates = [candidate_from_file(file, name) for file, name in zip(files, distinct_names(files), strict=True)]
-    original = candidate_from_file(reference) if reference else None
-    options = Options(
-        frames=frames,
-        metrics=metrics,
-        threads=max(1, core_count() // len(candidates)),
-        title=title or " · ".join(side.name for side in candidates),
-        command=shlex.join(["vs-srcomp", *sys.argv[1:]]),
-        picture=picture,
-        overwrite=overwrite,
-    )
-    console = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("opening", total=None)
-
-        def show(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        write_report(candidates, original, target, options, show)
-    length = candidates[0].clip.num_frames
-    say(
-        f"{target}: {counted(len(candidates), 'candidate')}, {counted(length, 'frame')}, "
-        f"{target.stat().st_size / 1e6:.2f} MB"
-    )

@@ -13,6 +13,7 @@ from vs_srcomp.cli.ending import Interrupted, leave, signals_raise, stopped
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -119,6 +120,18 @@ def stderr() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def progress_bar(*columns: "str | ProgressColumn") -> "Progress":
+    """A progress bar on standard error, where that is a terminal; it goes when the work is done.
+
+    Args:
+        columns: Of the bar; none are rich's own.
+    """
+    from rich.progress import Progress
+
+    console = stderr()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def say(line: str) -> None:

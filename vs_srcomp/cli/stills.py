@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
-from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, say, stderr
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, progress_bar, say
 from vs_srcomp.stills.formats import is_pattern
 
 if TYPE_CHECKING:
@@ -105,12 +105,9 @@ def summary(result: "PictureResult") -> str:
 
 
 def _sequence(job: "PictureJob") -> None:
-    from rich.progress import Progress
-
     from vs_srcomp.stills.sequence import upscale_sequence
 
-    console = stderr()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(job.target.name, total=None)
         result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
     for note in result.notes:

@@ -7,7 +7,7 @@ import click
 
 from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, stderr
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, progress_bar, say
 from vs_srcomp.cli.stills import StillOptions, check_for, still_options, upscale_pictures
 from vs_srcomp.stills.formats import is_pattern, is_picture
 
@@ -50,11 +50,11 @@ def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions
     job = piping.apply(options.job(source, target))
     with core_log_on_stderr():
         result = _run_with_progress(job)
-    stderr().print(_summary(result), markup=False, highlight=False, soft_wrap=True)
+    say(_summary(result))
 
 
 def _run_with_progress(job: "Job") -> "Result":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from vs_srcomp.transcode import transcode
 
@@ -65,8 +65,7 @@ def _run_with_progress(job: "Job") -> "Result":
         TextColumn("{task.fields[fps]:.1f} fps"),
         TimeRemainingColumn(),
     )
-    console = stderr()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar(*columns) as bar:
         task = bar.add_task(job.target.name, total=None, fps=0.0)
 
         def show(done: int, total: int) -> None:
