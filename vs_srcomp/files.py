@@ -10,11 +10,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from vs_srcomp.errors import SrcompError, error
+
 # Between the target's name and the random letters of `tempfile`.
 _MARK = ".srcomp-"
 
 # What is there now and is not to stay.
 _unfinished: set[Path] = set()
+
+
+def is_of_file_system(number: int | None) -> bool:
+    """Whether the error of that number (``errno``) is one of the disk or a permission, not of what is written."""
+    return number in errno.errorcode and number != errno.EINVAL
+
+
+def cannot_write(file: Path, number: int | None) -> SrcompError:
+    """The error of a file system that fails with that number to write ``file``."""
+    return error(
+        f"cannot write {str(file)!r}: {os.strerror(number or 0).lower()}",
+        "check the folder, its permissions and the free space",
+    )
 
 
 @contextmanager

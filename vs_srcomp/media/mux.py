@@ -16,11 +16,12 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vs_srcomp.errors import error
+from vs_srcomp.files import is_of_file_system
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.copies import attachment, copied_chapters, copied_packets, file_tags, stream_tags
 from vs_srcomp.media.display import display_matrix, display_size, keeps_stereo_mode
 from vs_srcomp.media.matroska import CODEC_IDS, SPARE, set_display_size, video_template
-from vs_srcomp.media.muxer_errors import is_of_file_system, message_of, messages_kept
+from vs_srcomp.media.muxer_errors import message_of, messages_kept
 from vs_srcomp.media.muxer_probe import add_copy, holds_codec
 from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.media.section import Section
@@ -131,7 +132,7 @@ class Muxer:
         try:
             yield
         except av.FFmpegError as failure:
-            if is_of_file_system(failure):
+            if is_of_file_system(failure.errno):
                 raise
             raise error(
                 f"{what} cannot be written into a {self._kind.suffix} file: {message_of(failure)}",
@@ -172,7 +173,7 @@ class Muxer:
             try:
                 self._container.mux(packet)
             except av.FFmpegError as failure:
-                if not is_of_file_system(failure):
+                if not is_of_file_system(failure.errno):
                     with messages_kept():
                         self._container.mux(packet)  # it is refused again, and this time with a reason
                 raise

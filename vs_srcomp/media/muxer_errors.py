@@ -1,7 +1,5 @@
 """Errors of FFmpeg's muxers and of the file system, as the package reports them."""
 
-import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +8,7 @@ import av
 from av import logging
 
 from vs_srcomp.errors import error
+from vs_srcomp.files import cannot_write, is_of_file_system
 
 
 @contextmanager
@@ -34,22 +33,14 @@ def message_of(failure: av.FFmpegError) -> str:
     return message[:1].lower() + message[1:]
 
 
-def is_of_file_system(failure: OSError | av.FFmpegError) -> bool:
-    """Whether the disk or a permission is at fault, and not what was to be written."""
-    return failure.errno in errno.errorcode and failure.errno != errno.EINVAL
-
-
 @contextmanager
 def writing(file: Path) -> Iterator[None]:
     """Turn errors of the file system and of muxers into the package's own, about ``file``."""
     try:
         yield
     except (OSError, av.FFmpegError) as reason:
-        if not is_of_file_system(reason):
+        if not is_of_file_system(reason.errno):
             raise error(
                 f"cannot write {str(file)!r}: {str(reason).lower()}", "try another container or another encoder"
             ) from reason
-        raise error(
-            f"cannot write {str(file)!r}: {os.strerror(reason.errno or 0).lower()}",
-            "check the folder, its permissions and the free space",
-        ) from reason
+        raise cannot_write(file, reason.errno) from reason

@@ -1,7 +1,5 @@
 """A picture from beginning to end."""
 
-import errno
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from vs_srcomp.errors import error
-from vs_srcomp.files import atomic_path
+from vs_srcomp.files import atomic_path, cannot_write, is_of_file_system
 from vs_srcomp.named_files import check_new_output
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
@@ -100,12 +98,8 @@ def writing(file: Path) -> Iterator[None]:
     except FileExistsError:
         raise error(f"{str(file)!r} exists", "give the output another name, or replace it with --overwrite") from None
     except (OSError, ValueError, av.FFmpegError) as reason:
-        number = None if isinstance(reason, ValueError) else reason.errno
-        if number and number in errno.errorcode and number != errno.EINVAL:
-            raise error(
-                f"cannot write {str(file)!r}: {os.strerror(number).lower()}",
-                "check the folder, its permissions and the free space",
-            ) from reason
+        if not isinstance(reason, ValueError) and is_of_file_system(reason.errno):
+            raise cannot_write(file, reason.errno) from reason
         raise error(f"cannot write {str(file)!r}: {str(reason).lower()}", "write .png instead") from reason
 
 
