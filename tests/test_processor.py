@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,45 +33,38 @@ def test_an_encoder_leaves_the_priority_of_the_process_alone() -> None:
     assert done.stdout == "True\n"
 
 
-def test_real_time_priority_is_taken_back_from_threads_that_got_it_within() -> None:
+@contextmanager
+def another_thread() -> Iterator[int]:
+    """The number of a thread that does nothing until the block ends."""
     begun, done = threading.Event(), threading.Event()
-    threads: list[int] = []
 
     def wait() -> None:
-        threads.append(threading.get_native_id())
-        begun.set()
-        done.wait()
-
-    thread = threading.Thread(target=wait)
-    try:
-        with ordinary_threads():
-            thread.start()
-            begun.wait()
-            for number in (threads[0], threading.get_native_id()):
-                os.sched_setscheduler(number, os.SCHED_FIFO, os.sched_param(1))
-        assert {os.sched_getscheduler(threads[0]), os.sched_getscheduler(0)} == {os.SCHED_OTHER}
-    finally:
-        done.set()
-        thread.join()
-
-
-def test_real_time_priority_that_was_there_before_stays() -> None:
-    begun, done = threading.Event(), threading.Event()
-    threads: list[int] = []
-
-    def wait() -> None:
-        threads.append(threading.get_native_id())
         begun.set()
         done.wait()
 
     thread = threading.Thread(target=wait)
     thread.start()
+    begun.wait()
+    assert thread.native_id
     try:
-        begun.wait()
-        os.sched_setscheduler(threads[0], os.SCHED_FIFO, os.sched_param(1))
-        with ordinary_threads():
-            assert Path("/proc/self/task", str(threads[0])).exists()
-        assert os.sched_getscheduler(threads[0]) == os.SCHED_FIFO
+        yield thread.native_id
     finally:
         done.set()
         thread.join()
+
+
+def test_real_time_priority_is_taken_back_from_threads_that_got_it_within() -> None:
+    with ExitStack() as threads:
+        with ordinary_threads():
+            begun_within = threads.enter_context(another_thread())
+            for number in (begun_within, threading.get_native_id()):
+                os.sched_setscheduler(number, os.SCHED_FIFO, os.sched_param(1))
+        assert {os.sched_getscheduler(begun_within), os.sched_getscheduler(0)} == {os.SCHED_OTHER}
+
+
+def test_real_time_priority_that_was_there_before_stays() -> None:
+    with another_thread() as number:
+        os.sched_setscheduler(number, os.SCHED_FIFO, os.sched_param(1))
+        with ordinary_threads():
+            assert Path("/proc/self/task", str(number)).exists()
+        assert os.sched_getscheduler(number) == os.SCHED_FIFO

@@ -13,6 +13,7 @@ from threading import Event as Flag
 import pytest
 import vapoursynth as vs
 
+from tests.helpers.processes import ends
 from vs_srcomp.batch.local_pool import LocalPool, shares
 from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task
 from vs_srcomp.batch.records import Share
@@ -119,13 +120,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
         while not (begun := list(tmp_path.glob("*.begun"))) and time.monotonic() < deadline:
             time.sleep(0.05)
         parent.kill()
-    worker = int(begun[0].stem)
-    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
-        # One that has ended but that nobody waits for is as good as gone.
-        if Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.05)
-    assert not Path(f"/proc/{worker}").exists()
+    assert ends(begun[0].stem, deadline - time.monotonic())
 
 
 def test_shares_use_up_the_machine_and_no_more() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import ARGV, Command
 from tests.helpers.films import packets_of, times_of
+from tests.helpers.processes import is_running
 
 FFMPEG = shlex.quote(imageio_ffmpeg.get_ffmpeg_exe())
 X264 = f"{FFMPEG} -v error -i - -c:v libx264 -preset ultrafast -threads 2 {{out}}.h264"
@@ -54,12 +55,6 @@ def test_options_that_make_no_sense(command: Command, options: tuple[str, ...], 
     done = command("upscale", "in.mkv", "out.mkv", *options)
     assert done.returncode == 2
     assert problem in " ".join(done.stderr.replace("│", " ").split())
-
-
-def is_running(pid: str) -> bool:
-    """Whether a process is there, and not only its exit code, which waits for a parent to fetch it."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.parametrize("name", ["batch", "upscale"])

@@ -1,7 +1,5 @@
 import hashlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import train.dataset as dataset_module
+from tests.helpers.processes import ends
 from train.__main__ import main
 from train.dataset import Dataset, DatasetOptions, choose_pairs, find_sources, make_dataset, split_pictures
 from train.degradations.av1 import PAIRS, Pair, encode, pair_by_slug
@@ -193,18 +192,6 @@ def wait_for_shards(out: Path, process: "subprocess.Popen[bytes]") -> int:
     if not children.exists():
         pytest.skip("this system does not tell a process's children")
     return int(children.read_text().split()[-1])
-
-
-def ends(process: int) -> bool:
-    for _ in range(500):
-        try:
-            if Path(f"/proc/{process}/stat").read_text().split()[2] == "Z":
-                return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.02)
-    os.kill(process, signal.SIGKILL)
-    return False
 
 
 @pytest.mark.usefixtures("in_process")
