@@ -34,7 +34,7 @@ _LEAST_STREAMS = 2
 
 # Bytes of the ONNX file below which a network runs in one stream. While it compiles, OpenVINO gives tasks to its
 # streams again and again until each of them has made its graph (CompiledModel in its CPU plugin). One that makes a tiny
-# graph is done before another one wakes up, and on busy processors it takes every task, for minutes.
+# graph is done before another one wakes up; with real-time priority it takes every task, without an end.
 _LEAST_IN_STREAMS = 1 << 14
 
 # Side of a part in strides of the network.
