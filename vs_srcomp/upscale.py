@@ -66,7 +66,8 @@ def upscale(
         passes: 2 runs a network that enlarges twice: a 2x network then gives 4x.
         sharpness: Unsharp masking of the luma after the network with a 3x3 binomial blur, 0 to 1 in steps of 1/32.
             Networks are trained for the least error, which looks a little soft; 0.25 looks crisper, scores higher in
-            VMAF, and costs 0.01 to 0.2 dB of PSNR. At 4:3, half of that is enough.
+            VMAF, and costs up to 0.2 dB of PSNR at 2:1 and 8:5, and up to 0.5 dB at 4:3, where half of it is enough
+            (docs/results/stills.md has the rows).
         ensemble: Average the results for the eight turned and flipped pictures (Timofte et al. 2016,
             arXiv 1511.02228): a little better, at 8 times the cost.
         reuse: Take parts of frames that have not changed from memory, up to 64 MB in 1080p. The result is the same to
