@@ -53,11 +53,15 @@ models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train ranges --images $(DATA)/train --work $(WORK)
 
+# What espcn-2x-video learns from; it is measured on the videos in $(DATA)/video.
+FILMS = $(addprefix --images $(DATA)/av1/,beach.webm long_180p_av1.mp4 presentation.webm sample_av1.mp4 \
+	test-25fps.av1.ivf)
+
 # In the order in which they start from one another; what is trained already is kept.
 systems: $(VENV)/ready-for-tests
 	test -e $(WORK)/vgg16-conv.safetensors || $(BIN)/python -m train vgg-weights $(WORK)/vgg16-conv.safetensors
-	$(BIN)/python -m train fit $(SYSTEMS) --images $(DATA)/train --work $(WORK)
-	$(BIN)/python -m train export $(RELEASED) --images $(DATA)/train --work $(WORK)
+	$(BIN)/python -m train fit $(SYSTEMS) --images $(DATA)/train $(FILMS) --work $(WORK)
+	$(BIN)/python -m train export $(RELEASED) --images $(DATA)/train $(FILMS) --work $(WORK)
 	$(BIN)/python -m train compare-systems --data $(DATA) --work $(WORK)
 
 results: $(VENV)/ready-for-tests

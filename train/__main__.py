@@ -14,10 +14,15 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def photographs(command: Command) -> Command:
+def material(command: Command) -> Command:
     """The options of commands that read what was trained on."""
     images = click.option(
-        "--images", type=FOLDER, required=True, multiple=True, help="Photographs to train on; may be repeated."
+        "--images",
+        type=click.Path(exists=True, path_type=Path),
+        required=True,
+        multiple=True,
+        help="A folder of photographs to train on, or of videos, or a file of these; may be repeated. A recipe takes "
+        "what its material names.",
     )
     work = click.option(
         "--work", type=click.Path(path_type=Path), default=Path("work"), help="Streams and runs go here."
@@ -93,7 +98,7 @@ def inspect(file: Path, sheet: Path | None) -> None:
 
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
-@photographs
+@material
 @click.option("--threads", type=int, help="CPU threads to compute with [default: all].")
 @click.option(
     "--seconds",
@@ -140,7 +145,7 @@ def fit(
 
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
-@photographs
+@material
 @click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json go.")
 def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engines: Path) -> None:
     """Write the trained models of RECIPES as ONNX files, with their descriptors and logs."""
@@ -185,7 +190,7 @@ def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> Non
 
 
 @main.command()
-@photographs
+@material
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
 @click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Of each file, at most.")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from train.material.coded import Example
 from train.material.crops import CropBank, Crops, scale_of
+from train.material.stream import CropStream, Stream, open_crops
 from train.muon import Muon
 from train.networks.network import Network
 from train.parallel import Team
@@ -48,7 +49,7 @@ class Diverged(RuntimeError):  # noqa: N818 - reads as what happened
 
 def fit(
     recipe: Recipe,
-    train: Sequence[Example],
+    train: Sequence[Example] | Stream,
     valid: Sequence[Example],
     runs: Path,
     team: Team,
@@ -58,7 +59,8 @@ def fit(
 
     Args:
         recipe: What to train, and how.
-        train: What to learn from; it goes to the memory of the device as a whole. A recipe without steps needs none.
+        train: What to learn from. Examples go to the memory of the device as a whole; a stream reads pictures when it
+            needs them. A recipe without steps needs none.
         valid: What to measure on, ``VALIDATIONS`` times.
         runs: Folder of all runs; this one's files go to a folder of the recipe's name in it.
         team: The processes that train together. bfloat16 is used where the device has units for it. Any number of
@@ -91,11 +93,10 @@ def fit(
     team.wait()
     if team.leads:
         start_log(run.log, first)
-    bank = CropBank(train, recipe.crop, device)
-    stepper = _Stepper(recipe, state, team.synchronised(network), bank, team)
     validation = Validation(valid, device)
     clock = _Clock(recipe.steps, seconds, first)
-    with _progress(team) as progress:
+    with open_crops(train, recipe.crop, device) as crops, _progress(team) as progress:
+        stepper = _Stepper(recipe, state, team.synchronised(network), crops, team)
         bar = progress.add_task(recipe.name, completed=first, total=recipe.steps, gain="")
         step = first
         while not clock.is_over(step):
@@ -174,12 +175,14 @@ class _Clock:
 class _Stepper:
     """One optimiser step after the other; on a CUDA device as one graph, which costs the processor next to nothing."""
 
-    def __init__(self, recipe: Recipe, state: _State, network: nn.Module, bank: CropBank, team: Team) -> None:
-        self._recipe, self._state, self._network, self._bank = recipe, state, network, bank
+    def __init__(
+        self, recipe: Recipe, state: _State, network: nn.Module, crops: CropBank | CropStream, team: Team
+    ) -> None:
+        self._recipe, self._state, self._network, self._crops = recipe, state, network, crops
         self._device = team.device
         self._own = team.share(recipe.batch)
         self._has_bf16 = has_bf16_units(team.device)
-        self._captures = team.device.type == "cuda" and team.size == 1
+        self._captures = team.device.type == "cuda" and team.size == 1 and isinstance(crops, CropBank)
         self._replay: Callable[[], None] | None = None
         self._graph: Any = None
         self._total = torch.zeros((), device=team.device)
@@ -248,7 +251,7 @@ class _Stepper:
 
     def _step(self) -> None:
         state = self._state
-        crops = self._own_part(self._bank.draw(self._recipe.batch))
+        crops = self._own_part(self._crops.draw(self._recipe.batch))
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bf16):
             outputs = outputs_of(self._network, crops.source, crops.q)
             targets = self._targets(crops)

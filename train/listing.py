@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from train.degradations import DEGRADATIONS
+from train.material import MATERIALS
 from train.metrics import METRICS
 from train.networks import NETWORKS
 from train.objectives import OBJECTIVES
@@ -14,6 +15,7 @@ KINDS: dict[str, Registry[Any]] = {
     "networks": NETWORKS,
     "degradations": DEGRADATIONS,
     "objectives": OBJECTIVES,
+    "materials": MATERIALS,
     "metrics": METRICS,
 }
 

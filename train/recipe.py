@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from train.degradations import DEGRADATIONS
+from train.material import MATERIALS
 from train.material.crops import PHASES
+from train.material.material import Material
 from train.networks import NETWORKS
 from train.networks.network import Network
 from train.objectives import OBJECTIVES
@@ -33,6 +35,7 @@ class Recipe:
     network: Part
     degradation: Part
     """``av1`` has ``ratio``, and codes every picture at several levels."""
+    material: Part = field(default_factory=lambda: {"name": "photographs"})
     objective: Part = field(default_factory=lambda: {"name": "faithful"})
     steps: int
     """Optimiser steps; with none, the model is what it starts from."""
@@ -46,13 +49,13 @@ class Recipe:
     """``"adam"``; or ``"muon"``, which learns in a third of the steps."""
     warmup: int = 200
     scales: tuple[float, ...] = (1.0,)
-    """Of the photographs, before they are degraded; for AV1 a third of them is taken at 0.6 too, whatever this is."""
+    """Of the pictures, before they are degraded; for AV1 a third of them is taken at 0.6 too, whatever this is."""
     copies: int = 1
     """Degraded versions of each picture, where the degradation has something random."""
     clips: bool = True
-    """Whether clips made of the photographs, coded with inter frames, are learned from too; AV1 alone."""
+    """Whether clips made of the pictures, coded with inter frames, are learned from too; AV1 alone."""
     valid_share: float = 0.1
-    """Share of the photographs that are measured on instead of learned from."""
+    """Share of the pictures that are measured on instead of learned from."""
     start: str | None = None
     """Name of a finished run, whose weights are the first ones."""
     teacher: str | None = None
@@ -83,6 +86,10 @@ class Recipe:
     def make_network(self) -> Network:
         """The network, with random weights."""
         return NETWORKS.make(**self.network)
+
+    def make_material(self) -> Material:
+        """Where pictures come from."""
+        return MATERIALS.make(**self.material)
 
     def make_objective(self) -> Objective:
         """What it learns for."""
@@ -130,9 +137,9 @@ def _check_scale(recipe: Recipe, network: Network) -> None:
 
 
 def _check(recipe: Recipe) -> None:
-    for part in (recipe.network, recipe.degradation, recipe.objective):
+    for part in (recipe.network, recipe.degradation, recipe.material, recipe.objective):
         if not isinstance(part, Mapping) or "name" not in part:
-            raise ValueError("network, degradation and objective are tables with a name")
+            raise ValueError("network, degradation, material and objective are tables with a name")
     if recipe.steps < 0 or (recipe.steps == 0 and recipe.start is None):
         raise ValueError(f"{recipe.steps} steps: a recipe has some, or a start that it keeps")
     network = recipe.make_network()
@@ -146,6 +153,7 @@ def _check(recipe: Recipe) -> None:
             raise ValueError(f"crop {recipe.crop} is not a multiple of stride {network.stride} and of {PHASES}")
     else:
         _check_scale(recipe, network)
+    recipe.make_material()
     for registry, part in ((DEGRADATIONS, recipe.degradation), (OBJECTIVES, recipe.objective)):
         if part["name"] not in registry:
             registry.part(str(part["name"]))  # raises the error that names those there are

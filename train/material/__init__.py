@@ -1,1 +1,12 @@
-"""What is learned from: files of pictures, and the pairs of planes that come of them."""
+"""The materials that recipes can name, one a file: from folders and videos to the pictures that are learned from."""
+
+from train.material.material import Material
+from train.registry import Registry
+
+MATERIALS: Registry[Material] = Registry(
+    "material",
+    {
+        "photographs": "train.material.photographs:Photographs",
+        "videos": "train.material.videos:Videos",
+    },
+)

@@ -125,16 +125,6 @@ def code(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> 
             future.result()
 
 
-def load(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> list[Example]:
-    """Decode and upscale the files of ``jobs``, as playback does."""
-    by_picture: dict[Path, list[Coding]] = {}
-    for job in jobs:
-        by_picture.setdefault(job.picture, []).append(job)
-    with worker_pool(processes) as pool:
-        futures = [pool.submit(_load_picture, of_one, folder) for of_one in by_picture.values()]
-        return [example for future in futures for example in future.result()]
-
-
 def clip_frames(rgb: NDArray[np.uint8], name: str) -> list[NDArray[np.uint8]] | None:
     """``CLIP_FRAMES`` frames of a camera that moves over a picture; None where the picture is too small.
 
@@ -190,7 +180,8 @@ def _encoded(frames: list[NDArray[np.uint8]], job: Coding) -> bytes:
     return coded.stdout
 
 
-def _load_picture(jobs: list[Coding], folder: Path) -> list[Example]:
+def load_picture(jobs: Iterable[Coding], folder: Path) -> list[Example]:
+    """Decode and upscale the files of ``jobs``, all of one picture, as playback does."""
     examples: list[Example] = []
     originals: dict[tuple[float, bool], list[Plane]] = {}
     for job in jobs:

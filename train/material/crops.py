@@ -1,6 +1,6 @@
 """The random crops that training draws, from planes that lie in the memory of the device that computes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,16 +54,15 @@ class CropBank:
         if not chosen:
             raise ValueError(f"no picture is as large as a crop of {crop}x{crop}")
         self.scale = scale_of(chosen[0])
-        if crop % self.scale:
-            raise ValueError(f"crop {crop} is not a multiple of the scale {self.scale}")
         self._crop, self._device = crop, device
-        self._step = PHASES if PHASES % self.scale == 0 else self.scale
+        self._step = crop_step(crop, self.scale)
         self._degraded = _Planes([example.degraded for example in chosen], device)
         self._original = _Planes([example.original for example in chosen], device)
         clean = [example.clean for example in chosen if example.clean is not None]
         self._clean = _Planes(clean, device) if len(clean) == len(chosen) else None
         self._levels = torch.tensor([example.q for example in chosen], device=device)
-        self._weights = torch.from_numpy(weights(chosen)).to(device)
+        weighting = Weighting(chosen)
+        self._weights = torch.tensor([weighting.of(example) for example in chosen], device=device)
         places = [[(size - crop) // self._step + 1 for size in example.original.shape[:2]] for example in chosen]
         self._places = torch.tensor(places, device=device)
 
@@ -114,34 +113,34 @@ class _Planes:
         return self._codes[index].float() / 255
 
 
+def crop_step(crop: int, scale: int) -> int:
+    """Crops of originals begin at multiples of this; ValueError if ``crop`` does not fit the scale."""
+    if crop % scale:
+        raise ValueError(f"crop {crop} is not a multiple of the scale {scale}")
+    return PHASES if PHASES % scale == 0 else scale
+
+
 def scale_of(example: Example) -> int:
     """How many times as large as its source the original is."""
     large, small = len(example.original), len(example.degraded)
     return round(large / small)
 
 
-def weights(examples: Sequence[Example]) -> np.ndarray:
-    """About one over each example's error, in terms of those of like levels; float32 with mean 1."""
-    if scale_of(examples[0]) > 1:
-        return np.ones(len(examples), np.float32)
-    errors = np.array([max(example.error, _LEAST_ERROR) for example in examples])
-    levels = np.array([example.q for example in examples])
-    means = np.array([errors[abs(levels - level) <= _NEAR_LEVELS].mean() for level in levels])
-    found = 1 / (errors + 0.2 * means)
-    return np.asarray(found / found.mean(), np.float32)
+class Weighting:
+    """About one over each example's error, in terms of those of like levels."""
 
+    def __init__(self, examples: Sequence[Example]) -> None:
+        """Learn from ``examples`` what errors are usual; their own weights are 1 in the mean."""
+        self._is_flat = scale_of(examples[0]) > 1
+        self._levels = np.array([example.q for example in examples])
+        self._errors = np.array([0.0 if self._is_flat else max(example.error, _LEAST_ERROR) for example in examples])
+        self._mean = 1.0
+        self._mean = float(np.mean([self.of(example) for example in examples]))
 
-def split(examples: Sequence[Example], valid_share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Training and validation part, by `measured_names` of their pictures: no level of one is in both."""
-    measured = measured_names({example.picture for example in examples}, valid_share, seed)
-    parts: tuple[list[Example], list[Example]] = [], []
-    for example in examples:
-        parts[example.picture in measured].append(example)
-    return parts
-
-
-def measured_names(names: Collection[str], valid_share: float, seed: int) -> set[str]:
-    """Which pictures are measured on instead of learned from, by a seeded shuffle."""
-    ordered = sorted(names)
-    order = np.random.default_rng(seed).permutation(len(ordered))
-    return {ordered[index] for index in order[: round(len(ordered) * valid_share)]}
+    def of(self, example: Example) -> float:
+        """The weight of ``example``, which may be another one; 1 for networks that enlarge."""
+        if self._is_flat:
+            return 1.0
+        near = abs(self._levels - example.q) <= _NEAR_LEVELS
+        usual = self._errors[near if near.any() else ...].mean()
+        return float(1 / (max(example.error, _LEAST_ERROR) + 0.2 * usual) / self._mean)

@@ -1,85 +1,132 @@
-"""From a recipe and folders of pictures to the examples that it learns from and is measured on."""
+"""From a recipe and places of pictures to the examples that it learns from and is measured on."""
 
-from collections.abc import Iterable
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
+from PIL import Image
 
 from train.degradations import DEGRADATIONS
 from train.degradations.av1 import worker_pool
 from train.degradations.degradation import covered
-from train.material.coded import Example, code, codings, load
-from train.material.crops import measured_names, split
-from train.material.pictures import clip_planes, list_pictures, read_rgb8, read_yuv420, scaled_rgb
+from train.material.coded import CLIP_BANDS, CLIP_SIZE, KEPT_FRAMES, LEVEL_BANDS, Example, code, codings, load_picture
+from train.material.pictures import clip_planes, read_rgb8, read_yuv420, scaled_rgb
+from train.material.stream import Stream
 from train.recipe import Recipe
+from vs_srcomp.memory import memory_limit
 
 RGB = 3
 """Channels of networks that restore colour."""
+
+MEMORY_SHARE: Final = 1 / 4
+"""Of this computer's memory, what examples may take; more are streamed. They are copied once for training."""
+MEASURED: Final = 120
+"""Pictures that a network is measured on, at most, where examples are streamed."""
+
+# Pictures that are opened to estimate how large all of them are.
+_LOOKED_AT: Final = 100
+
+type Item = tuple[int, Path]
+"""A picture and its number, from which its degradation's randomness comes."""
+type Parts = tuple[list[Example] | Stream, list[Example]]
+"""What is learned from, and what is measured on."""
 
 
 class Gatherer:
     """Gathers for one recipe after the other, and keeps the last material for those that learn from the same."""
 
-    def __init__(self, folders: Iterable[Path], work: Path, processes: int | None = None) -> None:
-        """Take pictures from ``folders``; see `gather`."""
-        self._folders, self._work, self._processes = list(folders), work, processes
-        self._last: tuple[object, tuple[list[Example], list[Example]]] | None = None
+    def __init__(self, places: Iterable[Path], work: Path, processes: int | None = None) -> None:
+        """Take pictures from ``places``; see `gather`."""
+        self._places, self._work, self._processes = list(places), work, processes
+        self._last: tuple[object, Parts] | None = None
 
-    def of(self, recipe: Recipe) -> tuple[list[Example], list[Example]]:
+    def of(self, recipe: Recipe) -> Parts:
         """See `gather`."""
         material = (recipe.degradation, recipe.scales, recipe.copies, recipe.clips, recipe.valid_share, recipe.seed)
-        key = (material, recipe.make_network().channels)
+        key = (recipe.material, material, recipe.make_network().channels)
         if self._last is None or self._last[0] != key:
             self._last = None
-            self._last = key, gather(recipe, self._folders, self._work, self._processes)
+            self._last = key, gather(recipe, self._places, self._work, self._processes)
         return self._last[1]
 
     def valid(self, recipe: Recipe) -> list[Example]:
-        """What ``recipe``, which learns from AV1, is measured on, without what it learns from."""
-        pictures = [path for folder in self._folders for path in list_pictures(folder)]
-        measured = measured_names({path.stem for path in pictures}, recipe.valid_share, recipe.seed)
-        chosen = [path for path in pictures if path.stem in measured]
-        jobs = list(codings(chosen, str(recipe.degradation["ratio"]), clips=recipe.clips))
-        code(jobs, self._work / "coded", self._processes)
-        return load(jobs, self._work / "coded", self._processes)
+        """What ``recipe`` is measured on, without what it learns from."""
+        _, measured = _split(recipe, self._places, self._work)
+        return _load(_loader(recipe, self._work), measured, self._processes)
 
 
 def gather(
-    recipe: Recipe, folders: Iterable[Path], work: Path, processes: int | None = None
-) -> tuple[list[Example], list[Example]]:
+    recipe: Recipe,
+    places: Iterable[Path],
+    work: Path,
+    processes: int | None = None,
+    memory: float | None = None,
+) -> Parts:
     """The examples that ``recipe`` learns from, and those that it is measured on.
 
     Args:
-        recipe: Names the degradation and the split.
-        folders: Of photographs and drawn pictures.
+        recipe: Names material and degradation, and the split.
+        places: Folders or files of what the material takes.
         work: Coded files are kept here, in ``coded``; those that are missing are made.
         processes: To read and degrade pictures with; by default one for each processor.
+        memory: Bytes that examples may take; if they take more, what is learned from is a `Stream`, and at most
+            ``MEASURED`` pictures are measured on. By default a part of this computer's memory.
 
     Raises:
-        ValueError: There is no picture, or too few for the split; or the degradation has no such parameter.
+        ValueError: There is no picture, or too few for the split; two have the same name; or the degradation has no
+            such parameter.
     """
-    pictures = [path for folder in folders for path in list_pictures(folder)]
+    learned, measured = _split(recipe, places, work)
     if recipe.degradation["name"] == "av1":
-        jobs = list(codings(pictures, str(recipe.degradation["ratio"]), clips=recipe.clips))
+        jobs = codings((path for _, path in learned + measured), str(recipe.degradation["ratio"]), clips=recipe.clips)
         code(jobs, work / "coded", processes)
-        examples = load(jobs, work / "coded", processes)
     else:
-        with worker_pool(processes) as pool:
-            examples = _degraded(recipe, pictures, pool)
-    parts = split(examples, recipe.valid_share, recipe.seed)
+        DEGRADATIONS.make(**recipe.degradation)  # Mistakes are reported before the workers start.
+    load = _loader(recipe, work)
+    if _bytes_of(recipe, learned + measured) <= (memory_limit() * MEMORY_SHARE if memory is None else memory):
+        examples = _load(load, learned + measured, processes)
+        names = {path.stem for _, path in measured}
+        return [each for each in examples if each.picture not in names], [e for e in examples if e.picture in names]
+    valid = _load(load, measured[:: -(-len(measured) // MEASURED)], processes)
+    return Stream(learned, load, valid, processes), valid
+
+
+def _split(recipe: Recipe, places: Iterable[Path], work: Path) -> tuple[list[Item], list[Item]]:
+    material = recipe.make_material()
+    files = material.files(places, work)
+    by_name: dict[str, Path] = {}
+    for path in files:
+        if (other := by_name.setdefault(path.stem, path)) is not path:
+            raise ValueError(f"{other} and {path} have the same name: rename one")
+    measured = material.measured(files, recipe.valid_share, recipe.seed)
+    parts: tuple[list[Item], list[Item]] = [], []
+    for item in enumerate(files):
+        parts[item[1].stem in measured].append(item)
     if not all(parts):
-        raise ValueError(f"{len(pictures)} pictures are too few to learn from one part and measure on another")
+        raise ValueError(f"{len(files)} pictures are too few to learn from one part and measure on another")
     return parts
 
 
-def _degraded(recipe: Recipe, pictures: list[Path], pool: Executor) -> list[Example]:
-    DEGRADATIONS.make(**recipe.degradation)  # Mistakes are reported before the workers start.
-    futures = [pool.submit(_examples, recipe, path, number) for number, path in enumerate(pictures)]
-    return [example for future in futures for example in future.result()]
+def _load(load: Callable[[Item], list[Example]], items: Iterable[Item], processes: int | None) -> list[Example]:
+    with worker_pool(processes) as pool:
+        futures = [pool.submit(load, item) for item in items]
+        return [example for future in futures for example in future.result()]
 
 
-def _examples(recipe: Recipe, path: Path, number: int) -> list[Example]:
+def _loader(recipe: Recipe, work: Path) -> Callable[[Item], list[Example]]:
+    if recipe.degradation["name"] == "av1":
+        return partial(_decoded, recipe, work / "coded")
+    return partial(_degraded, recipe)
+
+
+def _decoded(recipe: Recipe, folder: Path, item: Item) -> list[Example]:
+    return load_picture(codings([item[1]], str(recipe.degradation["ratio"]), clips=recipe.clips), folder)
+
+
+def _degraded(recipe: Recipe, item: Item) -> list[Example]:
+    number, path = item
     degradation = DEGRADATIONS.make(**recipe.degradation)
     is_rgb = recipe.make_network().channels == RGB
     examples = []
@@ -90,3 +137,24 @@ def _examples(recipe: Recipe, path: Path, number: int) -> list[Example]:
             original = np.ascontiguousarray(covered(picture, made))
             examples.append(Example(made.input, original, made.q or 0.0, path.stem, made.clean))
     return examples
+
+
+def _bytes_of(recipe: Recipe, items: Sequence[Item]) -> float:
+    """About what the examples of ``items`` take."""
+    looked_at = items[:: -(-len(items) // _LOOKED_AT)]
+    pixels = len(items) * float(np.mean([_pixels(path) for _, path in looked_at]))
+    if recipe.degradation["name"] == "av1":
+        clips = len(items) * len(CLIP_BANDS) * len(KEPT_FRAMES) * 2 * CLIP_SIZE[0] * CLIP_SIZE[1] if recipe.clips else 0
+        # The original, and a decoded plane for each band.
+        return pixels * (1 + len(LEVEL_BANDS)) + clips
+    network = recipe.make_network()
+    of_pixel = (1 + 1 / network.scale**2) * recipe.copies * network.channels
+    return pixels * of_pixel * sum(scale**2 for scale in recipe.scales)
+
+
+def _pixels(path: Path) -> int:
+    try:
+        with Image.open(path) as image:
+            return image.width * image.height
+    except (OSError, ValueError) as reason:
+        raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason

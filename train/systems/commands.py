@@ -6,7 +6,7 @@ import click
 
 
 @click.command(name="list")
-@click.argument("kind", type=click.Choice(["networks", "degradations", "objectives", "metrics"]))
+@click.argument("kind", type=click.Choice(["networks", "degradations", "objectives", "materials", "metrics"]))
 def list_command(kind: str) -> None:
     """Print the parts of one KIND that recipes can name: parameters, cost, paper."""
     from train.listing import list_parts
@@ -34,7 +34,7 @@ def vgg_weights(out: Path) -> None:
 @click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Frames of each video.")
 def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
     """Write frames of VIDEOS, evenly over their time, as pictures to learn from."""
-    from train.material.frames import write_frames
+    from train.material.videos import write_frames
 
     try:
         for video in videos:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.examples import changed
+from tests.train.material.conftest import photograph
 from train.degradations.av1 import decode
 from train.material.coded import (
     CLIP_BANDS,
@@ -23,31 +23,14 @@ from train.material.coded import (
     code,
     codings,
     level_of,
-    load,
+    load_picture,
 )
 from train.material.drawn import SIZE, draw, write_drawn
-from train.material.gather import Gatherer, gather
 from train.material.pictures import clip_planes, read_yuv420
 from train.pack import pack
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
-
-
-def photograph(seed: int, width: int = 96, height: int = 64) -> Image.Image:
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    waves = 60 * np.sin(x / (3 + seed))[..., None] + 40 * np.cos(y / 7)[..., None]
-    return Image.fromarray((128 + waves + rng.normal(0, 6, (height, width, 3))).clip(0, 255).astype(np.uint8))
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    for seed in range(4):
-        photograph(seed).save(folder / f"{seed}.png")
-    return folder
 
 
 def test_each_picture_is_coded_in_every_band_and_some_at_a_smaller_size_too() -> None:
@@ -80,7 +63,7 @@ def test_an_example_is_what_playback_shows_and_has_the_level_that_it_finds(
     job = Coding(pictures / "1.png", ratio, q, encoder)
     code([job], tmp_path / "coded", processes=1)
     stream = job.file(tmp_path / "coded")
-    (example,) = load([job], tmp_path / "coded", processes=1)
+    (example,) = load_picture([job], tmp_path / "coded")
     original = clip_planes(read_yuv420(job.picture))[0]
     assert np.array_equal(example.original, original)
     small = decode(stream.read_bytes())
@@ -126,7 +109,7 @@ def test_clips_move_over_the_picture_and_are_coded_with_inter_frames(tmp_path: P
     stream = job.file(tmp_path / "coded").read_bytes()
     with av.open(io.BytesIO(stream), "r", format="ivf") as container:
         assert sum(frame.key_frame for frame in container.decode(video=0)) == 1
-    examples = load([job], tmp_path / "coded", processes=1)
+    examples = load_picture([job], tmp_path / "coded")
     assert len(examples) == len(KEPT_FRAMES)
     assert {example.q for example in examples} == {level_of(stream)}
     for example in examples:
@@ -138,30 +121,12 @@ def test_pictures_too_small_for_a_clip_have_an_empty_file_and_no_example(picture
     job = Coding(pictures / "1.png", "2:1", 40, "svt", is_clip=True)
     code([job], tmp_path, processes=1)
     assert job.file(tmp_path).read_bytes() == b""
-    assert load([job], tmp_path, processes=1) == []
+    assert load_picture([job], tmp_path) == []
 
 
 def test_a_stream_without_headers_has_no_level() -> None:
     with pytest.raises((ValueError, av.error.FFmpegError)):
         level_of(b"DKIF")
-
-
-def test_a_recipe_gets_its_examples_split_by_picture(pictures: Path, tmp_path: Path) -> None:
-    recipe = changed("gathered", valid_share=0.25, clips=False)
-    train, valid = gather(recipe, [pictures], tmp_path, processes=1)
-    assert {example.picture for example in train} | {example.picture for example in valid} == set("0123")
-    (measured,) = {example.picture for example in valid}
-    assert measured not in {example.picture for example in train}
-    assert all(example.original.shape in ((64, 96), (32, 48)) for example in train + valid)
-    gatherer = Gatherer([pictures], tmp_path, processes=1)
-    again = gatherer.of(recipe)
-    assert [example.q for example in again[0]] == [example.q for example in train]
-    # The next recipe that learns from the same gets the same, not read again.
-    assert gatherer.of(changed("other", recipe, steps=7)) is again
-    alone = gatherer.valid(recipe)
-    assert [(example.picture, example.q) for example in alone] == [(example.picture, example.q) for example in valid]
-    with pytest.raises(ValueError, match="4 pictures are too few"):
-        gather(changed("none", recipe, valid_share=0.0), [pictures], tmp_path, processes=1)
 
 
 def test_material_is_packed_whole_in_files_of_limited_size(pictures: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Random crops: where they lie, how they are turned, which pictures they come from, and the split of pictures."""
+"""Random crops: where they lie, how they are turned, which pictures they come from."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from tests.train.examples import blurred
 from train.material.coded import Example
-from train.material.crops import CropBank, split, weights
+from train.material.crops import CropBank, Weighting
 
 CPU = torch.device("cpu")
 
@@ -18,6 +18,11 @@ def generator(seed: int = 3) -> torch.Generator:
 def codes(crops: torch.Tensor) -> np.ndarray:
     """(N, 1, H, W) in 0..1 as (N, H, W) codes."""
     return np.asarray((crops[:, 0] * 255).round().to(torch.uint8))
+
+
+def weights(examples: list[Example]) -> np.ndarray:
+    weighting = Weighting(examples)
+    return np.array([weighting.of(example) for example in examples])
 
 
 def turned(plane: np.ndarray) -> set[bytes]:
@@ -107,15 +112,3 @@ def test_weights_are_about_one_over_the_error_among_like_levels() -> None:
 def test_pictures_that_lost_nothing_have_a_finite_weight() -> None:
     flat = np.full((32, 32), 100, np.uint8)
     assert weights([Example(flat, flat, 20.0, name) for name in "ab"]).tolist() == [1, 1]
-
-
-def test_no_picture_is_in_both_parts_of_the_split_whatever_its_level() -> None:
-    plane = np.zeros((16, 16), np.uint8)
-    examples = [Example(plane, plane, q, f"{index}") for index in range(50) for q in (20.0, 40.0)]
-    train, valid = split(examples, 0.2, seed=1)
-    assert len(valid) == 20
-    assert {example.picture for example in train}.isdisjoint(example.picture for example in valid)
-    assert {id(example) for example in train + valid} == {id(example) for example in examples}
-    names = [example.picture for example in valid]
-    assert [example.picture for example in split(examples, 0.2, seed=1)[1]] == names
-    assert [example.picture for example in split(examples, 0.2, seed=2)[1]] != names

@@ -1,0 +1,88 @@
+"""From a recipe and places of pictures to examples: what is learned from, what is measured on, what is streamed."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.train.examples import changed
+from tests.train.material.conftest import photograph
+from train.material.gather import Gatherer, gather
+from train.material.photographs import Photographs
+from train.material.stream import Stream
+from train.recipe import Recipe
+
+SMALL = {"name": "bicubic", "ratio": 2}
+DOUBLER = {"name": "fsrcnn", "scale": 2}
+
+
+def doubler(**fields: Any) -> Recipe:
+    return changed("doubler", network=DOUBLER, degradation=SMALL, valid_share=0.25, crop=32, **fields)
+
+
+def test_a_recipe_gets_its_examples_split_by_picture(pictures: Path, tmp_path: Path) -> None:
+    recipe = changed("gathered", valid_share=0.25, clips=False)
+    train, valid = gather(recipe, [pictures], tmp_path, processes=1)
+    assert isinstance(train, list)
+    assert {example.picture for example in train} | {example.picture for example in valid} == set("0123")
+    (measured,) = {example.picture for example in valid}
+    assert measured not in {example.picture for example in train}
+    assert all(example.original.shape in ((64, 96), (32, 48)) for example in train + valid)
+    gatherer = Gatherer([pictures], tmp_path, processes=1)
+    again, _ = gatherer.of(recipe)
+    assert isinstance(again, list)
+    assert [example.q for example in again] == [example.q for example in train]
+    # The next recipe that learns from the same gets the same, not read again.
+    assert gatherer.of(changed("other", recipe, steps=7))[0] is again
+    alone = gatherer.valid(recipe)
+    assert [(example.picture, example.q) for example in alone] == [(example.picture, example.q) for example in valid]
+    with pytest.raises(ValueError, match="4 pictures are too few"):
+        gather(changed("none", recipe, valid_share=0.0), [pictures], tmp_path, processes=1)
+
+
+@pytest.mark.parametrize("recipe", [doubler(scales=(1.0, 0.5)), changed("coded", valid_share=0.25, clips=False)])
+def test_what_does_not_fit_into_memory_is_streamed_and_is_the_same(
+    recipe: Recipe, pictures: Path, tmp_path: Path
+) -> None:
+    train, valid = gather(recipe, [pictures], tmp_path, processes=1)
+    streamed, measured = gather(recipe, [pictures], tmp_path, processes=1, memory=1000)
+    assert isinstance(train, list)
+    assert isinstance(streamed, Stream)
+    for first, second in (
+        (train, [example for item in streamed.items for example in streamed.load(item)]),
+        (valid, measured),
+    ):
+        assert len(first) == len(second) > 0
+        for one, other in zip(first, second, strict=True):
+            assert (one.picture, one.q) == (other.picture, other.q)
+            assert np.array_equal(one.degraded, other.degraded)
+            assert np.array_equal(one.original, other.original)
+
+
+def test_two_pictures_of_one_name_are_refused(pictures: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    photograph(7).save(other / "1.png")
+    with pytest.raises(ValueError, match=r"photographs/1\.png and .*other/1\.png have the same name: rename one"):
+        gather(doubler(), [pictures, other], tmp_path, processes=1)
+
+
+@pytest.mark.parametrize("memory", [None, 1000])
+def test_a_picture_that_cannot_be_read_is_named(pictures: Path, tmp_path: Path, memory: float | None) -> None:
+    (pictures / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"broken\.png: not a readable picture"):
+        gather(doubler(), [pictures], tmp_path, processes=1, memory=memory)
+
+
+def test_photographs_are_files_or_what_lies_in_folders_and_split_at_random(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "film.mkv").write_bytes(b"")
+    material = Photographs()
+    files = material.files([pictures, tmp_path / "film.mkv"], tmp_path)
+    assert [file.name for file in files] == ["0.png", "1.png", "2.png", "3.png"]
+    assert material.files([pictures / "2.png"], tmp_path) == [pictures / "2.png"]
+    many = [Path(f"{number}.png") for number in range(50)]
+    first = material.measured(many, 0.2, seed=1)
+    assert len(first) == 10
+    assert material.measured(many, 0.2, seed=1) == first
+    assert material.measured(many, 0.2, seed=2) != first

@@ -1,0 +1,92 @@
+"""Material of videos: frames, evenly over time, as picture files."""
+
+import math
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import vapoursynth as vs
+from PIL import Image
+
+import vs_srcomp
+from train.material.material import shuffled_share
+from train.material.pictures import clip_planes
+from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
+from vs_srcomp.files import atomic_path
+
+BT709, UNKNOWN = 1, 2
+
+SPLITS = ("time", "file")
+
+
+class Videos:
+    """Frames of video files, evenly over their time, through `vs_srcomp.source`.
+
+    They are kept as PNG files, in a folder for each video: however many there are, none stays in memory.
+    """
+
+    def __init__(self, *, frames: int = 300, split: str = "time") -> None:
+        """Note what is taken.
+
+        Args:
+            frames: Of each video, at most.
+            split: What is measured on: ``"time"``, the end of each video; ``"file"``, whole videos.
+
+        Raises:
+            ValueError: There is no such split, or ``frames`` is not a whole number of 2 or more.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split is {' or '.join(SPLITS)}, not {split!r}")
+        if not isinstance(frames, int) or frames < 2:
+            raise ValueError(f"frames is a whole number of 2 or more, not {frames!r}")
+        self.frames, self.split = frames, split
+
+    def files(self, places: Iterable[Path], work: Path) -> list[Path]:
+        """See `Material.files`."""
+        found: list[Path] = []
+        for place in places:
+            for file in sorted(place.iterdir()) if place.is_dir() else [place]:
+                if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file():
+                    folder = f"{file.stem}-{zlib.crc32(str(file.resolve()).encode()):08x}-{self.frames}"
+                    found += write_frames(file, work / "frames" / folder, self.frames)
+        return found
+
+    def measured(self, files: Sequence[Path], share: float, seed: int) -> set[str]:
+        """See `Material.measured`."""
+        of_video: defaultdict[str, list[str]] = defaultdict(list)
+        for path in files:
+            of_video[path.parent.name].append(path.stem)
+        if self.split == "file":
+            return {name for video in shuffled_share(of_video, share, seed) for name in of_video[video]}
+        return {name for names in of_video.values() for name in names[len(names) - math.ceil(len(names) * share) :]}
+
+
+def write_frames(video: Path, folder: Path, count: int) -> Iterator[Path]:
+    """Write ``count`` frames of a video, evenly over its length, as PNG files; those that are there are kept.
+
+    A video with fewer frames gives all.
+
+    Raises:
+        ValueError: The video cannot be read.
+    """
+    try:
+        clip = vs_srcomp.source(video)
+        chosen = np.unique(np.linspace(0, len(clip) - 1, min(count, len(clip))).round().astype(int))
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in chosen.tolist():
+            path = folder / f"{video.stem}-{number:06}.png"
+            if not path.exists():
+                with atomic_path(path) as temporary:
+                    Image.fromarray(_rgb(clip[number])).save(temporary, "PNG")
+            yield path
+    except vs.Error as reason:
+        raise ValueError(str(reason).replace("\n", "; ")) from reason
+
+
+def _rgb(frame: vs.VideoNode) -> np.ndarray:
+    with frame.get_frame(0) as held:
+        matrix = held.props.get("_Matrix", UNKNOWN)
+    as_rgb = frame.resize.Bicubic(format=vs.RGB24, matrix_in=BT709 if matrix == UNKNOWN else matrix)
+    return np.stack(clip_planes(as_rgb), -1)
