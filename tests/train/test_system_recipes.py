@@ -72,6 +72,12 @@ def test_the_released_networks_are_small_enough_to_carry() -> None:
         ('name = "espcn"', 'name = "espnc"', "there is no network 'espnc'; there are plain, interpolated, srcnn"),
         ('name = "blur-decimate"', 'name = "blur"', "there is no degradation 'blur'; there are av1, bicubic"),
         ('name = "squared"', 'name = "l2"', "there is no objective 'l2'; there are faithful, l1"),
+        (
+            'name = "squared"',
+            'name = "l1"\n[material]\nname = "films"',
+            "there is no material 'films'; there are photographs",
+        ),
+        ('name = "squared"', 'name = "l1"\n[material]\nname = "videos"\nsplit = "frame"', "split is time or file"),
         ("crop = 64", "crop = 63", "crop 63 is not a multiple of the scale 2"),
     ],
 )

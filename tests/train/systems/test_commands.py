@@ -31,7 +31,7 @@ def test_networks_are_listed_with_parameters_cost_and_paper() -> None:
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
     result = CliRunner().invoke(main, ["list", "losses"])
     assert result.exit_code == 2
-    assert "'networks', 'degradations', 'objectives', 'metrics'" in result.output
+    assert "'networks', 'degradations', 'objectives', 'materials', 'metrics'" in result.output
 
 
 def test_weights_of_the_classifier_are_written_where_they_are_wanted(tmp_path: Path) -> None:
