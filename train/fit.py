@@ -39,6 +39,11 @@ _TOGETHER: Final = 16
 # A picture that is restored exactly has no finite PSNR: as if one code in a thousand pixels were off by 2.
 _LEAST_ERROR: Final = 6e-8
 
+# A step back and forth through a network takes so many times as long as an answer.
+_BACKWARD: Final = 3
+# Of a run that ends by the clock, what measuring may take before the end.
+_FOR_MEASURING: Final = 0.1
+
 # Steps between looks at the clock: a device does them without waiting for this program.
 _AT_A_TIME: Final = 25
 
@@ -65,7 +70,8 @@ def fit(
         runs: Folder of all runs; this one's files go to a folder of the recipe's name in it.
         team: The processes that train together. bfloat16 is used where the device has units for it. Any number of
             processes draws the same crops in each step, so that the result does not depend on it but for rounding.
-        seconds: Time after which the run ends, with its schedule at its end, though not all steps are done.
+        seconds: Time after which the run ends, with its schedule at its end, though not all steps are done. Measuring
+            takes no more than a tenth of it until then: large networks are measured less often.
 
     Raises:
         Diverged: The loss became infinite or not a number; the last checkpoint is from before that.
@@ -113,10 +119,14 @@ def fit(
             if not math.isfinite(loss):
                 raise Diverged(f"{recipe.name}: the loss is {loss} at step {step}; lower learning_rate")
             if team.leads:
-                gain = validation.gain(state.average)
-                progress.update(bar, gain=f"{gain:+.3f} dB")
-                rate = learning_rate(recipe, step, clock.done(step))
-                append_log(run.log, (step, f"{rate:.2e}", f"{loss:.5f}", f"{gain:.4f}"))
+                cost = validation.pixels / (_BACKWARD * recipe.batch * recipe.crop**2) * clock.mean_step(step)
+                if clock.may_measure(step, cost):
+                    begun_at = time.monotonic()
+                    gain = validation.gain(state.average)
+                    clock.measuring += time.monotonic() - begun_at
+                    progress.update(bar, gain=f"{gain:+.3f} dB")
+                    rate = learning_rate(recipe, step, clock.done(step))
+                    append_log(run.log, (step, f"{rate:.2e}", f"{loss:.5f}", f"{gain:.4f}"))
                 save_checkpoint(run.checkpoint, state.networks, state.optimizer, step, recipe.digest)
     if team.leads:
         draw_curves(run.log, run.curves, recipe.name)
@@ -156,9 +166,21 @@ class _Clock:
     steps: int
     seconds: float | None
     first: int
+    measuring: float = 0.0
+    """Seconds that went into measuring."""
 
     def __post_init__(self) -> None:
         self._begin = time.monotonic()
+
+    def mean_step(self, step: int) -> float:
+        """Seconds that a step has taken."""
+        return (time.monotonic() - self._begin - self.measuring) / max(1, step - self.first)
+
+    def may_measure(self, step: int, cost: float) -> bool:
+        """Whether there is time for a measurement of about ``cost`` seconds; at the end there always is."""
+        if self.seconds is None or self.is_over(step):
+            return True
+        return self.measuring + cost <= _FOR_MEASURING * (time.monotonic() - self._begin)
 
     def done(self, step: int) -> float:
         """0 to 1."""
@@ -369,6 +391,7 @@ class Validation:
             for of_shape in alike.values()
             for at in range(0, len(of_shape), _TOGETHER)
         ]
+        self.pixels = sum(original.shape[0] * original.shape[2] * original.shape[3] for _, original, _ in self._batches)
 
     @torch.no_grad()
     def gain(self, network: nn.Module) -> float:

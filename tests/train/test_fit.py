@@ -16,7 +16,17 @@ from safetensors.torch import load_file
 import train.fit as fit_module
 import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
-from train.fit import Diverged, Validation, fit, has_bf16_units, learning_rate, outputs_of, remove_drift, to_luma
+from train.fit import (
+    VALIDATIONS,
+    Diverged,
+    Validation,
+    fit,
+    has_bf16_units,
+    learning_rate,
+    outputs_of,
+    remove_drift,
+    to_luma,
+)
 from train.material.coded import Example
 from train.networks.plain import PlainStack
 from train.parallel import Team
@@ -125,6 +135,14 @@ def test_a_run_ends_with_its_schedule_when_its_time_is_over(tmp_path: Path) -> N
     assert int(last["step"]) < endless.steps
     # Measuring takes time as well: the last part of the schedule, a twentieth, may be left out.
     assert float(last["learning_rate"]) < 0.01 * endless.learning_rate
+
+
+def test_a_run_by_the_clock_is_measured_less_often_where_that_takes_long(tmp_path: Path) -> None:
+    endless = changed("endless", steps=10_000_000)
+    fit(endless, blurred(), blurred(40, 256), tmp_path, ALONE, seconds=1)
+    rows = read_log(Run(tmp_path / endless.name).log)
+    assert 1 <= len(rows) <= VALIDATIONS // 2
+    assert float(rows[-1]["learning_rate"]) < 0.01 * endless.learning_rate
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
