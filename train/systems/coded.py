@@ -4,23 +4,29 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import torch
+import numpy as np
 import vapoursynth as vs
+from PIL import Image
 
+import vs_srcomp
 from train.degradations.av1 import EVALUATION_SPEED, PAIRS, Pair, decode, encode, stream_path
 from train.material.pictures import clip_planes, planes_to_clip, read_yuv420, some_pictures
-from train.networks.network import Network
-from train.systems.classic import Enlarger, Plane
+from train.systems.classic import CLASSIC, Enlarger, Plane
 from train.systems.experiments import Ground
-from train.systems.learned import PEAK, device, rounded, to_tensor
 from train.systems.methods import Trained
 from train.systems.scores import Case, Judge
-from train.trained import load_trained
 from vs_srcomp.files import write_atomically
 from vs_srcomp.resample import lanczos5
 
 SYSTEMS = ("srcnn", "vdsr", "fsrcnn-2x", "espcn-2x", "edsr-2x", "fd-srcnn-2x-bicubic", "cisr-psi-2x", "esrgan-4x")
 TIERS = ("light", "fast", "quality")
+KERNELS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+DECONVOLUTIONS = ("inverse filter", "Wiener")
+"""At whole ratios."""
 
 
 def av1(ground: Ground) -> Iterator[str]:
@@ -34,26 +40,16 @@ def av1(ground: Ground) -> Iterator[str]:
     clips = [(path.stem, _middle(read_yuv420(path), ground.side)) for path in some_pictures(folder)[: ground.pictures]]
     streams = ground.books / f"av1-{ground.side}"
     for pair in PAIRS:
-        wanted = _methods(ground.trained, ground.books.parent / "runs", pair)
+        methods = _methods(ground.trained, pair)
         for name, clip in clips:
             case = Case("av1", "kodak", name, f"AV1 Q{pair.q}", pair.ratio.name)
-            lacking = [method for method in ("Lanczos-5", *wanted) if book.lacks(case, method)]
-            if not lacking:
-                continue
-            original = clip_planes(clip)[0]
-            height, width = original.shape
-            small = decode(_coded(streams, clip, pair, name))
-            plane, enlarged = (clip_planes(each)[0] for each in (small, lanczos5(small, width, height)))
-            for method in lacking:
-                if method == "Lanczos-5":
-                    restored = enlarged
-                else:
-                    restore, on_enlarged = wanted[method]
-                    restored = restore(enlarged if on_enlarged else plane)
-                    if restored.shape != original.shape:
-                        large = planes_to_clip([restored], vs.GRAY8)
-                        restored = clip_planes(lanczos5(large, width, height))[0]
-                book.add(judge.score(case, method, restored, original, border=0))
+            lacking = [method for method in methods if book.lacks(case, method)]
+            if lacking:
+                original = clip_planes(clip)[0]
+                small = decode(_coded(streams, clip, pair, name))
+                for method in lacking:
+                    restored = methods[method](small, clip.width, clip.height)
+                    book.add(judge.score(case, method, restored, original, border=0))
         yield f"av1: {pair.slug}"
 
 
@@ -64,42 +60,43 @@ def _middle(clip: vs.VideoNode, side: int) -> vs.VideoNode:
     return clip.std.CropAbs(width, height, left, top)
 
 
-type Restore = Callable[[Plane], Plane]
+type Restore = Callable[[vs.VideoNode, int, int], Plane]
+"""From a decoded picture to luma of so many columns and rows."""
 
 
-def _methods(trained: Trained, runs: Path, pair: Pair) -> dict[str, tuple[Restore, bool]]:
-    """By name: what makes a plane of a plane, and whether it takes the enlarged one."""
-    found: dict[str, tuple[Restore, bool]] = {}
+def _methods(trained: Trained, pair: Pair) -> dict[str, Restore]:
+    found: dict[str, Restore] = {
+        "Lanczos-5": lambda small, width, height: clip_planes(lanczos5(small, width, height))[0]
+    }
+    found |= {name: partial(_resized, kernel=kernel) for name, kernel in KERNELS.items()}
+    if pair.ratio.factor.denominator == 1:
+        found |= {name: partial(_enlarged, CLASSIC[name], int(pair.ratio.factor)) for name in DECONVOLUTIONS}
     for name in SYSTEMS:
         if name in trained:
-            scale = trained.network(name).scale
-            found[name] = _at(trained.enlarger(name), scale), scale == 1
-    for tier in TIERS:
-        try:
-            network = load_trained(f"srcomp-{tier}-{pair.ratio.slug}", runs)
-        except ValueError:
-            continue
-        found[f"{tier}, ours"] = partial(_restored, network, q=pair.q), True
-    return found
+            found[name] = partial(_enlarged, trained.enlarger(name), trained.network(name).scale)
+    return found | {f"{tier}, ours": partial(_ours, tier, pair) for tier in TIERS}
 
 
-def _at(enlarge: Enlarger, scale: int) -> Restore:
-    return lambda plane: enlarge(plane, scale)
+def _lanczos5(small: vs.VideoNode, width: int, height: int) -> Plane:
+    return clip_planes(lanczos5(small, width, height))[0]
 
 
-def _restored(network: Network, plane: Plane, *, q: int) -> Plane:
-    height, width = plane.shape
-    picture = to_tensor(plane)
-    # As playback does it: the border that the stride needs repeats the last row and column.
-    padding = (0, -width % network.stride, 0, -height % network.stride)
-    picture = torch.nn.functional.pad(picture, padding, mode="replicate")
-    network = network.eval().to(device())
-    with torch.inference_mode():
-        level = (torch.tensor([float(q)], device=device()),) if network.takes_level else ()
-        made = network(picture, *level)
-    answer = made[0] if isinstance(made, tuple) else made
-    codes = answer[0, 0, : height * network.scale, : width * network.scale].float().cpu().numpy() * PEAK
-    return rounded(codes)
+def _resized(small: vs.VideoNode, width: int, height: int, *, kernel: Image.Resampling) -> Plane:
+    return np.asarray(Image.fromarray(clip_planes(small)[0]).resize((width, height), kernel))
+
+
+def _enlarged(enlarge: Enlarger, scale: int, small: vs.VideoNode, width: int, height: int) -> Plane:
+    if scale == 1:
+        small = lanczos5(small, width, height)
+    restored = enlarge(clip_planes(small)[0], scale)
+    if restored.shape == (height, width):
+        return restored
+    return clip_planes(lanczos5(planes_to_clip([restored], vs.GRAY8), width, height))[0]
+
+
+def _ours(tier: str, pair: Pair, small: vs.VideoNode, width: int, height: int) -> Plane:
+    backend = vs_srcomp.Backend.OpenVINO(precision="f32")
+    return clip_planes(vs_srcomp.upscale(small, width=width, height=height, model=tier, q=pair.q, backend=backend))[0]
 
 
 def _coded(folder: Path, clip: vs.VideoNode, pair: Pair, name: str) -> bytes:

@@ -60,8 +60,12 @@ def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
     help="Finished runs are in WORK/runs; scores are kept in WORK/systems.",
 )
 @click.option("--only", multiple=True, help="An experiment: line, espcn, fd-srcnn, cisr-psi, av1; may be repeated.")
-@click.option("--pictures", type=click.IntRange(min=2), default=4, show_default=True, help="Of each larger set.")
-@click.option("--side", type=click.IntRange(min=64), default=256, show_default=True, help="Of each, the middle.")
+@click.option(
+    "--pictures", type=click.IntRange(min=2), default=24, show_default=True, help="Of Kodak and CLIC, at most."
+)
+@click.option(
+    "--side", type=click.IntRange(min=64), default=256, show_default=True, help="Of each of these, the middle."
+)
 @click.option(
     "--perceptual/--no-perceptual", default=True, show_default=True, help="A distance that takes longer than all else."
 )

@@ -22,6 +22,8 @@ CLASSIC_SETS = ("set5", "set14")
 TRACKS = ("bicubic", "unknown")
 CODECS = ("jpeg", "webp", "avif")
 QUALITIES = (10, 30, 50, 80)
+FRAMES = 4
+"""Of each video."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Ground:
     data: Path
     """Folder of test sets and videos: ``test/set5`` and so on, ``video``."""
     trained: Trained
-    pictures: int = 4
+    pictures: int = 24
     """Of the larger sets, at most."""
     side: int = 256
     """Of each picture, the middle of so many pixels at most."""
@@ -42,11 +44,13 @@ class Ground:
 
     def book(self, experiment: str) -> Book:
         """Of one experiment."""
-        return Book(self.books / f"{experiment}-{self.side}.csv")
+        return Book(self.books / f"{experiment}-{self.side}.csv", self.trained.weights_of)
 
     def set(self, name: str) -> Iterator[tuple[str, Plane]]:
-        """Luma of a test set: the small classic ones whole, of others a part."""
-        return lumas(self.data / "test" / name, 100 if name in CLASSIC_SETS else self.pictures, self.side)
+        """Luma of a test set: the small classic ones whole, of others the middles."""
+        if name in CLASSIC_SETS:
+            return lumas(self.data / "test" / name)
+        return lumas(self.data / "test" / name, self.pictures, self.side)
 
 
 type Experiment = Callable[[Ground], Iterable[str]]
@@ -106,9 +110,9 @@ def espcn(ground: Ground) -> Iterator[str]:
     for path in sorted((ground.data / "video").glob("*")):
         if path.name.startswith("hdr10"):
             continue  # Ten bits and another curve: not what is compared here.
-        pictures = list(frames(path, max(2, ground.pictures // 2), ground.side))
+        pictures = list(frames(path, FRAMES, ground.side))
         for scale in (2, 4):
-            methods = classic("nearest", "bilinear", "bicubic", "Lanczos-5")
+            methods = classic()
             methods |= single(trained, names) if scale == 2 else twice(trained, names)
             yield from _measure(
                 book, judge, _cases("espcn", path.stem[:16], pictures, "blur-decimate", scale), methods, scale
@@ -122,7 +126,7 @@ def fd_srcnn(ground: Ground) -> Iterator[str]:
         for track in TRACKS:
             for scale in (2, 3, 4):
                 name = f"fd-srcnn-{scale}x-{track}"
-                methods = classic("bicubic", "Lanczos-5", "Wiener") | single(trained, ("srcnn", f"{name}-local", name))
+                methods = classic() | single(trained, ("srcnn", f"{name}-local", name))
                 cases = _cases("fd-srcnn", of_set, ground.set(of_set), track, scale)
                 yield from _measure(book, judge, cases, methods, scale)
 
@@ -130,7 +134,7 @@ def fd_srcnn(ground: Ground) -> Iterator[str]:
 def cisr_psi(ground: Ground) -> Iterator[str]:
     """CISR-PSI: Kodak by codec and quality, and a chain of unknown services, against ways of two steps."""
     trained, book, judge = ground.trained, ground.book("cisr-psi"), Judge(perceptual=False)
-    methods = classic("bicubic", "Lanczos-5") | single(trained, ("edsr-2x",))
+    methods = classic() | single(trained, ("edsr-2x",))
     if not trained.missing(("artefacts-1x", "edsr-2x")):
         methods["artefacts-1x, edsr-2x"] = in_steps(trained, ("artefacts-1x", 1), ("edsr-2x", 2))
         methods["edsr-2x, artefacts-1x"] = in_steps(trained, ("edsr-2x", 2), ("artefacts-1x", 1))

@@ -1,5 +1,6 @@
 """The methods that experiments compare: each has a name, and is made when it is first needed."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from train.run import Run
 from train.systems.classic import CLASSIC, Enlarger, Plane
 from train.systems.learned import enlarger
 from train.trained import network_of
+from vs_srcomp.models.catalogue import models
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "systems"
 
@@ -21,6 +23,7 @@ class Trained:
         self._runs = runs
         self._recipes = recipes
         self._networks: dict[str, Network] = {}
+        self._digests: dict[str, str] = {}
         self._enlargers: dict[tuple[str, int, bool, int], Enlarger] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -36,6 +39,22 @@ class Trained:
         if name not in self._networks:
             self._networks[name] = network_of(load_recipe(self._recipes / f"{name}.toml"), self._runs)
         return self._networks[name]
+
+    def weights_of(self, method: str) -> str:
+        """What tells the weights of a method's networks from others: digests, empty for one without networks.
+
+        Args:
+            method: As tables have it: ``"edsr-2x"``, ``"fsrcnn-2x, twice"``, ``"fast, ours"``.
+        """
+        return " ".join(filter(None, (self._digest(part) for part in method.split(", "))))
+
+    def _digest(self, part: str) -> str:
+        if part not in self._digests:
+            files = [Run(self._runs / part).weights] if part in self else []
+            found = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+            found += [model.sha256 for model in models() if model.tier == part]
+            self._digests[part] = hashlib.sha256("".join(found).encode()).hexdigest()[:12] if found else ""
+        return self._digests[part]
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` that are not trained yet."""

@@ -14,8 +14,10 @@ from train.systems.scores import middle
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 
-def lumas(folder: Path, count: int, side: int) -> Iterator[tuple[str, Plane]]:
+def lumas(folder: Path, count: int | None = None, side: int | None = None) -> Iterator[tuple[str, Plane]]:
     """Name and luma of the first ``count`` pictures of a folder, of each the middle of ``side`` pixels at most.
+
+    All pictures, and the whole of each, where nothing is given.
 
     Raises:
         ValueError: A file cannot be read, or there is none.
@@ -29,7 +31,7 @@ def lumas(folder: Path, count: int, side: int) -> Iterator[tuple[str, Plane]]:
                 rgb = np.asarray(image.convert("RGB"))
         except (UnidentifiedImageError, OSError) as reason:
             raise ValueError(f"{path} is not a readable picture ({reason})") from reason
-        yield path.stem, middle(paper_luma(rgb), side)
+        yield path.stem, middle(paper_luma(rgb), side or max(rgb.shape))
 
 
 def frames(video: Path, count: int, side: int) -> Iterator[tuple[str, Plane]]:

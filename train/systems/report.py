@@ -50,8 +50,8 @@ wide and high; less is better. "Twice" is a network of scale 2 applied to its ow
 
 def _taken(ground: Ground) -> str:
     return (
-        f"Of each picture the middle is taken, {ground.side} pixels wide and high at most: of Set5 and Set14 of all "
-        f"pictures, of Kodak and CLIC of the first {ground.pictures}."
+        "Pictures of Set5 and Set14 are taken whole. Of Kodak and CLIC the middles are taken, "
+        f"{ground.side} pixels wide and high, of the first {ground.pictures} pictures at most."
     )
 
 
@@ -272,7 +272,7 @@ def _av1(scores: list[Score]) -> str:
     text = (
         "Kodak through AV1 (libaom), BT.709 luma over the whole plane. PSNR in dB of Lanczos-5; of all others the gain "
         "over it. A network that enlarges by 2 or 4 gets the decoded picture, and Lanczos-5 brings its answer to the "
-        "size of the original. Of the systems of the papers, only cisr-psi-2x has seen compressed pictures in training."
+        "size of the original. Deconvolution needs a whole ratio. Of the systems of the papers, only cisr-psi-2x has seen compressed pictures in training."
     )
     return f"## All of them on AV1\n\n{text}\n\n{_by_columns(scores, columns, reference='Lanczos-5')}"
 

@@ -37,19 +37,28 @@ class Score(Case):
     ssim: float
     perceptual: float | None = None
     """Shift-tolerant LPIPS of the middle of the picture; None: not measured."""
+    weights: str = ""
+    """What tells the weights of the method's networks from others; empty without networks."""
 
 
 class Book:
     """All scores of one experiment, in a file that each new row is added to at once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, weights_of: Callable[[str], str] = lambda method: "") -> None:
         """Open the file at ``path``, which need not be there.
 
+        Scores of networks that have been trained further since are left out, so that they are measured again.
+
+        Args:
+            path: The file.
+            weights_of: From a method's name to what its scores have as ``weights``.
+
         Raises:
-            ValueError: It holds something else.
+            ValueError: The file holds something else.
         """
-        self._path = path
-        self.scores: list[Score] = list(_read(path)) if path.exists() else []
+        self._path, self._weights_of = path, weights_of
+        found = _read(path) if path.exists() else ()
+        self.scores: list[Score] = [score for score in found if score.weights == weights_of(score.method)]
         self._done = {_key(score, score.method) for score in self.scores}
 
     def lacks(self, case: Case, method: str) -> bool:
@@ -58,6 +67,7 @@ class Book:
 
     def add(self, score: Score) -> None:
         """Keep ``score``, in the file too."""
+        score = dataclasses.replace(score, weights=self._weights_of(score.method))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self._path.exists()
         with self._path.open("a", newline="", encoding="utf-8") as file:

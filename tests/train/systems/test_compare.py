@@ -1,5 +1,6 @@
 """The comparison from end to end on small pictures and untrained networks; what is kept, and what is refused."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from train.networks import NETWORKS
 from train.run import Run, save_weights
 from train.systems.classic import Plane
 from train.systems.compare import compare
+from train.systems.methods import Trained
 from train.systems.pictures import frames, lumas
 from train.systems.report import table
 from train.systems.scores import Book, Case, Judge, Score
@@ -153,6 +155,33 @@ def test_a_book_keeps_what_it_is_given(tmp_path: Path) -> None:
     assert again.scores == [SCORE]
     assert not again.lacks(CASE, "nearest")
     assert again.lacks(CASE, "bilinear")
+
+
+def test_scores_of_other_weights_are_measured_again(tmp_path: Path) -> None:
+    file, weights = tmp_path / "line.csv", {"nearest": "", "edsr-2x": "old"}
+    network = dataclasses.replace(SCORE, method="edsr-2x")
+    book = Book(file, weights.__getitem__)
+    book.add(SCORE)
+    book.add(network)
+    assert len(Book(file, weights.__getitem__).scores) == 2
+    weights["edsr-2x"] = "new"
+    again = Book(file, weights.__getitem__)
+    assert again.scores == [SCORE]
+    assert again.lacks(CASE, "edsr-2x")
+    again.add(dataclasses.replace(network, psnr=32.0))
+    assert [score.psnr for score in Book(file, weights.__getitem__).scores] == [30.5, 32.0]
+
+
+def test_weights_are_those_of_all_networks_of_a_method(work: Path) -> None:
+    trained = Trained(work / "runs")
+    espcn, srcnn = trained.weights_of("espcn-2x"), trained.weights_of("srcnn")
+    assert espcn != srcnn
+    assert trained.weights_of("espcn-2x, twice") == espcn
+    assert trained.weights_of("srcnn, espcn-2x") == f"{srcnn} {espcn}"
+    assert trained.weights_of("bicubic") == trained.weights_of("edsr-2x") == ""
+    assert trained.weights_of("fast, ours") not in ("", trained.weights_of("light, ours"))
+    save_weights(Run(work / "runs" / "srcnn").weights, NETWORKS.make("srcnn"))
+    assert Trained(work / "runs").weights_of("srcnn") != srcnn
 
 
 def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path: Path) -> None:
