@@ -272,7 +272,8 @@ def _av1(scores: list[Score]) -> str:
     text = (
         "Kodak through AV1 (libaom), BT.709 luma over the whole plane. PSNR in dB of Lanczos-5; of all others the gain "
         "over it. A network that enlarges by 2 or 4 gets the decoded picture, and Lanczos-5 brings its answer to the "
-        "size of the original. Deconvolution needs a whole ratio. Of the systems of the papers, only cisr-psi-2x has seen compressed pictures in training."
+        "size of the original. Deconvolution needs a whole ratio. Of the systems of the papers, only cisr-psi-2x has "
+        "seen compressed pictures in training."
     )
     return f"## All of them on AV1\n\n{text}\n\n{_by_columns(scores, columns, reference='Lanczos-5')}"
 
