@@ -14,12 +14,12 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def material(command: Command) -> Command:
-    """The options of commands that read what was trained on."""
+def material(*, required: bool = True) -> Callable[[Command], Command]:
+    """The options of commands that read what is trained on."""
     images = click.option(
         "--images",
         type=click.Path(exists=True, path_type=Path),
-        required=True,
+        required=required,
         multiple=True,
         help="A folder of photographs to train on, or of videos, or a file of these; may be repeated. A recipe takes "
         "what its material names.",
@@ -27,7 +27,15 @@ def material(command: Command) -> Command:
     work = click.option(
         "--work", type=click.Path(path_type=Path), default=Path("work"), help="Streams and runs go here."
     )
-    return images(work(command))
+    return lambda command: images(work(command))
+
+
+def numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float]:
+    """Numbers with commas between them."""
+    try:
+        return [float(part) for part in value.split(",")] if value else []
+    except ValueError as reason:
+        raise click.BadParameter(f"{value!r} is not numbers with commas between them") from reason
 
 
 class _Training(click.Group):
@@ -98,11 +106,11 @@ def inspect(file: Path, sheet: Path | None) -> None:
 
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
-@material
+@material()
 @click.option("--threads", type=int, help="CPU threads to compute with [default: all].")
 @click.option(
     "--seconds",
-    callback=lambda context, parameter, value: [float(part) for part in value.split(",")] if value else [],
+    callback=numbers,
     help="End each run after so long, with its schedule at its end: one number, or one for each recipe, with commas.",
 )
 def fit(
@@ -145,23 +153,41 @@ def fit(
 
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
-@material
-@click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json go.")
-def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engines: Path) -> None:
-    """Write the trained models of RECIPES as ONNX files, with their descriptors and logs."""
-    from train.export import export_run
+@material(required=False)
+@click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json go, or are.")
+@click.option("--levels", callback=numbers, help="Write plain files for these levels to OUT instead: 20,30,40,50.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where files of one level go.")
+def export(
+    recipes: tuple[Path, ...],
+    images: tuple[Path, ...],
+    work: Path,
+    engines: Path,
+    levels: list[float],
+    out: Path | None,
+) -> None:
+    """Write the trained models of RECIPES as ONNX files, with their descriptors and logs; this takes --images.
+
+    With --levels, write models that are exported already as one file for each level, which takes a picture alone, as in
+    the original scheme: for programs that know nothing of levels.
+    """
+    from train.export import export_levels, export_run
     from train.material.gather import Gatherer
     from train.recipe import load_recipe
 
+    if bool(levels) != (out is not None):
+        raise click.UsageError("--levels and --out belong together")
+    if not levels and not images:
+        raise click.UsageError("--images is missing: the material that the models were trained on")
     gatherer = Gatherer(images, work)
-    try:
-        for path in recipes:
-            recipe = load_recipe(path)
-            # Networks that know levels are measured on pictures once more; the systems of the papers are not.
-            valid = gatherer.valid(recipe) if recipe.steps and recipe.degradation["name"] == "av1" else []
-            click.echo(export_run(recipe, path, valid, work / "runs", engines))
-    except ValueError as reason:
-        raise click.ClickException(str(reason)) from reason
+    for path in recipes:
+        recipe = load_recipe(path)
+        if out is not None:
+            for file in export_levels(recipe, engines, levels, out):
+                click.echo(file)
+            continue
+        # Networks that know levels are measured on pictures once more; the systems of the papers are not.
+        valid = gatherer.valid(recipe) if recipe.steps and recipe.degradation["name"] == "av1" else []
+        click.echo(export_run(recipe, path, valid, work / "runs", engines))
 
 
 @main.command()
@@ -170,7 +196,7 @@ def export(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, engi
     "--levels",
     default="20,30,40,50",
     show_default=True,
-    callback=lambda context, parameter, value: [float(part) for part in value.split(",")],
+    callback=numbers,
     help="Of the files, in their order.",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .safetensors file.")
@@ -190,7 +216,7 @@ def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> Non
 
 
 @main.command()
-@material
+@material()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
 @click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Of each file, at most.")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +26,7 @@ from train.recipe import Recipe
 from train.run import Run
 from train.trained import network_of
 from vs_srcomp.files import write_atomically
+from vs_srcomp.models.level import at_level
 
 # The oldest that has every operator used here in its present form; every backend reads it.
 OPSET: Final = 13
@@ -116,6 +117,27 @@ def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: 
     return f"{recipe.name}: {network.parameter_count} parameters, {kilo:.1f} kMAC/pixel, {len(data) / 1e6:.2f} MB"
 
 
+def export_levels(recipe: Recipe, engines: Path, levels: Sequence[float], out: Path) -> Iterator[Path]:
+    """Write the exported model of ``recipe`` to ``out`` as one plain network for each of ``levels``.
+
+    ``NAME-q20.onnx`` takes a picture alone, as the networks of one level of the original scheme do, and gives what
+    playback gives at that level: scales, shifts and interpolation are folded into the convolutions.
+
+    Raises:
+        ValueError: The model is not exported, or knows no levels.
+    """
+    file = engines / f"{recipe.name}.onnx"
+    if recipe.degradation["name"] != "av1":
+        raise ValueError(f"{recipe.name} knows no levels")
+    if not file.exists():
+        raise ValueError(f"{file} is not there: export {recipe.name} first")
+    out.mkdir(parents=True, exist_ok=True)
+    for level in levels:
+        target = out / f"{recipe.name}-q{level:g}.onnx"
+        write_atomically(target, at_level(file.read_bytes(), level))
+        yield target
+
+
 def enter(entry: dict[str, Any], catalogue: Path) -> None:
     """Put ``entry`` in the place of one of the same name, or beside the others; all in order."""
     entries = json.loads(catalogue.read_text("utf-8"))["models"] if catalogue.exists() else []
@@ -130,23 +152,21 @@ def _place(entry: dict[str, Any]) -> tuple[Any, ...]:
     return False, entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["look"] != "faithful"
 
 
-def to_onnx(network: LevelNetwork, name: str, level: float | None = None) -> bytes:
+def to_onnx(network: LevelNetwork, name: str) -> bytes:
     """The ONNX file of ``network``: [N, 1, H, W] float32 in and out, H and W divisible by the network's stride.
 
     A second input ``q``, float32, is the level: [N], one for each picture, of a `PlainStack`; [1], one for all of them,
-    of an `InterpolatedStack`, whose kernels follow it. With ``level`` it is a network for that level alone: it has no
-    such input, and scales and shifts are folded into the convolutions.
+    of an `InterpolatedStack`, whose kernels follow it.
 
     The graph is written by hand: it is Conv, Relu, DepthToSpace, one Add, and what is made of the level. Every runtime
     has fast code for these, and there is no trace of the framework's version.
     """
     graph = _Graph()
-    if level is not None:
-        layers = [_Layer(*graph.kernel(index, *pair)) for index, pair in enumerate(kernels_at(network, level))]
-    elif isinstance(network, PlainStack):
-        layers = graph.scaled_layers(network)
+    count: str | int
+    if isinstance(network, PlainStack):
+        layers, count = graph.scaled_layers(network), "N"
     else:
-        layers = graph.interpolated_layers(network)
+        layers, count = graph.interpolated_layers(network), 1
     last = "degraded"
     for index, layer in enumerate(layers):
         step, pad, kernel = (network.stride, network.stride, 3 * network.stride) if index == 0 else (1, 1, 3)
@@ -164,9 +184,10 @@ def to_onnx(network: LevelNetwork, name: str, level: float | None = None) -> byt
     # Depth-column-row order is that of pixel_shuffle.
     last = graph.node("DepthToSpace", [last], "residual", blocksize=network.stride, mode="CRD")
     graph.node("Add", ["degraded", last], "restored")
-    taken = [helper.make_tensor_value_info("degraded", TensorProto.FLOAT, ["N", 1, "H", "W"])]
-    if level is None:
-        taken.append(helper.make_tensor_value_info("q", TensorProto.FLOAT, ["N" if layers[0].scale else 1]))
+    taken = [
+        helper.make_tensor_value_info("degraded", TensorProto.FLOAT, ["N", 1, "H", "W"]),
+        helper.make_tensor_value_info("q", TensorProto.FLOAT, [count]),
+    ]
     restored = helper.make_tensor_value_info("restored", TensorProto.FLOAT, ["N", 1, "H", "W"])
     model = helper.make_model(
         helper.make_graph(graph.nodes, name, taken, [restored], graph.constants),
@@ -176,21 +197,6 @@ def to_onnx(network: LevelNetwork, name: str, level: float | None = None) -> byt
     )
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
-
-
-@torch.no_grad()
-def kernels_at(network: LevelNetwork, level: float) -> list[tuple[Tensor, Tensor]]:
-    """Weight and bias of each convolution of ``network`` at ``level``, with scales and shifts folded in."""
-    if isinstance(network, InterpolatedStack):
-        return network.kernels_at(level)
-    found = []
-    *hidden, (tail, tail_bias) = network.kernels()
-    folded = network.of_level(torch.tensor([float(level)]))
-    for (weight, bias), (scale, shift) in zip(hidden, folded, strict=True):
-        scale, shift = scale.flatten(), shift.flatten()
-        found.append((weight * scale[:, None, None, None], shift if bias is None else bias * scale + shift))
-    assert tail_bias is not None
-    return [*found, (tail, tail_bias)]
 
 
 @dataclass(frozen=True)

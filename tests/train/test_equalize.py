@@ -35,21 +35,19 @@ def planes() -> list[np.ndarray]:
     return [rng.integers(0, 256, (CROP, CROP + 40)).astype(np.uint8) for _ in range(2)]
 
 
-def run(network: bytes, q: float | None) -> np.ndarray:
+def run(network: bytes, q: float) -> np.ndarray:
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    levels = {} if q is None else {"q": np.full(1, q, np.float32)}
     luma = (cut(planes()[0], (0, 0)) / 255).astype(np.float32)[None, None]
-    return np.asarray(session.run(None, {"degraded": luma, **levels})[0])
+    return np.asarray(session.run(None, {"degraded": luma, "q": np.full(1, q, np.float32)})[0])
 
 
 @pytest.mark.parametrize("q", [12.0, 30.0, 44.5])
 def test_it_computes_the_same_at_every_level(uneven: PlainStack, q: float) -> None:
-    peaks = channel_peaks(to_onnx(uneven, "test", 30), planes())
-    for level, given in ((None, q), (30.0, None)):
-        before = to_onnx(uneven, "test", level)
-        after = equalized(before, peaks)
-        assert after != before
-        np.testing.assert_allclose(run(after, given), run(before, given), **FLOAT32_TRAINED)
+    peaks = channel_peaks(at_level(to_onnx(uneven, "test"), 30), planes())
+    before = to_onnx(uneven, "test")
+    after = equalized(before, peaks)
+    assert after != before
+    np.testing.assert_allclose(run(after, q), run(before, q), **FLOAT32_TRAINED)
 
 
 @pytest.mark.parametrize("q", [12.0, 30.0, 44.5])
@@ -63,7 +61,7 @@ def test_kernels_of_all_levels_are_scaled_alike(q: float) -> None:
                 layer.weight += 0.05 * torch.randn_like(layer.weight)
                 layer.weight[3] *= 30
                 following.weight[:, 3] /= 30
-    peaks = channel_peaks(to_onnx(network, "test", 30), planes())
+    peaks = channel_peaks(at_level(to_onnx(network, "test"), 30), planes())
     assert all(seen.max() > 5 * np.median(seen) for seen in peaks)
     before = to_onnx(network, "test")
     after = equalized(before, peaks)
@@ -74,10 +72,10 @@ def test_kernels_of_all_levels_are_scaled_alike(q: float) -> None:
 
 
 def test_all_channels_reach_equally_far(uneven: PlainStack) -> None:
-    network = to_onnx(uneven, "test", 30)
-    peaks = channel_peaks(network, planes())
+    network = to_onnx(uneven, "test")
+    peaks = channel_peaks(at_level(network, 30), planes())
     assert all(seen.max() > 10 * np.median(seen) for seen in peaks)
-    for seen in channel_peaks(equalized(network, peaks), planes()):
+    for seen in channel_peaks(at_level(equalized(network, peaks), 30), planes()):
         np.testing.assert_allclose(seen[seen > 0], seen.max(), rtol=1e-2)
 
 
@@ -85,5 +83,5 @@ def test_a_channel_that_is_always_zero_stays_finite(uneven: PlainStack) -> None:
     with torch.no_grad():
         uneven.head.weight[5] = 0
         uneven.shifts[:, 0, 5] = -1
-    network = to_onnx(uneven, "test", 30)
-    assert np.isfinite(run(equalized(network, channel_peaks(network, planes())), None)).all()
+    network = to_onnx(uneven, "test")
+    assert np.isfinite(run(equalized(network, channel_peaks(at_level(network, 30), planes())), 30)).all()

@@ -7,8 +7,10 @@ import jsonschema
 import numpy as np
 import pytest
 import vapoursynth as vs
+from click.testing import CliRunner
 
 import vs_srcomp
+from train.__main__ import main
 from train.export import export_system
 from train.recipe import load_recipe
 
@@ -39,3 +41,49 @@ def test_an_exported_system_has_a_descriptor_and_plays(name: str, factor: int, t
         # Not trained, it interpolates.
         assert abs(luma[16 * factor : -16 * factor, 16 * factor : -16 * factor].astype(int) - 100).max() < 16
         assert np.asarray(frame[1])[0, 0] == 90
+
+
+@pytest.mark.parametrize("name", ["fast-2by1", "fast-8by5"])
+def test_a_model_is_exported_as_a_plain_network_for_each_level(name: str, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    recipe = ROOT / "train" / "recipes" / f"{name}.toml"
+    argv = ["export", str(recipe), "--engines", str(ROOT / "engines"), "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, [*argv, "--levels", "20,33.5"])
+    assert result.exit_code == 0, result.output
+    assert result.output.split() == [str(tmp_path / f"srcomp-{name}-q{level}.onnx") for level in ("20", "33.5")]
+    whole = onnxruntime.InferenceSession(ROOT / "engines" / f"srcomp-{name}.onnx")
+    picture = np.random.default_rng(1).random((1, 1, 64, 48), np.float32)
+    for level in (20, 33.5):
+        plain = onnxruntime.InferenceSession(tmp_path / f"srcomp-{name}-q{level:g}.onnx")
+        assert [each.name for each in plain.get_inputs()] == ["degraded"]
+        (alone,) = plain.run(None, {"degraded": picture})
+        (together,) = whole.run(None, {"degraded": picture, "q": np.array([level], np.float32)})
+        np.testing.assert_allclose(alone, together, atol=1e-5)
+        assert np.abs(alone - picture).max() > 0.01
+
+
+def test_what_has_no_levels_or_is_not_exported_is_refused(tmp_path: Path) -> None:
+    recipes = ROOT / "train" / "recipes"
+    for path, message in (
+        (recipes / "systems" / "espcn-2x.toml", "espcn-2x knows no levels"),
+        (recipes / "fast-2by1.toml", "export srcomp-fast-2by1 first"),
+    ):
+        argv = ["export", str(path), "--engines", str(tmp_path), "--out", str(tmp_path / "out"), "--levels", "20"]
+        result = CliRunner().invoke(main, argv)
+        assert result.exit_code == 1
+        assert message in result.output
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "--images is missing"),
+        (["--levels", "20"], "--levels and --out belong together"),
+        (["--levels", "20;30", "--out", "x"], "'20;30' is not numbers with commas between them"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, ["export", str(ROOT / "train" / "recipes" / "fast-2by1.toml"), *options])
+    assert result.exit_code == 2
+    assert message in result.output

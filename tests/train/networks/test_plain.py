@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from tests.tolerances import FLOAT32_CONSTANTS, FLOAT32_FOLDED
 from train.export import to_onnx
 from train.networks.plain import KNOTS, MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, hats
+from vs_srcomp.models.level import at_level
 
 LEVELS = (5.0, 10.0, 20.0, 37.5, 60.0, 63.0)
 
@@ -93,7 +94,9 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
     np.testing.assert_allclose(restored, expected, **FLOAT32_CONSTANTS)
     assert np.abs(expected - luma.numpy()).max() > 1e-3
     for index, level in enumerate(LEVELS):
-        session = onnxruntime.InferenceSession(to_onnx(network, "test", level), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            at_level(to_onnx(network, "test"), level), providers=["CPUExecutionProvider"]
+        )
         assert [each.name for each in session.get_inputs()] == ["degraded"]
         (restored,) = session.run(None, {"degraded": luma[index : index + 1].numpy()})
         np.testing.assert_allclose(restored, expected[index : index + 1], **FLOAT32_CONSTANTS)
