@@ -52,8 +52,8 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     Raises:
         ValueError: The run is not finished.
     """
-    history = recipe_path.parent.parent / "runs"
-    history.mkdir(exist_ok=True)
+    history = history_of(recipe_path)
+    history.mkdir(parents=True, exist_ok=True)
     run = Run(runs / recipe.name)
     network = network_of(recipe, runs)
     if recipe.steps:
@@ -89,6 +89,12 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     }
     enter(entry, engines / "models.json")
     return f"{recipe.name}: {network.parameter_count} parameters, {network.macs_per_pixel / 1000:.1f} kMAC/pixel"
+
+
+def history_of(recipe_path: Path) -> Path:
+    """Folder of the logs of the recipes beside ``recipe_path``: ``train/runs/systems`` of ``train/recipes/systems``."""
+    parts = recipe_path.parent.parts
+    return Path(*("runs" if part == "recipes" else part for part in parts)) if "recipes" in parts else Path("runs")
 
 
 def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: Path) -> str:

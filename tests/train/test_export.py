@@ -13,6 +13,7 @@ import vs_srcomp
 from train.__main__ import main
 from train.export import export_system
 from train.recipe import load_recipe
+from train.run import Run, save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +42,28 @@ def test_an_exported_system_has_a_descriptor_and_plays(name: str, factor: int, t
         # Not trained, it interpolates.
         assert abs(luma[16 * factor : -16 * factor, 16 * factor : -16 * factor].astype(int) - 100).max() < 16
         assert np.asarray(frame[1])[0, 0] == 90
+
+
+def test_a_finished_run_is_exported_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("train/recipes/systems/espcn-2x.toml")
+    path.parent.mkdir(parents=True)
+    path.write_bytes((ROOT / path).read_bytes())
+    for folder in ("engines", "images"):
+        Path(folder).mkdir()
+    argv = ["export", str(path), "--images", "images"]
+    result = CliRunner().invoke(main, argv)
+    assert result.exit_code == 1
+    assert "espcn-2x" in result.output
+    assert list(Path("engines").iterdir()) == []
+    run = Run(Path("work/runs/espcn-2x"))
+    run.folder.mkdir(parents=True)
+    save_weights(run.weights, load_recipe(path).make_network())
+    run.log.write_text("step,learning_rate,loss,valid_gain_db\n25,0,0.5,30\n")
+    result = CliRunner().invoke(main, argv)
+    assert result.exit_code == 0, result.output
+    assert Path("train/runs/systems/espcn-2x.csv").read_text() == run.log.read_text()
+    assert {file.name for file in Path("engines").iterdir()} == {"espcn-2x.onnx", "models.json"}
 
 
 @pytest.mark.parametrize("name", ["fast-2by1", "fast-8by5"])

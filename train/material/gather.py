@@ -133,7 +133,11 @@ def _degraded(recipe: Recipe, item: Item) -> list[Example]:
     for scale in recipe.scales:
         picture = scaled_rgb(read_rgb8(path), scale) if is_rgb else clip_planes(read_yuv420(path, scale))[0]
         for copy in range(recipe.copies):
-            made = degradation(picture, np.random.default_rng((recipe.seed, number, copy, round(100 * scale))))
+            rng = np.random.default_rng((recipe.seed, number, copy, round(100 * scale)))
+            try:
+                made = degradation(picture, rng)
+            except ValueError as reason:
+                raise ValueError(f"{path.name}, at {scale:g} of its size: {reason}") from reason
             original = np.ascontiguousarray(covered(picture, made))
             examples.append(Example(made.input, original, made.q or 0.0, path.stem, made.clean))
     return examples

@@ -18,7 +18,8 @@ DOUBLER = {"name": "fsrcnn", "scale": 2}
 
 
 def doubler(**fields: Any) -> Recipe:
-    return changed("doubler", network=DOUBLER, degradation=SMALL, valid_share=0.25, crop=32, **fields)
+    given = {"network": DOUBLER, "degradation": SMALL, "valid_share": 0.25, "crop": 32}
+    return changed("doubler", **{**given, **fields})
 
 
 def test_a_recipe_gets_its_examples_split_by_picture(pictures: Path, tmp_path: Path) -> None:
@@ -73,6 +74,14 @@ def test_a_picture_that_cannot_be_read_is_named(pictures: Path, tmp_path: Path, 
     (pictures / "broken.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"broken\.png: not a readable picture"):
         gather(doubler(), [pictures], tmp_path, processes=1, memory=memory)
+
+
+def test_a_picture_that_is_too_small_is_named(pictures: Path, tmp_path: Path) -> None:
+    photograph(5, 16, 16).save(pictures / "tiny.png")
+    with pytest.raises(
+        ValueError, match=r"tiny\.png, at 1 of its size: a picture of 16x16 is too small to shrink by 4"
+    ):
+        gather(doubler(degradation={"name": "bicubic", "ratio": 4}), [pictures], tmp_path, processes=1)
 
 
 def test_photographs_are_files_or_what_lies_in_folders_and_split_at_random(pictures: Path, tmp_path: Path) -> None:
