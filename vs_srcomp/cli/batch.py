@@ -162,6 +162,8 @@ def batch(
         raise click.UsageError("Name at least one input, or give a --list.")
     pictures = container in PICTURE_FORMATS
     check_for(pictures=pictures)
+    if not pictures:
+        options.check_video()
     suffixes = SUFFIXES_READ if pictures else VIDEO_SUFFIXES
     pairs = gather(names, recursive=recursive, exclude=folder, suffixes=suffixes)
     if not any(file.exists() for file, _ in pairs):
