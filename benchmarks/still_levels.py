@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import vapoursynth as vs
+from numpy.typing import NDArray
 from PIL import Image
 
 import vs_srcomp
+from vs_srcomp.quality.luma import psnr, squared_error
 from vs_srcomp.stills.colour import clip_of
 from vs_srcomp.stills.level import jpeg_scale
 from vs_srcomp.stills.reading import read_picture
@@ -60,7 +62,7 @@ def measured(
 ) -> tuple[float, list[float]]:
     """What the files tell of their quantizer, on the mean, and the mean Y-PSNR at each level."""
     told = []
-    psnr = np.zeros(len(LEVELS))
+    gains = np.zeros(len(LEVELS))
     for original in originals:
         file = folder / f"picture.{kind.lower()}"
         small = original.resize((original.width // 2, original.height // 2), Image.Resampling.LANCZOS)
@@ -73,17 +75,17 @@ def measured(
         for number, level in enumerate(LEVELS):
             out = vs_srcomp.upscale(clip, q=level, model=model, reuse=False)
             with out.get_frame(0) as frame:
-                error = np.asarray(frame[0]).astype(float) - reference
-            psnr[number] += 10 * np.log10(255**2 / np.mean(error**2)) / len(originals)
-    return float(np.mean(told)), psnr.tolist()
+                squares = squared_error(np.asarray(frame[0]), reference)
+            gains[number] += psnr(squares, reference.size, 8) / len(originals)
+    return float(np.mean(told)), gains.tolist()
 
 
-def luma(image: Image.Image, range_name: str) -> np.ndarray:
+def luma(image: Image.Image, range_name: str) -> NDArray[np.uint8]:
     """Of 8 bits, by BT.601."""
     array = np.asarray(image)
     clip = clip_of([array[:, :, channel] for channel in range(3)], vs.RGB24, {"_Matrix": 0})
     with clip.resize.Point(format=vs.YUV444P8, matrix_s="470bg", range_s=range_name).get_frame(0) as frame:
-        return np.asarray(frame[0]).astype(float)
+        return np.asarray(frame[0]).copy()
 
 
 def top(levels: tuple[int, ...], values: list[float]) -> float:
