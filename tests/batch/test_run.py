@@ -183,7 +183,7 @@ def test_changes_are_noticed_and_never_mixed(job: Job, tmp_path: Path, cut_off_a
     def refused(changed: Job) -> str:
         outcome = run(changed)["film.mkv"]
         assert outcome.status == "failed"
-        assert "make it anew with --restart" in outcome.message
+        assert "redo it with --restart" in outcome.message
         assert {path: path.read_bytes() for path in before} == before
         return outcome.message
 
@@ -213,7 +213,7 @@ def test_another_model_of_the_same_name_is_noticed(job: Job, tmp_path: Path) -> 
     assert run(replace(job, model=first))["film.mkv"].status == "skipped"
     message = run(replace(job, model=second))["film.mkv"].message
     assert "model: " in message
-    assert "make it anew with --restart" in message
+    assert "redo it with --restart" in message
 
 
 def test_restart_replaces_what_was_made_before(job: Job) -> None:
@@ -285,7 +285,7 @@ def test_damaged_notes_are_reported(job: Job) -> None:
     run(job)
     notes = job.target.parent / ".srcomp" / "film.mkv.json"
     notes.write_bytes(notes.read_bytes().replace(b"svt-av1", b"svt-av2"))
-    assert "it is damaged\nmake it anew with --restart" in run(job)["film.mkv"].message
+    assert "it is damaged\nredo it with --restart" in run(job)["film.mkv"].message
 
 
 def test_one_bad_clip_never_stops_the_others(

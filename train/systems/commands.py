@@ -114,9 +114,10 @@ def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, v
 
     What was measured before is kept, and a run that was stopped goes on.
     """
-    from train.rate import measure, write_points
+    from train.rate import Point, measure
     from train.rate_report import record as write
     from train.rate_report import summary, tables
+    from train.table import write_rows
 
     stills = None if pictures == 0 else data / "test" / "kodak"
     try:
@@ -127,7 +128,7 @@ def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, v
     for mark, table in tables(points).items():
         click.echo(f"\n{mark}\n{table}")
     if record:
-        write_points(points, Path("train/results/rate.csv"))
+        write_rows(Path("train/results/rate.csv"), Point, points)
         write(points, Path("docs/results/rate.md"))
 
 

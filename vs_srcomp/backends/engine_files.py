@@ -16,7 +16,7 @@ from vs_srcomp.backends.base import Engine, PlaneFormat, StoringBackend
 from vs_srcomp.backends.tiling import is_out_of_memory
 from vs_srcomp.errors import last_line
 from vs_srcomp.files import write_atomically
-from vs_srcomp.log import say, say_once
+from vs_srcomp.log import log_info, log_once
 from vs_srcomp.models.network import Network
 
 VARIABLE = "SRCOMP_CACHE_DIR"
@@ -100,7 +100,7 @@ class EngineFiles:
         except Exception as reason:  # Whatever the library raises for a damaged file.
             if is_out_of_memory(reason):
                 raise
-            say(f"{path} cannot be used and is replaced: {last_line(reason)}")
+            log_info(f"{path} cannot be used and is replaced: {last_line(reason)}")
             path.unlink(missing_ok=True)
             return None
 
@@ -118,7 +118,7 @@ def _file_name(network: Network, backend: StoringBackend, plane: PlaneFormat) ->
 
 def _say_not_stored(reason: OSError) -> None:
     # Without the name of the file, which may be another each time.
-    say_once(
+    log_once(
         f"compiled networks cannot be stored: {reason.strerror or reason}; each process builds its own. "
         f"Set {VARIABLE} to a folder that can be written to"
     )

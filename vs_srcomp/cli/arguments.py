@@ -290,7 +290,7 @@ _no_reuse_option = click.option(
     "reuse",
     flag_value=False,
     default=True,
-    help="Compute everything anew, also where nothing has changed; the result is the same.",
+    help="Compute every frame in full, even where nothing has changed; the result is the same.",
 )
 
 deinterlace_option = click.option(

@@ -223,7 +223,7 @@ class Muxer:
         stream.time_base = track.time_base
         stream.disposition = source.disposition
         stream.set_display_matrix(display_matrix(source))
-        stream.metadata.update(stream_tags(source, encoded_anew=True))
+        stream.metadata.update(stream_tags(source, reencoded=True))
         if "stereo_mode" in stream.metadata and not keeps_stereo_mode(source, self._kind):
             del stream.metadata["stereo_mode"]
         self._stereo_mode = stream.metadata.get("stereo_mode", "")
@@ -238,5 +238,5 @@ def _add_copy(container: OutputContainer, kind: ContainerKind, template: Stream)
     else:
         stream = add_copy(container, template)
     stream.disposition = template.disposition
-    stream.metadata.update(stream_tags(template, encoded_anew=False))
+    stream.metadata.update(stream_tags(template, reencoded=False))
     return stream

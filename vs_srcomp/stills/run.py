@@ -37,7 +37,7 @@ def upscale_picture(job: PictureJob) -> PictureResult:
     The output takes its name only when it is whole; whatever goes wrong, nothing is left behind.
 
     Raises:
-        vs.Error: The job cannot be done; the last line says what to do about it.
+        vs.Error: The job cannot be done.
     """
     began = time.monotonic()
     kind_of(job.target)

@@ -64,4 +64,4 @@ def check_unchanged(file: Path, before: Fingerprint) -> None:
     """Raise an error if ``file`` is neither the one that ``before`` was taken from, nor a copy of it."""
     now = fingerprint(file)
     if (now.bytes, now.sample) != (before.bytes, before.sample):
-        raise error(f"{str(file)!r} has changed since the work on it began", "start the work anew")
+        raise error(f"{str(file)!r} has changed since the work on it began", "start the job again")

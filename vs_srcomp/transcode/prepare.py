@@ -91,7 +91,7 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
         threads: Of decoder and network; 0 means all processors.
 
     Raises:
-        vs.Error: The job cannot be done; the last line says what to do about it.
+        vs.Error: The job cannot be done.
     """
     file = local_file(job.source)
     before = fingerprint(job.source)
