@@ -28,7 +28,7 @@ SIDE = 256
 
 
 def main() -> None:
-    """Print, for each quality, what the file tells and the best level."""
+    """Print, for each quality, the quantizer of the file and the best level."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=12)
@@ -40,11 +40,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for kind, qualities in QUALITIES.items():
             for quality in qualities:
-                told, gains = measured(originals, kind, quality, arguments.model, Path(folder))
+                quantizer, gains = measured(originals, kind, quality, arguments.model, Path(folder))
                 best = top(LEVELS, gains)
                 shown = " ".join(f"{gain:.3f}" for gain in gains)
                 print(
-                    f"{kind} quality {quality}: the file tells {told:.1f}, best level {best:.1f}   ({shown})",
+                    f"{kind} quality {quality}: quantizer {quantizer:.1f}, best level {best:.1f}   ({shown})",
                     flush=True,
                 )
 
@@ -60,15 +60,15 @@ def square(path: Path) -> Image.Image:
 def measured(
     originals: list[Image.Image], kind: str, quality: int, model: str, folder: Path
 ) -> tuple[float, list[float]]:
-    """What the files tell of their quantizer, on the mean, and the mean Y-PSNR at each level."""
-    told = []
+    """The mean quantizer of the files, and the mean Y-PSNR at each level."""
+    quantizers = []
     gains = np.zeros(len(LEVELS))
     for original in originals:
         file = folder / f"picture.{kind.lower()}"
         small = original.resize((original.width // 2, original.height // 2), Image.Resampling.LANCZOS)
         small.save(file, kind, quality=quality)
         with Image.open(file) as opened:
-            told.append(jpeg_scale(opened) if kind == "JPEG" else quantizer_index(file) or 0)
+            quantizers.append(jpeg_scale(opened) if kind == "JPEG" else quantizer_index(file) or 0)
         clip = read_picture(file).clip
         full = clip.get_frame(0).props["_Range"] == vs.RANGE_FULL
         reference = luma(original, "full" if full else "limited")
@@ -77,7 +77,7 @@ def measured(
             with out.get_frame(0) as frame:
                 squares = squared_error(np.asarray(frame[0]), reference)
             gains[number] += psnr(squares, reference.size, 8) / len(originals)
-    return float(np.mean(told)), gains.tolist()
+    return float(np.mean(quantizers)), gains.tolist()
 
 
 def luma(image: Image.Image, range_name: str) -> NDArray[np.uint8]:

@@ -139,8 +139,8 @@ def batch(
     it, the same command goes on where it was; outputs that are finished are left as they are. What was made from other
     settings, sources or models is not touched without --restart. Notes on the work are in DIR/.srcomp.
 
-    One bad file does not stop the others. The exit code is 0 only if every file is done; DIR/srcomp-report.jsonl tells
-    what became of each.
+    One bad file does not stop the others. The exit code is 0 only if every file is done; DIR/srcomp-report.jsonl has
+    the result of each.
 
     \b
     Examples:

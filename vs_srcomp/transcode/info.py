@@ -14,7 +14,7 @@ _PIECES, _PIECE_BYTES = 16, 64 << 10
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """Tells a file from others, and from what it was before."""
+    """Distinguishes a file from others, and from its earlier states."""
 
     bytes: int
     """Its size."""
