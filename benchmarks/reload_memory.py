@@ -1,4 +1,4 @@
-"""What a seek costs in mpv, which loads the script anew each time: memory and time over many reloads.
+"""What a seek costs in mpv, which loads the script again each time: memory and time over many reloads.
 
     python benchmarks/reload_memory.py [--reloads 100] [--size 960x540]
     MALLOC_MMAP_THRESHOLD_=262144 python benchmarks/reload_memory.py

@@ -5,7 +5,7 @@ Between the two is a loop that copies each frame once into memory of VapourSynth
     python benchmarks/source_throughput.py FILE... [--seconds 2] [--rounds 7]
 
 Both run in turns, so that other load on the machine meets both; opening the file and its first frame are not counted.
-The ratio of the rates is what a user sees. The ratio of processor time tells what it costs where all cores are busy.
+The ratio of the rates is what a user sees. The ratio of processor time shows what it costs where all cores are busy.
 """
 
 from pathlib import Path

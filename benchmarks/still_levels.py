@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import vapoursynth as vs
+from numpy.typing import NDArray
 from PIL import Image
 
 import vs_srcomp
+from vs_srcomp.quality.luma import psnr, squared_error
 from vs_srcomp.stills.colour import clip_of
 from vs_srcomp.stills.level import jpeg_scale
 from vs_srcomp.stills.reading import read_picture
@@ -26,7 +28,7 @@ SIDE = 256
 
 
 def main() -> None:
-    """Print, for each quality, what the file tells and the best level."""
+    """Print, for each quality, the quantizer of the file and the best level."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=12)
@@ -38,11 +40,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for kind, qualities in QUALITIES.items():
             for quality in qualities:
-                told, gains = measured(originals, kind, quality, arguments.model, Path(folder))
+                quantizer, gains = measured(originals, kind, quality, arguments.model, Path(folder))
                 best = top(LEVELS, gains)
                 shown = " ".join(f"{gain:.3f}" for gain in gains)
                 print(
-                    f"{kind} quality {quality}: the file tells {told:.1f}, best level {best:.1f}   ({shown})",
+                    f"{kind} quality {quality}: quantizer {quantizer:.1f}, best level {best:.1f}   ({shown})",
                     flush=True,
                 )
 
@@ -58,32 +60,32 @@ def square(path: Path) -> Image.Image:
 def measured(
     originals: list[Image.Image], kind: str, quality: int, model: str, folder: Path
 ) -> tuple[float, list[float]]:
-    """What the files tell of their quantizer, on the mean, and the mean Y-PSNR at each level."""
-    told = []
-    psnr = np.zeros(len(LEVELS))
+    """The mean quantizer of the files, and the mean Y-PSNR at each level."""
+    quantizers = []
+    gains = np.zeros(len(LEVELS))
     for original in originals:
         file = folder / f"picture.{kind.lower()}"
         small = original.resize((original.width // 2, original.height // 2), Image.Resampling.LANCZOS)
         small.save(file, kind, quality=quality)
         with Image.open(file) as opened:
-            told.append(jpeg_scale(opened) if kind == "JPEG" else quantizer_index(file) or 0)
+            quantizers.append(jpeg_scale(opened) if kind == "JPEG" else quantizer_index(file) or 0)
         clip = read_picture(file).clip
         full = clip.get_frame(0).props["_Range"] == vs.RANGE_FULL
         reference = luma(original, "full" if full else "limited")
         for number, level in enumerate(LEVELS):
             out = vs_srcomp.upscale(clip, q=level, model=model, reuse=False)
             with out.get_frame(0) as frame:
-                error = np.asarray(frame[0]).astype(float) - reference
-            psnr[number] += 10 * np.log10(255**2 / np.mean(error**2)) / len(originals)
-    return float(np.mean(told)), psnr.tolist()
+                squares = squared_error(np.asarray(frame[0]), reference)
+            gains[number] += psnr(squares, reference.size, 8) / len(originals)
+    return float(np.mean(quantizers)), gains.tolist()
 
 
-def luma(image: Image.Image, range_name: str) -> np.ndarray:
+def luma(image: Image.Image, range_name: str) -> NDArray[np.uint8]:
     """Of 8 bits, by BT.601."""
     array = np.asarray(image)
     clip = clip_of([array[:, :, channel] for channel in range(3)], vs.RGB24, {"_Matrix": 0})
     with clip.resize.Point(format=vs.YUV444P8, matrix_s="470bg", range_s=range_name).get_frame(0) as frame:
-        return np.asarray(frame[0]).astype(float)
+        return np.asarray(frame[0]).copy()
 
 
 def top(levels: tuple[int, ...], values: list[float]) -> float:

@@ -13,7 +13,7 @@ Two ratios are printed, because where stages share processors they cannot all ru
 overlap. The first is that to the slowest stage alone. The second is that to the least time that the whole can take:
 that of the slowest stage, or the processor time of all stages, each measured alone, spread over all processors. With
 ``--network-threads`` less than there are processors, the others are left to decoder and encoder, and the first ratio
-tells how well the stages overlap.
+shows how well the stages overlap.
 
 Peak memory is that of processes of their own, which transcode a tenth of the frames and all of them.
 
@@ -61,7 +61,7 @@ _DISTURBED = 0.05
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.mkv"
 
-# What getrusage tells (ru_maxrss) starts from the peak of the parent process.
+# What getrusage reports (ru_maxrss) starts from the peak of the parent process.
 PEAK = """
 import re, sys
 from fractions import Fraction

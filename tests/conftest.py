@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import vapoursynth as vs
 
 from tests.helpers.films import Studio, Upscaled, write_model
 from tests.shared_data import pytest_terminal_summary, shared_data
+from vs_srcomp import log
+from vs_srcomp.errors import PREFIX
 
 __all__ = ["pytest_terminal_summary", "shared_data"]
 
@@ -20,6 +23,22 @@ def engines_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRCOMP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The lines of this package in the core's log, without the prefix, as in a new process."""
+    monkeypatch.setattr(log, "_reported", set())
+    found: list[str] = []
+
+    def note(_: vs.MessageType, message: str) -> None:
+        # VapourSynth also logs every handler.
+        if message.startswith(PREFIX):
+            found.append(message.removeprefix(PREFIX))
+
+    handle = vs.core.add_log_handler(note)
+    yield found
+    vs.core.remove_log_handler(handle)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.helpers.films import Studio, write_model
-from vs_srcomp import log
 from vs_srcomp.cli.script import _examine, command_line
 from vs_srcomp.colour_guess import Colours, assumed_colours, keep_assumed_colours, tags_to_keep
 from vs_srcomp.quality.verify.run import verify
@@ -69,16 +68,7 @@ def test_tags_that_a_new_size_needs(
     assert assumed_colours(props, *size) == assumed_colours(props | tags, *new_size)
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the log tells, as in a new process."""
-    lines: list[str] = []
-    monkeypatch.setattr(log, "_reported", set())
-    monkeypatch.setattr(log, "say", lines.append)
-    return lines
-
-
-def test_each_frame_is_looked_at_and_it_is_reported_once(said: list[str]) -> None:
+def test_each_frame_is_looked_at_and_it_is_reported_once(messages: list[str]) -> None:
     blank = vs.core.std.BlankClip(width=720, height=480, format=vs.YUV420P8, length=2)
     untagged = blank.std.RemoveFrameProps(["_Matrix", "_Primaries", "_Transfer"])
     clip = untagged + untagged.std.SetFrameProps(_Matrix=1) + untagged.std.SetFrameProps(_ColorSpace=6)
@@ -86,7 +76,7 @@ def test_each_frame_is_looked_at_and_it_is_reported_once(said: list[str]) -> Non
     kept = keep_assumed_colours(large, 720, 480)
     found = [(frame.props.get("_Matrix"), frame.props.get("_Primaries")) for frame in kept.frames()]
     assert found == [(6, 6)] * 2 + [(1, None)] * 2 + [(None, None)] * 2
-    (line,) = said
+    (line,) = messages
     assert "720x480 for BT.601 of 525 lines" in line
     assert "1440x960 for BT.709" in line
 

@@ -271,8 +271,10 @@ def evaluate(
 ) -> None:
     """Measure the models and classic kernels on pictures, through vs_srcomp.upscale on 8-bit frames."""
     from train.degradations.av1 import PAIRS, pair_by_slug
+    from train.evaluate import Score
     from train.evaluate import evaluate as scores_of
-    from train.report import costs_of_tiers, record_gains, tables, write_report, write_scores, write_tables
+    from train.report import costs_of_tiers, record_gains, tables, write_report, write_tables
+    from train.table import write_rows
 
     pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
     scores = {}
@@ -283,10 +285,10 @@ def evaluate(
         click.echo(f"{name}, {len({score.picture for score in of_set})} pictures")
         for metric, table in tables(of_set):
             click.echo(f"{metric.title}\n{table}\n")
-        write_scores(of_set, (out or work / "scores") / f"{name}.csv")
+        write_rows((out or work / "scores") / f"{name}.csv", Score, of_set)
         write_report(of_set, name, (out or work / "scores") / f"{name}.md")
         if record:
-            write_scores(of_set, Path("train/results") / f"{name}.csv")
+            write_rows(Path("train/results") / f"{name}.csv", Score, of_set)
             record_gains(of_set, name, Path("engines/models.json"))
     if record:
         write_tables(
@@ -308,7 +310,8 @@ def evaluate_video(
 ) -> None:
     """Measure the models on video coded with inter frames: gain, and steadiness of the error, against Lanczos-5."""
     from train.report import replace_marked
-    from train.video import evaluate_videos, video_tables, write_clip_scores
+    from train.table import write_rows
+    from train.video import ClipScore, evaluate_videos, video_tables
     from vs_srcomp.files import write_atomically
     from vs_srcomp.geometry import ratio_by_name
 
@@ -317,9 +320,9 @@ def evaluate_video(
     tables = video_tables(scores)
     for title, table in tables.items():
         click.echo(f"{title}\n{table}\n")
-    write_clip_scores(scores, work / "scores" / "video.csv")
+    write_rows(work / "scores" / "video.csv", ClipScore, scores)
     if record:
-        write_clip_scores(scores, Path("train/results/video.csv"))
+        write_rows(Path("train/results/video.csv"), ClipScore, scores)
         document = Path("docs/results/video.md")
         text = document.read_text("utf-8")
         for title, table in tables.items():

@@ -143,7 +143,7 @@ class _State:
         self.network, self.average = network, average.requires_grad_(False)
         self.objective = recipe.make_objective().to(device)
         self.optimizer = _optimizer(recipe, network)
-        self.discriminator: nn.Module | None = getattr(self.objective, "discriminator", None)
+        self.discriminator = self.objective.discriminator
         self.judge = (
             None
             if self.discriminator is None
@@ -217,7 +217,7 @@ class _Stepper:
         torch.manual_seed(self._recipe.seed * 1_000_003 + step)
         self._done, self._count = done, step
         self._total.zero_()
-        if self._captures and getattr(self._state.objective, "capturable", True):
+        if self._captures:
             self._replay = None
             self._capture()
 
@@ -314,13 +314,15 @@ class _Stepper:
 
 def outputs_of(network: nn.Module, source: Tensor, q: Tensor) -> tuple[Tensor, ...]:
     """All outputs of ``network``, which may take levels or not, its answer first."""
-    made = network(source, q) if getattr(inner(network), "takes_level", False) else network(source)
+    made = network(source, q) if inner(network).takes_level else network(source)
     return made if isinstance(made, tuple) else (made,)
 
 
-def inner(network: nn.Module) -> nn.Module:
+def inner(network: nn.Module) -> Network:
     """The network inside what synchronises it over several processes."""
-    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+    found = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+    assert isinstance(found, Network)
+    return found
 
 
 def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:

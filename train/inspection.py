@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from train.metrics.fidelity import decibels
 from train.npz import Member, list_members, read_array, read_blocks
 from vs_srcomp.files import atomic_path
 
@@ -150,7 +151,7 @@ def measure(stacks: Stacks) -> Statistics:
         contrast,
         total / samples,
         absolute / samples,
-        float(10 * np.log10(255**2 * samples / squared)) if squared else float("inf"),
+        decibels(squared / samples),
     )
 
 

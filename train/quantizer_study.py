@@ -21,6 +21,7 @@ import vapoursynth as vs
 from train.estimators import ESTIMATORS
 from train.material.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
 from train.metrics import psnr
+from train.systems.commands import folders
 from vs_srcomp.files import atomic_path
 from vs_srcomp.geometry import QUANTIZERS, nearest_quantizer, quantizer_of_index
 from vs_srcomp.resample import lanczos5
@@ -103,20 +104,7 @@ class Stream:
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path("../shared/data"),
-    show_default=True,
-    help="Where the folders video and test are.",
-)
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    default=Path("work"),
-    show_default=True,
-    help="Coded streams are kept here.",
-)
+@folders(data="Where the folders video and test are.", work="Coded streams are kept here.")
 @click.option("--tier", default="fast", show_default=True, help="The network.")
 @click.option(
     "--results",

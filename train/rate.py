@@ -4,8 +4,6 @@ Every original is coded with SVT-AV1 at several quantizers, at its own size and 
 streams gives a point for each method: ``native`` for the full size, Lanczos-5 and the tiers for the ratios.
 """
 
-import csv
-import dataclasses
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from train.degradations.av1 import encoder_argv
 from train.evaluate import REFERENCE
 from train.material.pictures import Plane, clip_planes, list_pictures, planes_to_clip, read_yuv420
 from train.metrics import psnr, vmaf
+from train.table import read_rows, write_rows
 from train.video import SUFFIXES, read_video
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import RATIOS, ratio_by_name
@@ -97,7 +96,7 @@ class Points:
     def __init__(self, path: Path) -> None:
         """Open the file at ``path``, which need not be there."""
         self._path = path
-        self.points = read_points(path) if path.exists() else []
+        self.points = read_rows(path, Point) if path.exists() else []
         self._done = {_key(point) for point in self.points}
 
     def lacks(self, original: Original, ratio: str, level: int, method: str) -> bool:
@@ -108,7 +107,7 @@ class Points:
         """Keep ``points``."""
         self.points += points
         self._done = {_key(point) for point in self.points}
-        write_points(self.points, self._path)
+        write_rows(self._path, Point, self.points)
 
 
 def _key(point: Point) -> tuple[str, str, str, int, str]:
@@ -205,22 +204,3 @@ def coded_bytes(stream: Path) -> int:
     """Size of a file's video packets, without the container, whose share of a small still is large."""
     with av.open(str(stream)) as container:
         return sum(packet.size for packet in container.demux(video=0))
-
-
-def read_points(path: Path) -> list[Point]:
-    """What `write_points` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    kinds = {field.name: field.type for field in dataclasses.fields(Point)}
-    return [Point(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]  # type: ignore[operator]
-
-
-def write_points(points: Iterable[Point], path: Path) -> None:
-    """All points, a row each."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    names = [field.name for field in dataclasses.fields(Point)]
-    lines = [",".join(names)]
-    for point in points:
-        row = dataclasses.asdict(point)
-        lines.append(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
-    write_atomically(path, ("\n".join(lines) + "\n").encode())

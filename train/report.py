@@ -1,16 +1,15 @@
 """Scores as files: every single one as CSV, their means as tables in the documents and in the catalogue of models."""
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from train.degradations.av1 import PAIRS, Pair, pair_by_slug
 from train.evaluate import REFERENCE, Score, method_of
-from vs_srcomp.files import atomic_path, write_atomically
+from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 from vs_srcomp.models.catalogue import SYSTEM
 
@@ -159,29 +158,6 @@ def write_report(scores: Sequence[Score], name: str, path: Path) -> None:
         parts += [f"## {pair.ratio.name} Q{pair.q}, each picture", "\n".join(rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, ("\n\n".join(parts) + "\n").encode())
-
-
-def write_scores(scores: list[Score], path: Path) -> None:
-    """All scores, a row each."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Score)], lineterminator="\n")
-        writer.writeheader()
-        for score in scores:
-            row = asdict(score)
-            writer.writerow(row | {key: round(value, 5) for key, value in row.items() if isinstance(value, float)})
-
-
-def read_scores(path: Path) -> list[Score]:
-    """What :func:`write_scores` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    texts = ("pair", "picture", "method")
-    return [
-        # What was not measured is empty.
-        Score(**{key: value if key in texts else float(value) for key, value in row.items() if value})  # type: ignore[arg-type]
-        for row in rows
-    ]
 
 
 def record_gains(scores: Sequence[Score], set_name: str, catalogue: Path) -> None:

@@ -78,9 +78,9 @@ def load_checkpoint(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as reason:
-        raise ValueError(f"{path} is not a checkpoint ({reason}); remove it to begin anew") from reason
+        raise ValueError(f"{path} is not a checkpoint ({reason}); remove it to start again") from reason
     if metadata.get("recipe") != recipe:
-        raise ValueError(f"{path.parent.name} was begun under another recipe; remove {path.parent} to begin anew")
+        raise ValueError(f"{path.parent.name} was begun under another recipe; remove {path.parent} to start again")
     for name, network in networks.items():
         network.load_state_dict(_with_prefix(tensors, f"{name}."))
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -4,10 +4,9 @@ Beside the gain there is the change of the error from one frame to the next. A r
 but not steady flickers; the error of the plain upscale is the measure of how much change the codec itself brings.
 """
 
-import csv
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -183,36 +182,6 @@ def error_change(restored: Iterable[Plane], originals: Iterable[Plane]) -> float
     if not changes:
         raise ValueError("one frame has no change: two are needed")
     return fmean(changes)
-
-
-def write_clip_scores(scores: Sequence[ClipScore], path: Path) -> None:
-    """All scores, a row each."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(ClipScore)], lineterminator="\n")
-        writer.writeheader()
-        for score in scores:
-            row = asdict(score)
-            writer.writerow(row | {key: round(value, 5) for key, value in row.items() if isinstance(value, float)})
-
-
-def read_clip_scores(path: Path) -> list[ClipScore]:
-    """What :func:`write_clip_scores` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        ClipScore(
-            row["clip"],
-            row["ratio"],
-            row["encoder"],
-            int(row["level"]),
-            row["method"],
-            row["q"],
-            int(row["frames"]),
-            *(float(row[key]) for key in ("bits_per_pixel", "psnr_y", "error_change", "vmaf", "vmaf_neg")),
-        )
-        for row in rows
-    ]
 
 
 def video_tables(scores: Sequence[ClipScore]) -> dict[str, str]:

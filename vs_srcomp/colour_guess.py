@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import vapoursynth as vs
 
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 
 _UNSPECIFIED = 2
 _BT709 = 1
@@ -101,7 +101,7 @@ def keep_assumed_colours(clip: vs.VideoNode, width: int, height: int) -> vs.Vide
         if not tags:
             return f
         before, after = (assumed_colours(f.props, *each) for each in (size, new_size))
-        say_once(
+        log_once(
             f"the colours are not tagged: players take {width}x{height} for {_name(before)}, "
             f"but would take {clip.width}x{clip.height} for {_name(after)}; "
             "the output is tagged as what it was taken for"

@@ -170,3 +170,8 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def path_text(path: Path) -> str:
+    """``path`` as text, even if its bytes are none."""
+    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")

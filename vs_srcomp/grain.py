@@ -32,7 +32,7 @@ def restore_grain(upscaled: vs.VideoNode, clean: vs.VideoNode, grainy: vs.VideoN
         ``upscaled`` with grain in all planes, and with its own properties.
 
     Raises:
-        vs.Error: The clips do not belong together; the last line says what to do.
+        vs.Error: The clips do not belong together.
     """
     for clip, name in ((grainy, "grainy"), (upscaled, "upscaled")):
         if (clip.format.id, clip.num_frames) != (clean.format.id, clean.num_frames):

@@ -11,7 +11,7 @@ from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat, StoringB
 from vs_srcomp.backends.engine_store import get_engine
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, Ratio, nearest_quantizer
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.models import ModelName, Network, network_for, scale_of
 from vs_srcomp.reuse import reusing
@@ -93,7 +93,7 @@ class Networks:
         if "SrcompQ" in props:
             return float(props["SrcompQ"])
         if self._for(0) != self._for(MAX_QUANTIZER):
-            say_once(
+            log_once(
                 f"the compression level of the frames is not known: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "
                 "a script, gives another"
             )

@@ -3,7 +3,7 @@
 import vapoursynth as vs
 
 from vs_srcomp.errors import error
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 from vs_srcomp.memory import check_memory
 
 # What FFmpeg takes for a picture, and so encoders and players that are built on it (libavutil, av_image_check_size2).
@@ -35,4 +35,4 @@ def check_target(clip: vs.VideoNode, wanted: tuple[int | None, int | None], targ
         if asked is not None and asked != got
     ]
     if changed:
-        say_once(f"{' and '.join(changed)}: {clip.format.name} cannot hold that")
+        log_once(f"{' and '.join(changed)}: {clip.format.name} cannot hold that")

@@ -79,7 +79,7 @@ def upscale(
         A clip of the same format, length and timing, in the new size.
 
     Raises:
-        vs.Error: An argument or the clip's format cannot be used; the last line says what to do.
+        vs.Error: An argument or the clip's format cannot be used.
     """
     _check_clip(clip)
     check_flags(ensemble=ensemble, reuse=reuse)

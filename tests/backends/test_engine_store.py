@@ -1,49 +1,32 @@
-"""Engines on disk: built once, never taken for another, and never in the way."""
+"""One engine a process for each thing asked for, whoever asks."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import vapoursynth as vs
 
-from tests.helpers.networks import as_network, random_network
+from tests.helpers.networks import BackendDouble, as_network, random_network
 from tests.helpers.storing_backend import Darken
-from vs_srcomp import log
-from vs_srcomp.backends.base import PlaneFormat, StoringBackend
-from vs_srcomp.backends.engine_store import engines_folder, prepare
+from vs_srcomp.backends import OpenVINO, engine_store
+from vs_srcomp.backends.base import Engine, PlaneFormat
+from vs_srcomp.backends.engine_store import MAX_ENGINES, get_engine
 from vs_srcomp.models import Network
 
 NETWORK = as_network(random_network())
 PLANE = PlaneFormat(32, 16, 8)
-ROOT = Path(__file__).resolve().parents[2]
-
-# Asks for the engine, as another program would.
-ANOTHER_PROGRAM = """
-import sys
-from pathlib import Path
-from tests.helpers.networks import as_network, random_network
-from tests.helpers.storing_backend import Darken
-from vs_srcomp.backends.base import PlaneFormat
-from vs_srcomp.backends.engine_store import prepare
-network = as_network(random_network())
-backend = Darken(log=Path(sys.argv[1]), gate=Path(sys.argv[2]))
-print("ready", flush=True)
-sys.stdin.readline()
-prepare(network, backend, PlaneFormat(32, 16, 8))
-"""
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where engines are stored; not there yet."""
+def _as_in_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SRCOMP_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "engines"
+    engine_store._engines.clear()
+    yield
+    engine_store._engines.clear()
 
 
 @pytest.fixture
@@ -51,185 +34,118 @@ def backend(tmp_path: Path) -> Darken:
     return Darken(log=tmp_path / "builds")
 
 
-@pytest.fixture
-def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Of this package, in the core's log."""
-    monkeypatch.setattr(log, "_reported", set())
-    found: list[str] = []
+@dataclass(frozen=True)
+class Meeting(BackendDouble):
+    """Stores nothing, and compiles only while as many others compile at the same moment."""
 
-    def note(_: vs.MessageType, message: str) -> None:
-        # VapourSynth also logs every handler.
-        if message.startswith("srcomp: "):
-            found.append(message)
+    together: threading.Barrier = field(compare=False)
 
-    handle = vs.core.add_log_handler(note)
-    yield found
-    vs.core.remove_log_handler(handle)
+    def compile(self, network: Network, plane: PlaneFormat) -> Engine:
+        self.together.wait(timeout=20)
+        return OpenVINO(precision="f32", threads=1).compile(network, plane)
 
 
-def only_file(folder: Path) -> Path:
-    (path,) = folder.glob("*.engine")
-    return path
+class FailsOnce(Darken):
+    """Refuses the first network."""
+
+    def build(self, network: Network, plane: PlaneFormat) -> bytes:
+        first = not self.builds()
+        built = super().build(network, plane)
+        if first:
+            raise vs.Error("srcomp: not now\ntry again")
+        return built
 
 
-def test_an_engine_is_built_once_and_found_from_then_on(backend: Darken, folder: Path) -> None:
-    for _ in range(3):
-        prepare(NETWORK, backend, PLANE)
-    assert len(backend.builds()) == 1
-    assert only_file(folder).name.startswith(f"Darken-{NETWORK.sha256[:16]}-32x16-8bit-")
+def test_one_engine_for_one_request(backend: Darken) -> None:
+    assert get_engine(NETWORK, backend, PLANE) is get_engine(as_network(random_network()), replace(backend), PLANE)
+    assert backend.builds() == ["32x16"]
 
 
-def test_the_folder_is_the_users_cache_unless_another_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SRCOMP_CACHE_DIR", "here")
-    assert engines_folder() == tmp_path / "here" / "engines"
-    monkeypatch.setenv("SRCOMP_CACHE_DIR", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert engines_folder() == tmp_path / "xdg" / "vs-srcomp" / "engines"
+def test_another_network_backend_or_plane_is_another_engine(backend: Darken, tmp_path: Path) -> None:
+    engines = {
+        get_engine(NETWORK, backend, PLANE),
+        get_engine(as_network(random_network(seed=2)), backend, PLANE),
+        get_engine(NETWORK, replace(backend, device="another"), PLANE),
+        get_engine(NETWORK, backend, PlaneFormat(16, 32, 8)),
+        get_engine(NETWORK, backend, PlaneFormat(32, 16, 10)),
+    }
+    assert len(engines) == 5
+    assert len(list((tmp_path / "cache" / "engines").glob("*.engine"))) == 5
 
 
-def test_whatever_an_engine_depends_on_makes_it_another(
-    backend: Darken, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @dataclass(frozen=True, kw_only=True)
-    class Another(Darken):
-        pass
-
-    asked: list[tuple[Network, StoringBackend, PlaneFormat]] = [
-        (NETWORK, backend, PLANE),
-        (as_network(random_network(seed=2)), backend, PLANE),
-        (as_network(random_network(), stride=4), backend, PLANE),
-        (NETWORK, replace(backend, device="another"), PLANE),
-        (NETWORK, replace(backend, precision="bf16"), PLANE),
-        (NETWORK, Another(log=backend.log), PLANE),
-        (NETWORK, backend, PlaneFormat(16, 32, 8)),
-        (NETWORK, backend, PlaneFormat(32, 16, 10)),
-    ]
-    for _ in range(2):
-        for each in asked:
-            prepare(*each)
-    assert len(backend.builds()) == len(list(folder.glob("*.engine"))) == len(asked)
-    monkeypatch.setattr("vs_srcomp.__version__", "the next release")
-    prepare(NETWORK, backend, PLANE)
-    assert len(backend.builds()) == len(asked) + 1
+def test_threads_that_want_the_same_share_one_build(backend: Darken) -> None:
+    slow = replace(backend, seconds=0.2)
+    with ThreadPoolExecutor(8) as threads:
+        engines = set(threads.map(lambda _: get_engine(NETWORK, slow, PLANE), range(8)))
+    assert len(engines) == 1
+    assert slow.builds() == ["32x16"]
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\x89PNG"])
-def test_a_file_that_the_library_refuses_is_replaced(
-    backend: Darken, folder: Path, messages: list[str], damaged: bytes
-) -> None:
-    prepare(NETWORK, backend, PLANE)
-    path = only_file(folder)
-    sound = path.read_bytes()
-    path.write_bytes(damaged)
-    prepare(NETWORK, backend, PLANE)
-    assert messages == [f"srcomp: {path} cannot be used and is replaced: this is not what I have made"]
-    assert path.read_bytes() == sound
+def test_backends_that_differ_in_nothing_that_engines_depend_on_share_one_build(backend: Darken) -> None:
+    backends = [replace(backend, seconds=0.2, workers=workers) for workers in (1, 2, 3)]
+    with ThreadPoolExecutor(3) as threads:
+        engines = set(threads.map(lambda each: get_engine(NETWORK, each, PLANE), backends))
+    assert len(engines) == 3
+    assert backend.builds() == ["32x16"]
 
 
-def test_a_build_that_fails_leaves_nothing_but_the_lock(backend: Darken, folder: Path) -> None:
-    @dataclass(frozen=True, kw_only=True)
-    class Refuses(Darken):
-        def build(self, network: Network, plane: PlaneFormat) -> bytes:
-            raise vs.Error("srcomp: no such operator\nuse another network")
-
-    with pytest.raises(vs.Error, match="no such operator"):
-        prepare(NETWORK, Refuses(log=backend.log), PLANE)
-    assert [path.suffix for path in folder.iterdir()] == [".lock"]
+def test_threads_that_want_different_engines_do_not_wait_for_each_other() -> None:
+    backend = Meeting(threading.Barrier(3))
+    planes = [PlaneFormat(width, 8, 8) for width in (8, 16, 24)]
+    with ThreadPoolExecutor(3) as threads:
+        engines = list(threads.map(lambda plane: get_engine(NETWORK, backend, plane), planes))
+    assert len(set(engines)) == 3
 
 
-@pytest.mark.parametrize("place", ["file/in/the/way", "/proc/nowhere"])
-def test_where_nothing_can_be_stored_one_message_is_written_and_nothing_fails(
-    backend: Darken, tmp_path: Path, messages: list[str], monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("SRCOMP_CACHE_DIR", str(tmp_path / place))
-    for each in (backend, replace(backend, device="another")):
-        prepare(NETWORK, each, PLANE)
-    (message,) = messages
-    assert message.startswith("srcomp: compiled networks cannot be stored: ")
-    assert message.endswith("Set SRCOMP_CACHE_DIR to a folder that can be written to")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_read(backend: Darken, folder: Path, messages: list[str]) -> None:
-    prepare(NETWORK, backend, PLANE)
-    folder.chmod(0o500)
-    try:
-        prepare(NETWORK, backend, PLANE)
-        assert not messages
-        prepare(NETWORK, replace(backend, device="another"), PLANE)
-    finally:
-        folder.chmod(0o700)
-    assert len(messages) == 1
-
-
-type Program = subprocess.Popen[str]
-
-
-@pytest.fixture
-def another_program(backend: Darken, tmp_path: Path) -> Iterator[Callable[[], Program]]:
-    """Start another process that asks for the engine; it ends when the file ``gate`` is there."""
-    made: list[Program] = []
-
-    def make() -> Program:
-        argv = [sys.executable, "-c", ANOTHER_PROGRAM, str(backend.log), str(tmp_path / "gate")]
-        program = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        made.append(program)
-        assert program.stdin
-        assert program.stdout
-        assert program.stdout.readline() == "ready\n"
-        program.stdin.write("\n")
-        program.stdin.flush()
-        return program
-
-    yield make
-    for program in made:
-        program.kill()
-        program.communicate()
-
-
-def wait_until(happens: Callable[[], bool]) -> None:
-    """Wait for what other processes do; never for long, unless they are broken."""
-    end = time.monotonic() + 120
-    while not happens():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def test_two_processes_build_once(backend: Darken, tmp_path: Path, another_program: Callable[[], Program]) -> None:
-    first = another_program()
-    wait_until(lambda: len(backend.builds()) == 1)
-    second = another_program()
-    (tmp_path / "gate").touch()
-    assert [program.wait(timeout=120) for program in (first, second)] == [0, 0]
-    assert len(backend.builds()) == 1
-
-
-def test_a_process_that_is_killed_leaves_no_lock(backend: Darken, another_program: Callable[[], Program]) -> None:
-    program = another_program()
-    wait_until(lambda: len(backend.builds()) == 1)
-    program.send_signal(signal.SIGKILL)
-    program.wait()
-    prepare(NETWORK, backend, PLANE)
+def test_a_build_that_fails_can_be_tried_again(tmp_path: Path) -> None:
+    backend = FailsOnce(log=tmp_path / "builds")
+    with pytest.raises(vs.Error, match="not now"):
+        get_engine(NETWORK, backend, PLANE)
+    assert get_engine(NETWORK, backend, PLANE) is get_engine(NETWORK, backend, PLANE)
     assert len(backend.builds()) == 2
 
 
-@pytest.mark.parametrize("backend", ["None", "Darken(log=Path('builds'))"], ids=["default", "stored"])
-def test_nothing_but_the_video_goes_to_standard_output(tmp_path: Path, backend: str) -> None:
-    code = f"""
-from pathlib import Path
-import vapoursynth as vs
-import vs_srcomp
-from tests.helpers.storing_backend import Darken
-clip = vs.core.std.BlankClip(width=32, height=16, format=vs.YUV420P8, length=2)
-vs_srcomp.upscale(clip, q=40, backend={backend}).get_frame(0)
-"""
-    environment = {**os.environ, "SRCOMP_CACHE_DIR": str(tmp_path / "fresh"), "PYTHONPATH": str(ROOT)}
-    for _ in ("build", "load"):
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, check=True
-        )
-        assert done.stdout == b""
-    if "Darken" in backend:
-        assert len(list((tmp_path / "fresh" / "engines").glob("*.engine"))) == 1
+def test_of_threads_that_wait_for_a_build_that_fails_the_next_one_tries(tmp_path: Path) -> None:
+    backend = FailsOnce(log=tmp_path / "builds", seconds=0.2)
+    with ThreadPoolExecutor(4) as threads:
+        tries = [threads.submit(get_engine, NETWORK, backend, PLANE) for _ in range(4)]
+    failures = [each.exception() for each in tries if each.exception()]
+    assert len(failures) == 1
+    assert len({each.result() for each in tries if not each.exception()}) == 1
+    assert len(backend.builds()) == 2
+
+
+def test_the_engine_used_longest_ago_goes_first(backend: Darken) -> None:
+    planes = [PlaneFormat(8, 8 + n, 8) for n in range(MAX_ENGINES)]
+    first, second, *_ = [get_engine(NETWORK, backend, plane) for plane in planes]
+    assert get_engine(NETWORK, backend, planes[0]) is first
+    get_engine(NETWORK, backend, PLANE)
+    assert get_engine(NETWORK, backend, planes[0]) is first
+    assert get_engine(NETWORK, backend, planes[1]) is not second
+
+
+def test_tiles_take_the_engine_of_pictures_of_their_size(backend: Darken, tmp_path: Path) -> None:
+
+    tiled = replace(backend, tile=200)
+    codes = np.random.default_rng(0).integers(0, 256, (100, 600)).astype(np.uint8)
+    target = np.zeros_like(codes)
+    get_engine(NETWORK, tiled, PlaneFormat(600, 100, 8)).worker().restore(codes, target)
+    assert np.array_equal(target, codes // 2)
+    (built,) = backend.builds()
+    width, height = map(int, built.split("x"))
+    assert width <= 200
+    get_engine(NETWORK, backend, PlaneFormat(width, height, 8))
+    assert len(backend.builds()) == len(list((tmp_path / "cache" / "engines").glob("*.engine"))) == 1
+
+
+def test_an_engine_for_which_memory_is_short_today_is_kept_and_tiles_are_taken(backend: Darken, tmp_path: Path) -> None:
+    plane = PlaneFormat(1024, 512, 8)
+    get_engine(NETWORK, backend, plane)
+    short = replace(backend, memory=512 * 512)
+    codes = np.full((512, 1024), 9, np.uint8)
+    target = np.zeros_like(codes)
+    get_engine(NETWORK, short, plane).worker().restore(codes, target)
+    assert (target == 4).all()
+    assert backend.builds()[0] == "1024x512"
+    assert "1024x512" not in backend.builds()[1:]
+    assert len(list((tmp_path / "cache" / "engines").glob("*.engine"))) == 2

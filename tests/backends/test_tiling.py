@@ -240,7 +240,7 @@ def test_tiles_are_halved_until_they_fit(network: Network, fails_at: str) -> Non
 
 def test_workers_that_fail_together_halve_the_tiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr("vs_srcomp.backends.tiling.say_once", said.append)
+    monkeypatch.setattr("vs_srcomp.backends.tiling.log_once", said.append)
     plane = PlaneFormat(1000, 40, 8)
     backend = Limited(520 * 40, together=threading.Barrier(3))
     engine = compile_fitting(backend, same_size(2), plane)

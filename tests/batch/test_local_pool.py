@@ -17,7 +17,7 @@ from tests.helpers.processes import ends
 from vs_srcomp.batch.local_pool import LocalPool, shares
 from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task
 from vs_srcomp.batch.records import Share
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 from vs_srcomp.transcode import Job
 
 NOWHERE = Job(source=Path("in.mkv"), target=Path("out.mkv"))
@@ -41,7 +41,7 @@ class Probe:
         if self.deed == "fail":
             raise vs.Error("srcomp: it cannot be\ndo something else")
         if self.deed == "speak":
-            say("a word")
+            log_info("a word")
             progress(1, 2)  # type: ignore[operator]
         if self.deed == "wait":
             cancel.wait(60)

@@ -97,7 +97,7 @@ def test_a_file_is_measured_and_markdown_is_printed(film: Path) -> None:
 
 
 def test_a_file_is_measured_with_and_without_reuse(film: Path, model: Path, tmp_path: Path) -> None:
-    stages = ["--only", "file", "--only", "anew", "--only", "decode"]
+    stages = ["--only", "file", "--only", "no-reuse", "--only", "decode"]
     arguments = [
         str(film),
         *stages,
@@ -116,12 +116,12 @@ def test_a_file_is_measured_with_and_without_reuse(film: Path, model: Path, tmp_
         assert result.exit_code == 0, result.output
         told = {stage["name"]: stage for stage in json.loads((tmp_path / "o.json").read_text())["stages"]}
         names.append(list(told))
-        assert told["anew"]["reused"] is None
+        assert told["no-reuse"]["reused"] is None
         if not more:
-            assert told["file"]["limit"] == "anew"
+            assert told["file"]["limit"] == "no-reuse"
             assert 0 <= told["file"]["reused"] <= 1
             assert "% of without" in result.output
-    assert names == [["decode", "file", "anew"], ["decode", "anew"]]
+    assert names == [["decode", "file", "no-reuse"], ["decode", "no-reuse"]]
 
 
 @pytest.mark.parametrize(

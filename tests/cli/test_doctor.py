@@ -98,7 +98,7 @@ def test_a_new_computer_is_mended(computer: Computer) -> None:
     assert not computer.toml.exists()
 
     code, report = computer.doctor("--fix")
-    assert (code, report["vapoursynth.toml"]["mended"]) == (0, True)
+    assert (code, report["vapoursynth.toml"]["fixed"]) == (0, True)
     assert vspipe(computer.environment) == 0
     assert set(report) <= set(rows)
 
@@ -124,8 +124,8 @@ def test_a_wrong_line_is_replaced_and_others_stay(computer: Computer, line: str)
     installation = Installation(library=LIBRARY, python=Path(sys.executable), shared=libpython())
     finding = check_configuration(computer.toml, installation)
     assert finding.state == "broken"
-    assert finding.mend
-    finding.mend()
+    assert finding.fix
+    finding.fix()
     assert check_configuration(computer.toml, installation).state == "fine"
     assert set(others) <= set(computer.toml.read_text().splitlines())
     assert vspipe(computer.environment) == 0
@@ -167,7 +167,7 @@ def test_an_environment_behind_a_link(computer: Computer, tmp_path: Path) -> Non
     assert (code, report["vspipe"]["state"]) == (0, "fine")
     assert vspipe(computer.environment) == 0
     assert len(computer.toml.read_text().splitlines()) == 2
-    assert report["vapoursynth.toml"]["mended"]
+    assert report["vapoursynth.toml"]["fixed"]
 
 
 def test_no_home() -> None:
@@ -175,7 +175,7 @@ def test_no_home() -> None:
     finding = check_folder(None)
     assert (finding.state, finding.message) == ("broken", "HOME is not set")
     assert (
-        check_configuration(None, Installation(library=LIBRARY, python=Path(sys.executable), shared=None)).mend is None
+        check_configuration(None, Installation(library=LIBRARY, python=Path(sys.executable), shared=None)).fix is None
     )
 
 
@@ -192,8 +192,8 @@ def test_what_cannot_be_mended_is_reported(computer: Computer) -> None:
     computer.toml.mkdir(parents=True)
     code, report = computer.doctor("--fix")
     assert code == 1
-    assert report["vapoursynth.toml"]["says"] == f"{computer.toml}: Is a directory"
-    assert not report["vapoursynth.toml"]["mended"]
+    assert report["vapoursynth.toml"]["message"] == f"{computer.toml}: Is a directory"
+    assert not report["vapoursynth.toml"]["fixed"]
 
 
 def test_no_backend(computer: Computer) -> None:
@@ -203,12 +203,12 @@ def test_no_backend(computer: Computer) -> None:
     computer.environment["PYTHONPATH"] = str(computer.programs)
     code, report = computer.doctor()
     assert code == 1
-    assert "libtbb.so.12" in report["OpenVINO"]["says"]
-    assert report["OpenVINO"]["todo"] == "pip install openvino"
+    assert "libtbb.so.12" in report["OpenVINO"]["message"]
+    assert report["OpenVINO"]["remedy"] == "pip install openvino"
 
 
 @pytest.mark.parametrize(
-    ("version", "filters", "state", "says"),
+    ("version", "filters", "state", "message"),
     [
         ("v0.38.0", "  vapoursynth  x", "note", "v0.38.0 is too old"),
         ("0.35.1", "", "note", "0.35.1 is too old"),
@@ -225,11 +225,11 @@ def test_no_backend(computer: Computer) -> None:
         ("unknown", "  vapoursynth  x", "note", "does not print its version"),
     ],
 )
-def test_mpv(computer: Computer, version: str, filters: str, state: str, says: str) -> None:
+def test_mpv(computer: Computer, version: str, filters: str, state: str, message: str) -> None:
     computer.mpv(version, filters)
     finding = check_mpv(str(computer.programs / "mpv"), LIBRARY, computer.environment)
     assert finding.state == state
-    assert says in finding.message
+    assert message in finding.message
     assert finding.remedy or state == "fine"
 
 

@@ -113,7 +113,6 @@ MISTAKES = [
     ("bench nothere.mkv", 1, "'nothere.mkv' does not exist", "check the path"),
     ("bench --size big", 2, "'big' is not a size", "--help"),
     ("bench --backend abacus", 2, "there is no backend 'abacus'", "use one of auto, tensorrt"),
-    ("engines clear", 2, "no such command 'clear'", "--help"),
     ("mpv instal", 2, "no such command 'instal'", "--help"),
     # names of files
     ("upscale '' out.mkv", 2, "the name of a file is empty", "give the path"),

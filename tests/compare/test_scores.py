@@ -144,7 +144,7 @@ def test_what_does_not_match_is_refused(studio: Studio, original: Path, options:
     short = studio.make("-i", str(original), *options, "-c:v", "ffv1", "-enc_time_base", "1:1000", "short.mkv")
     with pytest.raises(vs.Error, match=message) as refusal:
         measure([candidate_from_file(short)], candidate_from_file(original), ["psnr"], threads=1, progress=silent)
-    assert "compare files" in str(refusal.value).splitlines()[-1]
+    assert str(refusal.value).splitlines()[-1].startswith(("compare files", "give a reference"))
 
 
 def test_without_a_reference_only_the_first_is_decoded(good: Path, bad: Path) -> None:

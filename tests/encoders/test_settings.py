@@ -9,13 +9,13 @@ from tests.helpers.films import Studio, Upscaled
 from vs_srcomp.cli.upscale import upscale
 from vs_srcomp.encoders import settings
 from vs_srcomp.encoders.settings import ENCODERS, CrfRange, EncoderKind
-from vs_srcomp.media.matroska import CODEC_IDS
 
 VP9 = EncoderKind(
     name="vp9",
     title="libvpx-vp9",
     library="libvpx-vp9",
     codec="vp9",
+    codec_id="V_VP9",
     depths=(8,),
     subsamplings=((1, 1),),
     bits_per_pixel=0.1,
@@ -41,7 +41,3 @@ def test_the_command_offers_every_encoder_with_its_defaults() -> None:
     assert all(f"{kind.crf.default:g} for {kind.name}" in help_ for kind in ENCODERS if kind.crf)
     help_ = getattr(options["preset"], "help", "")
     assert all(f"{kind.name} {kind.presets[0]} to {kind.presets[-1]}" in help_ for kind in ENCODERS if kind.presets)
-
-
-def test_every_codec_has_a_name_in_matroska() -> None:
-    assert {kind.codec for kind in ENCODERS} <= CODEC_IDS.keys()

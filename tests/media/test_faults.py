@@ -1,6 +1,5 @@
 """Small files that real programs have written, and that went wrong once: what is right for each."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -28,15 +27,6 @@ def faults(shared_data: Path) -> Path:
 def wrong(source: Path, target: Path, **options: object) -> list[str]:
     """What a check of the finished file says is wrong."""
     return [str(finding) for finding in verify(Job(source=source, target=target, **options)) if finding.fault]  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def said() -> Iterator[list[str]]:
-    """What has been said to the user."""
-    messages: list[str] = []
-    handler = vs.core.add_log_handler(lambda _, message: messages.append(message.removeprefix("srcomp: ")))
-    yield messages
-    vs.core.remove_log_handler(handler)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
@@ -181,13 +171,13 @@ def test_pixels_of_a_stereo_picture_keep_their_shape(
     ],
 )
 def test_what_is_lost_is_reported_and_found(
-    faults: Path, upscaled: Upscaled, tmp_path: Path, said: list[str], name: str, lost: list[str]
+    faults: Path, upscaled: Upscaled, tmp_path: Path, messages: list[str], name: str, lost: list[str]
 ) -> None:
     film, options = faults / name, {"drop_incompatible": True}
     output = upscaled(film, tmp_path / "out.mp4", ratio="2:1", **options).target
     findings = verify(Job(source=film, target=output, drop_incompatible=True))
     for words in lost:
-        assert any(words in message for message in said), said
+        assert any(words in message for message in messages), messages
         assert any(words in finding.message for finding in findings if finding.subject == "losses"), findings
     assert wrong(film, output, **options) == []
     with av.open(str(output)) as container:
@@ -224,17 +214,17 @@ def test_cropping_of_the_container(faults: Path, upscaled: Upscaled, tmp_path: P
 
 @pytest.mark.parametrize("name", ["M-colour-changes.ts", "M-pixel-shape-changes.ts"])
 def test_a_header_holds_one_description(
-    faults: Path, upscaled: Upscaled, tmp_path: Path, said: list[str], name: str
+    faults: Path, upscaled: Upscaled, tmp_path: Path, messages: list[str], name: str
 ) -> None:
     result = upscaled(faults / name, tmp_path / "out.mkv", ratio="2:1")
     assert result.frames == 100
-    assert any("header" in message for message in said), said
+    assert any("header" in message for message in messages), messages
     assert wrong(faults / name, result.target) == []
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_parts_of_pictures_are_no_tracks(
-    faults: Path, upscaled: Upscaled, tmp_path: Path, said: list[str], suffix: str
+    faults: Path, upscaled: Upscaled, tmp_path: Path, messages: list[str], suffix: str
 ) -> None:
     film = faults / "J-animated.avif"
     result = upscaled(film, tmp_path / f"out{suffix}", ratio="2:1")
@@ -242,5 +232,5 @@ def test_parts_of_pictures_are_no_tracks(
     assert result.frames == 5
     with av.open(str(output)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
-    assert sum("is a part of a picture" in message for message in said) == 3
+    assert sum("is a part of a picture" in message for message in messages) == 3
     assert wrong(film, output) == []

@@ -63,7 +63,7 @@ def test_q_follows_the_scenes(lua_mpv: str, tmp_path: Path) -> None:
     with start(lua_mpv, tmp_path, film(tmp_path), probe) as player:
         player.command("set_property", "pause", True)
         await_q(player, "21.5")
-        # The second scene has the model of the first one: nothing is loaded anew.
+        # The second scene has the model of the first one: nothing is loaded again.
         for moment, q in ((5.0, "21.5"), (8.0, "31.0"), (1.0, "21.5"), (5.0, "21.5")):
             player.forget_events()
             player.command("seek", moment, "absolute", "exact")

@@ -65,7 +65,7 @@ def test_what_a_decoder_fills_in_is_reported_once(tmp_path: Path, messages: list
         frame.close()
     told = [message for message in messages if "filled in what it lacks" in message]
     assert len(told) == 1
-    assert told[0].startswith("srcomp: frame 15 ")
+    assert told[0].startswith("frame 15 ")
 
 
 def test_a_file_without_a_picture_is_refused_at_once(shared_data: Path) -> None:

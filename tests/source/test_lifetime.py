@@ -66,7 +66,7 @@ for number in range(10):
 
 
 def test_hosts_drop_their_environments_while_frames_are_decoded_ahead(video: Path) -> None:
-    """As players do that load a script anew."""
+    """As players do that load a script again."""
     script = """
 import sys, threading
 import vapoursynth as vs

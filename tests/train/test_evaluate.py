@@ -20,13 +20,12 @@ from train.report import (
     gain_table,
     mean_table,
     rate_table,
-    read_scores,
     record_gains,
     summary_table,
     tables,
-    write_scores,
     write_tables,
 )
+from train.table import read_rows, write_rows
 from vs_srcomp.models import find_model, load_network, models, network_at
 from vs_srcomp.resample import lanczos5
 
@@ -110,12 +109,12 @@ def test_a_tier_with_another_look_and_integers_is_measured_as_those_too(monkeypa
 
 def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
     scores = [score("2by1-q40", "lanczos5", 30.5, ssim_y=0.875), score("2by1-q40", "fast", 31.25, vmaf=50.5)]
-    write_scores(scores, tmp_path / "new" / "scores.csv")
-    assert read_scores(tmp_path / "new" / "scores.csv") == scores
+    write_rows(tmp_path / "new" / "scores.csv", Score, scores)
+    assert read_rows(tmp_path / "new" / "scores.csv", Score) == scores
     # Files of before there were other metrics.
     text = "pair,picture,method,psnr_y,mean_drift,bits_per_pixel\n2by1-q40,1,fast,31.25,0.5,0.25\n"
     (tmp_path / "old.csv").write_text(text)
-    assert read_scores(tmp_path / "old.csv") == [Score("2by1-q40", "1", "fast", 31.25, 0.5, 0.25)]
+    assert read_rows(tmp_path / "old.csv", Score) == [Score("2by1-q40", "1", "fast", 31.25, 0.5, 0.25)]
 
 
 def test_tables_show_gains_of_means_over_the_pictures() -> None:
@@ -229,7 +228,7 @@ def test_the_command_stores_scores_and_a_report_and_records_tables(
     arguments = ["evaluate", "--record", "--images", str(pictures), "--pair", "2by1-q40"]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0
-    scores = read_scores(tmp_path / "work" / "scores" / "pictures.csv")
+    scores = read_rows(tmp_path / "work" / "scores" / "pictures.csv", Score)
     assert gain_table(scores) in done.output
     report = (tmp_path / "work" / "scores" / "pictures.md").read_text()
     assert all(table.splitlines()[0] in report for _, table in tables(scores))
@@ -239,7 +238,7 @@ def test_the_command_stores_scores_and_a_report_and_records_tables(
     assert f"| a | fast | {scores[3].psnr_y:.2f} | {scores[3].ssim_y:.4f} | {scores[3].bits_per_pixel:.3f} |" in rows
     assert all(s.ssim_y is not None and s.vmaf is None for s in scores)
     # What the project's own documents have places for.
-    assert read_scores(Path("train/results/pictures.csv")) == scores
+    assert read_rows(Path("train/results/pictures.csv"), Score) == scores
     summary, detailed = (document.read_text("utf-8") for document in documents)
     assert summary_table(scores, costs_of_tiers(Path("engines/models.json"))) in summary
     shown = {metric.mark: table for metric, table in tables(scores)} | {"means": mean_table(scores)}

@@ -116,12 +116,12 @@ def test_a_run_does_not_go_on_under_another_recipe(tmp_path: Path) -> None:
     examples = blurred()
     fit(TINY, examples, examples, tmp_path, ALONE)
     before = load_file(Run(tmp_path / TINY.name).weights)
-    with pytest.raises(ValueError, match=r"tiny was begun under another recipe; remove .*tiny to begin anew"):
+    with pytest.raises(ValueError, match=r"tiny was begun under another recipe; remove .*tiny to start again"):
         fit(changed(TINY.name, batch=4), examples, examples, tmp_path, ALONE)
     after = load_file(Run(tmp_path / TINY.name).weights)
     assert all(torch.equal(value, before[name]) for name, value in after.items())
     Run(tmp_path / TINY.name).checkpoint.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"is not a checkpoint .*; remove it to begin anew"):
+    with pytest.raises(ValueError, match=r"is not a checkpoint .*; remove it to start again"):
         fit(TINY, examples, examples, tmp_path, ALONE)
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from train.__main__ import main
-from train.rate import NATIVE, STILLS, Point, coded_bytes, measure, read_points
+from train.rate import NATIVE, STILLS, Point, coded_bytes, measure
 from train.rate_report import (
     METRICS,
     bjontegaard,
@@ -23,6 +23,7 @@ from train.rate_report import (
     summary,
     tables,
 )
+from train.table import read_rows
 
 RATES = np.geomspace(0.02, 1.5, 8)
 PSNR = METRICS[0]
@@ -63,7 +64,7 @@ def test_a_point_for_each_stream_and_method_is_measured_once(
     assert native.bits_per_pixel == pytest.approx(8 * coded_bytes(stream) / (192 * 128), rel=1e-4)
     # A header of 32 bytes, and 12 before each frame.
     assert coded_bytes(stream) == stream.stat().st_size - 44
-    again = read_points(work / "points.csv")
+    again = read_rows(work / "points.csv", Point)
     assert [(point.ratio, point.level, point.method) for point in again] == list(by_key)
 
     def no_encoder(*_: object, **__: object) -> None:

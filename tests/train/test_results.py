@@ -10,7 +10,8 @@ from tests.tolerances import BITS_PER_PIXEL, MEAN_DRIFT_CODES, PSNR_DB, SSIM
 from train.degradations.av1 import pair_by_slug
 from train.evaluate import REFERENCE, Score, evaluate, method_of
 from train.recipe import load_recipe
-from train.report import costs_of_tiers, gain_table, mean_table, read_scores, record_gains, summary_table
+from train.report import costs_of_tiers, gain_table, mean_table, record_gains, summary_table
+from train.table import read_rows
 from vs_srcomp.models import TIERS
 from vs_srcomp.processor import has_vnni
 
@@ -28,7 +29,7 @@ def committed(name: str) -> list[Score]:
     path = ROOT / "train" / "results" / f"{name}.csv"
     if not path.exists():
         pytest.skip(f"{path.name} is not there: python -m train evaluate --record")
-    scores = read_scores(path)
+    scores = read_rows(path, Score)
     if not any(entry["gain_db"] for entry in entries()):
         pytest.skip("the models that are carried are not measured yet: python -m train evaluate --record")
     return scores

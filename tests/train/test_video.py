@@ -10,14 +10,13 @@ from click.testing import CliRunner
 import train.video as video_module
 from train.__main__ import main
 from train.metrics import psnr
+from train.table import read_rows, write_rows
 from train.video import (
     ClipScore,
     error_change,
     evaluate_videos,
-    read_clip_scores,
     read_video,
     video_tables,
-    write_clip_scores,
 )
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.resample import lanczos5
@@ -100,8 +99,8 @@ def clip_score(method: str, psnr_y: float, change: float, vmaf: float) -> ClipSc
 
 def test_scores_are_kept_and_shown_against_lanczos(tmp_path: Path) -> None:
     scores = [clip_score("lanczos5", 30, 2, 80), clip_score("fast", 31.5, 1.75, 83)]
-    write_clip_scores(scores, tmp_path / "video.csv")
-    assert read_clip_scores(tmp_path / "video.csv") == scores
+    write_rows(tmp_path / "video.csv", ClipScore, scores)
+    assert read_rows(tmp_path / "video.csv", ClipScore) == scores
     ((title, table),) = video_tables(scores).items()
     assert title == "fast 8:5"
     assert table.splitlines()[2:] == [
@@ -122,10 +121,10 @@ def test_the_command_stores_what_it_shows_and_records_it(tmp_path: Path, monkeyp
     arguments = ["evaluate-video", "--record", "--videos", "videos", "--frames", "3"]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0
-    scores = read_clip_scores(tmp_path / "work" / "scores" / "video.csv")
+    scores = read_rows(tmp_path / "work" / "scores" / "video.csv", ClipScore)
     assert [score.method for score in scores][:2] == ["lanczos5", "fast"]
     assert {score.frames for score in scores} == {3}
     assert "fast 2:1\n" + "\n".join(video_tables(scores)["fast 2:1"].splitlines()[:2]) in done.output
-    assert read_clip_scores(Path("train/results/video.csv")) == scores
+    assert read_rows(Path("train/results/video.csv"), ClipScore) == scores
     table = video_tables(scores)["fast 2:1"]
     assert f"<!-- video: fast 2:1 -->\n{table}\n<!-- end -->" in document.read_text("utf-8")

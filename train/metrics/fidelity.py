@@ -1,5 +1,7 @@
 """PSNR and SSIM of 8-bit planes."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,8 +12,12 @@ PEAK = 255
 
 def psnr(luma: Plane, original: Plane) -> float:
     """Peak signal-to-noise ratio of two 8-bit pictures of one shape, in dB; infinite if they are the same."""
-    error = float(np.mean((luma.astype(np.float64) - original) ** 2))
-    return float(10 * np.log10(PEAK**2 / error)) if error else float("inf")
+    return decibels(float(np.mean((luma.astype(np.float64) - original) ** 2)))
+
+
+def decibels(error: float) -> float:
+    """The PSNR of a mean squared error in 8-bit codes, in dB; infinite if that is 0."""
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
 def ssim(luma: Plane, original: Plane) -> float:

@@ -1,8 +1,24 @@
 """Commands of ``python -m train`` about the parts that recipes name and the systems of the papers."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
+
+
+def folders[F: Callable[..., Any]](data: str, work: str) -> Callable[[F], F]:
+    """The options ``--data`` and ``--work``, with the help texts ``data`` and ``work``."""
+    folder = click.Path(file_okay=False, path_type=Path)
+    shared = click.Path(exists=True, file_okay=False, path_type=Path)
+
+    def decorate(command: F) -> F:
+        command = click.option("--work", type=folder, default=Path("work"), show_default=True, help=work)(command)
+        return click.option("--data", type=shared, default=Path("../shared/data"), show_default=True, help=data)(
+            command
+        )
+
+    return decorate
 
 
 @click.command(name="list")
@@ -45,19 +61,9 @@ def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path("../shared/data"),
-    show_default=True,
-    help="Folder with test/set5, set14, kodak and clic, and video.",
-)
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("work"),
-    show_default=True,
-    help="Finished runs are in WORK/runs; scores are kept in WORK/systems.",
+@folders(
+    data="Folder with test/set5, set14, kodak and clic, and video.",
+    work="Finished runs are in WORK/runs; scores are kept in WORK/systems.",
 )
 @click.option("--only", multiple=True, help="An experiment: line, espcn, fd-srcnn, cisr-psi, av1; may be repeated.")
 @click.option(
@@ -102,20 +108,7 @@ def compare_systems(
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path("../shared/data"),
-    show_default=True,
-    help="Folder with test/kodak and video.",
-)
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("work"),
-    show_default=True,
-    help="Streams and points are kept in WORK/rate.",
-)
+@folders(data="Folder with test/kodak and video.", work="Streams and points are kept in WORK/rate.")
 @click.option("--tier", "tiers", multiple=True, default=("light", "fast", "quality"), show_default=True)
 @click.option("--pictures", type=click.IntRange(min=0), help="Of Kodak, the first so many; 0 leaves stills out.")
 @click.option("--videos/--no-videos", default=True, show_default=True)
@@ -125,9 +118,10 @@ def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, v
 
     What was measured before is kept, and a run that was stopped goes on.
     """
-    from train.rate import measure, write_points
+    from train.rate import Point, measure
     from train.rate_report import record as write
     from train.rate_report import summary, tables
+    from train.table import write_rows
 
     stills = None if pictures == 0 else data / "test" / "kodak"
     try:
@@ -138,7 +132,7 @@ def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, v
     for mark, table in tables(points).items():
         click.echo(f"\n{mark}\n{table}")
     if record:
-        write_points(points, Path("train/results/rate.csv"))
+        write_rows(Path("train/results/rate.csv"), Point, points)
         write(points, Path("docs/results/rate.md"))
 
 

@@ -92,7 +92,7 @@ def _read(path: Path) -> Iterable[Score]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != FIELDS:
-            raise ValueError(f"{path} is not a file of scores; remove it to measure anew")
+            raise ValueError(f"{path} is not a file of scores; remove it to measure again")
         for row in reader:
             numbers: dict[str, Any] = {name: float(row[name]) for name in ("psnr", "ssim")}
             numbers["perceptual"] = float(row["perceptual"]) if row["perceptual"] else None

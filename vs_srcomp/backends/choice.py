@@ -11,7 +11,7 @@ from vs_srcomp.backends import openvino
 from vs_srcomp.backends.base import BackendConfig, PlaneFormat
 from vs_srcomp.backends.registry import BACKENDS, Entry
 from vs_srcomp.errors import error, first_line
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 from vs_srcomp.models.network import Network
 
 NOT_INSTALLED = "not installed"
@@ -56,7 +56,7 @@ def _find() -> Entry:
         reason = why_not(entry)
         if reason is None:
             others = "; ".join(f"{title}: {why}" for title, why in reasons.items())
-            say_once(f"{entry.title} runs the networks" + (f" ({others})" if others else ""))
+            log_once(f"{entry.title} runs the networks" + (f" ({others})" if others else ""))
             return entry
         reasons[entry.title] = reason
     listed = "\n".join(f"{title}: {why}" for title, why in reasons.items())

@@ -16,7 +16,7 @@ import numpy as np
 from vs_srcomp.backends.base import Luma, PlaneFormat, copy_with_edges
 from vs_srcomp.backends.tiling import is_out_of_memory
 from vs_srcomp.errors import first_line
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 
 STREAMS_PER_DEVICE = 3
 """One frame on the bus in each direction and one in the network."""
@@ -105,4 +105,4 @@ class PipelineWorker:
         except Exception as reason:
             if is_out_of_memory(reason):
                 raise
-            say_once(f"no CUDA graph, which would spare some time a frame: {first_line(reason)}")
+            log_once(f"no CUDA graph, which would spare some time a frame: {first_line(reason)}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from vs_srcomp.backends.base import Engine, Luma, PlaneFormat, Worker, copy_with_edges
 from vs_srcomp.errors import error
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 from vs_srcomp.models.network import Network
 
 SMALLEST_TILE = 256
@@ -278,7 +278,7 @@ class _FittingEngine:
                 "close other programs that use the device, or use another backend",
             ) from reason
         self._tile = max(side // 2, smallest)
-        say_once(
+        log_once(
             f"{width}x{height} does not fit in the device's memory: run in tiles of at most "
             f"{self._tile}x{self._tile} pixels"
         )

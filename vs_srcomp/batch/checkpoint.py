@@ -132,7 +132,7 @@ class Checkpoint:
             if entry.state is not State.FINISHED or ours:
                 raise error(
                     f"{str(self.target)!r} {what} from something else ({'; '.join(changes)})",
-                    "make it anew with --restart, or write to another folder",
+                    "redo it with --restart, or write to another folder",
                 )
         if entry and not changes:
             if entry.state is State.FINISHED and ours:
@@ -183,7 +183,7 @@ class Checkpoint:
         assert self._entry is not None
         bounds = [[segment.first, segment.stop] for segment in segments]
         if self._entry.segments and self._entry.segments != bounds:
-            raise error(f"{str(self.target)!r} was begun with other segments", "make it anew with --restart")
+            raise error(f"{str(self.target)!r} was begun with other segments", "redo it with --restart")
         if not self._entry.segments:
             self._entry.segments = bounds
             self._write()
@@ -234,7 +234,7 @@ class Checkpoint:
             if restart:
                 return None
             raise error(
-                f"the notes on {str(self.target)!r} cannot be read: {reason}", "make it anew with --restart"
+                f"the notes on {str(self.target)!r} cannot be read: {reason}", "redo it with --restart"
             ) from None
 
     def _write(self) -> None:

@@ -42,7 +42,7 @@ class VerifyCheck:
             shown = faults[:_MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
             raise error(
                 f"{self.job.target.name!r} is not what it should be: {'; '.join(shown)}",
-                "make it anew with --restart; if that does not help, please report it",
+                "redo it with --restart; if that does not help, please report it",
             )
         return {"lost": [str(finding) for finding in findings]}
 

@@ -9,7 +9,7 @@ import av
 from vs_srcomp.batch.records import Segment
 from vs_srcomp.encoders.feed import later
 from vs_srcomp.encoders.library import Encoder
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.transcode.prepare import PreparedJob, prepare
 
@@ -27,7 +27,7 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
         threads: Of decoder and network; 0 means all processors.
 
     Raises:
-        vs.Error: The job cannot be done; the last line says what to do about it.
+        vs.Error: The job cannot be done.
     """
     with prepare(job, threads=threads) as work:
         return cut_prepared(work)
@@ -86,4 +86,4 @@ def first_frames(first: int, stop: int, keys: list[int], length: int) -> list[in
 def _report_missing_end(stated: Fraction, found: Fraction) -> None:
     """Report that much of the film is missing, as after a download that was interrupted."""
     if found < stated * (1 - _INEXACT) - _SECONDS:
-        say(f"the file ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")
+        log_info(f"the file ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")

@@ -22,7 +22,7 @@ from vs_srcomp.transcode.info import check_unchanged
 from vs_srcomp.transcode.job import Job, Result
 from vs_srcomp.transcode.prepare import open_job
 
-_AGAIN = "run the same command again: the segment is then made anew"
+_AGAIN = "run the same command again, which makes the segment again"
 
 
 def join(
@@ -77,9 +77,9 @@ def whole_name(job: Job) -> str:
 def _check_records(segments: Sequence[Segment], records: Sequence[SegmentRecord]) -> None:
     wanted = [(segment.index, segment.first, segment.stop) for segment in segments]
     if wanted != [(record.index, record.first, record.stop) for record in records]:
-        raise error("the finished segments are not those of this job", "start the work anew")
+        raise error("the finished segments are not those of this job", "start the job again")
     if len({record.stream for record in records}) > 1:
-        raise error("the segments were encoded with different settings", "start the work anew")
+        raise error("the segments were encoded with different settings", "start the job again")
 
 
 def _packets(records: Sequence[SegmentRecord], folder: Path, time_base: Fraction) -> Iterator[VideoPacket]:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from vs_srcomp.batch.run import JobReport
+from vs_srcomp.files import path_text
 
 
 class Report:
@@ -34,8 +35,8 @@ class Report:
         values = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "status": report.status,
-            "source": _text(report.job.source),
-            "target": _text(report.job.target),
+            "source": path_text(report.job.source),
+            "target": path_text(report.job.target),
             "error": report.message or None,
             "notes": list(report.notes),
             "source_size": result and result.source_size,
@@ -55,8 +56,3 @@ class Report:
     def close(self) -> None:
         """Close the file."""
         os.close(self._handle)
-
-
-def _text(path: Path) -> str:
-    """``path`` as text, even if its bytes are none."""
-    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")

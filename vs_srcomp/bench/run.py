@@ -34,7 +34,7 @@ _MEMORY = 64 << 20
 _MOST_IN_MEMORY = 24
 
 # Of a file that is given, from the first one on. Without reuse, every frame costs the same.
-_OF_FILE: dict[Kind, int] = {"file": 60, "anew": 12}
+_OF_FILE: dict[Kind, int] = {"file": 60, "no-reuse": 12}
 
 
 @dataclass(frozen=True, kw_only=True)

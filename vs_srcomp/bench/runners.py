@@ -306,6 +306,6 @@ _MAKERS: dict[Kind, Callable[[Stage], Runner]] = {
     "graph": _graph,
     "encode": _encode,
     "file": _file,
-    "anew": _file,
+    "no-reuse": _file,
     "script": _script,
 }

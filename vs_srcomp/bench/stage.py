@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
-type Kind = Literal["decode", "copy", "source", "lanczos5", "inference", "graph", "encode", "file", "anew", "script"]
+type Kind = Literal[
+    "decode", "copy", "source", "lanczos5", "inference", "graph", "encode", "file", "no-reuse", "script"
+]
 
 TITLES: dict[Kind, str] = {
     "decode": "bare decode (PyAV)",
@@ -15,14 +17,14 @@ TITLES: dict[Kind, str] = {
     "graph": "whole graph",
     "encode": "graph + encode (SVT-AV1)",
     "file": "whole graph, file in order",
-    "anew": "the same without reuse",
+    "no-reuse": "the same without reuse",
     "script": "peer",
 }
 
-ON_REQUEST: frozenset[Kind] = frozenset({"copy", "file", "anew"})
+ON_REQUEST: frozenset[Kind] = frozenset({"copy", "file", "no-reuse"})
 """What is only measured when it is asked for by name, as it explains another one, or on a file that is given."""
 
-OF_FILES: tuple[Kind, ...] = ("file", "anew")
+OF_FILES: tuple[Kind, ...] = ("file", "no-reuse")
 """What is measured on the frames of a file in their order, from the first one on, at least once in each round."""
 
 WARM_UP = 0.1
@@ -34,7 +36,7 @@ LIMITS: dict[Kind, Kind] = {
     "graph": "inference",
     "encode": "inference",
     "script": "inference",
-    "file": "anew",
+    "file": "no-reuse",
 }
 """What each kind is compared with, and most cannot be faster than, where there is such a thing."""
 

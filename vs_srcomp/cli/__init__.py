@@ -31,7 +31,7 @@ def main() -> None:
     vs-srcomp script in.mkv              write a script for vspipe, and the command for it
     vs-srcomp bench                      measure how fast it is here, and what limits it
     vs-srcomp models                     list the networks that there are
-    vs-srcomp engines                    list and remove compiled networks
+    vs-srcomp engines                    list or remove compiled networks
     vs-srcomp mpv install                let mpv upscale what it plays
     vs-srcomp doctor                     look for what is missing or broken
     vs-srcomp COMMAND --help             show more about a command

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import click
 
 from vs_srcomp.encoders.settings import ENCODERS
+from vs_srcomp.settings import UpscaleSettings
 
 if TYPE_CHECKING:
     from vs_srcomp.backends.base import BackendConfig
@@ -129,25 +130,25 @@ class KeyValues(click.ParamType):  # type: ignore[type-arg]  # generic in click 
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobOptions:
-    """What the options of `job_options` ask for."""
+class UpscaleOptions(UpscaleSettings):
+    """The values of `upscale_options`."""
 
-    ratio: str | None
-    width: int | None
-    height: int | None
-    q: float | Literal["auto"]
-    model: str | Path
-    look: str
-    passes: int
-    ensemble: bool
-    sharpness: float
-    backend: "BackendConfig | None"
-    no_reuse: bool
+    def check(self) -> None:
+        """Raise the usage error of options that exclude each other, or of a model that does not exist."""
+        if self.ratio and (self.width or self.height):
+            raise click.UsageError("--ratio and --width or --height exclude each other.")
+        check_model(self.model, self.look, self.ratio, self.q)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions(UpscaleOptions):
+    """The values of `job_options`, named as the fields of a job."""
+
     encoder: str
     crf: float | None
     preset: str | None
     svt_params: str
-    encoder_options: tuple[Settings, ...]
+    encoder_options: Settings
     start: Fraction | None
     end: Fraction | None
     film_grain: Literal["off", "apply", "restore"]
@@ -159,52 +160,20 @@ class JobOptions:
         """The job for one file."""
         from vs_srcomp.transcode import Job
 
-        return Job(
-            source=source,
-            target=target,
-            ratio=self.ratio,
-            width=self.width,
-            height=self.height,
-            q=self.q,
-            model=self.model,
-            look=self.look,
-            passes=self.passes,
-            ensemble=self.ensemble,
-            sharpness=self.sharpness,
-            backend=self.backend,
-            reuse=not self.no_reuse,
-            film_grain=self.film_grain,
-            deinterlace=self.deinterlace,
-            encoder=self.encoder,
-            crf=self.crf,
-            preset=self.preset,
-            svt_params=self.svt_params,
-            encoder_options=tuple(pair for pairs in self.encoder_options for pair in pairs),
-            start=self.start,
-            end=self.end,
-            overwrite=self.overwrite,
-            drop_incompatible=self.drop_incompatible,
-            segment_seconds=segment_seconds,
-        )
+        return Job(source=source, target=target, segment_seconds=segment_seconds, **vars(self))
 
-    def check(self) -> None:
-        """Raise the usage error of options that exclude each other, or that name what the encoder or no model has."""
-        if self.ratio and (self.width or self.height):
-            raise click.UsageError("--ratio and --width or --height exclude each other.")
+    def check_video(self) -> None:
+        """Raise the usage error of options for videos that exclude each other or that the encoder does not have."""
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise click.UsageError("--end must be later than --start.")
         if self.deinterlace and self.film_grain == "restore":
             raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
         # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
         os.environ.setdefault("SVT_LOG", "0")
-        check_model(self.model, self.look, self.ratio, self.q)
         if self.deinterlace:
             from vs_srcomp.transcode.deinterlace import check_plugin
 
             check_plugin()
-        given = (self.crf, self.preset, self.svt_params, self.encoder_options)
-        if self.encoder == ENCODERS[0].name and given == (None, None, "", ()):
-            return  # To ask takes a tenth of a second, which counts for pictures.
         from vs_srcomp.transcode.job import encoder_settings
 
         with usage_errors():
@@ -213,6 +182,11 @@ class JobOptions:
                 from vs_srcomp.encoders.library import check_settings
 
                 check_settings(settings)
+
+
+def upscale_options[F: Callable[..., Any]](command: F) -> F:
+    """The options for `vs_srcomp.upscale`. The command gets them as one argument, ``options``, which is checked."""
+    return in_one_argument("options", UpscaleOptions, _UPSCALE_OPTIONS)(command)
 
 
 def job_options[F: Callable[..., Any]](command: F) -> F:
@@ -283,7 +257,7 @@ look_option = click.option(
     help="The least error, or what people prefer to look at (no such network is carried yet).",
 )
 
-passes_option = click.option(
+_passes_option = click.option(
     "--passes",
     type=click.IntRange(1, 2),
     default=1,
@@ -291,11 +265,11 @@ passes_option = click.option(
     help="How often a network that enlarges by itself is run: twice for 4x by a 2x network.",
 )
 
-ensemble_option = click.option(
+_ensemble_option = click.option(
     "--ensemble", is_flag=True, help="Take the mean over all eight turns and flips: a little better, 8 times the cost."
 )
 
-sharpness_option = click.option(
+_sharpness_option = click.option(
     "--sharpness",
     type=click.FloatRange(0, 1),
     default=0.0,
@@ -303,7 +277,7 @@ sharpness_option = click.option(
     help="How much to sharpen luma after the network; 0.25 is a good amount.",
 )
 
-backend_option = click.option(
+_backend_option = click.option(
     "--backend",
     type=BackendName(),
     default="auto",
@@ -311,10 +285,12 @@ backend_option = click.option(
     help="What runs the networks, with its settings, such as openvino:precision=f32,streams=2.",
 )
 
-no_reuse_option = click.option(
+_no_reuse_option = click.option(
     "--no-reuse",
-    is_flag=True,
-    help="Compute everything anew, also where nothing has changed; the result is the same.",
+    "reuse",
+    flag_value=False,
+    default=True,
+    help="Compute every frame in full, even where nothing has changed; the result is the same.",
 )
 
 deinterlace_option = click.option(
@@ -328,7 +304,7 @@ _PRESETS = "; ".join(
     if kind.presets
 )
 
-_JOB_OPTIONS = (
+_UPSCALE_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
     ),
@@ -345,11 +321,15 @@ _JOB_OPTIONS = (
         help="Which networks to use: light, fast, quality, another model's name, or a file.",
     ),
     look_option,
-    passes_option,
-    ensemble_option,
-    sharpness_option,
-    backend_option,
-    no_reuse_option,
+    _passes_option,
+    _ensemble_option,
+    _sharpness_option,
+    _backend_option,
+    _no_reuse_option,
+)
+
+_JOB_OPTIONS = (
+    *_UPSCALE_OPTIONS,
     click.option(
         "--encoder",
         type=click.Choice([kind.name for kind in ENCODERS]),
@@ -371,6 +351,7 @@ _JOB_OPTIONS = (
         "--encoder-options",
         type=KeyValues(),
         multiple=True,
+        callback=lambda context, parameter, given: tuple(pair for pairs in given for pair in pairs),
         help="More settings of the encoder, in FFmpeg's names; can be repeated.",
     ),
     click.option("--start", type=Time(), help="Leave out what is before: seconds, or HH:MM:SS.mmm."),

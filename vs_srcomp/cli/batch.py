@@ -8,25 +8,24 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
 from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
-from vs_srcomp.cli.batch_plan import print_plan, print_table
+from vs_srcomp.cli.batch_display import BatchDisplay
+from vs_srcomp.cli.batch_plan import print_plan
 from vs_srcomp.cli.ending import SIGNALS, patience
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import counted, debug_option, progress_bar, say, stderr
+from vs_srcomp.cli.reports import debug_option, say, stderr
 from vs_srcomp.cli.stills import PICTURE_FORMATS, StillOptions, batch_pictures, check_for, still_options
 from vs_srcomp.media.containers import CONTAINERS
 from vs_srcomp.stills.formats import SUFFIXES_READ
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.batch.pool import Pool
-    from vs_srcomp.batch.run import Check, JobReport
+    from vs_srcomp.batch.run import Check
     from vs_srcomp.transcode import Job
 
 _REPORT = "srcomp-report.jsonl"
@@ -98,7 +97,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     "also write an HTML page of pictures beside each output.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and how long it would take.")
-@click.option("--restart", is_flag=True, help="Do anew what was made from other sources, settings or models.")
+@click.option("--restart", is_flag=True, help="Redo what was made from other sources, settings or models.")
 @click.option("--report", "report_file", metavar="FILE", type=FileName(written=True), help="Gets a JSON line a clip.")
 @click.option("--ignore-space", is_flag=True, help="Begin even if the disk seems too small.")
 @click.option(
@@ -140,8 +139,8 @@ def batch(
     it, the same command goes on where it was; outputs that are finished are left as they are. What was made from other
     settings, sources or models is not touched without --restart. Notes on the work are in DIR/.srcomp.
 
-    One bad file does not stop the others. The exit code is 0 only if every file is done; DIR/srcomp-report.jsonl tells
-    what became of each.
+    One bad file does not stop the others. The exit code is 0 only if every file is done; DIR/srcomp-report.jsonl has
+    the result of each.
 
     \b
     Examples:
@@ -162,6 +161,8 @@ def batch(
         raise click.UsageError("Name at least one input, or give a --list.")
     pictures = container in PICTURE_FORMATS
     check_for(pictures=pictures)
+    if not pictures:
+        options.check_video()
     suffixes = SUFFIXES_READ if pictures else VIDEO_SUFFIXES
     pairs = gather(names, recursive=recursive, exclude=folder, suffixes=suffixes)
     if not any(file.exists() for file, _ in pairs):
@@ -322,7 +323,7 @@ def _run(
             f"cannot write the report {str(report_file)!r}: {(reason.strerror or str(reason)).lower()}",
             "make the folder writable, or give another --out or --report",
         ) from reason
-    display = _Display(len(work), report)
+    display = BatchDisplay(len(work), report)
     try:
         with display.progress:
             counts = run_batch(
@@ -332,88 +333,3 @@ def _run(
         report.close()
     display.summarize(len(work))
     return counts
-
-
-class _Display:
-    """Shows how a batch goes on: bars on a terminal, else a line for each clip."""
-
-    def __init__(self, clips: int, report: Any) -> None:
-        self.progress = _progress()
-        self._report = report
-        self._all = self.progress.add_task("all clips", total=clips, unit="clips")
-        self._bars: dict[Path, TaskID] = {}
-        self._outcomes: list[JobReport] = []
-
-    def began(self, job: "Job") -> None:
-        """See ``Watcher``."""
-        self._bars[job.target] = self.progress.add_task(job.target.name, total=None, unit="")
-        if self.progress.disable:
-            say(f"{job.source}: begun")
-
-    def advanced(self, job: "Job", done: int, total: int) -> None:
-        """See ``Watcher``."""
-        bar = self._bars[job.target]
-        speed = self.progress.tasks[self.progress.task_ids.index(bar)].speed
-        self.progress.update(bar, completed=done, total=total, unit=f"{speed:.1f} fps" if speed else "")
-
-    def ended(self, outcome: "JobReport") -> None:
-        """See ``Watcher``."""
-        self._report.add(outcome)
-        self._outcomes.append(outcome)
-        bar = self._bars.pop(outcome.job.target, None)
-        if bar is not None:
-            self.progress.remove_task(bar)
-        self.progress.advance(self._all)
-        for note in outcome.notes:
-            say(f"{outcome.job.source}: {note}")
-        say(_ending(outcome))
-
-    def summarize(self, clips: int) -> None:
-        """Print the table of all clips."""
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False)
-        table.add_column("clip", overflow="fold")
-        for column in ("", "size", "frames", "fps", "MB"):
-            table.add_column(column, justify="right", no_wrap=True)
-        for outcome in self._outcomes:
-            result = outcome.result
-            size = frames = speed = megabytes = ""
-            if result:
-                size = "{}x{}".format(*result.target_size)
-                frames, megabytes = str(result.frames), f"{result.bytes / 1e6:.2f}"
-                speed = f"{result.frames / outcome.seconds:.1f}"
-            table.add_row(str(outcome.job.target), outcome.status, size, frames, speed, megabytes)
-        if self._outcomes:
-            print_table(table)
-        counts = Counter(outcome.status for outcome in self._outcomes)
-        words = [
-            f"{counts[status]} {status}" for status in ("done", "skipped", "failed", "cancelled") if counts[status]
-        ]
-        if untouched := clips - len(self._outcomes):
-            words.append(f"{untouched} not begun")
-        say(f"{counted(clips, 'clip')}: {', '.join(words)}")
-
-
-def _progress() -> "Progress":
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeRemainingColumn(),
-    )
-    return progress_bar(*columns)
-
-
-def _ending(outcome: "JobReport") -> str:
-    if outcome.status == "skipped":
-        return f"{outcome.job.source}: was finished before"
-    if outcome.result is None or outcome.status != "done":
-        return f"{outcome.job.source}: {outcome.status}: {outcome.message}"
-    result = outcome.result
-    sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
-    again = f", {outcome.reused} of {counted(outcome.segments, 'segment')} from before" if outcome.reused else ""
-    return f"{outcome.job.source}: {sizes}, {counted(result.frames, 'frame')} in {outcome.seconds:.1f} s{again}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Characters in a line that goes to a file.
 _WIDTH_OF_FILES = 240
 
-# Seconds between two looks at whether the user wants no more.
+# Seconds between two looks at whether the work is cancelled.
 _BETWEEN_LOOKS = 0.25
 
 

@@ -199,4 +199,4 @@ def _numbers(stage: "StageReport", report: "Report") -> list[str]:
 
 
 def _short(limit: str) -> str:
-    return {"decode": "PyAV", "inference": "raw", "anew": "without"}.get(limit, limit)
+    return {"decode": "PyAV", "inference": "raw", "no-reuse": "without"}.get(limit, limit)

@@ -18,7 +18,7 @@ _PLAIN_WIDTH = 160
 
 
 @click.command(short_help="Look for what is missing or broken.")
-@click.option("--fix", is_flag=True, help="Mend what can be mended.")
+@click.option("--fix", is_flag=True, help="Fix what can be fixed.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
 @debug_option
 @click.pass_context
@@ -39,8 +39,8 @@ def doctor(ctx: click.Context, fix: bool, as_json: bool) -> None:
     found = []
     for check in checks():
         finding = check()
-        mended = fix and finding.mend is not None and _mend(finding)
-        found.append((check() if mended else finding, mended))
+        fixed = fix and finding.fix is not None and _fix(finding)
+        found.append((check() if fixed else finding, fixed))
     if as_json:
         click.echo(json.dumps(_report(found), indent=2))
     else:
@@ -49,14 +49,14 @@ def doctor(ctx: click.Context, fix: bool, as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _mend(finding: "Finding") -> bool:
+def _fix(finding: "Finding") -> bool:
     from vs_srcomp.cli.reports import stderr
 
-    assert finding.mend
+    assert finding.fix
     try:
-        finding.mend()
+        finding.fix()
     except OSError as reason:
-        stderr().print(f"{finding.name} cannot be mended: {reason}", markup=False, highlight=False, soft_wrap=True)
+        stderr().print(f"{finding.name} cannot be fixed: {reason}", markup=False, highlight=False, soft_wrap=True)
         return False
     return True
 
@@ -66,12 +66,12 @@ def _report(found: list[tuple["Finding", bool]]) -> dict[str, object]:
         {
             "name": finding.name,
             "state": finding.state,
-            "says": finding.message,
-            "todo": finding.remedy,
-            "mended": mended,
-            "can_be_mended": finding.mend is not None,
+            "message": finding.message,
+            "remedy": finding.remedy,
+            "fixed": fixed,
+            "fixable": finding.fix is not None,
         }
-        for finding, mended in found
+        for finding, fixed in found
     ]
     return {"ok": all(finding.state != "broken" for finding, _ in found), "checks": checks}
 
@@ -85,10 +85,10 @@ def _print_table(found: list[tuple["Finding", bool]]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for finding, mended in found:
+    for finding, fixed in found:
         message = Text(finding.message)
         if finding.remedy:
             message.append(f"\n{finding.remedy}", style="italic")
-        state = "mended" if mended and finding.state == "fine" else finding.state
+        state = "fixed" if fixed and finding.state == "fine" else finding.state
         table.add_row(finding.name, Text(state, style=_COLOURS[finding.state]), message)
     Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(table)

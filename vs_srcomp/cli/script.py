@@ -11,27 +11,20 @@ from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vs_srcomp.cli.arguments import (
     FileName,
-    ModelName,
-    Quantizer,
-    backend_option,
-    check_model,
+    UpscaleOptions,
     deinterlace_option,
-    ensemble_option,
-    look_option,
-    no_reuse_option,
-    passes_option,
-    sharpness_option,
+    upscale_options,
 )
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option
+from vs_srcomp.settings import UpscaleSettings
 
 if TYPE_CHECKING:
-    from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.media.picture import Picture
 
 # Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is left out.
@@ -106,40 +99,14 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
     metavar="OUT.vpy",
     help="Write the script there, and print the command.",
 )
-@click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]")
-@click.option("--width", type=click.IntRange(min=1), help="Target width instead; the height follows unless given.")
-@click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given.")
-@click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed.")
-@click.option(
-    "--model",
-    type=ModelName(),
-    default="fast",
-    show_default=True,
-    help="Which networks to use: light, fast, quality, another model's name, or a file.",
-)
-@look_option
-@passes_option
-@ensemble_option
-@sharpness_option
-@backend_option
-@no_reuse_option
+@upscale_options
 @deinterlace_option
 @debug_option
 def script(
     source: Path,
     program: str,
     output: Path | None,
-    ratio: str | None,
-    width: int | None,
-    height: int | None,
-    q: float | Literal["auto"],
-    model: str | Path,
-    look: str,
-    passes: int,
-    ensemble: bool,
-    sharpness: float,
-    backend: "BackendConfig | None",
-    no_reuse: bool,
+    options: UpscaleOptions,
     deinterlace: bool,
 ) -> None:
     """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
@@ -153,23 +120,11 @@ def script(
       vs-srcomp script in.mkv --for svtav1 --ratio 4:3 -o in.vpy
       vs-srcomp script in.mkv --for mpv -o in.vpy | bash
     """
-    if ratio and (width or height):
-        raise click.UsageError("--ratio and --width or --height exclude each other.")
-    check_model(model, look, ratio, q)
     if output:
         from vs_srcomp.named_files import check_output
 
         check_output(output)
-    size = {"ratio": ratio, "width": width, "height": height}
-    if not (ratio or width or height) and model in ("light", "fast", "quality"):
-        size = {"ratio": "2:1"}  # To be seen, and changed; other networks have a size of their own.
-    arguments: dict[str, Any] = {key: value for key, value in size.items() if value is not None}
-    arguments |= {"q": q, "model": str(model.resolve()) if isinstance(model, Path) else model}
-    defaults = {"look": "faithful", "passes": 1, "ensemble": False, "sharpness": 0.0, "reuse": True}
-    given = {"look": look, "passes": passes, "ensemble": ensemble, "sharpness": sharpness, "reuse": not no_reuse}
-    arguments |= {name: value for name, value in given.items() if value != defaults[name]}
-    arguments |= {"backend": backend} if backend else {}
-
+    arguments = _arguments(options)
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program, deinterlace=deinterlace)
     path = output or Path(source.stem + ".vpy")
@@ -190,6 +145,19 @@ def script(
 
         for loss in losses(str(clip.source), container_for(Path("out.mkv"))):
             click.echo(loss, err=True)
+
+
+def _arguments(options: UpscaleOptions) -> dict[str, Any]:
+    """Those that differ from the defaults, and those that a user will want to change."""
+    from vs_srcomp.models import TIERS
+
+    defaults = UpscaleSettings().arguments()
+    given = options.arguments()
+    if isinstance(options.model, Path):
+        given["model"] = str(options.model.resolve())
+    elif options.model in TIERS and not (options.ratio or options.width or options.height):
+        given["ratio"] = "2:1"  # Other networks have a size of their own.
+    return {name: value for name, value in given.items() if name in ("q", "model") or value != defaults[name]}
 
 
 def command_line(program: str, clip: Clip, script_path: Path) -> str:

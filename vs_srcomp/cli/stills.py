@@ -1,7 +1,6 @@
 """Pictures in ``vs-srcomp upscale`` and ``vs-srcomp batch``."""
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -49,16 +48,7 @@ class StillOptions:
         return PictureJob(
             source=source,
             target=target,
-            ratio=options.ratio,
-            width=options.width,
-            height=options.height,
-            q=options.q,
-            model=options.model,
-            look=options.look,
-            passes=options.passes,
-            ensemble=options.ensemble,
-            sharpness=options.sharpness,
-            backend=options.backend,
+            **options.arguments(),
             depth=depths[self.depth],
             quality=self.quality,
             lossless=self.lossless,
@@ -139,14 +129,16 @@ def batch_pictures(
         stills: Likewise.
         cancel: Begin no more pictures once it is set.
         jobs: How many pictures at the same time.
-        restart: Do all anew.
+        restart: Redo all.
         dry_run: Only show what would be done.
         report_file: Gets a JSON line a picture.
     """
-    anew = restart or options.overwrite
+    from vs_srcomp.files import path_text
+
+    again = restart or options.overwrite
     if dry_run:
         for source, target in outputs:
-            say(f"{source}: {'there already: ' if target.exists() and not anew else ''}{target}")
+            say(f"{source}: {'there already: ' if target.exists() and not again else ''}{target}")
         say(f"{counted(len(outputs), 'picture')}; nothing is written")
         return True
     report_file.parent.mkdir(parents=True, exist_ok=True)
@@ -156,12 +148,12 @@ def batch_pictures(
             source, target = pair
             if cancel.is_set():
                 return "cancelled"
-            if target.exists() and not anew:
+            if target.exists() and not again:
                 line: dict[str, Any] = {"status": "skipped", "error": None}
                 say(f"{source}: was finished before")
             else:
-                line = _one(stills.job(source, target, options, overwrite=anew))
-            paths = {"source": _text(source), "target": _text(target)}
+                line = _one(stills.job(source, target, options, overwrite=again))
+            paths = {"source": path_text(source), "target": path_text(target)}
             entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **paths, **line}
             report.write(json.dumps(entry, ensure_ascii=False) + "\n")
             report.flush()
@@ -198,11 +190,6 @@ def _one(job: "PictureJob") -> dict[str, Any]:
         "bytes": result.bytes,
         "seconds": round(result.seconds, 3),
     }
-
-
-def _text(path: Path) -> str:
-    """``path`` as text, even if its bytes are none."""
-    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
 
 
 _OPTIONS = (

@@ -47,6 +47,7 @@ def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions
         upscale_pictures(source, target, options, stills)
         return
     check_for(pictures=False)
+    options.check_video()
     job = piping.apply(options.job(source, target))
     with core_log_on_stderr():
         result = _run_with_progress(job)

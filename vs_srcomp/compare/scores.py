@@ -17,6 +17,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.quality.libvmaf import Libvmaf
 from vs_srcomp.quality.luma import codes_of, common_depth, psnr, squared_error
+from vs_srcomp.quality.times import FrameTimes
 
 type Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -130,7 +131,7 @@ def measure(
         wanted = to_rgb(reference.clip)
         nodes += [wanted.vszip.SSIMULACRA2(to_rgb(side.clip)) for side in candidates]
     tracks = [Track({metric.name: [] for metric in metrics}) for _ in candidates]
-    clock, scenes, times, detail = _Clock(sides), Scenes(), [], []
+    clock, scenes, times, detail = _times_of(sides), Scenes(), [], []
     with ExitStack() as stack:
         drivers = []
         if any(name in _BY_VMAF for name in names):
@@ -140,7 +141,7 @@ def measure(
             drivers = [stack.enter_context(Libvmaf(size, bits, options)) for _ in candidates]
         for number, frames in enumerate(_together(nodes)):
             own, judged = frames[: len(sides)], frames[len(sides) :]
-            times.append(clock.time(number, own))
+            times.append(clock.add(number, own))
             *ours, theirs = (codes_of(frame, bits) for frame in own)
             scenes.add(theirs, bits)
             detail.append(detail_of(theirs, bits))
@@ -189,9 +190,9 @@ def check_alike(sides: Sequence[Side]) -> None:
 def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measured:
     clip = candidates[0].clip
     bits = clip.format.bits_per_sample
-    clock, scenes, times, detail, track = _Clock(candidates[:1]), Scenes(), [], [], Track()
+    clock, scenes, times, detail, track = _times_of(candidates[:1]), Scenes(), [], [], Track()
     for number, frame in enumerate(clip.frames(close=True, collect_garbage=False)):
-        times.append(clock.time(number, [frame]))
+        times.append(clock.add(number, [frame]))
         codes = codes_of(frame, bits)
         scenes.add(codes, bits)
         detail.append(detail_of(codes, bits))
@@ -224,33 +225,13 @@ def _take(track: Track, by_frame: Sequence[dict[str, float]]) -> None:
             track.scores[name] = [scores[key] for scores in by_frame]
 
 
+def _times_of(sides: Sequence[Side]) -> FrameTimes:
+    return FrameTimes([side.name for side in sides], [side.tick for side in sides])
+
+
 def _level(frame: vs.VideoFrame) -> float | None:
     level = frame.props.get("SrcompQ")
     return None if level is None else float(level)
-
-
-class _Clock:
-    """The times of frames, which must be the same on all sides."""
-
-    def __init__(self, sides: Sequence[Side]) -> None:
-        self._sides = sides
-        self._starts: list[float] = []
-
-    def time(self, number: int, frames: Sequence[vs.VideoFrame]) -> float:
-        """When the last side's frame is shown, in seconds from its first; that of all others must be the same."""
-        # Clips without times have 25 frames a second.
-        times = [float(frame.props.get("_AbsoluteTime", number / 25)) for frame in frames]
-        self._starts = self._starts or times
-        *ours, wanted = (time - start for time, start in zip(times, self._starts, strict=True))
-        for side, time in zip(self._sides, ours, strict=False):
-            # Properties are floats, good for a nanosecond over a month.
-            if abs(time - wanted) > float(side.tick + self._sides[-1].tick) + 1e-9:
-                raise error(
-                    f"frame {number} of {side.name} is shown {time:.4f} s after the first, "
-                    f"that of {self._sides[-1].name} {wanted:.4f} s",
-                    "compare files whose frames have the same times",
-                )
-        return wanted
 
 
 class Scenes:

@@ -71,7 +71,7 @@ def check_configuration(path: Path | None, installation: Installation) -> Findin
             state="broken",
             message=message,
             remedy="vs-srcomp doctor --fix",
-            mend=lambda: write(path, installation),
+            fix=lambda: write(path, installation),
         )
 
     try:

@@ -17,5 +17,5 @@ class Finding:
     """The result in words."""
     remedy: str = ""
     """How the user can repair it."""
-    mend: Callable[[], None] | None = None
+    fix: Callable[[], None] | None = None
     """Does it for the user; OSError if it cannot."""

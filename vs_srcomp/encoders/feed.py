@@ -109,7 +109,7 @@ def free_clips() -> None:
 def later(timestamp: int, last: int | None, length: int, time_base: Fraction) -> int:
     """``timestamp``, or another after ``last``: two frames at one moment are refused by muxers.
 
-    The frame is put off by a millisecond, which every container can tell, if it is shown longer than that, and by as
+    The frame is put off by a millisecond, which every container can store, if it is shown longer than that, and by as
     little as possible if not: nothing that comes after has to wait.
 
     Args:

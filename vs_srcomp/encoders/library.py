@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 
 from vs_srcomp.encoders.settings import SVT_AV1, EncoderKind, EncoderSettings
 from vs_srcomp.errors import error
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 from vs_srcomp.media.hdr import content_light, mastering_in_decimals, mastering_in_units
 from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.memory import check_memory
@@ -56,10 +56,10 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     wanted = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, *subsampling)
     if wanted.id == format_.id:
         return clip
-    say(f"{format_.name} is converted to {wanted.name}: {kind.title} takes {_formats(kind)} only")
+    log_info(f"{format_.name} is converted to {wanted.name}: {kind.title} takes {_formats(kind)} only")
     if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
         clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
-        say(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
+        log_info(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
     # The resize replaces unknown properties by its own guesses.
     return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion").std.CopyFrameProps(clip, props=_COLOUR)
 

@@ -18,11 +18,11 @@ from av.packet import Packet
 
 from vs_srcomp.encoders.library import FASTEST, SLOWEST
 from vs_srcomp.encoders.pipe_command import PipeCommand
+from vs_srcomp.encoders.settings import PIPE_CODECS
 from vs_srcomp.encoders.y4m import FRAME, samples, stream_header
 from vs_srcomp.errors import error
 from vs_srcomp.files import temporary_folder
 from vs_srcomp.media.colour_tags import Tagger, missing_tags
-from vs_srcomp.media.matroska import CODEC_IDS
 from vs_srcomp.media.picture import Colour, EncodedStream, Picture
 from vs_srcomp.media.timestamps import decoding_times
 from vs_srcomp.processor import core_count
@@ -248,10 +248,10 @@ class PipedEncoder:
                 f"what {self._program!r} has written cannot be read: {str(reason).lower()}{self._last_words()}",
                 "let it write IVF, OBU, an H.264 or H.265 byte stream, Matroska or MP4",
             ) from None
-        if stream.codec not in CODEC_IDS:
+        if stream.codec not in PIPE_CODECS:
             raise error(
                 f"{self._program!r} has written {stream.codec} video, which is not taken over",
-                f"let it write one of {', '.join(CODEC_IDS)}",
+                f"let it write one of {', '.join(PIPE_CODECS)}",
             )
         count = len(self._times)
         if packets != count or {*shown} != {*range(count)} or len(shown) != count:

@@ -31,6 +31,8 @@ class EncoderKind:
     """FFmpeg's name of the encoder."""
     codec: str
     """FFmpeg's name of the codec; empty if unknown before the first packet."""
+    codec_id: str
+    """Matroska's name of it (RFC 9559, and the codec mappings of Matroska); empty likewise."""
     depths: tuple[int, ...]
     """Bits of a sample that it takes, rising."""
     subsamplings: tuple[tuple[int, int], ...] = ((1, 1), (1, 0), (0, 0))
@@ -80,6 +82,7 @@ SVT_AV1: Final = EncoderKind(
     title="SVT-AV1",
     library="libsvtav1",
     codec="av1",
+    codec_id="V_AV1",
     depths=(8, 10),
     subsamplings=((1, 1),),
     largest=(16384, 8704),
@@ -105,6 +108,7 @@ ENCODERS: Final = (
         title="x264",
         library="libx264",
         codec="h264",
+        codec_id="V_MPEG4/ISO/AVC",
         depths=(8, 10),
         largest=(16384, 16384),
         memory=(3, 2.0, 60),
@@ -122,6 +126,7 @@ ENCODERS: Final = (
         title="x265",
         library="libx265",
         codec="hevc",
+        codec_id="V_MPEGH/ISO/HEVC",
         memory=(3, 2.0, 20),
         depths=(8, 10, 12),
         bits_per_pixel=0.1,
@@ -140,6 +145,7 @@ ENCODERS: Final = (
         title="FFV1",
         library="ffv1",
         codec="ffv1",
+        codec_id="V_FFV1",
         depths=(8, 10, 12, 16),
         bits_per_pixel=6.0,
         # Version 3 with checksums, every frame by itself: what archives ask for (RFC 9043).
@@ -148,9 +154,12 @@ ENCODERS: Final = (
 )
 
 PIPE: Final = EncoderKind(
-    name="pipe", title="the pipe", library="", codec="", depths=(8, 10, 12, 16), bits_per_pixel=0.2
+    name="pipe", title="the pipe", library="", codec="", codec_id="", depths=(8, 10, 12, 16), bits_per_pixel=0.2
 )
 """Any program that reads frames from a pipe."""
+
+PIPE_CODECS: Final = {**{kind.codec: kind.codec_id for kind in ENCODERS}, "vp8": "V_VP8", "vp9": "V_VP9"}
+"""What such programs may write: Matroska's names of codecs by FFmpeg's."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 from vs_srcomp.media.section import Section
 from vs_srcomp.media.streams import Plan
 from vs_srcomp.media.subtitles import AnyPacket
-from vs_srcomp.media.timeline import begins_anew, timeline_of
+from vs_srcomp.media.timeline import clock_restarts, timeline_of
 from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import open_container, video_stream
@@ -43,7 +43,7 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
         return
     file = source.name
     with open_container(file) as again:
-        restarts = begins_anew(again, video_stream(again, 0))
+        restarts = clock_restarts(again, video_stream(again, 0))
     shifts = timeline_of(file, fraction(plan.video.time_base)).shifts if restarts else []
     for stream in source.streams:
         if stream not in plan.copied and not (shifts and stream == plan.video):
@@ -168,9 +168,9 @@ def file_tags(source: InputContainer) -> dict[str, str]:
     return _without(source.metadata, _OF_THE_FILE)
 
 
-def stream_tags(stream: Stream, *, encoded_anew: bool) -> dict[str, str]:
+def stream_tags(stream: Stream, *, reencoded: bool) -> dict[str, str]:
     """The tags of a stream; those of its old encoding, too, unless it is encoded again."""
-    return _without(stream.metadata, _OF_THE_STREAM | _OF_THE_ENCODING if encoded_anew else _OF_THE_STREAM)
+    return _without(stream.metadata, _OF_THE_STREAM | _OF_THE_ENCODING if reencoded else _OF_THE_STREAM)
 
 
 def _without(tags: dict[str, str], unwanted: set[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from vs_srcomp.av1 import Av1Error
 from vs_srcomp.av1.obu import ObuType, low_overhead_obus
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.display import keeps_stereo_mode
 from vs_srcomp.media.matroska_extras import matroska_extras
@@ -40,7 +40,7 @@ _MESSAGES = {
     Type.ICC_PROFILE: "the ICC profile is left out: encoders here do not write it",
     Type.LCEVC: "the LCEVC enhancement is left out: it belongs to the pictures before they were upscaled",
     Type.S12M_TIMECODE: "the timecode of each frame (SMPTE ST 12-1) is left out: encoders here do not write it",
-    Type.SPHERICAL: "the spherical description (360° video) is left out: tag the output anew",
+    Type.SPHERICAL: "the spherical description (360° video) is left out: tag the output again",
     Type.STEREO3D: _STEREO,
     Type.THREE_D_REFERENCE_DISPLAYS: "the 3D reference displays are left out: encoders here do not write them",
 }
@@ -60,7 +60,7 @@ _METADATA_TYPE_T35 = 4
 def announce_losses(file: str, kind: ContainerKind) -> None:
     """Log what is lost on the way from ``file`` into a container of ``kind``."""
     for message in losses(file, kind):
-        say(message)
+        log_info(message)
 
 
 def losses(file: str, kind: ContainerKind) -> list[str]:

@@ -5,7 +5,6 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import av
 from av.container import InputContainer
@@ -26,16 +25,6 @@ _COLOUR, _MAX_CLL, _MAX_FALL, _MASTERING_METADATA = 0x55B0, 0x55BC, 0x55BD, 0x55
 _PRIMARIES = range(0x55D1, 0x55D9)  # x and y of red, green, blue and white
 _LUMINANCE_MAX, _LUMINANCE_MIN = 0x55D9, 0x55DA
 
-CODEC_IDS: Final = {
-    "av1": b"V_AV1",
-    "h264": b"V_MPEG4/ISO/AVC",
-    "hevc": b"V_MPEGH/ISO/HEVC",
-    "vp8": b"V_VP8",
-    "vp9": b"V_VP9",
-    "ffv1": b"V_FFV1",
-}
-"""Matroska's names of codecs (RFC 9559, and the codec mappings of Matroska) by FFmpeg's."""
-
 UNKNOWN_SIZE = 1 << 56
 """More than an element can have."""
 
@@ -43,14 +32,14 @@ SPARE = "." * 32
 """At the end of a track's name, this leaves `set_display_size` the room it needs."""
 
 
-def video_template(picture: Picture, codec: bytes) -> InputContainer:
+def video_template(picture: Picture, codec_id: str) -> InputContainer:
     """A track without frames that has the metadata of ``picture``.
 
     PyAV copies a stream's side data to another stream but does not let it be made, so it is read from this.
 
     Args:
         picture: What the track shows.
-        codec: Matroska's name of its codec.
+        codec_id: Matroska's name of its codec.
     """
     mastering = b""
     if picture.mastering:
@@ -65,7 +54,7 @@ def video_template(picture: Picture, codec: bytes) -> InputContainer:
         colour += _unsigned(_MAX_CLL, maximum) + _unsigned(_MAX_FALL, average)
     video = _unsigned(_PIXEL_WIDTH, picture.width) + _unsigned(_PIXEL_HEIGHT, picture.height)
     track = _unsigned(TRACK_NUMBER, 1) + _unsigned(_TRACK_UID, 1) + _unsigned(_TRACK_TYPE, 1)
-    track += _element(_CODEC_ID, codec) + _element(_VIDEO, video + _element(_COLOUR, colour))
+    track += _element(_CODEC_ID, codec_id.encode()) + _element(_VIDEO, video + _element(_COLOUR, colour))
     head = _element(_DOC_TYPE, b"matroska") + _unsigned(_DOC_TYPE_VERSION, 4) + _unsigned(_DOC_TYPE_READ_VERSION, 2)
     segment = _element(_INFO, _unsigned(_TIMESTAMP_SCALE, 1_000_000))
     segment += _element(TRACKS, _element(TRACK_ENTRY, track)) + _element(_CLUSTER, _unsigned(_TIMESTAMP, 0))

@@ -20,7 +20,7 @@ from vs_srcomp.files import is_of_file_system
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.copies import attachment, copied_chapters, copied_packets, file_tags, stream_tags
 from vs_srcomp.media.display import display_matrix, display_size, keeps_stereo_mode
-from vs_srcomp.media.matroska import CODEC_IDS, SPARE, set_display_size, video_template
+from vs_srcomp.media.matroska import SPARE, set_display_size, video_template
 from vs_srcomp.media.muxer_errors import message_of, messages_kept
 from vs_srcomp.media.muxer_probe import add_copy, holds_codec
 from vs_srcomp.media.picture import EncodedStream, Picture
@@ -39,6 +39,8 @@ class VideoTrack:
 
     picture: Picture
     stream: EncodedStream
+    codec_id: str
+    """Matroska's name of the codec, for every container."""
     time_base: Fraction
     rate: Fraction | None
     """Frames per second, if they are shown at one rate."""
@@ -207,7 +209,7 @@ class Muxer:
 
     def _add_video(self, source: VideoStream, track: VideoTrack) -> VideoStream:
         picture = track.picture
-        with video_template(picture, CODEC_IDS[track.stream.codec]) as template:
+        with video_template(picture, track.codec_id) as template:
             # As a copy, because it is encoded elsewhere.
             stream = self._container.add_stream_from_template(template.streams.video[0], opaque=True)
         context = stream.codec_context
@@ -223,7 +225,7 @@ class Muxer:
         stream.time_base = track.time_base
         stream.disposition = source.disposition
         stream.set_display_matrix(display_matrix(source))
-        stream.metadata.update(stream_tags(source, encoded_anew=True))
+        stream.metadata.update(stream_tags(source, reencoded=True))
         if "stereo_mode" in stream.metadata and not keeps_stereo_mode(source, self._kind):
             del stream.metadata["stereo_mode"]
         self._stereo_mode = stream.metadata.get("stereo_mode", "")
@@ -238,5 +240,5 @@ def _add_copy(container: OutputContainer, kind: ContainerKind, template: Stream)
     else:
         stream = add_copy(container, template)
     stream.disposition = template.disposition
-    stream.metadata.update(stream_tags(template, encoded_anew=False))
+    stream.metadata.update(stream_tags(template, reencoded=False))
     return stream

@@ -7,7 +7,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from vs_srcomp.errors import error
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.muxer_probe import becomes_attachment, holds_codec, why_not
 from vs_srcomp.media.subtitles import PLAIN_TEXT, is_timed_text
@@ -48,15 +48,15 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
         if stream == video:
             continue
         if is_part_of_picture(stream):
-            say(f"{numbered(stream)} is left out: it is a part of a picture, not a film")
+            log_info(f"{numbered(stream)} is left out: it is a part of a picture, not a film")
         elif stream.type == "data":
             # FFmpeg discards the track that holds an MP4 file's chapters: those are kept as chapters.
             if stream.discard != Discard.all:
-                say(f"{numbered(stream)} is left out")
+                log_info(f"{numbered(stream)} is left out")
         elif (reason := why_not(kind, stream)) is None:
             (attached if stream.type == "attachment" or becomes_attachment(kind, stream) else copied).append(stream)
         elif is_timed_text(stream) and holds_codec(kind, PLAIN_TEXT):
-            say(f"{numbered(stream)} becomes plain text, without its styles")
+            log_info(f"{numbered(stream)} becomes plain text, without its styles")
             copied.append(stream)
         else:
             dropped[stream] = numbered(stream) + (f": {reason}" if reason else "")
@@ -68,7 +68,7 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
             else "write a .mkv file instead, or leave such streams out with --drop-incompatible",
         )
     for stream in dropped:
-        say(f"{numbered(stream)} is left out: {kind.suffix} files cannot hold it")
+        log_info(f"{numbered(stream)} is left out: {kind.suffix} files cannot hold it")
     return Plan(video, tuple(copied), tuple(attached))
 
 

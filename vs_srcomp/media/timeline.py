@@ -64,7 +64,7 @@ def _shifts(index: Index) -> list[Fraction]:
     return [int(shift) * index.time_base for shift in of_frames[frames]]
 
 
-def begins_anew(container: InputContainer, stream: VideoStream) -> bool:
+def clock_restarts(container: InputContainer, stream: VideoStream) -> bool:
     """Whether the clock of ``stream`` restarts; containers without a table of all times are read to the end.
 
     Args:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, defs, helper, inliner, numpy_helper, shape_inference
 
 from vs_srcomp.errors import error, first_line
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 from vs_srcomp.models.external_tensors import all_nodes, take_in_external_tensors
 from vs_srcomp.models.level import LEVEL_INPUT, at_level
 from vs_srcomp.models.network import Network
@@ -79,7 +79,7 @@ def read_network(path: Path) -> Network:
     looks = f"receptive field {reach.field}" if reach.field else f"no bounded receptive field ({reach.obstacle})"
     kind = f"{scale}x network" if network.enlarges else "network"
     kind += " that takes the level" * takes_level
-    say_once(f"{path.name}: {kind}, stride {network.stride}, {looks}, SHA-256 {network.sha256}")
+    log_once(f"{path.name}: {kind}, stride {network.stride}, {looks}, SHA-256 {network.sha256}")
     return network
 
 

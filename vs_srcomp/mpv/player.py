@@ -21,7 +21,7 @@ import vapoursynth as vs
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER, RATIOS, ratio_by_name, scaled_size
-from vs_srcomp.log import say, say_once
+from vs_srcomp.log import log_info, log_once
 from vs_srcomp.models import LOOKS, TIERS, models
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import NO_MODEL, OWN_PROPS
@@ -129,7 +129,7 @@ def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int]
 
     def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
         if f.props.get("_FieldBased", 0):
-            say_once("interlaced pictures are only enlarged: deinterlace them first, with --deinterlace=yes")
+            log_once("interlaced pictures are only enlarged: deinterlace them first, with --deinterlace=yes")
             return plain
         return graph(watch.begin(n))
 
@@ -180,7 +180,7 @@ def target_size(
         if factor >= LEAST_FACTOR:
             return scaled_size(clip.width, clip.height, factor, clip.format.subsampling_w, clip.format.subsampling_h)
         reason = "the display has about its size"
-    say_once(f"the picture of {clip.width}x{clip.height} is left as it is: {reason}")
+    log_once(f"the picture of {clip.width}x{clip.height} is left as it is: {reason}")
     return None
 
 
@@ -205,7 +205,7 @@ class Pace:
         self.lock = threading.Lock()
         self._last = last
         self._changed = time.monotonic()
-        self._measure_anew(FIRST_WINDOW)
+        self._restart_measurement(FIRST_WINDOW)
 
     def load(self) -> None:
         """The script is loaded again."""
@@ -226,7 +226,7 @@ class Pace:
         if self._frames < LEAST_FRAMES or not (late or max(self._video, self._work) >= self._window):
             return None
         speed = Speed(possible=self._frames / self._work, needed=self._frames / self._video)
-        self._measure_anew(LATER_WINDOW)
+        self._restart_measurement(LATER_WINDOW)
         if speed.possible < speed.needed and self.step < self._last:
             self._go_to(self.step + 1)
         return speed
@@ -234,9 +234,9 @@ class Pace:
     def _go_to(self, step: int) -> None:
         self.step = step
         self._changed = time.monotonic()
-        self._measure_anew(FIRST_WINDOW)
+        self._restart_measurement(FIRST_WINDOW)
 
-    def _measure_anew(self, window: float) -> None:
+    def _restart_measurement(self, window: float) -> None:
         self._window = window
         self._frames = 0
         self._video = self._work = 0.0
@@ -289,7 +289,7 @@ class _Watch:
                 speed = self._pace.count(duration, work)
             later = self._pace.step
         if speed and later != step:
-            say(
+            log_info(
                 f"{self._steps[step]} is too slow here, {speed.possible:.1f} of {speed.needed:.1f} frames a second: "
                 f"{self._steps[later]} from now on (adapt=no keeps it)"
             )

@@ -42,7 +42,7 @@ local function user_data()
     return table.concat(parts, ",")
 end
 
--- Make the list of filters what it should be. Other filters stay, and nothing is loaded anew without need.
+-- Make the list of filters what it should be. Other filters stay, and nothing is loaded again without need.
 local function update()
     local filters, changed, found = {}, false, false
     local wanted = enabled and mp.get_property_native("current-tracks/video/image") == false
@@ -68,7 +68,7 @@ local function update()
     end
 end
 
--- Take the q of the scene that is shown. Where it is about the same, the filter is not loaded anew.
+-- Take the q of the scene that is shown. Where it is about the same, the filter is not loaded again.
 local function follow()
     if options.q ~= "auto" or #scenes == 0 then return end
     local now = mp.get_property_number("time-pos", 0)

@@ -1,10 +1,8 @@
 """How close a file's picture is to a reference: PSNR and SSIM of the luma plane, and VMAF."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import zip_longest
 from pathlib import Path
 
 import vapoursynth as vs
@@ -15,6 +13,7 @@ from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.libvmaf import Libvmaf
 from vs_srcomp.quality.luma import codes_of, common_depth, psnr, squared_error
+from vs_srcomp.quality.times import FrameTimes
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
 
@@ -72,18 +71,20 @@ def measure(
             f"{clips[1].num_frames}",
             "give a reference with the same frames",
         )
-    tolerance = _tick(result) + _tick(reference)
+    times = FrameTimes([result.name, reference.name], [_tick(result), _tick(reference)])
     bits = common_depth(clips)
     squares = 0
     with Libvmaf(sizes[0], bits, f"n_threads={threads}:feature=name=float_ssim") as vmaf:
-        for number, (ours, theirs) in enumerate(_pairs(clips[0], clips[1], tolerance, (result, reference)), 1):
+        frames = zip(*(clip.frames(close=True, collect_garbage=False) for clip in clips), strict=True)
+        for number, pair in enumerate(frames):
             check_cancelled(cancel)
-            codes = [codes_of(frame, bits) for frame in (ours, theirs)]
+            times.add(number, pair)
+            codes = [codes_of(frame, bits) for frame in pair]
             squares += squared_error(codes[0], codes[1])
             vmaf.add(codes[0], codes[1])
             give_back_free_memory()
             if progress:
-                progress(number, clips[0].num_frames)
+                progress(number + 1, clips[0].num_frames)
         scores = {name: pooled["mean"] for name, pooled in vmaf.log()["pooled_metrics"].items()}
     samples = clips[0].num_frames * clips[0].width * clips[0].height
     return Metrics(
@@ -105,22 +106,3 @@ def _tick(path: Path) -> Fraction:
     """The unit of a file's timestamps, in seconds."""
     with open_container(local_file(path)) as container:
         return fraction(video_stream(container, 0).time_base)
-
-
-def _pairs(
-    result: vs.VideoNode, reference: vs.VideoNode, tolerance: Fraction, paths: tuple[Path, Path]
-) -> Iterator[tuple[vs.VideoFrame, vs.VideoFrame]]:
-    zeros: list[float] = []
-    clips = (clip.frames(close=True, collect_garbage=False) for clip in (result, reference))
-    for number, frames in enumerate(zip_longest(*clips)):
-        times = [float(frame.props["_AbsoluteTime"]) for frame in frames]
-        zeros = zeros or times
-        ours, theirs = (time - zero for time, zero in zip(times, zeros, strict=True))
-        # The properties are floats, good for a nanosecond over a month.
-        if abs(ours - theirs) > tolerance + Fraction(1, 10**9):
-            raise error(
-                f"frame {number} of {paths[0].name} is shown {ours:.4f} s after the first, that of the reference "
-                f"{paths[1].name} {theirs:.4f} s",
-                "give a reference with the same timestamps",
-            )
-        yield frames

@@ -9,7 +9,7 @@ import numpy as np
 
 from vs_srcomp.backends.base import BackendConfig, DividingBackend, Engine, Luma, PlaneFormat, Worker
 from vs_srcomp.backends.engine_store import is_kept
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.reuse.memory import Memory, Picture
 from vs_srcomp.reuse.windows import BLOCK, CALL, Blocks, Rectangle, Windows, rectangles
@@ -135,7 +135,7 @@ class ReusingEngine:
         worker = engine.worker()
         for part in self.windows.samples():
             if not np.array_equal(restored_part(worker, part, self.windows, source, scale), whole[part.scaled(scale)]):
-                say_once(
+                log_once(
                     f"{type(self.backend).__name__} does not give the same for a part of a picture as for the whole: "
                     "only whole pictures that have not changed are taken from memory"
                 )

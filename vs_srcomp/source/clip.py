@@ -8,7 +8,7 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from vs_srcomp.errors import check_flags, error
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.grid import damaged_grid, read_grid
@@ -107,11 +107,11 @@ class _Clip:
         self._grain_reported = False
         self._damage_reported = False
         if report and self._pixel_format.has_alpha:
-            say(f"{file!r} has an alpha plane, which is left out")
+            log_info(f"{file!r} has an alpha plane, which is left out")
         asked = stream.cropping != Cropping()
         if (self._width, self._height) != self._picture[1:] and (report or asked):
             reason = "as it asks for" if asked else "which the chroma subsampling divides"
-            say(f"{file!r} is cropped to {self._width}x{self._height}, {reason}")
+            log_info(f"{file!r} is cropped to {self._width}x{self._height}, {reason}")
         self._change = ChangeOfDescription(file)
 
     def node(self) -> vs.VideoNode:
@@ -161,10 +161,12 @@ class _Clip:
                 props[name] = value
         if decoded.is_corrupt and not self._damage_reported:
             self._damage_reported = True
-            say(f"frame {n} of {self._file!r} is damaged: the decoder has filled in what it lacks, and maybe others")
+            log_info(
+                f"frame {n} of {self._file!r} is damaged: the decoder has filled in what it lacks, and maybe others"
+            )
         if not self._grain_reported and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
             self._grain_reported = True
-            say(
+            log_info(
                 f"{self._file!r} asks for film grain, which is left out before the network; after it, "
                 "--film-grain restore puts it back, and vs_srcomp.restore_grain in a script"
             )

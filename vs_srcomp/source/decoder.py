@@ -10,7 +10,7 @@ from av.codec.context import ThreadType
 from av.video.frame import VideoFrame
 
 from vs_srcomp.errors import error
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 from vs_srcomp.processor import core_count
 from vs_srcomp.source.demuxer import Demuxer
 from vs_srcomp.source.index import Packets, build_index
@@ -115,7 +115,7 @@ class Decoder:
         finally:
             demuxer.close()
         if self._skipped and whole:
-            say(f"{_packets(self._skipped)} of {self._file!r} cannot be decoded: what they would show is left out")
+            log_info(f"{_packets(self._skipped)} of {self._file!r} cannot be decoded: what they would show is left out")
         return order
 
     def _decode(self, demuxer: Demuxer, start: int) -> Iterator[VideoFrame]:

@@ -10,7 +10,7 @@ import vapoursynth as vs
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 from vs_srcomp.source.formats import PixelFormat
 from vs_srcomp.source.hdr10plus import t35_payload
 from vs_srcomp.source.media import StreamInfo
@@ -111,7 +111,7 @@ class ChangeOfDescription:
         changed = [kind for kind in now if now[kind] != self._first[kind]]
         if changed:
             self._logged = True
-            say(
+            log_info(
                 f"{self._file!r} changes its {' and its '.join(changed)} at frame {number}: the frames' "
                 "properties follow it, but the header of a file that is made from them can hold one only"
             )

@@ -4,30 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vs_srcomp.backends.base import BackendConfig
+from vs_srcomp.settings import UpscaleSettings
 
 QUALITY = 90
 """Of lossy outputs by default: hardly any loss is visible."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureJob:
-    """One picture to upscale into another, or numbered ones."""
+class PictureJob(UpscaleSettings):
+    """One picture to upscale into another, or numbered ones; sizes are those that are shown."""
 
     source: Path
     target: Path
-
-    ratio: str | None = None
-    """As for ``vs_srcomp.upscale``, like all until ``backend``; sizes are those that are shown."""
-    width: int | None = None
-    height: int | None = None
-    q: float | Literal["auto"] = "auto"
-    model: str | Path = "fast"
-    look: str = "faithful"
-    passes: int = 1
-    ensemble: bool = False
-    sharpness: float = 0.0
-    backend: BackendConfig | None = None
 
     depth: Literal[8, 16] | None = None
     """Bits of a sample in the output; None is 8 for what has 8, and as many as the format can hold for what has more.

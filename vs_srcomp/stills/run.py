@@ -37,7 +37,7 @@ def upscale_picture(job: PictureJob) -> PictureResult:
     The output takes its name only when it is whole; whatever goes wrong, nothing is left behind.
 
     Raises:
-        vs.Error: The job cannot be done; the last line says what to do about it.
+        vs.Error: The job cannot be done.
     """
     began = time.monotonic()
     kind_of(job.target)
@@ -74,20 +74,7 @@ def upscale_read(picture: Picture, job: PictureJob) -> PictureResult:
 def enlarged(picture: Picture, job: PictureJob, q: float) -> vs.VideoNode:
     """The picture's clip after Lanczos-5 and the network, as in a video; not turned yet."""
     width, height = _shown((job.width, job.height), picture.orientation)
-    return upscale(
-        picture.clip,
-        ratio=job.ratio,
-        width=width,
-        height=height,
-        q=q,
-        model=job.model,
-        look=job.look,
-        passes=job.passes,
-        sharpness=job.sharpness,
-        ensemble=job.ensemble,
-        reuse=False,
-        backend=job.backend,
-    )
+    return upscale(picture.clip, **job.arguments() | {"width": width, "height": height, "q": q, "reuse": False})
 
 
 @contextmanager

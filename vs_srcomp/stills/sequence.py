@@ -51,7 +51,7 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
         progress: Called with the number of pictures done and of all pictures.
 
     Raises:
-        vs.Error: The job cannot be done; the last line says what to do about it. Outputs before it are whole.
+        vs.Error: The job cannot be done. Outputs before it are whole.
     """
     began = time.monotonic()
     if not is_picture(job.target):

@@ -3,7 +3,7 @@
 import vapoursynth as vs
 
 from vs_srcomp.errors import error
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 
 NAMESPACE = "bwdif"
 
@@ -37,7 +37,7 @@ def deinterlaced(clip: vs.VideoNode) -> vs.VideoNode:
     def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
         if not f.props.get("_FieldBased", vs.FIELD_PROGRESSIVE):
             return clip
-        say_once("interlaced frames are deinterlaced, one frame of each")
+        log_once("interlaced frames are deinterlaced, one frame of each")
         return done
 
     return clip.std.FrameEval(choose, prop_src=clip, clip_src=[clip, done])

@@ -39,20 +39,7 @@ def upscaled(clip: vs.VideoNode, job: Job, *, first: int = 0, threads: int = 0) 
     kind = encoder_settings(job).kind
     if clip.format.color_family == vs.RGB:
         return encodable(clip, kind)
-    up = upscale(
-        clip,
-        ratio=job.ratio,
-        width=job.width,
-        height=job.height,
-        q=job.q,
-        model=job.model,
-        look=job.look,
-        passes=job.passes,
-        ensemble=job.ensemble,
-        sharpness=job.sharpness,
-        reuse=job.reuse,
-        backend=_limited(backend_of(job), threads),
-    )
+    up = upscale(clip, **job.arguments() | {"backend": _limited(backend_of(job), threads)})
     if job.film_grain == "restore":
         grainy = source(job.source, film_grain=True, threads=threads)[first : first + clip.num_frames]
         up = restore_grain(up, clip, grainy)

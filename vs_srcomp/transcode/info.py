@@ -14,7 +14,7 @@ _PIECES, _PIECE_BYTES = 16, 64 << 10
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """Tells a file from others, and from what it was before."""
+    """Distinguishes a file from others, and from its earlier states."""
 
     bytes: int
     """Its size."""
@@ -64,4 +64,4 @@ def check_unchanged(file: Path, before: Fingerprint) -> None:
     """Raise an error if ``file`` is neither the one that ``before`` was taken from, nor a copy of it."""
     now = fingerprint(file)
     if (now.bytes, now.sample) != (before.bytes, before.sample):
-        raise error(f"{str(file)!r} has changed since the work on it began", "start the work anew")
+        raise error(f"{str(file)!r} has changed since the work on it began", "start the job again")

@@ -6,15 +6,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Self
 
-from vs_srcomp.backends.base import BackendConfig
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import PIPE, SVT_AV1, EncoderSettings, check_crf, encoder_by_name
 from vs_srcomp.errors import error
+from vs_srcomp.settings import UpscaleSettings
 from vs_srcomp.transcode.info import JobInfo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(UpscaleSettings):
     """One file to upscale into another."""
 
     source: Path
@@ -22,18 +22,6 @@ class Job:
     target: Path
     """The file to write; its suffix selects the container."""
 
-    ratio: str | None = None
-    """As for ``vs_srcomp.upscale``, like all until ``backend``."""
-    width: int | None = None
-    height: int | None = None
-    q: float | Literal["auto"] = "auto"
-    model: str | Path = "fast"
-    look: str = "faithful"
-    passes: int = 1
-    ensemble: bool = False
-    sharpness: float = 0.0
-    reuse: bool = True
-    backend: BackendConfig | None = None
     film_grain: Literal["off", "apply", "restore"] = "off"
     """The source's film grain: left out, applied before the networks, or put back after them."""
 

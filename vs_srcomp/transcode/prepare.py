@@ -15,6 +15,7 @@ from av.container import InputContainer
 from vs_srcomp.encoders.library import Encoder
 from vs_srcomp.encoders.pipe import PipedEncoder
 from vs_srcomp.encoders.pipe_command import PipeCommand
+from vs_srcomp.encoders.settings import PIPE_CODECS
 from vs_srcomp.errors import error
 from vs_srcomp.media.containers import ContainerKind, container_for
 from vs_srcomp.media.losses import announce_losses
@@ -50,7 +51,10 @@ class OpenJob:
             vs.Error: The container cannot hold the stream.
         """
         check_codec(self.job, stream.codec)
-        track = VideoTrack(picture=info.picture, stream=stream, time_base=info.time_base, rate=info.rate)
+        codec_id = encoder_settings(self.job).kind.codec_id or PIPE_CODECS[stream.codec]
+        track = VideoTrack(
+            picture=info.picture, stream=stream, codec_id=codec_id, time_base=info.time_base, rate=info.rate
+        )
         return Muxer(path, self.kind, self.source, self.plan, track, info.section)
 
 
@@ -91,7 +95,7 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
         threads: Of decoder and network; 0 means all processors.
 
     Raises:
-        vs.Error: The job cannot be done; the last line says what to do about it.
+        vs.Error: The job cannot be done.
     """
     file = local_file(job.source)
     before = fingerprint(job.source)

@@ -28,7 +28,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
         cancel: Stops the work when set.
 
     Raises:
-        vs.Error: The job cannot be done; the last line says what to do about it.
+        vs.Error: The job cannot be done.
         CancelledError: ``cancel`` was set.
     """
     began = time.monotonic()

@@ -50,17 +50,6 @@ def test_at_a_level_it_is_a_stack_of_convolutions_whose_kernels_are_interpolated
         assert (expected - luma).abs().max() > 1e-2
 
 
-def test_each_picture_of_a_batch_has_its_own_level() -> None:
-    network = awake(2, 8, 4)
-    luma = torch.rand(3, 1, 24, 24)
-    q = torch.tensor([12.0, 33.0, 55.0])
-    together = network(luma, q)
-    for index in range(3):
-        alone = network(luma[index : index + 1], q[index : index + 1])
-        torch.testing.assert_close(together[index : index + 1], alone, atol=1e-5, rtol=0)
-    assert (network(luma, q.flip(0)) - together).abs()[[0, 2]].amax() > 1e-3
-
-
 def test_it_begins_as_one_network_for_all_levels() -> None:
     network = InterpolatedStack(stride=2, channels=8, layers=4, slope=0.1)
     luma = torch.rand(1, 1, 16, 16)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.tolerances import FLOAT32_CONSTANTS, FLOAT32_FOLDED
+from tests.tolerances import FLOAT32_CONSTANTS
 from train.export import to_onnx
 from train.networks.plain import KNOTS, MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, hats
 from vs_srcomp.models.level import at_level
@@ -55,17 +55,6 @@ def test_it_is_space_to_depth_and_3x3_convolutions_on_centred_luma_scaled_by_lev
         assert expected[inside].numel() > 0
         assert torch.allclose(network(luma, torch.tensor([q]))[inside], expected[inside], **FLOAT32_CONSTANTS)
         assert (expected - luma).abs().max() > 1e-2
-
-
-def test_each_picture_of_a_batch_has_its_own_level() -> None:
-    network = awake(2, 8, 4)
-    luma = torch.rand(3, 1, 24, 24)
-    q = torch.tensor([12.0, 33.0, 55.0])
-    together = network(luma, q)
-    for index in range(3):
-        alone = network(luma[index : index + 1], q[index : index + 1])
-        torch.testing.assert_close(together[index : index + 1], alone, **FLOAT32_FOLDED)
-    assert (network(luma, q.flip(0)) - together).abs()[[0, 2]].amax() > 1e-3
 
 
 def test_interpolation_passes_through_the_knots_and_holds_beyond_them() -> None:

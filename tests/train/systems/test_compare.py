@@ -186,7 +186,7 @@ def test_weights_are_those_of_all_networks_of_a_method(work: Path) -> None:
 
 def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "line.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="is not a file of scores; remove it to measure anew"):
+    with pytest.raises(ValueError, match="is not a file of scores; remove it to measure again"):
         Book(tmp_path / "line.csv")
 
 

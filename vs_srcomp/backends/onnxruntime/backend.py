@@ -11,7 +11,7 @@ import numpy as np
 from vs_srcomp.backends.base import Luma, PlaneFormat, check_counts, missing
 from vs_srcomp.backends.loading import load_onnxruntime
 from vs_srcomp.errors import error, first_line, last_line
-from vs_srcomp.log import say_once
+from vs_srcomp.log import log_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.processor import core_count
 
@@ -107,7 +107,7 @@ class OnnxRuntime:
             try:
                 session = self._session(graph, provider)
             except Exception as reason:
-                say_once(f"ONNX Runtime cannot use {provider}: {last_line(reason)}")
+                log_once(f"ONNX Runtime cannot use {provider}: {last_line(reason)}")
             else:
                 return OnnxRuntimeEngine(session, plane, network.scale, self._stream_count())
         try:

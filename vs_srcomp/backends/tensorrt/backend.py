@@ -18,7 +18,6 @@ from vs_srcomp.backends.device_pipeline import STREAMS_PER_DEVICE, PipelineEngin
 from vs_srcomp.backends.tensorrt import cuda_queue
 from vs_srcomp.backends.tensorrt.cuda_queue import CudaQueue
 from vs_srcomp.backends.tensorrt.log import log_of
-from vs_srcomp.backends.tensorrt.quiet import stdout_to_stderr
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
@@ -98,7 +97,7 @@ class TensorRT:
         bottom, right = padding(network, plane)
         height, width = plane.height + bottom, plane.width + right
         graph = with_integer_planes(graph, PlaneFormat(width, height, plane.bits), scale=network.scale, as_bytes=True)
-        with _turn, cuda_queue.selected(self._devices[0]), stdout_to_stderr(), log_of(trt).listening() as log:
+        with _turn, cuda_queue.selected(self._devices[0]), log_of(trt).listening() as log:
             log.write(f"TensorRT {trt.__version__} compiles a network for {width}x{height}: once, and it takes minutes")
             builder = trt.Builder(log.logger)
             # The types of the graph are those of the arithmetic. Its sizes are fixed: there is nothing to profile for.
@@ -162,7 +161,7 @@ class _Plan:
         Raises:
             RuntimeError: TensorRT refuses it, or it is for other planes.
         """
-        with _turn, cuda_queue.selected(device), stdout_to_stderr(), log_of(trt).listening() as log:
+        with _turn, cuda_queue.selected(device), log_of(trt).listening() as log:
             runtime = trt.Runtime(log.logger)
             engine = runtime.deserialize_cuda_engine(built)
             if engine is None:
@@ -209,8 +208,7 @@ class _Plan:
 def _missing_package() -> str | None:
     for package in ("tensorrt", "onnx", "cuda.bindings.runtime"):
         try:
-            with stdout_to_stderr():
-                import_module(package)
+            import_module(package)
         except ModuleNotFoundError:
             return f"{package} is not installed"
         except (ImportError, OSError) as reason:

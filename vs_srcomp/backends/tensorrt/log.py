@@ -8,7 +8,7 @@ from typing import Any
 
 import vapoursynth as vs
 
-from vs_srcomp.log import say
+from vs_srcomp.log import log_info
 
 
 class Log:
@@ -43,7 +43,7 @@ class Log:
     def write(self, message: str) -> None:
         """Log a line, from any thread. An exception in one of the library's own threads would end the process."""
         with suppress(Exception), self._environment.use():
-            say(message)
+            log_info(message)
 
     @property
     def errors(self) -> str:

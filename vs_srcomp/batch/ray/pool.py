@@ -25,7 +25,7 @@ from vs_srcomp.batch.ray.nodes import (
 from vs_srcomp.batch.ray.worker import (
     CopiedFile,
     Facts,
-    ProgressBoard,
+    ProgressActor,
     RemoteTask,
     TaskResult,
     arithmetic,
@@ -116,8 +116,8 @@ class ClusterPool:
             connect(self._ray, cluster.address)
         try:
             self._home = self._ray.get_runtime_context().get_node_id()
-            board = self._ray.remote(num_cpus=0)(ProgressBoard)
-            self._board = board.options(scheduling_strategy=on_node(self._home)).remote()
+            actor = self._ray.remote(num_cpus=0)(ProgressActor)
+            self._actor = actor.options(scheduling_strategy=on_node(self._home)).remote()
             compare_nodes(self._ray, living_nodes(self._ray), facts)
             self._facts = facts()
             self._cpus = cluster.cpus_per_task or cpus_for(living_nodes(self._ray), cluster.gpus_per_task)
@@ -126,7 +126,7 @@ class ClusterPool:
                     f"no node has {self._cpus:g} processor cores and {cluster.gpus_per_task:g} graphics cards",
                     "ask for less for a task, or add nodes",
                 )
-            self._ray.get(self._board.take.remote())  # tasks would leave it little time to start
+            self._ray.get(self._actor.take.remote())  # tasks would leave it little time to start
         except BaseException:
             self.close()
             raise
@@ -207,7 +207,7 @@ class ClusterPool:
                 self._unsent.append(failed(number, failure))
                 continue
             function = self._ray.remote(retry_exceptions=False, **self._options(task))(run_task)
-            self._running[function.remote(remote, self._board)] = number, task
+            self._running[function.remote(remote, self._actor)] = number, task
 
     def _options(self, task: Task) -> dict[str, Any]:
         """Ray's options for ``task``."""
@@ -282,10 +282,10 @@ class ClusterPool:
         return event
 
     def _progress(self) -> list[Event]:
-        """The progress that the board has collected; a late answer is taken later."""
+        """The progress that the actor has collected; a late answer is taken later."""
         if self._answer is None and self._running and time.monotonic() - self._looked >= _BETWEEN_LOOKS:
             self._looked = time.monotonic()
-            self._answer = self._board.take.remote()
+            self._answer = self._actor.take.remote()
         if self._answer is None or not self._ray.wait([self._answer], timeout=0)[0]:
             return []
         answer, self._answer = self._answer, None

@@ -130,7 +130,7 @@ def other_facts(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]
     return [f"{name} {shortened(theirs.get(name))} instead of {shortened(ours.get(name))}" for name in names]
 
 
-class ProgressBoard:
+class ProgressActor:
     """Collects the progress of all workers; an actor beside the program that submits the tasks."""
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ class ProgressBoard:
         return latest
 
 
-def run_task(remote: RemoteTask, board: Any) -> TaskResult:
+def run_task(remote: RemoteTask, actor: Any) -> TaskResult:
     """Run a task: the function that Ray calls.
 
     The work is done in a thread. Ray cancels a task by raising KeyboardInterrupt in its main thread, wherever that is;
@@ -155,7 +155,7 @@ def run_task(remote: RemoteTask, board: Any) -> TaskResult:
 
     Args:
         remote: What to do.
-        board: Handle of the `ProgressBoard` that collects the progress, or None.
+        actor: Handle of the `ProgressActor` that collects the progress, or None.
     """
     _set_up(remote.share)
     messages: list[str] = []
@@ -164,7 +164,7 @@ def run_task(remote: RemoteTask, board: Any) -> TaskResult:
     thread = threading.Thread(target=work.run, name="srcomp task")
     try:
         thread.start()
-        _watch(thread, work, remote, board)
+        _watch(thread, work, remote, actor)
     except KeyboardInterrupt:
         work.cancel.set()
         if thread.ident is not None:
@@ -174,15 +174,15 @@ def run_task(remote: RemoteTask, board: Any) -> TaskResult:
     return TaskResult(work.event or failed(remote.number, CancelledError()), tuple(messages), work.content)
 
 
-def _watch(thread: threading.Thread, work: "_Work", remote: RemoteTask, board: Any) -> None:
+def _watch(thread: threading.Thread, work: "_Work", remote: RemoteTask, actor: Any) -> None:
     """Wait for ``thread``, and report its progress."""
     reported: tuple[int, int] | None = None
     next_report = 0.0
     while thread.is_alive():
         thread.join(_INTERVAL)
         progress = work.progress
-        if board is not None and progress and progress != reported and time.monotonic() >= next_report:
-            board.report.remote(remote.number, *progress)
+        if actor is not None and progress and progress != reported and time.monotonic() >= next_report:
+            actor.report.remote(remote.number, *progress)
             reported, next_report = progress, time.monotonic() + remote.pace
 
 
@@ -290,5 +290,5 @@ def _unpack(copied: CopiedFile, name: str, cancel: threading.Event) -> Path:
                 os.utime(temporary, ns=(copied.mtime_ns, copied.mtime_ns))
             if file.stat().st_size != copied.bytes:
                 file.unlink()
-                raise error(f"{copied.name!r} has changed while it was copied", "start the work anew")
+                raise error(f"{copied.name!r} has changed while it was copied", "start the job again")
     return file

@@ -48,7 +48,7 @@ def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> 
             known = is_timed_text(before) or set(codecs) == {*kind.indistinct_codecs}
             why = ": its styles are gone" if is_timed_text(before) else f": {kind.suffix} files do not keep them apart"
             yield Finding("streams", f"{name} was {codecs[0]}" + (why if known else ""), fault=not known)
-        yield from _compare_tags(name, stream_tags(before, encoded_anew=number == 0), after.metadata, kind)
+        yield from _compare_tags(name, stream_tags(before, reencoded=number == 0), after.metadata, kind)
         yield from _compare_flags(name, before.disposition, after.disposition, kind)
 
 

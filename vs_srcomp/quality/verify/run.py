@@ -273,7 +273,7 @@ class _Pictures:
                 assert isinstance(frame, VideoFrame)
                 self._look_at(frame)
         except av.FFmpegError as reason:
-            self._say_once("frames", f"a picture after frame {self.count - 1} cannot be decoded ({reason.strerror})")
+            self._report_once("frames", f"a picture after frame {self.count - 1} cannot be decoded ({reason.strerror})")
 
     def summary(self) -> Iterator[Finding]:
         """What is known only at the end."""
@@ -285,11 +285,13 @@ class _Pictures:
     def _look_at(self, frame: VideoFrame) -> None:
         number, self.count = self.count, self.count + 1
         if frame.is_corrupt:
-            self._say_once("frames", f"frame {number} is damaged")
+            self._report_once("frames", f"frame {number} is damaged")
         size = frame.width, frame.height, frame.format.name
         self._size = self._size or size
         if size != self._size:
-            self._say_once("frames", "frame {} is {}x{} {}, those before {}x{} {}".format(number, *size, *self._size))
+            self._report_once(
+                "frames", "frame {} is {}x{} {}, those before {}x{} {}".format(number, *size, *self._size)
+            )
         wanted = next(self._times, None)
         time = None if frame.pts is None else frame.pts * self._tick
         if wanted is None:
@@ -304,7 +306,7 @@ class _Pictures:
             shown = "has no time" if time is None else f"is shown at {_s(time)}"
             self._first_late = self._first_late or f"frame {number} {shown}, not at {_s(wanted)}"
 
-    def _say_once(self, subject: str, message: str) -> None:
+    def _report_once(self, subject: str, message: str) -> None:
         """Damage tends to go on; its beginning is enough."""
         if not self.findings:
             self.findings.append(Finding(subject, message))

@@ -1,0 +1,39 @@
+"""Tables of scores as CSV files: a row for each value of a dataclass, a column for each field."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vs_srcomp.files import write_atomically
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_DIGITS = 7
+
+
+def write_rows(path: Path, kind: "type[DataclassInstance]", rows: Iterable["DataclassInstance"]) -> None:
+    """Write ``rows``, all of the dataclass ``kind``; None is an empty cell, and the folder is made."""
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: f"{v:.{_DIGITS}g}" if isinstance(v, float) else v for key, v in asdict(row).items()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, file.getvalue().encode())
+
+
+def read_rows[T: "DataclassInstance"](path: Path, kind: type[T]) -> list[T]:
+    """What `write_rows` wrote of the dataclass ``kind``, whose fields are str, int, float, or float or None.
+
+    Columns that an older file lacks get the field's default.
+    """
+    readers: dict[str, Any] = {field.name: field.type if field.type in (str, int) else float for field in fields(kind)}
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            kind(**{key: readers[key](text) for key, text in row.items() if text or readers[key] is str})
+            for row in csv.DictReader(file)
+        ]

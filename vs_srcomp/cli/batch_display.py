@@ -1,0 +1,101 @@
+"""How ``vs-srcomp batch`` shows its progress, and what it ends with."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vs_srcomp.cli.batch_plan import print_table
+from vs_srcomp.cli.reports import counted, progress_bar, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from vs_srcomp.batch.report import Report
+    from vs_srcomp.batch.run import JobReport
+    from vs_srcomp.transcode import Job
+
+
+class BatchDisplay:
+    """Shows how a batch goes on: bars on a terminal, else a line for each clip."""
+
+    def __init__(self, clips: int, file: "Report") -> None:
+        """Show that of ``clips`` none has ended; the report of each goes to ``file`` too."""
+        self.progress = _progress()
+        self._file = file
+        self._all = self.progress.add_task("all clips", total=clips, unit="clips")
+        self._bars: dict[Path, TaskID] = {}
+        self._reports: list[JobReport] = []
+
+    def began(self, job: "Job") -> None:
+        """See ``Watcher``."""
+        self._bars[job.target] = self.progress.add_task(job.target.name, total=None, unit="")
+        if self.progress.disable:
+            say(f"{job.source}: begun")
+
+    def advanced(self, job: "Job", done: int, total: int) -> None:
+        """See ``Watcher``."""
+        bar = self._bars[job.target]
+        speed = self.progress.tasks[self.progress.task_ids.index(bar)].speed
+        self.progress.update(bar, completed=done, total=total, unit=f"{speed:.1f} fps" if speed else "")
+
+    def ended(self, report: "JobReport") -> None:
+        """See ``Watcher``."""
+        self._file.add(report)
+        self._reports.append(report)
+        bar = self._bars.pop(report.job.target, None)
+        if bar is not None:
+            self.progress.remove_task(bar)
+        self.progress.advance(self._all)
+        for note in report.notes:
+            say(f"{report.job.source}: {note}")
+        say(_ending(report))
+
+    def summarize(self, clips: int) -> None:
+        """Print the table of all clips."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        table.add_column("clip", overflow="fold")
+        for column in ("", "size", "frames", "fps", "MB"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for report in self._reports:
+            result = report.result
+            size = frames = speed = megabytes = ""
+            if result:
+                size = "{}x{}".format(*result.target_size)
+                frames, megabytes = str(result.frames), f"{result.bytes / 1e6:.2f}"
+                speed = f"{result.frames / report.seconds:.1f}"
+            table.add_row(str(report.job.target), report.status, size, frames, speed, megabytes)
+        if self._reports:
+            print_table(table)
+        counts = Counter(report.status for report in self._reports)
+        words = [
+            f"{counts[status]} {status}" for status in ("done", "skipped", "failed", "cancelled") if counts[status]
+        ]
+        if untouched := clips - len(self._reports):
+            words.append(f"{untouched} not begun")
+        say(f"{counted(clips, 'clip')}: {', '.join(words)}")
+
+
+def _progress() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+    )
+    return progress_bar(*columns)
+
+
+def _ending(report: "JobReport") -> str:
+    if report.status == "skipped":
+        return f"{report.job.source}: was finished before"
+    if report.result is None or report.status != "done":
+        return f"{report.job.source}: {report.status}: {report.message}"
+    result = report.result
+    sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
+    again = f", {report.reused} of {counted(report.segments, 'segment')} from before" if report.reused else ""
+    return f"{report.job.source}: {sizes}, {counted(result.frames, 'frame')} in {report.seconds:.1f} s{again}"

@@ -1,0 +1,42 @@
+"""When frames are shown, which must be the same for what is compared."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import vapoursynth as vs
+
+from vs_srcomp.errors import error
+
+
+class FrameTimes:
+    """The times of the frames of several clips, the last of which is the reference."""
+
+    def __init__(self, names: Sequence[str], ticks: Sequence[Fraction]) -> None:
+        """Know no frame yet.
+
+        Args:
+            names: Of the clips, for messages.
+            ticks: Resolution of their files' timestamps, in seconds.
+        """
+        self._names, self._ticks = names, ticks
+        self._starts: list[float] = []
+
+    def add(self, number: int, frames: Sequence[vs.VideoFrame]) -> float:
+        """When frame ``number`` of all clips is shown, in seconds from the first frame.
+
+        Raises:
+            vs.Error: A clip shows it at another time than the reference.
+        """
+        # Clips without times have 25 frames a second.
+        times = [float(frame.props.get("_AbsoluteTime", number / 25)) for frame in frames]
+        self._starts = self._starts or times
+        *ours, wanted = (time - start for time, start in zip(times, self._starts, strict=True))
+        for name, tick, time in zip(self._names, self._ticks, ours, strict=False):
+            # Properties are floats, good for a nanosecond over a month.
+            if abs(time - wanted) > float(tick + self._ticks[-1]) + 1e-9:
+                raise error(
+                    f"frame {number} of {name} is shown {time:.4f} s after the first, that of the reference "
+                    f"{self._names[-1]} {wanted:.4f} s",
+                    "give a reference with the same timestamps",
+                )
+        return wanted

@@ -1,0 +1,29 @@
+"""The arguments of `vs_srcomp.upscale` as one value, which jobs have and the command line sets."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from vs_srcomp.backends.base import BackendConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscaleSettings:
+    """The arguments of `vs_srcomp.upscale` besides the clip, with the same meanings and defaults."""
+
+    ratio: str | None = None
+    width: int | None = None
+    height: int | None = None
+    q: float | Literal["auto"] = "auto"
+    model: str | Path = "fast"
+    look: str = "faithful"
+    passes: int = 1
+    ensemble: bool = False
+    sharpness: float = 0.0
+    reuse: bool = True
+    backend: "BackendConfig | None" = None
+
+    def arguments(self) -> dict[str, Any]:
+        """These settings alone, by name, without those of a subclass."""
+        return {field.name: getattr(self, field.name) for field in fields(UpscaleSettings)}
