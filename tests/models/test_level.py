@@ -85,13 +85,9 @@ def test_what_training_exports_is_a_network_for_one_level() -> None:
     exported = to_onnx(network, "test")
     for q in (5, 20, 33.5, 60, 63):
         folded = at_level(exported, q)
-        expected = onnx.load_from_string(to_onnx(network, "test", level=q)).graph
         graph = onnx.load_from_string(folded).graph
-        assert [node.op_type for node in graph.node] == [node.op_type for node in expected.node]
+        assert [node.op_type for node in graph.node] == ["Conv", "Relu"] * 3 + ["Conv", "DepthToSpace", "Add"]
         np.testing.assert_allclose(run(folded, picture()), run(exported, picture(), q), **FLOAT32_FOLDED)
-        np.testing.assert_allclose(
-            run(folded, picture()), run(to_onnx(network, "test", level=q), picture()), **FLOAT32_FOLDED
-        )
     alone = "import sys; from vs_srcomp.models.level import at_level; at_level(sys.stdin.buffer.read(), 31);"
     subprocess.run([sys.executable, "-c", alone + "assert 'onnx' not in sys.modules"], input=exported, check=True)
 
