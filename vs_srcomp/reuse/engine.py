@@ -30,8 +30,7 @@ def reusing(engine: Engine, network: Network, backend: BackendConfig, plane: Pla
 
     What it gives is the same to the bit. Planes that have been seen cost no inference with any backend. Parts of planes
     are taken from memory where a pixel's result is known to be the same whatever the size of the plane that is run:
-    with OpenVINO, ONNX Runtime and PyTorch on the processor, at every precision. Libraries on graphics cards choose
-    their kernels by the plane's size.
+    with OpenVINO on the processor, at every precision. Other libraries may choose their kernels by the plane's size.
 
     Args:
         engine: Of ``network`` on planes of the format ``plane``.

@@ -28,7 +28,7 @@ CALL = 4000
 _STEPS = ((0, 16), (256, 32), (1024, 64))
 
 # A window takes a size that there has been before if it has at most so many pixels more.
-_MOST_SPARE = 10000
+_MOST_SPARE = 20000
 
 # Sizes that are remembered, about as many as libraries keep code for.
 _SIZES = 96
