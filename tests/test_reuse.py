@@ -11,16 +11,24 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.helpers.networks import Evaluated, EvaluatedEngine, as_network, random_doubler, random_network
+from tests.helpers.networks import (
+    Evaluated,
+    EvaluatedEngine,
+    as_network,
+    random_doubler,
+    random_level_network,
+    random_network,
+)
 from tests.helpers.pictures import picture
 from vs_srcomp import reuse
 from vs_srcomp.backends import OpenVINO
-from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker
+from vs_srcomp.backends.base import Around, BackendConfig, Engine, Luma, PlaneFormat, Worker
+from vs_srcomp.backends.openvino.parts import WITH_BORDERS, Directions
 from vs_srcomp.models import Network, load_network, models, network_at
 from vs_srcomp.models.inspection import margin_of
-from vs_srcomp.reuse.engine import ReusingEngine
+from vs_srcomp.reuse.engine import ReusingEngine, restored_part
 from vs_srcomp.reuse.memory import Memory, bytes_of
-from vs_srcomp.reuse.windows import BLOCK, Rectangle, Windows, rectangles
+from vs_srcomp.reuse.windows import BLOCK, CALL, Rectangle, Windows, rectangles
 
 PLANE = PlaneFormat(192, 128, 8)
 NETWORK = as_network(random_network())
@@ -42,8 +50,8 @@ class Counting(Evaluated):
     def compile(self, network: Network, plane: PlaneFormat) -> "CountingEngine":
         return CountingEngine(network, plane)
 
-    def compile_parts(self, network: Network, bits: int) -> "CountingEngine | None":
-        return CountingEngine(network, None, bits) if self.divides else None
+    def compile_parts(self, network: Network, bits: int, margin: int) -> "CountingParts | None":
+        return CountingParts(CountingEngine(network, None, bits)) if self.divides else None
 
 
 class CountingEngine:
@@ -69,6 +77,21 @@ class CountingEngine:
                 self.failures -= 1
                 raise RuntimeError("the device is gone")
         EvaluatedEngine(self.network, plane).restore(source, target)
+
+
+class CountingParts:
+    """Computes the whole window, and gives the part."""
+
+    def __init__(self, engine: CountingEngine) -> None:
+        self.engine = engine
+
+    def worker(self) -> "CountingParts":
+        return self
+
+    def restore(self, window: Luma, around: Around, target: Luma) -> None:
+        whole = np.empty_like(window)
+        self.engine.restore(window, whole)
+        np.copyto(target, whole[around.top :, around.left :][: target.shape[0], : target.shape[1]])
 
 
 def remembering(
@@ -114,10 +137,17 @@ def test_windows_hold_all_blocks_and_what_they_depend_on(width: int, height: int
         for part in windows.cover(blocks):
             held[part.scaled(1)] += 1
             window = windows.window(part)
-            assert 0 <= window.left <= max(part.left - margin, 0)
-            assert 0 <= window.top <= max(part.top - margin, 0)
-            assert width >= window.right >= min(part.right + margin, width)
-            assert height >= window.bottom >= min(part.bottom + margin, height)
+            box, around, given = window.pixels, window.around, window.part
+            assert 0 <= box.left <= given.left <= part.left
+            assert 0 <= box.top <= given.top <= part.top
+            assert width >= box.right >= given.right >= part.right
+            assert height >= box.bottom >= given.bottom >= part.bottom
+            # Nothing is missing but what is beyond the plane.
+            for beside, is_border in zip(
+                around, (box.left == 0, box.top == 0, box.right == width, box.bottom == height), strict=True
+            ):
+                assert beside == margin or (beside == 0 and is_border)
+            assert windows.cost(window) <= box.pixels + CALL
         pixels = blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
         assert held[pixels].all()
         assert held.max(initial=0) <= 1
@@ -131,6 +161,25 @@ def test_two_far_apart_corners_are_two_windows() -> None:
     blocks = np.zeros((90, 160), bool)
     blocks[0, 0] = blocks[89, 159] = True
     assert Windows(1280, 720, 24).cover(blocks) == [Rectangle(0, 0, 8, 8), Rectangle(1272, 712, 1280, 720)]
+
+
+def test_a_window_takes_a_size_that_is_little_larger_than_it_need_be() -> None:
+    windows = Windows(1920, 1080, 24)
+
+    def size(width: int, height: int) -> tuple[int, int]:
+        box = windows.window(Rectangle(400, 400, 400 + width, 400 + height)).pixels
+        return box.right - box.left, box.bottom - box.top
+
+    large = size(200, 200)
+    assert size(192, 192) == size(176, 200) == large
+    assert size(80, 80) != large
+    # Those at a border are computed by other code.
+    assert windows.window(Rectangle(0, 400, 168, 600)).kind == (False, True)
+    for _ in range(3):
+        for length in range(400, 960, 8):
+            assert all(
+                had >= asked for had, asked in zip(size(length, 1000 - length), (length, 1000 - length), strict=True)
+            )
 
 
 def test_a_change_reaches_as_far_as_the_margin() -> None:
@@ -193,6 +242,24 @@ def test_a_plane_for_which_there_is_no_room_is_computed() -> None:
     assert remembered.memory.bytes == 0
 
 
+def test_there_is_room_in_a_full_memory_while_others_work() -> None:
+    shape = (64, 64)
+    memory = Memory(8 * bytes_of(shape, shape, np.dtype(np.uint8)))
+    rng = np.random.default_rng(1)
+    plane = rng.integers(0, 255, shape).astype(np.uint8)
+    for number in range(8):
+        plane[0, 0] = number
+        found = memory.put("key", plane, shape)
+        assert found.picture
+        memory.finish(found.picture)
+        memory.release(found.others)
+    for number in range(8, 11):
+        plane[0, 0] = number
+        found = memory.put("key", plane, shape)
+        assert found.picture
+        assert found.others
+
+
 def test_1080p_takes_64_megabytes_at_most_at_any_depth() -> None:
     for bits in (8, 10):
         plane = PlaneFormat(1920, 1080, bits)
@@ -230,8 +297,8 @@ def test_a_small_change_costs_a_small_inference() -> None:
         restored(worker, frame)
     # The first change has also tried out parts.
     whole = engine.pixels
-    parts = remembered.part_engine(frames[0])
-    assert isinstance(parts, CountingEngine)
+    assert isinstance(remembered.parts, CountingParts)
+    parts = remembered.parts.engine
     parts.pixels = 0
     for frame in frames[2:]:
         assert np.array_equal(restored(worker, frame), restored(EvaluatedEngine(NETWORK, PLANE), frame))
@@ -273,8 +340,8 @@ def test_a_failure_is_that_of_its_frame_alone() -> None:
 def test_a_backend_whose_parts_differ_gives_whole_planes() -> None:
     @dataclass(frozen=True)
     class Rounding(Counting):
-        def compile_parts(self, network: Network, bits: int) -> CountingEngine:
-            return CountingEngine(as_network(random_network(seed=2)), None, bits)
+        def compile_parts(self, network: Network, bits: int, margin: int) -> CountingParts:
+            return CountingParts(CountingEngine(as_network(random_network(seed=2)), None, bits))
 
     engine, remembered = remembering(Rounding())
     worker = remembered.worker()
@@ -282,7 +349,7 @@ def test_a_backend_whose_parts_differ_gives_whole_planes() -> None:
     for number, frame in enumerate(frames):
         frame[40:48, 8 * number : 8 * number + 8] ^= 1
         assert np.array_equal(restored(worker, frame), restored(engine.worker(), frame))
-    assert remembered.part_engine(frames[0]) is None
+    assert remembered.parts is None
 
 
 @pytest.mark.parametrize("order", ["forwards", "backwards", "random", "four workers"])
@@ -306,7 +373,7 @@ def test_the_result_does_not_depend_on_the_order(order: str) -> None:
 
     with ThreadPoolExecutor(len(workers)) as threads:
         assert all(threads.map(work, range(len(workers))))
-    assert remembered.part_engine(frames[0]) is not None
+    assert remembered.parts is not None
 
 
 @pytest.mark.parametrize("precision", ["f32", "int8", "bf16"])
@@ -324,8 +391,85 @@ def test_openvino_gives_parts_as_the_whole(name: str, bits: int, precision: str)
     reused = reuse.counts.reused
     for frame in changing(plane, 30):
         assert np.array_equal(restored(worker, frame), restored(plain, frame))
-    assert remembered.part_engine(picture(plane)) is not None
+    assert remembered.parts is not None
     assert reuse.counts.reused - reused > 0.4 * 30 * plane.width * plane.height
+
+
+# Left, top, right and bottom edges in a plane of 480x272: each corner, each side, the middle, and all of a direction.
+PARTS = [
+    (0, 0, 64, 56),
+    (416, 0, 480, 56),
+    (0, 216, 64, 272),
+    (400, 216, 480, 272),
+    (0, 104, 120, 160),
+    (400, 104, 480, 160),
+    (200, 0, 320, 48),
+    (200, 224, 320, 272),
+    (200, 104, 328, 160),
+    (0, 104, 480, 112),
+    (200, 0, 208, 272),
+    (24, 24, 456, 248),
+    (8, 8, 16, 16),
+]
+
+
+def wrong_parts(backend: OpenVINO, network: Network, plane: PlaneFormat) -> list[Rectangle]:
+    """Those of `PARTS` that do not come out as of the whole plane."""
+    margin = margin_of(network)
+    assert margin is not None
+    engine = backend.compile_parts(network, plane.bits, margin)
+    assert engine is not None
+    worker, windows, source = engine.worker(), Windows(plane.width, plane.height, margin), picture(plane)
+    whole = restored(backend.compile(network, plane).worker(), source, network.scale)
+    asked = [windows.window(Rectangle(*edges)) for edges in PARTS]
+    return [
+        window.part
+        for window in asked
+        if not np.array_equal(
+            restored_part(worker, window, source, network.scale), whole[window.part.scaled(network.scale)]
+        )
+    ]
+
+
+@pytest.mark.parametrize("precision", ["f32", "int8", "bf16"])
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("name", ["srcomp-light-2by1", "srcomp-fast-2by1", "srcomp-fast-4by3", "srcomp-quality-8by5"])
+def test_openvino_gives_parts_anywhere_as_of_the_whole(name: str, bits: int, precision: str) -> None:
+    backend = OpenVINO(precision=precision, threads=1, streams=1)  # type: ignore[arg-type]
+    network = network_at(load_network(next(model for model in models() if model.name == name)), 40)
+    try:
+        assert wrong_parts(backend, network, PlaneFormat(480, 272, bits)) == []
+    except vs.Error as reason:
+        pytest.skip(str(reason))
+
+
+def test_layers_of_our_networks_compute_no_more_than_the_next_ones_need() -> None:
+    for model in models():
+        network = network_at(load_network(model), 40)
+        margin = margin_of(network)
+        assert margin is not None
+        engine = OpenVINO(threads=1, streams=1).compile_parts(network, 8, margin)
+        assert engine is not None
+        kind = Directions(horizontally=True, vertically=True)
+        assert engine.compiled(kind).without_borders == kind
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        as_network(random_doubler(), stride=1, scale=2, receptive_field=7),
+        network_at(as_network(random_level_network(residual=True), stride=4, takes_level=True), 40),
+    ],
+    ids=["enlarges", "residual"],
+)
+def test_networks_that_are_no_plain_stack_are_computed_with_what_is_around_parts(network: Network) -> None:
+    backend = OpenVINO(precision="f32", threads=1, streams=1)
+    margin = margin_of(network)
+    assert margin is not None
+    engine = backend.compile_parts(network, 8, margin)
+    assert engine is not None
+    assert engine.compiled(Directions(horizontally=True, vertically=True)).without_borders == WITH_BORDERS
+    assert wrong_parts(backend, network, PlaneFormat(480, 272, 8)) == []
 
 
 def test_a_network_that_enlarges_is_divided_too() -> None:
@@ -334,7 +478,7 @@ def test_a_network_that_enlarges_is_divided_too() -> None:
     plain, worker = engine.worker(), remembered.worker()
     for frame in changing(PLANE, 12):
         assert np.array_equal(restored(worker, frame, 2), restored(plain, frame, 2))
-    assert remembered.part_engine(picture(PLANE)) is not None
+    assert remembered.parts is not None
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from vs_srcomp.cli.bench import _numbers
 
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+OF_REUSE = sorted((ROOT / "benchmarks" / "results" / "reuse").glob("*.json"))
 
 
 def read(file: Path) -> Report:
@@ -39,3 +40,20 @@ def test_the_document_shows_committed_results(file: Path) -> None:
     report = read(file)
     for stage in report.stages:
         assert " ".join((stage.title, *_numbers(stage, report))).split() in lines
+
+
+@pytest.mark.parametrize("document", ["performance.md", "reuse.md"])
+@pytest.mark.parametrize("file", OF_REUSE, ids=lambda file: file.stem)
+def test_documents_show_what_reuse_gave(file: Path, document: str) -> None:
+    text = (ROOT / "docs" / document).read_text("utf-8")
+    report = read(file)
+    reusing, anew = report.stage("file"), report.stage("anew")
+    assert reusing.reused is not None
+    assert reusing.share is not None
+    (line,) = [
+        line for line in text.splitlines() if line.startswith(f"| {Path(report.clip['file']).name}") and "%" in line
+    ]
+    _, _, reused, faster, in_processor_time, *_ = (cell.strip() for cell in line.split("|"))
+    assert reused == f"{100 * reusing.reused:.0f} %"
+    assert faster == f"{reusing.share:.2f}"
+    assert in_processor_time == f"{anew.cpu_ms / reusing.cpu_ms:.2f}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import vapoursynth as vs
@@ -155,15 +155,47 @@ class StoringBackend(BackendConfig, Protocol):
         """
 
 
+class Around(NamedTuple):
+    """Pixels that a window of a plane has around the part that is asked for: 0 at a border of the plane, else as many
+    as the result may depend on, or more."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+class PartWorker(Protocol):
+    """As `Worker`, for parts of planes, of another size each time."""
+
+    def restore(self, window: Luma, around: Around, target: Luma) -> None:
+        """Run the network on ``window``, and write the result for the part inside ``around`` to ``target``.
+
+        Edges of window and part lie on the network's grid. What is missing in ``around`` is a border of the plane, at
+        which the network's own padding counts.
+        """
+
+
+class PartEngine(Protocol):
+    """A network made ready for parts of planes; safe to share."""
+
+    def worker(self) -> PartWorker:
+        """A new worker."""
+
+
 @runtime_checkable
 class DividingBackend(BackendConfig, Protocol):
     """A backend whose result for a pixel is the same to the bit, whatever the size of the plane that holds it."""
 
-    def compile_parts(self, network: Network, bits: int) -> Engine | None:
-        """Make ``network`` ready for parts of planes, of code values of so many ``bits``.
+    def compile_parts(self, network: Network, bits: int, margin: int) -> PartEngine | None:
+        """Make ``network`` ready for parts of planes.
+
+        Args:
+            network: What to run.
+            bits: Of code values.
+            margin: Pixels around a part on which its result may depend.
 
         Returns:
-            An engine whose workers take planes of any size that the network's stride divides, another one each time;
             None where results may depend on the size.
 
         Raises:

@@ -1,31 +1,22 @@
 """A network that is run only on what has changed since it was run last."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from vs_srcomp.backends.base import BackendConfig, DividingBackend, Engine, Luma, PlaneFormat, Worker
+from vs_srcomp.backends.base import BackendConfig, DividingBackend, Engine, Luma, PartEngine, PartWorker, PlaneFormat
 from vs_srcomp.backends.engine_store import is_kept
 from vs_srcomp.log import log_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.reuse.memory import Memory, Picture
-from vs_srcomp.reuse.windows import BLOCK, CALL, Blocks, Rectangle, Windows, rectangles
+from vs_srcomp.reuse.windows import BLOCK, Blocks, Kind, Window, Windows, rectangles
 
 _memory = Memory()
 _engines: dict[tuple[Network, BackendConfig, PlaneFormat], "ReusingEngine"] = {}
 _lock = threading.Lock()
-
-# Of the pieces of a plane that are looked at first: below this, hardly any neighbourhood is as it was.
-_LEAST_ALIKE = 0.15
-
-# What one more picture must have of them that no other has.
-_LEAST_MORE = 0.02
-
-# Pictures that are compared with a plane as a whole.
-_MOST_COMPARED = 4
 
 # Of the blocks of a plane: where more are needed, their windows are nearly the whole.
 _MOST_NEEDED = 0.75
@@ -39,8 +30,7 @@ def reusing(engine: Engine, network: Network, backend: BackendConfig, plane: Pla
 
     What it gives is the same to the bit. Planes that have been seen cost no inference with any backend. Parts of planes
     are taken from memory where a pixel's result is known to be the same whatever the size of the plane that is run:
-    with OpenVINO, ONNX Runtime and PyTorch on the processor, at every precision. Libraries on graphics cards choose
-    their kernels by the plane's size.
+    with OpenVINO on the processor, at every precision. Other libraries may choose their kernels by the plane's size.
 
     Args:
         engine: Of ``network`` on planes of the format ``plane``.
@@ -93,12 +83,18 @@ class ReusingEngine:
         # Backends may round differently where they pad a plane up to the stride themselves.
         is_on_grid = BLOCK % network.stride == 0 and not (plane.width % network.stride or plane.height % network.stride)
         self._has_parts = isinstance(backend, DividingBackend) and is_on_grid and network.receptive_field is not None
-        self._part_engine: Engine | None = None
+        self._part_engine: PartEngine | None = None
+        self._tried: set[Kind] = set()
         self._turn = threading.Lock()
 
     def worker(self) -> "ReusingWorker":
         """A new worker."""
         return ReusingWorker(self)
+
+    @property
+    def parts(self) -> PartEngine | None:
+        """What computes parts of planes; None until there is something to compute, and where only whole planes are."""
+        return self._part_engine if self._has_parts else None
 
     @cached_property
     def windows(self) -> Windows | None:
@@ -110,37 +106,39 @@ class ReusingEngine:
         margin = margin_of(self.network)
         return None if margin is None else Windows(self.plane.width, self.plane.height, margin)
 
-    def part_engine(self, source: Luma) -> Engine | None:
-        """What computes parts of planes; None if there is nothing, or until it is ready.
+    def part_engine(self, kinds: Set[Kind], known: Picture) -> PartEngine | None:
+        """What computes windows of these kinds; None if they do not come out as of the whole plane.
 
-        The first worker that asks makes it and tries it out on ``source``; others go on with whole planes meanwhile.
+        Before the first window of a kind, two are tried out on ``known``, a picture whose result is there or will be.
         """
-        if self._part_engine is None and self._has_parts and self._turn.acquire(blocking=False):
-            try:
-                self._part_engine = self._made_part_engine(source)
-                self._has_parts = self._part_engine is not None
-            finally:
-                self._turn.release()
-        return self._part_engine
+        if self._has_parts and not kinds <= self._tried:
+            # Whoever works on it may need the turn.
+            known.done.wait()
+            with self._turn:
+                for kind in kinds - self._tried:
+                    if not (self._has_parts and known.is_good):
+                        return None
+                    self._has_parts = self._is_same(kind, known)
+                    self._tried.add(kind)
+        return self.parts
 
-    def _made_part_engine(self, source: Luma) -> Engine | None:
+    def _is_same(self, kind: Kind, known: Picture) -> bool:
         assert isinstance(self.backend, DividingBackend)
         assert self.windows is not None
-        engine = self.backend.compile_parts(self.network, self.plane.bits)
-        if engine is None:
-            return None
-        scale = self.network.scale
-        whole = np.empty((self.plane.height * scale, self.plane.width * scale), self.plane.dtype)
-        self.whole.worker().restore(source, whole)
-        worker = engine.worker()
-        for part in self.windows.samples():
-            if not np.array_equal(restored_part(worker, part, self.windows, source, scale), whole[part.scaled(scale)]):
+        if self._part_engine is None:
+            self._part_engine = self.backend.compile_parts(self.network, self.plane.bits, self.windows.margin)
+        if self._part_engine is None:
+            return False
+        worker, scale = self._part_engine.worker(), self.network.scale
+        for window in self.windows.samples(kind):
+            restored = restored_part(worker, window, known.source, scale)
+            if not np.array_equal(restored, known.target[window.part.scaled(scale)]):
                 log_once(
                     f"{type(self.backend).__name__} does not give the same for a part of a picture as for the whole: "
                     "only whole pictures that have not changed are taken from memory"
                 )
-                return None
-        return engine
+                return False
+        return True
 
 
 class ReusingWorker:
@@ -150,7 +148,7 @@ class ReusingWorker:
         """Work for ``engine``, with inference requests of its own."""
         self._engine = engine
         self._whole = engine.whole.worker()
-        self._part_worker: Worker | None = None
+        self._part_worker: PartWorker | None = None
 
     def restore(self, source: Luma, target: Luma) -> None:
         """Run the network on what has changed; see ``Worker``."""
@@ -188,23 +186,29 @@ class ReusingWorker:
         np.copyto(target, same.target)
         return self._engine.plane.width * self._engine.plane.height
 
-    def _in_parts(self, picture: Picture, others: Sequence[Picture], source: Luma, target: Luma) -> int | None:
-        """Compute what is in none of ``others``; how many pixels were taken from them, or None if nothing was done."""
-        alike = _most_alike(picture, others)
-        windows = self._engine.windows if alike else None
+    def _in_parts(self, picture: Picture, others: list[Picture], source: Luma, target: Luma) -> int | None:
+        """Compute what is in none of ``others``; how many pixels were taken from them, or None if nothing was done.
+
+        Those of no use are given back to the memory at once, and are no longer among ``others``.
+        """
+        windows = self._engine.windows
         if windows is None:
             return None
-        needed, kept = _divided(picture, alike, windows)
+        needed, kept = _divided(picture, others, windows)
+        useless = [other for other in others if all(other is not each for each, _ in kept)]
+        others[:] = [each for each, _ in kept]
+        self._engine.memory.release(useless)
         if needed.mean() > _MOST_NEEDED:
             return None
         parts = windows.cover(needed)
-        if sum(windows.window(part).pixels + CALL for part in parts) > _MOST_COST * source.size:
+        asked = [windows.window(part) for part in parts]
+        if sum(map(windows.cost, asked)) > _MOST_COST * source.size:
             return None
-        worker = self._part_worker_for(source)
+        worker = self._worker_for({window.kind for window in asked}, kept[0][0])
         if worker is None:
             return None
         scale = self._engine.network.scale
-        results = [restored_part(worker, part, windows, source, scale) for part in parts]
+        results = [restored_part(worker, window, source, scale) for window in asked]
         # What is in the works elsewhere may be done by now.
         for other, _ in kept:
             other.done.wait()
@@ -215,42 +219,25 @@ class ReusingWorker:
         for other, blocks in more:
             for part in rectangles(blocks, self._engine.plane.width, self._engine.plane.height):
                 target[part.scaled(scale)] = other.target[part.scaled(scale)]
-        for part, result in zip(parts, results, strict=True):
-            target[part.scaled(scale)] = result
+        for window, result in zip(asked, results, strict=True):
+            target[window.part.scaled(scale)] = result
         return source.size - sum(part.pixels for part in parts)
 
-    def _part_worker_for(self, source: Luma) -> Worker | None:
+    def _worker_for(self, kinds: Set[Kind], known: Picture) -> PartWorker | None:
+        engine = self._engine.part_engine(kinds, known)
+        if engine is None:
+            return None
         if self._part_worker is None:
-            engine = self._engine.part_engine(source)
-            if engine is not None:
-                self._part_worker = engine.worker()
+            self._part_worker = engine.worker()
         return self._part_worker
 
 
-def restored_part(worker: Worker, part: Rectangle, windows: Windows, source: Luma, scale: int) -> Luma:
-    """What a network of ``scale`` gives for a part of ``source``, by a worker of `DividingBackend.compile_parts`."""
-    window = windows.window(part)
-    restored = np.empty(((window.bottom - window.top) * scale, (window.right - window.left) * scale), source.dtype)
-    worker.restore(source[window.scaled(1)], restored)
-    inner = Rectangle(
-        part.left - window.left, part.top - window.top, part.right - window.left, part.bottom - window.top
-    )
-    return restored[inner.scaled(scale)]
-
-
-def _most_alike(picture: Picture, others: Sequence[Picture]) -> list[Picture]:
-    """Those that together have most of ``picture``, as far as samples tell; the one that has most comes first."""
-    equal = np.array([other.samples == picture.samples for other in others])
-    missing = np.ones(equal.shape[1], bool)
-    chosen: list[Picture] = []
-    while len(chosen) < _MOST_COMPARED:
-        gains = (equal & missing).mean(1)
-        best = int(gains.argmax())
-        if gains[best] < (_LEAST_MORE if chosen else _LEAST_ALIKE):
-            break
-        chosen.append(others[best])
-        missing &= ~equal[best]
-    return chosen
+def restored_part(worker: PartWorker, window: Window, source: Luma, scale: int) -> Luma:
+    """What a network of ``scale`` gives for the part of ``source`` in ``window``."""
+    part = window.part
+    restored = np.empty(((part.bottom - part.top) * scale, (part.right - part.left) * scale), source.dtype)
+    worker.restore(source[window.pixels.scaled(1)], window.around, restored)
+    return restored
 
 
 def _divided(

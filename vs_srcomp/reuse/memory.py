@@ -6,7 +6,7 @@ they have done what is theirs to do. Nobody waits for a plane that came later, s
 
 import threading
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,15 @@ LIMIT_PIXELS = 1920 * 1080
 # Of the rows of a plane, one in so many is looked at to find out which planes are alike; in pieces of so many bytes.
 _SAMPLED_ROWS = 16
 _SAMPLED_BYTES = 64
+
+# Of these pieces: where fewer are in a picture, hardly any neighbourhood is as it was.
+_LEAST_ALIKE = 0.15
+
+# What one more picture must have of them that no other has.
+_LEAST_MORE = 0.02
+
+# Pictures that are compared with a plane as a whole. No more are held, so that there is room for other planes.
+_MOST_COMPARED = 4
 
 
 class Picture:
@@ -43,6 +52,11 @@ class Picture:
         self.users = 0
 
     @property
+    def source(self) -> Luma:
+        """The plane that the network is given."""
+        return self._rows[: self._shape[0], : self._shape[1]]
+
+    @property
     def bytes(self) -> int:
         """That it takes."""
         return self._rows.nbytes + self.target.nbytes
@@ -54,7 +68,7 @@ class Picture:
     def take_in(self, key: Hashable, source: Luma) -> None:
         """Become the picture of ``source``, which is not done yet."""
         self.key = key
-        np.copyto(self._rows[: self._shape[0], : self._shape[1]], source)
+        np.copyto(self.source, source)
         rows = self._rows[::_SAMPLED_ROWS].view(np.uint64)
         self.samples = rows.reshape(-1, _SAMPLED_BYTES // 8).sum(1, dtype=np.uint64)
         self.done.clear()
@@ -129,10 +143,11 @@ class Memory:
                     self._last(other)
                     other.users += 1
                     return Found(same=other)
-            for other in others:
+            alike = _most_alike(picture, others)
+            for other in alike:
                 other.users += 1
             self._pictures.append(picture)
-        return Found(picture, others=others)
+        return Found(picture, others=alike)
 
     def finish(self, picture: Picture) -> None:
         """Let others have the result of ``picture``."""
@@ -148,13 +163,11 @@ class Memory:
             picture.users -= 1
         picture.done.set()
 
-    def release(self, pictures: Sequence[Picture], used: Sequence[Picture] = ()) -> None:
-        """Use ``pictures`` no longer, of which those that were ``used`` are the last to be forgotten."""
+    def release(self, pictures: Sequence[Picture]) -> None:
+        """Use ``pictures`` no longer."""
         with self._lock:
             for picture in pictures:
                 picture.users -= 1
-            for picture in used:
-                self._last(picture)
 
     def forget(self) -> None:
         """Forget all pictures that nobody uses now."""
@@ -188,6 +201,23 @@ class Memory:
         return sum(picture.bytes for picture in (*self._pictures, *self._spare))
 
 
+def _most_alike(picture: Picture, others: Sequence[Picture]) -> list[Picture]:
+    """Those that together have most of ``picture``, as far as samples tell; the one that has most comes first."""
+    if not others:
+        return []
+    equal = np.array([other.samples == picture.samples for other in others])
+    missing = np.ones(equal.shape[1], bool)
+    chosen: list[Picture] = []
+    while len(chosen) < _MOST_COMPARED:
+        gains = (equal & missing).mean(1)
+        best = int(gains.argmax())
+        if gains[best] < (_LEAST_MORE if chosen else _LEAST_ALIKE):
+            break
+        chosen.append(others[best])
+        missing &= ~equal[best]
+    return chosen
+
+
 @dataclass(frozen=True)
 class Found:
     """What there is for a plane; each picture in it is to be given back to the memory."""
@@ -197,5 +227,5 @@ class Found:
     """
     same: Picture | None = None
     """That of the same plane, for `Memory.release`."""
-    others: Sequence[Picture] = ()
-    """Those of other planes, the latest first, for `Memory.release`."""
+    others: list[Picture] = field(default_factory=list)
+    """A few of other planes, those that are most alike, for `Memory.release`."""

@@ -1,13 +1,18 @@
 """Which windows of a plane to run a network on, so that the blocks that are asked for come out as of the whole plane.
 
-A window is a rectangle of blocks with the pixels around it that their result depends on. One that would reach beyond
-the plane is moved inwards, so that the network's own padding appears at borders of the plane and nowhere else.
+A window is a rectangle of blocks with the pixels around it that their result depends on. It ends at borders of the
+plane, so that the network's own padding appears there and nowhere else.
 """
 
+import math
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vs_srcomp.backends.base import Around
 
 BLOCK = 8
 """Side in pixels of the squares in which planes are compared; those at the right and lower border may be cut."""
@@ -15,11 +20,18 @@ BLOCK = 8
 type Blocks = NDArray[np.bool_]
 """Marks on the blocks of a plane, (height, width) in blocks."""
 
-CALL = 3000
+CALL = 4000
 """Pixels in inference that take about as long as what each window costs besides: calls, and copies."""
 
-# Windows grow in steps, by the length from which these hold: libraries make code for each size.
+# New sizes of windows are multiples of these steps, by the length from which they hold: libraries make code for each
+# size, which takes as long as some 25,000 pixels in inference.
 _STEPS = ((0, 16), (256, 32), (1024, 64))
+
+# A window takes a size that there has been before if it has at most so many pixels more.
+_MOST_SPARE = 20000
+
+# Sizes that are remembered, about as many as libraries keep code for.
+_SIZES = 96
 
 # Cuts are searched so many levels deep: at most 2 to that power windows.
 _DEPTH = 4
@@ -58,51 +70,78 @@ class Windows:
             height: Likewise.
             margin: Pixels around a block on which its result may depend, a multiple of the stride.
         """
-        self._width, self._height, self._margin = width, height, margin
+        self._width, self._height, self.margin = width, height, margin
+        # Around a part, layers compute about this many pixels on average: the first as many as all need, the last none.
+        self._halo = margin // 2
+        # Least recently used first; kinds with widths and heights.
+        self._sizes: OrderedDict[tuple[tuple[bool, bool], tuple[int, int]], None] = OrderedDict()
+        self._lock = threading.Lock()
 
     def reach(self, changed: Blocks) -> Blocks:
         """The blocks whose result may depend on those that are ``changed``."""
-        steps = -(-self._margin // BLOCK)
+        steps = -(-self.margin // BLOCK)
         return _spread(_spread(changed, steps).T, steps).T
 
     def cover(self, blocks: Blocks) -> list[Rectangle]:
         """Rectangles that together hold ``blocks``, cut such that their windows have few pixels."""
         return self._cut(blocks, 0, 0, _DEPTH)[1]
 
-    def pixels(self, blocks: Blocks) -> int:
-        """How many pixels the windows of `cover` have at least."""
-        return int(np.count_nonzero(self.reach(blocks))) * BLOCK * BLOCK
-
-    def window(self, part: Rectangle) -> Rectangle:
+    def window(self, part: Rectangle) -> "Window":
         """The pixels that the result for ``part`` depends on, and some more: windows have not too many sizes."""
-        left, right = self._grown(part.left, part.right, self._width)
-        top, bottom = self._grown(part.top, part.bottom, self._height)
-        return Rectangle(left, top, right, bottom)
+        across = _Axis(part.left, part.right, self._width, self.margin)
+        down = _Axis(part.top, part.bottom, self._height, self.margin)
+        width, height = self._size(across, down)
+        (left, right, *sides), (top, bottom, *ends) = across.placed(width), down.placed(height)
+        return Window(Rectangle(left, top, right, bottom), Around(sides[0], ends[0], sides[1], ends[1]))
 
-    def samples(self) -> list[Rectangle]:
-        """Parts at corners of the plane and in its middle, of several sizes, to try out how they are computed."""
-        width, height = (max(length // BLOCK // 4, 1) * BLOCK for length in (self._width, self._height))
-        middle = Rectangle(width, height, 2 * width, height + BLOCK)
-        return [
-            Rectangle(0, 0, width, height),
-            middle,
-            Rectangle(2 * width, 2 * height, self._width, self._height),
-        ]
+    def cost(self, window: "Window") -> int:
+        """Pixels of a whole plane that take about as long as ``window``."""
+        spared = 2 * (self.margin - self._halo)
+        box = window.pixels
+        width, height = (box.right - box.left, box.bottom - box.top)
+        return (width - spared * window.kind[0]) * (height - spared * window.kind[1]) + CALL
 
-    def _grown(self, begin: int, end: int, whole: int) -> tuple[int, int]:
-        needed = self._length(begin, end, whole)
-        step = next(step for least, step in reversed(_STEPS) if needed >= least)
-        length = min(-(-needed // step) * step, whole)
-        start = min(max(begin - self._margin, 0), whole - length)
-        return start, start + length
+    def samples(self, kind: "Kind") -> "list[Window]":
+        """Two windows of a kind, of different sizes, to try out how they are computed."""
+        windows = []
+        for share in (4, 7):
+            edges = []
+            for whole, is_inside in ((self._width, kind[0]), (self._height, kind[1])):
+                length = max(whole // BLOCK // share, 1) * BLOCK
+                begin = self.margin if is_inside else 0 if share == 4 else whole - length
+                edges += [begin, min(begin + length, whole - begin if is_inside else whole)]
+            left, right, top, bottom = edges
+            windows.append(self.window(Rectangle(left, top, right, bottom)))
+        return windows
 
-    def _length(self, begin: int, end: int, whole: int) -> int:
-        return min(end + self._margin, whole) - max(begin - self._margin, 0)
+    def _size(self, across: "_Axis", down: "_Axis") -> tuple[int, int]:
+        """Width and height of a window: of one that there has been before, if it is little larger than it need be."""
+        kind, width, height = (across.is_inside, down.is_inside), across.length, down.length
+        with self._lock:
+            fitting = [
+                size
+                for known, size in self._sizes
+                if known == kind
+                and size[0] >= width
+                and size[1] >= height
+                and size[0] * size[1] <= width * height + _MOST_SPARE
+            ]
+            size = min(fitting, key=math.prod, default=(across.rounded, down.rounded))
+            self._sizes[kind, size] = None
+            self._sizes.move_to_end((kind, size))
+            if len(self._sizes) > _SIZES:
+                self._sizes.popitem(last=False)
+        return size
 
     def _cost(self, left: int, top: int, right: int, bottom: int) -> int:
         """Pixels of the window for a rectangle with these edges in blocks, and what it costs besides."""
         width = self._length(left * BLOCK, min(right * BLOCK, self._width), self._width)
         return width * self._length(top * BLOCK, min(bottom * BLOCK, self._height), self._height) + CALL
+
+    def _length(self, begin: int, end: int, whole: int) -> int:
+        if self.margin <= begin and end + self.margin <= whole:
+            return end - begin + 2 * self._halo
+        return min(end + self.margin, whole) - max(begin - self.margin, 0)
 
     def _cut(self, blocks: Blocks, left: int, top: int, depth: int) -> tuple[int, list[Rectangle]]:
         """Cost and rectangles for ``blocks``, whose first one is at that column and row of the plane.
@@ -163,10 +202,69 @@ class Windows:
         return int(costs[place]), not turned, place + 1
 
     def _lengths(self, begin: NDArray[np.int_], end: NDArray[np.int_], whole: int) -> NDArray[np.int_]:
-        lengths: NDArray[np.int_] = np.minimum(end * BLOCK + self._margin, whole) - np.maximum(
-            begin * BLOCK - self._margin, 0
+        """`_length` for edges in blocks."""
+        begin, end = begin * BLOCK, np.minimum(end * BLOCK, whole)
+        is_inside = (begin >= self.margin) & (end + self.margin <= whole)
+        at_border = np.minimum(end + self.margin, whole) - np.maximum(begin - self.margin, 0)
+        return np.where(is_inside, end - begin + 2 * self._halo, at_border)
+
+
+type Kind = tuple[bool, bool]
+"""Whether a window reaches no border of the plane, horizontally and vertically."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a network is given."""
+
+    pixels: Rectangle
+    around: Around
+    """Of these, those on which the part's result depends, besides its own."""
+
+    @property
+    def part(self) -> Rectangle:
+        """What it gives."""
+        box, around = self.pixels, self.around
+        return Rectangle(
+            box.left + around.left, box.top + around.top, box.right - around.right, box.bottom - around.bottom
         )
-        return lengths
+
+    @property
+    def kind(self) -> Kind:
+        """By what libraries may have code of its own for it."""
+        return bool(self.around.left and self.around.right), bool(self.around.top and self.around.bottom)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """A part in one direction: its edges, the length of the plane, and the pixels around it that count."""
+
+    begin: int
+    end: int
+    whole: int
+    margin: int
+
+    @property
+    def is_inside(self) -> bool:
+        return self.margin <= self.begin and self.end + self.margin <= self.whole
+
+    @property
+    def length(self) -> int:
+        """That a window has at least."""
+        return min(self.end + self.margin, self.whole) - max(self.begin - self.margin, 0)
+
+    @property
+    def rounded(self) -> int:
+        step = next(step for least, step in reversed(_STEPS) if self.length >= least)
+        return min(-(-self.length // step) * step, self.whole)
+
+    def placed(self, length: int) -> tuple[int, int, int, int]:
+        """Edges of a window of that length, and the pixels of it before and behind what it gives."""
+        start = min(max(self.begin - self.margin, 0), self.whole - length)
+        end = start + length
+        if self.is_inside:
+            return start, end, self.margin, self.margin
+        return start, end, self.margin if start else 0, self.margin if end < self.whole else 0
 
 
 def rectangles(blocks: Blocks, width: int, height: int) -> list[Rectangle]:

@@ -1,6 +1,5 @@
 """OpenVINO: the processor, which needs nothing but the package, and Intel's graphics and neural processors."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +14,7 @@ from vs_srcomp.backends.openvino.cells import Cells, in_cells, with_integer_cell
 from vs_srcomp.backends.openvino.first_layer import first_layer_in_integers, first_layer_in_parts
 from vs_srcomp.backends.openvino.graph import read, to_bfloat16, with_integer_planes
 from vs_srcomp.backends.openvino.integers import hidden_convolutions, names_in_integers, with_integers
+from vs_srcomp.backends.openvino.parts import Directions, OpenVINOParts, Parts
 from vs_srcomp.backends.openvino.types import types_meant, types_run
 from vs_srcomp.errors import error, first_line, last_line
 from vs_srcomp.models.network import Network
@@ -40,8 +40,9 @@ _LEAST_IN_STREAMS = 1 << 14
 # Side of a part in strides of the network.
 _ANY_SIZE = 16
 
-# Code that is made for sizes of parts, of all layers; by itself, OpenVINO keeps 5000 pieces.
-_KEPT_KERNELS = 512
+# Code that is made for sizes of parts, of all layers. oneDNN itself keeps 1024 pieces for the whole process, and finds
+# them as fast; OpenVINO would keep 5000 more.
+_KEPT_KERNELS = 256
 
 # Those that choose among the others, or use several.
 _VIRTUAL = ("AUTO", "MULTI", "HETERO")
@@ -112,19 +113,29 @@ class OpenVINO:
         compiled, takes_cells, meant = self._compiled(network, plane)
         return OpenVINOEngine(compiled, plane, network.scale, takes_cells=takes_cells, meant=meant)
 
-    def compile_parts(self, network: Network, bits: int) -> "OpenVINOParts | None":
+    def compile_parts(self, network: Network, bits: int, margin: int) -> OpenVINOParts | None:
         """Make the network ready for parts of planes; see `vs_srcomp.backends.base.DividingBackend`."""
         if not self._is_processor or self.tile:
             return None
         # Of a size that every network and form of it takes; it is free in what is compiled.
         side = _ANY_SIZE * network.stride
-        compiled, takes_cells, _ = self._compiled(network, PlaneFormat(side, side, bits), any_size=True)
-        return OpenVINOParts(compiled, network.scale, takes_cells=takes_cells)
+
+        def compiled(without_borders: Directions) -> "tuple[ov.CompiledModel, bool]":
+            return self._compiled(network, PlaneFormat(side, side, bits), parts=Parts(without_borders, margin))[:2]
+
+        return OpenVINOParts(compiled, network.scale, margin)
 
     def _compiled(
-        self, network: Network, plane: PlaneFormat, *, any_size: bool = False
+        self, network: Network, plane: PlaneFormat, *, parts: Parts | None = None
     ) -> "tuple[ov.CompiledModel, bool, Mapping[str, int]]":
-        """The network compiled for planes of one size, or of any; whether it takes cells of them, and `types_meant`."""
+        """The network compiled for planes of one size, or for parts of any size.
+
+        Returns:
+            With it, whether it takes cells, and `types_meant`.
+
+        Raises:
+            CannotShrinkError: It is to do without borders and cannot.
+        """
         core = self._checked_core()
         precision = self._resolved_precision(has_int8=network.ranges is not None)
         model = read(core, network.onnx, network, plane)
@@ -147,12 +158,12 @@ class OpenVINO:
             properties["ENABLE_CPU_PINNING"] = False
         if self._is_processor or self.streams:
             properties["NUM_STREAMS"] = 1 if len(network.onnx) < _LEAST_IN_STREAMS else self._stream_count()
-        if any_size:
+        if parts:
             properties["CPU_RUNTIME_CACHE_CAPACITY"] = _KEPT_KERNELS
         try:
             graph = with_integer_cells(model, plane) if cells else with_integer_planes(model, network, plane)
-            if any_size:
-                graph.reshape({port: _free(port.partial_shape, takes_cells=cells is not None) for port in graph.inputs})
+            if parts:
+                parts.prepare(graph, takes_cells=cells is not None)
             compiled = core.compile_model(graph, self.device, properties)
         except RuntimeError as reason:
             raise error(
@@ -160,7 +171,7 @@ class OpenVINO:
                 "use another device or backend, or run vs-srcomp doctor for the reason",
             ) from reason
         # Of a graph of any size, the work is not known.
-        return compiled, cells is not None, {} if any_size else types_meant(graph, precision or "f32")
+        return compiled, cells is not None, {} if parts else types_meant(graph, precision or "f32")
 
     def identity(self) -> Mapping[str, str]:
         """Version, device and precision; see ``BackendConfig``."""
@@ -287,57 +298,6 @@ class OpenVINOWorker:
         self.request.start_async()
         self.request.wait()
         self.take(target)
-
-
-class OpenVINOParts:
-    """A network compiled for parts of planes, of any size that its stride divides."""
-
-    def __init__(self, compiled: "ov.CompiledModel", scale: int, *, takes_cells: bool) -> None:
-        """Wrap ``compiled``, for a network of ``scale``, with planes or cells in and out."""
-        self._compiled = compiled
-        self._scale = scale
-        self._takes_cells = takes_cells
-
-    def worker(self) -> "OpenVINOPartWorker":
-        """A new inference request."""
-        return OpenVINOPartWorker(self._compiled, self._scale, takes_cells=self._takes_cells)
-
-
-class OpenVINOPartWorker:
-    """One inference request, whose memory follows the size of what it is given."""
-
-    def __init__(self, compiled: "ov.CompiledModel", scale: int, *, takes_cells: bool) -> None:
-        """Take a request of ``compiled``; see `OpenVINOParts`."""
-        self._request = compiled.create_infer_request()
-        self._scale = scale
-        self._pixels = compiled.inputs[0].partial_shape[-1].get_length() if takes_cells else None
-
-    def restore(self, source: Luma, target: Luma) -> None:
-        """Run the network on a part; see ``Worker``."""
-        import openvino as ov
-
-        height, width = source.shape
-        if self._pixels is None:
-            # A copy, as frames cannot be written to, and OpenVINO takes no such memory.
-            given = np.array(source, order="C").reshape(1, 1, height, width)
-        else:
-            side = math.isqrt(self._pixels)
-            given = np.empty((1, height // side, width // side, self._pixels), source.dtype)
-            Cells(given, width, height).gather(source)
-        for index in range(1 if self._pixels is None else 2):
-            self._request.set_input_tensor(index, ov.Tensor(given, shared_memory=True))
-        self._request.start_async()
-        self._request.wait()
-        result = self._request.get_output_tensor().data
-        if self._pixels is None:
-            np.copyto(target, result.reshape(target.shape))
-        else:
-            Cells(result, width, height).spread(target)
-
-
-def _free(shape: "ov.PartialShape", *, takes_cells: bool) -> list[int]:
-    """``shape`` with free height and width, or rows and columns of cells."""
-    return [1, -1, -1, shape[3].get_length()] if takes_cells else [1, 1, -1, -1]
 
 
 def _narrow_to_integers(model: "ov.Model", network: Network, plane: PlaneFormat) -> None:
