@@ -17,7 +17,6 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from train.export_onnx import network_to_onnx
-from train.fit import remove_drift
 from train.material.coded import LEVEL_BANDS, Example
 from train.networks.interpolated import InterpolatedStack
 from train.networks.network import Network
@@ -25,6 +24,7 @@ from train.networks.plain import KNOTS, PlainStack
 from train.recipe import Recipe
 from train.run import Run
 from train.trained import network_of
+from train.validation import remove_drift
 from vs_srcomp.files import write_atomically
 from vs_srcomp.models.level import at_level
 

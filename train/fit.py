@@ -3,41 +3,32 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from train.material.coded import Example
-from train.material.crops import CropBank, Crops, scale_of
+from train.material.crops import CropBank, Crops
 from train.material.stream import CropStream, Stream, open_crops
 from train.muon import Muon
-from train.networks.network import Network
+from train.networks.network import Network, outputs_of
 from train.parallel import Team
 from train.recipe import Recipe
 from train.run import Run, append_log, draw_curves, load_checkpoint, save_checkpoint, save_weights, start_log
+from train.validation import Validation
 
 VALIDATIONS: Final = 20
 """Times that a run is measured and saved."""
-VALIDATION_CROP: Final = 256
-MEASURED: Final = 120
-"""Examples that a run is measured on, at most."""
 # Weights averaged over about this many steps generalise a little better than the last ones (Polyak averaging).
 AVERAGE_OVER: Final = 500
 GRADIENT_NORM: Final = 0.5
 # Of the discriminator of an adversarial objective, by Adam.
 DISCRIMINATOR_RATE: Final = 1e-4
-
-# Examples that a network is measured on at the same time.
-_TOGETHER: Final = 16
-# A picture that is restored exactly has no finite PSNR: as if one code in a thousand pixels were off by 2.
-_LEAST_ERROR: Final = 6e-8
 
 # A step back and forth through a network takes so many times as long as an answer.
 _BACKWARD: Final = 3
@@ -312,19 +303,6 @@ class _Stepper:
             return torch.lerp(crops.targets[0], answer, self._recipe.teacher_share), *crops.targets[1:]
 
 
-def outputs_of(network: nn.Module, source: Tensor, q: Tensor) -> tuple[Tensor, ...]:
-    """All outputs of ``network``, which may take levels or not, its answer first."""
-    made = network(source, q) if inner(network).takes_level else network(source)
-    return made if isinstance(made, tuple) else (made,)
-
-
-def inner(network: nn.Module) -> Network:
-    """The network inside what synchronises it over several processes."""
-    found = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
-    assert isinstance(found, Network)
-    return found
-
-
 def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:
     """Move to ``device`` in the memory layout that convolutions are fastest in."""
     return network.to(device).to(memory_format=torch.channels_last)
@@ -366,74 +344,12 @@ def learning_rate(recipe: Recipe, step: int, done: float) -> float:
     return recipe.learning_rate * warm * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
-def to_luma(codes: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """(H, W) or (H, W, C) 8-bit codes as (1, C, H, W) in 0..1."""
-    planar = np.ascontiguousarray(np.atleast_3d(codes).transpose(2, 0, 1))
-    return torch.from_numpy(planar).to(device).unsqueeze(0).float() / 255
-
-
 def has_bf16_units(device: torch.device) -> bool:
     """Whether bfloat16 is faster than float32 there: CUDA cards of today, processors with AMX or AVX-512 BF16."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
-
-
-class Validation:
-    """The middles of examples, on the device, and what a network gains on them."""
-
-    def __init__(self, examples: Sequence[Example], device: torch.device) -> None:
-        """Take at most ``MEASURED`` of ``examples``, evenly."""
-        alike: dict[tuple[torch.Size, torch.Size], list[tuple[Tensor, Tensor, Tensor]]] = {}
-        for middle in middles(examples[:: -(-len(examples) // MEASURED)], device):
-            alike.setdefault((middle[0].shape, middle[1].shape), []).append(middle)
-        self._batches = [
-            tuple(torch.cat(column) for column in zip(*of_shape[at : at + _TOGETHER], strict=True))
-            for of_shape in alike.values()
-            for at in range(0, len(of_shape), _TOGETHER)
-        ]
-        self.pixels = sum(original.shape[0] * original.shape[2] * original.shape[3] for _, original, _ in self._batches)
-
-    @torch.no_grad()
-    def gain(self, network: nn.Module) -> float:
-        """Mean PSNR in dB, above that of the sources where these have the same size as the originals."""
-        gains = []
-        for source, original, q in self._batches:
-            restored = (outputs_of(network, source, q)[0].float().clamp(0, 1) * 255).round() / 255
-            after = (restored - original).square().mean(dim=(1, 2, 3)).clamp_min(_LEAST_ERROR)
-            before = torch.ones_like(after)
-            if source.shape == original.shape:
-                before = (source - original).square().mean(dim=(1, 2, 3)).clamp_min(_LEAST_ERROR)
-            gains.append(10 * torch.log10(before / after))
-        return torch.cat(gains).mean().item()
-
-
-@torch.no_grad()
-def remove_drift(network: Any, examples: Sequence[Example], device: torch.device) -> None:
-    """Make the network's residual zero on average over ``examples``: restoring must not brighten or darken.
-
-    Training leaves some hundredths of a code, which are the codec's own rounding undone.
-    """
-    few = examples[:: -(-len(examples) // MEASURED)]
-    drift = np.mean([(network(source, q) - source).mean().item() for source, _, q in middles(few, device)])
-    network.shift_residual(-float(drift))
-
-
-def middles(
-    examples: Sequence[Example], device: torch.device, crop: int = VALIDATION_CROP
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The middle of each example, about ``crop`` pixels wide and high at most: source, original, and level (1,)."""
-    for example in examples:
-        scale = scale_of(example)
-        side = crop // scale // 8 * 8
-        window = tuple(
-            slice(max(0, (size - side) // 2 // 8 * 8), max(0, (size - side) // 2 // 8 * 8) + side)
-            for size in example.degraded.shape[:2]
-        )
-        large = tuple(slice(part.start * scale, part.stop * scale) for part in window)
-        source, original = to_luma(example.degraded[window], device), to_luma(example.original[large], device)
-        yield source, original, torch.tensor([example.q], device=device)
 
 
 def _progress(team: Team) -> Progress:

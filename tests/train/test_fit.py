@@ -16,22 +16,13 @@ from safetensors.torch import load_file
 import train.fit as fit_module
 import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
-from train.fit import (
-    VALIDATIONS,
-    Diverged,
-    Validation,
-    fit,
-    has_bf16_units,
-    learning_rate,
-    outputs_of,
-    remove_drift,
-    to_luma,
-)
+from train.fit import VALIDATIONS, Diverged, fit, has_bf16_units, learning_rate
 from train.material.coded import Example
 from train.networks.plain import PlainStack
 from train.parallel import Team
 from train.recipe import Recipe
 from train.run import Run, read_log, save_weights
+from train.validation import Validation
 
 CPU = torch.device("cpu")
 ALONE = Team(CPU)
@@ -67,17 +58,6 @@ def test_training_gains_on_pictures_that_it_did_not_see(tmp_path: Path) -> None:
     assert rows[-1]["step"] == "300"
     assert float(rows[-1]["valid_gain_db"]) == pytest.approx(gain, abs=1e-3)
     assert all(int(before["step"]) < int(after["step"]) for before, after in pairwise(rows))
-
-
-def test_the_gain_is_that_of_psnr_in_codes() -> None:
-    network = PlainStack(stride=2, channels=4, layers=3)
-    torch.nn.init.zeros_(network.tail.weight)
-    network.shift_residual(2 / 255)
-    flat = np.full((64, 64), 100, np.uint8)
-    examples = [Example(flat, flat + np.uint8(away), 30.0, "") for away in (3, 5)]
-    # Errors of 3 and 5 become 1 and 3.
-    expected = 20 * (np.log10(3 / 1) + np.log10(5 / 3)) / 2
-    assert Validation(examples, CPU).gain(network) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
@@ -240,20 +220,6 @@ def test_a_run_draws_its_curves(tmp_path: Path) -> None:
     with Image.open(Run(tmp_path / TINY.name).curves) as curves:
         assert curves.size == (480, 280)
         assert len(np.unique(np.asarray(curves.convert("RGB")).reshape(-1, 3), axis=0)) > 10
-
-
-def test_drift_is_taken_out() -> None:
-    torch.manual_seed(0)
-    network = PlainStack(stride=2, channels=8, layers=3)
-    network.shift_residual(0.02)
-    examples = blurred()
-    remove_drift(network, examples, CPU)
-    residuals = []
-    for example in examples:
-        luma = to_luma(example.degraded, CPU)
-        residuals.append(outputs_of(network, luma, torch.tensor([example.q]))[0] - luma)
-    assert abs(torch.stack(residuals).mean().item()) < 1e-6
-    assert torch.stack(residuals).abs().mean().item() > 1e-4
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:

@@ -74,3 +74,16 @@ def multiply_accumulates(network: Network) -> float:
     level = (torch.empty(1, device="meta"),) if network.takes_level else ()
     ghost(picture, *level)
     return total / (side * network.scale) ** 2
+
+
+def outputs_of(network: nn.Module, source: Tensor, q: Tensor) -> tuple[Tensor, ...]:
+    """All outputs of ``network``, which may take levels or not, its answer first."""
+    made = network(source, q) if inner(network).takes_level else network(source)
+    return made if isinstance(made, tuple) else (made,)
+
+
+def inner(network: nn.Module) -> Network:
+    """The network inside what synchronises it over several processes."""
+    found = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+    assert isinstance(found, Network)
+    return found
