@@ -17,9 +17,10 @@ import vs_srcomp
 from tests.stills.conftest import SIZE, XMP, as_it_is, decoded
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.stills.colour import clip_of
-from vs_srcomp.stills.encoding import encoded_png, write_deep_avif
+from vs_srcomp.stills.encoding import write_deep_avif
 from vs_srcomp.stills.formats import PNG
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Tags
+from vs_srcomp.stills.png import write_png
 from vs_srcomp.stills.reading import read_picture
 from vs_srcomp.stills.run import upscale_picture
 from vs_srcomp.stills.tiff import write_tiff
@@ -49,7 +50,7 @@ def test_sixteen_bits(name: str, count: int, unchanging: Path, tmp_path: Path) -
     samples = rng.integers(0, 65536, (*SIZE[::-1], count), np.uint16)
     samples = samples[:, :, 0] if count == 1 else samples
     source, target = tmp_path / "in.png", tmp_path / name
-    source.write_bytes(encoded_png(samples))
+    write_png(source, samples, Metadata())  # which test_png.py holds against other decoders
     assert upscale_picture(as_it_is(source, target, unchanging)).bits == 16
     pixel_format = {1: "gray16le", 2: "ya16le", 3: "rgb48le", 4: "rgba64le"}[count]
     back = decoded(target, pixel_format).reshape(samples.shape)

@@ -1,36 +1,14 @@
 """Pictures of more than 8 bits by FFmpeg's encoders."""
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import vapoursynth as vs
-from av.video.codeccontext import VideoCodecContext
-from numpy.typing import NDArray
 
 from vs_srcomp.processor import ordinary_threads
 from vs_srcomp.stills.picture import Tags
-
-_PNG_FORMATS = {1: "gray16be", 2: "ya16be", 3: "rgb48be", 4: "rgba64be"}
-
-
-def encoded_png(samples: NDArray[np.uint16]) -> bytes:
-    """A PNG file of 16 bits: grey, grey and alpha, RGB or RGBA, height x width (x channels)."""
-    channels = samples if samples.ndim == 3 else samples[:, :, None]
-    height, width, count = channels.shape
-    frame = av.VideoFrame(width, height, _PNG_FORMATS[count])
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, ">u2").reshape(height, -1)
-    rows[:, : width * count] = channels.reshape(height, -1)
-    context = av.CodecContext.create("png", "w")
-    assert isinstance(context, VideoCodecContext)
-    context.width, context.height, context.pix_fmt = width, height, frame.format.name
-    context.time_base = Fraction(1)
-    context.options = {"pred": "paeth", "compression_level": "4"}
-    packets = [*context.encode(frame), *context.encode(None)]
-    return b"".join(bytes(packet) for packet in packets)
 
 
 def write_deep_avif(file: Path, clip: vs.VideoNode, tags: Tags, quality: int) -> None:

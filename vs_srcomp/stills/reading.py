@@ -66,6 +66,7 @@ def opened(file: Path) -> "Iterator[Image.Image]":
     if head.startswith(_JXL_HEADS):
         formats = [_jpeg_xl(file)]
     try:
+        Image.preinit()  # or else to ask for some formats loads all that there are
         with _of_any_size():
             image = Image.open(file, formats=formats)
     except (OSError, SyntaxError, ValueError) as cause:

@@ -13,6 +13,8 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from vs_srcomp.backends.base import BackendConfig, ThreadedBackend
+from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path, cannot_write, is_of_file_system
 from vs_srcomp.named_files import check_new_output
@@ -86,8 +88,15 @@ def enlarged(picture: Picture, job: PictureJob, q: float) -> vs.VideoNode:
         sharpness=job.sharpness,
         ensemble=job.ensemble,
         reuse=False,
-        backend=job.backend,
+        backend=_for_one_plane(job.backend or default_backend()),
     )
+
+
+def _for_one_plane(backend: BackendConfig) -> BackendConfig:
+    """``backend`` with all threads on the plane, unless the user has divided them: no other one has to be done."""
+    if isinstance(backend, ThreadedBackend) and not backend.streams:
+        return backend.with_streams(1)
+    return backend
 
 
 @contextmanager
