@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from tests.cli.conftest import Command
 from vs_srcomp.cli import main
 
 
@@ -32,6 +33,18 @@ def test_upscale(photos: Path, model: Path, tmp_path: Path) -> None:
     assert "96x64 to 192x128, 16 bits" in done.stderr
     with Image.open(tmp_path / "out.png") as image:
         assert image.size == (192, 128)
+
+
+def test_the_process_ends_as_it_should(photos: Path, tmp_path: Path, command: Command) -> None:
+    arguments = ("upscale", photos / "a.jpg", tmp_path / "out.png", "--model", "light")
+    done = command(*arguments)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.endswith("MB\n")
+    with Image.open(tmp_path / "out.png") as image:
+        image.load()
+    again = command(*arguments)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "exists" in again.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from typing import Final
 import click
 
 from vs_srcomp import __version__
+from vs_srcomp.cli.ending import leaving
 from vs_srcomp.cli.reports import CONTEXT_SETTINGS, ReportingGroup
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 _COMMANDS: Final = ("upscale", "batch", "compare", "probe", "script", "bench", "models", "engines", "mpv", "doctor")
 
@@ -46,3 +47,9 @@ def main() -> None:
     vs-srcomp doctor                     look for what is missing or broken
     vs-srcomp COMMAND --help             show more about a command
     """
+
+
+def run() -> None:
+    """The program: `main` with the arguments of the process, which ends with it."""
+    with leaving():
+        main(prog_name="vs-srcomp")

@@ -4,8 +4,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
+from vs_srcomp.cli.ending import leave_at_end
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, progress_bar, say
 from vs_srcomp.stills.formats import is_pattern
 
@@ -85,10 +87,10 @@ def check_for(*, pictures: bool) -> None:
 def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: StillOptions) -> None:
     """What ``vs-srcomp upscale`` does where the output is a picture."""
     check_for(pictures=True)
-    from vs_srcomp.stills.run import upscale_picture
-
     job = stills.job(source, target, options)
-    with core_log_on_stderr():
+    with core_log_on_stderr(), _looking_for_backend(job):
+        from vs_srcomp.stills.run import upscale_picture
+
         if is_pattern(source) or is_pattern(target):
             _sequence(job)
             return
@@ -96,6 +98,29 @@ def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: St
     for note in result.notes:
         say(f"{source}: {note}")
     say(f"{target}: {summary(result)}")
+    leave_at_end()
+
+
+@contextmanager
+def _looking_for_backend(job: "PictureJob") -> Iterator[None]:
+    """In this block, and beside it, the default backend is found and tried, which takes as long as a small picture."""
+
+    def look() -> None:
+        from vs_srcomp.backends.choice import default_backend
+
+        with suppress(vs.Error):  # which the picture will meet, too
+            default_backend()
+
+    import vapoursynth as vs
+
+    looking = threading.Thread(target=look)
+    if job.backend is None:
+        looking.start()
+    try:
+        yield
+    finally:
+        if job.backend is None:
+            looking.join()
 
 
 def summary(result: "PictureResult") -> str:
