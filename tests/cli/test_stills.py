@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from tests.cli.conftest import Command
+from tests.tolerances import PRINTED_Q
 from vs_srcomp.cli import main
+from vs_srcomp.stills.reading import read_picture
 
 
 def run(*arguments: object) -> Result:
@@ -45,6 +48,26 @@ def test_the_process_ends_as_it_should(photos: Path, tmp_path: Path, command: Co
     again = command(*arguments)
     assert (again.returncode, again.stdout) == (1, "")
     assert "exists" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "is_known"),
+    [("q.jpg", {"quality": 75}, True), ("q.webp", {"quality": 50}, True), ("q.webp", {"lossless": True}, False)],
+)
+def test_probe_and_upscale_agree_on_the_level(
+    name: str, options: dict[str, Any], is_known: bool, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    with Image.open(photos / "b.png") as image:
+        image.save(tmp_path / name, **options)
+    found = json.loads(run("probe", "--json", tmp_path / name).stdout)
+    level = read_picture(tmp_path / name).q
+    assert found["q"] == (None if level is None else pytest.approx(level, abs=PRINTED_Q))
+    assert (level is not None) == is_known
+    shown = run("probe", tmp_path / name)
+    assert (f"Q {found['q'] or 0:.1f}" in shown.stdout) == is_known
+    assert ("is not known" in shown.stdout) != is_known
+    upscaled = run("upscale", tmp_path / name, tmp_path / "out.png", "--model", model)
+    assert ("level is not known" in upscaled.stderr) != is_known
 
 
 @pytest.mark.parametrize(
