@@ -1,6 +1,10 @@
 """Pictures on the command line."""
 
 import json
+import re
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import ARGV, Command
 from tests.tolerances import PRINTED_Q
 from vs_srcomp.cli import main
 from vs_srcomp.stills.reading import read_picture
@@ -92,6 +96,33 @@ def test_numbered(photos: Path, model: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert "2 pictures" in done.stderr
     assert (tmp_path / "big2.png").exists()
+
+
+def test_a_stopped_sequence_goes_on(photos: Path, model: Path, tmp_path: Path) -> None:
+    count = 400
+    for number in range(count):
+        (tmp_path / f"{number}.png").write_bytes((photos / "b.png").read_bytes())
+    out = tmp_path / "up"
+    out.mkdir()
+    arguments = ["upscale", str(tmp_path / "%d.png"), str(out / "%d.png"), "--model", str(model)]
+    with subprocess.Popen([*ARGV, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        while not (out / "1.png").exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT, errors
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert 2 <= len(before) < count
+    assert all(re.fullmatch(r"\d+\.png", name) for name in before)
+    done = run(*arguments)
+    assert done.exit_code == 0, done.stderr
+    assert f"{len(before)} pictures finished before" in done.stderr
+    assert len(list(out.iterdir())) == count
+    assert {name: (out / name).stat().st_mtime_ns for name in before} == before
+    with Image.open(out / f"{count - 1}.png") as image:
+        image.load()
+    assert run(*arguments).stderr.count("\n") == 1  # nothing is left to do
 
 
 def test_batch(photos: Path, model: Path, tmp_path: Path) -> None:

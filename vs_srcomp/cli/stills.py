@@ -137,10 +137,13 @@ def _sequence(job: "PictureJob") -> None:
         result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
     for note in result.notes:
         say(f"{job.source}: {note}")
-    sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
-    models = ", ".join(f"{name} ({count})" for name, count in sorted(result.models.items()))
-    pictures = counted(result.count, "picture")
-    say(f"{job.target}: {sizes}, {pictures} in {result.seconds:.1f} s, {models}, {result.bytes / 1e6:.2f} MB")
+    pictures = counted(result.count - result.skipped, "picture")
+    if result.skipped:
+        say(f"{job.target}: {counted(result.skipped, 'picture')} finished before, which --overwrite makes anew")
+    if result.source_size and result.target_size:
+        sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
+        models = ", ".join(f"{name} ({count})" for name, count in sorted(result.models.items()))
+        say(f"{job.target}: {sizes}, {pictures} in {result.seconds:.1f} s, {models}, {result.bytes / 1e6:.2f} MB")
 
 
 def batch_pictures(
