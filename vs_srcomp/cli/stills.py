@@ -237,7 +237,7 @@ _OPTIONS = (
     click.option(
         "--depth",
         type=click.Choice(["8", "16"]),
-        help="Bits of a sample in pictures: 16 for .png and .tif; in .avif, it stands for 10.  [default: as the input]",
+        help="Bits of a sample in pictures: 16 for .png and .tif; in .avif, for 10 or 12.  [default: as the input]",
     ),
     click.option(
         "--quality",
@@ -246,5 +246,5 @@ _OPTIONS = (
         show_default=True,
         help="Of pictures that are coded with loss: .jpg, .avif, .webp.",
     ),
-    click.option("--lossless", is_flag=True, help="Write .webp without loss; .png and .tif are always so."),
+    click.option("--lossless", is_flag=True, help="Write .webp or .avif without loss; .png and .tif are always so."),
 )

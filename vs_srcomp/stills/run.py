@@ -22,7 +22,7 @@ from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
 from vs_srcomp.stills.bands import bands_of, check_memory
 from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb, upright
-from vs_srcomp.stills.encoding import write_deep_avif
+from vs_srcomp.stills.encoding import write_avif_by_libaom, write_deep_avif
 from vs_srcomp.stills.fitting import Fit, fit
 from vs_srcomp.stills.formats import PictureKind, kind_of
 from vs_srcomp.stills.job import PictureJob, PictureResult
@@ -165,10 +165,13 @@ def _prepared(
     kind: PictureKind, picture: Picture, parts: list[_Part], fitted: Fit, job: PictureJob
 ) -> tuple[Callable[[Path], None], str]:
     """Do all but writing: gives what writes the upscaled picture, turned, and the name of the network."""
-    if fitted.bits == 10:
+    if fitted.coded:
         whole = vs.core.std.StackVertical([part.kept for part in parts]) if len(parts) > 1 else parts[0].clip
         model = str(whole.get_frame(0).props["SrcompModel"])
-        clip, tags = _deep(whole, picture.orientation), picture.metadata.tags
+        clip, tags = _coded(whole, picture.orientation, fitted.coded), picture.metadata.tags
+        if fitted.by_libaom:
+            by_libaom = partial(write_avif_by_libaom, clip=clip, tags=tags, quality=job.quality, lossless=job.lossless)
+            return by_libaom, model
         return partial(write_deep_avif, clip=clip, tags=tags, quality=job.quality), model
     samples, model = _samples(parts, picture, fitted.bits)
     height, width = samples.shape[:2]
@@ -210,15 +213,19 @@ def _enlarged_alpha(alpha: Plane, width: int, height: int) -> Plane:
         return np.asarray(frame[0]).copy()
 
 
-def _deep(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
-    """``clip`` as YUV420P10, turned."""
+def _coded(clip: vs.VideoNode, orientation: int, wanted: vs.VideoFormat) -> vs.VideoNode:
+    """``clip`` in the format ``wanted``, turned."""
+    if wanted.color_family == vs.GRAY:
+        return _turned(clip, orientation).resize.Point(format=wanted.id)
     if clip.format.color_family == vs.GRAY:
         # Grey has no matrix of its own; any will do for chroma that is neutral.
-        return _turned(clip.std.SetFrameProps(_Matrix=1), orientation).resize.Bicubic(format=vs.YUV420P10)
-    if orientation > 1:
+        return _turned(clip.std.SetFrameProps(_Matrix=1), orientation).resize.Bicubic(format=wanted.id)
+    if wanted.color_family == vs.RGB:
+        return _turned(clip.resize.Bicubic(format=wanted.id, range_s="full"), orientation)
+    if orientation > 1 and wanted.subsampling_w + wanted.subsampling_h:
         # In 4:4:4, where chroma lies on luma however the picture is turned.
-        clip = _turned(clip.resize.Bicubic(format=vs.YUV444P16), orientation)
-    return clip.resize.Bicubic(format=vs.YUV420P10)
+        clip = clip.resize.Bicubic(format=vs.YUV444P16)
+    return _turned(clip, orientation).resize.Bicubic(format=wanted.id)
 
 
 def _turned(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
