@@ -1,6 +1,6 @@
 """``python -m vs_srcomp``."""
 
-from vs_srcomp.cli import main
+from vs_srcomp.cli import run
 
 if __name__ == "__main__":
-    main(prog_name="vs-srcomp")
+    run()

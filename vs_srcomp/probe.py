@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import av
@@ -25,6 +26,7 @@ from vs_srcomp.source.index import Packets, build_index
 from vs_srcomp.source.media import Cropping, codec_of, local_file, open_container, stream_info, video_stream
 from vs_srcomp.source.scan import ScanCancelledError, scan
 from vs_srcomp.source.timing import timing
+from vs_srcomp.stills.formats import is_picture
 
 
 class Frame(NamedTuple):
@@ -97,7 +99,7 @@ class Probe:
     complete: bool
     """Everything has been read."""
     frames: tuple[Frame, ...]
-    """In order of display; none unless the codec is AV1."""
+    """In order of display; none unless the codec is AV1, or the file a JPEG or WebP picture, which has only ``q``."""
 
     @property
     def q(self) -> float | None:
@@ -139,7 +141,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
     """Read the headers of a file.
 
     Args:
-        path: A local file; any codec, but only AV1 headers have the compression level.
+        path: A local file; any codec, but only AV1 headers, and pictures in JPEG and WebP, have the compression level.
         seconds: Stop reading after about so long, with what is known by then: a scene that was not read to its end is
             judged by its beginning, and the number of frames and their rate stay unknown.
 
@@ -170,7 +172,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
     if info.is_tile:
         grid = read_grid(file)
         size = grid.width, grid.height
-    frames = _frames(shown, time_base, rate)
+    frames = _frames(shown, time_base, rate) or _picture(Path(file), *size)
     return Probe(
         file=file,
         container=long_name,
@@ -187,6 +189,23 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         temporal_layers=sequence and max(1, (sequence.operating_point.idc & 0xFF).bit_length()),
         complete=complete,
         frames=frames,
+    )
+
+
+def _picture(file: Path, width: int, height: int) -> tuple[Frame, ...]:
+    """A picture whose level its file has in another way than AV1; nothing for all other files."""
+    if not is_picture(file) or file.suffix.lower() == ".avif":
+        return ()
+    from vs_srcomp.stills.level import level_of
+    from vs_srcomp.stills.reading import opened
+
+    with opened(file) as image:
+        level = level_of(image, file) if getattr(image, "n_frames", 1) == 1 or image.format == "MPO" else None
+    if level is None:
+        return ()
+    size = file.stat().st_size
+    return (
+        Frame(None, None, width=width, height=height, bytes=size, q=round(level, 3), level=nearest_quantizer(level)),
     )
 
 

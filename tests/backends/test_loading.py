@@ -17,8 +17,9 @@ for backend in (OpenVINO(), OnnxRuntime()):
     backend.compile(_BRIGHTEN, PlaneFormat(16, 16, 8)).worker()
 
 # What others do with them is as it was.
-import os, openvino, openvino_telemetry
-assert openvino.convert_model and openvino_telemetry.Telemetry
+import os, sys, openvino, openvino_telemetry
+assert "openvino.tools.ovc" not in sys.modules
+assert callable(openvino.convert_model) and "openvino.tools.ovc" in sys.modules and openvino_telemetry.Telemetry
 assert "ORT_DISABLE_TELEMETRY" not in os.environ
 """
 

@@ -9,7 +9,7 @@ import pytest
 
 type Command = Callable[..., subprocess.CompletedProcess[str]]
 
-ARGV = [sys.executable, "-c", "from vs_srcomp.cli import main; main(prog_name='vs-srcomp')"]
+ARGV = [sys.executable, "-c", "from vs_srcomp.cli import run; run()"]
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,13 @@ def test_version(command: Command) -> None:
     assert done.stdout == f"vs-srcomp, version {vs_srcomp.__version__}\n"
 
 
-@pytest.mark.parametrize("name", ["", *main.commands])
+def commands_of(group: click.Group) -> dict[str, click.Command]:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command}
+
+
+@pytest.mark.parametrize("name", ["", *commands_of(main)])
 def test_help_fits_and_has_examples(name: str) -> None:
     for option in ("--help", "-h"):
         result = CliRunner().invoke(main, [*name.split(), option], terminal_width=100)
@@ -42,7 +48,7 @@ def test_help_fits_and_has_examples(name: str) -> None:
 def examples(command: click.Command) -> Iterator[str]:
     """The commands that the help shows, and that of commands below."""
     yield from re.findall(r"^ *(vs-srcomp .*)$", (command.help or "").partition("Examples:")[2], re.MULTILINE)
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
+    for below in commands_of(command).values() if isinstance(command, click.Group) else ():
         yield from examples(below)
 
 
@@ -51,7 +57,7 @@ def test_examples_of_the_help_are_understood(example: str) -> None:
     words = shlex.split(re.split(r" [|>] ", example)[0])[1:]
     command: click.Command = main
     while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+        command = commands_of(command)[words.pop(0)]
     command.make_context("example", words)  # which raises what the command line would be refused with
 
 

@@ -56,7 +56,7 @@ def test_real_files_give_a_report_or_one_reason(shared_data: Path, name: str) ->
     else:
         assert result.stderr == ""
         assert "container" in result.stdout
-        known = "base_q_idx" in result.stdout or "is not known: only AV1's headers are read" in result.stdout
+        known = "base_q_idx" in result.stdout or "is not known: no header has it" in result.stdout
         assert known
 
 

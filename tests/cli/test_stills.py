@@ -1,13 +1,21 @@
 """Pictures on the command line."""
 
 import json
+import re
+import signal
+import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from tests.cli.conftest import ARGV, Command
+from tests.tolerances import PRINTED_Q
 from vs_srcomp.cli import main
+from vs_srcomp.stills.reading import read_picture
 
 
 def run(*arguments: object) -> Result:
@@ -34,6 +42,38 @@ def test_upscale(photos: Path, model: Path, tmp_path: Path) -> None:
         assert image.size == (192, 128)
 
 
+def test_the_process_ends_as_it_should(photos: Path, tmp_path: Path, command: Command) -> None:
+    arguments = ("upscale", photos / "a.jpg", tmp_path / "out.png", "--model", "light")
+    done = command(*arguments)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.endswith("MB\n")
+    with Image.open(tmp_path / "out.png") as image:
+        image.load()
+    again = command(*arguments)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "exists" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "is_known"),
+    [("q.jpg", {"quality": 75}, True), ("q.webp", {"quality": 50}, True), ("q.webp", {"lossless": True}, False)],
+)
+def test_probe_and_upscale_agree_on_the_level(
+    name: str, options: dict[str, Any], is_known: bool, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    with Image.open(photos / "b.png") as image:
+        image.save(tmp_path / name, **options)
+    found = json.loads(run("probe", "--json", tmp_path / name).stdout)
+    level = read_picture(tmp_path / name).q
+    assert found["q"] == (None if level is None else pytest.approx(level, abs=PRINTED_Q))
+    assert (level is not None) == is_known
+    shown = run("probe", tmp_path / name)
+    assert (f"Q {found['q'] or 0:.1f}" in shown.stdout) == is_known
+    assert ("is not known" in shown.stdout) != is_known
+    upscaled = run("upscale", tmp_path / name, tmp_path / "out.png", "--model", model)
+    assert ("level is not known" in upscaled.stderr) != is_known
+
+
 @pytest.mark.parametrize(
     ("target", "options", "message"),
     [
@@ -56,6 +96,33 @@ def test_numbered(photos: Path, model: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert "2 pictures" in done.stderr
     assert (tmp_path / "big2.png").exists()
+
+
+def test_a_stopped_sequence_goes_on(photos: Path, model: Path, tmp_path: Path) -> None:
+    count = 400
+    for number in range(count):
+        (tmp_path / f"{number}.png").write_bytes((photos / "b.png").read_bytes())
+    out = tmp_path / "up"
+    out.mkdir()
+    arguments = ["upscale", str(tmp_path / "%d.png"), str(out / "%d.png"), "--model", str(model)]
+    with subprocess.Popen([*ARGV, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        while not (out / "1.png").exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT, errors
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert 2 <= len(before) < count
+    assert all(re.fullmatch(r"\d+\.png", name) for name in before)
+    done = run(*arguments)
+    assert done.exit_code == 0, done.stderr
+    assert f"{len(before)} pictures finished before" in done.stderr
+    assert len(list(out.iterdir())) == count
+    assert {name: (out / name).stat().st_mtime_ns for name in before} == before
+    with Image.open(out / f"{count - 1}.png") as image:
+        image.load()
+    assert run(*arguments).stderr.count("\n") == 1  # nothing is left to do
 
 
 def test_batch(photos: Path, model: Path, tmp_path: Path) -> None:

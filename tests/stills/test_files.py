@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 import vs_srcomp
-from tests.stills.conftest import SIZE, XMP, as_it_is, decoded
+from tests.stills.conftest import SIZE, XMP, as_it_is, decoded, luma_of
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.stills.colour import clip_of
-from vs_srcomp.stills.encoding import encoded_png, write_deep_avif
+from vs_srcomp.stills.decoding import planes_of_frame
+from vs_srcomp.stills.encoding import write_deep_avif
 from vs_srcomp.stills.formats import PNG
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Tags
+from vs_srcomp.stills.png import write_png
 from vs_srcomp.stills.reading import read_picture
 from vs_srcomp.stills.run import upscale_picture
 from vs_srcomp.stills.tiff import write_tiff
@@ -49,7 +52,7 @@ def test_sixteen_bits(name: str, count: int, unchanging: Path, tmp_path: Path) -
     samples = rng.integers(0, 65536, (*SIZE[::-1], count), np.uint16)
     samples = samples[:, :, 0] if count == 1 else samples
     source, target = tmp_path / "in.png", tmp_path / name
-    source.write_bytes(encoded_png(samples))
+    write_png(source, samples, Metadata())  # which test_png.py holds against other decoders
     assert upscale_picture(as_it_is(source, target, unchanging)).bits == 16
     pixel_format = {1: "gray16le", 2: "ya16le", 3: "rgb48le", 4: "rgba64le"}[count]
     back = decoded(target, pixel_format).reshape(samples.shape)
@@ -279,8 +282,54 @@ def test_twelve_bits_of_whole_chroma(unchanging: Path, tmp_path: Path) -> None:
     difference = decoded(tmp_path / "out.png", "rgb48le").astype(int) - decoded(source, "rgb48le")
     assert np.abs(difference).mean() < 256
     result = upscale_picture(as_it_is(source, tmp_path / "out.avif", unchanging))
-    assert "its colours become 4:2:0: AVIF of more than 8 bits is written so" in result.notes
-    assert "of 12 bits a sample, .avif gets 10" in result.notes
+    again = read_picture(tmp_path / "out.avif")
+    assert (result.bits, result.notes, again.clip.format.id) == (12, (), vs.YUV444P12)
+    assert np.abs(luma_of(again.clip).astype(int) - luma_of(picture.clip)).mean() < 16
+
+
+def test_deep_colours_without_libaom(
+    rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # as if it were not installed
+    Image.fromarray(rgb).save(tmp_path / "in.png")
+    result = upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "out.avif", unchanging, depth=16))
+    assert result.bits == 10
+    assert any(note.startswith("its colours become 4:2:0; with imageio-ffmpeg they stay") for note in result.notes)
+    with pytest.raises(vs.Error, match="without loss needs the package imageio-ffmpeg\npip install"):
+        upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "o.avif", unchanging, lossless=True))
+
+
+@pytest.mark.parametrize("is_gray", [False, True])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_avif_without_loss_is_so_in_other_decoders(
+    is_gray: bool, orientation: int, rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path
+) -> None:
+    samples = rgb[:, :, 0] if is_gray else rgb
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(samples).save(tmp_path / "in.png", exif=exif)
+    width = SIZE[0] if orientation == 1 else SIZE[1]
+    job = as_it_is(tmp_path / "in.png", tmp_path / "out.avif", unchanging, lossless=True, width=width)
+    assert upscale_picture(job).bits == 8
+    turned = samples if orientation == 1 else np.rot90(samples, -1)
+    with Image.open(job.target) as image:  # by libavif
+        shown = np.asarray(image.convert("L" if is_gray else "RGB"))
+    np.testing.assert_array_equal(shown, turned)
+    np.testing.assert_array_equal(decoded(job.target, "gray" if is_gray else "rgb24"), turned)
+
+
+def test_twelve_bits_without_loss(unchanging: Path, tmp_path: Path) -> None:
+    samples = np.random.default_rng(1).integers(0, 4096, (SIZE[1], SIZE[0], 3), np.uint16)
+    write_png(tmp_path / "in.png", (samples << 4) | (samples >> 8), Metadata(tags=Tags(9, 16)))
+    job = as_it_is(tmp_path / "in.png", tmp_path / "out.avif", unchanging, lossless=True)
+    assert upscale_picture(job).bits == 12
+    with av.open(str(job.target)) as container:
+        frame = next(container.decode(video=0))
+    assert frame.format.name == "gbrp12le"
+    green, blue, red = planes_of_frame(frame)
+    # The way to YUV of 16 bits and back is off by less than one part in 4096.
+    assert np.abs(np.dstack([red, green, blue]).astype(int) - samples).max() <= 1
+    assert read_picture(job.target).metadata.tags == Tags(9, 16)
 
 
 @pytest.mark.parametrize("name", ["out.jpg", "out.avif", "out.webp"])

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from tests.stills.conftest import as_it_is
-from vs_srcomp.stills.encoding import encoded_png
+from vs_srcomp.stills.picture import Metadata
+from vs_srcomp.stills.png import write_png
 from vs_srcomp.stills.run import upscale_picture
 
 
@@ -58,9 +59,9 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
     "cut": ("in.jpg", _cut, "o.png", {}, "cannot be decoded", "whole"),
     "alpha": ("in.png", lambda f: Image.new("RGBA", (32, 32)).save(f), "o.jpg", {}, "no alpha", ".png"),
     "sixteen bits": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.webp", {"depth": 16}, "8 bits", ".png"),
-    "lossless": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.avif", {"lossless": True}, "loss", ".png"),
+    "lossless": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.jpg", {"lossless": True}, "loss", ".png"),
     "deep alpha": (
-        *("in.png", lambda file: file.write_bytes(encoded_png(np.zeros((32, 32, 4), np.uint16))), "o.avif", {}),
+        *("in.png", lambda file: write_png(file, np.zeros((32, 32, 4), np.uint16), Metadata()), "o.avif", {}),
         *("not written with alpha", "--depth 8"),
     ),
     "float": ("in.tif", lambda f: Image.new("F", (32, 32)).save(f), "o.png", {}, "floating-point", "16 bits"),

@@ -136,8 +136,15 @@ class ThreadedBackend(BackendConfig, Protocol):
     def threads(self) -> int:
         """Of all streams together; 0 for one on each core."""
 
+    @property
+    def streams(self) -> int:
+        """Planes in inference at the same time; 0 for what does most of them in a second."""
+
     def with_threads(self, threads: int) -> BackendConfig:
         """The same backend with that many threads."""
+
+    def with_streams(self, streams: int) -> BackendConfig:
+        """The same backend with that many streams: with one, all threads work on a plane together."""
 
 
 @runtime_checkable

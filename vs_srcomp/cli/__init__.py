@@ -1,24 +1,35 @@
 """The command ``vs-srcomp``. Each command is a module here, which imports what is heavy only when it runs."""
 
+from importlib import import_module
+from typing import Final
+
 import click
 
 from vs_srcomp import __version__
-from vs_srcomp.cli.batch import batch
-from vs_srcomp.cli.bench import bench
-from vs_srcomp.cli.compare import compare
-from vs_srcomp.cli.doctor import doctor
-from vs_srcomp.cli.engines import engines
-from vs_srcomp.cli.models import models
-from vs_srcomp.cli.mpv import mpv
-from vs_srcomp.cli.probe import probe
+from vs_srcomp.cli.ending import leaving
 from vs_srcomp.cli.reports import CONTEXT_SETTINGS, ReportingGroup
-from vs_srcomp.cli.script import script
-from vs_srcomp.cli.upscale import upscale
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
+
+_COMMANDS: Final = ("upscale", "batch", "compare", "probe", "script", "bench", "models", "engines", "mpv", "doctor")
 
 
-@click.group(cls=ReportingGroup, context_settings=CONTEXT_SETTINGS)
+class _Commands(ReportingGroup):
+    """The commands, of which only those that are asked for are loaded: a picture is done in less than a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in alphabetical order, as the help lists them."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings=CONTEXT_SETTINGS)
 @click.version_option(__version__, prog_name="vs-srcomp")
 def main() -> None:
     """Super-resolution for compressed video.
@@ -38,5 +49,7 @@ def main() -> None:
     """
 
 
-for command in (upscale, batch, compare, probe, script, bench, models, engines, mpv, doctor):
-    main.add_command(command)
+def run() -> None:
+    """The program: `main` with the arguments of the process, which ends with it."""
+    with leaving():
+        main(prog_name="vs-srcomp")

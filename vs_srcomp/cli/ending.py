@@ -51,6 +51,28 @@ def patience() -> Iterator[None]:
         signal.set_wakeup_fd(before, warn_on_full_buffer=False)
 
 
+_leaves_at_end = threading.Event()
+
+
+def leave_at_end() -> None:
+    """Let the process `leave` once its command has ended, because it has nothing left to do, nor have libraries.
+
+    To take down VapourSynth and OpenVINO in order takes as long as to read a picture and to make it ready.
+    """
+    _leaves_at_end.set()
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """End the process when the block ends as a program does, if `leave_at_end` has been called."""
+    try:
+        yield
+    except SystemExit as ending:
+        if _leaves_at_end.is_set():
+            leave(ending.code if isinstance(ending.code, int) else 0)
+        raise
+
+
 def leave(code: int) -> NoReturn:
     """End the process, which has cleaned up: Python would wait for threads and frames that nobody wants any more."""
     for stream in (sys.stdout, sys.stderr):

@@ -37,7 +37,8 @@ _BIN = 4
 def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
     """Show what FILE is, how strongly each of its frames was compressed, and which networks q="auto" takes for them.
 
-    Only headers are read, nothing is decoded. Of codecs other than AV1 the strength of compression is not known.
+    Only headers are read, nothing is decoded. AV1 has the strength of compression in them, and so have pictures in JPEG
+    and WebP, on another scale (docs/stills.md); of all else it is not known.
 
     \b
     Examples:
@@ -103,14 +104,14 @@ def _print(found: "Probe") -> None:
     for name, value in _facts(found):
         table.add_row(name, value)
     console.print(table)
-    if found.codec != "av1":
+    if not found.frames and found.codec != "av1":
         console.print(
-            f"\nHow strongly {found.codec} frames were compressed is not known: only AV1's headers are read. "
+            f"\nHow strongly {found.codec} frames were compressed is not known: no header has it. "
             "Give it with --q, or q= in a script, on libaom's scale of 0 to 63.",
             soft_wrap=True,
         )
         return
-    for part in _charts(found, console.width):
+    for part in _charts(found, console.width) if found.codec == "av1" else ():
         console.print()
         console.print(part)
 
@@ -127,6 +128,9 @@ def _facts(found: "Probe") -> Iterator[tuple[str, str]]:
     )
     yield "frames", _frames(found)
     if found.codec != "av1":
+        if found.q is not None:
+            yield "estimate", f"Q {found.q:.1f}, by what its quantizer is like in AV1"
+            yield "networks", ", ".join(name for name, _ in _models(found))
         return
     known = [frame for frame in found.frames if frame.base_q_idx is not None]
     count = len(known)

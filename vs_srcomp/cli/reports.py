@@ -136,7 +136,11 @@ def progress_bar(*columns: "str | ProgressColumn") -> "Progress":
 
 def say(line: str) -> None:
     """Print a line on standard error as it is."""
-    stderr().print(line, markup=False, highlight=False, soft_wrap=True)
+    if stderr.cache_info().currsize:
+        # There may be a progress bar.
+        stderr().print(line, markup=False, highlight=False, soft_wrap=True)
+    else:
+        click.echo(line, err=True)  # rich takes a while to load
 
 
 def explain(failure: Exception) -> str:
@@ -167,7 +171,7 @@ def core_log_on_stderr() -> Iterator[None]:
     def show(kind: vs.MessageType, message: str) -> None:
         ours = message.startswith(PREFIX)
         if ours or kind not in quiet:
-            stderr().print(message.removeprefix(PREFIX), markup=False, highlight=False, soft_wrap=True)
+            say(message.removeprefix(PREFIX))
 
     handle = vs.core.add_log_handler(show)
     try:

@@ -3,8 +3,9 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
+from vs_srcomp.cli.ending import leave_at_end
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, progress_bar, say
 from vs_srcomp.stills.formats import is_pattern
 
@@ -75,10 +77,10 @@ def check_for(*, pictures: bool) -> None:
 def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: StillOptions) -> None:
     """What ``vs-srcomp upscale`` does where the output is a picture."""
     check_for(pictures=True)
-    from vs_srcomp.stills.run import upscale_picture
-
     job = stills.job(source, target, options)
-    with core_log_on_stderr():
+    with core_log_on_stderr(), _looking_for_backend(job):
+        from vs_srcomp.stills.run import upscale_picture
+
         if is_pattern(source) or is_pattern(target):
             _sequence(job)
             return
@@ -86,6 +88,29 @@ def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: St
     for note in result.notes:
         say(f"{source}: {note}")
     say(f"{target}: {summary(result)}")
+    leave_at_end()
+
+
+@contextmanager
+def _looking_for_backend(job: "PictureJob") -> Iterator[None]:
+    """In this block, and beside it, the default backend is found and tried, which takes as long as a small picture."""
+
+    def look() -> None:
+        from vs_srcomp.backends.choice import default_backend
+
+        with suppress(vs.Error):  # which the picture will meet, too
+            default_backend()
+
+    import vapoursynth as vs
+
+    looking = threading.Thread(target=look)
+    if job.backend is None:
+        looking.start()
+    try:
+        yield
+    finally:
+        if job.backend is None:
+            looking.join()
 
 
 def summary(result: "PictureResult") -> str:
@@ -102,10 +127,13 @@ def _sequence(job: "PictureJob") -> None:
         result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
     for note in result.notes:
         say(f"{job.source}: {note}")
-    sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
-    models = ", ".join(f"{name} ({count})" for name, count in sorted(result.models.items()))
-    pictures = counted(result.count, "picture")
-    say(f"{job.target}: {sizes}, {pictures} in {result.seconds:.1f} s, {models}, {result.bytes / 1e6:.2f} MB")
+    pictures = counted(result.count - result.skipped, "picture")
+    if result.skipped:
+        say(f"{job.target}: {counted(result.skipped, 'picture')} finished before, which --overwrite makes anew")
+    if result.source_size and result.target_size:
+        sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
+        models = ", ".join(f"{name} ({count})" for name, count in sorted(result.models.items()))
+        say(f"{job.target}: {sizes}, {pictures} in {result.seconds:.1f} s, {models}, {result.bytes / 1e6:.2f} MB")
 
 
 def batch_pictures(
@@ -196,7 +224,7 @@ _OPTIONS = (
     click.option(
         "--depth",
         type=click.Choice(["8", "16"]),
-        help="Bits of a sample in pictures: 16 for .png and .tif; in .avif, it stands for 10.  [default: as the input]",
+        help="Bits of a sample in pictures: 16 for .png and .tif; in .avif, for 10 or 12.  [default: as the input]",
     ),
     click.option(
         "--quality",
@@ -205,5 +233,5 @@ _OPTIONS = (
         show_default=True,
         help="Of pictures that are coded with loss: .jpg, .avif, .webp.",
     ),
-    click.option("--lossless", is_flag=True, help="Write .webp without loss; .png and .tif are always so."),
+    click.option("--lossless", is_flag=True, help="Write .webp or .avif without loss; .png and .tif are always so."),
 )

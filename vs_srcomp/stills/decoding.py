@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
+import vapoursynth as vs
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -20,7 +23,18 @@ def decoded_frame(file: Path, *, film_grain: bool = False) -> VideoFrame:
         for packet in container.demux(stream):
             for frame in decoder.decode(packet):
                 return frame
-    raise error(f"{str(file)!r} has no picture that can be decoded", "check that the file is whole")
+    raise _undecodable(file)
+
+
+def decoded_packet(file: Path, codec: str) -> VideoFrame:
+    """The picture in ``file``, which is a packet of ``codec``, as those of PNG and TIFF are: to open it as a container
+    would decode it twice."""
+    context = av.CodecContext.create(codec, "r")
+    assert isinstance(context, VideoCodecContext)
+    for packet in (av.Packet(file.read_bytes()), None):
+        for frame in context.decode(packet):
+            return frame
+    raise _undecodable(file)
 
 
 def planes_of_frame(frame: VideoFrame) -> list[NDArray[Any]]:
@@ -31,6 +45,10 @@ def planes_of_frame(frame: VideoFrame) -> list[NDArray[Any]]:
         rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
         planes.append(rows[:, : plane.width].copy())
     return planes
+
+
+def _undecodable(file: Path) -> vs.Error:
+    return error(f"{str(file)!r} has no picture that can be decoded", "check that the file is whole")
 
 
 _PACKED = {

@@ -1,36 +1,82 @@
-"""Pictures of more than 8 bits by FFmpeg's encoders."""
+"""AVIF that Pillow does not write, by FFmpeg: of more than 8 bits, and without loss."""
 
-from fractions import Fraction
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import vapoursynth as vs
-from av.video.codeccontext import VideoCodecContext
-from numpy.typing import NDArray
 
-from vs_srcomp.processor import ordinary_threads
+from vs_srcomp.processor import core_count, ordinary_threads
 from vs_srcomp.stills.picture import Tags
 
-_PNG_FORMATS = {1: "gray16be", 2: "ya16be", 3: "rgb48be", 4: "rgba64be"}
+INSTALL = 'pip install "vs-srcomp[metrics]"'
 
 
-def encoded_png(samples: NDArray[np.uint16]) -> bytes:
-    """A PNG file of 16 bits: grey, grey and alpha, RGB or RGBA, height x width (x channels)."""
-    channels = samples if samples.ndim == 3 else samples[:, :, None]
-    height, width, count = channels.shape
-    frame = av.VideoFrame(width, height, _PNG_FORMATS[count])
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, ">u2").reshape(height, -1)
-    rows[:, : width * count] = channels.reshape(height, -1)
-    context = av.CodecContext.create("png", "w")
-    assert isinstance(context, VideoCodecContext)
-    context.width, context.height, context.pix_fmt = width, height, frame.format.name
-    context.time_base = Fraction(1)
-    context.options = {"pred": "paeth", "compression_level": "4"}
-    packets = [*context.encode(frame), *context.encode(None)]
-    return b"".join(bytes(packet) for packet in packets)
+def libaom_program() -> str | None:
+    """FFmpeg with libaom, which PyAV's libraries lack; None if the package that has it is not installed."""
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return None
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def write_avif_by_libaom(file: Path, clip: vs.VideoNode, tags: Tags, quality: int, *, lossless: bool) -> None:
+    """Write AVIF of any bits and subsampling that AV1 has.
+
+    Args:
+        file: Where to write.
+        clip: One frame: GRAY or RGB of 8, 10 or 12 bits, or YUV of 10 or 12, with ``_Matrix`` and ``_Range``.
+        tags: What the colours mean; (2, 2) stands for sRGB.
+        quality: 1 to 100, of which 100 is the finest quantizer.
+        lossless: Keep every sample; ``clip`` is GRAY or RGB then, for which AV1 has the matrix "identity".
+
+    Raises:
+        ValueError: The program failed.
+    """
+    program = libaom_program()
+    assert program is not None  # `fit` looks for it
+    kind = clip.format
+    with clip.get_frame(0) as frame:
+        planes = [np.ascontiguousarray(frame[number]) for number in range(kind.num_planes)]
+        props: dict[str, Any] = dict(frame.props)
+    is_rgb = kind.color_family == vs.RGB
+    primaries, transfer = _unambiguous(tags)
+    full = is_rgb or int(props["_Range"]) == vs.RANGE_FULL
+    matrix = 0 if is_rgb else int(props.get("_Matrix", 1))
+    described = f"color_primaries={primaries}:color_trc={transfer}:colorspace={matrix}:range={'pc' if full else 'tv'}"
+    argv = [program, "-hide_banner", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", _pixel_format(kind)]
+    argv += ["-s", f"{clip.width}x{clip.height}", "-i", "-", "-frames:v", "1", "-vf", f"setparams={described}"]
+    argv += ["-c:v", "libaom-av1", "-still-picture", "1", "-usage", "allintra", "-cpu-used", "8", "-row-mt", "1"]
+    argv += ["-threads", str(core_count()), "-b:v", "0", "-crf", "0" if lossless else str(_crf(quality))]
+    argv += ["-aom-params", "lossless=1"] if lossless else []
+    argv += ["-f", "avif", f"file:{file}"]
+    data = b"".join(plane.tobytes() for plane in ([planes[1], planes[2], planes[0]] if is_rgb else planes))
+    done = subprocess.run(argv, input=data, capture_output=True, check=False)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ValueError(f"libaom: {lines[-1] if lines else done.returncode}")
+
+
+def _pixel_format(kind: vs.VideoFormat) -> str:
+    """FFmpeg's name, of planes in its order, which for RGB is green, blue, red."""
+    deep = f"{kind.bits_per_sample}le" if kind.bits_per_sample > 8 else ""
+    if kind.color_family == vs.GRAY:
+        return f"gray{deep}"
+    if kind.color_family == vs.RGB:
+        return f"gbrp{deep}"
+    return {(0, 0): "yuv444p", (1, 0): "yuv422p", (1, 1): "yuv420p"}[kind.subsampling_w, kind.subsampling_h] + deep
+
+
+def _crf(quality: int) -> int:
+    return max(1, round((100 - quality) * 63 / 100))
+
+
+def _unambiguous(tags: Tags) -> tuple[int, int]:
+    """Primaries and transfer function, of which none is left open."""
+    return 1 if tags.primaries == 2 else tags.primaries, 13 if tags.transfer == 2 else tags.transfer
 
 
 def write_deep_avif(file: Path, clip: vs.VideoNode, tags: Tags, quality: int) -> None:
@@ -48,13 +94,11 @@ def write_deep_avif(file: Path, clip: vs.VideoNode, tags: Tags, quality: int) ->
             rows = np.frombuffer(plane, np.uint16).reshape(plane.height, -1)
             rows[:, : plane.width] = np.asarray(source[number])
         props: dict[str, Any] = dict(source.props)
-    primaries = 1 if tags.primaries == 2 else tags.primaries
-    transfer = 13 if tags.transfer == 2 else tags.transfer
+    primaries, transfer = _unambiguous(tags)
     matrix, full = int(props["_Matrix"]), int(props["_Range"]) == vs.RANGE_FULL
     with av.open(str(file), "w", format="avif") as container:
-        crf = max(1, round((100 - quality) * 63 / 100))
         stream = container.add_stream(
-            "libsvtav1", rate=1, options={"crf": str(crf), "preset": "5", "svtav1-params": "avif=1"}
+            "libsvtav1", rate=1, options={"crf": str(_crf(quality)), "preset": "5", "svtav1-params": "avif=1"}
         )
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p10le"
         described: tuple[Any, ...] = (stream.codec_context, frame)

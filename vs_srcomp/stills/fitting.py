@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import vapoursynth as vs
+
 from vs_srcomp.errors import error
+from vs_srcomp.stills.encoding import INSTALL, libaom_program
 from vs_srcomp.stills.formats import AVIF, PictureKind
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.stills.picture import Picture
@@ -13,7 +16,11 @@ class Fit:
     """How a picture goes into a format."""
 
     bits: int
-    """Of a sample: 8, 10 (AVIF) or 16."""
+    """Of a sample: 8, 10 and 12 (AVIF), or 16."""
+    coded: vs.VideoFormat | None = None
+    """Of what FFmpeg codes as AVIF; None where Pillow writes the file."""
+    by_libaom: bool = False
+    """Whether that is libaom, not SVT-AV1."""
     notes: tuple[str, ...] = ()
     """What the format does not hold and people may do without."""
 
@@ -33,7 +40,7 @@ def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, i
     if job.lossless and kind.lossless == "never":
         raise error(f"{kind.suffix} files are not written without loss", "write .png, .tif or .webp, or leave it out")
     if job.depth == 16 and kind.bits == 8:
-        raise error(f"{kind.suffix} files have 8 bits", "write .png or .tif, which have 16, or .avif, which has 10")
+        raise error(f"{kind.suffix} files have 8 bits", "write .png or .tif, which have 16, or .avif, which has 12")
     if picture.alpha is not None and not kind.alpha:
         raise error(f"{kind.suffix} files have no alpha", "write .png, .webp, .avif or .tif instead")
     if max(size) > kind.largest:
@@ -49,27 +56,54 @@ def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, i
             f"the picture has {colours}, given by numbers (CICP) for which {kind.suffix} has no place",
             "write .png or .avif instead",
         )
-    bits = kind.bits if (picture.bits > 8 if job.depth is None else job.depth > 8) else 8
-    notes = []
-    if kind is AVIF and (bits > 8 or needs_tags):
-        bits = kind.bits
-        notes += _deep_avif(picture, asked=job.depth)
-    if picture.bits > bits:
-        notes.append(f"of {picture.bits} bits a sample, {kind.suffix} gets {bits}")
+    is_deep = picture.bits > 8 if job.depth is None else job.depth > 8
+    if kind is AVIF and (is_deep or needs_tags or job.lossless):
+        return _by_ffmpeg(picture, job, is_deep=is_deep or (needs_tags and not job.lossless))
+    bits = kind.bits if is_deep else 8
+    notes = [_narrowed(picture, bits, kind)] if picture.bits > bits else []
     return Fit(bits=bits, notes=tuple(notes))
 
 
-def _deep_avif(picture: Picture, *, asked: int | None) -> list[str]:
-    """What is lost in AVIF of 10 bits, which FFmpeg writes with SVT-AV1: 4:2:0, with tags and nothing else."""
-    metadata = picture.metadata
-    for name, there in (("alpha", picture.alpha is not None), ("a profile", metadata.icc is not None)):
+def _by_ffmpeg(picture: Picture, job: PictureJob, *, is_deep: bool) -> Fit:
+    """AVIF that Pillow does not write: of more than 8 bits, and without loss, which is RGB (or grey).
+
+    PyAV has SVT-AV1, which codes 4:2:0 in 10 bits. All else takes libaom, which is in the package imageio-ffmpeg.
+    """
+    what = "of more than 8 bits" if is_deep else "without loss"
+    for name, there in (("alpha", picture.alpha is not None), ("a profile", picture.metadata.icc is not None)):
         if there:
-            todo = "write .png instead" + ("" if asked == 8 else ", or 8 bits with --depth 8")
-            raise error(f"AVIF of more than 8 bits is not written with {name}", todo)
+            todo = "write .png instead" + (", or 8 bits with --depth 8" if is_deep and job.depth != 8 else "")
+            raise error(f"AVIF {what} is not written with {name}", todo)
+    own = picture.clip.format
+    is_gray = own.color_family == vs.GRAY
+    subsampling = (own.subsampling_w, own.subsampling_h)
+    has_libaom = libaom_program() is not None
+    if job.lossless:
+        if not has_libaom:
+            raise error("AVIF without loss needs the package imageio-ffmpeg", f"{INSTALL}, or write .png")
+        # Of 10 bits, 12 hold all of what 16 bits of RGB are made of.
+        bits = 12 if is_deep else 8
+        coded = vs.core.query_video_format(vs.GRAY if is_gray else vs.RGB, vs.INTEGER, bits)
+    elif has_libaom and (is_gray or subsampling != (1, 1) or picture.bits > 10):
+        bits = 12 if picture.bits > 10 else 10
+        if is_gray:
+            coded = vs.core.query_video_format(vs.GRAY, vs.INTEGER, bits)
+        else:
+            # AV1 has no more of chroma than of luma in any direction, and none of 4:4:0.
+            subsampling = subsampling if subsampling in ((0, 0), (1, 0), (1, 1)) else (0, 0)
+            coded = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, *subsampling)
+    else:
+        bits, coded = 10, vs.core.get_video_format(vs.YUV420P10)
+    by_libaom = job.lossless or coded.id != vs.YUV420P10
     notes = []
-    if metadata.exif or metadata.xmp:
-        notes.append("EXIF and XMP are not kept: AVIF of more than 8 bits is written without them")
-    chroma = picture.clip.format.subsampling_w + picture.clip.format.subsampling_h
-    if picture.clip.format.num_planes > 1 and chroma < 2:
-        notes.append("its colours become 4:2:0: AVIF of more than 8 bits is written so")
-    return notes
+    if picture.metadata.exif or picture.metadata.xmp:
+        notes.append(f"EXIF and XMP are not kept: AVIF {what} is written without them")
+    if not by_libaom and not is_gray and subsampling != (1, 1):
+        notes.append(f"its colours become 4:2:0; with imageio-ffmpeg they stay as they are: {INSTALL}")
+    if picture.bits > bits:
+        notes.append(_narrowed(picture, bits, AVIF))
+    return Fit(bits=bits, coded=coded, by_libaom=by_libaom, notes=tuple(notes))
+
+
+def _narrowed(picture: Picture, bits: int, kind: PictureKind) -> str:
+    return f"of {picture.bits} bits a sample, {kind.suffix} gets {bits}"

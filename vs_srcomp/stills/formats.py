@@ -40,8 +40,8 @@ TIFF = PictureKind(
     name="TIFF", suffixes=(".tif", ".tiff"), bits=16, alpha=True, lossless="always", tags=False, largest=_UNBOUNDED - 1
 )
 AVIF = PictureKind(
-    name="AVIF", suffixes=(".avif",), bits=10, alpha=True, lossless="never", tags=True, largest=65536
-)  # Without loss only in an RGB form that Pillow does not write; of more than 8 bits, SVT-AV1 has 10.
+    name="AVIF", suffixes=(".avif",), bits=12, alpha=True, lossless="on request", tags=True, largest=65536
+)
 JPEG = PictureKind(
     name="JPEG", suffixes=(".jpg", ".jpeg"), bits=8, alpha=False, lossless="never", tags=False, largest=65500
 )

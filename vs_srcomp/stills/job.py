@@ -19,7 +19,7 @@ class PictureJob(UpscaleSettings):
 
     depth: Literal[8, 16] | None = None
     """Bits of a sample in the output; None is 8 for what has 8, and as many as the format can hold for what has more.
-    In AVIF, 16 stands for 10."""
+    In AVIF, 16 stands for 10, or 12 where there are more."""
     quality: int = QUALITY
     """Of lossy formats, 1 to 100."""
     lossless: bool = False

@@ -15,7 +15,7 @@ from vs_srcomp.errors import error, first_line
 from vs_srcomp.named_files import address_in
 from vs_srcomp.source.clip import open_clip
 from vs_srcomp.stills.colour import clip_of, rgb_to_yuv, to_bits
-from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_frame, planes_of_frame
+from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_frame, decoded_packet, planes_of_frame
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import container_colours, has_gain_map, metadata_of
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Plane, Tags
@@ -66,6 +66,7 @@ def opened(file: Path) -> "Iterator[Image.Image]":
     if head.startswith(_JXL_HEADS):
         formats = [_jpeg_xl(file)]
     try:
+        Image.preinit()  # or else to ask for some formats loads all that there are
         with _of_any_size():
             image = Image.open(file, formats=formats)
     except (OSError, SyntaxError, ValueError) as cause:
@@ -148,7 +149,7 @@ def _read(image: "Image.Image", file: Path) -> Picture:
     if kind in _RANGE:
         picture = _from_video(image, file, kind)
     elif kind == "PNG" or (kind == "TIFF" and _bits_of_tiff(image, file) > 8):
-        picture = _from_packed(decoded_frame(file), has_colours=kind == "PNG")
+        picture = _from_packed(decoded_packet(file, kind.lower()), has_colours=kind == "PNG")
     return _with_extras(picture or from_pillow(image), image, file)
 
 

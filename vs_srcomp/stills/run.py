@@ -13,6 +13,8 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from vs_srcomp.backends.base import BackendConfig, ThreadedBackend
+from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path, cannot_write, is_of_file_system
 from vs_srcomp.named_files import check_new_output
@@ -20,7 +22,7 @@ from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
 from vs_srcomp.stills.bands import bands_of, check_memory
 from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb, upright
-from vs_srcomp.stills.encoding import write_deep_avif
+from vs_srcomp.stills.encoding import write_avif_by_libaom, write_deep_avif
 from vs_srcomp.stills.fitting import Fit, fit
 from vs_srcomp.stills.formats import PictureKind, kind_of
 from vs_srcomp.stills.job import PictureJob, PictureResult
@@ -74,7 +76,16 @@ def upscale_read(picture: Picture, job: PictureJob) -> PictureResult:
 def enlarged(picture: Picture, job: PictureJob, q: float) -> vs.VideoNode:
     """The picture's clip after Lanczos-5 and the network, as in a video; not turned yet."""
     width, height = _shown((job.width, job.height), picture.orientation)
-    return upscale(picture.clip, **job.arguments() | {"width": width, "height": height, "q": q, "reuse": False})
+    backend = _for_one_plane(job.backend or default_backend())
+    given = {"width": width, "height": height, "q": q, "reuse": False, "backend": backend}
+    return upscale(picture.clip, **job.arguments() | given)
+
+
+def _for_one_plane(backend: BackendConfig) -> BackendConfig:
+    """``backend`` with all threads on the plane, unless the user has divided them: no other one has to be done."""
+    if isinstance(backend, ThreadedBackend) and not backend.streams:
+        return backend.with_streams(1)
+    return backend
 
 
 @contextmanager
@@ -143,10 +154,13 @@ def _prepared(
     kind: PictureKind, picture: Picture, parts: list[_Part], fitted: Fit, job: PictureJob
 ) -> tuple[Callable[[Path], None], str]:
     """Do all but writing: gives what writes the upscaled picture, turned, and the name of the network."""
-    if fitted.bits == 10:
+    if fitted.coded:
         whole = vs.core.std.StackVertical([part.kept for part in parts]) if len(parts) > 1 else parts[0].clip
         model = str(whole.get_frame(0).props["SrcompModel"])
-        clip, tags = _deep(whole, picture.orientation), picture.metadata.tags
+        clip, tags = _coded(whole, picture.orientation, fitted.coded), picture.metadata.tags
+        if fitted.by_libaom:
+            by_libaom = partial(write_avif_by_libaom, clip=clip, tags=tags, quality=job.quality, lossless=job.lossless)
+            return by_libaom, model
         return partial(write_deep_avif, clip=clip, tags=tags, quality=job.quality), model
     samples, model = _samples(parts, picture, fitted.bits)
     height, width = samples.shape[:2]
@@ -188,15 +202,19 @@ def _enlarged_alpha(alpha: Plane, width: int, height: int) -> Plane:
         return np.asarray(frame[0]).copy()
 
 
-def _deep(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
-    """``clip`` as YUV420P10, turned."""
+def _coded(clip: vs.VideoNode, orientation: int, wanted: vs.VideoFormat) -> vs.VideoNode:
+    """``clip`` in the format ``wanted``, turned."""
+    if wanted.color_family == vs.GRAY:
+        return _turned(clip, orientation).resize.Point(format=wanted.id)
     if clip.format.color_family == vs.GRAY:
         # Grey has no matrix of its own; any will do for chroma that is neutral.
-        return _turned(clip.std.SetFrameProps(_Matrix=1), orientation).resize.Bicubic(format=vs.YUV420P10)
-    if orientation > 1:
+        return _turned(clip.std.SetFrameProps(_Matrix=1), orientation).resize.Bicubic(format=wanted.id)
+    if wanted.color_family == vs.RGB:
+        return _turned(clip.resize.Bicubic(format=wanted.id, range_s="full"), orientation)
+    if orientation > 1 and wanted.subsampling_w + wanted.subsampling_h:
         # In 4:4:4, where chroma lies on luma however the picture is turned.
-        clip = _turned(clip.resize.Bicubic(format=vs.YUV444P16), orientation)
-    return clip.resize.Bicubic(format=vs.YUV420P10)
+        clip = clip.resize.Bicubic(format=vs.YUV444P16)
+    return _turned(clip, orientation).resize.Bicubic(format=wanted.id)
 
 
 def _turned(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:

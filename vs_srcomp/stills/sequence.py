@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import vapoursynth as vs
@@ -27,16 +28,18 @@ class SequenceResult:
 
     target: Path
     """The pattern."""
-    source_size: tuple[int, int]
-    """Of the first picture."""
-    target_size: tuple[int, int]
+    source_size: tuple[int, int] | None
+    """Of the first picture that was done; None where all were there already, as for what follows."""
+    target_size: tuple[int, int] | None
     count: int
     """Number of pictures."""
+    skipped: int
+    """How many of them were there already."""
     models: dict[str, int]
     """Number of pictures by name of the model that restored them."""
     seconds: float
     bytes: int
-    """Of all files."""
+    """Of the files that were written."""
     notes: tuple[str, ...]
     """Of all pictures, each once."""
 
@@ -44,7 +47,8 @@ class SequenceResult:
 def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | None = None) -> SequenceResult:
     """Upscale several pictures, or the frames of a video or an animation, into numbered pictures.
 
-    Numbers of numbered sources are kept; others are counted from 1. Each output takes its name only when it is whole.
+    Numbers of numbered sources are kept; others are counted from 1. Each output takes its name only when it is whole:
+    one that is there is not made again, but for ``job.overwrite``, so that what was stopped goes on.
 
     Args:
         job: Whose target is a pattern, and whose source may be one.
@@ -69,31 +73,38 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
             f"number the outputs, such as {str(job.target.with_name(f'%05d{job.target.suffix}'))!r}",
         )
     files = numbered_files(job.source) if is_pattern(job.source) else {}
-    numbers, pictures = (list(files), map(read_picture, files.values())) if files else _pictures(job.source)
+    pictures: Iterator[Callable[[], Picture]] = (partial(read_picture, file) for file in files.values())
+    numbers = list(files)
+    if not files:
+        numbers, pictures = _pictures(job.source)
     jobs = [replace(job, target=_numbered(job.target, number)) for number in numbers]
     sources = {file.resolve() for file in files.values()}
     for each in jobs:
         if each.target.resolve() in sources:
             raise error("the outputs are the inputs", "number the outputs in another folder, or under another name")
-        check_new_output(each.target, each.source, overwrite=each.overwrite)
+        check_new_output(each.target, each.source, overwrite=True)
     models: Counter[str] = Counter()
     notes: dict[str, None] = {}
     size = 0
     first: PictureResult | None = None
-    for done, (each, picture) in enumerate(zip(jobs, pictures, strict=True), start=1):
-        result = upscale_read(picture, each)
-        first = first or result
-        models[result.model] += 1
-        notes |= dict.fromkeys(result.notes)
-        size += result.bytes
+    skipped = 0
+    for done, (each, read) in enumerate(zip(jobs, pictures, strict=True), start=1):
+        if each.target.exists() and not each.overwrite:
+            skipped += 1
+        else:
+            result = upscale_read(read(), each)
+            first = first or result
+            models[result.model] += 1
+            notes |= dict.fromkeys(result.notes)
+            size += result.bytes
         if progress:
             progress(done, len(jobs))
-    assert first is not None  # patterns without files and videos without frames are refused
     return SequenceResult(
         target=job.target,
-        source_size=first.source_size,
-        target_size=first.target_size,
+        source_size=first.source_size if first else None,
+        target_size=first.target_size if first else None,
         count=len(jobs),
+        skipped=skipped,
         models=dict(models),
         seconds=time.monotonic() - began,
         bytes=size,
@@ -123,14 +134,21 @@ def _numbered(pattern: Path, number: int) -> Path:
     return pattern.with_name(NUMBER.sub(lambda match: f"{number:0{int(match[1] or 0)}d}", pattern.name, count=1))
 
 
-def _pictures(file: Path) -> tuple[list[int], Iterator[Picture]]:
-    """The numbers of all pictures in ``file``, and the pictures as they are needed."""
+def _pictures(file: Path) -> tuple[list[int], Iterator[Callable[[], Picture]]]:
+    """The numbers of all pictures in ``file``, and what reads each of them, in order."""
     if is_picture(file) and file.suffix.lower() != ".avif":
         with opened(file) as image:
             count = getattr(image, "n_frames", 1)
-        return list(range(1, count + 1)), frames_of(file) if count > 1 else iter([read_picture(file)])
+        if count == 1:
+            return [1], iter([partial(read_picture, file)])
+        # Each is what changes in the one before, which has to be decoded in any case.
+        return list(range(1, count + 1)), (partial(_itself, picture) for picture in frames_of(file))
     clip = source(file)
-    return list(range(1, clip.num_frames + 1)), (_frame(clip[number]) for number in range(clip.num_frames))
+    return list(range(1, clip.num_frames + 1)), (partial(_frame, clip[number]) for number in range(clip.num_frames))
+
+
+def _itself(picture: Picture) -> Picture:
+    return picture
 
 
 def _frame(clip: vs.VideoNode) -> Picture:

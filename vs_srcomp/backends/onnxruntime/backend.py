@@ -91,6 +91,10 @@ class OnnxRuntime:
         """The same backend with that many threads."""
         return replace(self, threads=threads)
 
+    def with_streams(self, streams: int) -> "OnnxRuntime":
+        """The same backend with that many streams."""
+        return replace(self, streams=streams)
+
     def compile(self, network: Network, plane: PlaneFormat) -> "OnnxRuntimeEngine":
         """Make the network ready; see ``BackendConfig``."""
         from vs_srcomp.backends.integer_graph import with_integer_planes  # Imports onnx.

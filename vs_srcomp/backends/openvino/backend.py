@@ -108,6 +108,10 @@ class OpenVINO:
         """The same backend with that many threads."""
         return replace(self, threads=threads)
 
+    def with_streams(self, streams: int) -> "OpenVINO":
+        """The same backend with that many streams."""
+        return replace(self, streams=streams)
+
     def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
         """Make the network ready; see ``BackendConfig``."""
         compiled, takes_cells, meant = self._compiled(network, plane)
