@@ -3,7 +3,7 @@
     python benchmarks/stills.py [PICTURE] [--size 1152x864] [--model light] [--rounds 5]
 
 Each round is a new process of ``vs-srcomp upscale``, by 2:1, with the package's modules compiled to bytecode as an
-installation has them. What is told is the shortest time on the clock, and the processor time of that round: what other
+installation has them. What counts is the shortest time on the clock, and the processor time of that round: what other
 programs take from this one makes rounds longer, never shorter.
 """
 

@@ -133,8 +133,9 @@ def _decoding_errors(file: Path) -> Iterator[None]:
     except (vs.Error, MemoryError):
         raise
     except Exception as cause:  # anything, from struct.error to SyntaxError
+        reason = (isinstance(cause, OSError) and cause.strerror) or first_line(cause)  # FFmpeg's errors are such, too
         raise error(
-            f"{str(file)!r} cannot be decoded ({first_line(cause).lower()})",
+            f"{str(file)!r} cannot be decoded ({reason.lower()})",
             "check that the file is whole, or convert it with another program first",
         ) from cause
 
