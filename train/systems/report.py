@@ -50,7 +50,7 @@ wide and high; less is better. "Twice" is a network of scale 2 applied to its ow
 
 def _taken(ground: Ground) -> str:
     return (
-        "Pictures of Set5 and Set14 are taken whole. Of Kodak and CLIC the middles are taken, "
+        "Pictures of Set5 and Set14 are taken whole. Of Kodak and CLIC the middles are taken,\n"
         f"{ground.side} pixels wide and high, of the first {ground.pictures} pictures at most."
     )
 
