@@ -137,10 +137,11 @@ def export_levels(recipe: Recipe, engines: Path, levels: Sequence[float], out: P
         raise ValueError(f"{recipe.name} knows no levels")
     if not file.exists():
         raise ValueError(f"{file} is not there: export {recipe.name} first")
+    onnx_file = file.read_bytes()
     out.mkdir(parents=True, exist_ok=True)
     for level in levels:
         target = out / f"{recipe.name}-q{level:g}.onnx"
-        write_atomically(target, at_level(file.read_bytes(), level))
+        write_atomically(target, at_level(onnx_file, level))
         yield target
 
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 import train.dataset as dataset_module
 from tests.helpers.processes import ends
+from tests.train.photographs import photograph, write_photographs
 from train.__main__ import main
 from train.dataset import Dataset, DatasetOptions, choose_pairs, find_sources, make_dataset, split_pictures
 from train.degradations.av1 import PAIRS, Pair, encode, pair_by_slug
@@ -32,23 +33,13 @@ from vs_srcomp.resample import lanczos5
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIR = (pair_by_slug("2by1-q40"),)
-
-
-def photograph(seed: int, height: int = 96, width: int = 112) -> Image.Image:
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    waves = 60 * np.sin(x / (3 + seed))[..., None] + 40 * np.cos(y / 7)[..., None]
-    rgb = 128 + waves + rng.normal(0, 6, (height, width, 3))
-    return Image.fromarray(rgb.clip(0, 255).astype(np.uint8))
+SIZE = (112, 96)
+"""Width and height of photographs."""
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    for seed in range(6):
-        photograph(seed).save(folder / f"{seed}.png")
-    return folder
+    return write_photographs(tmp_path / "photographs", 6, *SIZE)
 
 
 @pytest.fixture
@@ -233,19 +224,19 @@ def test_what_a_stopped_run_had_made_is_kept_if_it_is_whole(
 @pytest.mark.usefixtures("in_process")
 def test_pictures_of_all_kinds_are_used_or_listed_and_those_listed_change_nothing(images: Path, tmp_path: Path) -> None:
     for mode in ("RGBA", "P", "CMYK", "L", "LA"):
-        photograph(20 + len(mode)).convert(mode).save(images / f"{mode}.tif")
+        photograph(20 + len(mode), *SIZE).convert(mode).save(images / f"{mode}.tif")
     deep = np.random.default_rng(3).integers(0, 65536, (80, 80), dtype=np.uint16)
     Image.fromarray(deep).save(images / "16-bit.png")
     exif = Image.Exif()
     exif[0x0112] = 6
-    photograph(30).save(images / "turned.jpg", exif=exif)
+    photograph(30, *SIZE).save(images / "turned.jpg", exif=exif)
     make(images, tmp_path / "clean")
 
     (images / "text.png").write_text("not a picture")
     whole = (images / "1.png").read_bytes()
     (images / "cut.png").write_bytes(whole[: len(whole) // 2])
     (images / "folder.png").mkdir()
-    photograph(1, 96, 56).save(images / "narrow.png")
+    photograph(1, 56, 96).save(images / "narrow.png")
     Image.new("RGB", (128, 128), (90, 90, 90)).save(images / "flat.png")
     Image.fromarray(np.zeros((80, 80), np.float32)).save(images / "float.tif")
     Image.new("L", (10000, 9000)).save(images / "huge.png")
@@ -325,7 +316,7 @@ def test_the_command_states_what_is_wrong(arguments: list[str], message: str, im
 
 @pytest.mark.usefixtures("in_process")
 def test_too_few_pictures_are_an_error_that_lists_the_skipped(tmp_path: Path) -> None:
-    photograph(0).save(tmp_path / "one.png")
+    photograph(0, *SIZE).save(tmp_path / "one.png")
     (tmp_path / "text.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"1 of the pictures can be used, and 3 are needed.*\n.*text\.png: not a"):
         make(tmp_path, tmp_path / "out")

@@ -50,10 +50,11 @@ class Trained:
 
     def _digest(self, part: str) -> str:
         if part not in self._digests:
-            files = [Run(self._runs / part).weights] if part in self else []
-            found = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-            found += [model.sha256 for model in models() if model.tier == part]
-            self._digests[part] = hashlib.sha256("".join(found).encode()).hexdigest()[:12] if found else ""
+            # A system that is trained here, or a tier of ours, which has a network for each ratio; else nothing.
+            found = "".join(model.sha256 for model in models() if model.tier == part).encode()
+            if part in self:
+                found = Run(self._runs / part).weights.read_bytes()
+            self._digests[part] = hashlib.sha256(found).hexdigest()[:12] if found else ""
         return self._digests[part]
 
     def missing(self, names: Iterable[str]) -> list[str]:

@@ -5,10 +5,10 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from train.metrics import METRICS, Metric
 from train.systems.classic import Plane
+from train.table import read_rows
 
 # The features of whole pictures would take longer than everything else together.
 PERCEPTUAL_SIDE = 128
@@ -88,15 +88,11 @@ def _key(case: Case, method: str) -> tuple[str, ...]:
     return case.experiment, case.set, case.picture, case.degradation, case.scale, method
 
 
-def _read(path: Path) -> Iterable[Score]:
+def _read(path: Path) -> list[Score]:
     with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != FIELDS:
+        if tuple(csv.DictReader(file).fieldnames or ()) != FIELDS:
             raise ValueError(f"{path} is not a file of scores; remove it to measure again")
-        for row in reader:
-            numbers: dict[str, Any] = {name: float(row[name]) for name in ("psnr", "ssim")}
-            numbers["perceptual"] = float(row["perceptual"]) if row["perceptual"] else None
-            yield Score(**{**row, **numbers})
+    return read_rows(path, Score)
 
 
 class Judge:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vs_srcomp.cli.batch_plan import print_table
-from vs_srcomp.cli.reports import counted, progress_bar, say
+from vs_srcomp.cli.reports import counted, counting_bar, say
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
     from vs_srcomp.batch.report import Report
     from vs_srcomp.batch.run import JobReport
@@ -20,7 +20,7 @@ class BatchDisplay:
 
     def __init__(self, clips: int, file: "Report") -> None:
         """Show that of ``clips`` none has ended; the report of each goes to ``file`` too."""
-        self.progress = _progress()
+        self.progress = counting_bar("{task.fields[unit]}")
         self._file = file
         self._all = self.progress.add_task("all clips", total=clips, unit="clips")
         self._bars: dict[Path, TaskID] = {}
@@ -75,19 +75,6 @@ class BatchDisplay:
         if untouched := clips - len(self._reports):
             words.append(f"{untouched} not begun")
         say(f"{counted(clips, 'clip')}: {', '.join(words)}")
-
-
-def _progress() -> "Progress":
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeRemainingColumn(),
-    )
-    return progress_bar(*columns)
 
 
 def _ending(report: "JobReport") -> str:

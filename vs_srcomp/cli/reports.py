@@ -134,6 +134,18 @@ def progress_bar(*columns: "str | ProgressColumn") -> "Progress":
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
+def counting_bar(unit: str) -> "Progress":
+    """A progress bar of things that are counted: their name, how many of all are done, ``unit``, the time that remains.
+
+    Args:
+        unit: Of rich's format, from the fields of a task: ``"{task.fields[fps]:.1f} fps"``.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    name = TextColumn("{task.description}", markup=False)
+    return progress_bar(name, BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+
+
 def say(line: str) -> None:
     """Print a line on standard error as it is."""
     if stderr.cache_info().currsize:

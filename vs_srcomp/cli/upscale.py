@@ -7,7 +7,7 @@ import click
 
 from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, progress_bar, say
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, counting_bar, debug_option, say
 from vs_srcomp.cli.stills import StillOptions, check_for, still_options, upscale_pictures
 from vs_srcomp.stills.formats import is_pattern, is_picture
 
@@ -55,18 +55,9 @@ def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions
 
 
 def _run_with_progress(job: "Job") -> "Result":
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
     from vs_srcomp.transcode import transcode
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[fps]:.1f} fps"),
-        TimeRemainingColumn(),
-    )
-    with progress_bar(*columns) as bar:
+    with counting_bar("{task.fields[fps]:.1f} fps") as bar:
         task = bar.add_task(job.target.name, total=None, fps=0.0)
 
         def show(done: int, total: int) -> None:

@@ -2,24 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-
-def photograph(seed: int, width: int = 96, height: int = 64) -> Image.Image:
-    """Waves and noise."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    waves = 60 * np.sin(x / (3 + seed))[..., None] + 40 * np.cos(y / 7)[..., None]
-    return Image.fromarray((128 + waves + rng.normal(0, 6, (height, width, 3))).clip(0, 255).astype(np.uint8))
+from tests.train.photographs import write_photographs
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """A folder of four."""
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    for seed in range(4):
-        photograph(seed).save(folder / f"{seed}.png")
-    return folder
+    return write_photographs(tmp_path / "photographs", 4)

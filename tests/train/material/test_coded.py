@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.material.conftest import photograph
+from tests.train.photographs import photograph
 from train.degradations.av1 import decode
 from train.material.coded import (
     CLIP_BANDS,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.train.examples import changed
-from tests.train.material.conftest import photograph
+from tests.train.photographs import photograph
 from train.material.gather import Gatherer, gather
 from train.material.photographs import Photographs
 from train.material.stream import Stream

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.train.examples import changed
-from tests.train.material.conftest import photograph
+from tests.train.photographs import photograph
 from train.fit import fit
 from train.material.coded import Example
 from train.material.gather import MEASURED, gather
