@@ -1,6 +1,7 @@
 """Pictures on the command line."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -96,6 +97,15 @@ def test_numbered(photos: Path, model: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert "2 pictures" in done.stderr
     assert (tmp_path / "big2.png").exists()
+
+
+def test_the_encoder_of_avif_is_silent(model: Path, tmp_path: Path) -> None:
+    Image.effect_noise((64, 48), 40).convert("RGB").save(tmp_path / "a.jpg", subsampling="4:2:0")
+    arguments = ["upscale", str(tmp_path / "a.jpg"), str(tmp_path / "a.avif"), "--depth", "16", "--model", str(model)]
+    environment = {name: value for name, value in os.environ.items() if name != "SVT_LOG"}
+    done = subprocess.run([*ARGV, *arguments], capture_output=True, text=True, env=environment, check=True)
+    assert "10 bits" in done.stderr
+    assert "Svt" not in done.stdout + done.stderr
 
 
 def test_a_stopped_sequence_goes_on(photos: Path, model: Path, tmp_path: Path) -> None:

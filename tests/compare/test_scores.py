@@ -161,3 +161,11 @@ def test_without_a_reference_only_the_first_is_decoded(good: Path, bad: Path) ->
     assert len(found.detail) == len(found.times) == 24
     assert steps[-1] == ("looking for detail", 24, 24)
     assert Fraction(found.times[1]).limit_denominator(1000) == Fraction(1, 25)
+
+
+def test_a_metric_whose_plugin_is_missing_is_an_error_that_names_it(
+    good: Path, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vs_srcomp.compare.scores.metrics_there", lambda: ("psnr",))
+    with pytest.raises(vs.Error, match=r'SSIMULACRA 2 needs the plugin vszip\npip install "vs-srcomp\[compare\]"'):
+        measure([candidate_from_file(good)], candidate_from_file(original), ["ssimulacra2"], threads=1, progress=silent)

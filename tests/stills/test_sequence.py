@@ -95,3 +95,11 @@ def test_a_file_whose_name_has_a_percent_sign_is_a_file(tmp_path: Path) -> None:
     assert not is_pattern(tmp_path / "50%d.png")
     assert is_pattern(tmp_path / "%05d.png")
     assert not is_pattern(tmp_path / "100%.png")
+
+
+def test_two_pictures_of_one_number_are_refused(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    for name in ("1.png", "01.png", "2.png"):
+        Image.fromarray(rgb).save(tmp_path / name)
+    job = as_it_is(tmp_path / "%d.png", tmp_path / "up" / "%d.png", unchanging)
+    with pytest.raises(vs.Error, match=r"01\.png and 1\.png have the same number\nkeep one of them in "):
+        upscale_sequence(job)

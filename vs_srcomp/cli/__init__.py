@@ -1,5 +1,6 @@
 """The command ``vs-srcomp``. Each command is a module here, which imports what is heavy only when it runs."""
 
+import os
 from importlib import import_module
 from typing import Final
 
@@ -47,6 +48,8 @@ def main() -> None:
     vs-srcomp doctor                     look for what is missing or broken
     vs-srcomp COMMAND --help             show more about a command
     """
+    # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
+    os.environ.setdefault("SVT_LOG", "0")
 
 
 def run() -> None:

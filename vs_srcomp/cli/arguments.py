@@ -1,7 +1,6 @@
 """Kinds of arguments, and options, that commands share."""
 
 import inspect
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -168,8 +167,6 @@ class JobOptions(UpscaleOptions):
             raise click.UsageError("--end must be later than --start.")
         if self.deinterlace and self.film_grain == "restore":
             raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
-        # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
-        os.environ.setdefault("SVT_LOG", "0")
         if self.deinterlace:
             from vs_srcomp.transcode.deinterlace import check_plugin
 

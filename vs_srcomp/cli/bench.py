@@ -108,8 +108,6 @@ def bench(
     """
     if clip and (size or bits):
         raise click.UsageError("--size and --bits are for the clip that is made up if none is given.")
-    # SVT-AV1 writes pages about itself to standard error.
-    os.environ.setdefault("SVT_LOG", "0")
     from vs_srcomp.bench import Settings
     from vs_srcomp.bench.plot import plotter
     from vs_srcomp.files import write_atomically

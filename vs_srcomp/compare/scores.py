@@ -117,8 +117,10 @@ def measure(
         progress: See `Progress`.
 
     Raises:
-        vs.Error: Sizes, numbers or times of frames differ.
+        vs.Error: Sizes, numbers or times of frames differ, or a metric's plugin is not installed.
     """
+    if "ssimulacra2" in names and "ssimulacra2" not in metrics_there():
+        raise error("SSIMULACRA 2 needs the plugin vszip", 'pip install "vs-srcomp[compare]", or leave the metric out')
     sides = [*candidates, *([reference] if reference else [])]
     check_alike(sides)
     if reference is None:

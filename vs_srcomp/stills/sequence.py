@@ -116,7 +116,7 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
     """The files that ``pattern`` stands for by number, in order; gaps are none of this program's business.
 
     Raises:
-        vs.Error: There are none.
+        vs.Error: There are none, or two of one number.
     """
     match = NUMBER.search(pattern.name)
     assert match is not None
@@ -124,7 +124,13 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
     digits = rf"\d{{{int(match[1])},}}" if match[1] else r"\d+"
     wanted = re.compile(f"{re.escape(before)}({digits}){re.escape(behind)}")
     names = pattern.parent.iterdir() if pattern.parent.is_dir() else iter(())
-    found = {int(match[1]): file for file in names if (match := wanted.fullmatch(file.name))}
+    found: dict[int, Path] = {}
+    for file in names:
+        if match := wanted.fullmatch(file.name):
+            other = found.setdefault(int(match[1]), file)
+            if other is not file:
+                both = " and ".join(sorted((other.name, file.name)))
+                raise error(f"{both} have the same number", f"keep one of them in {str(pattern.parent)!r}")
     if not found:
         raise error(f"no file has a name like {str(pattern)!r}", "check the folder, and how many digits there are")
     return dict(sorted(found.items()))
