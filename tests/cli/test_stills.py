@@ -81,6 +81,8 @@ def test_probe_and_upscale_agree_on_the_level(
         ("out.png", ["--crf", "20"], "--crf is for videos, and the output is none"),
         ("out.png", ["--start", "1"], "--start is for videos"),
         ("out.mkv", ["--quality", "50"], "--quality is for pictures"),
+        ("out.png", ["--quality", "50"], "--quality is for .jpg, .avif and .webp: .png is written without loss"),
+        ("out.webp", ["--quality", "50", "--lossless"], "--quality and --lossless exclude each other"),
     ],
 )
 def test_options_of_the_other_kind(target: str, options: list[str], message: str, photos: Path, tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_numbered(photos: Path, model: Path, tmp_path: Path) -> None:
 
 def test_the_encoder_of_avif_is_silent(model: Path, tmp_path: Path) -> None:
     Image.effect_noise((64, 48), 40).convert("RGB").save(tmp_path / "a.jpg", subsampling="4:2:0")
-    arguments = ["upscale", str(tmp_path / "a.jpg"), str(tmp_path / "a.avif"), "--depth", "16", "--model", str(model)]
+    arguments = ["upscale", str(tmp_path / "a.jpg"), str(tmp_path / "a.avif"), "--depth", "10", "--model", str(model)]
     environment = {name: value for name, value in os.environ.items() if name != "SVT_LOG"}
     done = subprocess.run([*ARGV, *arguments], capture_output=True, text=True, env=environment, check=True)
     assert "10 bits" in done.stderr
@@ -122,13 +124,14 @@ def test_a_stopped_sequence_goes_on(photos: Path, model: Path, tmp_path: Path) -
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT, errors
-    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert "the same command goes on with it" in errors
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}
     assert 2 <= len(before) < count
-    assert all(re.fullmatch(r"\d+\.png", name) for name in before)
+    assert all(re.fullmatch(r"\d+\.png|\.srcomp", path.name) for path in out.iterdir())
     done = run(*arguments)
     assert done.exit_code == 0, done.stderr
     assert f"{len(before)} pictures finished before" in done.stderr
-    assert len(list(out.iterdir())) == count
+    assert len(list(out.glob("*.png"))) == count
     assert {name: (out / name).stat().st_mtime_ns for name in before} == before
     with Image.open(out / f"{count - 1}.png") as image:
         image.load()
@@ -154,6 +157,66 @@ def test_batch(photos: Path, model: Path, tmp_path: Path) -> None:
     assert second.exit_code == 0
     assert "3 pictures: 3 skipped" in second.stderr
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+
+
+def test_a_batch_knows_what_its_outputs_were_made_from(photos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "b.png").write_text("mine")
+    arguments = ["batch", photos, "--out", out, "--container", "png", "--model", model]
+    first = run(*arguments)
+    assert first.exit_code == 1
+    assert "b.png' exists" in first.stderr
+    assert (out / "b.png").read_text() == "mine"
+    assert run(*arguments, "--overwrite").stderr.splitlines()[-1] == "2 pictures: 1 skipped, 1 done"
+    other = [*arguments, "--q", "30"]
+    planned = run(*other, "--dry-run")
+    assert "a.jpg: changed, 96x64 to 192x128, 8 bits, " in planned.stderr
+    refused = run(*other)
+    assert refused.exit_code == 1
+    assert "was made from something else (q: auto, now 30)" in refused.stderr
+    assert "--restart" in refused.stderr
+    assert run(*other, "--restart").stderr.splitlines()[-1] == "2 pictures: 2 done"
+
+
+def test_a_dry_run_finds_what_cannot_be_done(photos: Path, model: Path, tmp_path: Path) -> None:
+    (photos / "broken.jpg").write_text("no picture")
+    out = tmp_path / "out"
+    done = run("batch", photos, "--out", out, "--container", "png", "--model", model, "--dry-run")
+    assert done.exit_code == 1
+    assert "broken.jpg' is not a picture that can be read" in done.stderr
+    assert "a.jpg: new, 96x64 to 192x128, 8 bits" in done.stderr
+    assert "3 pictures, 1 of them failed; nothing is written" in done.stderr
+    assert not out.exists()
+
+
+def test_two_runs_at_once_share_the_work(photos: Path, tmp_path: Path) -> None:
+    for number in range(40):
+        (photos / f"{number}.png").write_bytes((photos / "b.png").read_bytes())
+    arguments = ["batch", str(photos), "--out", str(tmp_path / "out"), "--container", "png", "--model", "light"]
+    runs = [subprocess.Popen([*ARGV, *arguments], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=300)[1] for process in runs]
+    assert [process.returncode for process in runs] == [0, 0], errors
+    done = sum(int(match[1]) for text in errors if (match := re.search(r"(\d+) done", text)))
+    assert done == 42
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["upscale", "a.jpg", "out.foo"], "pictures of the kind '.foo' are not written"),
+        (["batch", "deep", "--out", "up"], "names pictures, no video\nfor pictures give --container png"),
+        (["batch", ".", "--out", "up", "--container", "jpg", "--lossless"], ".jpg files are not written without loss"),
+        (["batch", ".", "--out", "up", "--container", "png", "--depth", "12"], ".png files have 8 or 16 bits a sample"),
+    ],
+)
+def test_mistakes(arguments: list[str], message: str, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+    before = sorted(photos.rglob("*"))
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert sorted(photos.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import imageio_ffmpeg
@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 
 import vs_srcomp
 from tests.stills.conftest import SIZE, XMP, as_it_is, decoded, luma_of
+from vs_srcomp.probe import probe
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.stills.colour import clip_of
 from vs_srcomp.stills.decoding import planes_of_frame
@@ -292,11 +293,24 @@ def test_deep_colours_without_libaom(
 ) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # as if it were not installed
     Image.fromarray(rgb).save(tmp_path / "in.png")
-    result = upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "out.avif", unchanging, depth=16))
+    result = upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "out.avif", unchanging, depth=10))
     assert result.bits == 10
     assert any(note.startswith("its colours become 4:2:0; with imageio-ffmpeg they stay") for note in result.notes)
     with pytest.raises(vs.Error, match="without loss needs the package imageio-ffmpeg\npip install"):
         upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "o.avif", unchanging, lossless=True))
+    with pytest.raises(vs.Error, match="12 bits needs the package imageio-ffmpeg\npip install"):
+        upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "o.avif", unchanging, depth=12))
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("depth", [10, 12])
+def test_avif_gets_the_bits_that_are_asked_for(
+    depth: Literal[10, 12], lossless: bool, rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(rgb).save(tmp_path / "in.png")
+    job = as_it_is(tmp_path / "in.png", tmp_path / "out.avif", unchanging, depth=depth, lossless=lossless)
+    assert upscale_picture(job).bits == depth
+    assert probe(tmp_path / "out.avif").bit_depth == depth
 
 
 @pytest.mark.parametrize("is_gray", [False, True])

@@ -64,6 +64,14 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
         *("in.png", lambda file: write_png(file, np.zeros((32, 32, 4), np.uint16), Metadata()), "o.avif", {}),
         *("not written with alpha", "--depth 8"),
     ),
+    "no such depth": (
+        *("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.avif", {"depth": 16}),
+        *("8 or 10 or 12 bits a sample, not 16", "leave out --depth"),
+    ),
+    "lossless alpha": (
+        *("in.png", lambda f: Image.new("RGBA", (32, 32)).save(f), "o.avif", {"lossless": True}),
+        *("without loss is not written with alpha", ".webp instead"),
+    ),
     "float": ("in.tif", lambda f: Image.new("F", (32, 32)).save(f), "o.png", {}, "floating-point", "16 bits"),
     "kind": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.gif", {}, "'.gif' are not written", ".png"),
     "size": (

@@ -1,5 +1,6 @@
 """Numbered pictures, in and out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -24,7 +25,7 @@ def test_numbers_are_kept(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Pa
     job = as_it_is(tmp_path / "in%05d.png", tmp_path / "up" / "%03d.png", unchanging)
     result = upscale_sequence(job, progress=lambda done, total: told.append((done, total)))
     assert (result.count, result.target_size, told) == (3, SIZE, [(1, 3), (2, 3), (3, 3)])
-    assert sorted(path.name for path in (tmp_path / "up").iterdir()) == ["007.png", "008.png", "010.png"]
+    assert sorted(path.name for path in (tmp_path / "up").glob("*.png")) == ["007.png", "008.png", "010.png"]
     np.testing.assert_array_equal(decoded(tmp_path / "up" / "010.png", "rgb24"), np.roll(rgb, 10, 1))
 
 
@@ -73,10 +74,36 @@ def test_several_into_one_is_refused(rgb: NDArray[np.uint8], unchanging: Path, t
     for source, target in (("%d-%d.png", "o%d.png"), ("%d.png", "o%d%05d.png")):
         with pytest.raises(vs.Error, match=r"has more than one number\nleave one"):
             upscale_sequence(as_it_is(tmp_path / source, tmp_path / target, unchanging))
-    (tmp_path / "o1.png").write_text("mine")
-    result = upscale_sequence(as_it_is(tmp_path / "%d.png", tmp_path / "o%d.png", unchanging))
-    assert (result.count, result.skipped, result.source_size) == (1, 1, None)
-    assert (tmp_path / "o1.png").read_text() == "mine"
+
+
+def test_what_is_there_is_kept_unless_it_is_ours(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    Image.fromarray(rgb).save(tmp_path / "1.png")
+    job = as_it_is(tmp_path / "%d.png", tmp_path / "o%d.png", unchanging)
+    target = tmp_path / "o1.png"
+    target.write_text("mine")
+    with pytest.raises(vs.Error, match=r"o1\.png' exists\n.*--overwrite"):
+        upscale_sequence(job)
+    assert target.read_text() == "mine"
+    first = upscale_sequence(replace(job, overwrite=True))
+    assert (first.count, first.skipped, first.target_size) == (1, 0, SIZE)
+    before = target.stat().st_mtime_ns
+    again = upscale_sequence(job)
+    assert (again.count, again.skipped, again.source_size) == (1, 1, None)
+    assert target.stat().st_mtime_ns == before
+    other = replace(job, q=44.0)
+    with pytest.raises(vs.Error, match=r"was made from something else \(q: 30, now 44\)\nredo it with --overwrite"):
+        upscale_sequence(other)
+    assert upscale_sequence(replace(other, overwrite=True)).skipped == 0
+    Image.fromarray(np.roll(rgb, 1, 1)).save(tmp_path / "1.png")
+    with pytest.raises(vs.Error, match="the source file has changed"):
+        upscale_sequence(other)
+
+
+def test_different_sizes_are_reported(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    Image.fromarray(rgb).save(tmp_path / "1.png")
+    Image.fromarray(rgb[:40]).save(tmp_path / "2.png")
+    job = as_it_is(tmp_path / "%d.png", tmp_path / "o%d.png", unchanging, width=None, ratio="2:1")
+    assert any("2 different sizes" in note for note in upscale_sequence(job).notes)
 
 
 def test_outputs_never_replace_inputs(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.media.containers import CONTAINERS
+from vs_srcomp.stills.job import PictureResult
 from vs_srcomp.transcode.job import Result
 
 FOLDER = ".srcomp"
@@ -80,12 +81,13 @@ class _Entry:
 class Checkpoint:
     """What is known on disk of one output."""
 
-    def __init__(self, target: Path) -> None:
-        """Of ``target``; nothing is touched yet."""
+    def __init__(self, target: Path, *, redo: str = "--restart") -> None:
+        """Of ``target``; nothing is touched yet. ``redo`` is the option that messages offer."""
         name = target.name
         if len(os.fsencode(name)) > _LONGEST_NAME:
             name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
         self.target = target
+        self._redo = redo
         base = target.parent / FOLDER
         self.parts = base / f"{name}.parts"
         """Where the segments' files are."""
@@ -93,15 +95,15 @@ class Checkpoint:
         self._lock = FileLock(base / f"{name}.lock", thread_local=False)
         self._entry: _Entry | None = None
 
-    def acquire(self) -> bool:
-        """Take the lock; False if another process has it.
+    def acquire(self, *, wait: bool = False) -> bool:
+        """Take the lock; False if another process has it, unless ``wait`` for its end is asked for.
 
         Raises:
             OSError: The folder of the output cannot be written to.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             return False
         return True
@@ -132,7 +134,7 @@ class Checkpoint:
             if entry.state is not State.FINISHED or ours:
                 raise error(
                     f"{str(self.target)!r} {what} from something else ({'; '.join(changes)})",
-                    "redo it with --restart, or write to another folder",
+                    f"redo it with {self._redo}, or write to another folder",
                 )
         if entry and not changes:
             if entry.state is State.FINISHED and ours:
@@ -200,13 +202,19 @@ class Checkpoint:
         """Note that a segment is finished, with its file in place."""
         write_atomically(self.parts / _record_name(record.index), _seal(record.to_json()))
 
-    def finish(self, result: Result) -> None:
-        """Note that the output is finished, and remove the segments."""
+    def finish(self, result: Result | PictureResult, *, file: Path | None = None) -> None:
+        """Note that the output is finished, and remove the segments.
+
+        Args:
+            result: What is noted.
+            file: The whole output, if it gets its name afterwards.
+        """
         assert self._entry is not None
-        status = self.target.stat()
+        status = (file or self.target).stat()
         self._entry.state = State.FINISHED
         self._entry.output = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
-        self._entry.result = {"frames": result.frames, "models": result.models, "seconds": round(result.seconds, 3)}
+        models = result.models if isinstance(result, Result) else {result.model: 1}
+        self._entry.result = {"frames": sum(models.values()), "models": models, "seconds": round(result.seconds, 3)}
         self._write()
         self.clear()
 
@@ -234,7 +242,7 @@ class Checkpoint:
             if restart:
                 return None
             raise error(
-                f"the notes on {str(self.target)!r} cannot be read: {reason}", "redo it with --restart"
+                f"the notes on {str(self.target)!r} cannot be read: {reason}", f"redo it with {self._redo}"
             ) from None
 
     def _write(self) -> None:

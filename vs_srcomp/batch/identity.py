@@ -1,22 +1,26 @@
 """What the result of a job depends on: work that was begun goes on only if that is unchanged."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import av
+import PIL
 import vapoursynth as vs
 
 from vs_srcomp import __version__
 from vs_srcomp.backends.base import BackendConfig
+from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import EncoderKind
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 from vs_srcomp.models import find, load_network
+from vs_srcomp.settings import UpscaleSettings
 from vs_srcomp.source.media import local_file
+from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.transcode.graph import backend_of
 from vs_srcomp.transcode.info import fingerprint
 from vs_srcomp.transcode.job import Job, encoder_settings
@@ -39,15 +43,28 @@ def identity_of(job: Job) -> Identity:
     """
     local_file(job.source)
     settings = encoder_settings(job)
-    left_out = _NOT_COMPARED | (_OF_ENCODERS if job.pipe else _OF_PIPES)
-    options = {field.name: getattr(job, field.name) for field in fields(job) if field.name not in left_out}
+    left_out = _OF_ENCODERS if job.pipe else _OF_PIPES
     return {
         "source": asdict(fingerprint(job.source)),
-        "options": {name: _plain(value) for name, value in options.items()}
+        "options": _options(job, left_out)
         | {"container": job.target.suffix.lower(), "crf": settings.crf, "preset": settings.preset},
         "models": _models(job),
         "backend": _backend(backend_of(job)),
         "versions": _versions() | (program_of(job.pipe) if job.pipe else {"encoder": library_of(settings.kind)}),
+    }
+
+
+def identity_of_picture(job: PictureJob) -> Identity:
+    """All that the output of ``job`` depends on, but for its source, of which there may be many.
+
+    Raises:
+        vs.Error: A model cannot be read, or no backend runs here.
+    """
+    return {
+        "options": _options(job),
+        "models": _models(job),
+        "backend": _backend(job.backend or default_backend()),
+        "versions": _versions() | {"pillow": PIL.__version__},
     }
 
 
@@ -80,7 +97,12 @@ def differences(before: Identity, now: Identity) -> list[str]:
     return changes
 
 
-def _models(job: Job) -> dict[str, str]:
+def _options(job: UpscaleSettings, left_out: Collection[str] = ()) -> dict[str, Any]:
+    names = [field.name for field in fields(job) if field.name not in {*_NOT_COMPARED, *left_out}]
+    return {name: _plain(getattr(job, name)) for name in names}
+
+
+def _models(job: UpscaleSettings) -> dict[str, str]:
     """SHA-256 of the networks that may be used, by what they are for."""
     levels = QUANTIZERS if job.q == "auto" else (job.q,)
     # Which ratio is the nearest to a size is not known before the source is open.

@@ -5,8 +5,11 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import vapoursynth as vs
+
 from vs_srcomp.batch.checkpoint import FOLDER
 from vs_srcomp.errors import error
+from vs_srcomp.stills.formats import SUFFIXES_READ
 
 # Of a folder, only files with such names are taken; files that are named themselves may have any.
 VIDEO_SUFFIXES = frozenset(
@@ -36,13 +39,18 @@ def gather(names: Iterable[str], *, recursive: bool, exclude: Path, suffixes: fr
     for name in names:
         pairs = list(_files_of(name, recursive, exclude.resolve(), suffixes))
         if not pairs:
-            raise error(
-                f"{name!r} names no {'video file' if suffixes is VIDEO_SUFFIXES else 'picture'}",
-                "check the path" + ("" if recursive else ", or look into folders of folders, too, with --recursive"),
-            )
+            raise _names_nothing(name, recursive, suffixes)
         for file, relative in pairs:
             found.setdefault(file, relative)
     return list(found.items())
+
+
+def _names_nothing(name: str, recursive: bool, suffixes: frozenset[str]) -> vs.Error:
+    if suffixes is VIDEO_SUFFIXES and any(_files_of(name, recursive, Path(), SUFFIXES_READ)):
+        return error(f"{name!r} names pictures, no video", "for pictures give --container png, avif, jpg, webp or tif")
+    what = "video file" if suffixes is VIDEO_SUFFIXES else "picture"
+    todo = "" if recursive else ", or look into folders of folders, too, with --recursive"
+    return error(f"{name!r} names no {what}", f"check the path{todo}")
 
 
 def read_list(lines: Iterable[str]) -> list[str]:

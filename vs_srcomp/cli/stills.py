@@ -14,12 +14,14 @@ import click
 from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
-from vs_srcomp.cli.ending import leave_at_end
+from vs_srcomp.cli.ending import Interrupted, leave_at_end
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, progress_bar, say
-from vs_srcomp.stills.formats import is_pattern
+from vs_srcomp.stills.formats import is_pattern, is_picture, kind_of
 
 if TYPE_CHECKING:
+    from vs_srcomp.stills.formats import PictureKind
     from vs_srcomp.stills.job import PictureJob, PictureResult
+    from vs_srcomp.stills.resume import Resumable
 
 PICTURE_FORMATS = ("png", "avif", "jpg", "webp", "tif")
 """Of a batch's outputs, beside the containers of videos."""
@@ -42,11 +44,11 @@ class StillOptions:
     def check(self) -> None:
         """Nothing can be wrong by itself."""
 
-    def job(self, source: Path, target: Path, options: JobOptions, *, overwrite: bool | None = None) -> "PictureJob":
+    def job(self, source: Path, target: Path, options: JobOptions) -> "PictureJob":
         """The job for one picture, or for numbered ones."""
         from vs_srcomp.stills.job import PictureJob
 
-        depths: dict[str | None, Literal[8, 16] | None] = {None: None, "8": 8, "16": 16}
+        depths: dict[str | None, Literal[8, 10, 12, 16] | None] = {None: None, "8": 8, "10": 10, "12": 12, "16": 16}
         return PictureJob(
             source=source,
             target=target,
@@ -54,7 +56,7 @@ class StillOptions:
             depth=depths[self.depth],
             quality=self.quality,
             lossless=self.lossless,
-            overwrite=options.overwrite if overwrite is None else overwrite,
+            overwrite=options.overwrite,
         )
 
 
@@ -74,9 +76,22 @@ def check_for(*, pictures: bool) -> None:
             raise click.UsageError(f"{parameter.opts[0]} is for {others}, and the output is none.")
 
 
+def _check_quality(kind: "PictureKind", stills: StillOptions) -> None:
+    """Raise the usage error of a quality that changes nothing."""
+    context = click.get_current_context()
+    if context.get_parameter_source("quality") is not ParameterSource.COMMANDLINE:
+        return
+    if kind.lossless == "always":
+        raise click.UsageError(f"--quality is for .jpg, .avif and .webp: {kind.suffix} is written without loss.")
+    if stills.lossless:
+        raise click.UsageError("--quality and --lossless exclude each other.")
+
+
 def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: StillOptions) -> None:
     """What ``vs-srcomp upscale`` does where the output is a picture."""
     check_for(pictures=True)
+    if is_picture(target):
+        _check_quality(kind_of(target), stills)
     job = stills.job(source, target, options)
     with core_log_on_stderr(), _looking_for_backend(job):
         from vs_srcomp.stills.run import upscale_picture
@@ -124,12 +139,16 @@ def _sequence(job: "PictureJob") -> None:
 
     with progress_bar() as bar:
         task = bar.add_task(job.target.name, total=None)
-        result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        try:
+            result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        except Interrupted:
+            say(f"{job.target}: stopped; the same command goes on with it")
+            raise
     for note in result.notes:
         say(f"{job.source}: {note}")
     pictures = counted(result.count - result.skipped, "picture")
     if result.skipped:
-        say(f"{job.target}: {counted(result.skipped, 'picture')} finished before, which --overwrite makes anew")
+        say(f"{job.target}: {counted(result.skipped, 'picture')} finished before")
     if result.source_size and result.target_size:
         sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
         models = ", ".join(f"{name} ({count})" for name, count in sorted(result.models.items()))
@@ -149,61 +168,83 @@ def batch_pictures(
 ) -> bool:
     """What ``vs-srcomp batch`` does where the outputs are pictures; False if one could not be done.
 
-    An output that is there is whole, and is left as it is, but for ``restart`` and ``--overwrite``.
-
     Args:
         outputs: Of each picture the path, and that of its output.
         options: What is asked for.
-        stills: Likewise.
+        stills: What is asked for of pictures.
         cancel: Begin no more pictures once it is set.
         jobs: How many pictures at the same time.
-        restart: Redo all.
+        restart: Redo what was made from other sources, settings or models.
         dry_run: Only show what would be done.
         report_file: Gets a JSON line a picture.
     """
     from vs_srcomp.files import path_text
+    from vs_srcomp.stills.fitting import check_options
+    from vs_srcomp.stills.resume import Resumable
 
-    again = restart or options.overwrite
+    work = [stills.job(source, target, options) for source, target in outputs]
+    kind = kind_of(work[0].target)
+    _check_quality(kind, stills)
+    check_options(kind, work[0])
+    resumable = Resumable(work[0], restart=restart, redo="--restart")
     if dry_run:
-        for source, target in outputs:
-            say(f"{source}: {'there already: ' if target.exists() and not again else ''}{target}")
-        say(f"{counted(len(outputs), 'picture')}; nothing is written")
-        return True
+        with core_log_on_stderr():
+            return _print_plan(work, resumable, cancel)
     report_file.parent.mkdir(parents=True, exist_ok=True)
     with report_file.open("a", encoding="utf-8") as report, core_log_on_stderr(), ThreadPoolExecutor(jobs) as pool:
 
-        def work(pair: tuple[Path, Path]) -> str:
-            source, target = pair
+        def do(job: "PictureJob") -> str:
             if cancel.is_set():
                 return "cancelled"
-            if target.exists() and not again:
-                line: dict[str, Any] = {"status": "skipped", "error": None}
-                say(f"{source}: was finished before")
-            else:
-                line = _one(stills.job(source, target, options, overwrite=again))
-            paths = {"source": path_text(source), "target": path_text(target)}
+            line = _one(job, resumable)
+            paths = {"source": path_text(job.source), "target": path_text(job.target)}
             entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **paths, **line}
             report.write(json.dumps(entry, ensure_ascii=False) + "\n")
             report.flush()
             return str(line["status"])
 
-        statuses = list(pool.map(work, outputs))
+        statuses = list(pool.map(do, work))
     counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
-    say(f"{counted(len(outputs), 'picture')}: {', '.join(counts)}")
+    say(f"{counted(len(work), 'picture')}: {', '.join(counts)}")
     return set(statuses) <= {"done", "skipped"}
 
 
-def _one(job: "PictureJob") -> dict[str, Any]:
+def _print_plan(work: "Sequence[PictureJob]", resumable: "Resumable", cancel: threading.Event) -> bool:
+    """Print what is to be done with each picture, a line each; False if something cannot be done."""
+    from vs_srcomp.stills.reading import read_picture
+    from vs_srcomp.stills.run import plan_picture
+
+    problems = 0
+    for job in work:
+        if cancel.is_set():
+            return False
+        try:
+            plan = plan_picture(read_picture(job.source), job)
+            state = resumable.state(job)
+        except Exception as failure:
+            problems += 1
+            say(f"{job.source}: {explain(failure)}")
+            continue
+        sizes = " to ".join(f"{width}x{height}" for width, height in (plan.source_size, plan.target_size))
+        say(f"{job.source}: {state}, {sizes}, {plan.fitted.bits} bits, {job.target}")
+    say(f"{counted(len(work), 'picture')}{f', {problems} of them failed' if problems else ''}; nothing is written")
+    return not problems
+
+
+def _one(job: "PictureJob", resumable: "Resumable") -> dict[str, Any]:
     """Do one picture of a batch, whatever happens."""
-    from vs_srcomp.stills.run import upscale_picture
+    from vs_srcomp.stills.reading import read_picture
 
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        result = upscale_picture(job)
+        result = resumable.upscale(job, lambda: read_picture(job.source))
     except Exception as failure:
         message = explain(failure)
         say(f"{job.source}: failed: {message}")
         return {"status": "failed", "error": message}
+    if result is None:
+        say(f"{job.source}: was finished before")
+        return {"status": "skipped", "error": None}
     for note in result.notes:
         say(f"{job.source}: {note}")
     say(f"{job.source}: {summary(result)}")
@@ -223,8 +264,8 @@ def _one(job: "PictureJob") -> dict[str, Any]:
 _OPTIONS = (
     click.option(
         "--depth",
-        type=click.Choice(["8", "16"]),
-        help="Bits of a sample in pictures: 16 for .png and .tif; in .avif, for 10 or 12.  [default: as the input]",
+        type=click.Choice(["8", "10", "12", "16"]),
+        help="Bits of a sample: 8 or 16 in .png and .tif, 8, 10 or 12 in .avif.  [default: as the input]",
     ),
     click.option(
         "--quality",

@@ -9,6 +9,7 @@ from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, counting_bar, debug_option, say
 from vs_srcomp.cli.stills import StillOptions, check_for, still_options, upscale_pictures
+from vs_srcomp.media.containers import CONTAINERS
 from vs_srcomp.stills.formats import is_pattern, is_picture
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions
       vs-srcomp upscale photo.avif photo.png
       vs-srcomp upscale frames/%05d.png large/%05d.png
     """
-    if is_picture(target) or is_pattern(source):
+    names_container = target.suffix.lower() in {kind.suffix for kind in CONTAINERS}
+    if is_picture(target) or is_pattern(source) or (is_picture(source) and not names_container):
         upscale_pictures(source, target, options, stills)
         return
     check_for(pictures=False)

@@ -21,6 +21,7 @@ from vs_srcomp.compare.inputs import Side
 from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics_there
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.log import log_info
 from vs_srcomp.named_files import check_output
 from vs_srcomp.stills.formats import kind_of
 
@@ -95,6 +96,8 @@ def write_report(
     # Before the long work: the folder may not be there, or not be writable.
     with atomic_path(target, overwrite=options.overwrite) as temporary:
         names = metrics_there() if options.metrics is None else options.metrics
+        if options.metrics is None and "ssimulacra2" not in names:
+            log_info('SSIMULACRA 2 is left out, because vszip is not installed: pip install "vs-srcomp[compare]"')
         measured = measure(candidates, reference, names, threads=options.threads, progress=progress)
         chosen = choose(measured, options.frames)
         data = describe(candidates, reference, measured, options)

@@ -25,6 +25,17 @@ class Fit:
     """What the format does not hold and people may do without."""
 
 
+def check_options(kind: PictureKind, job: PictureJob) -> None:
+    """Raise the error of options that ``kind`` does not have, whatever the picture is."""
+    if job.lossless and kind.lossless == "never":
+        raise error(f"{kind.suffix} files are not written without loss", "write .png, .tif or .webp, or leave it out")
+    if job.depth and job.depth not in kind.depths:
+        raise error(
+            f"{kind.suffix} files have {' or '.join(map(str, kind.depths))} bits a sample, not {job.depth}",
+            "leave out --depth, or write .png or .tif, which have 8 or 16, or .avif, which has 8, 10 or 12",
+        )
+
+
 def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, int]) -> Fit:
     """Find how ``picture`` goes into ``kind``.
 
@@ -37,10 +48,7 @@ def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, i
     Raises:
         vs.Error: What is shown would not be the same, or the format cannot do what is asked for.
     """
-    if job.lossless and kind.lossless == "never":
-        raise error(f"{kind.suffix} files are not written without loss", "write .png, .tif or .webp, or leave it out")
-    if job.depth == 16 and kind.bits == 8:
-        raise error(f"{kind.suffix} files have 8 bits", "write .png or .tif, which have 16, or .avif, which has 12")
+    check_options(kind, job)
     if picture.alpha is not None and not kind.alpha:
         raise error(f"{kind.suffix} files have no alpha", "write .png, .webp, .avif or .tif instead")
     if max(size) > kind.largest:
@@ -57,6 +65,8 @@ def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, i
             "write .png or .avif instead",
         )
     is_deep = picture.bits > 8 if job.depth is None else job.depth > 8
+    if kind is AVIF and needs_tags and job.depth == 8 and not job.lossless:
+        raise error("AVIF of 8 bits is written in sRGB only", "leave out --depth 8: 10 bits hold these colours, too")
     if kind is AVIF and (is_deep or needs_tags or job.lossless):
         return _by_ffmpeg(picture, job, is_deep=is_deep or (needs_tags and not job.lossless))
     bits = kind.bits if is_deep else 8
@@ -72,26 +82,29 @@ def _by_ffmpeg(picture: Picture, job: PictureJob, *, is_deep: bool) -> Fit:
     what = "of more than 8 bits" if is_deep else "without loss"
     for name, there in (("alpha", picture.alpha is not None), ("a profile", picture.metadata.icc is not None)):
         if there:
-            todo = "write .png instead" + (", or 8 bits with --depth 8" if is_deep and job.depth != 8 else "")
+            todo = "write .png instead, or 8 bits with --depth 8" if is_deep else "write .png or .webp instead"
             raise error(f"AVIF {what} is not written with {name}", todo)
     own = picture.clip.format
     is_gray = own.color_family == vs.GRAY
     subsampling = (own.subsampling_w, own.subsampling_h)
+    wanted = job.depth or (12 if picture.bits > 10 else 10)
     has_libaom = libaom_program() is not None
     if job.lossless:
         if not has_libaom:
             raise error("AVIF without loss needs the package imageio-ffmpeg", f"{INSTALL}, or write .png")
         # Of 10 bits, 12 hold all of what 16 bits of RGB are made of.
-        bits = 12 if is_deep else 8
+        bits = (job.depth or 12) if is_deep else 8
         coded = vs.core.query_video_format(vs.GRAY if is_gray else vs.RGB, vs.INTEGER, bits)
-    elif has_libaom and (is_gray or subsampling != (1, 1) or picture.bits > 10):
-        bits = 12 if picture.bits > 10 else 10
+    elif has_libaom and (is_gray or subsampling != (1, 1) or wanted > 10):
+        bits = wanted
         if is_gray:
             coded = vs.core.query_video_format(vs.GRAY, vs.INTEGER, bits)
         else:
             # AV1 has no more of chroma than of luma in any direction, and none of 4:4:0.
             subsampling = subsampling if subsampling in ((0, 0), (1, 0), (1, 1)) else (0, 0)
             coded = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, *subsampling)
+    elif job.depth == 12:
+        raise error("AVIF of 12 bits needs the package imageio-ffmpeg", f"{INSTALL}, or give --depth 10")
     else:
         bits, coded = 10, vs.core.get_video_format(vs.YUV420P10)
     by_libaom = job.lossless or coded.id != vs.YUV420P10

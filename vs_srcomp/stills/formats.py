@@ -16,8 +16,8 @@ class PictureKind:
     """Pillow's name."""
     suffixes: tuple[str, ...]
     """The first one is that of a batch's outputs."""
-    bits: int
-    """Most bits of a sample."""
+    depths: tuple[int, ...]
+    """Bits of a sample."""
     alpha: bool
     lossless: Literal["always", "on request", "never"]
     tags: bool
@@ -30,23 +30,34 @@ class PictureKind:
         """As messages name it."""
         return self.suffixes[0]
 
+    @property
+    def bits(self) -> int:
+        """Most bits of a sample."""
+        return self.depths[-1]
+
 
 _UNBOUNDED = 1 << 31
 
 PNG = PictureKind(
-    name="PNG", suffixes=(".png",), bits=16, alpha=True, lossless="always", tags=True, largest=_UNBOUNDED - 1
+    name="PNG", suffixes=(".png",), depths=(8, 16), alpha=True, lossless="always", tags=True, largest=_UNBOUNDED - 1
 )
 TIFF = PictureKind(
-    name="TIFF", suffixes=(".tif", ".tiff"), bits=16, alpha=True, lossless="always", tags=False, largest=_UNBOUNDED - 1
+    name="TIFF",
+    suffixes=(".tif", ".tiff"),
+    depths=(8, 16),
+    alpha=True,
+    lossless="always",
+    tags=False,
+    largest=_UNBOUNDED - 1,
 )
 AVIF = PictureKind(
-    name="AVIF", suffixes=(".avif",), bits=12, alpha=True, lossless="on request", tags=True, largest=65536
+    name="AVIF", suffixes=(".avif",), depths=(8, 10, 12), alpha=True, lossless="on request", tags=True, largest=65536
 )
 JPEG = PictureKind(
-    name="JPEG", suffixes=(".jpg", ".jpeg"), bits=8, alpha=False, lossless="never", tags=False, largest=65500
+    name="JPEG", suffixes=(".jpg", ".jpeg"), depths=(8,), alpha=False, lossless="never", tags=False, largest=65500
 )
 WEBP = PictureKind(
-    name="WEBP", suffixes=(".webp",), bits=8, alpha=True, lossless="on request", tags=False, largest=16383
+    name="WEBP", suffixes=(".webp",), depths=(8,), alpha=True, lossless="on request", tags=False, largest=16383
 )
 
 KINDS = (PNG, TIFF, AVIF, JPEG, WEBP)

@@ -17,9 +17,9 @@ class PictureJob(UpscaleSettings):
     source: Path
     target: Path
 
-    depth: Literal[8, 16] | None = None
-    """Bits of a sample in the output; None is 8 for what has 8, and as many as the format can hold for what has more.
-    In AVIF, 16 stands for 10, or 12 where there are more."""
+    depth: Literal[8, 10, 12, 16] | None = None
+    """Bits of a sample in the output; None is 8 for what has 8, and for what has more as many as the format holds,
+    which in AVIF is 10 for what has 10."""
     quality: int = QUALITY
     """Of lossy formats, 1 to 100."""
     lossless: bool = False

@@ -24,7 +24,7 @@ from vs_srcomp.stills.bands import bands_of, check_memory
 from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb, upright
 from vs_srcomp.stills.encoding import write_avif_by_libaom, write_deep_avif
 from vs_srcomp.stills.fitting import Fit, fit
-from vs_srcomp.stills.formats import PictureKind, kind_of
+from vs_srcomp.stills.formats import kind_of
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.metadata import resized_exif
 from vs_srcomp.stills.picture import Picture, Plane
@@ -48,28 +48,69 @@ def upscale_picture(job: PictureJob) -> PictureResult:
     return replace(result, seconds=time.monotonic() - began)
 
 
-def upscale_read(picture: Picture, job: PictureJob) -> PictureResult:
-    """Do ``job`` with a picture that has been read already."""
+def upscale_read(
+    picture: Picture, job: PictureJob, written: Callable[[PictureResult, Path], None] | None = None
+) -> PictureResult:
+    """Do ``job`` with a picture that has been read already.
+
+    Args:
+        picture: What was read.
+        job: What is asked for.
+        written: Called with the result and the path of the whole output, just before that takes its name.
+    """
     began = time.monotonic()
+    plan = plan_picture(picture, job)
+    write, model = _prepared(picture, plan, job)
+    with writing(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
+        write(temporary)
+        result = PictureResult(
+            target=job.target,
+            source_size=plan.source_size,
+            target_size=plan.target_size,
+            model=model,
+            q=plan.q,
+            bits=plan.fitted.bits,
+            seconds=time.monotonic() - began,
+            bytes=temporary.stat().st_size,
+            notes=(*picture.notes, *plan.notes),
+        )
+        if written:
+            written(result, temporary)
+    return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturePlan:
+    """What is to be done with a picture, before the network runs."""
+
+    source_size: tuple[int, int]
+    """Width and height as shown, like those of the output."""
+    target_size: tuple[int, int]
+    q: float
+    parts: "list[_Part]"
+    fitted: Fit
+    notes: tuple[str, ...]
+
+
+def plan_picture(picture: Picture, job: PictureJob) -> PicturePlan:
+    """Find out all that can be known before the network runs.
+
+    Raises:
+        vs.Error: The job cannot be done.
+    """
     kind = kind_of(job.target)
     q, notes = _level(picture, job)
     parts = _parts(picture, job, q)
     size = _shown((parts[0].clip.width, sum(part.rows for part in parts)), picture.orientation)
     fitted = fit(picture, kind, job, size)
     check_memory(picture, size, fitted.bits)
-    write, model = _prepared(kind, picture, parts, fitted, job)
-    with writing(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
-        write(temporary)
-    return PictureResult(
-        target=job.target,
+    return PicturePlan(
         source_size=_shown((picture.clip.width, picture.clip.height), picture.orientation),
         target_size=size,
-        model=model,
         q=q,
-        bits=fitted.bits,
-        seconds=time.monotonic() - began,
-        bytes=job.target.stat().st_size,
-        notes=(*picture.notes, *notes, *fitted.notes),
+        parts=parts,
+        fitted=fitted,
+        notes=(*notes, *fitted.notes),
     )
 
 
@@ -150,10 +191,9 @@ def _parts(picture: Picture, job: PictureJob, q: float) -> list[_Part]:
     ]
 
 
-def _prepared(
-    kind: PictureKind, picture: Picture, parts: list[_Part], fitted: Fit, job: PictureJob
-) -> tuple[Callable[[Path], None], str]:
+def _prepared(picture: Picture, plan: PicturePlan, job: PictureJob) -> tuple[Callable[[Path], None], str]:
     """Do all but writing: gives what writes the upscaled picture, turned, and the name of the network."""
+    parts, fitted = plan.parts, plan.fitted
     if fitted.coded:
         whole = vs.core.std.StackVertical([part.kept for part in parts]) if len(parts) > 1 else parts[0].clip
         model = str(whole.get_frame(0).props["SrcompModel"])
@@ -166,7 +206,7 @@ def _prepared(
     height, width = samples.shape[:2]
     write = partial(
         write_samples,
-        kind=kind,
+        kind=kind_of(job.target),
         samples=samples,
         metadata=replace(picture.metadata, exif=resized_exif(picture.metadata.exif, width, height)),
         quality=job.quality,

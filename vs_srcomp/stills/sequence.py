@@ -16,10 +16,10 @@ from vs_srcomp.named_files import check_new_output
 from vs_srcomp.source import source
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
-from vs_srcomp.stills.job import PictureJob, PictureResult
+from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.stills.picture import Metadata, Picture, Tags
 from vs_srcomp.stills.reading import frames_of, opened, read_picture
-from vs_srcomp.stills.run import upscale_read
+from vs_srcomp.stills.resume import Resumable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,13 @@ class SequenceResult:
 def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | None = None) -> SequenceResult:
     """Upscale several pictures, or the frames of a video or an animation, into numbered pictures.
 
-    Numbers of numbered sources are kept; others are counted from 1. Each output takes its name only when it is whole:
-    one that is there is not made again, but for ``job.overwrite``, so that what was stopped goes on.
+    Numbers of numbered sources are kept; others are counted from 1. Each output takes its name only when it is whole,
+    and a folder ``.srcomp`` beside them notes what it was made from, so that the next run goes on where this one
+    stopped.
 
     Args:
-        job: Whose target is a pattern, and whose source may be one.
+        job: Whose target is a pattern, and whose source may be one. ``overwrite`` replaces what is there, unless it
+            was made from the same source and settings.
         progress: Called with the number of pictures done and of all pictures.
 
     Raises:
@@ -77,34 +79,36 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
     numbers = list(files)
     if not files:
         numbers, pictures = _pictures(job.source)
-    jobs = [replace(job, target=_numbered(job.target, number)) for number in numbers]
+    jobs = [
+        replace(job, source=files.get(number, job.source), target=_numbered(job.target, number)) for number in numbers
+    ]
     sources = {file.resolve() for file in files.values()}
     for each in jobs:
         if each.target.resolve() in sources:
             raise error("the outputs are the inputs", "number the outputs in another folder, or under another name")
         check_new_output(each.target, each.source, overwrite=True)
+    resumable = Resumable(job, restart=job.overwrite, redo="--overwrite")
     models: Counter[str] = Counter()
     notes: dict[str, None] = {}
     size = 0
-    first: PictureResult | None = None
-    skipped = 0
+    sizes: dict[tuple[tuple[int, int], tuple[int, int]], None] = {}
     for done, (each, read) in enumerate(zip(jobs, pictures, strict=True), start=1):
-        if each.target.exists() and not each.overwrite:
-            skipped += 1
-        else:
-            result = upscale_read(read(), each)
-            first = first or result
+        if result := resumable.upscale(each, read):
             models[result.model] += 1
             notes |= dict.fromkeys(result.notes)
+            sizes[result.source_size, result.target_size] = None
             size += result.bytes
         if progress:
             progress(done, len(jobs))
+    if len(sizes) > 1:
+        notes[f"its pictures have {len(sizes)} different sizes, and so have the outputs"] = None
+    source_size, target_size = next(iter(sizes), (None, None))
     return SequenceResult(
         target=job.target,
-        source_size=first.source_size if first else None,
-        target_size=first.target_size if first else None,
+        source_size=source_size,
+        target_size=target_size,
         count=len(jobs),
-        skipped=skipped,
+        skipped=len(jobs) - models.total(),
         models=dict(models),
         seconds=time.monotonic() - began,
         bytes=size,
