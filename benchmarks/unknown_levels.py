@@ -1,0 +1,111 @@
+"""Which level suits video whose level is not known: H.264, HEVC, VP9, MPEG-2, MPEG-4.
+
+    python benchmarks/unknown_levels.py ../shared/data/train --pictures 12
+
+Each photograph becomes a clip of nine frames with motion, which is made half as large and coded by each encoder at
+several qualities. Four of the frames are upscaled at several levels. Printed are the gain in Y-PSNR over Lanczos-5 at
+each level, and at the end what each single level loses on average against the best one of each row.
+"""
+
+import argparse
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+from PIL import Image
+
+import vs_srcomp
+from train.material.coded import clip_frames
+from train.material.pictures import clip_planes, rgb_to_yuv420
+from vs_srcomp.quality.luma import psnr, squared_error
+from vs_srcomp.resample import lanczos5
+
+LEVELS = (12, 20, 25, 30, 35, 40, 45, 50, 55)
+
+CODINGS = {
+    "H.264": ("-c:v libx264 -preset medium -crf {}", (18, 23, 28, 33)),
+    "HEVC": ("-c:v libx265 -preset fast -x265-params log-level=none -crf {}", (18, 23, 28, 33)),
+    "VP9": ("-c:v libvpx-vp9 -cpu-used 4 -b:v 0 -crf {}", (20, 30, 40, 50)),
+    "MPEG-2": ("-c:v mpeg2video -q:v {}", (2, 4, 8, 16)),
+    "MPEG-4": ("-c:v mpeg4 -q:v {}", (2, 4, 8, 16)),
+}
+
+# Of nine, without the first, which is a key frame.
+FRAMES = (1, 3, 5, 7)
+
+type Luma = NDArray[np.uint8]
+
+
+def main() -> None:
+    """Print a line for each encoder and quality, and the mean loss of each level."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=int, default=12)
+    parser.add_argument("--model", default="fast")
+    arguments = parser.parse_args()
+    clips = list(some_clips(arguments.folder, arguments.pictures))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (options, qualities) in CODINGS.items():
+            for quality in qualities:
+                gains = measured(clips, options.format(quality), arguments.model, Path(folder, "coded.mkv"))
+                rows.append(gains)
+                shown = " ".join(f"{gain:6.3f}" for gain in gains)
+                print(f"{name:7} {quality:3}: best at {LEVELS[int(gains.argmax())]:2}   {shown}", flush=True)
+    table = np.array(rows)
+    for level, loss in zip(LEVELS, (table.max(1, keepdims=True) - table).mean(0), strict=True):
+        print(f"level {level}: {loss:.3f} dB below the best one of each row")
+
+
+def some_clips(folder: Path, count: int) -> Iterator[list[vs.VideoNode]]:
+    """Frames in YUV 4:2:0 of clips that are made of photographs."""
+    found = sorted(folder.glob("*.jpg"))
+    given = 0
+    for path in found[:: max(1, len(found) // (2 * count))]:
+        with Image.open(path) as image:
+            frames = clip_frames(np.asarray(image.convert("RGB")), path.stem)
+        if frames and given < count:
+            given += 1
+            yield [rgb_to_yuv420(frame) for frame in frames]
+
+
+def measured(clips: Sequence[list[vs.VideoNode]], options: str, model: str, file: Path) -> NDArray[np.float64]:
+    """The mean gain in dB over Lanczos-5 at each level."""
+    gains = np.zeros(len(LEVELS))
+    for frames in clips:
+        encode(frames, options, file)
+        coded = vs_srcomp.source(file)
+        originals = {number: clip_planes(frames[number])[0] for number in FRAMES}
+        width, height = frames[0].width, frames[0].height
+        plain = mean_psnr(lanczos5(coded, width, height), originals)
+        for number, level in enumerate(LEVELS):
+            upscaled = vs_srcomp.upscale(coded, width=width, height=height, q=level, model=model, reuse=False)
+            gains[number] += (mean_psnr(upscaled, originals) - plain) / len(clips)
+    return gains
+
+
+def encode(frames: Sequence[vs.VideoNode], options: str, file: Path) -> None:
+    """Code ``frames``, made half as large."""
+    width, height = frames[0].width // 2, frames[0].height // 2
+    raw = b"".join(plane.tobytes() for clip in frames for plane in clip_planes(lanczos5(clip, width, height)))
+    program = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", "-f", "rawvideo"]
+    shape = ["-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", "25", "-i", "-"]
+    subprocess.run([*program, *shape, *options.split(), str(file)], input=raw, check=True)
+
+
+def mean_psnr(clip: vs.VideoNode, originals: dict[int, Luma]) -> float:
+    """Mean Y-PSNR of some frames, in dB."""
+    values = []
+    for number, original in originals.items():
+        with clip.get_frame(number) as frame:
+            values.append(psnr(squared_error(np.asarray(frame[0]), original), original.size, 8))
+    return float(np.mean(values))
+
+
+if __name__ == "__main__":
+    main()
