@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -78,7 +79,7 @@ def test_probe_and_upscale_agree_on_the_level(
 @pytest.mark.parametrize(
     ("target", "options", "message"),
     [
-        ("out.png", ["--crf", "20"], "--crf is for videos, and the output is none"),
+        ("out.png", ["--crf", "20"], "--crf is for videos, and the output is a picture"),
         ("out.png", ["--start", "1"], "--start is for videos"),
         ("out.mkv", ["--quality", "50"], "--quality is for pictures"),
         ("out.png", ["--quality", "50"], "--quality is for .jpg, .avif and .webp: .png is written without loss"),
@@ -171,12 +172,65 @@ def test_a_batch_knows_what_its_outputs_were_made_from(photos: Path, model: Path
     assert run(*arguments, "--overwrite").stderr.splitlines()[-1] == "2 pictures: 1 skipped, 1 done"
     other = [*arguments, "--q", "30"]
     planned = run(*other, "--dry-run")
-    assert "a.jpg: changed, 96x64 to 192x128, 8 bits, " in planned.stderr
+    assert planned.exit_code == 1
+    assert "was made from something else (q: auto, now 30)" in planned.stderr
+    assert "a.jpg: to be done, 96x64 to 192x128, 8 bits" in run(*other, "--dry-run", "--restart").stderr
     refused = run(*other)
     assert refused.exit_code == 1
     assert "was made from something else (q: auto, now 30)" in refused.stderr
     assert "--restart" in refused.stderr
     assert run(*other, "--restart").stderr.splitlines()[-1] == "2 pictures: 2 done"
+
+
+def test_a_picture_that_failed_binds_nothing(photos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["batch", photos, "--out", out, "--container", "png", "--model", model]
+    good = (photos / "b.png").read_bytes()
+    (photos / "b.png").write_bytes(good[:100])
+    assert run(*arguments, "--q", "30").stderr.splitlines()[-1] == "2 pictures: 1 done, 1 failed"
+    (photos / "b.png").write_bytes(good)
+    assert run(*arguments, "--q", "30").stderr.splitlines()[-1] == "2 pictures: 1 skipped, 1 done"
+    (out / "a.png").unlink()
+    assert run(*arguments, "--q", "31", "--restart").stderr.splitlines()[-1] == "2 pictures: 2 done"
+
+
+def test_outputs_beside_the_inputs_are_no_inputs(photos: Path, model: Path) -> None:
+    arguments = ["batch", photos, "--out", photos, "--container", "png", "--suffix", "-2x", "--model", model]
+    assert run(*arguments).stderr.splitlines()[-1] == "2 pictures: 2 done"
+    assert run(*arguments).stderr.splitlines()[-1] == "2 pictures: 2 skipped"
+
+
+@pytest.mark.parametrize("damage", ["notes", "folder", "file"])
+def test_damaged_notes(damage: str, photos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["batch", photos / "a.jpg", "--out", out, "--container", "png", "--model", model]
+    assert run(*arguments).exit_code == 0
+    notes = out / ".srcomp" / "a.png.json"
+    if damage == "notes":
+        notes.write_text("{}")
+        message = "a.png' exists\nwrite to another folder, or replace it with --overwrite"
+    elif damage == "folder":
+        notes.unlink()
+        notes.mkdir()
+        (out / "a.png").unlink()
+        message = f"cannot write {str(notes)!r}"
+    else:
+        shutil.rmtree(notes.parent)
+        notes.parent.write_text("")
+        message = f"{str(notes.parent)!r} is not a folder"
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert message in done.stderr
+
+
+def test_a_report_never_goes_into_another_file(photos: Path, tmp_path: Path) -> None:
+    picture = (photos / "b.png").read_bytes()
+    for report, message in ((photos / "b.png", "is not a report"), (tmp_path / "a.png", "is an output")):
+        done = run("batch", photos / "a.jpg", "--out", tmp_path, "--container", "png", "--report", report)
+        assert done.exit_code == 1
+        assert message in done.stderr
+    assert (photos / "b.png").read_bytes() == picture
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_a_dry_run_finds_what_cannot_be_done(photos: Path, model: Path, tmp_path: Path) -> None:
@@ -185,7 +239,7 @@ def test_a_dry_run_finds_what_cannot_be_done(photos: Path, model: Path, tmp_path
     done = run("batch", photos, "--out", out, "--container", "png", "--model", model, "--dry-run")
     assert done.exit_code == 1
     assert "broken.jpg' is not a picture that can be read" in done.stderr
-    assert "a.jpg: new, 96x64 to 192x128, 8 bits" in done.stderr
+    assert "a.jpg: to be done, 96x64 to 192x128, 8 bits" in done.stderr
     assert "3 pictures, 1 of them failed; nothing is written" in done.stderr
     assert not out.exists()
 

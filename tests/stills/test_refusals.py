@@ -15,6 +15,7 @@ from tests.stills.conftest import as_it_is
 from vs_srcomp.stills.picture import Metadata
 from vs_srcomp.stills.png import write_png
 from vs_srcomp.stills.run import upscale_picture
+from vs_srcomp.stills.tiff import write_tiff
 
 
 def _animation(file: Path) -> None:
@@ -39,6 +40,19 @@ def _much_exif(file: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "words" * 20_000
     Image.new("RGB", (32, 32)).save(file, exif=exif)
+
+
+def _damaged(file: Path, write: Callable[[], object]) -> None:
+    """A file with one wrong byte in its middle."""
+    write()
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    file.write_bytes(data)
+
+
+def _damaged_tiff(file: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 65536, (64, 64, 3), np.uint16)
+    _damaged(file, lambda: write_tiff(file, noise, Metadata()))
 
 
 CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, str]] = {
@@ -66,13 +80,19 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
     ),
     "no such depth": (
         *("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.avif", {"depth": 16}),
-        *("8 or 10 or 12 bits a sample, not 16", "leave out --depth"),
+        *("8, 10 or 12 bits a sample, not 16", "leave out --depth"),
     ),
     "lossless alpha": (
         *("in.png", lambda f: Image.new("RGBA", (32, 32)).save(f), "o.avif", {"lossless": True}),
         *("without loss is not written with alpha", ".webp instead"),
     ),
     "float": ("in.tif", lambda f: Image.new("F", (32, 32)).save(f), "o.png", {}, "floating-point", "16 bits"),
+    "wide integers": ("in.tif", lambda f: Image.new("I", (32, 32)).save(f), "o.png", {}, "32 bits a sample", "16 bits"),
+    "damaged Deflate": ("in.tif", _damaged_tiff, "o.png", {}, "cannot be decoded", "whole"),
+    "damaged PNG": (
+        *("in.png", lambda file: _damaged(file, lambda: Image.effect_noise((64, 64), 50).save(file)), "o.png", {}),
+        *("cannot be decoded", "whole"),
+    ),
     "kind": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.gif", {}, "'.gif' are not written", ".png"),
     "size": (
         *("in.png", lambda f: Image.new("L", (32, 32)).save(f), "o.webp", {"width": 17000}),

@@ -13,7 +13,7 @@ from PIL import Image
 import vs_srcomp
 from tests.stills.conftest import SIZE, as_it_is, decoded, luma_of
 from vs_srcomp.stills.formats import is_pattern
-from vs_srcomp.stills.sequence import upscale_sequence
+from vs_srcomp.stills.sequence import numbered_files, upscale_sequence
 
 
 def test_numbers_are_kept(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
@@ -97,6 +97,15 @@ def test_what_is_there_is_kept_unless_it_is_ours(rgb: NDArray[np.uint8], unchang
     Image.fromarray(np.roll(rgb, 1, 1)).save(tmp_path / "1.png")
     with pytest.raises(vs.Error, match="the source file has changed"):
         upscale_sequence(other)
+
+
+def test_zeros_lead_only_as_printf_writes_them(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    for name in ("003.png", "1000.png", "00003.png"):
+        Image.fromarray(rgb).save(tmp_path / name)
+    assert list(numbered_files(tmp_path / "%03d.png")) == [3, 1000]
+    job = as_it_is(tmp_path / "%03d.png", tmp_path / "%06d.png", unchanging, overwrite=True)
+    assert [upscale_sequence(job).skipped for _ in range(2)] == [0, 2]
+    assert not is_pattern(tmp_path / "%0999999999999d.png")
 
 
 def test_different_sizes_are_reported(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:

@@ -31,7 +31,6 @@ from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.media.containers import CONTAINERS
-from vs_srcomp.stills.job import PictureResult
 from vs_srcomp.transcode.job import Result
 
 FOLDER = ".srcomp"
@@ -81,29 +80,24 @@ class _Entry:
 class Checkpoint:
     """What is known on disk of one output."""
 
-    def __init__(self, target: Path, *, redo: str = "--restart") -> None:
-        """Of ``target``; nothing is touched yet. ``redo`` is the option that messages offer."""
-        name = target.name
-        if len(os.fsencode(name)) > _LONGEST_NAME:
-            name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    def __init__(self, target: Path) -> None:
+        """Of ``target``; nothing is touched yet."""
         self.target = target
-        self._redo = redo
-        base = target.parent / FOLDER
-        self.parts = base / f"{name}.parts"
+        self.parts = beside(target, "parts")
         """Where the segments' files are."""
-        self._file = base / f"{name}.json"
-        self._lock = FileLock(base / f"{name}.lock", thread_local=False)
+        self._file = beside(target, "json")
+        self._lock = FileLock(beside(target, "lock"), thread_local=False)
         self._entry: _Entry | None = None
 
-    def acquire(self, *, wait: bool = False) -> bool:
-        """Take the lock; False if another process has it, unless ``wait`` for its end is asked for.
+    def acquire(self) -> bool:
+        """Take the lock; False if another process has it.
 
         Raises:
             OSError: The folder of the output cannot be written to.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=-1 if wait else 0)
+            self._lock.acquire(timeout=0)
         except Timeout:
             return False
         return True
@@ -134,7 +128,7 @@ class Checkpoint:
             if entry.state is not State.FINISHED or ours:
                 raise error(
                     f"{str(self.target)!r} {what} from something else ({'; '.join(changes)})",
-                    f"redo it with {self._redo}, or write to another folder",
+                    "redo it with --restart, or write to another folder",
                 )
         if entry and not changes:
             if entry.state is State.FINISHED and ours:
@@ -200,21 +194,15 @@ class Checkpoint:
 
     def add(self, record: SegmentRecord) -> None:
         """Note that a segment is finished, with its file in place."""
-        write_atomically(self.parts / _record_name(record.index), _seal(record.to_json()))
+        write_atomically(self.parts / _record_name(record.index), seal(record.to_json()))
 
-    def finish(self, result: Result | PictureResult, *, file: Path | None = None) -> None:
-        """Note that the output is finished, and remove the segments.
-
-        Args:
-            result: What is noted.
-            file: The whole output, if it gets its name afterwards.
-        """
+    def finish(self, result: Result) -> None:
+        """Note that the output is finished, and remove the segments."""
         assert self._entry is not None
-        status = (file or self.target).stat()
+        status = self.target.stat()
         self._entry.state = State.FINISHED
         self._entry.output = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
-        models = result.models if isinstance(result, Result) else {result.model: 1}
-        self._entry.result = {"frames": sum(models.values()), "models": models, "seconds": round(result.seconds, 3)}
+        self._entry.result = {"frames": result.frames, "models": result.models, "seconds": round(result.seconds, 3)}
         self._write()
         self.clear()
 
@@ -232,7 +220,7 @@ class Checkpoint:
 
     def _read(self, *, restart: bool) -> _Entry | None:
         try:
-            values = _unseal(self._file.read_bytes())
+            values = unseal(self._file.read_bytes())
             if values.pop("format") != _FORMAT:
                 raise ValueError("another version has written it")
             return _Entry(**{**values, "state": State(values["state"])})
@@ -242,13 +230,13 @@ class Checkpoint:
             if restart:
                 return None
             raise error(
-                f"the notes on {str(self.target)!r} cannot be read: {reason}", f"redo it with {self._redo}"
+                f"the notes on {str(self.target)!r} cannot be read: {reason}", "redo it with --restart"
             ) from None
 
     def _write(self) -> None:
         assert self._entry is not None
         values = {**vars(self._entry), "state": self._entry.state, "format": _FORMAT}
-        write_atomically(self._file, _seal(values))
+        write_atomically(self._file, seal(values))
 
     def _is_output(self, entry: _Entry) -> bool:
         """Whether the file that is there is the one that was made."""
@@ -269,7 +257,7 @@ class Checkpoint:
 
     def _read_record(self, segment: Segment) -> SegmentRecord | None:
         try:
-            record = SegmentRecord.from_json(_unseal((self.parts / _record_name(segment.index)).read_bytes()))
+            record = SegmentRecord.from_json(unseal((self.parts / _record_name(segment.index)).read_bytes()))
             with (self.parts / record.file).open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, ValueError):
@@ -293,13 +281,21 @@ def _record_name(index: int) -> str:
     return f"{index:06d}.json"
 
 
-def _seal(values: dict[str, Any]) -> bytes:
+def beside(target: Path, kind: str) -> Path:
+    """The file of a ``kind``, such as ``json``, that belongs to ``target``."""
+    name = target.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return target.parent / FOLDER / f"{name}.{kind}"
+
+
+def seal(values: dict[str, Any]) -> bytes:
     """One line of JSON with its own checksum."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "values": values}, sort_keys=True).encode()
 
 
-def _unseal(data: bytes) -> dict[str, Any]:
+def unseal(data: bytes) -> dict[str, Any]:
     """What `_seal` was given; ValueError if it is damaged."""
     sealed = json.loads(data)
     values: dict[str, Any] = sealed["values"]

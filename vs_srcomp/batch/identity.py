@@ -20,6 +20,8 @@ from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 from vs_srcomp.models import find, load_network
 from vs_srcomp.settings import UpscaleSettings
 from vs_srcomp.source.media import local_file
+from vs_srcomp.stills.encoding import libaom_program
+from vs_srcomp.stills.formats import AVIF
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.transcode.graph import backend_of
 from vs_srcomp.transcode.info import fingerprint
@@ -64,8 +66,16 @@ def identity_of_picture(job: PictureJob) -> Identity:
         "options": _options(job),
         "models": _models(job),
         "backend": _backend(job.backend or default_backend()),
-        "versions": _versions() | {"pillow": PIL.__version__},
+        "versions": _versions() | {"pillow": PIL.__version__} | _avif_encoder(job.target),
     }
+
+
+def _avif_encoder(target: Path) -> dict[str, str]:
+    """What writes AVIF that Pillow does not; nothing for other formats."""
+    if target.suffix.lower() not in AVIF.suffixes:
+        return {}
+    program = libaom_program()
+    return {"avif encoder": Path(program).name if program else "SVT-AV1"}
 
 
 def program_of(pipe: str) -> dict[str, str]:

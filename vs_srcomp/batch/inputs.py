@@ -7,7 +7,7 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from vs_srcomp.batch.checkpoint import FOLDER
+from vs_srcomp.batch.checkpoint import FOLDER, beside
 from vs_srcomp.errors import error
 from vs_srcomp.stills.formats import SUFFIXES_READ
 
@@ -29,7 +29,7 @@ def gather(names: Iterable[str], *, recursive: bool, exclude: Path, suffixes: fr
     Args:
         names: Of files, of folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
         recursive: Look into the folders of folders, too; outputs then lie in folders of the same names.
-        exclude: A folder that is not looked into: that of the outputs.
+        exclude: The folder of the outputs. It is not looked into; if it is named itself, earlier outputs are left out.
         suffixes: In lower case, of the files that are taken from folders.
 
     Raises:
@@ -106,6 +106,8 @@ def _files_in(folder: Path, recursive: bool, exclude: Path, suffixes: frozenset[
             for name in folders
             if recursive and name != FOLDER and not name.startswith(".") and (inside / name).resolve() != exclude
         )
+        has_outputs = inside.resolve() == exclude
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+            is_output = has_outputs and beside(inside / name, "json").exists()
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes and not is_output:
                 yield inside / name

@@ -175,6 +175,8 @@ def batch(
     check_output_folder(folder)
     if report_file and report_file.parent != folder:
         check_output(report_file)
+    if report_file:
+        _check_report(report_file, outputs)
     if pictures:
         _batch_pictures(outputs, options, stills, jobs or 1, restart, dry_run, report_file or folder / _REPORT)
         return
@@ -197,6 +199,19 @@ def batch(
         finally:
             pool.close()
     _end(stopped, complete)
+
+
+def _check_report(file: Path, outputs: "Sequence[tuple[Path, Path]]") -> None:
+    """Raise the error of a report that would be written into another kind of file."""
+    from vs_srcomp.errors import error
+
+    if file in {target for _, target in outputs}:
+        raise error(f"{str(file)!r} is an output", "give the report another name, such as report.jsonl")
+    if file.is_file():
+        with file.open("rb") as opened:
+            start = opened.read(1)
+        if start not in (b"", b"{"):
+            raise error(f"{str(file)!r} is not a report", "give the report another name, such as report.jsonl")
 
 
 def _end(stopped: "_Stopped", complete: bool) -> None:

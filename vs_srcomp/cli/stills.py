@@ -28,7 +28,18 @@ PICTURE_FORMATS = ("png", "avif", "jpg", "webp", "tif")
 
 _FOR_VIDEOS = (
     *("encoder", "crf", "preset", "svt_params", "encoder_options", "start", "end", "film_grain", "deinterlace"),
-    *("drop_incompatible", "pipe", "pipe_format", "cluster", "storage", "verifies", "references", "segment_seconds"),
+    *(
+        "drop_incompatible",
+        "gpus_per_task",
+        "ignore_space",
+        "pipe",
+        "pipe_format",
+        "cluster",
+        "storage",
+        "verifies",
+        "references",
+        "segment_seconds",
+    ),
 )
 _FOR_PICTURES = ("depth", "quality", "lossless")
 
@@ -72,8 +83,8 @@ def check_for(*, pictures: bool) -> None:
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in wrong and source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
-            others = "videos" if pictures else "pictures"
-            raise click.UsageError(f"{parameter.opts[0]} is for {others}, and the output is none.")
+            own, other = ("a picture", "videos") if pictures else ("a video", "pictures")
+            raise click.UsageError(f"{parameter.opts[0]} is for {other}, and the output is {own}.")
 
 
 def _check_quality(kind: "PictureKind", stills: StillOptions) -> None:
@@ -194,9 +205,7 @@ def batch_pictures(
     with report_file.open("a", encoding="utf-8") as report, core_log_on_stderr(), ThreadPoolExecutor(jobs) as pool:
 
         def do(job: "PictureJob") -> str:
-            if cancel.is_set():
-                return "cancelled"
-            line = _one(job, resumable)
+            line = {"status": "cancelled", "error": None} if cancel.is_set() else _one(job, resumable)
             paths = {"source": path_text(job.source), "target": path_text(job.target)}
             entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **paths, **line}
             report.write(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -220,7 +229,7 @@ def _print_plan(work: "Sequence[PictureJob]", resumable: "Resumable", cancel: th
             return False
         try:
             plan = plan_picture(read_picture(job.source), job)
-            state = resumable.state(job)
+            state = "finished before" if resumable.is_finished(job) else "to be done"
         except Exception as failure:
             problems += 1
             say(f"{job.source}: {explain(failure)}")

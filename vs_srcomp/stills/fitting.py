@@ -31,9 +31,14 @@ def check_options(kind: PictureKind, job: PictureJob) -> None:
         raise error(f"{kind.suffix} files are not written without loss", "write .png, .tif or .webp, or leave it out")
     if job.depth and job.depth not in kind.depths:
         raise error(
-            f"{kind.suffix} files have {' or '.join(map(str, kind.depths))} bits a sample, not {job.depth}",
-            "leave out --depth, or write .png or .tif, which have 8 or 16, or .avif, which has 8, 10 or 12",
+            f"{kind.suffix} files have {_alternatives(kind.depths)} bits a sample, not {job.depth}",
+            "leave out --depth, or write .png or .tif for 8 or 16 bits, .avif for 8, 10 or 12",
         )
+
+
+def _alternatives(numbers: tuple[int, ...]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, int]) -> Fit:
@@ -82,7 +87,11 @@ def _by_ffmpeg(picture: Picture, job: PictureJob, *, is_deep: bool) -> Fit:
     what = "of more than 8 bits" if is_deep else "without loss"
     for name, there in (("alpha", picture.alpha is not None), ("a profile", picture.metadata.icc is not None)):
         if there:
-            todo = "write .png instead, or 8 bits with --depth 8" if is_deep else "write .png or .webp instead"
+            todo = "write .png instead"
+            if not is_deep:
+                todo = "write .png or .webp instead"
+            elif not job.lossless:
+                todo += ", or 8 bits with --depth 8"
             raise error(f"AVIF {what} is not written with {name}", todo)
     own = picture.clip.format
     is_gray = own.color_family == vs.GRAY

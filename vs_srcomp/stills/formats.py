@@ -65,7 +65,7 @@ KINDS = (PNG, TIFF, AVIF, JPEG, WEBP)
 # What is known to hold pictures, but is not written.
 _NOT_WRITTEN = frozenset({".jxl", ".gif", ".bmp", ".heic", ".heif", ".jp2", ".ppm", ".apng"})
 
-SUFFIXES_READ = frozenset({suffix for kind in KINDS for suffix in kind.suffixes} | {".jxl"})
+SUFFIXES_READ = frozenset({suffix for kind in KINDS for suffix in kind.suffixes} | {".bmp", ".gif", ".jxl"})
 """Of files that a batch takes from a folder."""
 
 
@@ -75,7 +75,7 @@ def is_picture(file: Path) -> bool:
     return suffix in _NOT_WRITTEN or any(suffix in kind.suffixes for kind in KINDS)
 
 
-NUMBER = re.compile(r"%(?:0(\d+))?d")
+NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
 """Where the number stands in the name of numbered files."""
 
 

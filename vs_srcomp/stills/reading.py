@@ -19,6 +19,7 @@ from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_fra
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import container_colours, has_gain_map, metadata_of
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Plane, Tags
+from vs_srcomp.stills.tiff import checked_bits
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -72,7 +73,7 @@ def opened(file: Path) -> "Iterator[Image.Image]":
     except (OSError, SyntaxError, ValueError) as cause:
         raise error(
             f"{str(file)!r} is not a picture that can be read",
-            "give an AVIF, JPEG, PNG, WebP, TIFF or JPEG XL file that is whole; "
+            "give an AVIF, JPEG, PNG, WebP, TIFF, JPEG XL, GIF or BMP file that is whole; "
             "a video becomes numbered pictures, such as out/%05d.png",
         ) from cause
     with image:
@@ -133,7 +134,7 @@ def _decoding_errors(file: Path) -> Iterator[None]:
     except (vs.Error, MemoryError):
         raise
     except Exception as cause:  # anything, from struct.error to SyntaxError
-        reason = (isinstance(cause, OSError) and cause.strerror) or first_line(cause)  # FFmpeg's errors are such, too
+        reason = getattr(cause, "strerror", None) or first_line(cause)  # those of the system and of FFmpeg have it
         raise error(
             f"{str(file)!r} cannot be decoded ({reason.lower()})",
             "check that the file is whole, or convert it with another program first",
@@ -149,7 +150,7 @@ def _read(image: "Image.Image", file: Path) -> Picture:
         image.load()  # FFmpeg fills in what is missing from a damaged file without a word.
     if kind in _RANGE:
         picture = _from_video(image, file, kind)
-    elif kind == "PNG" or (kind == "TIFF" and _bits_of_tiff(image, file) > 8):
+    elif kind == "PNG" or (kind == "TIFF" and checked_bits(image, file) > 8):
         picture = _from_packed(decoded_packet(file, kind.lower()), has_colours=kind == "PNG")
     return _with_extras(picture or from_pillow(image), image, file)
 
@@ -299,18 +300,6 @@ def _from_cmyk(image: "Image.Image", file: Path) -> Picture:
     assert rgb is not None  # only with inPlace
     del image.info["icc_profile"]
     return replace(from_pillow(rgb), notes=("CMYK becomes sRGB by its profile",))
-
-
-def _bits_of_tiff(image: "Image.Image", file: Path) -> int:
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    floating = 3
-    if floating in tags.get(339, ()):
-        raise error(
-            f"{str(file)!r} has floating-point samples of unspecified range",
-            "convert it to 16 bits first",
-        )
-    bits: tuple[int, ...] = tags.get(258, (1,))
-    return max(bits)
 
 
 def _with_extras(picture: Picture, image: "Image.Image", file: Path) -> Picture:

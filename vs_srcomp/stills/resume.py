@@ -1,27 +1,41 @@
-"""Many pictures in any number of attempts: what an earlier run has finished is left as it is."""
+"""Many pictures in any number of attempts: what an earlier run has finished is left as it is.
 
+The folder ``.srcomp`` beside the outputs has a file for each of them, which says what it was made from, and a lock.
+Videos have a `vs_srcomp.batch.checkpoint.Checkpoint` there; a picture is done in one step and needs no more than this.
+"""
+
+import errno
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from vs_srcomp.batch.checkpoint import Checkpoint, State
-from vs_srcomp.batch.identity import Identity, identity_of_picture
-from vs_srcomp.named_files import check_new_output
+from filelock import FileLock
+
+from vs_srcomp.batch.checkpoint import FOLDER, beside, seal, unseal
+from vs_srcomp.batch.identity import Identity, differences, identity_of_picture
+from vs_srcomp.errors import error
+from vs_srcomp.files import write_atomically
+from vs_srcomp.named_files import check_new_output, check_replaceable
 from vs_srcomp.source.media import local_file
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.picture import Picture
 from vs_srcomp.stills.run import upscale_read, writing
 from vs_srcomp.transcode.info import fingerprint
 
+type _Note = dict[str, Any]
+"""``identity``, and ``output``: size and time of change of a finished output."""
+
 
 class Resumable:
-    """Pictures that are made with the same settings, each with a checkpoint beside its output."""
+    """Pictures that are made with the same settings."""
 
     def __init__(self, settings: PictureJob, *, restart: bool, redo: str) -> None:
         """Find what all outputs depend on.
 
         Args:
-            settings: Those of all pictures; its source and target do not count.
+            settings: Those of all pictures; of source and target only the suffix counts.
             restart: Redo what was made from other settings, sources or models.
             redo: The option of the command line that asks for that.
         """
@@ -29,37 +43,99 @@ class Resumable:
         self._settings = identity_of_picture(settings)
         self._sources: dict[Path, Identity] = {}
 
-    def state(self, job: PictureJob) -> State:
-        """How far the output of ``job`` is. Nothing is written."""
-        return Checkpoint(job.target).state(self._identity(job))
+    def is_finished(self, job: PictureJob) -> bool:
+        """Whether an earlier run has finished the output of ``job``. Nothing is written.
+
+        Raises:
+            vs.Error: There is an output that may not be replaced.
+        """
+        check_replaceable(job.target, job.source)
+        if not job.target.exists():
+            return False
+        note = _note_of(job.target)
+        changes = differences(note["identity"], self._identity(job)) if note else []
+        if note and not changes:
+            return True
+        if note and not (self._restart or job.overwrite):
+            raise error(
+                f"{str(job.target)!r} was made from something else ({'; '.join(changes)})",
+                f"redo it with {self._redo}, or write to another folder",
+            )
+        if not note and not job.overwrite:
+            raise error(f"{str(job.target)!r} exists", "write to another folder, or replace it with --overwrite")
+        return False
 
     def upscale(self, job: PictureJob, read: Callable[[], Picture]) -> PictureResult | None:
         """Do ``job`` with the picture that ``read`` gives; None if an earlier run has finished it.
 
+        A run that works on the same output at the same time is waited for.
+
         Raises:
-            vs.Error: It cannot be done, or its output is there and was made from something else.
+            vs.Error: It cannot be done, or there is an output that may not be replaced.
         """
         check_new_output(job.target, job.source, overwrite=True)
         identity = self._identity(job)
-        checkpoint = Checkpoint(job.target, redo=self._redo)
-        with writing(job.target):
-            checkpoint.acquire(wait=True)
+        _make_folder(job.target.parent / FOLDER)
+        lock = FileLock(beside(job.target, "lock"), thread_local=False)
+        with writing(lock_file := Path(lock.lock_file)):
+            _refuse_folder(lock_file)
+            lock.acquire()
         try:
-            with writing(job.target):
-                if checkpoint.begin(identity, restart=self._restart, overwrite=job.overwrite) is State.FINISHED:
-                    return None
-            # Noted before the output takes its name: an output without a note would be taken for somebody else's, but
-            # a note whose output is not there counts for nothing.
-            return upscale_read(
-                read(),
-                replace(job, overwrite=checkpoint.replaces),
-                lambda result, file: checkpoint.finish(result, file=file),
-            )
+            if self.is_finished(job):
+                return None
+
+            # Noted before the output takes its name: an output without a note would be taken for somebody else's. Until
+            # then the note of the output that is replaced counts.
+            def note(_: PictureResult, file: Path) -> None:
+                _write_note(job.target, {"identity": identity, "output": _stamp(file)})
+
+            return upscale_read(read(), replace(job, overwrite=True), note)
         finally:
-            checkpoint.clear()
-            checkpoint.release()
+            lock.release()
 
     def _identity(self, job: PictureJob) -> Identity:
         if job.source not in self._sources:
             self._sources[job.source] = {"source": asdict(fingerprint(Path(local_file(job.source))))}
         return self._sources[job.source] | self._settings
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise error(f"{str(folder)!r} is not a folder, and notes on the outputs go there", "remove it") from None
+    except OSError as reason:
+        with writing(folder):
+            raise reason
+
+
+def _refuse_folder(file: Path) -> None:
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "", str(file))
+
+
+def _note_of(target: Path) -> _Note | None:
+    """The note on the output that is there; None if it is not ours."""
+    stamp = _stamp(target)
+    return next((note for note in _notes(target) if note["output"] == stamp), None)
+
+
+def _notes(target: Path) -> list[_Note]:
+    """What has been noted, the newest first; nothing where that is damaged."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        notes = unseal(beside(target, "json").read_bytes())["pictures"]
+        return [{"identity": note["identity"], "output": note["output"]} for note in notes]
+    return []
+
+
+def _write_note(target: Path, note: _Note) -> None:
+    before = _note_of(target) if target.exists() else None
+    file = beside(target, "json")
+    with writing(file):
+        _refuse_folder(file)
+        write_atomically(file, seal({"pictures": [note, before] if before else [note]}))
+
+
+def _stamp(file: Path) -> dict[str, int]:
+    status = file.stat()
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}

@@ -117,7 +117,7 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
 
 
 def numbered_files(pattern: Path) -> dict[int, Path]:
-    """The files that ``pattern`` stands for by number, in order; gaps are none of this program's business.
+    """The files that ``pattern`` stands for by number, in order; there may be gaps.
 
     Raises:
         vs.Error: There are none, or two of one number.
@@ -125,7 +125,8 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
     match = NUMBER.search(pattern.name)
     assert match is not None
     before, behind = pattern.name[: match.start()], pattern.name[match.end() :]
-    digits = rf"\d{{{int(match[1])},}}" if match[1] else r"\d+"
+    # As printf writes them: zeros lead only up to that many digits.
+    digits = rf"\d{{{int(match[1])}}}|[1-9]\d{{{int(match[1])},}}" if match[1] else r"\d+"
     wanted = re.compile(f"{re.escape(before)}({digits}){re.escape(behind)}")
     names = pattern.parent.iterdir() if pattern.parent.is_dir() else iter(())
     found: dict[int, Path] = {}

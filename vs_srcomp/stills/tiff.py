@@ -1,4 +1,7 @@
-"""TIFF of 8 and 16 bits: the directory is Pillow's, which itself writes no RGB of 16 bits, nor EXIF in packed files."""
+"""TIFF: what decoders do not check, and files of 8 and 16 bits.
+
+The directory is Pillow's, which itself writes no RGB of 16 bits, nor EXIF in packed files.
+"""
 
 import zlib
 from pathlib import Path
@@ -27,6 +30,9 @@ _SAMPLES, _ROWS, _BYTES, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _PREDICTOR, _EXTRA
 _XMP, _ICC = 700, 34675
 _DEFLATE, _DIFFERENCES, _STRAIGHT_ALPHA, _INCH = 8, 2, 2, 2
 
+_TILES, _TILE_BYTES, _SAMPLE_FORMAT = 324, 325, 339
+_OLD_DEFLATE, _FLOATING = 32946, 3
+
 _EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
 
 _STRIP = 1 << 20
@@ -35,6 +41,30 @@ _STRIP = 1 << 20
 _LARGEST = (1 << 32) - 1
 
 _EFFORT = 5
+
+
+def checked_bits(image: Image.Image, file: Path) -> int:
+    """Bits of a sample of a TIFF file that has been opened.
+
+    Strips that are packed by Deflate are checked: decoders ignore their checksums, and what is damaged becomes black.
+
+    Raises:
+        vs.Error: Samples are of a kind that is not read.
+        zlib.error: The file is damaged.
+    """
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    if _FLOATING in tags.get(_SAMPLE_FORMAT, ()):
+        raise error(f"{str(file)!r} has floating-point samples of unspecified range", "convert it to 16 bits first")
+    bits: int = max(tags.get(_BITS, (1,)))
+    if bits > 16:
+        raise error(f"{str(file)!r} has {bits} bits a sample", "convert it to 16 bits first")
+    if tags.get(_COMPRESSION) in (_DEFLATE, _OLD_DEFLATE):
+        places, sizes = (_STRIPS, _BYTES) if _STRIPS in tags else (_TILES, _TILE_BYTES)
+        with file.open("rb") as opened:
+            for place, size in zip(tags[places], tags[sizes], strict=True):
+                opened.seek(place)
+                zlib.decompress(opened.read(size))
+    return bits
 
 
 def write_tiff(file: Path, samples: NDArray[Any], metadata: Metadata) -> None:
