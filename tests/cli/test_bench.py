@@ -139,7 +139,7 @@ def test_what_cannot_be_measured_is_refused(arguments: list[str], wrong: str) ->
 def test_a_clip_has_its_own_size(film: Path) -> None:
     result = run(film)
     assert result.exit_code == 2
-    assert "--size and --bits are for the clip that is made up" in result.output
+    assert "--size and --bits are for the synthetic clip" in result.output
 
 
 def test_plot_without_matplotlib_states_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The command ``vs-srcomp``. Each command is a module here, which imports what is heavy only when it runs."""
+"""The command ``vs-srcomp``. Each subcommand is a module here, which imports heavy packages only when it runs."""
 
 import os
 from importlib import import_module
@@ -16,10 +16,10 @@ _COMMANDS: Final = ("upscale", "batch", "compare", "probe", "script", "bench", "
 
 
 class _Commands(ReportingGroup):
-    """The commands, of which only those that are asked for are loaded: a picture is done in less than a second."""
+    """The subcommands, imported on demand: a picture takes less than a second in all."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, in alphabetical order, as the help lists them."""
+        """Their names in alphabetical order."""
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -48,11 +48,11 @@ def main() -> None:
     vs-srcomp doctor                     look for what is missing or broken
     vs-srcomp COMMAND --help             show more about a command
     """
-    # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
+    # SVT-AV1 logs pages to standard error. Its errors are reported without them.
     os.environ.setdefault("SVT_LOG", "0")
 
 
 def run() -> None:
-    """The program: `main` with the arguments of the process, which ends with it."""
+    """The entry point: run `main` with the arguments of the process, and exit."""
     with leaving():
         main(prog_name="vs-srcomp")

@@ -1,4 +1,4 @@
-"""``vs-srcomp compare``: results beside one another, in one HTML file."""
+"""``vs-srcomp compare``: results side by side in one HTML file."""
 
 import shlex
 import sys
@@ -17,7 +17,7 @@ _METRICS = ("vmaf-neg", "vmaf", "psnr", "ssim", "ssimulacra2")
 
 
 class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
-    """Things of one kind, with commas."""
+    """Comma-separated values of one type."""
 
     def __init__(self, kind: click.ParamType, name: str) -> None:  # type: ignore[type-arg]
         self._kind = kind

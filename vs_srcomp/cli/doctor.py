@@ -1,4 +1,4 @@
-"""``vs-srcomp doctor``: whether everything is there, and what to do if not."""
+"""``vs-srcomp doctor``: find what is missing or broken, and how to fix it."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"fine": "green", "note": "yellow", "broken": "red"}
 
-# Of a table that does not go to a terminal.
+# Characters in a line if the output is not a terminal.
 _PLAIN_WIDTH = 160
 
 

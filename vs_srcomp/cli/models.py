@@ -1,4 +1,4 @@
-"""``vs-srcomp models``: the networks that the package carries."""
+"""``vs-srcomp models``: the networks in the package."""
 
 import json
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from vs_srcomp.cli.reports import debug_option, explain, stderr
 if TYPE_CHECKING:
     from vs_srcomp.models import Model
 
-# Of a table that does not go to a terminal.
+# Characters in a line if the output is not a terminal.
 _PLAIN_WIDTH = 120
 
 
@@ -43,7 +43,7 @@ def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
     elif not verify:
         _print_table(found)
     if verify:
-        # All of them, so that all errors are reported at once.
+        # Check all of them, to report all errors at once.
         sound = [_follows_schema(), *(_is_sound(model) for model in found)]
         if not all(sound):
             ctx.exit(1)
@@ -89,7 +89,7 @@ def _follows_schema() -> bool:
     try:
         from jsonschema import Draft202012Validator
     except ImportError:
-        # What every command relies on has been checked by reading the file.
+        # Reading the file has checked everything that commands rely on.
         _say("models.json: readable; install jsonschema to check it against its schema")
         return True
     described, schema = (

@@ -1,7 +1,7 @@
-"""TensorRT: graphics cards of NVIDIA, at their fastest, with networks compiled for one card and one size of planes.
+"""TensorRT: NVIDIA graphics cards, with networks compiled for one card and one size of planes.
 
-The compiled graph takes and gives the bytes of integer planes (see ``integer_graph``), so that nothing but TensorRT
-and the CUDA runtime is needed to run it.
+Input and output of the compiled graph are the bytes of integer planes (see ``integer_graph``), so that only TensorRT
+and the CUDA runtime are needed to run it.
 """
 
 import threading
@@ -25,7 +25,7 @@ INSTALL = 'pip install "vs-srcomp[tensorrt]"'
 
 _ANOTHER = "use another backend, such as OpenVINO or OnnxRuntime"
 
-# The log is one for the library; and what builds, measures: two at a time would measure each other.
+# The library has one log, and a build measures speeds, which another build at the same time would distort.
 _turn = threading.Lock()
 
 
@@ -38,7 +38,7 @@ class TensorRT:
     precision: Literal["fp16", "f32"] = "fp16"
     """Of the residual path; the skip path is always exact."""
     streams: int = 0
-    """Frames in work at the same time on each card; 0 takes three."""
+    """Frames in progress on each card; 0 takes three."""
     cuda_graph: bool = True
     """Record what a frame does on the card once and replay it: less work for the processor."""
     tile: int = 0
@@ -65,7 +65,7 @@ class TensorRT:
         return _missing_package() or self._missing_card()
 
     def identity(self) -> Mapping[str, str]:
-        """What a plan depends on; see ``BackendConfig``."""
+        """Facts that a plan depends on; see ``BackendConfig``."""
         trt = self._library()
         cards = {cuda_queue.card(device) for device in self._devices}
         if len(cards) > 1:
@@ -84,7 +84,7 @@ class TensorRT:
         }
 
     def compile(self, network: Network, plane: PlaneFormat) -> PipelineEngine:
-        """Make the network ready; see ``BackendConfig``."""
+        """Compile the network; see ``BackendConfig``."""
         return self.load(self.build(network, plane), plane)
 
     def build(self, network: Network, plane: PlaneFormat) -> bytes:
@@ -116,7 +116,7 @@ class TensorRT:
             return bytes(plan)
 
     def load(self, built: bytes, plane: PlaneFormat) -> PipelineEngine:
-        """Make a plan ready; see ``StoringBackend``."""
+        """Load a plan; see ``StoringBackend``."""
         trt = self._library()
         plans = [_Plan.loaded(trt, built, device, plane) for device in self._devices]
         return PipelineEngine([loaded.queue for loaded in plans], plane, record=self.cuda_graph)
@@ -145,7 +145,7 @@ class _Plan:
 
     trt: Any
     runtime: Any
-    """Which the engine must not outlive."""
+    """Must live as long as the engine."""
     engine: Any
     device: int
     plane: PlaneFormat
@@ -156,7 +156,7 @@ class _Plan:
 
     @classmethod
     def loaded(cls, trt: Any, built: bytes, device: int, plane: PlaneFormat) -> "_Plan":
-        """Load what was built.
+        """Load a plan.
 
         Raises:
             RuntimeError: TensorRT refuses it, or it is for other planes.
