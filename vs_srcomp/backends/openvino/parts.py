@@ -28,7 +28,7 @@ class Directions(NamedTuple):
 
 
 type Compile = Callable[[Directions], "tuple[ov.CompiledModel, bool]"]
-"""Compiles a network without borders in some directions; and says whether it takes cells."""
+"""Compiles a network without padding in some directions; also returns whether it takes cells."""
 
 WITH_BORDERS = Directions(horizontally=False, vertically=False)
 

@@ -107,7 +107,7 @@ class TensorRT:
                 problems = [parser.get_error(index).desc() for index in range(parser.num_errors)]
                 raise error(f"TensorRT cannot read the network: {'; '.join(problems) or log.errors}", _ANOTHER)
             config = builder.create_builder_config()
-            config.max_aux_streams = 0  # A chain of layers has nothing to do side by side.
+            config.max_aux_streams = 0  # A chain of layers has no parallel branches.
             if self.precision == "f32":
                 config.clear_flag(trt.BuilderFlag.TF32)
             plan = builder.build_serialized_network(definition, config)

@@ -173,7 +173,7 @@ class _Owned:
         return handle
 
     def release(self) -> None:
-        # Errors are ignored: nothing is left that could report them.
+        # Ignore errors: nobody could report them.
         _, before = self._runtime.cudaGetDevice()
         self._runtime.cudaSetDevice(self._device)
         while self._held:

@@ -1,4 +1,4 @@
-"""PyTorch: graphics cards of NVIDIA (CUDA), AMD (ROCm) and Apple (MPS), and the processor."""
+"""PyTorch: graphics cards of NVIDIA (CUDA), AMD (ROCm) and Apple (MPS), and processors."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -106,7 +106,7 @@ class Torch:
 
 
 def _device_name(device: str | int) -> str:
-    """The one name of a device, so that backends that are the same are equal."""
+    """The canonical name of a device, so that equal backends compare equal."""
     name = f"cuda:{device}" if isinstance(device, int) else str(device)
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise error(f"device {device!r} is unknown", 'use device="auto", "cuda", "cuda:1", "mps", "cpu" or [0, 1]')
