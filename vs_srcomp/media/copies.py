@@ -65,7 +65,7 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
             packet.pts = packet.dts = round(section.zero / fraction(packet.time_base))
             yield packet
             continue
-        if packet.size == 0 or packet.pts is None:  # the end of a stream, or nothing that can be placed
+        if packet.size == 0 or packet.pts is None:  # the end of a stream, or a packet without a time
             continue
         shown = packet.pts * fraction(packet.time_base)
         if section.end is not None and shown >= section.end:

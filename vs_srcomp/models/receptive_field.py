@@ -64,7 +64,7 @@ def find_reach(graph: GraphProto, shapes: Shapes, scale: int) -> Reach:
 
 
 type _Samples = tuple[int, int]
-"""The first and the last of a run of samples along one axis."""
+"""First and last of a run of samples on one axis."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Reader:
     def read(self, node: NodeProto) -> None:
         """Process the next operator."""
         if any(attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for attribute in node.attribute):
-            raise _MayLookAnywhereError(node.op_type)  # Its branches see values that are not among its inputs.
+            raise _MayLookAnywhereError(node.op_type)  # Branches use values that are not among its inputs.
         pictures = [name for name in node.input if name in self.rates]
         if node.op_type in ("Shape", "Size"):
             return
