@@ -214,7 +214,7 @@ class ClusterPool:
         if isinstance(task, Cut | Encode):
             gpus, retries = self._cluster.gpus_per_task, self._cluster.retries
             return {"num_cpus": self._cpus, "num_gpus": gpus, "max_retries": retries}
-        # An output may have got its name before the node was lost, and is not to be made twice: no retries.
+        # No retries: the output may have got its name just before the node was lost.
         if self._folder:
             return {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": on_node(self._home)}
         return {"num_cpus": min(1.0, self._cpus), "max_retries": 0}

@@ -31,7 +31,7 @@ from vs_srcomp.transcode.graph import backend_of
 from vs_srcomp.transcode.job import Job
 
 type Facts = dict[str, str]
-"""Names and versions of what a result depends on."""
+"""Names and versions that a result depends on."""
 
 # Seconds between checks of the main thread.
 _INTERVAL = 0.1
@@ -278,7 +278,7 @@ def _unpack(copied: CopiedFile, name: str, cancel: threading.Event) -> Path:
 
     folder = node_folder(name) / copied.key
     file = folder / copied.name
-    # A lock ends with the process that holds it, however that ends.
+    # The lock ends with its process in any case.
     with FileLock(node_folder(name) / f"{copied.key}.lock"):
         folder.mkdir(exist_ok=True)
         if not file.exists():
