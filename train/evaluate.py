@@ -1,4 +1,4 @@
-"""What a model gains over Lanczos, measured through the same ``vs_srcomp.upscale`` that users call."""
+"""Gain of models over Lanczos, measured through ``vs_srcomp.upscale``."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass

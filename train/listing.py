@@ -1,4 +1,4 @@
-"""Tables of the parts that recipes can name."""
+"""Lists of the parts that recipes can name."""
 
 import inspect
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""What models trained on stills do to video: short clips, coded with inter frames, restored as playback restores them.
+"""Evaluation on video: short clips, coded with inter frames and restored as in playback.
 
-Beside the gain there is the change of the error from one frame to the next. A restoration that is better on each frame
-but not steady flickers; the error of the plain upscale is the measure of how much change the codec itself brings.
+Besides the gain, the change of the error from frame to frame is measured, because a restoration may flicker even if it
+is better on each frame. It is compared with that of the plain upscale, which is due to the codec.
 """
 
 import subprocess

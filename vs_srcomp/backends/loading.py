@@ -1,4 +1,4 @@
-"""Import of inference libraries without their telemetry, which writes to the user's home and sends data."""
+"""Import of inference libraries, without their telemetry, which writes to the user's home and sends data."""
 
 import os
 import sys
@@ -19,6 +19,18 @@ _CONVERTER: Final = "openvino.tools.ovc"
 _SWITCH: Final = "ORT_DISABLE_TELEMETRY"
 
 _loading = Lock()
+
+
+def missing_package(*packages: str) -> str | None:
+    """Why one of ``packages`` cannot be imported, in one line; None if all can."""
+    for package in packages:
+        try:
+            import_module(package)
+        except ModuleNotFoundError:
+            return f"{package} is not installed"
+        except (ImportError, OSError) as reason:
+            return f"{package} cannot be loaded: {reason}"
+    return None
 
 
 def load_openvino() -> ModuleType:

@@ -175,7 +175,7 @@ def _heading(report: "Report") -> str:
     from vs_srcomp.backends.openvino.types import share_text
 
     clip, settings, machine = report.clip, report.settings, report.machine
-    name = Path(clip["file"]).name if clip["file"] else "made-up scene"
+    name = Path(clip["file"]).name if clip["file"] else "synthetic scene"
     types = share_text(settings.get("types", {}))
     return (
         f"{name}, {clip['codec']}, {clip['bits']} bit, {clip['width']}x{clip['height']} to "

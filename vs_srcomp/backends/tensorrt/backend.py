@@ -15,6 +15,7 @@ import numpy as np
 
 from vs_srcomp.backends.base import CODES, RESTORED, PlaneFormat, check_counts, padding
 from vs_srcomp.backends.device_pipeline import STREAMS_PER_DEVICE, PipelineEngine
+from vs_srcomp.backends.loading import missing_package
 from vs_srcomp.backends.tensorrt import cuda_queue
 from vs_srcomp.backends.tensorrt.cuda_queue import CudaQueue
 from vs_srcomp.backends.tensorrt.log import log_of
@@ -22,6 +23,8 @@ from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
 INSTALL = 'pip install "vs-srcomp[tensorrt]"'
+
+_PACKAGES = "tensorrt", "onnx", "cuda.bindings.runtime"
 
 _ANOTHER = "use another backend, such as OpenVINO or OnnxRuntime"
 
@@ -62,7 +65,7 @@ class TensorRT:
 
     def why_not(self) -> str | None:
         """See ``BackendConfig``."""
-        return _missing_package() or self._missing_card()
+        return missing_package(*_PACKAGES) or self._missing_card()
 
     def identity(self) -> Mapping[str, str]:
         """Facts that a plan depends on; see ``BackendConfig``."""
@@ -127,7 +130,7 @@ class TensorRT:
 
     def _library(self) -> Any:
         """The module. Without a card it must not be used: deserializing would end the process."""
-        missing = _missing_package()
+        missing = missing_package(*_PACKAGES)
         if missing:
             raise error(missing, INSTALL)
         missing = self._missing_card()
@@ -203,14 +206,3 @@ class _Plan:
                 raise error(f"TensorRT cannot run the network: {log_of(self.trt).errors}", _ANOTHER)
 
         return launch
-
-
-def _missing_package() -> str | None:
-    for package in ("tensorrt", "onnx", "cuda.bindings.runtime"):
-        try:
-            import_module(package)
-        except ModuleNotFoundError:
-            return f"{package} is not installed"
-        except (ImportError, OSError) as reason:
-            return f"{package} cannot be loaded: {reason}"
-    return None
