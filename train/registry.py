@@ -20,11 +20,9 @@ class Registry[T](Mapping[str, type[T]]):
         return found
 
     def __iter__(self) -> Iterator[str]:
-        """The names, in the given order."""
         return iter(self._places)
 
     def __len__(self) -> int:
-        """The number of parts."""
         return len(self._places)
 
     def part(self, name: str) -> type[T]:

@@ -123,7 +123,6 @@ class FrameRestorer:
     """The callback of one node of the pool, with its own inference requests."""
 
     def __init__(self, networks: Networks) -> None:
-        """Use ``networks``, which all nodes of the pool share."""
         self._networks = networks
         self._workers: OrderedDict[Engine, Worker] = OrderedDict()
 

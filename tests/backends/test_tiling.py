@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.networks import Evaluated, as_network, one_of_each, random_doubler, random_network
+from tests.helpers.pictures import noise
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker
 from vs_srcomp.backends.tiling import compile_fitting, compile_tiled, is_out_of_memory
@@ -19,11 +20,6 @@ from vs_srcomp.models import Network, load_network, network_at
 # Their receptive fields are exact: one pixel less of overlap shows.
 FIELDS = {1: 5, 2: 10, 3: 16, 4: 22}
 DOUBLER_FIELD = 7
-
-
-def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, plane.peak + 1, (plane.height, plane.width)).astype(plane.dtype)
 
 
 @cache
@@ -239,8 +235,8 @@ def test_tiles_are_halved_until_they_fit(network: Network, fails_at: str) -> Non
 
 
 def test_workers_that_fail_together_halve_the_tiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr("vs_srcomp.backends.tiling.log_once", said.append)
+    messages: list[str] = []
+    monkeypatch.setattr("vs_srcomp.backends.tiling.log_once", messages.append)
     plane = PlaneFormat(1000, 40, 8)
     backend = Limited(520 * 40, together=threading.Barrier(3))
     engine = compile_fitting(backend, same_size(2), plane)
@@ -251,7 +247,7 @@ def test_workers_that_fail_together_halve_the_tiles_once(monkeypatch: pytest.Mon
         thread.start()
     for thread in threads:
         thread.join()
-    assert said == ["1000x40 does not fit in the device's memory: run in tiles of at most 500x500 pixels"]
+    assert messages == ["1000x40 does not fit in the device's memory: run in tiles of at most 500x500 pixels"]
     assert len(backend.planes) == 2
 
 

@@ -105,7 +105,7 @@ def test_a_page_is_beside_the_output(studio: Studio, job: Job, film: Path) -> No
 def test_a_spoilt_output_counts_as_failed(job: Job) -> None:
     outcome = outcome_of(job, VerifyCheck, spoil=True)
     assert outcome.status == "failed"
-    assert outcome.message.startswith("'film.mkv' is not what it should be: ")
+    assert outcome.message.startswith("'film.mkv' differs from its source: ")
     assert "frames: there are " in outcome.message
 
 
@@ -114,4 +114,4 @@ def test_a_missing_reference_is_named(job: Job, tmp_path: Path) -> None:
     references.mkdir()
     outcome = outcome_of(job, partial(MetricsCheck, reference=references))
     assert outcome.status == "failed"
-    assert "that are called 'film'" in outcome.message
+    assert "named 'film'" in outcome.message

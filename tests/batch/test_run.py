@@ -243,7 +243,7 @@ def test_files_that_no_batch_has_made_are_replaced_only_on_demand(job: Job, rest
     assert job.target.read_text() == "put here later"
 
 
-def test_an_output_that_is_gone_is_made_anew(job: Job, uninterrupted: Path) -> None:
+def test_a_missing_output_is_made_again(job: Job, uninterrupted: Path) -> None:
     run(job)
     job.target.unlink()
     assert run(job)["film.mkv"].status == "done"
@@ -457,7 +457,7 @@ def test_checks_are_made_of_the_output_and_decide(job: Job) -> None:
         "failed",
         "40 frames\nlook at them",
     )
-    # The same command joins and checks again; what is not as it should be is made anew only on demand.
+    # The same command joins and checks again; a wrong output is made again only on request.
     for restart, encoded in ((False, []), (True, [0, 1, 2, 3])):
         pool = Here()
         run_batch([job], pool, Notebook(), checks=[Count], restart=restart)

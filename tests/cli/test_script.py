@@ -117,14 +117,14 @@ def test_ffmpeg_gets_what_y4m_loses(
 
 
 def test_what_a_file_does_not_specify_is_not_made_up(studio: Studio, tmp_path: Path) -> None:
-    film = studio.picture("untold.mkv")
+    film = studio.picture("untagged.mkv")
     for program in ("ffmpeg", "x265", "mpv"):
         command = words(run(film, "-o", tmp_path / "s.vpy", "--for", program))
-        told = " ".join(command)
+        line = " ".join(command)
         assert not [
             name
             for name in ("colorspace", "matrix", "prim", "trc", "transfer", "gamma", "setsar", "dar")
-            if name in told
+            if name in line
         ]
 
 

@@ -69,7 +69,7 @@ def test_what_the_muxer_refuses_is_refused_before_any_work(faults: Path, upscale
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 @pytest.mark.parametrize("name", ["C-joined.ts", "C-joined-with-sound.ts"])
-def test_time_goes_on_where_the_clock_begins_anew(
+def test_time_goes_on_where_the_clock_restarts(
     faults: Path, upscaled: Upscaled, tmp_path: Path, name: str, suffix: str
 ) -> None:
     film = faults / name

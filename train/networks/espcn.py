@@ -20,7 +20,6 @@ class Espcn(Network):
     paper: ClassVar[str] = "Shi et al. 2016, arXiv 1609.05158"
 
     def __init__(self, *, scale: int = 2, tanh: bool = False, channels: int = 1) -> None:
-        """Make the network, which starts as linear interpolation."""
         super().__init__(scale=scale, channels=channels)
         self.tanh = tanh
         self.extract = nn.Conv2d(channels, 64, 5, padding=2)

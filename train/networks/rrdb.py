@@ -47,7 +47,6 @@ class ResidualInResidual(nn.Module):
     """Three dense blocks and a skip around them."""
 
     def __init__(self, width: int, growth: int) -> None:
-        """Make the block."""
         super().__init__()
         self.blocks = nn.Sequential(*(Dense(width, growth) for _ in range(3)))
 

@@ -20,7 +20,6 @@ class Vdsr(Network):
     paper: ClassVar[str] = "Kim, Lee, Lee 2016, arXiv 1511.04587"
 
     def __init__(self, *, layers: int = 20, width: int = 64, channels: int = 1) -> None:
-        """Make the network, which begins as the identity."""
         super().__init__(scale=1, channels=channels)
         sizes = [channels] + [width] * (layers - 1) + [channels]
         self.layers = nn.ModuleList(nn.Conv2d(taken, given, 3, padding=1) for taken, given in pairwise(sizes))

@@ -20,7 +20,6 @@ class PatchDiscriminator(nn.Module):
     """
 
     def __init__(self, width: int = 48, channels: int = 1) -> None:
-        """Make the discriminator."""
         super().__init__()
         sizes = [channels, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []

@@ -41,7 +41,7 @@ class VerifyCheck:
             more = len(faults) - _MOST_FAULTS
             shown = faults[:_MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
             raise error(
-                f"{self.job.target.name!r} is not what it should be: {'; '.join(shown)}",
+                f"{self.job.target.name!r} differs from its source: {'; '.join(shown)}",
                 "redo it with --restart; if that does not help, please report it",
             )
         return {"lost": [str(finding) for finding in findings]}
@@ -89,7 +89,7 @@ def reference_of(job: Job, reference: Path) -> Path:
     if len(found) == 1:
         return found[0]
     raise error(
-        f"there are {len(found)} files in {str(reference)!r} that are called {job.source.stem!r}",
+        f"there are {len(found)} files in {str(reference)!r} named {job.source.stem!r}",
         "the folder of references needs one for each source, of the same name up to the suffix",
     )
 

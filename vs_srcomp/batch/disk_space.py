@@ -45,7 +45,7 @@ class DiskSpace:
             others = f", of which other clips need {size_text(taken)}" if taken else ""
             raise error(
                 f"about {size_text(needed)} are needed for {str(job.target)!r}, and {size_text(free)} are free{others}",
-                "free some space, write to another disk, or try it all the same with --ignore-space",
+                "free some space, write to another disk, or skip this check with --ignore-space",
             )
 
     def _bytes_per_pixel(self, job: Job) -> float:

@@ -90,7 +90,7 @@ def encode_segment(
         if len(packets) != segment.frames or not packets[0].key:
             raise error(
                 f"the encoder made {len(packets)} packets of {segment.frames} frames",
-                "leave out those of its settings that drop frames",
+                "remove settings that drop frames",
             )
     return SegmentRecord(
         index=segment.index,

@@ -79,11 +79,9 @@ class StageProcess:
         self._stderr.close()
 
     def __enter__(self) -> Self:
-        """Return itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """End the process."""
         self.close()
 
     def _ask(self, request: object) -> dict[str, Any]:

@@ -243,7 +243,6 @@ class Scenes:
     """
 
     def __init__(self) -> None:
-        """Start before the first frame."""
         self.cuts: list[int] = []
         """Numbers of the first frames of scenes."""
         self._number = 0

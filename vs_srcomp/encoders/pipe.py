@@ -112,7 +112,6 @@ class PipedEncoder:
         threading.Thread(target=self._watch, name="srcomp pipe", daemon=True).start()
 
     def __enter__(self) -> "PipedEncoder":
-        """Nothing more than the encoder itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -257,14 +256,14 @@ class PipedEncoder:
         if packets != count or {*shown} != {*range(count)} or len(shown) != count:
             raise error(
                 f"{self._program!r} has made {len(shown)} frames of {count}, in {packets} packets",
-                "leave out those of its settings that drop, repeat or join frames",
+                "remove settings that drop, repeat or join frames",
             )
         if size != (self._picture.width, self._picture.height):
             raise error(
                 "{!r} has made pictures of {}x{} from {}x{}".format(
                     self._program, *size, self._picture.width, self._picture.height
                 ),
-                "leave out those of its settings that scale or crop",
+                "remove settings that scale or crop",
             )
         rank_of = {number: rank for rank, number in enumerate(shown)}
         return _Written(stream=stream, tags=tags, ranks=[rank_of[number] for number in range(packets)])

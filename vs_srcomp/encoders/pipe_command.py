@@ -58,8 +58,8 @@ class PipeCommand:
         suffixes = {match["suffix"] for word in words for match in _OUT.finditer(word)}
         if not suffixes:
             raise error(
-                f"the pipe's command {text!r} does not say where to write",
-                "let it write to {out}, such as: SvtAv1EncApp -i stdin -b {out}.ivf",
+                f"the pipe's command {text!r} has no {{out}}",
+                "add it as the output file, such as: SvtAv1EncApp -i stdin -b {out}.ivf",
             )
         if len(suffixes) > 1:
             names = " and ".join(f"{{out}}{suffix}" for suffix in sorted(suffixes))
@@ -104,6 +104,6 @@ def _check_placeholders(words: list[str]) -> None:
         if unknown := sorted(names - {*PLACEHOLDERS}):
             known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
             raise error(
-                f"the pipe's command has the placeholder {{{unknown[0]}}}, which there is not",
-                f"use those of {known}, and write other braces as {{{{ and }}}}",
+                f"the pipe's command has the unknown placeholder {{{unknown[0]}}}",
+                f"use {known}, and write other braces as {{{{ and }}}}",
             )

@@ -105,7 +105,6 @@ class Muxer:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        """Close the file."""
         if failure:
             with suppress(av.FFmpegError):
                 self._container.close()

@@ -143,7 +143,6 @@ class _Reader:
     """Reads operators in topological order and keeps those on the picture's path."""
 
     def __init__(self, source: str, initializers: Mapping[str, TensorProto], shapes: Shapes) -> None:
-        """Start at the input ``source``."""
         self.steps: list[_Step] = []
         self.rates = {source: (Fraction(1), Fraction(1))}
         """Input pixels per sample, vertically and horizontally, of values that depend on the picture."""

@@ -52,7 +52,6 @@ class Libvmaf:
         self._command = [vmaf_program(), "-v", "error", *read, "-lavfi", graph, "-f", "null", "-"]
 
     def __enter__(self) -> Self:
-        """Start FFmpeg."""
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="srcomp-vmaf-")))
             self._errors = stack.enter_context(tempfile.TemporaryFile())
@@ -68,7 +67,6 @@ class Libvmaf:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End FFmpeg."""
         self._opened.close()
 
     def _end(self) -> None:

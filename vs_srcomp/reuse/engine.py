@@ -146,7 +146,6 @@ class ReusingWorker:
     """A worker that searches the memory first."""
 
     def __init__(self, engine: ReusingEngine) -> None:
-        """Make a worker of ``engine`` with its own inference requests."""
         self._engine = engine
         self._whole = engine.whole.worker()
         self._part_worker: PartWorker | None = None

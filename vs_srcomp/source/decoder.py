@@ -36,7 +36,6 @@ class Decoder:
     """
 
     def __init__(self, file: str, track: int, *, film_grain: bool, threads: int) -> None:
-        """Open the stream and make its index."""
         self._file = file
         self._track = track
         self._film_grain = film_grain

@@ -23,7 +23,6 @@ class Demuxer:
     """
 
     def __init__(self, file: str, track: int, packets: Packets) -> None:
-        """Open ``file`` at its first packet."""
         self._file = file
         self._track = track
         self.packets = packets

@@ -68,7 +68,6 @@ class Packets:
     continues: Bools
 
     def __len__(self) -> int:
-        """The number of packets."""
         return len(self.pts)
 
     def first(self, count: int) -> "Packets":
@@ -117,7 +116,6 @@ class Index:
     broadcast: bool = False
 
     def __len__(self) -> int:
-        """The number of frames."""
         return len(self.packet_of)
 
     def starts(self) -> tuple[Ints, Ints]:

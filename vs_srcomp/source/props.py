@@ -95,7 +95,6 @@ class ChangeOfDescription:
     }
 
     def __init__(self, file: str) -> None:
-        """Start before the first frame of ``file``."""
         self._file = file
         self._first: dict[str, list[object]] = {}
         self._logged = False

@@ -127,7 +127,6 @@ class OpenVINOPartWorker:
     """Inference requests with buffers of the window's size."""
 
     def __init__(self, parts: OpenVINOParts) -> None:
-        """Make a worker of ``parts``."""
         self._parts = parts
         self._requests: dict[Directions, _Request] = {}
 

@@ -73,7 +73,6 @@ class IntegerPlanes(nn.Module):
     """
 
     def __init__(self, network: OnnxModule, plane: PlaneFormat) -> None:
-        """Wrap ``network``."""
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.plane = plane
@@ -124,7 +123,6 @@ class HostWorker:
     """Runs one frame at a time; torch parallelises it over its thread pool."""
 
     def __init__(self, program: IntegerPlanes, device: torch.device, buffer: Luma) -> None:
-        """Run ``program`` on what is in ``buffer``."""
         self._program = program
         self._device = device
         self._buffer = buffer
@@ -143,7 +141,6 @@ class CudaQueue:
     """A CUDA (or ROCm) stream; see ``DeviceQueue``."""
 
     def __init__(self, program: IntegerPlanes, device: torch.device, height: int, width: int, scale: int) -> None:
-        """Make the stream and the buffers."""
         self._program = program
         self._device = device
         with torch.cuda.device(device):

@@ -134,7 +134,6 @@ class ProgressActor:
     """Collects the progress of all workers: an actor on the submitting machine."""
 
     def __init__(self) -> None:
-        """Start without progress."""
         self._latest: dict[int, tuple[int, int]] = {}
 
     def report(self, number: int, done: int, total: int) -> None:
@@ -214,7 +213,7 @@ class _Work:
     def _run(self) -> Any:
         remote = self._remote
         if difference := other_facts(remote.facts, facts_here()):
-            raise error("other versions than on the others: " + "; ".join(difference), "install the same everywhere")
+            raise error("its versions differ: " + "; ".join(difference), "install the same everywhere")
         if remote.folder and isinstance(remote.task, Cut | Encode):
             with tempfile.TemporaryDirectory(prefix="task-", dir=node_folder(remote.folder)) as folder:
                 task = _with_local_paths(remote, Path(folder), self.cancel)
@@ -233,7 +232,7 @@ class _Work:
         ours["options"] = theirs["options"]
         difference = differences(ours, theirs) + other_facts(self._remote.arithmetic, arithmetic(job))
         if difference:
-            raise error("not what it is elsewhere: " + "; ".join(difference), "make the nodes alike")
+            raise error("its networks or arithmetic differ: " + "; ".join(difference), "make the nodes alike")
 
     def _advance(self, done: int, total: int) -> None:
         self.progress = done, total

@@ -16,5 +16,4 @@ class Finding:
     """Whether it is an error. If not, the container or codec cannot store this."""
 
     def __str__(self) -> str:
-        """The text of a message."""
         return f"{self.subject}: {self.message}"
