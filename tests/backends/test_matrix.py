@@ -1,4 +1,4 @@
-"""Every backend against an evaluation of the network by the ONNX standard's own reference, which none of them uses."""
+"""Every backend against the ONNX standard's reference evaluator, which none of them uses."""
 
 import dataclasses
 from functools import cache

@@ -1,4 +1,4 @@
-"""Tiles against whole planes: the same bits, one engine for all tiles, and smaller ones when memory runs out."""
+"""Tiles against whole planes: equal bits, one engine for all tiles, and smaller tiles when memory runs out."""
 
 import threading
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ def run(engine: Engine, network: Network, codes: Luma) -> Luma:
 
 @dataclass(frozen=True)
 class Recorder:
-    """A backend that notes what it is asked to compile."""
+    """A backend that records requests to compile."""
 
     inner: BackendConfig
     planes: list[PlaneFormat] = field(default_factory=list, compare=False)
@@ -102,7 +102,7 @@ def test_tiles_of_a_packaged_model_give_the_bits_of_the_whole_plane() -> None:
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_less_overlap_than_the_receptive_field_shows(stride: int) -> None:
-    """Or the tests above would not see a wrong overlap."""
+    """Otherwise the tests above would not detect a wrong overlap."""
     plane = PlaneFormat(200, 60, 16)
     codes = noise(plane)
     network = same_size(stride)
@@ -175,12 +175,12 @@ def test_a_tile_of_overlap_alone_is_refused() -> None:
 
 
 class DeviceOutOfMemoryError(Exception):
-    """What a library of its own might raise."""
+    """An error as of a library."""
 
 
 @dataclass(frozen=True)
 class Limited:
-    """A backend whose device holds planes of so many pixels, compiles more, and then fails at the first inference."""
+    """A backend whose device holds planes of so many pixels; larger ones compile, but fail at the first inference."""
 
     pixels: int
     fails_at: str = "restore"
@@ -277,7 +277,7 @@ class CrowdedEngine:
 
 
 def test_all_workers_move_on_to_the_smaller_tiles() -> None:
-    """One that could go on would keep the memory that the others lack."""
+    """A worker that could go on would keep the memory that the others need."""
     plane = PlaneFormat(1000, 40, 8)
     codes = noise(plane)
     backend = Crowded()

@@ -1,4 +1,4 @@
-"""What a batch finds out about its outputs comes into its report, and an output that is wrong counts as failed."""
+"""Results of checks are in the report, and a wrong output counts as failed."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from vs_srcomp.transcode import Job
 
 
 class AtOnce:
-    """A pool without processes, which can spoil an output as soon as it is there."""
+    """A pool without processes, which can damage an output as soon as it exists."""
 
     size = 1
 

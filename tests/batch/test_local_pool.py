@@ -1,4 +1,4 @@
-"""Processes of this machine: they are replaced when they are lost, and end with whoever started them."""
+"""Worker processes on this machine: lost ones are replaced, and all end with their parent."""
 
 import os
 import signal

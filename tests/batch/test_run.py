@@ -1,4 +1,4 @@
-"""A batch does what can be done, once, whatever interrupts it."""
+"""A batch does all possible work exactly once, whatever interrupts it."""
 
 import json
 import os
@@ -23,11 +23,11 @@ from vs_srcomp.transcode import Job
 
 
 class PowerCutError(BaseException):
-    """The machine is gone: nothing cleans up."""
+    """A power cut: nothing cleans up."""
 
 
 class Here:
-    """A pool of this thread alone, whose tasks run when they are waited for."""
+    """A pool in this thread, whose tasks run in `wait`."""
 
     size = 1
 
@@ -75,7 +75,7 @@ class Here:
 
 
 class Notebook:
-    """Notes what a batch tells."""
+    """Records the events of a batch."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, JobReport] = {}
@@ -225,7 +225,7 @@ def test_restart_replaces_what_was_made_before(job: Job) -> None:
     assert files_in(job.target.parent) == FINISHED
     with pytest.raises(PowerCutError):
         run(job, restart=True, pool=Here(cut_off_after=2))
-    # Once the user has agreed, the same command without the word goes on.
+    # Once the user has allowed it, the same command without the option continues.
     assert run(job)["film.mkv"].reused == 1
     assert job.target.stat().st_size == small
 

@@ -1,4 +1,4 @@
-"""A job in pieces gives the same, whoever encodes them, in whatever order."""
+"""A job in segments gives the same result for any process and any order."""
 
 import gc
 import threading
@@ -27,7 +27,7 @@ def job(film: Path, model: Path, tmp_path: Path) -> Job:
 
 
 def work_through(job: Job, folder: Path, *, backwards: bool = False, share: Share | None = None) -> Result:
-    """Do ``job`` in pieces."""
+    """Do ``job`` in segments."""
     folder.mkdir()
     segments = cut(job)
     order = segments[::-1] if backwards else segments

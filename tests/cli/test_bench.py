@@ -1,4 +1,4 @@
-"""``vs-srcomp bench`` in its shortest form: that it works, and that its numbers agree with each other."""
+"""``vs-srcomp bench`` in its shortest form: it works, and its numbers are consistent."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ def run(*arguments: str | Path) -> Result:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[Result, Any, Path]:
-    """Everything at once: what was printed, the JSON, and the picture."""
+    """A run with all outputs: the text, the JSON, and the picture."""
     folder = tmp_path_factory.mktemp("bench")
     peer = folder / "peer.vpy"
     peer.write_text("clip.resize.Point(width, height).set_output()")

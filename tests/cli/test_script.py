@@ -209,10 +209,10 @@ def test_hdr_metadata_in_each_programs_own_words(hdr: Path, tmp_path: Path) -> N
 def test_what_encoders_leave_out_is_reported(studio: Studio, tmp_path: Path, program: str, made: str) -> None:
     film = studio.sound(studio.picture("mute.mkv"), "loud.mkv", "aac")
     result = run(film, "-o", tmp_path / "s.vpy", "--for", program)
-    assert f"loud.srcomp.{made} has the video alone" in result.stderr
+    assert f"loud.srcomp.{made} has only the video" in result.stderr
     assert f"mkvmerge -o loud.srcomp.mkv loud.srcomp.{made} --no-video {film}" in result.stderr
-    assert "the other 1 stream beside it" in result.stderr
-    assert "alone" not in run(studio.picture("mute.mkv"), "--for", program).stderr
+    assert "adds the other 1 stream" in result.stderr
+    assert "only the video" not in run(studio.picture("mute.mkv"), "--for", program).stderr
 
 
 def test_the_backend_goes_into_the_script(studio: Studio) -> None:

@@ -1,4 +1,4 @@
-"""Programs that encode what comes through a pipe."""
+"""Programs that encode frames from a pipe."""
 
 import shlex
 import sys

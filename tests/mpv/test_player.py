@@ -1,4 +1,4 @@
-"""What a player's clip becomes: sizes, options, and the decision that a network is too slow."""
+"""The filter in a player: sizes, options, and the decision that a network is too slow."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The output is whole or not there, however a job ends."""
+"""The output is complete or does not exist, however a job ends."""
 
 import os
 import resource

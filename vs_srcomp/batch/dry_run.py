@@ -52,7 +52,7 @@ class DryRun:
                 self.job,
                 work.info,
                 frames=sample.num_frames,
-                beside=Path(tempfile.gettempdir(), self.job.target.name),
+                output=Path(tempfile.gettempdir(), self.job.target.name),
                 threads=share.threads,
                 cancel=cancel,
             ) as encoder:

@@ -72,7 +72,7 @@ def encode_segment(
     with (
         _frames(job, segment, threads) as clip,
         writing(target),
-        start_encoder(job, info, frames=segment.frames, beside=target, threads=threads, cancel=cancel) as encoder,
+        start_encoder(job, info, frames=segment.frames, output=target, threads=threads, cancel=cancel) as encoder,
         atomic_path(target) as temporary,
     ):
         with temporary.open("wb") as file:

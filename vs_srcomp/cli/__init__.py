@@ -36,16 +36,16 @@ def main() -> None:
     """Super-resolution for compressed video.
 
     \b
-    vs-srcomp upscale in.mkv out.mkv     upscale a file, and keep everything else in it
-    vs-srcomp batch clips --out done     upscale many files, in any number of attempts
-    vs-srcomp compare a.mkv b.mkv        show results beside one another in an HTML file
+    vs-srcomp upscale in.mkv out.mkv     upscale a file, and copy everything else in it
+    vs-srcomp batch clips --out done     upscale many files; can be stopped and resumed
+    vs-srcomp compare a.mkv b.mkv        compare results side by side in an HTML file
     vs-srcomp probe in.mkv               show how strongly a file was compressed
     vs-srcomp script in.mkv              write a script for vspipe, and the command for it
-    vs-srcomp bench                      measure how fast it is here, and what limits it
-    vs-srcomp models                     list the networks that there are
+    vs-srcomp bench                      measure the speed of each stage on this machine
+    vs-srcomp models                     list the installed networks
     vs-srcomp engines                    list or remove compiled networks
     vs-srcomp mpv install                let mpv upscale what it plays
-    vs-srcomp doctor                     look for what is missing or broken
+    vs-srcomp doctor                     find what is missing or broken
     vs-srcomp COMMAND --help             show more about a command
     """
     # SVT-AV1 logs pages to standard error. Its errors are reported without them.

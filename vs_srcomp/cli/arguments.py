@@ -271,7 +271,7 @@ _sharpness_option = click.option(
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="How much to sharpen luma after the network; 0.25 is a good amount.",
+    help="Strength of sharpening after the network; 0.25 is a good value.",
 )
 
 _backend_option = click.option(
@@ -301,8 +301,8 @@ _PRESETS = "; ".join(
 
 _UPSCALE_OPTIONS = (
     click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="Scale factor.  [default: 2:1]"),
-    click.option("--width", type=click.IntRange(min=1), help="Target width instead; the height follows unless given."),
-    click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given."),
+    click.option("--width", type=click.IntRange(min=1), help="Target width, instead of --ratio; the height follows."),
+    click.option("--height", type=click.IntRange(min=1), help="Target height, instead of --ratio; the width follows."),
     click.option(
         "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
     ),
@@ -333,7 +333,7 @@ _JOB_OPTIONS = (
     click.option(
         "--crf",
         type=click.FloatRange(min=0),
-        help=f"Quality of the output; less is better.  [default: {_CRF_DEFAULTS}]",
+        help=f"Quality of the output; lower is better.  [default: {_CRF_DEFAULTS}]",
     ),
     click.option(
         "--preset",

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 _PLAIN_WIDTH = 120
 
 
-@click.command(short_help="List the networks that there are.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything that is known of them, as JSON.")
+@click.command(short_help="List the installed networks.")
+@click.option("--json", "as_json", is_flag=True, help="Print their descriptors as JSON.")
 @click.option("--verify", is_flag=True, help="Check the files and their descriptions.")
 @debug_option
 @click.pass_context
 def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
-    """List the networks that come with vs-srcomp.
+    """List the networks that are installed with vs-srcomp.
 
-    The gain is the mean over a test set, in dB of luma PSNR over Lanczos alone. Q gives the levels that a network was
-    trained for, which it takes into account; one with "any" takes none.
+    The gain is the mean over a test set, in dB of luma PSNR over Lanczos-5. Q is the range of compression levels of the
+    training; "any" means that the network does not take the level.
 
-    --verify computes the SHA-256 of every file, and checks models.json against its schema where the Python package
-    jsonschema is there. The exit code is 1 if something is wrong.
+    --verify checks the SHA-256 of every file, and models.json against its schema if the Python package jsonschema is
+    installed. The exit code is 1 if something is wrong.
 
     \b
     Examples:

@@ -89,7 +89,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
     type=click.Choice(["ffmpeg", "svtav1", "x265", "mpv"]),
     default="ffmpeg",
     show_default=True,
-    help="What the frames go to.",
+    help="Program that reads the frames.",
 )
 @click.option(
     "-o",
@@ -97,7 +97,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
     type=FileName(written=True),
     callback=_checked_output,
     metavar="OUT.vpy",
-    help="Write the script there, and print the command.",
+    help="Write the script to this file, and print the command.",
 )
 @upscale_options
 @deinterlace_option
@@ -109,10 +109,10 @@ def script(
     options: UpscaleOptions,
     deinterlace: bool,
 ) -> None:
-    """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
+    """Print a VapourSynth script that upscales IN, and the command that pipes it into a player or an encoder.
 
-    The command holds what is lost in a pipe of raw frames: colour, range, pixel aspect ratio and HDR metadata of this
-    very file. Where the frame rate varies, the frames go as Matroska, which keeps their times.
+    The command restores what a pipe of raw frames loses: colour tags, range, pixel aspect ratio and HDR metadata of
+    this file. If the frame rate varies, the frames are piped as Matroska, which keeps their times.
 
     \b
     Examples:
@@ -347,7 +347,7 @@ def _notes(program: str, clip: Clip) -> Iterator[str]:
     made = {"svtav1": f"{clip.source.stem}.srcomp.ivf", "x265": f"{clip.source.stem}.srcomp.hevc"}.get(program)
     if made and clip.others:
         muxed = shlex.join(["mkvmerge", "-o", f"{clip.source.stem}.srcomp.mkv", made, "--no-video", str(clip.source)])
-        yield f"{made} has the video alone: {muxed} puts the other {counted(clip.others, 'stream')} beside it"
+        yield f"{made} has only the video; {muxed} adds the other {counted(clip.others, 'stream')}"
     if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
         sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
         yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"

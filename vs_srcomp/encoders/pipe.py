@@ -71,7 +71,7 @@ class PipedEncoder:
         *,
         form: Literal["y4m", "raw"],
         frames: int,
-        beside: Path,
+        output: Path,
         threads: int = 0,
         cancel: threading.Event | None = None,
     ) -> None:
@@ -84,7 +84,7 @@ class PipedEncoder:
             time_base: Unit of timestamps, in seconds.
             form: Frames with headers, or samples alone.
             frames: Number of frames.
-            beside: The output file; the program writes to a temporary folder next to it.
+            output: The output file; the program writes to a temporary folder next to it.
             threads: The value of ``{threads}``; 0 for the number of processors.
             cancel: When set, it ends the program.
 
@@ -103,7 +103,7 @@ class PipedEncoder:
         self._times: list[tuple[int, int]] = []
         self._written: _Written | None = None
         with ExitStack() as stack:
-            self._folder = stack.enter_context(temporary_folder(beside, SUFFIX))
+            self._folder = stack.enter_context(temporary_folder(output, SUFFIX))
             self._file = self._folder / f"video{command.suffix}"
             self._process = self._start(command, _values(picture, rate, frames, threads))
             self._remains = stack.pop_all()

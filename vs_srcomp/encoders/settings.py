@@ -8,7 +8,7 @@ from vs_srcomp.errors import error
 
 
 class CrfRange(NamedTuple):
-    """The quality settings that an encoder takes; less is better."""
+    """The quality settings that an encoder takes; lower is better."""
 
     low: float
     high: float
@@ -168,7 +168,7 @@ class EncoderSettings:
 
     kind: EncoderKind
     crf: float | None
-    """Less is better; None without CRF."""
+    """Lower is better; None without CRF."""
     preset: str
     """Empty without presets."""
     params: str = ""

@@ -88,7 +88,7 @@ def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Frac
         shifts: For each packet of ``video``, the seconds to add to its times.
     """
     clocks = list(dict.fromkeys(shifts))
-    number, clock, beside = 0, 0, None
+    number, clock, neighbour = 0, 0, None
     for packet in packets:
         time = packet.pts if packet.dts is None else packet.dts
         if packet.size == 0 or time is None:
@@ -96,10 +96,10 @@ def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Frac
         unit = fraction(packet.time_base)
         if packet.stream == video:
             shift = shifts[min(number, len(shifts) - 1)]
-            number, clock, beside = number + 1, clocks.index(shift), time * unit + shift
+            number, clock, neighbour = number + 1, clocks.index(shift), time * unit + shift
             continue
-        near = clocks[max(0, clock - 1) : clock + 2] if beside is not None else clocks[:1]
-        shift = min(near, key=lambda shift: abs(time * unit + shift - beside) if beside is not None else 0)
+        near = clocks[max(0, clock - 1) : clock + 2] if neighbour is not None else clocks[:1]
+        shift = min(near, key=lambda shift: abs(time * unit + shift - neighbour) if neighbour is not None else 0)
         packet.dts = None if packet.dts is None else packet.dts + round(shift / unit)
         packet.pts = None if packet.pts is None else packet.pts + round(shift / unit)
         yield packet

@@ -30,9 +30,9 @@ def display_size(picture: Picture, stereo_mode: str = "") -> tuple[int, int]:
             size is that of one view, as FFmpeg reads and writes it.
     """
     width = picture.width * picture.sample_aspect_ratio
-    beside = stereo_mode.startswith(("left_right", "right_left", "col_interleaved"))
+    side_by_side = stereo_mode.startswith(("left_right", "right_left", "col_interleaved"))
     above = stereo_mode.startswith(("top_bottom", "bottom_top", "row_interleaved"))
-    return round(width / 2 if beside else width), round(Fraction(picture.height, 2 if above else 1))
+    return round(width / 2 if side_by_side else width), round(Fraction(picture.height, 2 if above else 1))
 
 
 def keeps_stereo_mode(stream: VideoStream, kind: ContainerKind) -> bool:

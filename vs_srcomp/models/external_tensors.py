@@ -69,7 +69,7 @@ def _read_external(path: Path, tensor: str, entry: dict[str, str]) -> bytes:
     if names.anchor or PurePosixPath(location).anchor or ".." in names.parts or not file.is_relative_to(folder):
         raise error(
             f"{path.name} keeps the tensor {tensor!r} outside its own folder, in {location!r}",
-            "put the file with the tensors beside the model; a model that may read any file is not trusted",
+            "put the file with the tensors into the folder of the model; a model that may read any file is not trusted",
         )
     try:
         offset, length = int(entry.get("offset", "0")), int(entry.get("length", "-1"))
@@ -83,6 +83,6 @@ def _read_external(path: Path, tensor: str, entry: dict[str, str]) -> bytes:
     except (OSError, ValueError) as reason:
         raise error(
             f"{path.name} keeps the tensor {tensor!r} in {location!r}, which is not there or too short",
-            "put the whole file with the tensors beside the model",
+            "put the complete file with the tensors into the folder of the model",
         ) from reason
     return data

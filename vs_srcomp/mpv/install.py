@@ -131,10 +131,10 @@ def _defaults() -> str:
     lines = ["# Options of vs-srcomp in mpv. Remove the # from what you change."]
     for name, value, meaning in options():
         lines += [f"# {meaning}", f"#{name}={value}"]
-    beside = Path(sys.executable).with_name("vs-srcomp")
-    if beside.exists():
+    program = Path(sys.executable).with_name("vs-srcomp")
+    if program.exists():
         # When mpv is started from a desktop, no environment is active.
-        lines[lines.index("#command=vs-srcomp")] = f"command={beside}"
+        lines[lines.index("#command=vs-srcomp")] = f"command={program}"
     return "\n".join(lines) + "\n"
 
 

@@ -31,7 +31,7 @@ class Job(UpscaleSettings):
     encoder: str = "svt-av1"
     """A name in `vs_srcomp.encoders.settings.ENCODERS`."""
     crf: float | None = None
-    """Quality, less is better, in the range of the encoder; None is its default."""
+    """Quality, lower is better, in the range of the encoder; None is its default."""
     preset: str | int | None = None
     """Speed, one of the encoder's presets; None is its default."""
     svt_params: str = ""

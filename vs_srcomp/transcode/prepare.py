@@ -151,7 +151,7 @@ def section_of(job: Job, frames: int, source: InputContainer, timeline: Callable
 
 @contextmanager
 def start_encoder(
-    job: Job, info: JobInfo, *, frames: int, beside: Path, threads: int = 0, cancel: threading.Event | None = None
+    job: Job, info: JobInfo, *, frames: int, output: Path, threads: int = 0, cancel: threading.Event | None = None
 ) -> Iterator[Encoder | PipedEncoder]:
     """Start the encoder of ``job``, which ends with the block.
 
@@ -159,7 +159,7 @@ def start_encoder(
         job: What to do.
         info: Facts about the job.
         frames: Number of frames to encode.
-        beside: The output file: a program writes its temporary file in the same folder.
+        output: The output file: a program writes its temporary file in the same folder.
         threads: Number of processors to use, about; 0 for all. The packets do not depend on it.
         cancel: When set, it ends a program.
 
@@ -176,7 +176,7 @@ def start_encoder(
         info.time_base,
         form=job.pipe_format,
         frames=frames,
-        beside=beside,
+        output=output,
         threads=threads,
         cancel=cancel,
     ) as encoder:

@@ -37,7 +37,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
         info, frames = work.info, work.output.num_frames
         with (
             writing(job.target),
-            start_encoder(job, info, frames=frames, beside=job.target, cancel=cancel) as encoder,
+            start_encoder(job, info, frames=frames, output=job.target, cancel=cancel) as encoder,
             atomic_path(job.target, overwrite=job.overwrite) as temporary,
         ):
             with ExitStack() as opened:
