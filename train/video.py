@@ -52,7 +52,7 @@ class ClipScore:
     level: int
     method: str
     q: str
-    """The compression levels that the model was given, "32" or "32 35"; empty where there is none."""
+    """The compression levels that the model got, "32" or "32 35"; empty without a model."""
     frames: int
     bits_per_pixel: float
     """Size of the coded stream over the pixels of the original's frames."""
