@@ -1,4 +1,4 @@
-"""FSRCNN: the work is done on the small picture, a transposed convolution enlarges at the end."""
+"""FSRCNN: convolutions on the small picture, and a transposed convolution at the end."""
 
 from typing import ClassVar
 

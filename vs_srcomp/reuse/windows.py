@@ -237,7 +237,9 @@ class Windows:
         """`_Axis.length`, less what windows without borders save, for arrays of edges in blocks."""
         begin, end = begin * BLOCK, np.minimum(end * BLOCK, whole)
         is_inside = (begin >= self.margin) & (end + self.margin <= whole)
-        return np.minimum(end + self.margin, whole) - np.maximum(begin - self.margin, 0) - is_inside * self._saved
+        lengths: NDArray[np.int_] = np.minimum(end + self.margin, whole) - np.maximum(begin - self.margin, 0)
+        lengths -= is_inside * self._saved
+        return lengths
 
 
 @dataclass(frozen=True)
