@@ -68,15 +68,15 @@ def watch(file: Path, frames: int, script: Path) -> tuple[float, float, float]:
     command = [vspipe, "-p", "-a", f"path={file}", script, "."]
     with subprocess.Popen(command, stderr=subprocess.PIPE, bufsize=0) as process:
         done = 0
-        said = ""
+        output = ""
 
         def follow() -> None:
-            nonlocal done, said
+            nonlocal done, output
             assert process.stderr
             # vspipe rewrites one line, so that there are no ends of lines to wait for.
             while part := process.stderr.read(4096):
-                said = (said + part.decode(errors="replace"))[-4096:]
-                if numbers := re.findall(r"Frame: (\d+)/", said):
+                output = (output + part.decode(errors="replace"))[-4096:]
+                if numbers := re.findall(r"Frame: (\d+)/", output):
                     done = int(numbers[-1])
 
         reader = threading.Thread(target=follow)
@@ -92,7 +92,7 @@ def watch(file: Path, frames: int, script: Path) -> tuple[float, float, float]:
             time.sleep(POLL)
         reader.join()
     if process.returncode or not level:
-        raise click.ClickException(f"vspipe ended too soon or failed:\n{said[-500:]}")
+        raise click.ClickException(f"vspipe ended too soon or failed:\n{output[-500:]}")
     return level, highest, peak
 
 

@@ -1,4 +1,4 @@
-"""What every test shares: the real material, and a fresh VapourSynth environment."""
+"""Fixtures for all tests: the real material, and a fresh VapourSynth environment."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def engines_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The lines of this package in the core's log, without the prefix, as in a new process."""
+    """This package's lines in the core's log, without the prefix, as in a new process."""
     monkeypatch.setattr(log, "_reported", set())
     found: list[str] = []
 
@@ -43,7 +43,7 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @pytest.fixture
 def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of models with random weights, which the package carries in the place of its own."""
+    """A folder of models with random weights, which replaces the package's own."""
     from tests.helpers.carried import write_models
     from vs_srcomp.models import catalogue
 
@@ -60,7 +60,7 @@ def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def vapoursynth_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A configuration folder in which vspipe finds this interpreter, made as users make theirs."""
+    """A configuration folder in which vspipe finds this interpreter, made as by users."""
     folder = tmp_path_factory.mktemp("config")
     program = Path(sys.executable).with_name("vapoursynth")
     done = subprocess.run(
@@ -77,7 +77,7 @@ def vapoursynth_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def configured_vapoursynth(vapoursynth_configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let vspipe find this interpreter, whatever the user's own configuration says."""
+    """Let vspipe find this interpreter, not the user's own configuration."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(vapoursynth_configuration))
 
 

@@ -1,4 +1,4 @@
-"""Real photographs, streams and videos beside the checkout, and what a run without them leaves untested."""
+"""Real photographs, streams and videos next to the checkout, and a report of what is untested without them."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 MISSING = "real test material is not there"
-"""What the reason of a skipped test begins with."""
+"""Prefix of the reason of a skipped test."""
 
-# What pytest says of a test that runs once for each file, where there are none.
+# pytest's reason for skipping a test that runs once for each file, if there are no files.
 _NO_FILES = "got empty parameter set"
 
 AREAS = {
@@ -26,19 +26,19 @@ AREAS = {
     "tests/transcode": "transcodes of real clips",
     "tests": "probe and reuse on real clips",
 }
-"""What the tests of a folder that need the material look at."""
+"""What the tests of each folder need the material for."""
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder of real photographs, streams and videos, kept beside the checkout; tests that need it skip without it."""
+    """Folder of real photographs, streams and videos next to the checkout. Tests that use it skip without it."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"{MISSING}: {SHARED_DATA}")
     return SHARED_DATA
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests the missing material has kept from running, and what they would have looked at."""
+    """Report how many tests were skipped without the material, and what they would have tested."""
     if SHARED_DATA.is_dir():
         return
     skipped: Counter[str] = Counter()
@@ -59,5 +59,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _area(nodeid: str) -> str:
-    """The first two folders of a test's module."""
+    """The first two folders of a test's path."""
     return "/".join(Path(nodeid.partition("::")[0]).parent.parts[:2])

@@ -1,4 +1,4 @@
-"""What players take untagged colours for, before and after."""
+"""Colours that players assume for untagged video, before and after upscaling."""
 
 from pathlib import Path
 

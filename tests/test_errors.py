@@ -1,4 +1,4 @@
-"""Errors, and what is left of them after a frame callback and a process."""
+"""Errors, also after a frame callback and from another process."""
 
 import pickle
 

@@ -1,7 +1,8 @@
-import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ def test_what_came_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"out.bin", "other.bin"}
 
 
+@contextmanager
+def one_killed_and_one_running(code: str, target: Path) -> Iterator[None]:
+    """Two processes that run ``code``, the first of which has been killed; both have ended after the block."""
+    argv = [sys.executable, "-c", code, str(target)]
+    runs = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        for run in runs:
+            assert run.stdout
+            assert run.stdout.readline() == "ready\n"
+        runs[0].kill()
+        runs[0].wait()
+        yield
+    finally:
+        for run in runs:
+            run.kill()
+            run.communicate()
+
+
 WAITING = """
 import sys, time
 from pathlib import Path
@@ -63,24 +82,12 @@ def test_what_a_killed_run_has_left_is_removed_by_the_next_and_nothing_else(tmp_
     keeps = {".out.original.mkv", ".out.srcomp-notes.mkv.txt", ".other.srcomp-abcdefgh.mkv", "out.srcomp-abcdefgh.mkv"}
     for name in keeps:
         (tmp_path / name).write_bytes(b"of the user")
-    runs = [
-        subprocess.Popen([sys.executable, "-c", WAITING, target], stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    try:
-        for run in runs:
-            assert run.stdout
-            assert run.stdout.readline() == "ready\n"
-        runs[0].send_signal(signal.SIGKILL)
-        runs[0].wait()
+    with one_killed_and_one_running(WAITING, target):
         assert len(list(tmp_path.iterdir())) == len(keeps) + 2
         write_atomically(target, b"whole")
-        # That of the run that is still at work stays.
+        # The file of the running process stays.
         assert len(list(tmp_path.iterdir())) == len(keeps) + 2
         assert keeps < {path.name for path in tmp_path.iterdir()}
-    finally:
-        for run in runs:
-            run.kill()
-            run.communicate()
     write_atomically(target, b"again")
     assert {path.name for path in tmp_path.iterdir()} == {*keeps, "out.mkv"}
 
@@ -101,24 +108,13 @@ def test_folders_of_killed_runs_are_removed_by_the_next_and_no_others(tmp_path: 
     keeps = {".out.srcomp-notes.piped", ".other.srcomp-abcdefgh.piped", ".srcomp-abcdefgh.piped"}
     for name in keeps:
         (tmp_path / name).mkdir()
-    code = [sys.executable, "-c", WAITING_IN_FOLDER, str(target)]
-    runs = [subprocess.Popen(code, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    try:
-        for run in runs:
-            assert run.stdout
-            assert run.stdout.readline() == "ready\n"
-        runs[0].send_signal(signal.SIGKILL)
-        runs[0].wait()
+    with one_killed_and_one_running(WAITING_IN_FOLDER, target):
         assert len(list(tmp_path.iterdir())) == len(keeps) + 2
         with temporary_folder(target, ".piped") as folder:
-            # That of the run that is still at work stays.
+            # The folder of the running process stays.
             assert len(list(tmp_path.iterdir())) == len(keeps) + 2
             (left,) = (path for path in tmp_path.iterdir() if path.name not in keeps and path != folder)
             assert (left / "video.ivf").exists()
-    finally:
-        for run in runs:
-            run.kill()
-            run.communicate()
     with temporary_folder(target, ".piped") as folder:
         (folder / "deep").mkdir()
         (folder / "deep" / "log").touch()

@@ -1,4 +1,4 @@
-"""A level amount of memory."""
+"""Constant memory use, and checks of memory."""
 
 import ctypes
 import os

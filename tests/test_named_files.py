@@ -1,4 +1,4 @@
-"""Files as users name them."""
+"""File names from users."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The package as others meet it: imported, typed, and installed from a wheel with no checkout beside it."""
+"""The package for others: imported, typed, and installed from a wheel without a checkout."""
 
 import email
 import os

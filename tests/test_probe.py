@@ -1,4 +1,4 @@
-"""What is told of a file without decoding it."""
+"""Facts about a file without decoding it."""
 
 import shutil
 from fractions import Fraction

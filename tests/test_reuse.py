@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -306,17 +306,24 @@ def test_a_small_change_costs_a_small_inference() -> None:
     assert 0 < parts.pixels < 2 * 0.2 * PLANE.width * PLANE.height
 
 
-def test_frames_at_the_same_time_wait_for_each_other_and_do_not_compute_twice() -> None:
-    engine, remembered = remembering(Counting(workers=4))
-    assert isinstance(engine, CountingEngine)
+def four_at_once(engine: CountingEngine, remembered: ReusingEngine) -> list[Future[Luma]]:
+    """The finished results of four workers that get the same plane at the same time."""
     engine.gate.clear()
-    expected = restored(EvaluatedEngine(NETWORK, PLANE), picture(PLANE))
     with ThreadPoolExecutor(4) as threads:
         results = [threads.submit(restored, remembered.worker(), picture(PLANE)) for _ in range(4)]
         while remembered.memory.bytes == 0:
             pass
         engine.gate.set()
-        assert all(np.array_equal(result.result(10), expected) for result in results)
+        wait(results, 10)
+    return results
+
+
+def test_frames_at_the_same_time_wait_for_each_other_and_do_not_compute_twice() -> None:
+    engine, remembered = remembering(Counting(workers=4))
+    assert isinstance(engine, CountingEngine)
+    expected = restored(EvaluatedEngine(NETWORK, PLANE), picture(PLANE))
+    results = four_at_once(engine, remembered)
+    assert all(np.array_equal(result.result(), expected) for result in results)
     assert engine.pixels == PLANE.width * PLANE.height
 
 
@@ -324,15 +331,9 @@ def test_a_failure_is_that_of_its_frame_alone() -> None:
     engine, remembered = remembering(Counting(workers=4))
     assert isinstance(engine, CountingEngine)
     engine.failures = 1
-    engine.gate.clear()
     expected = restored(EvaluatedEngine(NETWORK, PLANE), picture(PLANE))
-    with ThreadPoolExecutor(4) as threads:
-        results = [threads.submit(restored, remembered.worker(), picture(PLANE)) for _ in range(4)]
-        while remembered.memory.bytes == 0:
-            pass
-        engine.gate.set()
-        failures = [result.exception(10) for result in results]
-    assert sum(failure is not None for failure in failures) == 1
+    results = four_at_once(engine, remembered)
+    assert sum(result.exception() is not None for result in results) == 1
     assert all(np.array_equal(result.result(), expected) for result in results if result.exception() is None)
     assert np.array_equal(restored(remembered.worker(), picture(PLANE)), expected)
 

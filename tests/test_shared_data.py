@@ -45,6 +45,8 @@ def test_what_was_not_run_is_counted_by_area(tmp_path: Path, is_there: bool) -> 
         [sys.executable, "-c", start, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    said = f"1 tests ran. 2 did not, or once instead of once for each file, because there is no {tmp_path / 'nowhere'}."
-    assert (said in done.stdout) != is_there
+    summary = (
+        f"1 tests ran. 2 did not, or once instead of once for each file, because there is no {tmp_path / 'nowhere'}."
+    )
+    assert (summary in done.stdout) != is_there
     assert (f"  tests/source: {AREAS['tests/source']} (2)" in done.stdout) != is_there

@@ -146,6 +146,6 @@ def test_what_is_not_carried_is_reported_with_what_is(
 ) -> None:
     with pytest.raises(vs.Error, match=r"^srcomp: ") as caught:
         vs_srcomp.upscale(textured(vs.YUV420P8), backend=Evaluated(), **arguments)  # type: ignore[arg-type]
-    said, do = str(caught.value).splitlines()
-    assert what in said
+    message, do = str(caught.value).splitlines()
+    assert what in message
     assert todo in do

@@ -1,4 +1,4 @@
-"""How far results may differ from what they are compared with, and why. Where no bound is named, results are equal."""
+"""Tolerances of comparisons, with their reasons. Without one of these, results must be equal."""
 
 from typing import TypedDict
 
@@ -13,13 +13,13 @@ class Closeness(TypedDict):
 # Codes of integer planes
 
 ONE_CODE = 1
-"""Float32 sums in another order: a value next to a half is rounded to the other neighbour."""
+"""Float32 sums in another order: a value near a half may be rounded to the other neighbour."""
 
 HALF_CODE = 0.5
-"""An integer beside the exact value that it was rounded from."""
+"""An integer against the exact value before rounding."""
 
 TWO_CODES = 2
-"""Two results that were each rounded once, of sums in another order; or half precision in 8 bits."""
+"""Two rounded results of sums in another order; or half precision in 8 bits."""
 
 # Samples between 0 and 1
 
@@ -30,10 +30,10 @@ FLOAT32_TRAINED: Closeness = {"rtol": 1e-3, "atol": 1e-4}
 """The same for networks with residual blocks or many layers, whose features are larger than the picture."""
 
 FLOAT32_FOLDED: Closeness = {"rtol": 0, "atol": 2e-6}
-"""Scales that went into the weights of a small network: one rounding of each weight, far below a code of 16 bits."""
+"""Scales that were folded into the weights of a small network: one rounding per weight, far below a code of 16 bits."""
 
 FLOAT32_CONSTANTS: Closeness = {"rtol": 1e-5, "atol": 1e-5}
-"""Constants of a graph that were computed ahead, in float32 as the graph would."""
+"""Constants of a graph that were folded in float32."""
 
 HALF_PRECISION: Closeness = {"rtol": 0, "atol": 4e-3}
 """Sixteen-bit weights have 11 significant bits: a code of 8 bits is 3.9e-3."""
@@ -44,13 +44,13 @@ PSNR_DB = 0.01
 """Other processors add in another order, which rounds some pixels to the neighbouring code."""
 
 SSIM = 5e-4
-"""Likewise."""
+"""As `PSNR_DB`."""
 
 BITS_PER_PIXEL = 1e-4
 """The tables show three digits."""
 
 MEAN_DRIFT_CODES = 0.05
-"""What is left of a network's mean residual on pictures that it was not trained on, once export has taken it out."""
+"""The mean residual of a network on new pictures, after export has removed it for the validation pictures."""
 
 PRINTED_DB = 0.05
 """Papers print two digits, and leave the resize and the border to the reader."""
@@ -61,7 +61,7 @@ SCORE_DIGITS = 1e-4
 # Times and properties
 
 MATROSKA_SECONDS = 0.001
-"""Matroska's clock has milliseconds; a time between two of them goes to one."""
+"""Matroska's clock has milliseconds, to which times are rounded."""
 
 PRINTED_Q = 1e-3
 """Q as probe prints it, with three digits."""

@@ -15,14 +15,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def material(*, required: bool = True) -> Callable[[Command], Command]:
-    """The options of commands that read what is trained on."""
+    """The options of commands that read training material."""
     images = click.option(
         "--images",
         type=click.Path(exists=True, path_type=Path),
         required=required,
         multiple=True,
-        help="A folder of photographs to train on, or of videos, or a file of these; may be repeated. A recipe takes "
-        "what its material names.",
+        help="A folder of training photographs or videos, or a single file; may be repeated. The recipe's material "
+        "decides which of them it uses.",
     )
     work = click.option(
         "--work", type=click.Path(path_type=Path), default=Path("work"), help="Streams and runs go here."
@@ -31,7 +31,7 @@ def material(*, required: bool = True) -> Callable[[Command], Command]:
 
 
 def numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float]:
-    """Numbers with commas between them."""
+    """Comma-separated numbers."""
     try:
         return [float(part) for part in value.split(",")] if value else []
     except ValueError as reason:
@@ -39,7 +39,7 @@ def numbers(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 class _Training(click.Group):
-    """A group whose commands need more packages than the rest of the project."""
+    """A group whose commands need the packages of the extra ``train``."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -57,7 +57,7 @@ class _Training(click.Group):
 
 @click.group(cls=_Training, context_settings={"max_content_width": 110})
 def main() -> None:
-    """Make datasets and models for vs-srcomp, and measure them."""
+    """Make datasets and models for vs-srcomp, and evaluate them."""
 
 
 @main.command()
@@ -73,7 +73,7 @@ def main() -> None:
 def dataset(ratios: tuple[str, ...], quantizers: tuple[str, ...], **options: Any) -> None:
     """Write patch pairs as .npz: train, valid and test for each ratio and compression level.
 
-    A run that was stopped goes on where it was. The same pictures and options give the same bytes.
+    A stopped run is resumed. The same pictures and options give the same bytes.
     """
     from train.dataset import DatasetOptions, choose_pairs, make_dataset
 
@@ -93,7 +93,7 @@ def dataset(ratios: tuple[str, ...], quantizers: tuple[str, ...], **options: Any
 @click.argument("file", type=FILE)
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG of some of its pairs here.")
 def inspect(file: Path, sheet: Path | None) -> None:
-    """Show what FILE, an .npz of patch pairs, holds."""
+    """Show the content of FILE, an .npz of patch pairs."""
     from train.inspection import describe, write_sheet
 
     try:
@@ -116,7 +116,7 @@ def inspect(file: Path, sheet: Path | None) -> None:
 def fit(
     recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, threads: int | None, seconds: list[float]
 ) -> None:
-    """Train the models of RECIPES, those first that others start from; a run that was stopped goes on.
+    """Train the models of RECIPES, in the order of their dependencies. A stopped run is resumed.
 
     \b
     On several cards or machines that share a file system:
@@ -221,7 +221,7 @@ def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> Non
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
 @click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Of each file, at most.")
 def pack(images: tuple[Path, ...], work: Path, out: Path, ratios: tuple[str, ...], megabytes: int) -> None:
-    """Pack photographs and their coded forms as tar files, for a machine without network, VapourSynth and FFmpeg."""
+    """Pack photographs and their coded forms in tar files, for a machine without network, VapourSynth and FFmpeg."""
     from train.pack import pack as write
 
     for path in write(images, ratios, work, out, megabytes * 1_000_000):
@@ -232,7 +232,7 @@ def pack(images: tuple[Path, ...], work: Path, out: Path, ratios: tuple[str, ...
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the pictures go.")
 @click.option("--count", type=click.IntRange(min=1), default=24, show_default=True)
 def draw(out: Path, count: int) -> None:
-    """Write drawn pictures to learn from beside photographs: text, lines and flat areas."""
+    """Write drawn training pictures: text, lines and flat areas."""
     from train.material.drawn import write_drawn
 
     write_drawn(out, count)
@@ -308,7 +308,7 @@ def evaluate(
 def evaluate_video(
     videos: Path, work: Path, tiers: tuple[str, ...], ratios: tuple[str, ...], frames: int, record: bool
 ) -> None:
-    """Measure the models on video coded with inter frames: gain, and steadiness of the error, against Lanczos-5."""
+    """Measure the models on video coded with inter frames: gain and flicker against Lanczos-5."""
     from train.report import replace_marked
     from train.table import write_rows
     from train.video import ClipScore, evaluate_videos, video_tables
@@ -336,7 +336,7 @@ def evaluate_video(
     "--out", type=click.Path(path_type=Path), default=Path("docs/images/curves.png"), show_default=True, help="A PNG."
 )
 def curves(runs: Path, out: Path) -> None:
-    """Draw how the models' gain on validation pictures rose as they were trained."""
+    """Plot the gain on validation pictures during training."""
     from train.run import draw_gains
 
     if not (logs := list(runs.glob("*.csv"))):
@@ -353,8 +353,8 @@ def curves(runs: Path, out: Path) -> None:
 def ranges(names: tuple[str, ...], images: Path, work: Path, engines: Path, pictures: int) -> None:
     """Measure what 8-bit integers need to know of the models NAMES, and write it to models.json [default: all of ours].
 
-    Features of a model are first brought to like ranges, which changes its file but not what it gives. What integers
-    lose on a test set is then measured by `evaluate`, as the method "TIER int8".
+    The channels of a model are first equalised, which changes its file but not its results. `evaluate` then measures
+    the loss of integers on a test set, as the method "TIER int8".
     """
     from train.calibrate import calibrate
 
@@ -363,7 +363,7 @@ def ranges(names: tuple[str, ...], images: Path, work: Path, engines: Path, pict
 
 
 def metric_names(names: str) -> tuple[str, ...]:
-    """The metrics in a list with commas."""
+    """The metrics in a comma-separated list."""
     from train.evaluate import METRICS
 
     chosen = tuple(name.strip() for name in names.split(","))

@@ -1,4 +1,4 @@
-"""Ranges for the models of the catalogue: pictures are coded at each level, and what layers see of them is measured."""
+"""Ranges for the models of the catalogue, measured on pictures that are coded at each level."""
 
 import hashlib
 import json

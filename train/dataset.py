@@ -1,4 +1,4 @@
-"""Datasets in the layout of the original release: for each pair a file to learn from, one to validate, one to test."""
+"""Datasets in the layout of the original release: for each pair a training, a validation and a test file."""
 
 import json
 from collections import Counter

@@ -1,7 +1,7 @@
-"""Features of like ranges: the same network, of which 8-bit integers lose less.
+"""Equalisation of channels: an equivalent network that loses less in 8-bit integers.
 
-What a layer sees shares one scale in integers, so that the channel with the widest range decides how coarse all others
-become. Weights have scales of their own, and steps to spare.
+The input of a layer has one scale in integers, so the channel with the widest range determines the steps of all others.
+Weights have a scale per channel, and steps to spare.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _SMALLEST = 0.01
 
 
 def equalized(network: bytes, peaks: Sequence[NDArray[np.float32]]) -> bytes:
-    """A network that computes the same, and whose channels all have the same range behind each layer.
+    """An equivalent network whose channels have the same range after each layer.
 
     A factor passes a rectifier, so that what is divided out of a channel's weights, bias and shift can be multiplied
     into those weights of the next layer that read it (Nagel et al. 2019, arXiv 1906.04721).

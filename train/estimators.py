@@ -1,7 +1,6 @@
-"""Estimators of the compression level that `quantizer_study` compares with the one of the product.
+"""Estimators of the compression level that `quantizer_study` compares with the one in `vs_srcomp.av1.estimate`.
 
-They differ in how they make up for what base_q_idx does not show: see `vs_srcomp.av1.estimate`. All give the
-base_q_idx, 0 to 255, of an intra frame of the same quality.
+All estimate the base_q_idx, 0 to 255, of an intra frame of the same quality.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,7 +45,7 @@ def clip_median(frames: Sequence[ShownFrame]) -> list[float]:
 
 
 def byte_weighted(frames: Sequence[ShownFrame]) -> list[float]:
-    """The product's own: the mean over a scene's coded frames, weighted by their bytes."""
+    """The package's estimator: the mean over a scene's coded frames, weighted by their bytes."""
     return _filled(estimates(frames))
 
 

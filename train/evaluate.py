@@ -1,4 +1,4 @@
-"""What a model gains over Lanczos, measured through the same ``vs_srcomp.upscale`` that users call."""
+"""Gain of models over Lanczos, measured through ``vs_srcomp.upscale``."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ type Method = Callable[[vs.VideoNode, Pair, int, int], vs.VideoNode]
 REFERENCE = "lanczos5"
 
 METRICS = ("psnr", "ssim", "vmaf", "vmaf-neg")
-"""What can be measured; PSNR always is."""
+"""Names of metrics. PSNR is always measured."""
 
 DEFAULT_METRICS = ("psnr", "ssim")
 
 SHARPNESS = 0.25
-"""Of the methods "TIER sharp", as for ``upscale``."""
+"""The argument ``sharpness`` of the methods "TIER sharp"."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ def evaluate(
     """Score every method on every picture of a folder.
 
     Args:
-        images: The originals. Never a folder that was trained on.
-        streams: Where their coded streams are kept; those that are missing are made.
-        pairs: Which ratios and compression levels.
-        tiers: Which models, beside the classic kernels; one that is not there for a ratio is left out. A tier is also
-            measured as "TIER sharp", as "TIER int8" where its ranges are known, and as "TIER crisp" where it has that
-            look. Each knows the level of its pair.
-        networks: ONNX files to score too, in every pair; each is called by its name without the suffix.
+        images: The originals. Never a folder of training pictures.
+        streams: Folder of their coded streams; missing ones are made.
+        pairs: Ratios and compression levels.
+        tiers: Models besides the classic kernels; a tier without models for a ratio is left out. A tier is also
+            measured as "TIER sharp", as "TIER int8" if its ranges are known, and as "TIER crisp" if it has that look.
+            Each gets the level of its pair.
+        networks: Further ONNX files to score in every pair, named by their file name without the suffix.
         metrics: Some of :data:`METRICS`; the last two take most of the time.
     """
     pairs, tiers, networks = list(pairs), list(tiers), list(networks)
@@ -86,7 +86,7 @@ def evaluate(
 
 
 def _models(tier: str, ratio: Ratio) -> dict[str, Method]:
-    """What a tier is measured as, as far as it has models for ``ratio``."""
+    """The methods of a tier with models for ``ratio``."""
     methods: dict[str, Method] = {}
     for model in models_of(tier, ratio):
         if model.look != "faithful":
@@ -100,23 +100,23 @@ def _models(tier: str, ratio: Ratio) -> dict[str, Method]:
 
 
 def models_of(tier: str, ratio: Ratio) -> list[Model]:
-    """The tier's models for ``ratio``, one for each look that there is, the faithful one first."""
+    """The tier's models for ``ratio``, one per look, the faithful one first."""
     found = [model for model in models() if (model.tier, model.ratio) == (tier, ratio.name)]
     return sorted(found, key=lambda model: LOOKS.index(str(model.look)))
 
 
 def method_of(tier: str, look: str) -> str:
-    """What a tier's models of a look are called as a method."""
+    """Name of the method for a tier's models of a look."""
     return tier if look == "faithful" else f"{tier} {look}"
 
 
 def int8(tier: str) -> str:
-    """What a tier's models in 8-bit integers are called as a method."""
+    """Name of the method for a tier's models in 8-bit integers."""
     return f"{tier} int8"
 
 
 def sharp(tier: str) -> str:
-    """What a tier's models are called as a method, with :data:`SHARPNESS`."""
+    """Name of the method for a tier's models with :data:`SHARPNESS`."""
     return f"{tier} sharp"
 
 

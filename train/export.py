@@ -1,4 +1,4 @@
-"""A trained network of ours as an ONNX file, and its entry in the catalogue."""
+"""Export of a trained network of this project as an ONNX file with its catalogue entry."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ from train.validation import remove_drift
 from vs_srcomp.files import write_atomically
 from vs_srcomp.models.level import at_level
 
-# The oldest that has every operator used here in its present form; every backend reads it.
+# The oldest version with the current form of all operators used here; every backend reads it.
 OPSET: Final = 13
 IR_VERSION: Final = 8
 
@@ -92,7 +92,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
 
 
 def history_of(recipe_path: Path) -> Path:
-    """Folder of the logs of the recipes beside ``recipe_path``: ``train/runs/systems`` of ``train/recipes/systems``."""
+    """Folder of the logs for ``recipe_path``: ``train/runs/systems`` for recipes in ``train/recipes/systems``."""
     parts = recipe_path.parent.parts
     return Path(*("runs" if part == "recipes" else part for part in parts)) if "recipes" in parts else Path("runs")
 
@@ -146,7 +146,7 @@ def export_levels(recipe: Recipe, engines: Path, levels: Sequence[float], out: P
 
 
 def enter(entry: dict[str, Any], catalogue: Path) -> None:
-    """Put ``entry`` in the place of one of the same name, or beside the others; all in order."""
+    """Add ``entry`` to the catalogue, or replace the one of the same name; entries stay sorted."""
     entries = json.loads(catalogue.read_text("utf-8"))["models"] if catalogue.exists() else []
     entries = [*(other for other in entries if other["name"] != entry["name"]), entry]
     entries.sort(key=_place)

@@ -1,4 +1,4 @@
-"""Any network of the registry that takes the picture alone, as an ONNX file."""
+"""Export of a network without levels as an ONNX file."""
 
 import operator
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from train.networks.network import Network
 
-# The oldest that has every operator used here in its present form; every backend reads it.
+# The oldest version with the current form of all operators used here; every backend reads it.
 OPSET = 13
 IR_VERSION = 8
 
@@ -218,6 +218,6 @@ _TRANSLATIONS: dict[Any, Callable[[_Writer, fx.Node], str]] = {
     F.max_pool2d: _max_pool,
     torch.cat: _concatenate,
     torch.repeat_interleave: _repeat_interleave,
-    # Full precision is what the graph has anyway.
+    # The graph is in full precision in any case.
     "float": lambda writer, node: writer.alias(node),
 }

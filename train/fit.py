@@ -1,4 +1,4 @@
-"""The training loop: a recipe in, weights and a log out; killed at any step, it goes on from its last checkpoint."""
+"""The training loop: from a recipe to weights and a log. A killed run resumes from its last checkpoint."""
 
 import copy
 import math
@@ -23,24 +23,24 @@ from train.run import Run, append_log, draw_curves, load_checkpoint, save_checkp
 from train.validation import Validation
 
 VALIDATIONS: Final = 20
-"""Times that a run is measured and saved."""
+"""Number of validations and checkpoints of a run."""
 # Weights averaged over about this many steps generalise a little better than the last ones (Polyak averaging).
 AVERAGE_OVER: Final = 500
 GRADIENT_NORM: Final = 0.5
-# Of the discriminator of an adversarial objective, by Adam.
+# Adam's learning rate for the discriminator of an adversarial objective.
 DISCRIMINATOR_RATE: Final = 1e-4
 
-# A step back and forth through a network takes so many times as long as an answer.
+# A training step takes so many times as long as a forward pass.
 _BACKWARD: Final = 3
-# Of a run that ends by the clock, what measuring may take before the end.
+# Share of a run with a time limit that validations may take before its end.
 _FOR_MEASURING: Final = 0.1
 
-# Steps between looks at the clock: a device does them without waiting for this program.
+# Steps between checks of the clock, which a device does without synchronisation.
 _AT_A_TIME: Final = 25
 
 
 class Diverged(RuntimeError):  # noqa: N818 - reads as what happened
-    """The loss is no longer a number."""
+    """The loss is infinite or not a number."""
 
 
 def fit(
@@ -54,20 +54,20 @@ def fit(
     """Train the network of ``recipe`` and return it with its averaged weights.
 
     Args:
-        recipe: What to train, and how.
-        train: What to learn from. Examples go to the memory of the device as a whole; a stream reads pictures when it
-            needs them. A recipe without steps needs none.
-        valid: What to measure on, ``VALIDATIONS`` times.
-        runs: Folder of all runs; this one's files go to a folder of the recipe's name in it.
+        recipe: The recipe.
+        train: Training data. Examples are copied to the memory of the device; a stream reads pictures on demand. A
+            recipe without steps needs none.
+        valid: Validation data, used ``VALIDATIONS`` times.
+        runs: Folder of all runs; the files of this run go to its subfolder with the recipe's name.
         team: The processes that train together. bfloat16 is used where the device has units for it. Any number of
             processes draws the same crops in each step, so that the result does not depend on it but for rounding.
         seconds: Time after which the run ends, with its schedule at its end, though not all steps are done. Measuring
             takes no more than a tenth of it until then: large networks are measured less often.
 
     Raises:
-        Diverged: The loss became infinite or not a number; the last checkpoint is from before that.
-        ValueError: There is no network to start or to learn from, or it has another form; the run was begun under
-            another recipe; or the batch cannot be shared evenly.
+        Diverged: The loss became infinite or not a number after the last checkpoint.
+        ValueError: The start or the teacher is missing or has another form, the run was begun with another recipe, or
+            the batch cannot be divided evenly.
     """
     run, device = Run(runs / recipe.name), team.device
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def fit(
 
 
 class _State:
-    """All that a checkpoint keeps."""
+    """The state in a checkpoint."""
 
     def __init__(self, recipe: Recipe, network: Network, average: Network, device: torch.device) -> None:
         self.network, self.average = network, average.requires_grad_(False)
@@ -152,19 +152,19 @@ class _State:
 
 @dataclass
 class _Clock:
-    """How much of a run is done: by its steps, or by its time where that is shorter."""
+    """Progress of a run: by its steps, or by its time limit if that is shorter."""
 
     steps: int
     seconds: float | None
     first: int
     measuring: float = 0.0
-    """Seconds that went into measuring."""
+    """Seconds spent in validations."""
 
     def __post_init__(self) -> None:
         self._begin = time.monotonic()
 
     def mean_step(self, step: int) -> float:
-        """Seconds that a step has taken."""
+        """Seconds per step."""
         return (time.monotonic() - self._begin - self.measuring) / max(1, step - self.first)
 
     def may_measure(self, step: int, cost: float) -> bool:
@@ -186,7 +186,7 @@ class _Clock:
 
 
 class _Stepper:
-    """One optimiser step after the other; on a CUDA device as one graph, which costs the processor next to nothing."""
+    """Runs optimiser steps; on CUDA as a recorded graph, which needs hardly any processor time."""
 
     def __init__(
         self, recipe: Recipe, state: _State, network: nn.Module, crops: CropBank | CropStream, team: Team
@@ -227,7 +227,7 @@ class _Stepper:
             self._replay()
 
     def wait(self) -> None:
-        """Until the device has done all steps."""
+        """Wait until the device has done all steps."""
         if self._device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -304,7 +304,7 @@ class _Stepper:
 
 
 def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:
-    """Move to ``device`` in the memory layout that convolutions are fastest in."""
+    """Move to ``device`` in the fastest memory layout for convolutions."""
     return network.to(device).to(memory_format=torch.channels_last)
 
 
@@ -345,7 +345,7 @@ def learning_rate(recipe: Recipe, step: int, done: float) -> float:
 
 
 def has_bf16_units(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there: CUDA cards of today, processors with AMX or AVX-512 BF16."""
+    """Whether bfloat16 is faster than float32: on current CUDA cards, and processors with AMX or AVX-512 BF16."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.cpu.get_capabilities()

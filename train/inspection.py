@@ -1,4 +1,4 @@
-"""A look into a file of patch pairs, of this project or of another."""
+"""Inspection of a file of patch pairs, of this project or another one."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Tables of the parts that recipes can name."""
+"""Lists of the parts that recipes can name."""
 
 import inspect
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ KINDS: dict[str, Registry[Any]] = {
 
 
 def list_parts(kind: str) -> Iterator[str]:
-    """A line or two for each part: name, what it is, what it takes; of networks also what they cost, by default."""
+    """A few lines for each part: name, description, parameters; for networks also the cost of their defaults."""
     for name, part in KINDS[kind].items():
         summary = (inspect.getdoc(part) or "").split("\n\n")[0].replace("\n", " ")
         yield f"{name}: {summary}"
@@ -36,7 +36,7 @@ def list_parts(kind: str) -> Iterator[str]:
 
 
 def _parameters(part: type) -> str:
-    """Names and defaults of what the constructor takes."""
+    """Names and defaults of the constructor's parameters."""
     found = []
     for parameter in inspect.signature(part).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:

@@ -1,4 +1,4 @@
-"""Networks for one level each, as one that interpolates between them: where it begins to be trained on."""
+"""Networks for one level each, merged into one that interpolates between them, as a start for training."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Muon, an optimiser that learns in all directions of a layer at once."""
+"""The optimiser Muon."""
 
 from collections import defaultdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""NumPy's archive of arrays, written and read a block at a time: the same content gives the same bytes."""
+"""NumPy archives, written and read block by block, with reproducible bytes."""
 
 import zipfile
 import zlib

@@ -1,4 +1,4 @@
-"""Material in files of limited size, to be carried to a machine that has nothing but Python."""
+"""Training material in files of limited size, for a machine without VapourSynth and FFmpeg."""
 
 import tarfile
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Several processes that train one network: what ``torchrun`` starts, or one process alone."""
+"""The processes that train one network: those of ``torchrun``, or a single one."""
 
 import os
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that measures, logs and saves."""
+        """Whether this process validates, logs and saves."""
         return self.rank == 0
 
     def share(self, batch: int) -> slice:
-        """Which crops of a step are this process's own; ValueError if they cannot be shared evenly."""
+        """The crops of a step for this process; ValueError if they cannot be divided evenly."""
         if batch % self.size:
             raise ValueError(f"a batch of {batch} crops cannot be shared evenly by {self.size} processes")
         own = batch // self.size
         return slice(self.rank * own, (self.rank + 1) * own)
 
     def synchronised(self, network: nn.Module) -> nn.Module:
-        """``network``, with gradients that are averaged over all processes."""
+        """``network`` with gradients averaged over all processes."""
         return DistributedDataParallel(network) if self.size > 1 else network
 
     def mean(self, value: float) -> float:
@@ -46,14 +46,14 @@ class Team:
         return total.item() / self.size
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait for all processes."""
         if self.size > 1:
             distributed.barrier()
 
 
 @contextmanager
 def team() -> Iterator[Team]:
-    """The processes that ``torchrun`` started with this one, joined; this one alone otherwise."""
+    """The joined processes of ``torchrun``, or this process alone."""
     has_cuda = torch.cuda.is_available()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Team(torch.device("cuda" if has_cuda else "cpu"))

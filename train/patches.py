@@ -1,4 +1,4 @@
-"""Patches of a photograph: where they lie, what playback makes of them, and the small file that keeps both."""
+"""Patch pairs of a photograph: places, degraded and original samples, and their file."""
 
 import hashlib
 import json

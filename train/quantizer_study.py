@@ -1,8 +1,8 @@
-"""Which estimate of a stream's compression level serves a network best: measured on video with known originals.
+"""Comparison of estimators of the compression level on video with known originals.
 
-Short clips are lowered 2:1, coded by several encoders at many levels, and restored by a network that gets each of
-`QUANTIZERS`. The oracle of a stream is the given level that comes closest to the originals over the whole clip; an
-estimator is as good as the little that its choices, the nearest of these levels, lose against that.
+Short clips are downscaled 2:1, coded by several encoders at many levels, and restored by a network that gets each of
+`QUANTIZERS`. The oracle of a stream is the level whose result is closest to the originals over the whole clip. The loss
+of an estimator is that of its choices, the nearest of these levels, against the oracle.
 """
 
 import csv

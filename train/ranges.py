@@ -1,9 +1,9 @@
-"""What 8-bit integers need to know of a network: the ranges of what its layers see, measured on pictures.
+"""Ranges for 8-bit integers: the magnitudes of the layers' inputs, measured on pictures.
 
-A range takes in all that was seen, on photographs and on drawn edges, times a factor: below 1, steps are finer and the
-strongest corrections are cut. The smallest factor is taken that keeps hard edges. Layers whose rounding still costs too
-much stay out of integers, those first that cost most for their work: the last ones, as a rule, on which nothing follows
-that would even it out.
+A range is the largest magnitude on photographs and drawn edges, times a factor. A factor below 1 makes steps finer and
+clips the strongest corrections; the smallest factor that keeps hard edges is chosen. Layers whose rounding still costs
+too much are not quantised, beginning with those of the highest cost for their work: as a rule the last ones, after
+which nothing evens out the error.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
-"""Does it pay to send less? Quality over bits for AV1 at full size, and at each ratio after every way to enlarge it.
+"""Does it pay to send less? Quality over bits for AV1 at full size, and at each ratio after each method of upscaling.
 
-Every original is coded with SVT-AV1 at several quantizers, at its own size and lowered by each ratio. Each of these
+Every original is coded with SVT-AV1 at several quantizers, at its own size and downscaled by each ratio. Each of these
 streams gives a point for each method: ``native`` for the full size, Lanczos-5 and the tiers for the ratios.
 """
 
@@ -33,7 +33,7 @@ FULL_SIZE = "1:1"
 STILLS, VIDEOS = "stills", "videos"
 
 LEVELS = (12, 22, 32, 40, 48, 54, 59, 63)
-"""Quantizers that each size is coded at (``-crf``). What is lowered needs small ones to reach the same rates."""
+"""Quantizers (``-crf``). Smaller sizes need small ones to reach the same rates."""
 
 ENCODER = ("-c:v", "libsvtav1", "-preset", "8", "-svtav1-params", "lp=1")
 
@@ -43,7 +43,7 @@ FRAMES = 33
 
 @dataclass(frozen=True)
 class Point:
-    """One original, coded in one size at one quantizer, enlarged by one method. Means over its frames."""
+    """One original, coded in one size at one quantizer, upscaled by one method. Means over its frames."""
 
     set: str
     """``"stills"`` or ``"videos"``."""
@@ -51,11 +51,11 @@ class Point:
     ratio: str
     """``"1:1"``, ``"2:1"``, ``"8:5"`` or ``"4:3"``."""
     level: int
-    """The quantizer that the encoder got, 0 to 63."""
+    """The encoder's quantizer, 0 to 63."""
     method: str
     """``"native"``, ``"lanczos5"`` or a tier."""
     bits_per_pixel: float
-    """Of the packets of the stream, over the pixels of the original's frames."""
+    """Bits of the packets over the pixels of the original's frames."""
     psnr_y: float
     """In dB, against a peak of 255."""
     vmaf_neg: float
@@ -63,7 +63,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Original:
-    """What is sent: frames of planes, 8-bit 4:2:0, whose sides are multiples of 16."""
+    """An original: frames of planes, 8-bit 4:2:0, whose sides are multiples of 16."""
 
     set: str
     clip: str
@@ -91,20 +91,20 @@ def originals(stills: Path | None, videos: Path | None, pictures: int | None = N
 
 
 class Points:
-    """All points that were measured, in a file that each stream's points are added to at once."""
+    """All measured points, in a file to which each stream's points are appended."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file at ``path``, which need not be there."""
+        """Open the file at ``path``, which may not exist."""
         self._path = path
         self.points = read_rows(path, Point) if path.exists() else []
         self._done = {_key(point) for point in self.points}
 
     def lacks(self, original: Original, ratio: str, level: int, method: str) -> bool:
-        """Whether that point is not measured yet."""
+        """Whether a point has not been measured."""
         return (original.set, original.clip, ratio, level, method) not in self._done
 
     def add(self, points: Iterable[Point]) -> None:
-        """Keep ``points``."""
+        """Store ``points``."""
         self.points += points
         self._done = {_key(point) for point in self.points}
         write_rows(self._path, Point, self.points)
@@ -123,18 +123,18 @@ def measure(
     pictures: int | None = None,
     levels: Sequence[int] = LEVELS,
 ) -> Points:
-    """Measure what is not measured yet; what is interrupted goes on with the next stream.
+    """Measure all points that have not been measured; an interrupted run is resumed.
 
     Args:
-        stills: Folder of pictures, never one that was trained on; None leaves them out.
-        videos: Folder of videos of good quality, likewise.
-        work: Streams and points are kept here.
-        tiers: Models beside Lanczos-5.
-        pictures: How many pictures, from the first; all by default.
+        stills: Folder of pictures, not of the training set; None for none.
+        videos: Folder of videos of good quality; None for none.
+        work: Folder of streams and points.
+        tiers: Models besides Lanczos-5.
+        pictures: Number of pictures, from the first; all by default.
         levels: Quantizers.
 
     Returns:
-        All points there are, those of earlier runs and other tiers too.
+        All points, including those of earlier runs and other tiers.
     """
     from rich.console import Console
     from rich.progress import track
@@ -152,7 +152,7 @@ def measure(
 
 
 def _coded(original: Original, ratio: str, level: int, folder: Path) -> Path:
-    """The stream's file, made if it is not there."""
+    """The stream's file, made if it does not exist."""
     target = folder / original.set / f"{original.clip}-{ratio.replace(':', 'by')}-{level}.ivf"
     if target.exists():
         return target
@@ -201,6 +201,6 @@ def _measured(original: Original, ratio: str, level: int, stream: Path, methods:
 
 
 def coded_bytes(stream: Path) -> int:
-    """Size of a file's video packets, without the container, whose share of a small still is large."""
+    """Size of a file's video packets, without the container, which has a large share in small stills."""
     with av.open(str(stream)) as container:
         return sum(packet.size for packet in container.demux(video=0))

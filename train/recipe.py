@@ -1,4 +1,4 @@
-"""A recipe: all that makes one model, as a small TOML file."""
+"""A recipe: everything that determines one model, as a small TOML file."""
 
 import dataclasses
 import hashlib
@@ -27,60 +27,60 @@ type Part = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one model is trained. Every field is a key of the TOML file; those with defaults may be left out."""
+    """How one model is trained. Every field is a key of the TOML file; those with defaults are optional."""
 
     name: str
-    """Of the run and of the model: ``"srcomp-fast-2by1"``. One that ends in ``-draft1`` and so on is only the start of
-    others and is not exported."""
+    """Name of the run and of the model: ``"srcomp-fast-2by1"``. Runs with ``-draft`` in their name are only the start
+    of others, and are not exported."""
     network: Part
     degradation: Part
-    """``av1`` has ``ratio``, and codes every picture at several levels."""
+    """Table of the degradation. ``av1`` needs a ``ratio``, and codes every picture at several levels."""
     material: Part = field(default_factory=lambda: {"name": "photographs"})
     objective: Part = field(default_factory=lambda: {"name": "faithful"})
     steps: int
-    """Optimiser steps; with none, the model is what it starts from."""
+    """Optimiser steps; with 0, the model is its ``start``."""
     batch: int
-    """Crops a step, over all processes."""
+    """Crops per step, over all processes."""
     crop: int = 96
     """Side of a crop in pixels of the original; for AV1 a multiple of the network's stride and of 8."""
     learning_rate: float = 1e-3
-    """At its highest, after ``warmup`` steps; then it falls as a half cosine to zero."""
+    """Peak learning rate, reached after ``warmup`` steps; then it falls to zero as a half cosine."""
     optimizer: str = "muon"
-    """``"adam"``; or ``"muon"``, which learns in a third of the steps."""
+    """``"adam"``, or ``"muon"``, which needs a third of the steps."""
     warmup: int = 200
     scales: tuple[float, ...] = (1.0,)
-    """Of the pictures, before they are degraded; for AV1 a third of them is taken at 0.6 too, whatever this is."""
+    """Sizes at which pictures are used, before the degradation. AV1 always uses a third of them at 0.6, too."""
     copies: int = 1
-    """Degraded versions of each picture, where the degradation has something random."""
+    """Degraded versions of each picture, if the degradation is random."""
     clips: bool = True
-    """Whether clips made of the pictures, coded with inter frames, are learned from too; AV1 alone."""
+    """Whether to train on clips made of the pictures, too, coded with inter frames; AV1 only."""
     valid_share: float = 0.1
-    """Share of the pictures that are measured on instead of learned from."""
+    """Share of the pictures for validation."""
     start: str | None = None
-    """Name of a finished run, whose weights are the first ones."""
+    """Name of a finished run with the initial weights."""
     teacher: str | None = None
-    """Name of a finished run, whose output is part of the target (distillation)."""
+    """Name of a finished run whose output is part of the target (distillation)."""
     teacher_share: float = 0.5
-    """Of the target; the rest is the original."""
+    """Share of the teacher in the target; the rest is the original."""
     tier: str | None = None
-    """``"light"``, ``"fast"`` or ``"quality"``, of the models that `upscale` chooses from by tier."""
+    """``"light"``, ``"fast"`` or ``"quality"``, for models that `upscale` chooses by tier."""
     look: str = "faithful"
-    """``"faithful"`` or ``"crisp"``, of a tier's models."""
+    """``"faithful"`` or ``"crisp"``, for a tier's models."""
     seed: int = 1
 
     @property
     def is_draft(self) -> bool:
-        """Whether it is only the start of other runs."""
+        """Whether it is only the start of others."""
         return "-draft" in self.name
 
     @property
     def ratio(self) -> Ratio | None:
-        """That the model is for; None for one of a whole scale."""
+        """The ratio of an AV1 model; None for models of other degradations."""
         return ratio_by_name(self.degradation["ratio"]) if self.degradation["name"] == "av1" else None
 
     @property
     def digest(self) -> str:
-        """Of everything that decides what is learned: a run goes on only under the recipe that it began with."""
+        """Digest of all fields: a run is resumed only with the recipe that it began with."""
         return hashlib.sha256(repr(sorted(dataclasses.asdict(self).items())).encode()).hexdigest()[:16]
 
     def make_network(self) -> Network:
@@ -88,16 +88,16 @@ class Recipe:
         return NETWORKS.make(**self.network)
 
     def make_material(self) -> Material:
-        """Where pictures come from."""
+        """The material."""
         return MATERIALS.make(**self.material)
 
     def make_objective(self) -> Objective:
-        """What it learns for."""
+        """The objective."""
         return OBJECTIVES.make(**self.objective)
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe; ValueError describes the mistake in it."""
+    """Read a recipe; ValueError describes its first mistake."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text())
         known = {entry.name: entry for entry in dataclasses.fields(Recipe)}
@@ -117,7 +117,7 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]]:
-    """Those that others start or learn from first; otherwise as given. ValueError if two wait for each other."""
+    """Recipes in order of their dependencies (``start``, ``teacher``); ValueError if they are circular."""
     by_name = {recipe.name: (path, recipe) for path, recipe in recipes}
     needs = {name: {recipe.start, recipe.teacher} & by_name.keys() for name, (_, recipe) in by_name.items()}
     try:
@@ -127,7 +127,7 @@ def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]
 
 
 def _check_scale(recipe: Recipe, network: Network) -> None:
-    """That the network gives back what the degradation takes; a part that this machine lacks is not made for that."""
+    """Check that the network reverses the ratio of the degradation, without making parts that need other packages."""
     ratio, enlarged = recipe.degradation.get("ratio", 2), recipe.degradation.get("enlarged", False)
     if isinstance(ratio, int) and network.scale != (1 if enlarged else ratio):
         way = "and enlarged again" if enlarged else "and not enlarged"
@@ -156,7 +156,7 @@ def _check(recipe: Recipe) -> None:
     recipe.make_material()
     for registry, part in ((DEGRADATIONS, recipe.degradation), (OBJECTIVES, recipe.objective)):
         if part["name"] not in registry:
-            registry.part(str(part["name"]))  # raises the error that names those there are
+            registry.part(str(part["name"]))  # raises the error with the list of names
     if recipe.optimizer not in OPTIMIZERS:
         raise ValueError(f"there is no optimizer {recipe.optimizer!r}: {', '.join(OPTIMIZERS)}")
     if not recipe.scales or not all(0 < scale <= 1 for scale in recipe.scales):

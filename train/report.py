@@ -1,4 +1,4 @@
-"""Scores as files: every single one as CSV, their means as tables in the documents and in the catalogue of models."""
+"""Scores as CSV, and their means as tables in the documents and in the catalogue of models."""
 
 import json
 import re

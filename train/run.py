@@ -1,4 +1,4 @@
-"""The files of one training run: checkpoint, log and curves, each whole or not there."""
+"""The files of a training run: checkpoint, log and curves, all written atomically."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -21,13 +21,13 @@ LOG_FIELDS = ("step", "learning_rate", "loss", "valid_gain_db")
 
 @dataclass(frozen=True)
 class Run:
-    """Where one training run keeps its files."""
+    """Paths of a training run."""
 
     folder: Path
 
     @property
     def checkpoint(self) -> Path:
-        """Everything that is needed to go on."""
+        """State to resume from."""
         return self.folder / "checkpoint.safetensors"
 
     @property
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def log(self) -> Path:
-        """One row per validation."""
+        """Log with one row per validation."""
         return self.folder / "log.csv"
 
     @property
@@ -68,10 +68,10 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, recipe: str
 ) -> int:
-    """Put everything back as ``save_checkpoint`` found it; returns the number of steps done.
+    """Restore the state of ``save_checkpoint``. Returns the number of finished steps.
 
     Raises:
-        ValueError: It is of a recipe with another digest, or no checkpoint.
+        ValueError: It belongs to a recipe with another digest, or is not a checkpoint.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -87,7 +87,7 @@ def load_checkpoint(
     for name, value in _with_prefix(tensors, "optimizer.").items():
         index, key = int(name.split(".")[0]), name.split(".")[1]
         parameter = parameters[index]
-        # The optimiser walks the memory of a parameter and of its moments side by side.
+        # The optimiser needs the same memory layout for a parameter and its moments.
         like = torch.empty_like(parameter) if value.ndim else torch.empty((), device=parameter.device)
         optimizer.state[parameter][key] = like.copy_(value)
     return int(metadata["step"])
@@ -102,7 +102,7 @@ def _contiguous(network: nn.Module) -> dict[str, Tensor]:
 
 
 def start_log(path: Path, first_step: int) -> None:
-    """Keep the rows up to ``first_step``: what came after the checkpoint is done again."""
+    """Drop rows after ``first_step``: work after the checkpoint is repeated."""
     rows = [row for row in read_log(path) if int(row["step"]) <= first_step] if path.exists() else []
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")

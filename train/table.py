@@ -27,7 +27,7 @@ def write_rows(path: Path, kind: "type[DataclassInstance]", rows: Iterable["Data
 
 
 def read_rows[T: "DataclassInstance"](path: Path, kind: type[T]) -> list[T]:
-    """What `write_rows` wrote of the dataclass ``kind``, whose fields are str, int, float, or float or None.
+    """The inverse of `write_rows` for the dataclass ``kind``, whose fields are str, int, float, or float or None.
 
     Columns that an older file lacks get the field's default.
     """

@@ -1,4 +1,4 @@
-"""Networks that have been trained, by name."""
+"""Trained networks by name."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def network_of(recipe: Recipe, runs: Path) -> Network:
 
 
 def recipe_by_name(name: str, recipes: Path = RECIPES) -> Recipe:
-    """The recipe of the run ``name``; ValueError if there is none."""
+    """The recipe of the run ``name``; ValueError if there is no such recipe."""
     for path in sorted(recipes.rglob("*.toml")):
         recipe = load_recipe(path)
         if recipe.name == name:

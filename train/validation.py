@@ -1,4 +1,4 @@
-"""What a network gains on pictures that are kept from training."""
+"""Gain of a network on validation pictures."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final

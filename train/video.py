@@ -1,7 +1,7 @@
-"""What models trained on stills do to video: short clips, coded with inter frames, restored as playback restores them.
+"""Evaluation on video: short clips, coded with inter frames and restored as in playback.
 
-Beside the gain there is the change of the error from one frame to the next. A restoration that is better on each frame
-but not steady flickers; the error of the plain upscale is the measure of how much change the codec itself brings.
+Besides the gain, the change of the error from frame to frame is measured, because a restoration may flicker even if it
+is better on each frame. It is compared with that of the plain upscale, which is due to the codec.
 """
 
 import subprocess
@@ -52,7 +52,7 @@ class ClipScore:
     level: int
     method: str
     q: str
-    """The compression levels that the model was given, "32" or "32 35"; empty where there is none."""
+    """The compression levels that the model got, "32" or "32 35"; empty without a model."""
     frames: int
     bits_per_pixel: float
     """Size of the coded stream over the pixels of the original's frames."""

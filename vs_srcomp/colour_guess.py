@@ -1,12 +1,12 @@
-"""What players take untagged colours for, which depends on the size of the picture.
+"""Guessed colours of untagged video, which depend on the size of the picture.
 
-SD video is mostly BT.601 and HD video BT.709, and so players decide where a file does not say. Upscaling takes SD
-across that line. What the clip would have been taken for is then written down, or its colours would shift by more than
-anything that the network does.
+Players take untagged SD video for BT.601 and HD video for BT.709. Upscaling takes SD video across that line, so the
+output is tagged as what the input would have been taken for; otherwise its colours would shift by more than anything
+that the network does.
 
 The rule is that of mpv and libplacebo (``mp_image_params_guess_csp``, ``pl_color_system_guess_ycbcr`` and
-``pl_color_primaries_guess``). Range, chroma location and transfer do not depend on the size there, and are left alone.
-Numbers are those of ITU-T H.273.
+``pl_color_primaries_guess``). There, range, chroma location and transfer do not depend on the size, so they are not
+changed. Numbers are those of ITU-T H.273.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _NAMES = {
 
 
 class Colours(NamedTuple):
-    """How samples become colours, apart from the transfer."""
+    """Matrix and primaries."""
 
     matrix: int
     """6 for BT.601, which has the same matrix for 525 and 625 lines."""
@@ -40,12 +40,12 @@ class Colours(NamedTuple):
 
 
 def assumed_colours(props: Mapping[str, Any], width: int, height: int) -> Colours:
-    """What a player takes a picture for.
+    """The colours that players assume.
 
     Args:
-        props: Of the frame; ``_Matrix`` and ``_Primaries`` count, where they are set and not 2, unspecified.
-        width: Of the picture in pixels.
-        height: Likewise.
+        props: Properties of the frame; ``_Matrix`` and ``_Primaries`` count if they are set and not 2, unspecified.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
     """
     matrix, primaries = props.get("_Matrix", _UNSPECIFIED), props.get("_Primaries", _UNSPECIFIED)
     hd = width >= 1280 or height > 576
@@ -57,21 +57,21 @@ def assumed_colours(props: Mapping[str, Any], width: int, height: int) -> Colour
         elif matrix == _BT709 or hd:
             primaries = _BT709
         else:
-            # Other heights are no guide: BT.709 is then the least wrong.
+            # For other heights, BT.709 is the best guess.
             primaries = {576: _BT601_625, 480: _BT601_525, 486: _BT601_525}.get(height, _BT709)
     return Colours(matrix, primaries)
 
 
 def tags_to_keep(props: Mapping[str, Any], size: tuple[int, int], new_size: tuple[int, int]) -> dict[str, int]:
-    """The properties that a picture with ``props`` needs in its new size, so that it is taken for what it was.
+    """The properties that a picture needs in its new size to keep its colours.
 
     Args:
-        props: Of the frame. What it states itself is never changed.
-        size: Width and height in pixels before.
-        new_size: After.
+        props: Properties of the frame, which take precedence.
+        size: Old width and height in pixels.
+        new_size: New width and height in pixels.
 
     Returns:
-        Nothing where players take both for the same.
+        Empty if players assume the same for both sizes.
     """
     before = assumed_colours(props, *size)
     if before == assumed_colours(props, *new_size):
@@ -81,17 +81,17 @@ def tags_to_keep(props: Mapping[str, Any], size: tuple[int, int], new_size: tupl
 
 
 def keep_assumed_colours(clip: vs.VideoNode, width: int, height: int) -> vs.VideoNode:
-    """``clip`` with tags on those frames that a player would take for something else than in their former size.
+    """``clip`` with tags on frames for which players would assume other colours than in the old size.
 
-    The log says so, once. Frames from mpv stay as they are: mpv has decided before its filters, and goes on with that.
+    The log states it once. Frames from mpv are not changed, because mpv has decided before its filters.
 
     Args:
-        clip: Of constant format and size, with the properties that its frames had in the former size.
-        width: The former width in pixels.
-        height: Likewise.
+        clip: A clip of constant format and size, with the frame properties of the old size.
+        width: Old width in pixels.
+        height: Old height in pixels.
     """
     size, new_size = (width, height), (clip.width, clip.height)
-    # Whatever a frame may state: all of it, nothing, or one of the two.
+    # All combinations of tagged and untagged.
     cases = ({"_Matrix": matrix, "_Primaries": primaries} for matrix in (2, 6) for primaries in (2, 1))
     if clip.format.color_family != vs.YUV or not any(tags_to_keep(case, size, new_size) for case in cases):
         return clip

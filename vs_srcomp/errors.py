@@ -1,11 +1,11 @@
-"""Errors of this package: what is wrong and what to do about it; and what other libraries' exceptions say."""
+"""Errors of this package, which state what is wrong and what to do; and messages of other libraries' exceptions."""
 
 from typing import Self
 
 import vapoursynth as vs
 
 PREFIX = "srcomp: "
-"""Starts every error and every log message of this package."""
+"""Prefix of every error and log message of this package."""
 
 
 class SrcompError(vs.Error):  # type: ignore[misc]  # VapourSynth has no stub for it
@@ -20,19 +20,19 @@ class SrcompError(vs.Error):  # type: ignore[misc]  # VapourSynth has no stub fo
 
         Args:
             what: What is wrong, in lower case, without a full stop.
-            remedy: What the user can do about it. It is the last line, because viewers show the end of a message.
+            remedy: What to do. It is the last line, because previewers show the end of a message.
         """
         super().__init__(f"{PREFIX}{what}\n{remedy}")
         self.what = what
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
-        """Pickled by its fields, for worker processes."""
+        """Pickle the fields, for worker processes."""
         return type(self), (self.what, self.remedy)
 
 
 def error(what: str, remedy: str) -> SrcompError:
-    """A `SrcompError`."""
+    """Short for `SrcompError`."""
     return SrcompError(what, remedy)
 
 
@@ -51,12 +51,12 @@ def what_and_remedy(failure: BaseException) -> tuple[str, str]:
 
 
 def first_line(failure: BaseException | str) -> str:
-    """The first line of a message, or the exception's type where there is none; `PREFIX` is left out."""
+    """The first line of a message without `PREFIX`; for an empty one, the exception's type."""
     return _lines(failure)[0]
 
 
 def last_line(failure: BaseException | str) -> str:
-    """The last line of a message, likewise: native libraries put the cause there."""
+    """The last line of a message, as for `first_line`. Native libraries put the cause there."""
     return _lines(failure)[-1]
 
 
@@ -68,7 +68,7 @@ def _lines(failure: BaseException | str) -> list[str]:
 
 
 def check_flags(**flags: bool) -> None:
-    """Refuse values of other types for what is on or off: ``"no"`` and ``"off"`` would be on.
+    """Refuse values that are not bool: ``"no"`` and ``"off"`` would be true.
 
     Raises:
         vs.Error: One is neither True nor False.

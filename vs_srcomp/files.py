@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all, and folders that do not stay."""
+"""Atomic writing of files, and temporary folders."""
 
 import errno
 import fcntl
@@ -12,20 +12,20 @@ from pathlib import Path
 
 from vs_srcomp.errors import SrcompError, error
 
-# Between the target's name and the random letters of `tempfile`.
+# Between the target's name and the random characters of `tempfile`.
 _MARK = ".srcomp-"
 
-# What is there now and is not to stay.
+# Temporary files and folders that exist now.
 _unfinished: set[Path] = set()
 
 
 def is_of_file_system(number: int | None) -> bool:
-    """Whether the error of that number (``errno``) is one of the disk or a permission, not of what is written."""
+    """Whether an ``errno`` is an error of the file system, not of the data."""
     return number in errno.errorcode and number != errno.EINVAL
 
 
 def cannot_write(file: Path, number: int | None) -> SrcompError:
-    """The error of a file system that fails with that number to write ``file``."""
+    """The package's error for an ``errno`` when ``file`` is written."""
     return error(
         f"cannot write {str(file)!r}: {os.strerror(number or 0).lower()}",
         "check the folder, its permissions and the free space",
@@ -34,14 +34,14 @@ def cannot_write(file: Path, number: int | None) -> SrcompError:
 
 @contextmanager
 def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """A temporary path beside ``target`` to write to; renamed to it, after fsync, if the block succeeds.
+    """A temporary path next to ``target``, which is renamed to it, after fsync, if the block succeeds.
 
-    If the block raises, the temporary file is removed and ``target`` is as it was. What earlier runs have left, because
-    they were killed, is removed as well.
+    If the block raises, the temporary file is removed and ``target`` is unchanged. Temporary files of earlier processes
+    that were killed are removed, too.
 
     Raises:
-        OSError: The folder cannot be written to.
-        FileExistsError: ``overwrite`` is false and there is a target by the time the file is whole.
+        OSError: The folder is not writable.
+        FileExistsError: ``overwrite`` is false, and ``target`` exists at the end of the block.
     """
     prefix = _prefix(target)
     _remove_abandoned(target.parent, prefix, target.suffix)
@@ -64,12 +64,12 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(target: Path, suffix: str) -> Iterator[Path]:
-    """A folder beside ``target`` for what is needed while that is made; removed with all that is in it after the block.
+    """A temporary folder next to ``target``, which is removed with its content after the block.
 
-    As of `atomic_path`, what earlier runs have left is removed as well.
+    As with `atomic_path`, those of earlier processes that were killed are removed, too.
 
     Raises:
-        OSError: The folder cannot be made.
+        OSError: The folder cannot be created.
     """
     prefix = _prefix(target)
     _remove_abandoned(target.parent, prefix, suffix)
@@ -89,7 +89,7 @@ def temporary_folder(target: Path, suffix: str) -> Iterator[Path]:
 
 
 def remove_unfinished() -> None:
-    """Remove what is not to stay, for a process that is about to end without cleaning up."""
+    """Remove all temporary files and folders, for a process that is about to exit without cleanup."""
     for path in list(_unfinished):
         _remove(path)
 
@@ -107,9 +107,9 @@ def _remove(path: Path) -> None:
 
 
 def _locked(handle: int) -> bool:
-    """Whether what has just been made is locked, for as long as ``handle`` is open, and still there.
+    """Lock a new file until ``handle`` is closed; False if it has been removed.
 
-    Another run may have taken it for abandoned before it was locked, and is then just removing it.
+    Another process may have removed it as abandoned before it was locked.
     """
     with suppress(OSError):  # a file system without locks
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -117,12 +117,12 @@ def _locked(handle: int) -> bool:
 
 
 def _begin(target: Path, prefix: str) -> tuple[int, Path]:
-    """A temporary file, locked for as long as its handle is open, and its path."""
+    """A temporary file: its handle, which holds a lock, and its path."""
     while True:
         try:
             handle, name = tempfile.mkstemp(prefix=prefix, suffix=target.suffix, dir=target.parent)
         except OSError as reason:
-            # The temporary name would mean nothing to users.
+            # Report the target's name, not the temporary one.
             raise OSError(reason.errno, reason.strerror, str(target)) from reason
         if _locked(handle):
             return handle, Path(name)
@@ -130,26 +130,26 @@ def _begin(target: Path, prefix: str) -> tuple[int, Path]:
 
 
 def _remove_abandoned(folder: Path, prefix: str, suffix: str) -> None:
-    """Remove what runs have left that ended without doing so: the lock of a run ends with its process."""
+    """Remove temporary files of processes that were killed: their locks have ended with them."""
     pattern = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(suffix))
-    # The run does not depend on it.
+    # Failure is harmless.
     with suppress(OSError):
         for path in [path for path in folder.iterdir() if pattern.fullmatch(path.name)]:
-            # NFS locks no file that is not open for writing; folders cannot be.
+            # NFS can lock only files that are open for writing; folders cannot be opened so.
             mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
             handle = os.open(path, mode | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove(path)
-            except OSError:  # a run is at work on it, or the file system has no locks
+            except OSError:  # it is in use, or the file system has no locks
                 continue
             finally:
                 os.close(handle)
 
 
 def rename_without_replacing(temporary: Path, target: Path) -> None:
-    """Give ``temporary`` the name ``target``; FileExistsError if that is there by now."""
-    # A rename would replace what has come in the meantime; a second name for the file cannot.
+    """Rename ``temporary`` to ``target``; FileExistsError if that exists."""
+    # A rename would replace an existing file; a hard link cannot.
     try:
         target.hardlink_to(temporary)
     except FileExistsError:
@@ -161,7 +161,7 @@ def rename_without_replacing(temporary: Path, target: Path) -> None:
 
 
 def write_atomically(target: Path, data: bytes) -> None:
-    """Write ``data`` to ``target`` in one step: readers see the old file or the new one, never a part."""
+    """Write ``data`` to ``target`` atomically: readers see the old file or the new one, never a part."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)
 
@@ -173,5 +173,5 @@ def _umask() -> int:
 
 
 def path_text(path: Path) -> str:
-    """``path`` as text, even if its bytes are none."""
+    """``path`` as valid text, with escapes for bytes that are not UTF-8."""
     return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")

@@ -9,14 +9,15 @@ from vs_srcomp.resample import lanczos5
 def restore_grain(upscaled: vs.VideoNode, clean: vs.VideoNode, grainy: vs.VideoNode) -> vs.VideoNode:
     """Put a stream's own film grain on the upscaled picture.
 
-    The grain is what decoding with it adds to decoding without it. Scaled by the same Lanczos (a = 5) as the picture
-    and added to the restored one, it is, to the rounding, the grain that a player shows which applies it and then
-    upscales: as strong and as coarse against the picture as the stream asks for. The network has seen none of it.
+    The grain is the difference between decoding with and without it. It is scaled by the same Lanczos (a = 5) as the
+    picture and added to the restored one. The result is, to the rounding, the grain of a player that applies grain and
+    then upscales: its strength and its size relative to the picture are those of the stream. The network does not see
+    it.
 
-    Other ways look worse. Through the network, with ``upscale(source(path, film_grain=True))``, grain is taken for
-    compression noise and drawn into worms, and edges under it are missed. Repeating its samples shows squares, and
-    bilinear scaling takes a fifth to a third of its strength. Synthesis at the output size makes it finer than
-    what the encoder measured, because the specification's grain has a fixed size in samples.
+    Other ways look worse. With ``upscale(source(path, film_grain=True))`` the network takes grain for compression
+    noise, draws it into worms, and misses edges under it. Repeating its samples shows squares, and bilinear scaling
+    takes a fifth to a third of its strength. Synthesis at the output size makes it finer than intended, because the
+    specification's grain has a fixed size in samples.
 
     The file is decoded twice, which the network's time hides::
 

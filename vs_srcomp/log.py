@@ -1,4 +1,4 @@
-"""Messages to the user go through VapourSynth's log: standard output belongs to the video."""
+"""Messages to the user, through VapourSynth's log: standard output is for video only."""
 
 import threading
 
@@ -8,7 +8,7 @@ from vs_srcomp.errors import PREFIX
 
 
 def log_info(message: str) -> None:
-    """Send one line to the core's log, which hosts such as vspipe and mpv show to the user."""
+    """Send a line to the core's log, which hosts such as vspipe show to the user."""
     vs.core.log_message(vs.MESSAGE_TYPE_INFORMATION, f"{PREFIX}{message}")
 
 
@@ -17,8 +17,8 @@ _reported_lock = threading.Lock()
 
 
 def log_once(message: str) -> None:
-    """Send a line only once in a process, however often a player loads the script again."""
-    # Frames are made by several threads, which may all be the first.
+    """Send a line once per process, however often a player reloads the script."""
+    # Several threads may be the first.
     with _reported_lock:
         if message in _reported:
             return

@@ -1,4 +1,4 @@
-"""Constant memory use, however many frames a graph makes; and whether there is enough, checked before any work."""
+"""Memory: checks before any work, and constant use for any number of frames."""
 
 import ctypes
 import os
@@ -14,21 +14,21 @@ import vapoursynth as vs
 from vs_srcomp.errors import error
 
 _SHARE = 1 / 100
-"""Of the time of one processor, what giving memory back may take."""
+"""Share of one processor's time that `give_back_free_memory` may take."""
 
 _LONGEST_WAIT = 0.25
-"""In seconds: one time that was slow by chance must not let memory grow for long."""
+"""In seconds: after a single slow call, memory must not grow for long."""
 
 
 def check_memory(what: str, needed: float) -> None:
-    """Raise the error of something that cannot fit into memory.
+    """Raise an error if something cannot fit into memory.
 
     Args:
         what: Its name in messages.
-        needed: Bytes that it takes, at the least.
+        needed: The least number of bytes that it takes.
 
     Raises:
-        vs.Error: There is less.
+        vs.Error: There is less memory.
     """
     there = memory_limit()
     if needed > there:
@@ -43,12 +43,12 @@ def _gigabytes(number: float) -> str:
 
 
 def memory_limit() -> int:
-    """Bytes of memory that this process may come to use: all of the computer, or what its control group may."""
+    """Bytes of memory that this process may use: those of the computer, or the limit of its control group."""
     return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *_limits_of_group()])
 
 
 def _limits_of_group(root: Path = Path("/sys/fs/cgroup"), group: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
-    """The limits of the control group that this process is in, and of those around it (Linux, both versions)."""
+    """The limits of this process's control group and its parents (Linux, both versions)."""
     try:
         lines = group.read_text().splitlines()
     except OSError:  # another system
@@ -78,16 +78,16 @@ def _text_of(file: Path) -> str:
 
 
 def limit_cache(clip: vs.VideoNode, spare: int | None) -> vs.VideoNode:
-    """``clip``, which keeps a fixed number of frames, or none, and does not remember which ones it had.
+    """``clip`` with a cache of fixed size and without history.
 
-    For nodes inside a graph, whose frames are asked for only by the nodes behind them and at about the same time. By
-    itself, such a cache remembers the numbers of thousands of frames that it no longer has (release 81 of the core),
-    each in a small block between those of the frames: the heap breaks into pieces too small for the next frame.
+    For nodes inside a graph, whose frames are requested only by the following nodes and at about the same time. By
+    default, a cache remembers the numbers of thousands of earlier frames (release 81 of the core), each in a small
+    allocation between those of frames, which fragments the heap.
 
     Args:
-        clip: Not a node that the user has, whose cache is theirs to set.
-        spare: How many frames to keep besides one for each of the core's threads; None, where only one node asks for
-            the frames, keeps none at all.
+        clip: A node that the user cannot reach.
+        spare: Frames to keep besides one for each of the core's threads; None for no cache, if only one node requests
+            the frames.
     """
     kept = 0 if spare is None else vs.core.num_threads + spare
     clip.std.SetVideoCache(mode=int(kept > 0), fixedsize=True, maxsize=kept, maxhistory=0)
@@ -95,20 +95,20 @@ def limit_cache(clip: vs.VideoNode, spare: int | None) -> vs.VideoNode:
 
 
 def give_back_free_memory() -> None:
-    """Let the C library give free memory back to the system, if it is time for that. To be called at every frame.
+    """Return free memory from the C library to the system from time to time. Call it for every frame.
 
-    Before release 2.38, glibc hardly ever uses aligned blocks again once they are free (bug 14581), and the core keeps
-    planes of up to 1 MB in such blocks: memory would fill with planes that were freed.
+    Before release 2.38, glibc hardly ever reuses free aligned blocks (bug 14581), in which the core keeps planes of up
+    to 1 MB: memory would fill with freed planes.
 
-    ``malloc_trim`` changes nothing in how the process allocates. ``mallopt`` could have the system take each block back
-    at once, but for every library of the process, for good, and at the price of new pages for every frame.
+    ``malloc_trim`` does not change how the process allocates. ``mallopt`` could return each block at once, but for
+    every library of the process, permanently, and at the cost of new pages for every frame.
     """
     if trimmer := _trimmer():
         trimmer()
 
 
 class Trimmer:
-    """Calls a function now and then, such that it takes only a small share of the time."""
+    """Calls a function from time to time, so that it takes only a small share of the time."""
 
     def __init__(
         self,
@@ -116,13 +116,12 @@ class Trimmer:
         clock: Callable[[], float] = time.perf_counter,
         worked: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Call ``trim`` at the first call of this object, and then again and again.
+        """Wrap ``trim``, which is called at the first call of this object.
 
         Args:
-            trim: What to call.
-            clock: The time in seconds.
-            worked: The time in seconds that the processor has worked for this thread; where other threads or programs
-                keep it busy, ``trim`` takes longer, but costs no more.
+            trim: The function.
+            clock: Returns the time in seconds.
+            worked: Returns this thread's processor time in seconds, which does not depend on the load of the machine.
         """
         self._trim = trim
         self._clock = clock
@@ -131,7 +130,7 @@ class Trimmer:
         self._busy = threading.Lock()
 
     def __call__(self) -> None:
-        """Call the function if it is time for that and no other thread is in it."""
+        """Call the function if it is due and no other thread is in it."""
         if self._clock() < self._due or not self._busy.acquire(blocking=False):
             return
         try:
@@ -144,7 +143,7 @@ class Trimmer:
 
 @cache
 def _trimmer() -> Trimmer | None:
-    """What gives memory back, for all graphs of the process; None where the C library has no such function."""
+    """The trimmer of this process; None if the C library has no such function."""
     # Only glibc has it; on Windows, the process cannot even be opened as a library.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     return Trimmer(partial(trim, 0)) if trim else None

@@ -1,4 +1,4 @@
-"""Files as users name them, and whether an output can be written there: asked before any work."""
+"""File names from users, and checks of outputs before any work."""
 
 import os
 import re
@@ -7,15 +7,15 @@ from urllib.parse import unquote
 
 from vs_srcomp.errors import error
 
-# A path that was made of an address has one slash less.
+# `Path` removes one of the slashes of a URL.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
 
 
 def file_named(name: str) -> str:
-    """The path that ``name`` is, or that it has in it where it is an address of a local file (RFC 8089).
+    """The path ``name``, or the path in it if it is the URL of a local file (RFC 8089).
 
     Raises:
-        vs.Error: It is empty, or has a null character, or is the address of a file of another computer.
+        vs.Error: It is empty, has a null character, or is the URL of a file on another computer.
     """
     if not name:
         raise error("the name of a file is empty", "give the path of a file")
@@ -34,13 +34,13 @@ def file_named(name: str) -> str:
 
 
 def address_in(name: str) -> str | None:
-    """The address that ``name`` is, whole again if it went through a path; None if it names a file."""
+    """The URL ``name``, with the slash that `Path` removes; None if it is a path."""
     match = _ADDRESS.match(name)
     return f"{match[1]}://{name[match.end() :]}" if match and not Path(name).exists() else None
 
 
 def check_output_folder(folder: Path) -> None:
-    """Raise the error of a folder that cannot be made, with those that it is in, or cannot be written to."""
+    """Raise an error if ``folder`` is not writable, or cannot be created with its parents."""
     if address := address_in(str(folder)):
         raise error(f"{address!r} is an address, and the output must be a folder", "give the path of a folder")
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -53,10 +53,10 @@ def check_output_folder(folder: Path) -> None:
 
 
 def check_output(target: Path) -> None:
-    """Raise the error of a file that cannot be written, whatever is to be in it.
+    """Raise an error if ``target`` cannot be written.
 
     Raises:
-        vs.Error: It is an address or a folder, or its folder is not there or cannot be written to.
+        vs.Error: It is a URL or a folder, or its folder does not exist or is not writable.
     """
     if address := address_in(str(target)):
         raise error(f"{address!r} is an address, and the output must be a file", "give the path of a file")
@@ -73,7 +73,7 @@ def check_output(target: Path) -> None:
 
 
 def check_replaceable(target: Path, source: Path) -> None:
-    """Raise the error of an output that nothing can replace, not even on request: ``source``, or what is not a file."""
+    """Raise an error if ``target`` cannot be replaced even on request: it is ``source``, or not a file."""
     if not target.exists():
         return
     if source.exists() and target.samefile(source):
@@ -83,7 +83,7 @@ def check_replaceable(target: Path, source: Path) -> None:
 
 
 def check_new_output(target: Path, source: Path, *, overwrite: bool) -> None:
-    """Raise the error of what is made of ``source`` and cannot be written as ``target``, before any work is done."""
+    """Raise an error, before any work, if the output of ``source`` cannot be written to ``target``."""
     check_replaceable(target, source)
     if target.exists() and not overwrite:
         raise error(f"{str(target)!r} exists", "give the output another name, or replace it with --overwrite")

@@ -17,10 +17,10 @@ def core_count() -> int:
 
 @contextmanager
 def ordinary_threads() -> Iterator[None]:
-    """Take back the real-time priority that a library gives this process's threads within the block.
+    """Undo the real-time priority that a library sets for this process's threads in the block.
 
-    SVT-AV1 gives it to its threads and to the one that starts it, where it may: as root, so in most containers. They
-    then starve everything else on the computer, and child processes inherit it.
+    If it may (as root, so in most containers), SVT-AV1 sets it for its threads and the one that starts it. They would
+    starve everything else on the computer, and child processes inherit it.
     """
     if not sys.platform.startswith("linux"):
         yield
@@ -44,37 +44,37 @@ def _realtime_threads() -> set[int]:
 
 
 def has_avx2() -> bool:
-    """Whether integers of 8 bits are multiplied 32 at a time, which is the least that pays against float32."""
+    """Whether 8-bit integers are multiplied 32 at a time, the least that is faster than float32."""
     return "avx2" in _usable_flags()
 
 
 def has_vnni() -> bool:
-    """Whether there are instructions for sums of 8-bit products, without which pairs of them are added in 16 bits.
+    """Whether there are instructions for sums of 8-bit products; without them, pairs of products are added in 16 bits.
 
-    OpenVINO does not report it: it names INT8 on every processor. Those with AMX have them too.
+    OpenVINO does not report it: it lists INT8 for every processor. Processors with AMX have them, too.
     """
     return bool(_usable_flags() & {"avx512_vnni", "avx_vnni"})
 
 
 def has_amx() -> bool:
-    """Whether there are matrix units, where bfloat16 costs a small part of float32."""
+    """Whether there are matrix units, for which bfloat16 is much cheaper than float32."""
     return "amx_bf16" in _usable_flags()
 
 
 def processor_class() -> str:
-    """The kind of instructions that networks run with, as oneDNN names it, such as ``"AVX512_CORE_VNNI"``."""
+    """oneDNN's name of the instruction set that networks run with, such as ``"AVX512_CORE_VNNI"``."""
     usable = _usable_flags()
     return next((name for name, flags in reversed(_CLASSES.items()) if flags <= usable), "other")
 
 
 def usable_classes() -> tuple[str, ...]:
-    """`processor_class` and all below it: values of ``ONEDNN_MAX_CPU_ISA`` that mean something here."""
+    """`processor_class` and all below it: the useful values of ``ONEDNN_MAX_CPU_ISA`` here."""
     return tuple(name for name, flags in _CLASSES.items() if flags <= _usable_flags())
 
 
 _AVX512 = frozenset({"avx2", "avx512f", "avx512bw", "avx512vl", "avx512dq"})
 
-# Names of oneDNN, and what each adds, as Linux names it.
+# oneDNN's names, and the flags in Linux that each adds.
 _CLASSES = {
     "AVX2": frozenset({"avx2"}),
     "AVX2_VNNI": frozenset({"avx2", "avx_vnni"}),
@@ -87,7 +87,7 @@ _LIMITED = frozenset().union(*_CLASSES.values())
 
 
 def _usable_flags() -> frozenset[str]:
-    """What the processor has, as far as oneDNN, which computes for OpenVINO, is allowed to use it."""
+    """Flags of the processor that oneDNN, which computes for OpenVINO, may use."""
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     return _flags() - _LIMITED | _flags() & _CLASSES[limit] if limit in _CLASSES else _flags()
 

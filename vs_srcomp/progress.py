@@ -1,14 +1,14 @@
-"""How long work reports its progress, and how it is cancelled."""
+"""Progress and cancellation of long work."""
 
 import threading
 from collections.abc import Callable
 
 type Progress = Callable[[int, int], None]
-"""Called often, from the caller's thread, with the number of frames done and of all frames."""
+"""Called often, from the caller's thread, with the number of finished frames and the number of all frames."""
 
 
 class CancelledError(Exception):
-    """The caller has set the event that cancels the work. Nothing is left behind."""
+    """The caller has cancelled the work. Nothing is left."""
 
 
 def check_cancelled(cancel: threading.Event | None) -> None:

@@ -1,4 +1,4 @@
-"""The frame callback: which network a frame needs, and running it."""
+"""The frame callback: choose the network for a frame, and run it."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ from vs_srcomp.reuse import reusing
 DEFAULT_Q = 40.0
 """The compression level of frames without the property ``SrcompQ``."""
 
-# Those that the callback sets; the rest of a frame's properties never pass through Python.
+# Properties that the callback sets. Others never pass through Python.
 OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio"]
 
-# The name in SrcompModel of frames that no network has touched.
+# SrcompModel of frames that no network has restored.
 NO_MODEL = "lanczos5"
 
 
 class Networks:
-    """The networks of one graph: one a compression level, made ready when the first frame asks for it.
+    """The networks of one graph: one for each compression level, compiled when the first frame needs it.
 
-    A network that takes the level is one for each whole number, so that there are not as many as there are scenes; for
-    a backend that takes minutes to make one ready, it is one for each of `QUANTIZERS`.
+    Levels are rounded to whole numbers, to limit the number of networks; for backends that take minutes to compile one,
+    to `QUANTIZERS`.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class Networks:
         *,
         reuse: bool = False,
     ) -> None:
-        """Find the networks; that of the level ``q``, or of the default level, is made ready at once.
+        """Find the networks, and compile the one for the level ``q`` or the default level.
 
         Args:
             model: The user's choice.
-            look: Of a tier's models.
-            ratio: Whose models to take of a tier.
-            q: The level of every frame, or None to go by each frame's own.
-            backend: What runs them.
-            plane: The luma planes that they take.
-            reuse: Whether what has not changed is taken from memory.
+            look: Look of a tier's models.
+            ratio: Ratio of a tier's models.
+            q: The level of every frame; None for each frame's own level.
+            backend: The backend.
+            plane: Format of the luma planes.
+            reuse: Whether to copy unchanged parts from memory.
 
         Raises:
             vs.Error: There is no such model, or it cannot be used.
@@ -67,7 +67,7 @@ class Networks:
         self._reuse = reuse
         ready = [DEFAULT_Q if q is None else q]
         if q is None and isinstance(backend, StoringBackend):
-            # Building one may take minutes, and must not happen while the host writes frames: see tensorrt.quiet.
+            # Building an engine may take minutes, so do it before the host requests frames.
             ready += QUANTIZERS
         for level in ready:
             self.engine(level)
@@ -79,14 +79,14 @@ class Networks:
 
     @property
     def workers(self) -> int:
-        """How many frames at a time keep the backend busy."""
+        """Number of parallel frames that keep the backend busy."""
         return self._backend.workers
 
     def q_of(self, props: Mapping[str, Any]) -> float:
-        """The compression level of a frame with ``props``: its own, as it is, or the default one.
+        """The compression level of a frame with ``props``: its own or the default one.
 
-        Of each frame alone, whatever frames came before: the level does not depend on the order of access. It does
-        not flicker, because the estimates of `vs_srcomp.source` are constant in each scene.
+        It does not depend on other frames, and so not on the order of access. It does not flicker, because the
+        estimates of `vs_srcomp.source` are constant in each scene.
         """
         if self._q is not None:
             return self._q
@@ -105,7 +105,7 @@ class Networks:
         return name
 
     def engine(self, q: float) -> Engine:
-        """What restores frames of the level ``q``."""
+        """The engine for frames of the level ``q``."""
         _, network = self._for(q)
         engine = get_engine(network, self._backend, self.plane)
         return reusing(engine, network, self._backend, self.plane) if self._reuse else engine
@@ -115,20 +115,19 @@ class Networks:
         return network_for(self._model, self.ratio, level, self._look)
 
 
-# Around a cut, frames of two levels take turns; a worker keeps its engine, whose memory counts.
+# Around a cut, frames of two levels alternate. A worker keeps its engine alive, so few are kept.
 _WORKERS = 2
 
 
 class FrameRestorer:
-    """The callback of one node of the pool, with inference requests that no other node uses."""
+    """The callback of one node of the pool, with its own inference requests."""
 
     def __init__(self, networks: Networks) -> None:
-        """Restore with ``networks``, which all nodes of the pool share."""
         self._networks = networks
         self._workers: OrderedDict[Engine, Worker] = OrderedDict()
 
     def __call__(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        """The restored luma plane of frame ``n``, whose only properties are those of ``OWN_PROPS``."""
+        """The restored luma plane of frame ``n``, with only the properties ``OWN_PROPS``."""
         if f.props.get("_FieldBased", 0):
             raise error(
                 f"frame {n} is interlaced",

@@ -1,4 +1,4 @@
-"""The arguments of `vs_srcomp.upscale` as one value, which jobs have and the command line sets."""
+"""The arguments of `vs_srcomp.upscale` as one value, for jobs and the command line."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Checks of a target size before any work."""
+"""Checks of the target size before any work."""
 
 import vapoursynth as vs
 
@@ -6,23 +6,23 @@ from vs_srcomp.errors import error
 from vs_srcomp.log import log_once
 from vs_srcomp.memory import check_memory
 
-# What FFmpeg takes for a picture, and so encoders and players that are built on it (libavutil, av_image_check_size2).
+# Limit of FFmpeg, and so of encoders and players that use it (libavutil, av_image_check_size2).
 _MARGIN, _LARGEST = 128, (1 << 31) // 8
 
-# Frames that a graph has at a time, at the least: several at work, and some kept between the nodes.
+# Least number of frames in a graph: several in progress, and some in caches.
 _FRAMES = 8
 
 
 def check_target(clip: vs.VideoNode, wanted: tuple[int | None, int | None], target: tuple[int, int]) -> None:
-    """Refuse a size that is too large; log one that is not exactly what was asked for.
+    """Refuse a size that is too large; log one that differs from the requested size.
 
     Args:
-        clip: What is upscaled.
-        wanted: Width and height in pixels as users gave them; None where the other one decides.
-        target: What they become.
+        clip: The input.
+        wanted: Requested width and height in pixels; None if it follows from the other one.
+        target: The actual size.
 
     Raises:
-        vs.Error: No program could take such pictures, or they do not fit into this computer's memory.
+        vs.Error: No program can handle such pictures, or they do not fit into this computer's memory.
     """
     width, height = target
     if (width + _MARGIN) * (height + _MARGIN) >= _LARGEST:

@@ -19,9 +19,9 @@ from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks
 from vs_srcomp.target_size import check_target
 
 SAME_SHAPE = 0.01
-"""A target whose shape differs by less has only been rounded: its pixels keep their aspect ratio."""
+"""A smaller change of shape is rounding: pixels keep their aspect ratio."""
 
-# Frames that inner nodes keep for those behind them, besides one for each of the core's threads.
+# Frames in caches of inner nodes, besides one for each of the core's threads.
 _SPARE = 4
 
 
@@ -52,7 +52,7 @@ def upscale(
             subsampling can hold, ties upwards.
         width: Target width in luma pixels, instead of a ratio. If only one of width and height is given, the other
             keeps the shape of the picture. The model is that of the nearest ratio.
-        height: Target height in luma pixels, likewise.
+        height: Target height in luma pixels.
         q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4).
             ``"auto"`` reads the property ``SrcompQ`` of each frame, which `vs_srcomp.source` sets on AV1; frames
             without it get 40, with a message. The level is rounded to a whole number within the levels of the
@@ -91,7 +91,7 @@ def upscale(
     check_target(clip, (width, height), (target_width, target_height))
     up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)
     luma = (clip if scale > 1 else up).std.ShufflePlanes(0, vs.GRAY)
-    # zimg maps the range of float luma to codes, and back below, by the frame's own properties.
+    # zimg converts float luma to codes, and back below, by the frame's range property.
     codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
     limit_cache(codes, None if codes is luma else _SPARE)
     chosen = _Chosen(model, look, nearest, _checked_q(q), backend or default_backend(), passes, reuse)
@@ -103,7 +103,7 @@ def upscale(
         y = _brought_to(y, target_width, target_height)
 
     out = y if up.format.color_family == vs.GRAY else vs.core.std.ShufflePlanes([y, up, up], [0, 1, 2], vs.YUV)
-    # From the clip itself: the resize fills in what it does not know with its own guesses.
+    # From the clip itself: resizing replaces unknown properties by guesses.
     out = out.std.CopyFrameProps(clip).std.CopyFrameProps(restored, props=OWN_PROPS)
     out = keep_assumed_colours(out, clip.width, clip.height)
     stretch = Fraction(target_height * clip.width, target_width * clip.height)
@@ -112,7 +112,7 @@ def upscale(
 
 @dataclass(frozen=True)
 class _Chosen:
-    """What to run on luma, and how often."""
+    """The networks to run on luma, and how often."""
 
     model: ModelName
     look: str
@@ -123,29 +123,29 @@ class _Chosen:
     reuse: bool
 
     def networks(self, codes: vs.VideoNode) -> Networks:
-        """For the planes of ``codes``."""
+        """The networks for planes of the format of ``codes``."""
         plane = PlaneFormat.of(codes)
         return Networks(self.model, self.look, self.ratio, self.q, self.backend, plane, reuse=self.reuse)
 
 
 def _restored(codes: vs.VideoNode, chosen: _Chosen) -> vs.VideoNode:
-    """Integer luma after the network; of the properties of its frames only ``OWN_PROPS`` count."""
+    """Integer luma after the network. Only the frame properties ``OWN_PROPS`` are valid."""
     for _ in range(chosen.passes):
-        # Of the properties that a first pass leaves out, a second one needs only the level, which is among those set.
+        # The only property that a second pass needs is the level, which the first one sets.
         codes = limit_cache(_passed(codes, chosen.networks(codes)), _SPARE)
     return codes
 
 
 def _passed(codes: vs.VideoNode, networks: Networks) -> vs.VideoNode:
-    # Only its format and size count: its frames are never asked for.
+    # Only its format and size count: its frames are never requested.
     like = codes.std.BlankClip(width=codes.width * networks.scale, height=codes.height * networks.scale)
-    # The core runs one node's callback for one frame at a time: a pool of nodes gives as many at a time as it has.
+    # The core serialises the callbacks of a node: a pool of nodes processes several frames in parallel.
     pool = [limit_cache(like.std.ModifyFrame(codes, FrameRestorer(networks)), None) for _ in range(networks.workers)]
     return like.std.FrameEval(lambda n: pool[n % len(pool)], clip_src=pool)
 
 
 def _ensembled(codes: vs.VideoNode, chosen: _Chosen) -> vs.VideoNode:
-    """The mean of what is made of all eight ways to turn and flip ``codes``, turned and flipped back."""
+    """The mean over all eight rotations and flips of ``codes``, each reverted after the network."""
     made = []
     for is_turned in (False, True):
         for flips in ((), ("FlipHorizontal",), ("FlipVertical",), ("FlipHorizontal", "FlipVertical")):
@@ -161,7 +161,7 @@ def _moved(luma: vs.VideoNode, ways: tuple[str, ...]) -> vs.VideoNode:
 
 
 def _sharpened(luma: vs.VideoNode, amount: float) -> vs.VideoNode:
-    """Integer luma after unsharp masking, in one convolution: the weights of (1 + amount) identity - amount blur."""
+    """Unsharp masking of integer luma in one convolution: (1 + amount) identity - amount blur."""
     corner = -round(32 * amount)
     if not corner:
         return luma
@@ -171,10 +171,10 @@ def _sharpened(luma: vs.VideoNode, amount: float) -> vs.VideoNode:
 
 
 def _brought_to(enlarged: vs.VideoNode, width: int, height: int) -> vs.VideoNode:
-    """The luma of a network that enlarges in the target's size.
+    """The output of an enlarging network, resized to the target size.
 
-    It is sharp already. Of the kernels that bring it down, Catmull-Rom keeps the most of it: it gave ArtCNN and FSRCNNX
-    0.03 to 0.54 dB more Y-PSNR at 8:5 and 4:3 than Lanczos-5 (eight Kodak pictures, Q 20 and 40).
+    To make it smaller, Catmull-Rom is the best kernel: with ArtCNN and FSRCNNX it gave 0.03 to 0.54 dB more Y-PSNR at
+    8:5 and 4:3 than Lanczos-5 (eight Kodak pictures, Q 20 and 40).
     """
     if (width, height) == (enlarged.width, enlarged.height):
         return enlarged
@@ -251,7 +251,7 @@ def _checked_sharpness(sharpness: float) -> float:
 
 
 def _checked_passes(passes: int, scale: int) -> int:
-    """Output size over input size of all passes together, of a network of ``scale``."""
+    """Output size over input size of all passes together."""
     if passes == 1:
         return scale
     if passes != 2:

@@ -1,4 +1,4 @@
-"""Writing AV1 syntax, for headers that no encoder at hand makes."""
+"""Writing AV1 syntax, for headers that no available encoder writes."""
 
 import random
 from typing import NamedTuple, Self
@@ -51,7 +51,7 @@ class BitWriter:
 
 
 def leb128(value: int) -> bytes:
-    """leb128(), as short as can be."""
+    """leb128() in the shortest form."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -68,7 +68,7 @@ def obu(kind: int, payload: bytes, *, layer: tuple[int, int] | None = None, size
 
 
 class Written(NamedTuple):
-    """What frames need to know of a written sequence header."""
+    """Facts about a written sequence header that frames depend on."""
 
     shown_key_frame: str
     """The first bits of a shown key frame."""

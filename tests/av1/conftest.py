@@ -1,4 +1,4 @@
-"""Streams to parse: real ones beside the checkout, and small ones made when a test asks for them."""
+"""Streams to parse: real ones next to the checkout, and small ones made on demand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def headers(monkeypatch: pytest.MonkeyPatch) -> list[FrameHeader]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Makes the stream of a recipe, once a session."""
+    """Makes the stream of a recipe, once per session."""
     folder = tmp_path_factory.mktemp("av1")
     paths: dict[str, Path] = {}
 

@@ -1,4 +1,4 @@
-"""Trying a unit out: what comes of it, and taking the parser back to where it was."""
+"""Parsing a unit on trial, and restoring the parser's state."""
 
 from vs_srcomp.av1 import Av1Error, Parser, Unit
 from vs_srcomp.av1.sequence import SequenceHeader
@@ -8,7 +8,7 @@ Snapshot = tuple[SequenceHeader | None, bytes, Slots]
 
 
 def snapshot(parser: Parser) -> Snapshot:
-    """All that a parser knows."""
+    """The state of a parser."""
     state = parser._state
     return state.sequence, state.sequence_payload, list(state.slots)
 
@@ -21,7 +21,7 @@ def restore(parser: Parser, taken: Snapshot) -> None:
 
 
 def attempt(parser: Parser, data: bytes) -> Unit | Av1Error:
-    """Parse a unit, or return why not."""
+    """Parse a unit, or return the error."""
     try:
         return parser.parse(data)
     except Av1Error as error:

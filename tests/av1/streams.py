@@ -1,4 +1,4 @@
-"""Small streams of every kind that the encoders at hand can make, for tests to parse."""
+"""Small streams of every kind that the available encoders can make."""
 
 import subprocess
 from dataclasses import dataclass

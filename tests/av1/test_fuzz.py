@@ -1,4 +1,4 @@
-"""Damaged units: they are parsed, or refused with the one error, in bounded time."""
+"""Damaged units are parsed or refused with an `Av1Error`, in bounded time."""
 
 import random
 from collections.abc import Callable

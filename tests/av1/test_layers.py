@@ -1,6 +1,6 @@
-"""Spatial layers, put together from a stream without: no encoder at hand writes them.
+"""Spatial layers, made from a stream without layers, because no available encoder writes them.
 
-Frames take turns as base and enhancement layer. Their headers do not tell, so that the records stay what they were.
+Frames are alternately base and enhancement layer. Their headers do not depend on that, so the records stay the same.
 """
 
 from collections.abc import Callable

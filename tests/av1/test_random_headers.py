@@ -1,4 +1,4 @@
-"""Random headers, parsed here and by FFmpeg: they reach what no encoder at hand writes.
+"""Random headers, parsed here and by FFmpeg, for syntax that no available encoder writes.
 
 A sequence header with random features (frame ids, decoder model, operating points, ...) is followed by frames whose
 headers are random bits, which mean something in most places. Each is cut where this parser says that it ends, and gets

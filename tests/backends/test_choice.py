@@ -10,31 +10,27 @@ from importlib.util import find_spec
 import onnx
 import pytest
 
+from tests.helpers.processes import HIDDEN
 from vs_srcomp.backends import OpenVINO, choice, registry
 from vs_srcomp.backends.base import BackendConfig
 
-CHOOSE = """
-import ctypes, importlib.abc, sys
-
-class Hide(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {hidden!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-
-sys.meta_path.insert(0, Hide())
-
+CHOOSE = (
+    HIDDEN
+    + """
+import ctypes
 import vapoursynth as vs
 from vs_srcomp.backends import choice
 
-said = []
-vs.core.add_log_handler(lambda kind, message: said.append(message))
+messages = []
+vs.core.add_log_handler(lambda kind, message: messages.append(message))
 {change}
 try:
     chosen = [repr(choice.default_backend()), choice.default_backend() == choice.default_backend()]
 except vs.Error as reason:
     chosen = [str(reason)]
-print([chosen, [message for message in said if "srcomp" in message], sorted(sys.modules)])
+print([chosen, [message for message in messages if "srcomp" in message], sorted(sys.modules)])
 """
+)
 
 NO_CARD = registry.no_card() is not None
 
@@ -44,15 +40,15 @@ def choose(hidden: Collection[str], change: str = "") -> tuple[list[object], lis
     script = CHOOSE.format(hidden=set(hidden), change=change)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    chosen, said, modules = ast.literal_eval(done.stdout)
-    return chosen, said, modules
+    chosen, messages, modules = ast.literal_eval(done.stdout)
+    return chosen, messages, modules
 
 
 @pytest.mark.skipif(not NO_CARD, reason="with a graphics card, something else may go first")
 def test_openvino_is_the_choice_without_a_card_and_no_other_library_is_loaded() -> None:
-    chosen, said, modules = choose(())
+    chosen, messages, modules = choose(())
     assert chosen == [repr(OpenVINO()), True]
-    (message,) = said
+    (message,) = messages
     assert message.startswith("srcomp: OpenVINO runs the networks (TensorRT: no NVIDIA")
     assert "PyTorch on a graphics card: no NVIDIA" in message
     assert not {"torch", "onnxruntime", "onnx", "tensorrt"} & set(modules)
@@ -60,27 +56,27 @@ def test_openvino_is_the_choice_without_a_card_and_no_other_library_is_loaded() 
 
 @pytest.mark.skipif(not NO_CARD, reason="with a graphics card, something else may go first")
 def test_onnx_runtime_is_the_choice_without_openvino() -> None:
-    chosen, said, modules = choose({"openvino"})
+    chosen, messages, modules = choose({"openvino"})
     assert str(chosen[0]).startswith("OnnxRuntime(")
-    assert "OpenVINO: not installed" in said[0]
+    assert "OpenVINO: not installed" in messages[0]
     assert "torch" not in modules
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
 @pytest.mark.skipif(not NO_CARD, reason="with a graphics card, something else may go first")
 def test_pytorch_on_the_processor_comes_last() -> None:
-    chosen, said, _ = choose({"openvino", "onnxruntime"})
+    chosen, messages, _ = choose({"openvino", "onnxruntime"})
     assert str(chosen[0]).startswith("Torch(device='cpu'")
-    assert "ONNX Runtime: not installed" in said[0]
+    assert "ONNX Runtime: not installed" in messages[0]
 
 
 def test_without_any_library_the_error_names_each_and_ends_in_a_command() -> None:
-    (message,), said, _ = choose({"openvino", "onnxruntime", "torch", "tensorrt"})
+    (message,), messages, _ = choose({"openvino", "onnxruntime", "torch", "tensorrt"})
     lines = str(message).splitlines()
     assert lines[0] == "srcomp: no backend works here"
     assert lines[-1] == "pip install openvino"
     assert [line.partition(":")[0] for line in lines[1:-1]] == [entry.title for entry in registry.BACKENDS]
-    assert not said
+    assert not messages
 
 
 @pytest.mark.skipif(not NO_CARD, reason="with a graphics card, something else may go first")
@@ -92,9 +88,9 @@ def restore(self, source, target):
 OpenVINOWorker.restore = restore
 """
     for body, reason in (("target[:] = source", "off by 85 codes"), ("raise OSError('lost')", "does not work: lost")):
-        chosen, said, _ = choose((), broken.format(body=body))
+        chosen, messages, _ = choose((), broken.format(body=body))
         assert str(chosen[0]).startswith("OnnxRuntime(")
-        assert f"OpenVINO: it {'is ' if 'off' in reason else ''}{reason}" in said[0]
+        assert f"OpenVINO: it {'is ' if 'off' in reason else ''}{reason}" in messages[0]
 
 
 def test_a_card_is_looked_for_before_a_library_is_loaded() -> None:

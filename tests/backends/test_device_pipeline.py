@@ -3,14 +3,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers.pictures import noise
 from vs_srcomp.backends.base import Luma, PlaneFormat, copy_with_edges
 from vs_srcomp.backends.device_pipeline import PipelineEngine
 from vs_srcomp.backends.tiling import is_out_of_memory
-
-
-def noise(plane: PlaneFormat) -> Luma:
-    rng = np.random.default_rng(0)
-    return rng.integers(0, plane.peak + 1, (plane.height, plane.width)).astype(plane.dtype)
 
 
 class Queue:

@@ -1,4 +1,4 @@
-"""Engines on disk: built once, never taken for another, and never in the way."""
+"""Engines on disk: built once, never confused with another, and never an obstacle."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ prepare(network, backend, PlaneFormat(32, 16, 8))
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where engines are stored; not there yet."""
+    """The folder of engines, which does not exist yet."""
     monkeypatch.setenv("SRCOMP_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache" / "engines"
 
@@ -153,7 +153,7 @@ type Program = subprocess.Popen[str]
 
 @pytest.fixture
 def another_program(backend: Darken, tmp_path: Path) -> Iterator[Callable[[], Program]]:
-    """Start another process that asks for the engine; it ends when the file ``gate`` is there."""
+    """Start another process that requests the engine; it ends when the file ``gate`` exists."""
     made: list[Program] = []
 
     def make() -> Program:
@@ -174,7 +174,7 @@ def another_program(backend: Darken, tmp_path: Path) -> Iterator[Callable[[], Pr
 
 
 def wait_until(happens: Callable[[], bool]) -> None:
-    """Wait for what other processes do; never for long, unless they are broken."""
+    """Wait for other processes, with a time limit."""
     end = time.monotonic() + 120
     while not happens():
         assert time.monotonic() < end

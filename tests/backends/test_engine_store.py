@@ -1,4 +1,4 @@
-"""One engine a process for each thing asked for, whoever asks."""
+"""One engine per process for each network, backend and format, for any thread."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def backend(tmp_path: Path) -> Darken:
 
 @dataclass(frozen=True)
 class Meeting(BackendDouble):
-    """Stores nothing, and compiles only while as many others compile at the same moment."""
+    """Stores nothing, and compiles only while others compile at the same time."""
 
     together: threading.Barrier = field(compare=False)
 

@@ -7,6 +7,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper
 
 from tests.helpers.networks import make_onnx, random_network, reference
+from tests.helpers.pictures import noise
 from tests.tolerances import ONE_CODE, TWO_CODES
 from vs_srcomp.backends.base import CODES, RESTORED, Luma, PlaneFormat
 from vs_srcomp.backends.integer_graph import with_integer_planes
@@ -29,14 +30,9 @@ def restore(network: bytes, codes: Luma, bits: int, scale: int = 1) -> Luma:
     return restored
 
 
-def noise(height: int, width: int, bits: int) -> Luma:
-    codes: Luma = np.random.default_rng(0).integers(0, 1 << bits, (height, width)).astype(DTYPES[bits > 8])
-    return codes
-
-
 @pytest.mark.parametrize("bits", [8, 9, 10, 12, 16])
 def test_bytes_in_and_out_are_the_planes_of_an_independent_evaluation(bits: int) -> None:
-    codes = noise(24, 36, bits)
+    codes = noise(PlaneFormat(36, 24, bits))
     expected = reference(random_network(), codes, bits)
     assert not np.array_equal(expected, codes)
     got = restore(random_network(), codes, bits)
@@ -47,7 +43,7 @@ def test_bytes_in_and_out_are_the_planes_of_an_independent_evaluation(bits: int)
 
 @pytest.mark.parametrize("bits", [8, 10])
 def test_half_precision_is_within_two_codes(bits: int) -> None:
-    codes = noise(24, 36, bits)
+    codes = noise(PlaneFormat(36, 24, bits))
     got = restore(to_half(random_network()), codes, bits)
     assert int(np.abs(got.astype(int) - reference(random_network(), codes, bits).astype(int)).max()) <= TWO_CODES
 
@@ -64,7 +60,7 @@ def test_every_code_comes_back_from_a_network_that_adds_nothing(bits: int) -> No
 def test_doubler_gives_twice_the_size(bits: int) -> None:
     scales = np.array([1, 1, 2, 2], np.float32)
     network = make_onnx([node("Resize", ["x", "", "s"], ["y"], mode="nearest")], {"s": scales})
-    codes = noise(6, 10, bits)
+    codes = noise(PlaneFormat(10, 6, bits))
     assert np.array_equal(restore(network, codes, bits, scale=2), codes.repeat(2, 0).repeat(2, 1))
 
 
@@ -72,7 +68,7 @@ def test_doubler_gives_twice_the_size(bits: int) -> None:
 def test_files_of_older_versions_of_the_standard_are_taken(version: int) -> None:
     model = onnx.load_model_from_string(random_network())
     model.opset_import[0].version = version
-    codes = noise(24, 36, 10)
+    codes = noise(PlaneFormat(36, 24, 10))
     expected = reference(random_network(), codes, 10)
     got = restore(model.SerializeToString(), codes, 10)
     assert int(np.abs(got.astype(int) - expected.astype(int)).max()) <= ONE_CODE

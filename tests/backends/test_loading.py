@@ -1,4 +1,4 @@
-"""What the inference libraries would write and send on their own stays away: each test has a process and a home."""
+"""Inference libraries write no files and send no telemetry: each test has its own process and home."""
 
 import os
 import subprocess

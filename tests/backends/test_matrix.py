@@ -1,4 +1,4 @@
-"""Every backend against an evaluation of the network by the ONNX standard's own reference, which none of them uses."""
+"""Every backend against the ONNX standard's reference evaluator, which none of them uses."""
 
 import dataclasses
 from functools import cache
@@ -8,7 +8,7 @@ import onnx.reference
 import pytest
 
 from tests.helpers.networks import as_network, random_doubler, random_network
-from tests.helpers.pictures import picture
+from tests.helpers.pictures import noise, picture
 from tests.tolerances import ONE_CODE
 from vs_srcomp.backends import OnnxRuntime, OpenVINO, TensorRT, Torch
 from vs_srcomp.backends.base import BackendConfig, Luma, PlaneFormat
@@ -118,12 +118,6 @@ def restore(backend: BackendConfig, network: Network, plane: PlaneFormat, codes:
     restored = np.zeros((plane.height * network.scale, plane.width * network.scale), plane.dtype)
     backend.compile(network, plane).worker().restore(codes, restored)
     return restored
-
-
-def noise(plane: PlaneFormat) -> Luma:
-    """Random codes over the whole range, so that clamping happens at both ends."""
-    rng = np.random.default_rng(0)
-    return rng.integers(0, plane.peak, (plane.height, plane.width), plane.dtype, endpoint=True)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Tiles against whole planes: the same bits, one engine for all tiles, and smaller ones when memory runs out."""
+"""Tiles against whole planes: equal bits, one engine for all tiles, and smaller tiles when memory runs out."""
 
 import threading
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.networks import Evaluated, as_network, one_of_each, random_doubler, random_network
+from tests.helpers.pictures import noise
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import BackendConfig, Engine, Luma, PlaneFormat, Worker
 from vs_srcomp.backends.tiling import compile_fitting, compile_tiled, is_out_of_memory
@@ -19,11 +20,6 @@ from vs_srcomp.models import Network, load_network, network_at
 # Their receptive fields are exact: one pixel less of overlap shows.
 FIELDS = {1: 5, 2: 10, 3: 16, 4: 22}
 DOUBLER_FIELD = 7
-
-
-def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, plane.peak + 1, (plane.height, plane.width)).astype(plane.dtype)
 
 
 @cache
@@ -45,7 +41,7 @@ def run(engine: Engine, network: Network, codes: Luma) -> Luma:
 
 @dataclass(frozen=True)
 class Recorder:
-    """A backend that notes what it is asked to compile."""
+    """A backend that records requests to compile."""
 
     inner: BackendConfig
     planes: list[PlaneFormat] = field(default_factory=list, compare=False)
@@ -106,7 +102,7 @@ def test_tiles_of_a_packaged_model_give_the_bits_of_the_whole_plane() -> None:
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_less_overlap_than_the_receptive_field_shows(stride: int) -> None:
-    """Or the tests above would not see a wrong overlap."""
+    """Otherwise the tests above would not detect a wrong overlap."""
     plane = PlaneFormat(200, 60, 16)
     codes = noise(plane)
     network = same_size(stride)
@@ -179,12 +175,12 @@ def test_a_tile_of_overlap_alone_is_refused() -> None:
 
 
 class DeviceOutOfMemoryError(Exception):
-    """What a library of its own might raise."""
+    """An error as of a library."""
 
 
 @dataclass(frozen=True)
 class Limited:
-    """A backend whose device holds planes of so many pixels, compiles more, and then fails at the first inference."""
+    """A backend whose device holds planes of so many pixels; larger ones compile, but fail at the first inference."""
 
     pixels: int
     fails_at: str = "restore"
@@ -239,8 +235,8 @@ def test_tiles_are_halved_until_they_fit(network: Network, fails_at: str) -> Non
 
 
 def test_workers_that_fail_together_halve_the_tiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr("vs_srcomp.backends.tiling.log_once", said.append)
+    messages: list[str] = []
+    monkeypatch.setattr("vs_srcomp.backends.tiling.log_once", messages.append)
     plane = PlaneFormat(1000, 40, 8)
     backend = Limited(520 * 40, together=threading.Barrier(3))
     engine = compile_fitting(backend, same_size(2), plane)
@@ -251,7 +247,7 @@ def test_workers_that_fail_together_halve_the_tiles_once(monkeypatch: pytest.Mon
         thread.start()
     for thread in threads:
         thread.join()
-    assert said == ["1000x40 does not fit in the device's memory: run in tiles of at most 500x500 pixels"]
+    assert messages == ["1000x40 does not fit in the device's memory: run in tiles of at most 500x500 pixels"]
     assert len(backend.planes) == 2
 
 
@@ -281,7 +277,7 @@ class CrowdedEngine:
 
 
 def test_all_workers_move_on_to_the_smaller_tiles() -> None:
-    """One that could go on would keep the memory that the others lack."""
+    """A worker that could go on would keep the memory that the others need."""
     plane = PlaneFormat(1000, 40, 8)
     codes = noise(plane)
     backend = Crowded()

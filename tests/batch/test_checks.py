@@ -1,4 +1,4 @@
-"""What a batch finds out about its outputs comes into its report, and an output that is wrong counts as failed."""
+"""Results of checks are in the report, and a wrong output counts as failed."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from vs_srcomp.transcode import Job
 
 
 class AtOnce:
-    """A pool without processes, which can spoil an output as soon as it is there."""
+    """A pool without processes, which can damage an output as soon as it exists."""
 
     size = 1
 
@@ -105,7 +105,7 @@ def test_a_page_is_beside_the_output(studio: Studio, job: Job, film: Path) -> No
 def test_a_spoilt_output_counts_as_failed(job: Job) -> None:
     outcome = outcome_of(job, VerifyCheck, spoil=True)
     assert outcome.status == "failed"
-    assert outcome.message.startswith("'film.mkv' is not what it should be: ")
+    assert outcome.message.startswith("'film.mkv' differs from its source: ")
     assert "frames: there are " in outcome.message
 
 
@@ -114,4 +114,4 @@ def test_a_missing_reference_is_named(job: Job, tmp_path: Path) -> None:
     references.mkdir()
     outcome = outcome_of(job, partial(MetricsCheck, reference=references))
     assert outcome.status == "failed"
-    assert "that are called 'film'" in outcome.message
+    assert "named 'film'" in outcome.message

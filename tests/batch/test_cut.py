@@ -1,4 +1,4 @@
-"""Where jobs are cut."""
+"""Cutting of jobs into segments."""
 
 from itertools import pairwise
 

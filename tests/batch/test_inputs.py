@@ -1,4 +1,4 @@
-"""Which files a batch is about, and what their outputs are called."""
+"""The inputs of a batch, and the names of its outputs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Processes of this machine: they are replaced when they are lost, and end with whoever started them."""
+"""Worker processes on this machine: lost ones are replaced, and all end with their parent."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ NOWHERE = Job(source=Path("in.mkv"), target=Path("out.mkv"))
 
 @dataclass(frozen=True)
 class Probe:
-    """A task that does as it is told."""
+    """A task with a given behaviour."""
 
     folder: Path
     deed: str
@@ -45,7 +45,7 @@ class Probe:
             progress(1, 2)  # type: ignore[operator]
         if self.deed == "wait":
             cancel.wait(60)
-            raise vs.Error("srcomp: stopped\nas it was told")
+            raise vs.Error("srcomp: stopped\nas requested")
         return os.getpid(), vs.core.num_threads
 
 

@@ -1,4 +1,4 @@
-"""Tasks on a Ray cluster give what they give at home, whatever happens to the nodes."""
+"""Tasks on a Ray cluster have the same results as local ones, whatever happens to the nodes."""
 
 import importlib.util
 import os
@@ -133,7 +133,7 @@ class Nodes:
         return found
 
     def wait_until(self, condition: Callable[[], object], seconds: float = 60) -> None:
-        """Wait, but not for ever; the error is what Ray wrote."""
+        """Wait, with a time limit; the error has Ray's output."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
@@ -155,7 +155,7 @@ def _name_of(process: int) -> str:
 
 
 class Watcher:
-    """Remembers how a batch went."""
+    """Records the progress of a batch."""
 
     def __init__(self) -> None:
         self.outcomes: list[JobReport] = []
@@ -192,7 +192,7 @@ def job(film: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Jo
 
 
 def connected(nodes: Nodes, **options: object) -> ClusterPool:
-    """A pool on the cluster, as soon as that is ready."""
+    """A pool on the cluster, once it is ready."""
     deadline = time.monotonic() + 60
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A batch does what can be done, once, whatever interrupts it."""
+"""A batch does all possible work exactly once, whatever interrupts it."""
 
 import json
 import os
@@ -23,11 +23,11 @@ from vs_srcomp.transcode import Job
 
 
 class PowerCutError(BaseException):
-    """The machine is gone: nothing cleans up."""
+    """A power cut: nothing cleans up."""
 
 
 class Here:
-    """A pool of this thread alone, whose tasks run when they are waited for."""
+    """A pool in this thread, whose tasks run in `wait`."""
 
     size = 1
 
@@ -75,7 +75,7 @@ class Here:
 
 
 class Notebook:
-    """Notes what a batch tells."""
+    """Records the events of a batch."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, JobReport] = {}
@@ -225,7 +225,7 @@ def test_restart_replaces_what_was_made_before(job: Job) -> None:
     assert files_in(job.target.parent) == FINISHED
     with pytest.raises(PowerCutError):
         run(job, restart=True, pool=Here(cut_off_after=2))
-    # Once the user has agreed, the same command without the word goes on.
+    # Once the user has allowed it, the same command without the option continues.
     assert run(job)["film.mkv"].reused == 1
     assert job.target.stat().st_size == small
 
@@ -243,7 +243,7 @@ def test_files_that_no_batch_has_made_are_replaced_only_on_demand(job: Job, rest
     assert job.target.read_text() == "put here later"
 
 
-def test_an_output_that_is_gone_is_made_anew(job: Job, uninterrupted: Path) -> None:
+def test_a_missing_output_is_made_again(job: Job, uninterrupted: Path) -> None:
     run(job)
     job.target.unlink()
     assert run(job)["film.mkv"].status == "done"
@@ -457,7 +457,7 @@ def test_checks_are_made_of_the_output_and_decide(job: Job) -> None:
         "failed",
         "40 frames\nlook at them",
     )
-    # The same command joins and checks again; what is not as it should be is made anew only on demand.
+    # The same command joins and checks again; a wrong output is made again only on request.
     for restart, encoded in ((False, []), (True, [0, 1, 2, 3])):
         pool = Here()
         run_batch([job], pool, Notebook(), checks=[Count], restart=restart)

@@ -1,4 +1,4 @@
-"""A job in pieces gives the same, whoever encodes them, in whatever order."""
+"""A job in segments gives the same result for any process and any order."""
 
 import gc
 import threading
@@ -27,7 +27,7 @@ def job(film: Path, model: Path, tmp_path: Path) -> Job:
 
 
 def work_through(job: Job, folder: Path, *, backwards: bool = False, share: Share | None = None) -> Result:
-    """Do ``job`` in pieces."""
+    """Do ``job`` in segments."""
     folder.mkdir()
     segments = cut(job)
     order = segments[::-1] if backwards else segments
@@ -147,9 +147,9 @@ def test_two_frames_at_one_moment_are_distinguished_at_a_seam_too(studio: Studio
     assert len(set(times_of(pieces.target))) == 10
 
 
-def test_a_clock_that_begins_anew_is_one_clock_in_all_pieces(studio: Studio, job: Job, tmp_path: Path) -> None:
-    one = studio.sound(studio.picture("anew-picture.mkv", "-g", "5", seconds=1), "anew-1.ts", "mp2").read_bytes()
-    film = tmp_path / "anew.ts"
+def test_a_clock_that_restarts_is_continuous_in_all_segments(studio: Studio, job: Job, tmp_path: Path) -> None:
+    one = studio.sound(studio.picture("restart-picture.mkv", "-g", "5", seconds=1), "restart-1.ts", "mp2").read_bytes()
+    film = tmp_path / "restart.ts"
     film.write_bytes(one + one)
     job = replace(job, source=film, segment_seconds=0.3)
     pieces = work_through(job, tmp_path / "parts")

@@ -1,4 +1,4 @@
-"""Picture and sound stay together over two hours of irregular times."""
+"""Audio and video stay in sync over two hours of irregular times."""
 
 import math
 import random

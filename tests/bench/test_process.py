@@ -1,4 +1,4 @@
-"""Each stage has a process of its own, and what goes wrong there arrives here."""
+"""Each stage has its own process, whose errors are reported."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The made-up scene: real-looking, moving, and the same every time."""
+"""The synthetic scene: like a photograph, moving, and reproducible."""
 
 from itertools import islice, pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command as a user runs it."""
+"""The command in its own process."""
 
 import subprocess
 import sys

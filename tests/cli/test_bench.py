@@ -1,4 +1,4 @@
-"""``vs-srcomp bench`` in its shortest form: that it works, and that its numbers agree with each other."""
+"""``vs-srcomp bench`` in its shortest form: it works, and its numbers are consistent."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ def run(*arguments: str | Path) -> Result:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[Result, Any, Path]:
-    """Everything at once: what was printed, the JSON, and the picture."""
+    """A run with all outputs: the text, the JSON, and the picture."""
     folder = tmp_path_factory.mktemp("bench")
     peer = folder / "peer.vpy"
     peer.write_text("clip.resize.Point(width, height).set_output()")
@@ -32,9 +32,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[Result
 
 
 def test_json_has_every_stage_and_what_it_was_measured_on(whole: tuple[Result, Any, Path]) -> None:
-    _, told, _ = whole
-    assert told["format"] == 1
-    assert told["clip"] | {"frames": 0} == {
+    _, report, _ = whole
+    assert report["format"] == 1
+    assert report["clip"] | {"frames": 0} == {
         "file": None,
         "codec": "av1",
         "format": "YUV420P8",
@@ -43,18 +43,18 @@ def test_json_has_every_stage_and_what_it_was_measured_on(whole: tuple[Result, A
         "height": 64,
         "frames": 0,
     }
-    assert (told["settings"]["width"], told["settings"]["height"], told["settings"]["rounds"]) == (192, 128, 2)
-    assert 0 <= told["settings"]["q"] <= 63
-    assert told["machine"]["cores"] >= 1
-    *own, peer = told["stages"]
+    assert (report["settings"]["width"], report["settings"]["height"], report["settings"]["rounds"]) == (192, 128, 2)
+    assert 0 <= report["settings"]["q"] <= 63
+    assert report["machine"]["cores"] >= 1
+    *own, peer = report["stages"]
     assert [stage["name"] for stage in own] == STAGES
     assert (peer["kind"], peer["title"], peer["limit"]) == ("script", "peer", "inference")
 
 
 def test_the_numbers_agree_with_each_other(whole: tuple[Result, Any, Path]) -> None:
-    _, told, _ = whole
-    rates = {s["name"]: [r["frames"] / r["seconds"] for r in s["rounds"]] for s in told["stages"]}
-    for stage in told["stages"]:
+    _, report, _ = whole
+    rates = {s["name"]: [r["frames"] / r["seconds"] for r in s["rounds"]] for s in report["stages"]}
+    for stage in report["stages"]:
         own = rates[stage["name"]]
         assert len(own) == 2
         assert stage["fps"] == pytest.approx(median(own))
@@ -70,13 +70,13 @@ def test_the_numbers_agree_with_each_other(whole: tuple[Result, Any, Path]) -> N
 
 
 def test_the_table_has_a_row_a_stage_and_fits(whole: tuple[Result, Any, Path]) -> None:
-    result, told, _ = whole
+    result, report, _ = whole
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("made-up scene, av1, 8 bit, 96x64 to 192x128")
+    assert lines[0].startswith("synthetic scene, av1, 8 bit, 96x64 to 192x128")
     assert max(map(len, lines[3:])) <= 120
     rows = lines[4:]
-    assert len(rows) == len(told["stages"])
-    for row, stage in zip(rows, told["stages"], strict=True):
+    assert len(rows) == len(report["stages"])
+    for row, stage in zip(rows, report["stages"], strict=True):
         assert row.startswith(stage["title"])
         assert f"{stage['fps']:.1f}" in row
 
@@ -114,12 +114,12 @@ def test_a_file_is_measured_with_and_without_reuse(film: Path, model: Path, tmp_
     for more in ([], ["--no-reuse"]):
         result = CliRunner().invoke(main, ["bench", *arguments, *more, "--json", str(tmp_path / "o.json")])
         assert result.exit_code == 0, result.output
-        told = {stage["name"]: stage for stage in json.loads((tmp_path / "o.json").read_text())["stages"]}
-        names.append(list(told))
-        assert told["no-reuse"]["reused"] is None
+        report = {stage["name"]: stage for stage in json.loads((tmp_path / "o.json").read_text())["stages"]}
+        names.append(list(report))
+        assert report["no-reuse"]["reused"] is None
         if not more:
-            assert told["file"]["limit"] == "no-reuse"
-            assert 0 <= told["file"]["reused"] <= 1
+            assert report["file"]["limit"] == "no-reuse"
+            assert 0 <= report["file"]["reused"] <= 1
             assert "% of without" in result.output
     assert names == [["decode", "file", "no-reuse"], ["decode", "no-reuse"]]
 
@@ -139,7 +139,7 @@ def test_what_cannot_be_measured_is_refused(arguments: list[str], wrong: str) ->
 def test_a_clip_has_its_own_size(film: Path) -> None:
     result = run(film)
     assert result.exit_code == 2
-    assert "--size and --bits are for the clip that is made up" in result.output
+    assert "--size and --bits are for the synthetic clip" in result.output
 
 
 def test_plot_without_matplotlib_states_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

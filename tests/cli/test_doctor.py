@@ -1,4 +1,4 @@
-"""The doctor on computers that lack something: real files and programs in folders of their own."""
+"""``vs-srcomp doctor`` on computers that lack something, with real files and programs in their own folders."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Signals end a command in seconds, also while code that is not Python's has the main thread wait."""
+"""Signals end a command in seconds, also while the main thread waits in native code."""
 
 import signal
 import subprocess

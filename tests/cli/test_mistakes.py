@@ -1,4 +1,4 @@
-"""What people who are new to the command do wrong: one error in one form, and a code that tells its kind."""
+"""Typical mistakes on the command line: one error in one form, and the right exit code."""
 
 import shlex
 import subprocess

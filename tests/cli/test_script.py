@@ -117,14 +117,14 @@ def test_ffmpeg_gets_what_y4m_loses(
 
 
 def test_what_a_file_does_not_specify_is_not_made_up(studio: Studio, tmp_path: Path) -> None:
-    film = studio.picture("untold.mkv")
+    film = studio.picture("untagged.mkv")
     for program in ("ffmpeg", "x265", "mpv"):
         command = words(run(film, "-o", tmp_path / "s.vpy", "--for", program))
-        told = " ".join(command)
+        line = " ".join(command)
         assert not [
             name
             for name in ("colorspace", "matrix", "prim", "trc", "transfer", "gamma", "setsar", "dar")
-            if name in told
+            if name in line
         ]
 
 
@@ -209,10 +209,10 @@ def test_hdr_metadata_in_each_programs_own_words(hdr: Path, tmp_path: Path) -> N
 def test_what_encoders_leave_out_is_reported(studio: Studio, tmp_path: Path, program: str, made: str) -> None:
     film = studio.sound(studio.picture("mute.mkv"), "loud.mkv", "aac")
     result = run(film, "-o", tmp_path / "s.vpy", "--for", program)
-    assert f"loud.srcomp.{made} has the video alone" in result.stderr
+    assert f"loud.srcomp.{made} has only the video" in result.stderr
     assert f"mkvmerge -o loud.srcomp.mkv loud.srcomp.{made} --no-video {film}" in result.stderr
-    assert "the other 1 stream beside it" in result.stderr
-    assert "alone" not in run(studio.picture("mute.mkv"), "--for", program).stderr
+    assert "adds the other 1 stream" in result.stderr
+    assert "only the video" not in run(studio.picture("mute.mkv"), "--for", program).stderr
 
 
 def test_the_backend_goes_into_the_script(studio: Studio) -> None:

@@ -1,4 +1,4 @@
-"""Programs that encode what comes through a pipe."""
+"""Programs that encode frames from a pipe."""
 
 import shlex
 import sys
@@ -216,11 +216,11 @@ def test_no_shell_reads_the_command() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "does not say where to write\nlet it write to {out}"),
-        ("x264 -", "does not say where to write\nlet it write to {out}"),
+        ("", "has no {out}\nadd it as the output file"),
+        ("x264 -", "has no {out}\nadd it as the output file"),
         ("x264 '{out}", "cannot be split into words: no closing quotation\ncheck its quotes"),
         ("x265 {out}.hevc --csv {out}.csv", "writes to {out}.csv and {out}.hevc\nlet it write one file only"),
-        ("x265 {out} {size}", "the placeholder {size}, which there is not\nuse those of {out}, {width}"),
+        ("x265 {out} {size}", "the unknown placeholder {size}\nuse {out}, {width}"),
         ("x265 {out} {", "single '{' encountered in format string\nwrite braces as {{ and }}"),
         ("nonsense {out}", "there is no program 'nonsense'\ninstall it, or give its path in --pipe"),
     ],

@@ -1,1 +1,1 @@
-"""What tests of several packages share: networks, pictures, films, and a backend that stores engines."""
+"""Helpers for tests of several packages: networks, pictures, films, processes, a backend that stores engines."""

@@ -1,4 +1,4 @@
-"""A folder of models as the package has one, with random weights, for tests of what is chosen from it."""
+"""A folder of models like that of the package, with random weights, for tests of the choice of models."""
 
 import hashlib
 import json

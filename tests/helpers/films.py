@@ -1,4 +1,4 @@
-"""Small films with everything that a transcode has to carry over, and what is in a film."""
+"""Small films with everything that a transcode must keep, and functions that read them."""
 
 import subprocess
 from collections.abc import Callable
@@ -45,7 +45,7 @@ title=Ende
 
 
 def write_model(path: Path) -> Path:
-    """A network that gives the luma back a little brighter."""
+    """A network that makes the luma a little brighter."""
     weights = np.zeros((1, 1, 3, 3), np.float32)
     weights[0, 0, 1, 1] = 0.02
     nodes = [
@@ -57,23 +57,23 @@ def write_model(path: Path) -> Path:
 
 
 class Studio:
-    """Makes films with FFmpeg, in a folder of its own."""
+    """Makes films with FFmpeg in its own folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Put the parts that films are made of into ``folder``."""
+        """Write the parts of films to ``folder``."""
         self.folder = folder
         (folder / "subtitles.srt").write_text(SUBTITLES, "utf-8")
         (folder / "chapters.txt").write_text(CHAPTERS, "utf-8")
         (folder / "font.ttf").write_bytes(bytes(range(256)) * 8)
 
     def make(self, *arguments: str) -> Path:
-        """Run FFmpeg; gives the path of its output, the last argument."""
+        """Run FFmpeg. Returns the path of its output, the last argument."""
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *arguments]
         subprocess.run(command, cwd=self.folder, check=True, stdin=subprocess.DEVNULL)
         return self.folder / arguments[-1]
 
     def sound(self, film: Path, name: str, codec: str) -> Path:
-        """``film`` with a tone that becomes higher at 1 s."""
+        """``film`` with a tone that rises at 1 s."""
         tone = "aevalsrc=sin(2*PI*t*if(lt(t\\,1)\\,300\\,3000)):sample_rate=48000:duration=2"
         return self.make("-i", str(film), "-f", "lavfi", "-i", tone, "-c:v", "copy", "-c:a", codec, name)
 
@@ -107,13 +107,13 @@ class Studio:
 
 
 def frames_of(path: Path) -> list[VideoFrame]:
-    """All pictures of the first video track."""
+    """All frames of the first video track."""
     with av.open(str(path)) as container:
         return list(container.decode(container.streams.video[0]))
 
 
 def times_of(path: Path) -> list[Fraction]:
-    """When each picture is shown, in seconds."""
+    """Time of each frame in seconds."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         unit = Fraction(stream.time_base.numerator, stream.time_base.denominator)
@@ -121,7 +121,7 @@ def times_of(path: Path) -> list[Fraction]:
 
 
 def packets_of(path: Path, index: int) -> list[tuple[Fraction, bytes]]:
-    """Time in seconds and content of the packets of one stream."""
+    """Time in seconds and content of each packet of one stream."""
     with av.open(str(path)) as container:
         stream = container.streams[index]
         unit = Fraction(stream.time_base.numerator, stream.time_base.denominator)
@@ -133,7 +133,7 @@ def packets_of(path: Path, index: int) -> list[tuple[Fraction, bytes]]:
 
 
 def durations_of(path: Path, index: int = 0) -> list[Fraction]:
-    """How long the packets of one stream last, in seconds."""
+    """Durations of the packets of one stream in seconds."""
     with av.open(str(path)) as container:
         stream = container.streams[index]
         unit = Fraction(stream.time_base.numerator, stream.time_base.denominator)

@@ -1,4 +1,4 @@
-"""Small networks for tests, and what they must give, evaluated by another library than the one under test."""
+"""Small networks for tests, and their expected results, computed by another library than the one under test."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ from vs_srcomp.models import Model, Network, find_model, models
 
 
 def one_of_each(q: float = 30) -> list[Model]:
-    """The package's own model for each tier, ratio and look, or that for the level ``q`` where there are several."""
+    """The package's model for each tier, ratio and look; the one for the level ``q`` if there are several."""
     kinds = dict.fromkeys((model.tier, model.ratio, model.look) for model in models())
     return [find_model(tier, ratio_by_name(ratio), q, look) for tier, ratio, look in kinds if tier and ratio and look]
 
 
 def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
-    """A network with the form of ours and random weights, large enough that the result differs from the input a lot."""
+    """A network of the form of ours with random weights that change the input a lot."""
     rng = np.random.default_rng(seed)
     weights = {
         "w0": rng.normal(0, 0.3, (channels, 1, 3 * stride, 3 * stride)),
@@ -43,7 +43,7 @@ def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:
 
 
 def random_stack(stride: int = 4, channels: int = 16, layers: int = 4, seed: int = 1) -> bytes:
-    """A network with the form of ours, ReLUs and random weights."""
+    """A network of the form of ours with ReLUs and random weights."""
     rng = np.random.default_rng(seed)
     weights, nodes, last = {}, [], "x"
     for index in range(layers):
@@ -51,7 +51,7 @@ def random_stack(stride: int = 4, channels: int = 16, layers: int = 4, seed: int
         side, step = (3 * stride, stride) if index == 0 else (3, 1)
         spread = (2 / (inputs * side**2)) ** 0.5 * (1 if index < layers - 1 else 0.1)
         weights[f"w{index}"] = rng.normal(0, spread, (outputs, inputs, side, side))
-        # A picture has a mean, which the first layer of a trained network hardly sees.
+        # The first layer of a trained network hardly depends on the mean of the picture.
         weights[f"w{index}"] -= weights[f"w{index}"].mean((1, 2, 3), keepdims=True) if index == 0 else 0
         weights[f"b{index}"] = rng.normal(0, 0.02, outputs)
         names = [last, f"w{index}", f"b{index}"]
@@ -70,17 +70,17 @@ def random_stack(stride: int = 4, channels: int = 16, layers: int = 4, seed: int
 def random_level_network(
     *, stride: int = 4, channels: int = 8, hidden: int = 3, residual: bool = False, half: bool = False, seed: int = 1
 ) -> bytes:
-    """A network with the form of ours that takes the level, with random weights: another picture for each level.
+    """A network of the form of ours that takes the level, with random weights; each level gives another picture.
 
-    Each hidden layer's channels are scaled and shifted by functions of the level that are linear between knots.
+    The channels of hidden layers are scaled and shifted by functions of the level that are linear between knots.
 
     Args:
-        stride: Of its grid.
-        channels: Of each hidden layer.
-        hidden: Number of those, the first included.
-        residual: Whether each but the first adds what it was given.
+        stride: Stride of its grid.
+        channels: Channels of each hidden layer.
+        hidden: Number of hidden layers, the first included.
+        residual: Whether each but the first adds its input.
         half: Whether weights are stored in half precision.
-        seed: Of the weights.
+        seed: Seed of the weights.
     """
     rng = np.random.default_rng(seed)
     knots = np.linspace(0, 63, 8)
@@ -133,7 +133,7 @@ def random_level_network(
 
 
 def random_doubler(channels: int = 8, seed: int = 1, scale: int = 2, *, half: bool = False) -> bytes:
-    """A 2x network with random weights that adds to the nearest pixel, with the form of ArtCNN's; or of another scale.
+    """A 2x network, or one of another scale, with random weights, which adds to the nearest pixel, as ArtCNN does.
 
     With ``half``, weights are stored in half precision.
     """
@@ -158,7 +158,7 @@ def random_doubler(channels: int = 8, seed: int = 1, scale: int = 2, *, half: bo
 
 
 def _stored(weights: Mapping[str, NDArray[Any]], *, half: bool) -> tuple[list[onnx.NodeProto], dict[str, NDArray[Any]]]:
-    """``weights`` as a file has them, and what makes float32 of them."""
+    """``weights`` in the type of the file, and operators that convert them to float32."""
     if not half:
         return [], {name: value.astype(np.float32) for name, value in weights.items()}
     casts = [helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT) for name in weights]
@@ -189,7 +189,7 @@ def make_onnx(
 
 
 def reference(network: bytes, codes: Luma, bits: int, stride: int = 2, scale: int = 1) -> Luma:
-    """What the network makes of a plane, by ONNX Runtime in float32, with rounding and clamping in float64."""
+    """The result for a plane by ONNX Runtime in float32, with rounding and clamping in float64."""
     height, width = codes.shape
     white = 255.0 * 2 ** (bits - 8)
     padded = np.pad(codes, ((0, -height % stride), (0, -width % stride)), mode="edge")
@@ -211,7 +211,7 @@ def _session(network: bytes) -> Any:
 def as_network(
     onnx: bytes, *, stride: int = 2, scale: int = 1, receptive_field: int = 34, takes_level: bool = False
 ) -> Network:
-    """What backends take; the defaults are those of `random_network`, with a generous receptive field."""
+    """A network for backends; the defaults are those of `random_network`, with a generous receptive field."""
     return Network(
         onnx=onnx,
         sha256=hashlib.sha256(onnx).hexdigest(),
@@ -224,7 +224,7 @@ def as_network(
 
 @dataclass(frozen=True, kw_only=True)
 class BackendDouble:
-    """What every backend has, for those of tests."""
+    """Base class of test backends."""
 
     workers: int = 1
     tile: int = 0
@@ -238,7 +238,7 @@ class BackendDouble:
 
 @dataclass(frozen=True)
 class Evaluated(BackendDouble):
-    """A backend that gives what `reference` gives, for tests of what stands around a backend."""
+    """A backend with the results of `reference`, for tests of code that uses a backend."""
 
     workers: int = 2
     tile: int = 0
@@ -248,7 +248,7 @@ class Evaluated(BackendDouble):
 
 
 class EvaluatedEngine:
-    """Engine and worker in one, as it has no buffers."""
+    """Engine and worker in one, without buffers."""
 
     def __init__(self, network: Network, plane: PlaneFormat) -> None:
         self.network = network

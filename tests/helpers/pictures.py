@@ -1,4 +1,4 @@
-"""Luma that looks like a picture upscaled by Lanczos-5, made here: edges, texture, gradients, black and white."""
+"""Luma planes: random codes, and pictures with edges, texture, gradients, black and white."""
 
 import numpy as np
 import vapoursynth as vs
@@ -8,8 +8,14 @@ from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.resample import lanczos5
 
 
+def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
+    """Random codes over the whole range, so that clamping happens at both ends."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, plane.peak + 1, (plane.height, plane.width)).astype(plane.dtype)
+
+
 def picture(plane: PlaneFormat, seed: int = 0) -> Luma:
-    """A picture of which a half as large one was upscaled."""
+    """A picture of half the size, upscaled by Lanczos-5."""
     small = PlaneFormat(-(-plane.width // 2), -(-plane.height // 2), plane.bits)
     codes = np.clip(np.rint(_scene(small.width, small.height, seed) * plane.code_scale), 0, plane.peak)
     up = np.asarray(

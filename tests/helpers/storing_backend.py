@@ -1,4 +1,4 @@
-"""A backend that darkens, whose engines can be stored, and which writes down how often it builds one."""
+"""A backend that darkens, can store its engines, and logs its builds."""
 
 import time
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ class Darken(BackendDouble):
     """Halves every code."""
 
     log: Path
-    """Gets a line for each build that begins."""
+    """File that gets a line for each build."""
     seconds: float = 0
-    """That a build takes."""
+    """Duration of a build."""
     gate: Path | None = None
-    """A build waits until this file is there."""
+    """A build waits until this file exists."""
     device: str = "this computer"
     precision: str = "f32"
     tile: int = 0
     layout: str = "1"
-    """Of what it builds; anything in another layout is refused."""
+    """Layout of its engines; others are refused."""
     memory: int = 1 << 30
     """Largest number of pixels that an engine can be loaded for."""
     workers: int = 1
@@ -56,7 +56,7 @@ class Darken(BackendDouble):
         return f"{plane.width}x{plane.height} on {self.device}, layout {self.layout}".encode()
 
     def builds(self) -> list[str]:
-        """The sizes of all builds that have begun."""
+        """The sizes of all builds."""
         return self.log.read_text().splitlines() if self.log.exists() else []
 
 

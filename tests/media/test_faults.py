@@ -1,4 +1,4 @@
-"""Small files that real programs have written, and that went wrong once: what is right for each."""
+"""Small files of real programs that caused bugs, each with its expected result."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -25,7 +25,7 @@ def faults(shared_data: Path) -> Path:
 
 
 def wrong(source: Path, target: Path, **options: object) -> list[str]:
-    """What a check of the finished file says is wrong."""
+    """The faults that a check of the finished file finds."""
     return [str(finding) for finding in verify(Job(source=source, target=target, **options)) if finding.fault]  # type: ignore[arg-type]
 
 
@@ -69,7 +69,7 @@ def test_what_the_muxer_refuses_is_refused_before_any_work(faults: Path, upscale
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 @pytest.mark.parametrize("name", ["C-joined.ts", "C-joined-with-sound.ts"])
-def test_time_goes_on_where_the_clock_begins_anew(
+def test_time_goes_on_where_the_clock_restarts(
     faults: Path, upscaled: Upscaled, tmp_path: Path, name: str, suffix: str
 ) -> None:
     film = faults / name

@@ -1,4 +1,4 @@
-"""Whether a muxer takes a stream is asked of the muxer, and a refusal while writing says what and why."""
+"""Muxers are tried before any work, and a refusal while writing names the stream and the reason."""
 
 from pathlib import Path
 

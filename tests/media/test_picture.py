@@ -1,4 +1,4 @@
-"""What players must know of the picture is kept, in the container and in the bitstream."""
+"""Metadata of the video is kept, in the container and in the bitstream."""
 
 import struct
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Everything beside the picture is carried over."""
+"""All other streams and metadata are copied."""
 
 from pathlib import Path
 

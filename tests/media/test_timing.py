@@ -1,4 +1,4 @@
-"""Every picture is shown when it was, together with what is heard then."""
+"""Every frame keeps its time, in sync with the audio."""
 
 from fractions import Fraction
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Users' own ONNX files: what is found of those that can be used, and what is said of the others."""
+"""Users' own ONNX files: the facts about usable ones, and the errors of others."""
 
 import hashlib
 import os
@@ -100,8 +100,8 @@ def test_the_sum_is_logged_once(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    said = [line for line in done.stdout.splitlines() if line.startswith("srcomp: ")]
-    assert said == [f"srcomp: own.onnx: network, stride 2, receptive field 10, SHA-256 {sha256}"]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("srcomp: ")]
+    assert lines == [f"srcomp: own.onnx: network, stride 2, receptive field 10, SHA-256 {sha256}"]
 
 
 def test_packaged_models_do_without_the_onnx_library() -> None:

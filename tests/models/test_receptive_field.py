@@ -1,4 +1,4 @@
-"""What is found from a graph, against what changes in the output when one pixel of the input does."""
+"""Computed receptive fields against the output pixels that change with one input pixel."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A running mpv, told what to do over its socket."""
+"""A running mpv, controlled over its socket."""
 
 import json
 import socket

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 
 from vs_srcomp.cli import main
 from vs_srcomp.doctor.programs import check_player_script
-from vs_srcomp.mpv import player
 from vs_srcomp.mpv.install import COMPANION, FILTER, install, is_current, mpv_folder, options, remove
+from vs_srcomp.mpv.options import _READERS
 
 
 def run(*arguments: str) -> Result:
@@ -45,7 +45,7 @@ def test_every_option_of_the_script_is_reported() -> None:
     table = COMPANION.read_text().partition("local options = {\n")[2].partition("\n}")[0]
     assert [name for name, _, _ in options()] == re.findall(r"^    (\w+) =", table, re.MULTILINE)
     # Those that the script hands on to the filter are options of the filter.
-    assert {"ratio", "q", "model", "sharpness", "adapt"} <= {name for name, _, _ in options()} & set(player._READERS)
+    assert {"ratio", "q", "model", "sharpness", "adapt"} <= {name for name, _, _ in options()} & set(_READERS)
 
 
 def test_options_that_were_changed_stay(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a player's clip becomes: sizes, options, and the decision that a network is too slow."""
+"""The filter in a player: sizes, options, and the decision that a network is too slow."""
 
 import time
 from pathlib import Path
@@ -9,8 +9,11 @@ import vapoursynth as vs
 from tests.mpv.conftest import Playing
 from vs_srcomp.geometry import RATIOS
 from vs_srcomp.models import find_model
+from vs_srcomp.mpv import pace as paces
 from vs_srcomp.mpv import player
-from vs_srcomp.mpv.player import LASTING_VERDICT, Options, Pace, play, read_options, target_size
+from vs_srcomp.mpv.options import Options, read_options
+from vs_srcomp.mpv.pace import LASTING_VERDICT, Pace
+from vs_srcomp.mpv.player import play, target_size
 
 UNKNOWN = (0, 0)
 OWN = find_model("fast", RATIOS[0], 20).name
@@ -28,7 +31,7 @@ def blank(format_: int = vs.YUV420P8, width: int = 96, height: int = 64, **props
 @pytest.fixture
 def played() -> Playing:
     def run(clip: vs.VideoNode, options: str = "q=20") -> vs.VideoNode:
-        player._paces.clear()
+        paces._paces.clear()
         return play(clip, shown=(clip.width, clip.height), display=UNKNOWN, options=options)
 
     return run
@@ -122,10 +125,10 @@ def test_frames_of_unknown_duration_pass(played: Playing, props: dict[str, int])
 
 def test_a_slow_network_is_left_before_the_delay_can_be_seen() -> None:
     pace = Pace(last=2)
-    told = [pace.count(duration=DURATION, work=1 / 8) for _ in range(4)]
-    assert told[:-1] == [None] * 3
-    assert told[-1]
-    assert (told[-1].possible, told[-1].needed) == (8, 32)
+    speeds = [pace.count(duration=DURATION, work=1 / 8) for _ in range(4)]
+    assert speeds[:-1] == [None] * 3
+    assert speeds[-1]
+    assert (speeds[-1].possible, speeds[-1].needed) == (8, 32)
     assert pace.step == 1
 
 

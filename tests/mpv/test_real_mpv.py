@@ -73,8 +73,8 @@ def assert_same_frames(played: vs.VideoNode, expected: vs.VideoNode) -> None:
 )
 def test_mpv_gives_what_a_script_gives(mpv: str, tmp_path: Path, options: tuple[str, ...]) -> None:
     clip = make(tmp_path / "clip.mkv", *LOSSLESS, "-colorspace", "bt709", "-color_range", "tv", *options)
-    played, said = encode(mpv, clip, "ratio=2:1,q=20,adapt=no")
-    assert "Disabling" not in said
+    played, log = encode(mpv, clip, "ratio=2:1,q=20,adapt=no")
+    assert "Disabling" not in log
     source = vs_srcomp.source(clip)
     if "pc" in options:
         # What mpv takes full range for, where the file does not tell.
@@ -94,15 +94,15 @@ def test_every_time_of_a_variable_frame_rate_is_kept(mpv: str, tmp_path: Path) -
 
 def test_a_mistake_leaves_the_picture_and_is_reported(mpv: str, tmp_path: Path) -> None:
     clip = make(tmp_path / "clip.mkv", *LOSSLESS, "-pix_fmt", "yuv420p")
-    played, said = encode(mpv, clip, "ratio=7:3")
+    played, log = encode(mpv, clip, "ratio=7:3")
     assert played.width == 160
-    assert "srcomp: ratio=7:3 cannot be understood" in said
+    assert "srcomp: ratio=7:3 cannot be understood" in log
 
 
 def test_messages_reach_the_terminal(mpv: str, tmp_path: Path) -> None:
     clip = make(tmp_path / "clip.mkv", *LOSSLESS, "-pix_fmt", "yuv420p")
-    _, said = encode(mpv, clip, "display=160x96")
-    assert "srcomp: the picture of 160x96 is left as it is: the display has about its size" in said
+    _, log = encode(mpv, clip, "display=160x96")
+    assert "srcomp: the picture of 160x96 is left as it is: the display has about its size" in log
 
 
 def film(folder: Path) -> Path:

@@ -13,7 +13,8 @@ import vapoursynth as vs
 from tests.helpers.films import write_model
 from tests.mpv.conftest import SCRIPT
 from vs_srcomp.backends.engine_store import get_engine
-from vs_srcomp.mpv import player
+from vs_srcomp.mpv import pace, player
+from vs_srcomp.mpv.options import Options
 from vs_srcomp.restore import FrameRestorer
 
 FRAMES = 40
@@ -44,7 +45,7 @@ def load(host: Any) -> vs.VideoNode:
 @pytest.fixture(autouse=True)
 def _as_in_a_new_player(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("SRCOMP_MPV", raising=False)
-    player._paces.clear()
+    pace._paces.clear()
     # All scripts share a core here, and what one adds to it would be heard in the tests of other files.
     show, shown = player.show_messages, []
     monkeypatch.setattr(player, "show_messages", lambda: shown.append(show()))
@@ -164,9 +165,9 @@ def test_mistakes_are_reported_when_the_script_loads(stand_in: ModuleType, user_
 def test_a_network_that_does_not_keep_up_is_left_for_the_rest_of_the_playing(
     stand_in: ModuleType, brighter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(player, "FIRST_WINDOW", 1e-4)
+    monkeypatch.setattr(pace, "FIRST_WINDOW", 1e-4)
     # Enough for some that the network changes: it leaves dark ones as they are.
-    monkeypatch.setattr(player, "LEAST_FRAMES", 20)
+    monkeypatch.setattr(pace, "LEAST_FRAMES", 20)
     judged = player.WARM_UP + 20
     options = f"ratio=2:1,model={brighter},status={tmp_path / 'status'}"
     # No network can be as fast as a million frames a second.
@@ -186,7 +187,7 @@ def test_a_network_that_does_not_keep_up_is_left_for_the_rest_of_the_playing(
 
 
 def test_adapt_no_keeps_the_network(stand_in: ModuleType, brighter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(player, "FIRST_WINDOW", 1e-4)
+    monkeypatch.setattr(pace, "FIRST_WINDOW", 1e-4)
     host = stand_in.Host(FRAMES, dur=(1, 1_000_000), user_data=f"ratio=2:1,adapt=no,model={brighter}")
     luma, _ = host.run(SCRIPT)
     assert luma == [restored(16 + n) for n in range(FRAMES)]
@@ -221,7 +222,7 @@ def test_seeks_leave_no_node_behind(stand_in: ModuleType, brighter: Path) -> Non
     assert [node for node in nodes() if not any(node is other for other in of_other_tests)] == []
 
 
-def test_a_seek_makes_no_engine_anew(stand_in: ModuleType, brighter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seek_compiles_no_engine(stand_in: ModuleType, brighter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
 
     def remember(*arguments: object) -> object:
@@ -238,4 +239,4 @@ def test_a_seek_makes_no_engine_anew(stand_in: ModuleType, brighter: Path, monke
     ("model", "then"), [("quality", ["fast", "light"]), ("fast", ["light"]), ("light", []), ("my.onnx", [])]
 )
 def test_each_network_gives_way_to_the_next_faster_one(model: str, then: list[str]) -> None:
-    assert player._steps(player.Options(model=model)) == [model, *then, "lanczos5"]
+    assert player._steps(Options(model=model)) == [model, *then, "lanczos5"]

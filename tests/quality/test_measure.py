@@ -1,4 +1,4 @@
-"""PSNR, SSIM and VMAF against other implementations, and what cannot be compared."""
+"""PSNR, SSIM and VMAF against other implementations, and errors of files that cannot be compared."""
 
 import math
 import threading

@@ -1,4 +1,4 @@
-"""A check of a finished file finds nothing in a good one, and what is wrong with a bad one."""
+"""A check finds nothing in a good file, and the differences in a wrong one."""
 
 import threading
 from fractions import Fraction

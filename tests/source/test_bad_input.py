@@ -1,4 +1,4 @@
-"""What cannot be read is refused with one clear error, and costs no more than the frames concerned."""
+"""Unreadable input is one clear error, and damage affects only the frames concerned."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Damage costs the frames concerned: the others come, and what does not come is told in an error of ours."""
+"""Damage affects only the frames concerned: others are decoded, and lost ones raise the package's error."""
 
 from pathlib import Path
 
@@ -63,9 +63,9 @@ def test_what_a_decoder_fills_in_is_reported_once(tmp_path: Path, messages: list
     file.write_bytes(data)
     for frame in source(file).frames(close=True):
         frame.close()
-    told = [message for message in messages if "filled in what it lacks" in message]
-    assert len(told) == 1
-    assert told[0].startswith("frame 15 ")
+    found = [message for message in messages if "filled in what it lacks" in message]
+    assert len(found) == 1
+    assert found[0].startswith("frame 15 ")
 
 
 def test_a_file_without_a_picture_is_refused_at_once(shared_data: Path) -> None:

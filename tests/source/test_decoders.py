@@ -1,4 +1,4 @@
-"""Shuffled access to what every encoder at hand makes: decoders with several threads may go wrong after a flush."""
+"""Shuffled access to files of every available encoder: threaded decoders may fail after a flush."""
 
 import contextlib
 import random

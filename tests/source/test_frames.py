@@ -1,4 +1,4 @@
-"""Every frame, in whatever order it is asked for, is the one that a plain linear decode brings."""
+"""Every frame, in any order of requests, is that of a plain linear decode."""
 
 import json
 import random

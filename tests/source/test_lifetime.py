@@ -1,4 +1,4 @@
-"""Clips come and go without a trace: no thread, no memory, no output, no waiting."""
+"""Freed clips leave no thread, memory or output, and cause no waiting."""
 
 import gc
 import os

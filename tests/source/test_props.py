@@ -172,10 +172,10 @@ def test_a_change_of_what_a_header_can_hold_once_is_reported_once(
 ) -> None:
     for frame in source(shared_data / f"faults/M-{name}-changes.ts").frames(close=True):
         frame.close()
-    told = [message for message in messages if "changes its" in message]
-    assert len(told) == 1
-    assert f"changes its {what} at frame 50: " in told[0]
-    assert told[0].endswith("can hold one only")
+    found = [message for message in messages if "changes its" in message]
+    assert len(found) == 1
+    assert f"changes its {what} at frame 50: " in found[0]
+    assert found[0].endswith("can hold one only")
 
 
 def test_colour_follows_the_stream(shared_data: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the clock of a file begins anew, time goes on; what is no new clock is left alone."""
+"""Where the clock of a file restarts, time continues; other jumps are not changed."""
 
 import numpy as np
 import pytest

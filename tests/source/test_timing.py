@@ -138,7 +138,7 @@ def retimed(file: Path, target: Path, time_of: Callable[[int], int]) -> Path:
 @pytest.mark.parametrize(
     "time_of",
     [
-        lambda time: time % 1000,  # the clock begins anew after a second
+        lambda time: time % 1000,  # the clock restarts after a second
         lambda time: time // 80 * 80,  # two frames at a time each
     ],
 )

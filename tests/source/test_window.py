@@ -1,4 +1,4 @@
-"""Which decoded frames are kept: few while going forward, enough for filters that look back, never a wrong one."""
+"""Which decoded frames are kept: few for forward requests, enough for temporal filters, never a wrong one."""
 
 from pathlib import Path
 

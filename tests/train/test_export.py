@@ -25,8 +25,8 @@ def test_an_exported_system_has_a_descriptor_and_plays(name: str, factor: int, t
     path = ROOT / "train" / "recipes" / "systems" / f"{name}.toml"
     recipe = load_recipe(path)
     network = recipe.make_network()
-    said = export_system(network, recipe, path, tmp_path)
-    assert said.startswith(f"{name}: {network.parameter_count} parameters, ")
+    line = export_system(network, recipe, path, tmp_path)
+    assert line.startswith(f"{name}: {network.parameter_count} parameters, ")
     catalogue = json.loads((tmp_path / "models.json").read_text("utf-8"))
     jsonschema.validate(catalogue, json.loads((ROOT / "engines" / "models.schema.json").read_text("utf-8")))
     (entry,) = catalogue["models"]

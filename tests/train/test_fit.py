@@ -1,4 +1,4 @@
-"""The training loop: it learns, goes on where it was stopped, starts from other runs and learns from them."""
+"""The training loop: learning, resuming, starting from other runs, and distillation."""
 
 import csv
 import os

@@ -37,11 +37,11 @@ def test_statistics_are_those_of_the_arrays(pairs: tuple[Patches, Patches], tmp_
     assert seen.mean_difference == pytest.approx(difference.mean())
     assert seen.mean_absolute_difference == pytest.approx(np.abs(difference).mean())
     assert seen.psnr == pytest.approx(10 * np.log10(255**2 / (difference**2).mean()))
-    told = describe(path)
-    assert "7 pairs of 8x8" in told
-    assert f"PSNR: {seen.psnr:.2f} dB" in told
-    assert "q: 40" in told
-    assert "sources: 1 pictures: a" in told
+    text = describe(path)
+    assert "7 pairs of 8x8" in text
+    assert f"PSNR: {seen.psnr:.2f} dB" in text
+    assert "q: 40" in text
+    assert "sources: 1 pictures: a" in text
 
 
 @pytest.mark.parametrize("layout", ["plain", "last", "first"])

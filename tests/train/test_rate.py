@@ -1,4 +1,4 @@
-"""Rate and quality: points that are measured once, curves through them, and what is told of them."""
+"""Rate and quality: points that are measured once, curves through them, and their report."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a network gains on pictures that are kept from training, and its drift."""
+"""Gain of a network on validation pictures, and its drift."""
 
 import numpy as np
 import pytest

@@ -86,8 +86,8 @@ def test_a_clip_is_scored_against_its_original_frame_by_frame(tmp_path: Path, mo
         assert plain.error_change == pytest.approx(error_change(shown, originals))
         assert plain.bits_per_pixel == fast.bits_per_pixel == 8 * path.stat().st_size / (9 * 96 * 64)
         assert plain.q == ""
-        told = {round(float(frame.props["SrcompQ"])) for frame in source(path).frames()}
-        assert fast.q == " ".join(map(str, sorted(told)))
+        levels = {round(float(frame.props["SrcompQ"])) for frame in source(path).frames()}
+        assert fast.q == " ".join(map(str, sorted(levels)))
         assert fast.psnr_y != plain.psnr_y
         assert 0 < plain.vmaf_neg <= plain.vmaf + 1 <= 101
 

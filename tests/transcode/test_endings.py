@@ -1,4 +1,4 @@
-"""The output is whole or not there, however a job ends."""
+"""The output is complete or does not exist, however a job ends."""
 
 import os
 import resource
@@ -103,7 +103,7 @@ def test_folders_that_cannot_be_written_to(film: Path, upscaled: Upscaled, tmp_p
 
 @pytest.mark.parametrize("name", ["out.avi", "out", "out.mkv.tmp"])
 def test_other_containers_are_refused(film: Path, upscaled: Upscaled, tmp_path: Path, name: str) -> None:
-    with pytest.raises(vs.Error, match=r"does not say which container.*\n.*\.mkv, \.mp4 or \.webm"):
+    with pytest.raises(vs.Error, match=r"is not that of a container.*\n.*\.mkv, \.mp4 or \.webm"):
         upscaled(film, tmp_path / name)
 
 

@@ -1,4 +1,4 @@
-"""What the receiver gets: each picture, lowered in resolution and coded with AV1, kept as a small IVF file."""
+"""Pictures downscaled and coded with AV1, stored as small IVF files."""
 
 import io
 import multiprocessing
@@ -26,7 +26,7 @@ from vs_srcomp.resample import lanczos5
 
 @dataclass(frozen=True)
 class Pair:
-    """What a model is made for: a ratio and a compression level."""
+    """A ratio and a compression level."""
 
     ratio: Ratio
     q: int
@@ -54,7 +54,7 @@ def pair_by_slug(slug: str) -> Pair:
 
 
 def ffmpeg() -> str:
-    """The path of the FFmpeg that imageio-ffmpeg brings."""
+    """The path of FFmpeg in imageio-ffmpeg."""
     import imageio_ffmpeg  # Material that is coded already is read without it.
 
     return str(imageio_ffmpeg.get_ffmpeg_exe())
@@ -87,7 +87,7 @@ def encoder_version() -> str:
 
 @cache
 def libaom_version() -> str:
-    """What libaom calls itself in the encoder's log ("v3.15.1"); "unknown" if it does not."""
+    """libaom's version in the encoder's log ("v3.15.1"), or "unknown"."""
     argv = encoder_argv(16, 16, still_options(8), 63)
     argv[argv.index("error")] = "info"
     logged = subprocess.run(argv, input=bytes(16 * 16 * 3 // 2), capture_output=True, check=True)
@@ -96,7 +96,7 @@ def libaom_version() -> str:
 
 
 def encode(picture: vs.VideoNode, pair: Pair, cpu_used: int) -> bytes:
-    """Lower ``picture`` (YUV420P8, one frame) by the pair's ratio with Lanczos-5 and code it with libaom."""
+    """Downscale ``picture`` (YUV420P8, one frame) by the pair's ratio with Lanczos-5, and code it with libaom."""
     width, height = (int(size / pair.ratio.factor) for size in (picture.width, picture.height))
     small = b"".join(plane.tobytes() for plane in clip_planes(lanczos5(picture, width, height)))
     coded = subprocess.run(
@@ -113,7 +113,7 @@ def decode(stream: bytes) -> vs.VideoNode:
 
 
 def decode_frames(stream: bytes) -> Iterator[vs.VideoNode]:
-    """Decode the frames of an IVF ``stream``, each to a YUV420P8 clip of its own."""
+    """Decode the frames of an IVF ``stream`` to one YUV420P8 clip each."""
     with av.open(io.BytesIO(stream), "r", format="ivf") as container:
         for frame in container.decode(video=0):
             planes = [
@@ -124,7 +124,7 @@ def decode_frames(stream: bytes) -> Iterator[vs.VideoNode]:
 
 
 def stream_path(folder: Path, pair: Pair, name: str) -> Path:
-    """Where the stream of the picture called ``name`` lies below ``folder``."""
+    """Path of the stream of the picture ``name`` in ``folder``."""
     return folder / pair.slug / f"{name}.ivf"
 
 
@@ -136,7 +136,7 @@ def make_streams(
     processes: int | None = None,
     scale: float = 1.0,
 ) -> None:
-    """Code every picture of a folder for every pair, in parallel; streams that are there are kept.
+    """Code every picture of a folder for every pair, in parallel; existing streams are kept.
 
     Pictures are first brought to ``scale`` times their size.
     """
@@ -160,9 +160,9 @@ def make_streams(
 def worker_pool(processes: int | None) -> Iterator[ProcessPoolExecutor]:
     """Processes with one VapourSynth thread each, as many as there are cores by default.
 
-    If the block raises, what has not begun is dropped. If this process is killed, the others end too.
+    If the block raises, waiting work is dropped. If this process is killed, the others end, too.
     """
-    # A forked child would inherit the locks of VapourSynth's threads, but not the threads.
+    # A fork would copy the locks of VapourSynth's threads, but not the threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_start_worker) as pool:
         try:
@@ -174,7 +174,7 @@ def worker_pool(processes: int | None) -> Iterator[ProcessPoolExecutor]:
 
 def _start_worker() -> None:
     vs.core.num_threads = 1
-    # Each worker holds both ends of the queue it waits on, so that it would never learn of the other side's death.
+    # Each worker holds both ends of its queue, and so would not notice the end of the parent.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -197,7 +197,7 @@ class Av1:
     """
 
     def __init__(self, *, ratio: str, lowest: int = 15, highest: int = 55) -> None:
-        """Note the ratio, ``"2:1"``, ``"8:5"`` or ``"4:3"``, and between which levels to code; ValueError if wrong."""
+        """Set the ratio, ``"2:1"``, ``"8:5"`` or ``"4:3"``, and the range of levels; ValueError if they are wrong."""
         self.ratio = ratio_by_name(ratio)
         if not 0 <= lowest <= highest <= MAX_QUANTIZER:
             raise ValueError(f"levels from {lowest} to {highest} are not within 0 to {MAX_QUANTIZER}")

@@ -24,7 +24,6 @@ class Avif(StillCodec):
         speed: int = 8,
         enlarged: bool = False,
     ) -> None:
-        """As for :class:`~train.degradations.still_codec.StillCodec`."""
         super().__init__(ratio=ratio, lowest=lowest, highest=highest, enlarged=enlarged)
         self.speed = speed
 

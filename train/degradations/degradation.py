@@ -1,4 +1,4 @@
-"""What a degradation is: a picture and randomness in, what the network gets out."""
+"""The protocol of degradations: from a picture and a random generator to the network's input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,26 +15,26 @@ type Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Degraded:
-    """What has become of a picture."""
+    """A degraded picture."""
 
     input: Picture
-    """What the network gets: small, or small and enlarged again.
+    """The network's input: small, or small and upscaled again.
 
-    It shows the picture without what is beyond a multiple of the ratio, right and bottom: :func:`covered` cuts that.
+    The picture is cropped, right and bottom, to a multiple of the ratio: see :func:`covered`.
     """
     q: float | None = None
-    """Compression level, 0 to 63, where the degradation has one."""
+    """Compression level, 0 to 63; None if the degradation has none."""
     clean: Picture | None = None
-    """The small picture before it was compressed, for networks that learn to make that too."""
+    """The small picture before compression, as a further target."""
     ratio: int = 1
-    """Of the picture's size to that of ``input``; 1 if it was enlarged again."""
+    """Size of the picture over that of ``input``; 1 if it was upscaled again."""
 
 
 class Degradation(Protocol):
-    """A degradation with its parameters. Can be pickled, so that worker processes can use it."""
+    """A degradation with its parameters. It can be pickled, for worker processes."""
 
     def __call__(self, picture: Picture, rng: np.random.Generator) -> Degraded:
-        """Degrade ``picture``; what is random comes from ``rng`` alone.
+        """Degrade ``picture``. All randomness comes from ``rng``.
 
         Raises:
             ValueError: The picture is too small.
@@ -42,28 +42,27 @@ class Degradation(Protocol):
 
 
 def covered(picture: Picture, degraded: Degraded) -> Picture:
-    """The part of ``picture`` that ``degraded`` shows: what a network is to give back."""
+    """The part of ``picture`` that ``degraded`` shows: the network's target."""
     height, width = (size * degraded.ratio for size in degraded.input.shape[:2])
     return picture[:height, :width]
 
 
 class Shrink:
-    """Base of degradations that make a picture ``ratio`` times smaller, and maybe enlarge it again.
+    """Base class of degradations that downscale a picture by ``ratio``, and optionally upscale it again.
 
-    A subclass says how in :meth:`shrink`; it may compress what it has made.
+    A subclass implements :meth:`shrink`; it may also compress the result.
     """
 
     def __init__(self, *, ratio: int | Sequence[int] = 2, enlarged: bool = False) -> None:
         """Note how small pictures become.
 
         Args:
-            ratio: Of a picture's size to the small one's; one of several at random, if several are given.
-            enlarged: Whether the small picture is enlarged to the old size again, by Lanczos-5 as playback does it:
-                what networks get that work on the enlarged picture.
+            ratio: Size of a picture over that of the small one; if several are given, a random one of them.
+            enlarged: Whether to upscale the small picture again by Lanczos-5, as in playback, for networks on the
+                upscaled picture.
 
         Raises:
-            ValueError: A ratio is not a whole number of 1 or more; or several are given, but the network would get
-                pictures of several scales.
+            ValueError: A ratio is not a whole number of 1 or more, or several are given without ``enlarged``.
         """
         self.ratios = tuple(ratio) if isinstance(ratio, Sequence) else (ratio,)
         if not self.ratios or not all(isinstance(each, int) and each >= 1 for each in self.ratios):
@@ -89,5 +88,5 @@ class Shrink:
         raise NotImplementedError
 
     def compress(self, small: Picture, rng: np.random.Generator) -> Degraded:
-        """What a codec makes of the small picture; nothing, if there is none."""
+        """The small picture after a codec; None without a codec."""
         return Degraded(small)

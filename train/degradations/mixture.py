@@ -25,14 +25,14 @@ class Mixture:
         [[degradation.parts]]
         name = "webp"
 
-    What stands beside ``parts`` is a parameter of each; ``share`` says how often one is drawn, 1 if it is not there.
+    Keys next to ``parts`` are parameters of every part; ``share`` is the relative frequency of a part, by default 1.
     """
 
     def __init__(self, *, parts: Sequence[dict[str, Any]], **common: Any) -> None:
         """Make the parts.
 
         Raises:
-            ValueError: There is none, one is unknown, or one cannot be made so.
+            ValueError: There are no parts, one is unknown, or its parameters are wrong.
         """
         from train.degradations import DEGRADATIONS
 
@@ -49,5 +49,5 @@ class Mixture:
         self.shares = np.array(shares) / sum(shares)
 
     def __call__(self, picture: Picture, rng: np.random.Generator) -> Degraded:
-        """What the part that is drawn makes of ``picture``."""
+        """Degrade ``picture`` with a random part."""
         return self.parts[int(rng.choice(len(self.parts), p=self.shares))](picture, rng)

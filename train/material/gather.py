@@ -1,4 +1,4 @@
-"""From a recipe and places of pictures to the examples that it learns from and is measured on."""
+"""Training and validation data for a recipe."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -30,8 +30,8 @@ _LOOKED_AT: Final = 100
 
 type Item = tuple[int, Path]
 """A picture and its number, from which its degradation's randomness comes."""
-type Parts = tuple[list[Example] | Stream, list[Example]]
-"""What is learned from, and what is measured on."""
+type Split = tuple[list[Example] | Stream, list[Example]]
+"""Training data, and validation data."""
 
 
 class Gatherer:
@@ -40,9 +40,9 @@ class Gatherer:
     def __init__(self, places: Iterable[Path], work: Path, processes: int | None = None) -> None:
         """Take pictures from ``places``; see `gather`."""
         self._places, self._work, self._processes = list(places), work, processes
-        self._last: tuple[object, Parts] | None = None
+        self._last: tuple[object, Split] | None = None
 
-    def of(self, recipe: Recipe) -> Parts:
+    def of(self, recipe: Recipe) -> Split:
         """See `gather`."""
         material = (recipe.degradation, recipe.scales, recipe.copies, recipe.clips, recipe.valid_share, recipe.seed)
         key = (recipe.material, material, recipe.make_network().channels)
@@ -63,7 +63,7 @@ def gather(
     work: Path,
     processes: int | None = None,
     memory: float | None = None,
-) -> Parts:
+) -> Split:
     """The examples that ``recipe`` learns from, and those that it is measured on.
 
     Args:

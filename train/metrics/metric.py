@@ -1,4 +1,4 @@
-"""Metrics as objects, which take luma or RGB pictures, whole or without their border."""
+"""Metrics on luma or RGB pictures, with or without their border."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ type Picture = NDArray[np.uint8]
 
 
 def paper_luma(rgb: Picture) -> Picture:
-    """The luma that papers on super-resolution measure on: BT.601 in limited range, rounded, as Matlab's rgb2ycbcr."""
+    """The luma of papers on super-resolution: BT.601 in limited range, rounded, as in Matlab's rgb2ycbcr."""
     red, green, blue = (rgb[..., channel].astype(np.float64) for channel in range(3))
     return np.asarray(np.rint(16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255), np.uint8)
 
@@ -26,7 +26,7 @@ class Metric:
     larger_is_better: ClassVar[bool] = True
 
     def __init__(self, *, border: int = 0) -> None:
-        """Leave ``border`` pixels out at each side: papers leave out as many as the scale, where networks guess."""
+        """``border``: pixels to leave out on each side; in papers as many as the scale."""
         self.border = border
 
     def __call__(self, restored: Picture, original: Picture) -> float:

@@ -1,4 +1,4 @@
-"""CISR-PSI: artefact removal and resolution enhancement help one another, again and again."""
+"""CISR-PSI: alternating artefact removal and resolution enhancement."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from train.networks.network import Network
 
 
 class Part(nn.Module):
-    """A convolution, residual blocks with a long skip, a last convolution that gives a change of the picture."""
+    """A convolution, residual blocks with a long skip, and a last convolution, which outputs a change."""
 
     def __init__(self, taken: int, given: int, blocks: int, width: int) -> None:
         """Make the part, from ``taken`` channels to ``given``."""
@@ -36,13 +36,12 @@ class Part(nn.Module):
 class CisrPsi(Network):
     """The artefact removal module (ARM) and the resolution enhancement module (REM), unfolded ``rounds`` times.
 
-    In parallel, both take the compressed small picture. In series, the ARM also takes what the REM has made, brought
-    down to the small grid by space-to-depth, and the REM also takes what the ARM has made. Every round has the same
-    weights. Before the first, the compressed picture stands for what the REM has made. The ARM adds its change to the
-    compressed picture, the REM to a learned enlargement, which begins as linear, of what the ARM has made. The last
-    answer of the REM is the network's.
+    In parallel, both take the compressed small picture. In series, the ARM also takes the REM's output, brought to the
+    small grid by space-to-depth, and the REM also takes the ARM's output. All rounds share their weights. Before the
+    first round, the compressed picture replaces the REM's output. The ARM adds its change to the compressed picture,
+    the REM to a learned upscale of the ARM's output, which starts as linear. The last output of the REM is the result.
 
-    Gives the enlarged picture of each round, the last first, then the clean small picture of each, the last first.
+    Returns the upscaled picture of each round, the last first, then the clean small picture of each, the last first.
     """
 
     paper: ClassVar[str] = "Luo, Zhou, Liao, Qiu 2023, arXiv 2103.01698"
@@ -52,7 +51,7 @@ class CisrPsi(Network):
 
         Args:
             scale: Of the answer against the compressed picture.
-            rounds: How often both modules are run.
+            rounds: Number of rounds.
             blocks: Residual blocks of each module.
             width: Their channels.
             channels: 1 for luma, 3 for RGB.

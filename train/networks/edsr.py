@@ -14,10 +14,10 @@ MEAN = 0.45
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions with ReLU between, added to what went in."""
+    """Two 3x3 convolutions with ReLU in between, added to the input."""
 
     def __init__(self, width: int, scaling: float = 1.0) -> None:
-        """Make the block; what it adds is multiplied by ``scaling``."""
+        """``scaling``: factor of the residual."""
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
@@ -30,7 +30,7 @@ class Residual(nn.Module):
         self.second.weight.data *= 0.1
 
     def forward(self, features: Tensor) -> Tensor:
-        """``features`` and what the block adds."""
+        """``features`` plus the residual."""
         change: Tensor = self.second(F.relu(self.first(features)))
         return features + change * self.scaling if self.scaling != 1 else features + change
 
@@ -47,13 +47,13 @@ class Edsr(Network):
     def __init__(
         self, *, scale: int = 2, blocks: int = 16, width: int = 64, scaling: float = 1.0, channels: int = 1
     ) -> None:
-        """Make the network, which begins as linear interpolation.
+        """Make the network, which starts as linear interpolation.
 
         Args:
             scale: 2, 3 or 4.
             blocks: Residual blocks.
             width: Channels inside.
-            scaling: Of what each block adds: 0.1 for the large form of 32 blocks of 256.
+            scaling: Factor of each block's residual: 0.1 for the large form of 32 blocks of 256.
             channels: 1 for luma, 3 for RGB.
         """
         check_scale(scale, (2, 3, 4), "edsr")

@@ -13,14 +13,13 @@ from train.networks.network import Network
 class Espcn(Network):
     """Four convolutions on the small picture, the last followed by depth-to-space.
 
-    5x5 to 64 channels, 3x3 to 64, 3x3 to 32, 3x3 to scale**2: 58,212 parameters at scale 2. ReLU between; ``tanh=True``
-    takes the paper's.
+    5x5 to 64 channels, 3x3 to 64, 3x3 to 32, 3x3 to scale**2: 58,212 parameters at scale 2. ReLU in between, or the
+    paper's tanh.
     """
 
     paper: ClassVar[str] = "Shi et al. 2016, arXiv 1609.05158"
 
     def __init__(self, *, scale: int = 2, tanh: bool = False, channels: int = 1) -> None:
-        """Make the network, which begins as linear interpolation."""
         super().__init__(scale=scale, channels=channels)
         self.tanh = tanh
         self.extract = nn.Conv2d(channels, 64, 5, padding=2)

@@ -1,4 +1,4 @@
-"""FD-SRCNN: up and down again, an estimate after each way up."""
+"""FD-SRCNN: repeated upscaling and downscaling, with an estimate after each upscale."""
 
 from itertools import pairwise
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""FSRCNN: the work is done on the small picture, a transposed convolution enlarges at the end."""
+"""FSRCNN: convolutions on the small picture, and a transposed convolution at the end."""
 
 from typing import ClassVar
 
@@ -17,7 +17,6 @@ class Fsrcnn(Network):
     paper: ClassVar[str] = "Dong, Loy, Tang 2016, arXiv 1608.00367"
 
     def __init__(self, *, scale: int = 2, d: int = 56, s: int = 12, m: int = 4, channels: int = 1) -> None:
-        """Make the network, which begins as linear interpolation."""
         check_scale(scale, (2, 3, 4), "fsrcnn")
         super().__init__(scale=scale, channels=channels)
         extract = nn.Conv2d(channels, d, 5, padding=2)

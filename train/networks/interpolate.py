@@ -1,20 +1,20 @@
-"""First weights that make a network an interpolation before it has learned anything.
+"""Initial weights with which a network starts as an interpolation.
 
-The papers begin with random weights and train for days to find, first of all, the picture itself. Here channel 0 of the
-layers carries the picture through from the first step, and learning is about what interpolation lacks. The layers'
-other weights are random as ever, so that the networks are the papers' own.
+The papers start with random weights, and training first has to learn the picture itself. Here channel 0 of the layers
+passes the picture through from the first step on, so that only the difference from interpolation must be learned. Other
+weights are random as usual; the architectures are those of the papers.
 """
 
 import torch
 from torch import Tensor, nn
 
-# Of a last layer's random weights: the network's first answer differs little from interpolation.
+# Deviation of a last layer's random weights: small, so that the network starts close to interpolation.
 TAIL_NOISE = 1e-3
 
 
 @torch.no_grad()
 def carry(layer: nn.Conv2d, source: int = 0, target: int = 0) -> None:
-    """Make channel ``target`` of a layer the middle pixel of channel ``source`` of its input."""
+    """Make channel ``target`` of a layer a copy of channel ``source`` of its input."""
     _put(layer, target, source, torch.ones(1, 1))
 
 
@@ -30,7 +30,7 @@ def quiet(layer: nn.Conv2d | nn.ConvTranspose2d, std: float = TAIL_NOISE) -> Non
 def enlarge_by_shuffle(layer: nn.Conv2d, scale: int, pictures: int = 1) -> None:
     """Make a 3x3 layer before depth-to-space enlarge its first ``pictures`` channels by ``scale``, linearly.
 
-    Channel ``k * scale**2 + i * scale + j`` is what depth-to-space puts at row ``i``, column ``j`` of channel ``k``.
+    Depth-to-space puts channel ``k * scale**2 + i * scale + j`` at row ``i`` and column ``j`` of channel ``k``.
     """
     for picture in range(pictures):
         for row in range(scale):
@@ -40,7 +40,7 @@ def enlarge_by_shuffle(layer: nn.Conv2d, scale: int, pictures: int = 1) -> None:
 
 
 def linear_taps(scale: int, phase: int) -> Tensor:
-    """Weights of a pixel and its two neighbours for one of ``scale`` places inside it."""
+    """Weights of a pixel and its two neighbours for one of ``scale`` positions inside the pixel."""
     offset = (phase + 0.5) / scale - 0.5
     return torch.tensor([max(0.0, -offset), 1 - abs(offset), max(0.0, offset)])
 
@@ -49,12 +49,12 @@ def linear_taps(scale: int, phase: int) -> Tensor:
 def enlarge_by_deconvolution(layer: nn.ConvTranspose2d, source: int = 0, target: int = 0) -> None:
     """Make a transposed convolution enlarge channel ``source`` of its input, linearly, into channel ``target``.
 
-    Everything else that goes into ``target`` is left as it is.
+    Weights from other channels to ``target`` are not changed.
     """
     size, scale, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
     taps = torch.zeros(size)
     assert isinstance(padding, int)
-    # An output pixel's distance to the middle of the input pixel that goes into it through a tap, in input pixels.
+    # For each tap, the distance of the output pixel from the centre of the input pixel, in input pixels.
     distance = (torch.arange(size) - padding - (scale - 1) / 2) / scale
     taps = (1 - distance.abs()).clamp(min=0)
     for phase in range(scale):

@@ -1,4 +1,4 @@
-"""Plain stacks of convolutions for a few levels, and at a level between two the stack between them."""
+"""Plain stacks of convolutions for a few levels, with interpolated kernels in between."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -15,11 +15,11 @@ LEVELS: Final = (20.0, 30.0, 40.0, 50.0)
 
 
 class InterpolatedStack(Network):
-    """A stack like `PlainStack` for each of ``levels``; between two, kernels and biases lie on the line between theirs.
+    """A stack like `PlainStack` for each of ``levels``; kernels and biases are interpolated linearly between levels.
 
-    Networks that were trained on from the same weights can be interpolated (Wang et al. 2019, Deep Network
-    Interpolation, arXiv 1811.10515); here they are also trained as one. Beyond the first and the last level, theirs
-    hold. At a given level all of it is one stack of convolutions, at the cost of that alone.
+    Networks that were trained from the same weights can be interpolated (Wang et al. 2019, Deep Network Interpolation,
+    arXiv 1811.10515); here they are also trained together. Beyond the first and the last level they are constant. At a
+    given level the network is one stack of convolutions, at the cost of a single one.
 
     ``forward`` takes luma (N, 1, H, W) in 0..1, H and W divisible by ``stride``, and levels (N,) in 0..63; it gives
     (N, 1, H, W).
@@ -37,9 +37,9 @@ class InterpolatedStack(Network):
         slope: float = 0.0,
         levels: Sequence[float] = LEVELS,
     ) -> None:
-        """Make the network: all stacks begin alike, with a last layer that is small but not zero.
+        """Make the network. All stacks start with the same weights, the last layer small but not zero.
 
-        ``slope`` is the activation's below zero; ``levels`` rise in equal steps.
+        ``slope`` is that of the activation below zero; ``levels`` rise in equal steps.
         """
         super().__init__(scale=1, channels=1, stride=stride)
         steps = {after - before for before, after in pairwise(levels)}
@@ -63,7 +63,7 @@ class InterpolatedStack(Network):
         return luma + F.pixel_shuffle(residual, self.stride).float()
 
     def outputs(self, luma: Tensor, q: Tensor) -> Iterator[Tensor]:
-        """What each layer gives, after its activation: (N, channels or stride squared, H / stride, W / stride)."""
+        """Outputs of all layers after their activation: (N, channels or stride squared, H / stride, W / stride)."""
         with torch.autocast(q.device.type, enabled=False):
             basis = hats(q, self.knots)
         kernels = self.kernels()
@@ -80,9 +80,9 @@ class InterpolatedStack(Network):
             yield features
 
     def kernels(self) -> list[tuple[Tensor, Tensor]]:
-        """Weights and biases of each convolution, (levels, O, I, h, w) and (levels, O), for plain luma in and out.
+        """Weights and biases of each convolution, (levels, O, I, h, w) and (levels, O), for plain luma.
 
-        Centring, scaling and the residual's scale are folded in; the border is padded with zeros, in training too.
+        Normalisation and the residual's scale are folded in; borders are padded with zeros, as in training.
         """
         found = [(torch.stack(weights), torch.stack(biases)) for weights, biases in self._layers()]
         weights, biases = found[0]
@@ -98,7 +98,7 @@ class InterpolatedStack(Network):
 
     @torch.no_grad()
     def set_kernels(self, of_levels: Sequence[Sequence[tuple[Tensor, Tensor]]]) -> None:
-        """Take weight and bias of each convolution, for plain luma in and out, for each level: `kernels` reversed."""
+        """Set weight and bias of each convolution for each level: the inverse of `kernels`."""
         for stack, kernels in zip(self.stacks, of_levels, strict=True):
             layers = list(_convolutions(stack))
             for index, (layer, (weight, bias)) in enumerate(zip(layers, kernels, strict=True)):
@@ -113,7 +113,7 @@ class InterpolatedStack(Network):
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:
-        """Add ``luma`` to everything that the network gives."""
+        """Add ``luma`` to the output."""
         for stack in self.stacks:
             *_, tail = _convolutions(stack)
             assert tail.bias is not None
@@ -121,23 +121,23 @@ class InterpolatedStack(Network):
 
     @property
     def macs_per_pixel(self) -> float:
-        """Multiply-accumulates per output pixel, of a network at one level."""
+        """Multiply-accumulates per output pixel at one level."""
         return sum(layer.weight.numel() for layer in _convolutions(self.stacks[0])) / self.stride**2
 
     @property
     def receptive_field(self) -> int:
-        """Side, in pixels, of the square around an output pixel that it can see, wherever it lies in its cell."""
+        """Side in pixels of the square that an output pixel can depend on, for any position in its cell."""
         layers = len(list(_convolutions(self.stacks[0])))
         return 2 * (self.stride * layers + self.stride - 1)
 
     def _layers(self) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
-        """Of each layer, weights and biases of all levels."""
+        """Weights and biases of all levels, by layer."""
         for of_levels in zip(*(_convolutions(stack) for stack in self.stacks), strict=True):
             yield [layer.weight for layer in of_levels], [layer.bias for layer in of_levels if layer.bias is not None]
 
 
 def _stack(stride: int, channels: int, layers: int, slope: float) -> nn.Sequential:
-    """Convolutions alone: one that steps by ``stride``, ``layers - 2`` in the middle, one for depth-to-space."""
+    """Convolutions: one with ``stride``, ``layers - 2`` in the middle, one for depth-to-space."""
     head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride)
     body = [nn.Conv2d(channels, channels, 3, padding=1) for _ in range(layers - 2)]
     tail = nn.Conv2d(channels, stride * stride, 3, padding=1)
@@ -162,7 +162,7 @@ def _between(basis: Tensor, of_levels: Tensor) -> Tensor:
 
 
 def _convolved(features: Tensor, basis: Tensor, weights: Tensor, biases: Tensor, step: int) -> Tensor:
-    """Each of ``features`` (N, C, h, w) with its own kernels; as one convolution in groups."""
+    """Each of ``features`` (N, C, h, w) with its own kernels, as one grouped convolution."""
     with torch.autocast(features.device.type, enabled=False):
         own, own_biases = _between(basis, weights), _between(basis, biases)
     count, channels, height, width = features.shape

@@ -1,4 +1,4 @@
-"""LapSRN: a Laplacian pyramid, twice as large at each level."""
+"""LapSRN: a Laplacian pyramid that doubles the size at each level."""
 
 import math
 from typing import ClassVar
@@ -16,7 +16,7 @@ class Level(nn.Module):
     """``depth`` 3x3 convolutions and a 4x4 transposed one that doubles: features, and a residual for the picture."""
 
     def __init__(self, depth: int, width: int, channels: int) -> None:
-        """Make the level; the picture's way begins as linear interpolation."""
+        """Make the level, whose picture starts as linear interpolation."""
         super().__init__()
         self.convolutions = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.upsample = nn.ConvTranspose2d(width, width, 4, 2, padding=1)
@@ -47,7 +47,7 @@ class Lapsrn(Network):
     """Levels of ``depth`` convolutions of ``width`` channels, each of which gives a picture twice as large.
 
     The defaults are the paper's: depth 10, width 64, LeakyReLU 0.2, 4x4 transposed convolutions, no weights shared.
-    Gives the pictures of all levels, the largest first.
+    Returns the pictures of all levels, the largest first.
     """
 
     paper: ClassVar[str] = "Lai, Huang, Ahuja, Yang 2017, arXiv 1704.03915"

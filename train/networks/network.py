@@ -1,4 +1,4 @@
-"""What every network of a recipe offers beside its forward pass."""
+"""The base class of the networks that recipes can name."""
 
 import copy
 from typing import Any, ClassVar
@@ -10,21 +10,21 @@ from torch import Tensor, nn
 class Network(nn.Module):
     """A network for super-resolution.
 
-    ``forward`` takes luma (N, 1, h, w), or RGB (N, 3, h, w), in 0..1, and gives the picture ``scale`` times as large;
-    or a tuple whose first is that and whose others are what the network has on the way (stages, a clean small picture),
-    so that an objective can teach them too. It has no control flow that depends on data.
+    ``forward`` takes luma (N, 1, h, w), or RGB (N, 3, h, w), in 0..1, and returns the picture ``scale`` times as large;
+    or a tuple of that and of intermediate results (stages, a clean small picture), which an objective can use, too. It
+    has no control flow that depends on data.
     """
 
     paper: ClassVar[str] = ""
-    """Authors, year and place of what is built."""
+    """Authors, year and identifier of the paper."""
     takes_level: ClassVar[bool] = False
     """Whether ``forward`` takes the compression level, (N,) in 0..63, as its second argument."""
 
     def __init__(self, *, scale: int, channels: int, stride: int = 1) -> None:
-        """Note what the network works on.
+        """Set the format of input and output.
 
         Args:
-            scale: Of the output against the input; 1 for a network that works on the enlarged picture.
+            scale: Output size over input size; 1 for a network that works on the upscaled picture.
             channels: 1 for luma, 3 for RGB.
             stride: Input sizes are multiples of it.
         """
@@ -35,12 +35,12 @@ class Network(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Everything that is learned."""
+        """Number of parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     @property
     def receptive_field(self) -> int:
-        """Side, in pixels of the input, of the square that an output pixel can depend on, at most."""
+        """Side in input pixels of the square that an output pixel can depend on."""
         raise NotImplementedError
 
     @property
@@ -56,7 +56,7 @@ def check_scale(scale: int, possible: tuple[int, ...], network: str) -> None:
 
 
 def multiply_accumulates(network: Network) -> float:
-    """Multiply-accumulates of the convolutions of ``network`` per pixel of its output, by a pass without data."""
+    """Multiply-accumulates of all convolutions per output pixel, counted in a pass on the meta device."""
     ghost = copy.deepcopy(network).to("meta")
     total = 0
 
@@ -77,13 +77,13 @@ def multiply_accumulates(network: Network) -> float:
 
 
 def outputs_of(network: nn.Module, source: Tensor, q: Tensor) -> tuple[Tensor, ...]:
-    """All outputs of ``network``, which may take levels or not, its answer first."""
+    """All outputs of ``network``, the final one first; ``q`` is for networks that take levels."""
     made = network(source, q) if inner(network).takes_level else network(source)
     return made if isinstance(made, tuple) else (made,)
 
 
 def inner(network: nn.Module) -> Network:
-    """The network inside what synchronises it over several processes."""
+    """The network without PyTorch's wrapper for several processes."""
     found = network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
     assert isinstance(found, Network)
     return found

@@ -1,4 +1,4 @@
-"""A plain stack of convolutions on a coarser grid, which predicts what Lanczos and the codec lost."""
+"""A plain stack of convolutions on a coarser grid, which predicts what Lanczos and the codec have lost."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -9,13 +9,13 @@ from torch.nn import functional as F
 
 from train.networks.network import Network
 
-# Mean and spread of photographic luma, about: the first layer's weights are kept for values centred and scaled by them.
+# Approximate mean and deviation of photographic luma. The first layer's weights are for values normalised by them.
 MEAN, SPREAD = 0.45, 0.25
-# The residual is small against the picture: this keeps the last layer's weights of the same order as the others'.
+# The residual is small. This factor keeps the last layer's weights of the same order as the others.
 RESIDUAL_SCALE = 0.1
 
 KNOTS: Final = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
-"""Levels at which each channel's scale and shift are learned; between two they are interpolated, beyond they hold."""
+"""Levels with learned scales and shifts of channels; interpolated between two, and constant beyond the ends."""
 
 _PEAK = 255
 
@@ -37,7 +37,7 @@ class PlainStack(Network):
     takes_level = True
 
     def __init__(self, *, stride: int = 4, channels: int = 64, layers: int = 6, slope: float = 0.0) -> None:
-        """Make the network; the last layer starts small but not zero. ``slope`` is the activation's below zero."""
+        """The last layer starts small but not zero; ``slope`` is that of the activation below zero."""
         super().__init__(scale=1, channels=1, stride=stride)
         self.slope = slope
         self.head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride, bias=False)
@@ -49,7 +49,7 @@ class PlainStack(Network):
         nn.init.normal_(self.tail.weight, std=0.02)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]  # it has one
         self.gains = nn.Parameter(torch.zeros(len(KNOTS), layers - 1, channels))
-        """Of each knot, layer and channel: what its scale has above 1."""
+        """For each knot, layer and channel: scale minus 1."""
         self.shifts = nn.Parameter(torch.zeros(len(KNOTS), layers - 1, channels))
         self.knots: Tensor
         self.register_buffer("knots", torch.tensor(KNOTS), persistent=False)
@@ -63,9 +63,9 @@ class PlainStack(Network):
         return luma + RESIDUAL_SCALE * F.pixel_shuffle(residual, self.stride).float()
 
     def outputs(self, luma: Tensor, q: Tensor) -> Iterator[Tensor]:
-        """What each layer gives, after its activation: (N, channels or stride squared, H / stride, W / stride)."""
+        """Outputs of all layers after their activation: (N, channels or stride squared, H / stride, W / stride)."""
         weights = self.of_level(q)
-        # As codes, which are whole numbers and so exact in any floating point; a rounded first layer costs accuracy.
+        # As codes: whole numbers are exact in any floating-point type, and rounding in the first layer costs accuracy.
         grid = F.pixel_unshuffle(luma * _PEAK, self.stride)
         with torch.autocast(luma.device.type, enabled=False):
             features = F.conv2d(grid, self._head_on_grid(), -self._head_mean(), padding=1)
@@ -97,9 +97,9 @@ class PlainStack(Network):
         return self.head.weight.sum(dim=(1, 2, 3)) * (MEAN / SPREAD)
 
     def kernels(self) -> list[tuple[Tensor, Tensor | None]]:
-        """Weight and bias of each convolution as the exported graph has them, for plain luma in and out.
+        """Weight and bias of each convolution in the exported graph, for plain luma as input and output.
 
-        Centring, scaling and the residual's scale are folded in; the border is padded with zeros, in training too.
+        Normalisation and the residual's scale are folded in; borders are padded with zeros, as in training.
         """
         assert self.tail.bias is not None
         return [
@@ -110,7 +110,7 @@ class PlainStack(Network):
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:
-        """Add ``luma`` to everything that the network gives."""
+        """Add ``luma`` to the output."""
         assert self.tail.bias is not None
         self.tail.bias += luma / RESIDUAL_SCALE
 
@@ -121,7 +121,7 @@ class PlainStack(Network):
 
     @property
     def receptive_field(self) -> int:
-        """Side, in pixels, of the square around an output pixel that it can see, wherever it lies in its cell."""
+        """Side in pixels of the square that an output pixel can depend on, for any position in its cell."""
         layers = len(self.body) + 2
         return 2 * (self.stride * layers + self.stride - 1)
 
@@ -132,7 +132,7 @@ def _weight(layer: nn.Module) -> Tensor:
 
 
 def hats(q: Tensor, knots: Tensor) -> Tensor:
-    """Linear interpolation's weights: (N, knots) for levels (N,); those beyond the knots are taken to the nearest."""
+    """Weights of linear interpolation: (N, knots) for levels (N,); beyond the knots, the nearest one counts."""
     step = knots[1] - knots[0]
     clamped = q.clamp(knots[0], knots[-1])
     return F.relu(1 - (clamped[:, None] - knots).abs() / step)

@@ -1,4 +1,4 @@
-"""ESRGAN's generator: residual blocks of dense blocks."""
+"""RRDBNet, the generator of ESRGAN: residual in residual dense blocks."""
 
 import math
 from typing import ClassVar
@@ -17,10 +17,10 @@ FIRST_WEIGHTS = 0.1
 
 
 class Dense(nn.Module):
-    """Five 3x3 convolutions, each of which sees all that came before; the sum is scaled down and added."""
+    """Five 3x3 convolutions with dense connections; the result is scaled down and added to the input."""
 
     def __init__(self, width: int, growth: int) -> None:
-        """Make the block; four convolutions give ``growth`` channels each, the last ``width``."""
+        """Four convolutions have ``growth`` output channels each, the last one ``width``."""
         super().__init__()
         given = [growth] * 4 + [width]
         self.layers = nn.ModuleList(
@@ -34,7 +34,7 @@ class Dense(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        """``features`` and what the block adds."""
+        """``features`` plus the residual."""
         *hidden, last = self.layers
         seen = [features]
         for layer in hidden:
@@ -47,12 +47,11 @@ class ResidualInResidual(nn.Module):
     """Three dense blocks and a skip around them."""
 
     def __init__(self, width: int, growth: int) -> None:
-        """Make the block."""
         super().__init__()
         self.blocks = nn.Sequential(*(Dense(width, growth) for _ in range(3)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """``features`` and what the blocks add."""
+        """``features`` plus the residual of the blocks."""
         change: Tensor = self.blocks(features)
         return features + change * RESIDUAL_SCALE
 

@@ -10,11 +10,11 @@ from train.networks.network import Network
 
 
 class Srcnn(Network):
-    """Three convolutions on the enlarged picture: patches in, a non-linear mapping, patches put together.
+    """Three convolutions on the upscaled picture: patch extraction, non-linear mapping, reconstruction.
 
-    9x9 to 64 channels, ``middle`` x ``middle`` to 32, 5x5 to the picture, ReLU between: 9-1-5, 9-3-5 and 9-5-5 in the
-    paper, which have 8,032, 24,416 and 57,184 weights. Unlike there, borders are padded, so that the output is as large
-    as the input.
+    9x9 to 64 channels, ``middle`` x ``middle`` to 32, 5x5 to the picture, ReLU in between: 9-1-5, 9-3-5 and 9-5-5 in
+    the paper, with 8,032, 24,416 and 57,184 weights. Unlike in the paper, borders are padded, so that the output has
+    the size of the input.
     """
 
     paper: ClassVar[str] = "Dong, Loy, He, Tang 2015, arXiv 1501.00092"

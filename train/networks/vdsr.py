@@ -1,4 +1,4 @@
-"""VDSR: a deep stack that learns the residual, one network for every scale."""
+"""VDSR: a deep stack that predicts the residual, one network for all scales."""
 
 from itertools import pairwise
 from typing import ClassVar
@@ -13,14 +13,13 @@ from train.networks.network import Network
 class Vdsr(Network):
     """``layers`` 3x3 convolutions of ``width`` channels on the enlarged picture, ReLU between, and a global skip.
 
-    The paper's 20 layers of 64 are the defaults. It sees the scale by the picture's own sharpness: one network is
-    trained on all scales.
+    The defaults are the paper's 20 layers of 64. One network is trained on all scales, which it recognises by the
+    sharpness of the picture.
     """
 
     paper: ClassVar[str] = "Kim, Lee, Lee 2016, arXiv 1511.04587"
 
     def __init__(self, *, layers: int = 20, width: int = 64, channels: int = 1) -> None:
-        """Make the network, which begins as the identity."""
         super().__init__(scale=1, channels=channels)
         sizes = [channels] + [width] * (layers - 1) + [channels]
         self.layers = nn.ModuleList(nn.Conv2d(taken, given, 3, padding=1) for taken, given in pairwise(sizes))

@@ -1,4 +1,4 @@
-"""A discriminator that learns to distinguish restored pictures from originals, and the loss that opposes it."""
+"""An adversarial loss with its discriminator."""
 
 from itertools import pairwise
 from typing import ClassVar
@@ -13,14 +13,13 @@ NEGATIVE_SLOPE = 0.2
 
 
 class PatchDiscriminator(nn.Module):
-    """A score for every patch of 70x70 about, one for each 8x8 pixels: the higher, the more it seems an original.
+    """A score for each patch of about 70x70, one per 8x8 pixels: the higher, the more it looks like an original.
 
     Convolutions of width, 2, 4 and 8 times width, three of them with steps of 2, spectral normalisation (Miyato et al.
     2018, arXiv 1802.05957), after Isola et al. 2017 (arXiv 1611.07004).
     """
 
     def __init__(self, width: int = 48, channels: int = 1) -> None:
-        """Make the discriminator."""
         super().__init__()
         sizes = [channels, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
@@ -37,7 +36,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class Adversarial(Objective):
-    """Relativistic average: an original is to seem more real than restored pictures do on average, and the reverse."""
+    """Relativistic average GAN: originals should score higher than restored pictures on average, and the reverse."""
 
     paper: ClassVar[str] = "Jolicoeur-Martineau 2018, arXiv 1807.00734; Wang et al. 2018, arXiv 1809.00219"
 
@@ -48,11 +47,11 @@ class Adversarial(Objective):
 
     @property
     def discriminator(self) -> nn.Module:
-        """The network that distinguishes both kinds of pictures."""
+        """The discriminator."""
         return self.judge
 
     def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
-        """The loss of the network: the discriminator is taken as it is."""
+        """The loss of the network, with a fixed discriminator."""
         for parameter in self.judge.parameters():
             parameter.requires_grad_(False)
         restored, original = self.judge(outputs[0]), self.judge(targets[0])

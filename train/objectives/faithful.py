@@ -1,4 +1,4 @@
-"""The least squared error, as decibels count it."""
+"""Squared error, weighted so that it corresponds to the mean gain in decibels."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -7,10 +7,10 @@ from train.objectives.objective import Objective
 
 
 class Faithful(Objective):
-    """L1 at first, which is steadier far from the optimum, then squared error weighted by picture."""
+    """L1 at first, which is more stable far from the optimum, then squared error weighted by picture."""
 
     def __init__(self, *, l1_share: float = 0.3) -> None:
-        """``l1_share`` of the run, from its start, has L1."""
+        """``l1_share``: share of the run, from its start, with L1."""
         super().__init__()
         self.l1_share = l1_share
 

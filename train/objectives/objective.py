@@ -1,4 +1,4 @@
-"""What an objective is, and which target each of a network's outputs is compared with."""
+"""The base class of objectives, and the target of each network output."""
 
 from typing import ClassVar
 
@@ -9,20 +9,20 @@ from torch.nn import functional as F
 class Objective(nn.Module):
     """A loss, the smaller the better.
 
-    ``forward(outputs, targets, weights, done)`` gives a scalar:
+    ``forward(outputs, targets, weights, done)`` returns a scalar:
 
-    - ``outputs``: what the network gives, float (N, C, H, W) in about 0..1, the final answer first;
-    - ``targets``: the original first, then other pictures that outputs are to equal, such as a clean small picture;
-    - ``weights``: (N,), of each crop, 1 on average;
-    - ``done``: share of the steps that lie behind, 0 to 1, for schedules.
+    - ``outputs``: the network's outputs, float (N, C, H, W) in about 0..1, the final one first;
+    - ``targets``: the original first, then other targets, such as a clean small picture;
+    - ``weights``: (N,), weights of the crops, 1 on average;
+    - ``done``: share of finished steps, 0 to 1, for schedules.
     """
 
     paper: ClassVar[str] = ""
-    """Where it comes from, if it is not common knowledge."""
+    """Its origin, if it is not common knowledge."""
 
     @property
     def discriminator(self) -> nn.Module | None:
-        """What the objective learns itself, against the network; None if nothing."""
+        """The discriminator of an adversarial objective; None for others."""
         return None
 
     def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
@@ -30,12 +30,12 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def discriminator_loss(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> Tensor:
-        """The loss of :attr:`discriminator`; nothing is propagated back to the network."""
+        """The loss of :attr:`discriminator`, without gradients for the network."""
         raise TypeError("this objective has no discriminator")
 
 
 def matched(outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> list[tuple[Tensor, Tensor]]:
-    """Each output with its target: the one of its size, or else the original brought there (bicubic, antialiased)."""
+    """Each output with its target: the one of its size, or the original resized to it (bicubic, antialiased)."""
     return [(output, _of_size(output, targets)) for output in outputs]
 
 
@@ -47,5 +47,5 @@ def _of_size(output: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
 
 
 def mean_over(error: Tensor, weights: Tensor | None) -> Tensor:
-    """The mean of ``error`` (N, C, H, W), where each crop counts by its weight."""
+    """The mean of ``error`` (N, C, H, W), weighted by crop."""
     return error.mean() if weights is None else (error * weights.view(-1, 1, 1, 1)).mean()

@@ -1,4 +1,4 @@
-"""How far two pictures are from one another in the features of a classifier."""
+"""Distance in the features of a classifier."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -11,10 +11,10 @@ from train.objectives.vgg import DEFAULT_WEIGHTS, load_vgg
 
 
 class Perceptual(Objective):
-    """L1 of what VGG16 makes of both pictures: the last convolution of each of the stages in ``share``, before ReLU.
+    """L1 of VGG16's features: of the last convolution of each stage in ``share``, before ReLU.
 
-    Luma is given to it as a grey picture. Before ReLU there is more to compare (Wang et al. 2018, arXiv 1809.00219).
-    Each stage's difference is divided by the mean size of the original's features there, so that all are of one order.
+    Luma is a grey picture. Features before ReLU have more information (Wang et al. 2018, arXiv 1809.00219). The
+    difference of each stage is divided by the mean magnitude of the original's features.
     """
 
     paper: ClassVar[str] = "Johnson, Alahi, Fei-Fei 2016, arXiv 1603.08155; Wang et al. 2018, arXiv 1809.00219"
@@ -30,11 +30,11 @@ class Perceptual(Objective):
 
         Args:
             weights: File that ``python -m train vgg-weights`` writes.
-            share: How much each stage counts, from the first; four are conv1_2, conv2_2, conv3_3 and conv4_3.
-            weighted: Whether each crop counts by its weight.
+            share: Weights of the stages, from the first; four stages are conv1_2, conv2_2, conv3_3 and conv4_3.
+            weighted: Whether to use the weights of the crops.
 
         Raises:
-            ValueError: The file is not there.
+            ValueError: The file does not exist.
         """
         super().__init__()
         self.share = tuple(share)

@@ -1,4 +1,4 @@
-"""Losses of pixels: L1, squared error and what lies between."""
+"""Pixel losses: L1, squared error and Charbonnier."""
 
 from typing import ClassVar
 
@@ -6,20 +6,20 @@ from torch import Tensor
 
 from train.objectives.objective import Objective, matched, mean_over
 
-# Squared error is scaled so that its gradients are of the order of L1's.
+# Scale of squared error that makes its gradients similar to those of L1.
 SQUARED_SCALE = 25
 
 
 class Pixel(Objective):
-    """A mean over pixels: of the final answer, plus ``stages`` times that of all other outputs together."""
+    """A mean over pixels of the final output, plus ``stages`` times that of all other outputs."""
 
     def __init__(self, *, weighted: bool = True, stages: float = 1.0) -> None:
         """Make it.
 
         Args:
-            weighted: Whether each crop counts by its weight, about one over its picture's own error: then the loss is
-                the first-order equivalent of the mean gain in decibels.
-            stages: Of the mean error of the outputs after the first, where a network has any.
+            weighted: Whether to weight each crop by about one over its picture's own error: then the loss is the
+                first-order equivalent of the mean gain in decibels.
+            stages: Weight of the mean error of the outputs after the first.
         """
         super().__init__()
         self.weighted = weighted
@@ -42,7 +42,7 @@ class Pixel(Objective):
 
 
 class Absolute(Pixel):
-    """L1: steady far from the optimum, and nearer to what people see than squared error."""
+    """L1: stable far from the optimum, and closer to perception than squared error."""
 
     def error(self, difference: Tensor) -> Tensor:
         """|x|."""
@@ -50,7 +50,7 @@ class Absolute(Pixel):
 
 
 class Squared(Pixel):
-    """Squared error, which PSNR is made of, times 25, so that its gradients are of the order of L1's."""
+    """Squared error, the basis of PSNR, times 25, so that its gradients are similar to those of L1."""
 
     def error(self, difference: Tensor) -> Tensor:
         """25 x^2."""
@@ -58,12 +58,12 @@ class Squared(Pixel):
 
 
 class Charbonnier(Pixel):
-    """L1 with a round bottom: sqrt(x^2 + epsilon^2)."""
+    """L1 that is smooth at 0: sqrt(x^2 + epsilon^2)."""
 
     paper: ClassVar[str] = "Charbonnier et al. 1994; for super-resolution Lai et al. 2017, arXiv 1704.03915"
 
     def __init__(self, *, epsilon: float = 1e-3, weighted: bool = True, stages: float = 1.0) -> None:
-        """Make it; ``epsilon`` is about the difference below which it is round, a quarter of an 8-bit code."""
+        """``epsilon``: below about this difference it is smooth; by default a quarter of an 8-bit code."""
         super().__init__(weighted=weighted, stages=stages)
         self.epsilon = epsilon
 

@@ -1,4 +1,4 @@
-"""Several objectives together."""
+"""A sum of objectives."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from train.objectives.objective import Objective
 
 
 class Sum(Objective):
-    """The sum of ``terms``, each times its weight, which may change as training goes on.
+    """The weighted sum of ``terms``; weights may change during training.
 
     In a recipe::
 
@@ -25,15 +25,15 @@ class Sum(Objective):
         name = "adversarial"
         weight = [[0.0, 0.0], [0.1, 0.005]]
 
-    A list gives the weight at shares of the steps, and straight lines between: here 0 at the start, 0.005 from a tenth
-    of the steps on. A term whose weight is 0 costs nothing.
+    A list has the weight at shares of the steps, with linear interpolation: here 0 at the start, 0.005 from a tenth of
+    the steps on. A term with the weight 0 is not computed.
     """
 
     def __init__(self, *, terms: Sequence[dict[str, Any]]) -> None:
         """Make the terms.
 
         Raises:
-            ValueError: There is none, one is unknown, or two have a discriminator.
+            ValueError: There are no terms, one is unknown, or two have a discriminator.
         """
         super().__init__()
         from train.objectives import OBJECTIVES
@@ -56,11 +56,11 @@ class Sum(Objective):
 
     @property
     def discriminator(self) -> nn.Module | None:
-        """That of the adversarial term, if there is one."""
+        """The discriminator of the adversarial term, if there is one."""
         return None if self._adversary is None else self._parts()[self._adversary].discriminator
 
     def weight(self, index: int, done: float) -> float:
-        """Of a term, when a share ``done`` of the steps lies behind."""
+        """Weight of a term after a share ``done`` of the steps."""
         places, weights = zip(*self.schedules[index], strict=True)
         return float(np.interp(done, places, weights))
 

@@ -1,4 +1,4 @@
-"""The convolutions of VGG16, with pooling that hardly depends on a picture's position."""
+"""The convolutions of VGG16 with shift-tolerant pooling."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,19 +10,17 @@ from torch.nn import functional as F
 
 # Channels of each stage's convolutions (Simonyan and Zisserman 2014, arXiv 1409.1556).
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-# Of ImageNet's colours, on a scale of 0..1, as the weights were trained with.
+# Mean and deviation of ImageNet's colours in 0..1, for which the weights were trained.
 MEAN = (0.485, 0.456, 0.406)
 SPREAD = (0.229, 0.224, 0.225)
-# Where the weights are looked for if a recipe names no folder.
+# Default file of the weights.
 DEFAULT_WEIGHTS = "work/vgg16-conv.safetensors"
 PACKAGE = "stlpips_pytorch"
 
 
 class Vgg(nn.Module):
-    """VGG16 up to a convolution, with blurred pooling (Zhang 2019, arXiv 1904.11486), as shift-tolerant LPIPS has it
-    (Ghildyal and Liu 2022, arXiv 2207.13686).
-
-    Not trained here: its parameters take no gradients.
+    """VGG16 up to a convolution, with blurred pooling (Zhang 2019, arXiv 1904.11486), as in shift-tolerant LPIPS
+    (Ghildyal and Liu 2022, arXiv 2207.13686). Its parameters are fixed.
     """
 
     def __init__(self, stages: int = 4) -> None:
@@ -42,11 +40,11 @@ class Vgg(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, picture: Tensor, *, active: bool = True) -> list[Tensor]:
-        """What each stage makes of RGB or luma (N, 3 or 1, H, W) in 0..1: (N, channels, H / 2**k, W / 2**k).
+        """Features of each stage for RGB or luma (N, 3 or 1, H, W) in 0..1: (N, channels, H / 2**k, W / 2**k).
 
         Args:
             picture: At least 32x32.
-            active: Whether after ReLU; False gives what the last convolution of each stage has made, before ReLU.
+            active: Whether to return features after ReLU, or those before it.
         """
         assert isinstance(self.mean, Tensor)
         assert isinstance(self.spread, Tensor)
@@ -64,8 +62,8 @@ class Vgg(nn.Module):
 
     @torch.no_grad()
     def load_package(self, state: dict[str, Tensor]) -> None:
-        """Take the weights out of what :func:`read_package` gives."""
-        # There is one list of layers for the whole network there, with the activations and pools between.
+        """Load the weights of :func:`read_package`."""
+        # There the whole network is one list of layers, with activations and pools.
         number = 0
         for stage, layers in enumerate(self.stages, 1):
             assert isinstance(layers, nn.ModuleList)
@@ -85,10 +83,10 @@ class Vgg(nn.Module):
 
 
 def load_vgg(path: Path, stages: int = 4) -> Vgg:
-    """The network with the weights of a file that ``python -m train vgg-weights`` has written.
+    """The network with the weights of ``python -m train vgg-weights``.
 
     Raises:
-        ValueError: There is no such file, or it holds something else.
+        ValueError: There is no such file, or it has other content.
     """
     if not path.exists():
         raise ValueError(f"{path}: no weights of VGG16 there; python -m train vgg-weights {path} writes them")
@@ -102,10 +100,10 @@ def load_vgg(path: Path, stages: int = 4) -> Vgg:
 
 
 def write_vgg_weights(path: Path, stages: int = 4) -> None:
-    """Take the weights out of the installed package ``stlpips-pytorch`` and write them in half precision.
+    """Write the weights of the installed package ``stlpips-pytorch`` in half precision.
 
-    The file holds the convolutions only, for 4 stages 15 MB. The package's own code is not run, nor is any pickle that
-    holds more than tensors.
+    The file has only the convolutions, 15 MB for 4 stages. The package's code is not run, and no pickle is loaded that
+    has more than tensors.
 
     Raises:
         ValueError: The package is not installed.

@@ -11,12 +11,10 @@ class Av1Error(ValueError):
     """
 
     def __init__(self, what: str, section: str, bit: int) -> None:
-        """Keep the parts beside the message."""
         super().__init__(what, section, bit)
         self.what = what
         self.section = section
         self.bit = bit
 
     def __str__(self) -> str:
-        """The parts as one line."""
         return f"{self.what} at byte {self.bit >> 3}, bit {self.bit & 7} ({self.section})"

@@ -1,9 +1,11 @@
 """The compression level of a frame, estimated from the headers of its scene.
 
-The base_q_idx of a frame does not show how good its picture is. Encoders give key frames a fine quantizer and the last
-frames of a pyramid a coarse one, and those copy most of what they show from the finer ones: inside a scene the quality
-is nearly constant while base_q_idx changes by 60 and more. `effective_q_idx` makes up for that; docs/quantizer.md
-compares it with other estimators, which are in ``train/estimators.py``.
+This is the only estimate of the package: `vs_srcomp.source` and `vs_srcomp.probe` (and mpv's script through it) use it.
+
+The base_q_idx of a single frame does not show how good its picture is. Encoders give key frames a fine quantizer and
+the last frames of a pyramid a coarse one, and those copy most of their content from the finer ones: inside a scene the
+quality is nearly constant while base_q_idx changes by 60 and more. docs/quantizer.md compares `effective_q_idx` with
+other estimators, which are in ``train/estimators.py``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +14,7 @@ from typing import Final
 from vs_srcomp.av1.records import CodedFrame, ShownFrame
 
 LONGEST_STRETCH: Final = 256
-"""Frames that have one estimate, at most."""
+"""Largest number of frames that share an estimate."""
 
 _MARGIN: Final = 10.0
 
@@ -39,22 +41,22 @@ class SceneEstimator:
     One estimate holds for a whole scene, because the quality inside it is nearly constant, and a network that changes
     without a cut would be visible. A scene of hours, as live streams have, is divided into stretches of
     `LONGEST_STRETCH` frames. A stretch keeps the estimate of the one before it unless its own differs by more than 10,
-    a quarter of the distance between two levels: a value near the threshold between two must not move to and fro.
+    a quarter of the distance between two levels: an estimate near the threshold between them must not alternate.
     """
 
     def __init__(self) -> None:
-        """Start before the first frame of a stream, or before any key frame that is shown."""
+        """Start before the first frame of a stream, or before any shown key frame."""
         self._length = 0
         self._coded: list[CodedFrame] = []
         self._shown: list[CodedFrame] = []
         self._kept: float | None = None
 
     def is_complete(self, following: ShownFrame | None) -> bool:
-        """Whether the stretch ends before the frame ``following``: time to call `finish`."""
+        """Whether the stretch ends before the frame ``following``, so that `finish` must be called."""
         return self._length == LONGEST_STRETCH or (following is not None and following.starts_scene)
 
     def add(self, shown: ShownFrame | None) -> None:
-        """Add the next frame to the stretch; None for one that is missing."""
+        """Add the next frame to the stretch; None for a missing one."""
         self._length += 1
         if shown is None or shown.frame is None:
             return
@@ -64,7 +66,7 @@ class SceneEstimator:
         self._shown.append(shown.frame)
 
     def finish(self) -> float | None:
-        """End the stretch: the estimate for all frames added since the last call, None where none of them is known."""
+        """End the stretch. Returns the estimate for all frames since the last call; None if none of them is known."""
         # A scene may show nothing but frames that were coded before it.
         estimate = effective_q_idx(self._coded or self._shown)
         if estimate is not None and (self._kept is None or abs(estimate - self._kept) > _MARGIN):
@@ -76,7 +78,7 @@ class SceneEstimator:
 
 
 def estimates(frames: Iterable[ShownFrame | None]) -> list[float | None]:
-    """The effective quantizer index of each of ``frames``, in order of display; None where it is not known."""
+    """The effective quantizer index of each of ``frames``, in display order; None where it is unknown."""
     estimator = SceneEstimator()
     found: list[float | None] = []
     length = 0

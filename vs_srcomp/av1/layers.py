@@ -105,7 +105,6 @@ class PictureMerger:
     """
 
     def __init__(self) -> None:
-        """Start before a picture."""
         self._hidden: list[CodedFrame] = []
         self._coded: list[CodedFrame] = []
         self._shown: ShownFrame | None = None

@@ -1,4 +1,4 @@
-"""What runs a network: one class per inference library, all with the protocol of ``base``."""
+"""Backends: one class per inference library, all with the protocols of ``base``."""
 
 from vs_srcomp.backends.onnxruntime import OnnxRuntime
 from vs_srcomp.backends.openvino import OpenVINO
@@ -9,7 +9,7 @@ __all__ = ["Backend", "OnnxRuntime", "OpenVINO", "TensorRT", "Torch"]
 
 
 class Backend:
-    """The choices for ``upscale(backend=...)``; without one, the best that is installed and works is taken."""
+    """The choices for ``upscale(backend=...)``; by default, the best one that is installed and works."""
 
     OpenVINO = OpenVINO
     OnnxRuntime = OnnxRuntime

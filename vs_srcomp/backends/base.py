@@ -1,4 +1,4 @@
-"""The protocols of backends: what the graph needs of an inference library, and what only some of them have."""
+"""The protocols of backends: what every inference library must offer, and what only some do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,34 +16,34 @@ type Luma = NDArray[np.unsignedinteger[Any]]
 
 
 CODES = "srcomp.codes"
-"""The name of the input of graphs of integers (see ``integer_graph``)."""
+"""Name of the input of integer graphs (see ``integer_graph``)."""
 RESTORED = "srcomp.restored"
-"""The name of their output."""
+"""Name of their output."""
 
 FLOAT_BITS = 16
-"""Of the integer codes that float luma is converted to and from."""
+"""Bits of the integer codes that float luma is converted to and from."""
 
 
 @dataclass(frozen=True)
 class PlaneFormat:
-    """The luma planes that an engine takes; those that it gives are ``Network.scale`` times as large."""
+    """Format of an engine's input planes; output planes are ``Network.scale`` times as large."""
 
     width: int
     """In pixels."""
     height: int
     """In pixels."""
     bits: int
-    """Of a code value, 8 to 16."""
+    """Bits of a code value, 8 to 16."""
 
     @classmethod
     def of(cls, clip: vs.VideoNode) -> Self:
-        """Of the luma planes of ``clip``; float luma is converted to codes of 16 bits."""
+        """The format of ``clip``'s luma; float luma is converted to codes of 16 bits."""
         is_integer = clip.format.sample_type == vs.INTEGER
         return cls(clip.width, clip.height, clip.format.bits_per_sample if is_integer else FLOAT_BITS)
 
     @property
     def dtype(self) -> type[np.uint8 | np.uint16]:
-        """Of the arrays that hold such a plane."""
+        """Type of the arrays that hold such a plane."""
         return np.uint8 if self.bits == 8 else np.uint16
 
     @property
@@ -53,19 +53,19 @@ class PlaneFormat:
 
     @property
     def code_scale(self) -> float:
-        """The code value that the network sees as 1.0: 255 in 8 bits and the same luma in more, not the peak."""
+        """The code value that is 1.0 for the network: 255 in 8 bits, and the same luma, not the peak, in more bits."""
         return 255.0 * (1 << (self.bits - 8))
 
 
 class Worker(Protocol):
-    """One inference at a time, with buffers of its own. Not to be shared between threads at the same moment."""
+    """Runs one inference at a time in its own buffers. Only one thread may use it at a time."""
 
     def restore(self, source: Luma, target: Luma) -> None:
         """Run the network on the plane ``source`` and write the result, clamped and rounded, to ``target``."""
 
 
 class Engine(Protocol):
-    """A network made ready for one format of planes; safe to share."""
+    """A network that is compiled for one format of planes. Thread-safe."""
 
     def worker(self) -> Worker:
         """A new worker."""
@@ -73,55 +73,55 @@ class Engine(Protocol):
 
 @runtime_checkable
 class WrappingEngine(Engine, Protocol):
-    """An engine that runs another one, such as tile by tile."""
+    """An engine that wraps another one, for example to run it tile by tile."""
 
     @property
     def inner(self) -> Engine:
-        """That engine."""
+        """The wrapped engine."""
 
 
 @runtime_checkable
 class TypedEngine(Engine, Protocol):
-    """An engine that reports in which types its layers run."""
+    """An engine that reports the types that its layers run in."""
 
     @property
     def meant(self) -> Mapping[str, int]:
-        """Multiply-accumulates by the type that was asked for, such as ``"int8"``."""
+        """Multiply-accumulates by requested type, such as ``"int8"``."""
 
     def run(self) -> Mapping[str, int]:
-        """Multiply-accumulates by the type that the library uses; empty if it does not report it."""
+        """Multiply-accumulates by the type that the library really uses; empty if it does not report it."""
 
 
 def unwrapped(engine: Engine) -> Engine:
-    """The library's own engine in ``engine``."""
+    """The innermost engine in ``engine``."""
     while isinstance(engine, WrappingEngine):
         engine = engine.inner
     return engine
 
 
 class BackendConfig(Protocol):
-    """A hashable description of how to run networks: the frozen dataclasses that users pass as ``backend=``."""
+    """How to run networks: the frozen, hashable dataclasses that users pass as ``backend=``."""
 
     @property
     def workers(self) -> int:
-        """How many workers keep this backend busy."""
+        """Number of workers that keep this backend busy."""
 
     @property
     def tile(self) -> int:
-        """For the caller of ``compile``: the largest side in pixels of tiles to run planes in, 0 for whole planes."""
+        """Largest side of tiles in pixels, 0 for whole planes. The caller of ``compile`` makes the tiles."""
 
     def why_not(self) -> str | None:
-        """Why this backend cannot run here, in one line; None if its library and device are there. Compiles nothing."""
+        """Why this backend cannot run here, in one line; None if library and device are present. Compiles nothing."""
 
     def identity(self) -> Mapping[str, str]:
-        """What the result depends on besides network, planes and settings: versions, device, resolved precision.
+        """Further facts that the result depends on: versions, device, resolved precision.
 
         Raises:
             vs.Error: The library is missing, or has no such device.
         """
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
-        """Make ``network`` ready for planes of one format.
+        """Compile ``network`` for planes of one format.
 
         Raises:
             vs.Error: The library is missing, or cannot run the network.
@@ -130,41 +130,41 @@ class BackendConfig(Protocol):
 
 @runtime_checkable
 class ThreadedBackend(BackendConfig, Protocol):
-    """A backend that divides the processor's cores among its threads; the result does not depend on their number."""
+    """A backend with a choice of processor threads, whose number does not change the result."""
 
     @property
     def threads(self) -> int:
-        """Of all streams together; 0 for one on each core."""
+        """Threads of all streams together; 0 for one per core."""
 
     @property
     def streams(self) -> int:
-        """Planes in inference at the same time; 0 for what does most of them in a second."""
+        """Planes in inference at the same time; 0 for the number with the highest throughput."""
 
     def with_threads(self, threads: int) -> BackendConfig:
-        """The same backend with that many threads."""
+        """A copy with that many threads."""
 
     def with_streams(self, streams: int) -> BackendConfig:
-        """The same backend with that many streams: with one, all threads work on a plane together."""
+        """A copy with that many streams. With one, all threads work on the same plane."""
 
 
 @runtime_checkable
 class StoringBackend(BackendConfig, Protocol):
-    """A backend whose compiled networks are worth keeping on disk. ``compile`` is ``load`` after ``build``."""
+    """A backend whose compiled networks are stored on disk. ``compile`` is ``build``, then ``load``."""
 
     def build(self, network: Network, plane: PlaneFormat) -> bytes:
-        """Compile ``network`` to bytes that ``load`` takes; errors as of ``compile``."""
+        """Compile ``network`` to bytes for ``load``; raises the errors of ``compile``."""
 
     def load(self, built: bytes, plane: PlaneFormat) -> Engine:
-        """Make ready what ``build`` returned.
+        """Load the result of ``build``.
 
         Raises:
-            Exception: It cannot be loaded here, whatever the library raises; the caller builds it again.
+            Exception: Any exception of the library means that it cannot be loaded here; the caller builds it again.
         """
 
 
 class Around(NamedTuple):
-    """Pixels that a window of a plane has around the part that is asked for: 0 at a border of the plane, else as many
-    as the result may depend on, or more."""
+    """Pixels of a window on each side of the wanted part: 0 at a border of the plane, otherwise at least as many as the
+    result depends on."""
 
     left: int
     top: int
@@ -173,18 +173,18 @@ class Around(NamedTuple):
 
 
 class PartWorker(Protocol):
-    """As `Worker`, for parts of planes, of another size each time."""
+    """Like `Worker`, for parts of planes of any size."""
 
     def restore(self, window: Luma, around: Around, target: Luma) -> None:
         """Run the network on ``window``, and write the result for the part inside ``around`` to ``target``.
 
-        Edges of window and part lie on the network's grid. What is missing in ``around`` is a border of the plane, at
-        which the network's own padding counts.
+        Edges of window and part lie on the network's grid. Where ``around`` is 0, the window ends at a border of the
+        plane, and the network pads as it does there.
         """
 
 
 class PartEngine(Protocol):
-    """A network made ready for parts of planes; safe to share."""
+    """A network that is compiled for parts of planes. Thread-safe."""
 
     def worker(self) -> PartWorker:
         """A new worker."""
@@ -192,21 +192,21 @@ class PartEngine(Protocol):
 
 @runtime_checkable
 class DividingBackend(BackendConfig, Protocol):
-    """A backend whose result for a pixel is the same to the bit, whatever the size of the plane that holds it."""
+    """A backend whose result for a pixel does not depend, in any bit, on the size of the plane."""
 
     def compile_parts(self, network: Network, bits: int, margin: int) -> PartEngine | None:
-        """Make ``network`` ready for parts of planes.
+        """Compile ``network`` for parts of planes.
 
         Args:
-            network: What to run.
-            bits: Of code values.
+            network: The network.
+            bits: Bits of code values.
             margin: Pixels around a part on which its result may depend.
 
         Returns:
-            None where results may depend on the size.
+            None if results may depend on the size.
 
         Raises:
-            vs.Error: The library cannot run the network so.
+            vs.Error: The library cannot run the network in this way.
         """
 
 
@@ -214,11 +214,10 @@ _MOST = {"threads": 1024, "streams": 256}
 
 
 def check_counts(**counts: int) -> None:
-    """Refuse numbers, by the name of their setting, that no device could use.
+    """Check numbers by the name of their setting.
 
     Raises:
-        vs.Error: One is not a whole number, negative, or of more threads or frames than the largest computers have use
-            for.
+        vs.Error: One is not a whole number, is negative, or is more than the largest computers can use.
     """
     for name, count in counts.items():
         if not isinstance(count, int):
@@ -230,12 +229,12 @@ def check_counts(**counts: int) -> None:
 
 
 def padding(network: Network, plane: PlaneFormat) -> tuple[int, int]:
-    """Rows and columns to add below and right of ``plane``, so that the stride of ``network`` divides its size."""
+    """Rows and columns to add at the bottom and right of ``plane`` for the stride of ``network``."""
     return -plane.height % network.stride, -plane.width % network.stride
 
 
 def copy_with_edges(plane: Luma, padded: Luma) -> None:
-    """Copy ``plane`` to the top left of ``padded``, and its last row and column to the rest."""
+    """Copy ``plane`` to the top left of ``padded``, and repeat its last row and column in the rest."""
     height, width = plane.shape
     padded[:height, :width] = plane
     padded[:height, width:] = plane[:, -1:]
@@ -243,5 +242,5 @@ def copy_with_edges(plane: Luma, padded: Luma) -> None:
 
 
 def missing(library: str, reason: ImportError, command: str) -> vs.Error:
-    """An error for a ``library`` that cannot be loaded; ``command`` installs it."""
+    """The error for a ``library`` that cannot be loaded; ``command`` installs it."""
     return error(f"{library} cannot be loaded: {first_line(reason)}", command)

@@ -1,4 +1,4 @@
-"""The backend that is used if none is asked for: the best one that is installed and works."""
+"""The default backend: the best one that is installed and works."""
 
 import base64
 import threading
@@ -18,9 +18,9 @@ NOT_INSTALLED = "not installed"
 
 
 def default_backend() -> BackendConfig:
-    """The best backend that is installed and works, found once a process; the core's log names it and the reason.
+    """The best backend that is installed and works, found once per process. The core's log names it, with the reason.
 
-    TensorRT goes before PyTorch on a graphics card, OpenVINO, ONNX Runtime, and PyTorch on other devices.
+    The order is TensorRT, PyTorch on a graphics card, OpenVINO, ONNX Runtime, PyTorch on other devices.
 
     Raises:
         vs.Error: None works.
@@ -29,14 +29,14 @@ def default_backend() -> BackendConfig:
 
 
 def default_entry() -> Entry:
-    """That of `default_backend`, with the same errors."""
+    """The name of `default_backend`; raises the same errors."""
     with _lock:
         return _find()
 
 
 def why_not(entry: Entry) -> str | None:
-    """Why a backend cannot be used, in one line; None if it has just run a network with the right result."""
-    # Loading a library can take seconds, which are saved where it would find nothing to run on.
+    """Why a backend cannot be used, in one line; None if it has run a tiny network with the right result."""
+    # Loading a library can take seconds: first look for a device.
     reason = entry.has_device()
     if reason is None and not _is_installed(entry.package):
         reason = NOT_INSTALLED
@@ -71,14 +71,14 @@ def _is_installed(package: str) -> bool:
 
 
 def _trial(backend: BackendConfig) -> str | None:
-    """What goes wrong when ``backend`` runs a tiny network; None if the result is right."""
-    from vs_srcomp.backends.engine_store import prepare  # It is built on backends.
+    """The error when ``backend`` runs a tiny network; None if the result is right."""
+    from vs_srcomp.backends.engine_store import prepare  # That module imports backends.
 
     codes = np.arange(_TRIAL.width * _TRIAL.height, dtype=np.uint8).reshape(_TRIAL.height, _TRIAL.width)
     restored = np.zeros_like(codes)
     try:
         prepare(_BRIGHTEN, backend, _TRIAL).worker().restore(codes, restored)
-    except Exception as reason:  # Whatever a library raises that cannot use its device.
+    except Exception as reason:  # Libraries raise anything if they cannot use their device.
         return f"it does not work: {first_line(reason)}"
     difference = np.abs(restored - np.minimum(codes * 1.5, _TRIAL.peak)).max()
     return None if difference <= 1 else f"it is off by {difference:.0f} codes"

@@ -1,8 +1,8 @@
-"""What backends on graphics cards share: moving planes to the device and back.
+"""Shared by backends on graphics cards: moving planes to the device and back.
 
 Each worker has one queue: a stream of the device, and buffers for the integer planes in page-locked memory and on the
-device. Upload, network and download are only put into it; the one time that a frame waits, it lets other threads of
-Python run. Workers do not know of each other: while one copies on the processor, others compute or are on the bus.
+device. Upload, network and download are asynchronous; the only wait releases Python's interpreter lock. Workers are
+independent: while one copies on the processor, others compute or use the bus.
 """
 
 import itertools
@@ -21,20 +21,20 @@ from vs_srcomp.log import log_once
 STREAMS_PER_DEVICE = 3
 """One frame on the bus in each direction and one in the network."""
 
-# Devices record one graph at a time: an allocation or synchronisation elsewhere would end the recording.
+# One recording at a time: an allocation or synchronisation in another thread would abort it.
 recording = threading.Lock()
 
 
 class DeviceQueue(Protocol):
-    """A stream of one device and its buffers; methods put work into it and return, all but ``wait``."""
+    """A stream of one device with its buffers. All methods but ``wait`` are asynchronous."""
 
     source: Luma
-    """Page-locked, (height, width) that the network takes."""
+    """Input plane in page-locked memory, (height, width)."""
     target: Luma
-    """Page-locked, (height, width) that it gives."""
+    """Output plane in page-locked memory, (height, width)."""
 
     def selected(self) -> AbstractContextManager[object]:
-        """Make the device and stream those of this thread; the other methods may be called in this block only."""
+        """Make device and stream current in this thread; the other methods may be called only in this block."""
 
     def upload(self) -> None:
         """Copy ``source`` to the device."""
@@ -46,25 +46,25 @@ class DeviceQueue(Protocol):
         """Copy the result to ``target``."""
 
     def wait(self) -> None:
-        """Until all of this is done, without the interpreter lock."""
+        """Wait until all work is done, without the interpreter lock."""
 
     def record(self) -> None:
-        """Record what ``run`` does once, so that it is one call to the device from now on.
+        """Record what ``run`` does, so that each later run is one call to the device.
 
         Raises:
-            Exception: It cannot be recorded, whatever the library raises; ``run`` goes on as before.
+            Exception: Any exception of the library means that it cannot be recorded; ``run`` still works.
         """
 
 
 class PipelineEngine:
-    """A network on one or several devices, which workers get in turn."""
+    """A network on one or several devices, which are assigned to workers in turn."""
 
     def __init__(self, queues: Sequence[Callable[[], DeviceQueue]], plane: PlaneFormat, *, record: bool) -> None:
         """Make an engine.
 
         Args:
-            queues: Of each device, what makes a queue for the network on it.
-            plane: The planes that it was made for.
+            queues: For each device, a function that makes a queue.
+            plane: Format of the input planes.
             record: Whether to record runs.
         """
         self._queues = itertools.cycle(queues)
@@ -77,10 +77,10 @@ class PipelineEngine:
 
 
 class PipelineWorker:
-    """One queue, for one frame at a time."""
+    """A worker with one queue."""
 
     def __init__(self, queue: DeviceQueue, plane: PlaneFormat, *, record: bool) -> None:
-        """Take ``queue`` for itself; recording takes some runs."""
+        """Own ``queue``. Recording takes several runs."""
         self._queue = queue
         scale = queue.target.shape[0] // queue.source.shape[0]
         self._height, self._width = plane.height * scale, plane.width * scale

@@ -1,7 +1,7 @@
-"""Compiled networks on disk, where building one takes minutes.
+"""Compiled networks on disk, for backends that take minutes to build one.
 
-The name of a file has a digest of all that its engine depends on. A file that cannot be used is replaced; where nothing
-can be stored, each process builds its own.
+File names contain a digest of everything that an engine depends on. An unusable file is replaced. If nothing can be
+stored, each process builds its own engine.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ from vs_srcomp.log import log_info, log_once
 from vs_srcomp.models.network import Network
 
 VARIABLE = "SRCOMP_CACHE_DIR"
-"""The environment variable with the folder for what is kept between runs, instead of the user's cache."""
+"""Environment variable with the folder of stored engines; the default is the user's cache."""
 
 _DIGITS = 16
 _FILE = re.compile(rf".+-[0-9a-f]{{{_DIGITS}}}\.(engine|lock)")
 
 
 def engines_folder() -> Path:
-    """Where engines are stored; it need not exist.
+    """The folder of stored engines, which may not exist.
 
     Raises:
-        OSError: The user has no folder for such files.
+        OSError: The user has no home folder.
     """
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen).absolute() / "engines"
@@ -59,14 +59,14 @@ class EngineFiles:
     backend: StoringBackend
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
-        """The engine from its file, or built and stored; of several processes that ask for it, one builds it."""
+        """The engine from its file, or built and stored. Of several processes, one builds it and the others wait."""
         name = _file_name(network, self.backend, plane)
         try:
             path = engines_folder() / name
         except OSError as reason:
             _say_not_stored(reason)
             return self.backend.compile(network, plane)
-        # Mostly the file is there: then nothing is locked, and the folder may be read-only.
+        # Without a lock first: usually the file exists, and the folder may be read-only.
         return self._load(path, plane) or self._build(path, network, plane)
 
     def _build(self, path: Path, network: Network, plane: PlaneFormat) -> Engine:
@@ -97,7 +97,7 @@ class EngineFiles:
             return None
         try:
             return self.backend.load(built, plane)
-        except Exception as reason:  # Whatever the library raises for a damaged file.
+        except Exception as reason:  # Libraries raise anything for a damaged file.
             if is_out_of_memory(reason):
                 raise
             log_info(f"{path} cannot be used and is replaced: {last_line(reason)}")
@@ -106,7 +106,7 @@ class EngineFiles:
 
 
 def _file_name(network: Network, backend: StoringBackend, plane: PlaneFormat) -> str:
-    """For people, with a digest of all that an engine depends on."""
+    """A readable name, with a digest of everything that the engine depends on."""
     from vs_srcomp import __version__
 
     kind = type(backend).__name__
@@ -117,7 +117,7 @@ def _file_name(network: Network, backend: StoringBackend, plane: PlaneFormat) ->
 
 
 def _say_not_stored(reason: OSError) -> None:
-    # Without the name of the file, which may be another each time.
+    # Without the file's name, which may change, so that it is logged once.
     log_once(
         f"compiled networks cannot be stored: {reason.strerror or reason}; each process builds its own. "
         f"Set {VARIABLE} to a folder that can be written to"

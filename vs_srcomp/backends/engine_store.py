@@ -1,6 +1,6 @@
-"""One engine for each network, backend and plane format in this process.
+"""The engines of this process: one for each network, backend and plane format.
 
-mpv loads the script again at every seek, so engines must outlive nodes.
+Engines outlive nodes, because mpv reloads its script at every seek.
 """
 
 import threading
@@ -12,12 +12,12 @@ from vs_srcomp.backends.engine_files import EngineFiles
 from vs_srcomp.backends.tiling import compile_fitting
 from vs_srcomp.models.network import Network
 
-# A few clips at a few levels, for a player window that was resized a few times.
+# Enough for a few clips, levels and window sizes.
 MAX_ENGINES = 16
 
 MAX_LEVELS = 4
-"""Of one network, which a long film can ask for at dozens of levels. An engine holds what its network computes between
-its layers: 145 MB for ``fast`` at 1920x1080, and takes about a tenth of a second to make again."""
+"""Engines of one network, which a long film can request at dozens of levels. An engine holds the features of its
+layers, 145 MB for ``fast`` at 1920x1080, and takes about 0.1 s to make."""
 
 type _Key = tuple[Network, BackendConfig, PlaneFormat]
 
@@ -27,9 +27,9 @@ _lock = threading.Lock()
 
 
 def get_engine(network: Network, backend: BackendConfig, plane: PlaneFormat) -> Engine:
-    """The engine for ``network`` on planes of one format; made ready at the first request.
+    """The engine for ``network`` on planes of one format, compiled at the first request.
 
-    Threads that ask for the same engine get the same one, which one of them makes; if that fails, the next one tries.
+    If several threads request the same engine, one compiles it, and the others wait. If that fails, the next one tries.
 
     Raises:
         vs.Error: The library is missing, or cannot run the network.
@@ -52,13 +52,13 @@ def get_engine(network: Network, backend: BackendConfig, plane: PlaneFormat) -> 
 
 
 def is_kept(network: Network, backend: BackendConfig, plane: PlaneFormat) -> bool:
-    """Whether `get_engine` has such an engine."""
+    """Whether the store holds such an engine."""
     with _lock:
         return (network, backend, plane) in _engines
 
 
 def prepare(network: Network, backend: BackendConfig, plane: PlaneFormat) -> Engine:
-    """A new engine, in tiles where the backend or its device's memory asks for them, from disk where it is stored.
+    """A new engine: loaded from disk if it is stored there, and tiled if the backend or its memory requires it.
 
     Raises:
         vs.Error: The library is missing, or cannot run the network.
@@ -68,7 +68,7 @@ def prepare(network: Network, backend: BackendConfig, plane: PlaneFormat) -> Eng
 
 
 def _drop_oldest(key: _Key) -> None:
-    """Keep to what may be kept, now that there is an engine for ``key``."""
+    """Drop old engines after one for ``key`` was added."""
     network, *others = key
     if network.made_from is not None:
         levels = [each for each in _engines if each[0].made_from == network.made_from and [*each[1:]] == others]

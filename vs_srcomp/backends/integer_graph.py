@@ -1,4 +1,4 @@
-"""A network that takes and gives planes of integers, as ONNX: for libraries that run the whole of a graph."""
+"""A network with integer planes as input and output, in ONNX: for libraries that run a whole graph."""
 
 import numpy as np
 import onnx
@@ -7,14 +7,14 @@ from onnx import TensorProto, helper, version_converter
 from vs_srcomp.backends.base import CODES, RESTORED, PlaneFormat
 from vs_srcomp.models.graph import Steps, hoist_constants, input_of, residual_of
 
-# The operators used here have their present form from this version on.
+# The first version with the current form of the operators used here.
 _OPSET = 13
 
 
 def with_integer_planes(
     network: bytes, plane: PlaneFormat, *, stride: int = 1, scale: int = 1, as_bytes: bool = False
 ) -> bytes:
-    """Wrap a network (luma 0..1 in float32) so that it takes and gives integer codes of ``plane``.
+    """Wrap a network (luma 0..1 in float32) so that its input and output are integer codes of ``plane``.
 
     `CODES`, [1, 1, height, width], goes in, and `RESTORED`, ``scale`` times as large, comes out. The plane is padded to
     the stride with its last row and column. A global skip is added to the codes themselves, in float32:
@@ -23,14 +23,14 @@ def with_integer_planes(
     Args:
         network: An ONNX file with one input and one output in float32, which may compute in float16 in between.
         plane: Size and bits of the codes.
-        stride: Of the network.
-        scale: Of the network.
-        as_bytes: Codes of more than 8 bits are two of uint8, the lower first, as little-endian memory has them:
-            TensorRT has no 16-bit integers. The input is then [1, 1, height, 2 * width], and the output has one more
-            axis, of two.
+        stride: The network's stride.
+        scale: The network's scale.
+        as_bytes: Represent codes of more than 8 bits by two uint8, the lower one first (little-endian), because
+            TensorRT has no 16-bit integers. The input is then [1, 1, height, 2 * width], and the output has another
+            axis of length 2.
 
     Raises:
-        Exception: That of protobuf or of the onnx package: this is no ONNX file with one input and one output.
+        Exception: An error of protobuf or of onnx: not an ONNX file with one input and one output.
     """
     model = onnx.load_model_from_string(network)
     version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))

@@ -1,7 +1,4 @@
-"""Loading inference libraries that, on their own, leave files in the user's home and report their use to their makers.
-
-Neither is asked for here: nothing but what users name is written, and nothing is sent.
-"""
+"""Import of inference libraries, without their telemetry, which writes to the user's home and sends data."""
 
 import os
 import sys
@@ -12,23 +9,35 @@ from threading import Lock
 from types import ModuleType
 from typing import Any, Final
 
-# OpenVINO does without its package for that where it is not installed (openvino.tools.ovc.telemetry_stub).
+# OpenVINO uses a stub if its telemetry package is not installed (openvino.tools.ovc.telemetry_stub).
 _TELEMETRY: Final = "openvino_telemetry"
 
-# What converts other frameworks' networks, and takes a third of the time that the package takes to load (2026.2).
+# The converter for other frameworks' networks takes a third of the package's import time (2026.2).
 _CONVERTER: Final = "openvino.tools.ovc"
 
-# Looked at when ONNX Runtime is loaded (1.32), and only then.
+# ONNX Runtime reads it once, when it is imported (1.32).
 _SWITCH: Final = "ORT_DISABLE_TELEMETRY"
 
 _loading = Lock()
 
 
+def missing_package(*packages: str) -> str | None:
+    """Why one of ``packages`` cannot be imported, in one line; None if all can."""
+    for package in packages:
+        try:
+            import_module(package)
+        except ModuleNotFoundError:
+            return f"{package} is not installed"
+        except (ImportError, OSError) as reason:
+            return f"{package} cannot be loaded: {reason}"
+    return None
+
+
 def load_openvino() -> ModuleType:
     """The package ``openvino``, imported as if its telemetry were not installed.
 
-    To be called before any other import of the package. Code that imports the telemetry itself finds it, and the
-    converter, which is not loaded along, is loaded when somebody asks for it.
+    Call this before any other import of the package. Other code can still import the telemetry, and the converter is
+    imported on demand.
 
     Raises:
         ImportError: OpenVINO is not installed, or cannot be loaded.
@@ -43,7 +52,7 @@ def load_openvino() -> ModuleType:
 
 
 def _converter(name: str) -> Any:
-    """The attribute that is missing from the package because its converter was not loaded along."""
+    """An attribute of the package that comes from its converter, which is imported now."""
     if name != "convert_model":
         raise AttributeError(f"module 'openvino' has no attribute {name!r}", name=name)
     with _loading, _as_if_missing(_TELEMETRY):
@@ -52,7 +61,7 @@ def _converter(name: str) -> Any:
 
 @contextmanager
 def _as_if_missing(name: str) -> Iterator[None]:
-    """In this block, to import the module ``name`` is an ImportError; those who have it keep it."""
+    """In this block, importing the module ``name`` raises ImportError. Existing references stay valid."""
     before = sys.modules.get(name)
     sys.modules[name] = None  # type: ignore[assignment]
     try:
@@ -64,7 +73,7 @@ def _as_if_missing(name: str) -> Iterator[None]:
 
 
 def load_onnxruntime() -> ModuleType:
-    """The package ``onnxruntime``, whose telemetry is off, whoever uses it in this process.
+    """The package ``onnxruntime``, with its telemetry off in the whole process.
 
     Raises:
         ImportError: ONNX Runtime is not installed, or cannot be loaded.

@@ -1,6 +1,6 @@
-"""All backends, best first: what the command line, the doctor and the default choice read.
+"""The registry of backends, best first, which the command line, ``doctor`` and the default choice read.
 
-To add one, write its package beside this module and add an entry to `BACKENDS`.
+To add one, write its package next to this module and add an entry to `BACKENDS`.
 """
 
 import ctypes
@@ -24,31 +24,31 @@ from vs_srcomp.errors import error
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A backend, as it is chosen where none is asked for."""
+    """A backend, and how it is chosen by default."""
 
     title: str
-    """For people."""
+    """Name in messages."""
     kind: Callable[..., BackendConfig]
     """The class. Its name in lower case is the backend's name on command lines."""
     package: str
-    """That must be installed."""
+    """Python package that must be installed."""
     remedy: Callable[[], str]
-    """What to do where the package is missing."""
+    """What to do if the package is missing."""
     make: Callable[[], BackendConfig]
-    """Makes it with its defaults for the device in question."""
+    """Makes it with its defaults for the entry's device."""
     has_device: Callable[[], str | None] = lambda: None
-    """Why there is no device for it, from what costs next to nothing to look at; None if there may be one."""
+    """Quick check: why there is no device for it; None if there may be one."""
     required: bool = False
-    """Whether it is installed with this package, so that it must work; the others are for those who want them."""
+    """Whether it is a dependency of this package, so that it must work; the others are optional."""
 
     @property
     def name(self) -> str:
-        """As command lines have it."""
+        """Name on command lines."""
         return self.kind.__name__.lower()
 
 
 def backend_from_text(text: str) -> BackendConfig:
-    """The backend that ``text`` names: ``auto``, or a name and settings, such as ``openvino:streams=2,precision=f32``.
+    """The backend for a text: ``auto``, or a name and settings, such as ``openvino:streams=2,precision=f32``.
 
     Raises:
         vs.Error: There is no such backend or setting.
@@ -68,7 +68,7 @@ def backend_from_text(text: str) -> BackendConfig:
 
 
 def _setting(kind: Any, text: str) -> tuple[str, object]:
-    """Name and value of one setting, which has the type of its default."""
+    """Name and value of one setting, in the type of its default."""
     name, _, value = text.partition("=")
     defaults = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
     if name not in defaults:
@@ -86,7 +86,7 @@ def _setting(kind: Any, text: str) -> tuple[str, object]:
 
 
 def no_nvidia_card() -> str | None:
-    """Why there is no graphics card of NVIDIA: its driver's library comes with the driver and with nothing else."""
+    """Why there is no NVIDIA graphics card: only its driver installs this library."""
     if sys.platform == "darwin":
         return "no NVIDIA card"
     try:
@@ -99,7 +99,7 @@ def no_nvidia_card() -> str | None:
 
 
 def no_card() -> str | None:
-    """Why there is no graphics card of NVIDIA, or of AMD, whose driver for computing has a device of this name."""
+    """Why there is no NVIDIA graphics card and no AMD one: AMD's compute driver has this device."""
     reason = no_nvidia_card()
     return None if reason is None or Path("/dev/kfd").exists() else f"{reason} and no AMD one"
 
@@ -154,4 +154,4 @@ BACKENDS = (
         make=_torch_without_card,
     ),
 )
-"""All entries in the order of preference; PyTorch is there twice."""
+"""In order of preference. PyTorch has two entries: for graphics cards, and for other devices."""

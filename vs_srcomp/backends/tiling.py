@@ -1,8 +1,8 @@
-"""Planes larger than a device can hold at once: one engine for a smaller plane, run tile by tile.
+"""Tiling, for planes that do not fit into a device's memory: one engine for a smaller plane runs tile by tile.
 
-Tiles overlap by half the network's receptive field on each side and only their inner part is kept, so that every
-pixel is computed from the same pixels as without tiles. Tiles that touch a border of the picture end there, so that
-the network's own padding appears at borders of the picture and nowhere else.
+Tiles overlap by half the network's receptive field on each side, and only their inner part is kept, so that every
+pixel is computed from the same pixels as without tiles. At a border of the picture tiles end there, so that the
+network's own padding is only at borders of the picture.
 """
 
 import threading
@@ -18,50 +18,50 @@ from vs_srcomp.log import log_once
 from vs_srcomp.models.network import Network
 
 SMALLEST_TILE = 256
-"""Side in pixels below which tiles are not made smaller to fit into memory: most of each would be overlap."""
+"""Smallest side in pixels to which tiles shrink when memory runs out: in smaller ones, most would be overlap."""
 
 
 class Compiler(Protocol):
-    """The part of a backend that makes engines."""
+    """The part of a backend that compiles networks."""
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
-        """As of `BackendConfig`."""
+        """See `BackendConfig`."""
 
 
 def compile_fitting(backend: Compiler, network: Network, plane: PlaneFormat, tile: int = 0) -> Engine:
-    """Make ``network`` ready for ``plane``, in tiles if it is asked for or if the device's memory is too small.
+    """Compile ``network`` for ``plane``: in tiles if requested, or if the device's memory is too small.
 
-    Running out of memory, here or in any inference later, halves the tiles until they fit, which is logged once.
+    When memory runs out, here or in a later inference, the tiles are halved until they fit. That is logged once.
 
     Args:
-        backend: Makes the engine, for the plane or for tiles of it.
-        network: What to run.
-        plane: The planes that it is run on.
+        backend: Compiles the network, for the plane or for tiles of it.
+        network: The network.
+        plane: Format of the input planes.
         tile: Largest side of a tile in input pixels, overlap included; 0 runs on whole planes while they fit.
 
     Raises:
-        vs.Error: The network cannot be tiled, or not into tiles so small; or it does not even fit in small ones.
+        vs.Error: The network cannot be tiled, the tiles are too small for it, or even small tiles do not fit.
     """
     return _FittingEngine(backend, network, plane, tile)
 
 
 def compile_tiled(backend: Compiler, network: Network, plane: PlaneFormat, tile: tuple[int, int]) -> Engine:
-    """Make ``network`` ready for ``plane`` in tiles that one engine of ``backend`` serves.
+    """Compile ``network`` for ``plane`` in tiles, with one engine of ``backend`` for all tiles.
 
-    The result is that of the whole plane, to the bit where the backend computes a pixel in the same way whatever the
-    size of the plane. A plane that is not larger than a tile is one tile, padded to the network's stride: backends may
-    round differently where they pad themselves (OpenVINO fuses other operators then), which would show the tiles.
+    The result is that of the whole plane, to the bit if the backend's result for a pixel does not depend on the size of
+    the plane. A plane that fits into one tile is padded to the network's stride here: backends may round differently
+    where they pad themselves (OpenVINO then fuses other operators), and the tiles would become visible.
 
     Args:
-        backend: Makes the engine for a tile.
-        network: What to run.
-        plane: The planes that it is run on.
-        tile: Largest width and height of a tile in input pixels, overlap included. The tiles are made smaller where
-            as many of them cover the plane.
+        backend: Compiles the network for a tile.
+        network: The network.
+        plane: Format of the input planes.
+        tile: Largest width and height of a tile in input pixels, overlap included. Tiles are smaller if the same
+            number of them covers the plane.
 
     Raises:
-        vs.Error: More than one tile is needed and the network has no bounded receptive field, or a tile would be all
-            overlap; or what ``compile`` says.
+        vs.Error: More than one tile is needed, and the network has no bounded receptive field, or a tile would be all
+            overlap; also the errors of ``compile``.
     """
     columns, rows = (
         _divide(size, limit, network) for size, limit in zip((plane.width, plane.height), tile, strict=True)
@@ -72,7 +72,7 @@ def compile_tiled(backend: Compiler, network: Network, plane: PlaneFormat, tile:
 
 
 def is_out_of_memory(exception: BaseException) -> bool:
-    """Whether ``exception``, or what caused it, says that memory ran out, in the words of any inference library."""
+    """Whether ``exception`` or its cause is the out-of-memory error of any inference library."""
     seen: BaseException | None = exception
     while seen is not None:
         # torch.OutOfMemoryError by its name, as torch may not be there.
@@ -105,7 +105,7 @@ _OUT_OF_MEMORY = (
 
 @dataclass(frozen=True)
 class _Span:
-    """Where one tile lies along an axis, and the part of its result that is kept, in input pixels."""
+    """A tile on one axis, and the part of its result that is kept, in input pixels."""
 
     origin: int
     begin: int
@@ -114,18 +114,18 @@ class _Span:
 
 @dataclass(frozen=True)
 class _Division:
-    """An axis divided into tiles."""
+    """The tiles on one axis."""
 
     size: int
-    """Of every tile."""
+    """Size of every tile."""
     spans: tuple[_Span, ...]
 
 
 def _divide(size: int, limit: int, network: Network) -> _Division:
-    """Divide an axis of ``size`` pixels into as few tiles of at most ``limit`` pixels as cover it, all equally large.
+    """Divide an axis of ``size`` pixels into the smallest number of equal tiles of at most ``limit`` pixels.
 
-    Tiles begin at multiples of the network's stride and are multiples of it; the last one ends where the padded plane
-    does.
+    Tiles begin at multiples of the network's stride, and so are their sizes; the last one ends at the end of the padded
+    plane.
     """
     stride = network.stride
     padded = _up(size, stride)
@@ -138,7 +138,7 @@ def _divide(size: int, limit: int, network: Network) -> _Division:
             f"tile={asked} is too small for the network, which needs {2 * margin} pixels for the overlap alone",
             f"use tile={2 * margin + stride} at least, better {4 * margin} or more; 0 runs whole planes",
         )
-    # Each tile but the outer two keeps all but two margins; the outer two have one at their inner edge only.
+    # Inner tiles lose two margins, the first and the last tile only the one at their inner edge.
     count = _ceil(padded - 2 * margin, limit - 2 * margin)
     tile = _up(_ceil(padded + 2 * margin * (count - 1), count), stride)
     spans = []
@@ -152,7 +152,7 @@ def _divide(size: int, limit: int, network: Network) -> _Division:
 
 
 def _margin(network: Network) -> int:
-    """Pixels at an inner edge of a tile whose results the edge may change, rounded up to the network's grid."""
+    """Pixels at an inner edge of a tile whose results depend on the edge, rounded up to the network's grid."""
     if network.receptive_field is None:
         raise error(
             "the network cannot be run in tiles: a pixel may depend on the whole picture",
@@ -170,7 +170,7 @@ def _up(number: int, multiple: int) -> int:
 
 
 class _TiledEngine:
-    """An engine for one tile, and where the tiles lie."""
+    """An engine for one tile, and the places of all tiles."""
 
     def __init__(self, inner: Engine, columns: _Division, rows: _Division, plane: PlaneFormat, scale: int) -> None:
         self.inner = inner
@@ -185,7 +185,7 @@ class _TiledEngine:
 
 
 class _TiledWorker:
-    """A worker for one tile, and the planes it goes through."""
+    """A worker for one tile with its buffers."""
 
     def __init__(self, inner: Worker, columns: _Division, rows: _Division, plane: PlaneFormat, scale: int) -> None:
         self._inner = inner
@@ -208,7 +208,7 @@ class _TiledWorker:
         return ((row, column) for row in self._rows.spans for column in self._columns.spans)
 
     def _tile_of(self, source: Luma, row: _Span, column: _Span) -> Luma:
-        """The tile's pixels; past the plane, as whole planes are padded, its last row and column again."""
+        """The tile's pixels. Beyond the plane, its last row and column are repeated, as for whole planes."""
         tile = source[row.origin : row.origin + self._rows.size, column.origin : column.origin + self._columns.size]
         if tile.shape == self._source.shape:
             return tile
@@ -216,13 +216,13 @@ class _TiledWorker:
         return self._source
 
     def _part(self, top: int, bottom: int, left: int, right: int) -> tuple[slice, slice]:
-        """What these edges, in input pixels, enclose in the output."""
+        """The output pixels between these edges, which are in input pixels."""
         scale = self._scale
         return slice(top * scale, bottom * scale), slice(left * scale, right * scale)
 
 
 class _FittingEngine:
-    """An engine whose tiles become smaller when memory runs out."""
+    """An engine that makes its tiles smaller when memory runs out."""
 
     def __init__(self, backend: Compiler, network: Network, plane: PlaneFormat, tile: int) -> None:
         self._backend = backend
@@ -238,12 +238,12 @@ class _FittingEngine:
 
     @property
     def inner(self) -> Engine:
-        """The engine with the tiles that fit as far as is known."""
+        """The engine with the largest tiles that have not failed."""
         with self._lock:
             return self._inner
 
     def shrink(self, failed: Engine, reason: Exception) -> None:
-        """Take smaller tiles than ``failed`` had; nothing if another worker has done so."""
+        """Use smaller tiles than ``failed`` has, unless another worker has done so already."""
         with self._lock:
             if self._inner is failed:
                 self._halve(reason)
@@ -257,7 +257,7 @@ class _FittingEngine:
             except Exception as exception:
                 if not is_out_of_memory(exception):
                     raise
-                # Not the exception itself, whose traceback holds what the library had allocated.
+                # Keep no reference to the exception: its traceback holds the library's allocations.
                 reason = exception.with_traceback(None)
             self._halve(reason)
 
@@ -285,7 +285,7 @@ class _FittingEngine:
 
 
 class _FittingWorker:
-    """A worker of the engine with the tiles that fit."""
+    """A worker of the current engine."""
 
     def __init__(self, engine: _FittingEngine) -> None:
         self._engine = engine

@@ -1,6 +1,6 @@
-"""Many jobs, in any number of attempts, on a pool of workers.
+"""Many jobs on a pool of workers, which can be stopped and resumed.
 
-`run` gives tasks to a `pool`: `cut` a job into segments, encode each of the `segments`, `join` them, check the output.
-`checkpoint` keeps what is finished, as long as the job's `identity` is unchanged. Pools are processes of this machine
-(`local_pool`) or of a Ray cluster (`ray`).
+Read `segments` first. `run` submits tasks to a `pool`: `cut` a job into segments, encode each of the `segments`, `join`
+them, check the output. `checkpoint` keeps finished work while the job's `identity` is unchanged. Pools are processes of
+this machine (`local_pool`) or of a Ray cluster (`ray`).
 """

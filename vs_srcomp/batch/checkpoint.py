@@ -1,12 +1,12 @@
 """The checkpoint of an output: what it depends on, what is finished, and a lock.
 
-Beside the output ``film.mkv`` there is a folder ``.srcomp`` with
+Next to the output ``film.mkv`` there is a folder ``.srcomp`` with
 
-- ``film.mkv.json``: what the output depends on, how far it is, and the result once it is finished;
+- ``film.mkv.json``: what the output depends on, its progress, and the result once it is finished;
 - ``film.mkv.lock``: held while a process works on it;
 - ``film.mkv.parts``: the finished segments, two files each, until the output is finished.
 
-Every file is written beside its place and renamed, so that it is whole or not there, whatever happens.
+Every file is written under a temporary name and renamed, so that no incomplete file ever has its name.
 """
 
 import hashlib
@@ -37,27 +37,27 @@ FOLDER = ".srcomp"
 
 _FORMAT = 2
 
-# Names are at most 255 bytes long, and some are added to those of outputs.
+# Names are limited to 255 bytes, and suffixes are added to those of outputs.
 _LONGEST_NAME = 200
 
-# The only files that are ever removed, and only in a folder of segments.
+# Only these files are ever removed, and only in a folder of segments.
 _EXTENSIONS = {"json", "video", *(kind.codec for kind in ENCODERS), *(kind.suffix[1:] for kind in CONTAINERS)}
 _OWN_FILE = re.compile(rf"\.?(\d{{6}}|whole)(\.[a-z0-9_]{{8}})?\.({'|'.join(sorted(_EXTENSIONS))})")
 
-# Likewise, folders in which encoders behind a pipe write.
+# So are folders with these names, which encoding programs write to.
 _OWN_FOLDER = re.compile(r"(\.\d{6})?\.srcomp-[a-z0-9_]{8}" + re.escape(SUFFIX))
 
 
 class State(StrEnum):
-    """How far an output is."""
+    """Progress of an output."""
 
     NEW = "new"
     BEGUN = "begun"
     FINISHED = "finished"
     CHANGED = "changed"
-    """It was begun or made from something else."""
+    """It was begun or made with another identity."""
     EXISTS = "exists"
-    """No batch has made the file that is there."""
+    """A file exists that no batch has made."""
 
 
 @dataclass
@@ -67,33 +67,33 @@ class _Entry:
     identity: Identity
     state: State
     replaces: bool
-    """Whether the user has agreed, when the work began, that an existing output is replaced."""
+    """Whether the user has allowed to replace an existing output."""
     segments: list[list[int]]
-    """First frame and frame after the last of each."""
+    """First frame, and frame after the last, of each segment."""
     output: dict[str, int]
     """Size and time of change of the finished file."""
     result: dict[str, Any]
     rejected: bool = False
-    """Whether a check has found that the output is not what it should be."""
+    """Whether a check of the output has failed."""
 
 
 class Checkpoint:
-    """What is known on disk of one output."""
+    """The files of one output in ``.srcomp``."""
 
     def __init__(self, target: Path) -> None:
-        """Of ``target``; nothing is touched yet."""
+        """For the output ``target``. No file is touched yet."""
         self.target = target
         self.parts = beside(target, "parts")
-        """Where the segments' files are."""
+        """The folder of the segments' files."""
         self._file = beside(target, "json")
         self._lock = FileLock(beside(target, "lock"), thread_local=False)
         self._entry: _Entry | None = None
 
     def acquire(self) -> bool:
-        """Take the lock; False if another process has it.
+        """Take the lock. Returns False if another process has it.
 
         Raises:
-            OSError: The folder of the output cannot be written to.
+            OSError: The output's folder is not writable.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -103,22 +103,22 @@ class Checkpoint:
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         self._lock.release(force=True)
 
     def begin(self, identity: Identity, *, restart: bool, overwrite: bool) -> State:
-        """Find out what is to be done for the output.
+        """Start or resume the work on the output.
 
         Args:
-            identity: What it depends on now.
-            restart: If that has changed, start again.
-            overwrite: Replace a file of that name that is not an output of this kind.
+            identity: What the output depends on now.
+            restart: Start again if the identity has changed.
+            overwrite: Replace a file that no batch has made.
 
         Returns:
-            What has been done: nothing (then the folder of segments is empty and there), a part, or all of it.
+            The progress. If nothing is done yet, an empty folder of segments has been made.
 
         Raises:
-            vs.Error: It was begun or made from something else, or there is a file that would be replaced.
+            vs.Error: The identity has changed, or an existing file would be replaced.
         """
         entry = self._read(restart=restart)
         changes = differences(entry.identity, identity) if entry else []
@@ -149,7 +149,7 @@ class Checkpoint:
         return State.NEW
 
     def state(self, identity: Identity) -> State:
-        """How far the output is. Nothing is written."""
+        """The progress of the output. Nothing is written."""
         try:
             entry = self._read(restart=False)
         except vs.Error:
@@ -161,20 +161,20 @@ class Checkpoint:
 
     @property
     def replaces(self) -> bool:
-        """Whether the user has agreed that an existing output is replaced."""
+        """Whether the user has allowed to replace an existing output."""
         return self._entry is not None and self._entry.replaces
 
     def keep_segments(self, segments: Sequence[Segment]) -> dict[int, SegmentRecord]:
-        """Note how the job is cut, and find the segments that are finished already.
+        """Store how the job is cut, and find its finished segments.
 
-        Their files are read and compared with their checksums. What is damaged, or left by a process that was killed,
-        is removed.
+        Their files are compared with their checksums. Damaged files, and those of processes that were killed, are
+        removed.
 
         Returns:
             The records of finished segments by number.
 
         Raises:
-            vs.Error: The job was cut in another way when it was begun.
+            vs.Error: The job was begun with other segments.
         """
         assert self._entry is not None
         bounds = [[segment.first, segment.stop] for segment in segments]
@@ -193,11 +193,11 @@ class Checkpoint:
         return finished
 
     def add(self, record: SegmentRecord) -> None:
-        """Note that a segment is finished, with its file in place."""
+        """Store that a segment is finished and its file in place."""
         write_atomically(self.parts / _record_name(record.index), seal(record.to_json()))
 
     def finish(self, result: Result) -> None:
-        """Note that the output is finished, and remove the segments."""
+        """Store that the output is finished, and remove the segments."""
         assert self._entry is not None
         status = self.target.stat()
         self._entry.state = State.FINISHED
@@ -207,15 +207,15 @@ class Checkpoint:
         self.clear()
 
     def reject(self) -> None:
-        """Note that a check of the output has failed; the segments stay, so that it can be joined again."""
+        """Store that a check of the output has failed. The segments stay, so that it can be joined again."""
         assert self._entry is not None
         self._entry.rejected = True
         self._write()
 
     def clear(self) -> None:
-        """Remove the segments, and nothing else."""
+        """Remove the segments and no other files."""
         self._remove(lambda _: True)
-        with suppress(OSError):  # not there, or there is something else in it
+        with suppress(OSError):  # it does not exist, or has other files
             self.parts.rmdir()
 
     def _read(self, *, restart: bool) -> _Entry | None:
@@ -239,7 +239,7 @@ class Checkpoint:
         write_atomically(self._file, seal(values))
 
     def _is_output(self, entry: _Entry) -> bool:
-        """Whether the file that is there is the one that was made."""
+        """Whether the existing file is the finished one."""
         try:
             status = self.target.stat()
         except OSError:
@@ -251,7 +251,7 @@ class Checkpoint:
             raise error(f"{str(self.target)!r} exists", "write to another folder, or replace it with --overwrite")
 
     def _is_joined(self) -> bool:
-        """Whether the output got its name just before the work was interrupted; its first name is still there."""
+        """Whether the work was interrupted just after the output got its name: its temporary name still exists."""
         whole = self.parts / f"whole{self.target.suffix.lower()}"
         return whole.exists() and self.target.exists() and self.target.samefile(whole)
 
@@ -296,7 +296,7 @@ def seal(values: dict[str, Any]) -> bytes:
 
 
 def unseal(data: bytes) -> dict[str, Any]:
-    """What `_seal` was given; ValueError if it is damaged."""
+    """The inverse of `seal`; ValueError if the line is damaged."""
     sealed = json.loads(data)
     values: dict[str, Any] = sealed["values"]
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))

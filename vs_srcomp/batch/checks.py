@@ -1,4 +1,4 @@
-"""What a batch can find out about each finished output."""
+"""Checks of each finished output."""
 
 import math
 import threading
@@ -14,13 +14,13 @@ from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.source.media import local_file
 from vs_srcomp.transcode.job import Job
 
-# Enough of the faults of an output that is wrong from beginning to end.
+# Largest number of faults in a message.
 _MOST_FAULTS = 5
 
 
 @dataclass(frozen=True)
 class VerifyCheck:
-    """Whether the output has all that its source has; see `vs_srcomp.quality.verify.run.verify`."""
+    """Compares the output with its source; see `vs_srcomp.quality.verify.run.verify`."""
 
     job: Job
 
@@ -30,10 +30,10 @@ class VerifyCheck:
         return "verify"
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
-        """What the container or the codec has no place for.
+        """Differences that the container or the codec cannot avoid.
 
         Raises:
-            vs.Error: The output is not what it should be.
+            vs.Error: There are other differences.
         """
         findings = verify(self.job, progress=progress, cancel=cancel)
         faults = [str(finding) for finding in findings if finding.fault]
@@ -41,7 +41,7 @@ class VerifyCheck:
             more = len(faults) - _MOST_FAULTS
             shown = faults[:_MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
             raise error(
-                f"{self.job.target.name!r} is not what it should be: {'; '.join(shown)}",
+                f"{self.job.target.name!r} differs from its source: {'; '.join(shown)}",
                 "redo it with --restart; if that does not help, please report it",
             )
         return {"lost": [str(finding) for finding in findings]}
@@ -49,11 +49,11 @@ class VerifyCheck:
 
 @dataclass(frozen=True)
 class MetricsCheck:
-    """How close the output is to a reference; see `vs_srcomp.quality.measure.measure`."""
+    """Measures the output against a reference; see `vs_srcomp.quality.measure.measure`."""
 
     job: Job
     reference: Path
-    """A video file, or a folder with one that is called as the source is, up to the suffix."""
+    """A video file, or a folder with a file of the source's name, up to the suffix."""
 
     @property
     def name(self) -> str:
@@ -61,10 +61,10 @@ class MetricsCheck:
         return "metrics"
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
-        """The figures; a PSNR that is infinite, because the pictures are equal, is None.
+        """The scores. PSNR is None if it is infinite, because the pictures are equal.
 
         Raises:
-            vs.Error: There is no such reference, or it does not fit.
+            vs.Error: There is no reference, or it has other frames.
         """
         found = measure(
             self.job.target,
@@ -78,10 +78,10 @@ class MetricsCheck:
 
 
 def reference_of(job: Job, reference: Path) -> Path:
-    """The reference for a job: a file, or that of a folder which is called as the source is, up to the suffix.
+    """The reference for a job: the file, or the one in the folder with the source's name, up to the suffix.
 
     Raises:
-        vs.Error: There is no such file, or the folder has none, or several.
+        vs.Error: There is no such file, or the folder has several.
     """
     if not reference.is_dir():
         return Path(local_file(reference))
@@ -89,18 +89,18 @@ def reference_of(job: Job, reference: Path) -> Path:
     if len(found) == 1:
         return found[0]
     raise error(
-        f"there are {len(found)} files in {str(reference)!r} that are called {job.source.stem!r}",
+        f"there are {len(found)} files in {str(reference)!r} named {job.source.stem!r}",
         "the folder of references needs one for each source, of the same name up to the suffix",
     )
 
 
 @dataclass(frozen=True)
 class ComparisonCheck:
-    """An HTML page beside the output: Lanczos-5 and the output against a reference; see `vs_srcomp.compare`."""
+    """Writes an HTML page next to the output: Lanczos-5 and the output against a reference; see `vs_srcomp.compare`."""
 
     job: Job
     reference: Path
-    """As of `MetricsCheck`."""
+    """See `MetricsCheck`."""
 
     @property
     def name(self) -> str:
@@ -108,10 +108,10 @@ class ComparisonCheck:
         return "comparison"
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
-        """Where the page is.
+        """The path of the page.
 
         Raises:
-            vs.Error: There is no such reference, or it does not fit, or a package is missing.
+            vs.Error: There is no reference, it has other frames, or a package is missing.
             CancelledError: ``cancel`` was set.
         """
         from vs_srcomp.compare import Options, candidate_from_file, write_report
@@ -123,7 +123,7 @@ class ComparisonCheck:
 
         output = candidate_from_file(self.job.target)
         plain = enlarged(candidate_from_file(self.job.source), output.clip.width, output.clip.height)
-        # A part of the source, or one that was deinterlaced, has other frames.
+        # A section of the source, or a deinterlaced one, has other frames.
         candidates = [plain, output] if plain.clip.num_frames == output.clip.num_frames else [output]
         page = self.job.target.with_name(f"{self.job.target.stem}.compare.html")
         options = Options(threads=max(1, share.threads), title=self.job.target.name, overwrite=True)

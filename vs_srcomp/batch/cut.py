@@ -1,4 +1,4 @@
-"""Where a job is cut into segments."""
+"""Cutting a job into segments."""
 
 from bisect import bisect_left
 from fractions import Fraction
@@ -13,18 +13,19 @@ from vs_srcomp.log import log_info
 from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.transcode.prepare import PreparedJob, prepare
 
-# Sound may go on after the picture, and headers may be a little wrong: by so much of the length, and so many seconds.
+# The video may be shorter than the file by this share of the length and these seconds: audio may be longer, and headers
+# may be a little wrong.
 _INEXACT, _SECONDS = Fraction(1, 10), Fraction(1, 2)
 
 
 def cut(job: Job, *, threads: int = 0) -> list[Segment]:
     """Prepare ``job``, and cut its frames into segments of about ``job.segment_seconds``.
 
-    They begin at key frames of the source where there are any near, so that hardly a frame is decoded twice.
+    They begin at key frames of the source if there are any near, so that hardly any frame is decoded twice.
 
     Args:
         job: What to do.
-        threads: Of decoder and network; 0 means all processors.
+        threads: Threads of decoder and network; 0 for all processors.
 
     Raises:
         vs.Error: The job cannot be done.
@@ -34,7 +35,7 @@ def cut(job: Job, *, threads: int = 0) -> list[Segment]:
 
 
 def cut_prepared(work: PreparedJob) -> list[Segment]:
-    """The segments of a job that is prepared; see `cut`."""
+    """The segments of a prepared job; see `cut`."""
     _try_header(work)
     info, section, timeline = work.info, work.info.section, work.timeline()
     timestamps = timeline.timestamps
@@ -55,9 +56,9 @@ def cut_prepared(work: PreparedJob) -> list[Segment]:
 
 
 def _try_header(work: PreparedJob) -> None:
-    """Raise the error of a muxer that does not take the streams, long before they are joined."""
+    """Raise an error now, not when segments are joined, if the muxer refuses the streams."""
     if work.job.pipe:
-        return  # what the program encodes is unknown yet
+        return  # the program's codec is unknown yet
     info = work.info
     encoder = Encoder(info.picture, encoder_settings(work.job), info.time_base, info.average_rate, threads=1)
     work.muxer(None, info, encoder.stream).try_header()
@@ -69,21 +70,20 @@ def first_frames(first: int, stop: int, keys: list[int], length: int) -> list[in
     Args:
         first: The first frame of all.
         stop: The frame after the last.
-        keys: The source's key frames, rising.
-        length: Number of frames that a segment should have; it gets between half as many and half as many again,
-            unless there are fewer.
+        keys: The source's key frames, in rising order.
+        length: Wanted number of frames of a segment. It gets 0.5 to 1.5 times as many, unless there are fewer.
     """
     firsts = [first]
     while stop - firsts[-1] > length + length // 2:
         goal = firsts[-1] + length
         near = keys[bisect_left(keys, goal - length // 2) : bisect_left(keys, goal + length // 2 + 1)]
-        # Where there is none, the frames from the last key frame on are decoded twice: that is quick to do, while
-        # pieces of any length, up to a whole film, would be lost at every interruption.
+        # Without a key frame nearby, the frames from the last key frame on are decoded twice. That is cheap; segments
+        # of unlimited length would lose more at an interruption.
         firsts.append(min((key for key in near if key > firsts[-1]), key=lambda key: abs(key - goal), default=goal))
     return firsts
 
 
 def _report_missing_end(stated: Fraction, found: Fraction) -> None:
-    """Report that much of the film is missing, as after a download that was interrupted."""
+    """Log if much of the video is missing, as after an interrupted download."""
     if found < stated * (1 - _INEXACT) - _SECONDS:
         log_info(f"the file ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")

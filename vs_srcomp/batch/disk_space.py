@@ -1,4 +1,4 @@
-"""How much disk space a job needs."""
+"""Disk space of jobs."""
 
 import shutil
 from collections.abc import Iterable
@@ -10,26 +10,26 @@ from vs_srcomp.transcode.job import Job, encoder_settings
 
 
 class DiskSpace:
-    """Estimates, which get better with each segment that is finished."""
+    """Estimates the disk space of jobs, better with each finished segment."""
 
     def __init__(self) -> None:
-        """Begin with what each encoder usually takes."""
+        """Start with typical values of each encoder."""
         self._pixels = 0
         self._bytes = 0
 
     def learn(self, segment: Segment, record: SegmentRecord) -> None:
-        """Take a finished segment into account: the jobs of a batch have their settings in common."""
+        """Learn from a finished segment: all jobs of a batch have the same settings."""
         self._pixels += segment.frames * segment.info.picture.width * segment.info.picture.height
         self._bytes += record.bytes
 
     def needed(self, job: Job, segments: Iterable[Segment]) -> int:
-        """About how many bytes the output of ``job`` takes while it is made: its segments, and all of it again."""
+        """Bytes that ``job`` needs, about: its segments, and the joined output."""
         todo = list(segments)
         if not todo:
             return 0
         picture = todo[0].info.picture
         pixels = sum(segment.frames for segment in todo) * picture.width * picture.height
-        copied = todo[0].info.source.bytes  # sound and the rest: no more than all of the source
+        copied = todo[0].info.source.bytes  # other streams: at most the whole source
         return round(2 * pixels * self._bytes_per_pixel(job)) + copied
 
     def check(self, job: Job, needed: int, taken: int) -> None:
@@ -37,15 +37,15 @@ class DiskSpace:
 
         Args:
             job: The job.
-            needed: How many bytes it needs.
-            taken: How many of the free bytes other jobs are going to need.
+            needed: Bytes that it needs.
+            taken: Free bytes that other jobs will need.
         """
         free = free_bytes(job.target.parent)
         if needed > free - taken:
             others = f", of which other clips need {size_text(taken)}" if taken else ""
             raise error(
                 f"about {size_text(needed)} are needed for {str(job.target)!r}, and {size_text(free)} are free{others}",
-                "free some space, write to another disk, or try it all the same with --ignore-space",
+                "free some space, write to another disk, or skip this check with --ignore-space",
             )
 
     def _bytes_per_pixel(self, job: Job) -> float:
@@ -59,14 +59,14 @@ class DiskSpace:
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space on the disk of ``folder``, or of its nearest parent that exists."""
+    """Free space on the disk of ``folder``, or of its nearest existing parent."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 def size_text(size: float) -> str:
-    """A number of bytes as people read it: ``1.5 GB``."""
+    """A number of bytes as text: ``1.5 GB``."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 999.5:
             return f"{size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""A dry run: what a job would make, and how long it would take."""
+"""A dry run: the output of a job, and how long it would take."""
 
 import tempfile
 import threading
@@ -16,30 +16,30 @@ from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.prepare import prepare, start_encoder
 
-# So many frames in a row are encoded in so many places.
+# Number of consecutive frames to encode, and at how many places.
 _FRAMES, _PLACES = 4, 3
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a dry run has found about a job."""
+    """The result of a dry run."""
 
     segments: Sequence[Segment]
     models: dict[str, int]
-    """Number of the frames tried, by name of the model that restored them."""
+    """Number of encoded frames by model name."""
     seconds: float
-    """That a frame took to decode, upscale and encode."""
+    """Time to decode, upscale and encode a frame."""
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """Try some frames of a job: a task of a pool. Nothing is written."""
+    """A task that encodes some frames of a job. Nothing is written."""
 
     job: Job
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> Estimate:
-        """Errors are those of `vs_srcomp.batch.cut.cut`."""
-        free_clips()  # those of the task before
+        """Encode the frames. Raises the errors of `vs_srcomp.batch.cut.cut`."""
+        free_clips()  # the previous task's messages
         with prepare(self.job, threads=share.threads) as work:
             segments = cut_prepared(work)
             check_cancelled(cancel)
@@ -52,7 +52,7 @@ class DryRun:
                 self.job,
                 work.info,
                 frames=sample.num_frames,
-                beside=Path(tempfile.gettempdir(), self.job.target.name),
+                output=Path(tempfile.gettempdir(), self.job.target.name),
                 threads=share.threads,
                 cancel=cancel,
             ) as encoder:

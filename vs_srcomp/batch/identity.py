@@ -1,4 +1,4 @@
-"""What the result of a job depends on: work that was begun goes on only if that is unchanged."""
+"""The identity of a job: everything that its result depends on. Work is resumed only if it is unchanged."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -28,17 +28,17 @@ from vs_srcomp.transcode.info import fingerprint
 from vs_srcomp.transcode.job import Job, encoder_settings
 
 type Identity = dict[str, dict[str, Any]]
-"""Plain JSON: names of groups, and in each the values by name."""
+"""Plain JSON: groups by name, and in each group values by name."""
 
-# These do not change what is in the output, or are compared in another form.
+# These do not change the output, or are compared in another form.
 _NOT_COMPARED = {"source", "target", "backend", "model", "crf", "preset", "overwrite", "reuse"}
 
-# With a command, no settings of encoders count; without one, nothing that belongs to it.
+# Settings of encoders do not count with a pipe, and those of the pipe do not count without.
 _OF_ENCODERS, _OF_PIPES = {"encoder", "svt_params", "encoder_options"}, {"pipe", "pipe_format"}
 
 
 def identity_of(job: Job) -> Identity:
-    """All that the output of ``job`` depends on.
+    """The identity of ``job``.
 
     Raises:
         vs.Error: The source or a model cannot be read, or the encoder does not have such settings.
@@ -82,7 +82,7 @@ def program_of(pipe: str) -> dict[str, str]:
     """SHA-256 of the program that the command ``pipe`` runs.
 
     Raises:
-        vs.Error: There is none.
+        vs.Error: There is no such program.
     """
     path = PipeCommand.parse(pipe).path
     return {"program": _sha256(path, Path(path).stat().st_mtime_ns)}
@@ -95,7 +95,7 @@ def _sha256(path: str, mtime_ns: int) -> str:
 
 
 def differences(before: Identity, now: Identity) -> list[str]:
-    """What has changed, one phrase each: ``crf: 26, now 30``."""
+    """The changes, one phrase each: ``crf: 26, now 30``."""
     changes = []
     for group in sorted({*before, *now}):
         old, new = before.get(group, {}), now.get(group, {})
@@ -113,16 +113,16 @@ def _options(job: UpscaleSettings, left_out: Collection[str] = ()) -> dict[str, 
 
 
 def _models(job: UpscaleSettings) -> dict[str, str]:
-    """SHA-256 of the networks that may be used, by what they are for."""
+    """SHA-256 of the networks that may be used, by their purpose."""
     levels = QUANTIZERS if job.q == "auto" else (job.q,)
-    # Which ratio is the nearest to a size is not known before the source is open.
+    # With a target size, the nearest ratio is unknown before the source is open.
     ratios = RATIOS if job.width or job.height else (ratio_by_name(job.ratio or "2:1"),)
     found = [find(job.model, ratio, level, job.look) for ratio in ratios for level in levels]
     return {"model" if isinstance(each, Path) else each.name: load_network(each).sha256 for each in found}
 
 
 def _backend(backend: BackendConfig) -> dict[str, Any]:
-    """Which arithmetic is used; neither how many threads, nor on which of several machines of a kind."""
+    """The arithmetic that is used, without the number of threads and the name of the device."""
     values: Mapping[str, Any] = asdict(backend) if is_dataclass(backend) and not isinstance(backend, type) else {}
     kept = {name: _plain(value) for name, value in values.items() if name not in ("threads", "streams")}
     kept |= {name: value for name, value in backend.identity().items() if name not in ("device", "units")}
@@ -136,10 +136,10 @@ def _versions() -> dict[str, str]:
 
 
 def library_of(kind: EncoderKind) -> str:
-    """The file names of an encoder's library, which have its version.
+    """File names of an encoder's library, which contain its version.
 
-    Empty for encoders of FFmpeg's own, whose version is libavcodec's, and where the system does not list what is
-    loaded.
+    Empty for FFmpeg's own encoders, whose version is that of libavcodec, and if the system does not list loaded
+    libraries.
     """
     try:
         lines = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text("utf-8").splitlines()]
@@ -151,13 +151,13 @@ def library_of(kind: EncoderKind) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """``value`` as JSON gives it back."""
+    """``value`` after a round trip through JSON."""
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
 def shortened(value: Any) -> str:
-    """``value`` as text for messages; long ones, such as checksums, are cut."""
+    """``value`` in messages; long texts, such as checksums, are cut."""
     text = "none" if value in (None, "", []) else f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else f"{text[:12]}..."

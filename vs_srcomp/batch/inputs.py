@@ -1,4 +1,4 @@
-"""Which files a batch is about, and what their outputs are called."""
+"""The inputs of a batch, and the names of its outputs."""
 
 import glob
 import os
@@ -11,7 +11,7 @@ from vs_srcomp.batch.checkpoint import FOLDER, beside
 from vs_srcomp.errors import error
 from vs_srcomp.stills.formats import SUFFIXES_READ
 
-# Of a folder, only files with such names are taken; files that are named themselves may have any.
+# Suffixes of the files to take from folders. Files that are named themselves may have any.
 VIDEO_SUFFIXES = frozenset(
     {
         *(".mkv", ".mp4", ".webm", ".mov", ".m4v", ".3gp", ".avi", ".wmv", ".flv", ".ogv", ".y4m"),
@@ -20,20 +20,20 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 type Pairs = list[tuple[Path, Path]]
-"""Of each file the path, and that of its output relative to the folder of outputs, still with the input's suffix."""
+"""The path of each input, and that of its output relative to the output folder, still with the input's suffix."""
 
 
 def gather(names: Iterable[str], *, recursive: bool, exclude: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> Pairs:
-    """Find the files that users mean.
+    """Find the input files.
 
     Args:
-        names: Of files, of folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
-        recursive: Look into the folders of folders, too; outputs then lie in folders of the same names.
-        exclude: The folder of the outputs. It is not looked into; if it is named itself, earlier outputs are left out.
-        suffixes: In lower case, of the files that are taken from folders.
+        names: Files, folders, and patterns with ``*``, ``?``, ``[...]`` and ``**``.
+        recursive: Search subfolders, too; outputs then are in subfolders of the same names.
+        exclude: The folder of the outputs. It is skipped; if it is named itself, earlier outputs in it are.
+        suffixes: Suffixes, in lower case, of the files to take from folders.
 
     Raises:
-        vs.Error: A name stands for nothing.
+        vs.Error: Nothing is found for a name.
     """
     found: dict[Path, Path] = {}
     for name in names:
@@ -54,21 +54,21 @@ def _names_nothing(name: str, recursive: bool, suffixes: frozenset[str]) -> vs.E
 
 
 def read_list(lines: Iterable[str]) -> list[str]:
-    """The names in a list, one a line; empty lines are left out."""
+    """The names in a list, one per line; empty lines are skipped."""
     return [line for line in (line.rstrip("\r\n") for line in lines) if line.strip()]
 
 
 def name_outputs(pairs: Pairs, folder: Path, *, suffix: str, container: str) -> list[tuple[Path, Path]]:
-    """Give each input the path of its output.
+    """The inputs with the paths of their outputs.
 
     Args:
-        pairs: As `gather` gives them.
-        folder: Of the outputs.
-        suffix: Comes between the input's name and the container's.
-        container: ``mkv``, ``mp4`` or ``webm``.
+        pairs: The result of `gather`.
+        folder: Folder of the outputs.
+        suffix: Text between the input's stem and the container's suffix.
+        container: Suffix of the outputs without the dot.
 
     Raises:
-        vs.Error: Two inputs have the same output, or one is its own.
+        vs.Error: Two inputs have the same output, or an output is its own input.
     """
     outputs: dict[Path, Path] = {}
     for file, relative in pairs:
@@ -90,7 +90,7 @@ def _files_of(name: str, recursive: bool, exclude: Path, suffixes: frozenset[str
         for file in _files_in(path, recursive, exclude, suffixes):
             yield file, file.relative_to(path)
     elif path.exists() or not glob.has_magic(name):
-        # A missing file is reported with the other failures of single jobs.
+        # Missing files are reported as failures of single jobs.
         yield path, Path(path.name)
     else:
         for match in sorted(glob.glob(name, recursive=True)):  # noqa: PTH207  # patterns may begin at the root

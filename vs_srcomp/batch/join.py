@@ -1,4 +1,4 @@
-"""Segments to the finished file."""
+"""Joining segments to the finished file."""
 
 import hashlib
 import os
@@ -33,15 +33,15 @@ def join(
     *,
     cancel: threading.Event | None = None,
 ) -> Result:
-    """Bring the segments' packets and the copied streams of the source into ``job.target``, in one step.
+    """Mux the segments' packets and the copied streams of the source into ``job.target``, atomically.
 
     Args:
-        job: Whose segments they are.
-        segments: All of them, in order.
+        job: The job.
+        segments: All its segments, in order.
         records: One for each segment, in order.
-        folder: Where the segments' files are, on the file system of the target. The output is made there, as
-            `whole_name` calls it, before it takes its name; without ``job.overwrite``, that first name stays, too.
-        cancel: Stops the work when set.
+        folder: The folder of the segments' files, on the file system of the target. The output is written there as
+            `whole_name` before it gets its own name; without ``job.overwrite``, it keeps both names.
+        cancel: When set, it stops the work.
 
     Raises:
         vs.Error: A segment's file is missing or damaged, the source has changed, or the output cannot be written.
@@ -52,7 +52,7 @@ def join(
     info = segments[0].info
     whole = folder / whole_name(job)
     check_unchanged(job.source, info.source)
-    whole.unlink(missing_ok=True)  # it may be another name of a finished file
+    whole.unlink(missing_ok=True)  # it may be a second name of a finished file
     with writing(job.target), open_job(job) as opened:
         with opened.muxer(whole, info, records[0].stream) as muxer:
             for packet in _packets(records, folder, info.time_base):
@@ -70,7 +70,7 @@ def join(
 
 
 def whole_name(job: Job) -> str:
-    """The name of the finished file while it is made."""
+    """The temporary name of the output."""
     return f"whole{job.target.suffix.lower()}"
 
 
@@ -83,7 +83,7 @@ def _check_records(segments: Sequence[Segment], records: Sequence[SegmentRecord]
 
 
 def _packets(records: Sequence[SegmentRecord], folder: Path, time_base: Fraction) -> Iterator[VideoPacket]:
-    """All packets of the segments, with times on the source's clock; each file is checked as it is read."""
+    """All packets of the segments, with times on the source's clock. Each file is verified while it is read."""
     times = iter(decoding_times([entry.pts for record in records for entry in record.packets]))
     for record in records:
         digest = hashlib.sha256()
@@ -105,7 +105,7 @@ def _packets(records: Sequence[SegmentRecord], folder: Path, time_base: Fraction
 
 
 def _publish(whole: Path, job: Job) -> None:
-    """Give the finished file its name."""
+    """Rename the finished file."""
     with whole.open("rb") as file:
         os.fsync(file.fileno())
     if job.overwrite:

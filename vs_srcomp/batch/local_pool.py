@@ -1,4 +1,4 @@
-"""A pool of processes of this machine."""
+"""A pool of processes on this machine."""
 
 import multiprocessing
 import os
@@ -17,13 +17,13 @@ from vs_srcomp.batch.records import Share
 from vs_srcomp.encoders.pipe import end_programs
 from vs_srcomp.processor import core_count
 
-# Seconds between two reports on the progress of one task.
+# Seconds between progress reports of a task.
 _INTERVAL = 0.1
 
-# Seconds that a process gets to end by itself.
+# Seconds for a process to end by itself.
 _PATIENCE = 5.0
 
-# How often a task is begun whose process was lost.
+# Number of attempts for a task whose process is lost.
 _ATTEMPTS = 2
 
 
@@ -31,7 +31,7 @@ def shares(jobs: int) -> Share:
     """An equal share of this machine for each of ``jobs`` processes."""
     processors = core_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    # A quarter of the memory for cached frames; frames in progress take a few times as much.
+    # A quarter of the memory for cached frames. Frames in progress take a few times as much.
     return Share(threads=max(1, processors // jobs), cache_mib=max(256, min(4096, memory // 4 // jobs)))
 
 
@@ -44,27 +44,27 @@ class _Ticket:
 
 @dataclass
 class _Worker:
-    """A process, as its parent sees it."""
+    """A worker process in its parent."""
 
     process: BaseProcess
     pipe: Connection
     ticket: _Ticket | None = None
     job: object = None
-    """The job of its last task, whose source it still has open."""
+    """The job of its last task; the process keeps its source open."""
 
 
 class LocalPool:
-    """Processes of this machine, each with its share; see `vs_srcomp.batch.pool.Pool`.
+    """Processes on this machine; see `vs_srcomp.batch.pool.Pool`.
 
-    They end when the process that made them ends, even if it is killed.
+    They end when their parent ends, even if it is killed.
     """
 
     def __init__(self, jobs: int, share: Share | None = None) -> None:
         """Start no process yet.
 
         Args:
-            jobs: How many processes there are at most.
-            share: Of the machine, for each; by default an equal one.
+            jobs: Largest number of processes.
+            share: Share of the machine for each; equal shares by default.
         """
         self.size = jobs
         self._share = share or shares(jobs)
@@ -134,11 +134,11 @@ class LocalPool:
             self._send(worker, (ticket.number, ticket.task))
 
     def _send(self, worker: _Worker, message: object) -> None:
-        with suppress(OSError):  # of a lost process, as `wait` finds out
+        with suppress(OSError):  # the process is lost, which `wait` finds out
             worker.pipe.send(message)
 
     def _replace(self, worker: _Worker) -> list[Event]:
-        """Handle a lost process: start its task again in another, once."""
+        """Handle a lost process: restart its task in another one, once."""
         worker.pipe.close()
         worker.process.join()
         self._workers.remove(worker)
@@ -157,7 +157,7 @@ def _exit_message(code: int | None) -> str:
 
 
 def _start(share: Share) -> _Worker:
-    # Spawned, because a fork would take over the core's locks but not the threads that hold them.
+    # Spawned: a fork would copy the core's locks, but not the threads that hold them.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, share), name="srcomp worker", daemon=True)
@@ -167,8 +167,8 @@ def _start(share: Share) -> _Worker:
 
 
 def serve(pipe: Connection, share: Share) -> None:
-    """Run the tasks that come through ``pipe``, until it is closed: the main function of a worker process."""
-    # A terminal sends its interrupts to all processes; the parent decides what to do.
+    """The main function of a worker process: run the tasks from ``pipe`` until it is closed."""
+    # A terminal sends interrupts to all processes; the parent handles them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     share.apply()
@@ -194,16 +194,16 @@ def _listen(pipe: Connection, tasks: "queue.Queue[tuple[int, Task]]", cancel: th
             else:
                 tasks.put(message)
     except (EOFError, OSError):
-        # The parent has ended or has closed the pipe: it takes no more results.
+        # The parent has ended or has closed the pipe.
         end_programs()
         os._exit(0)
 
 
 class _Writer:
-    """Sends events to the parent, from several threads."""
+    """Sends events to the parent. Thread-safe."""
 
     ticket = 0
-    """Of the task that runs."""
+    """Ticket of the current task."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe

@@ -1,4 +1,4 @@
-"""The tasks of a batch, the events that they end in, and the interface of the pools that run them."""
+"""The tasks of a batch, their events, and the interface of pools."""
 
 import errno
 import threading
@@ -38,7 +38,7 @@ class Encode:
     folder: Path
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> SegmentRecord:
-        """What the segment's file holds."""
+        """The record of the segment."""
         target = self.folder / self.segment.name
         return encode_segment(self.job, self.segment, target, share=share, progress=progress, cancel=cancel)
 
@@ -58,19 +58,19 @@ class Join:
 
 
 class Task(Protocol):
-    """A piece of work: plain data that can be pickled."""
+    """A unit of work: plain data that can be pickled."""
 
     @property
     def job(self) -> Job:
-        """The job that it belongs to."""
+        """Its job."""
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> Any:
-        """Do the work and return its result; errors are those of the functions above."""
+        """Do the work and return its result. Raises the errors of the functions above."""
 
 
 @dataclass(frozen=True)
 class Advanced:
-    """A task has made progress."""
+    """Progress of a task."""
 
     ticket: int
     done: int
@@ -79,28 +79,28 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Finished:
-    """A task is done; its worker is free again."""
+    """A task is done, and its worker is free."""
 
     ticket: int
     value: Any
-    """What the task's ``run`` gave."""
+    """The result of the task's ``run``."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A task has failed for good, and would fail again: the pool has already repeated it if its worker was lost."""
+    """A task has failed. The pool has already repeated it if its worker was lost."""
 
     ticket: int
     message: str
-    """What is wrong and what to do, without the package's prefix."""
+    """The error without the package's prefix."""
     disk_full: bool = False
-    """Whether other tasks that write to the same disk would fail, too."""
+    """Whether other tasks that write to this disk would fail, too."""
     cancelled: bool = False
 
 
 @dataclass(frozen=True)
 class Logged:
-    """A task has logged a message for the user, such as a stream that is left out."""
+    """A message of a task for the user, such as a stream that is left out."""
 
     ticket: int
     message: str
@@ -110,7 +110,7 @@ type Event = Advanced | Logged | Finished | Failed
 
 
 def failed(ticket: int, failure: BaseException) -> Failed:
-    """The event of a task that has raised ``failure``."""
+    """The event for a task that has raised ``failure``."""
     if isinstance(failure, CancelledError):
         return Failed(ticket, "stopped", cancelled=True)
     message = message_of(failure) if isinstance(failure, vs.Error) else f"{type(failure).__name__}: {failure}"
@@ -118,7 +118,7 @@ def failed(ticket: int, failure: BaseException) -> Failed:
 
 
 def forward_log(send: Callable[[str], None]) -> vs.LogHandle:
-    """Send the package's log messages, without their prefix, until the handle is removed from the core."""
+    """Send the package's log messages, without their prefix, until the handle is removed."""
 
     def forward(kind: vs.MessageType, message: str) -> None:
         if message.startswith(PREFIX):
@@ -136,23 +136,23 @@ def _is_disk_full(failure: BaseException | None) -> bool:
 
 
 class Pool(Protocol):
-    """Workers for tasks: processes of this machine (`vs_srcomp.batch.local_pool`), or of a cluster."""
+    """Workers for tasks: processes on this machine (`vs_srcomp.batch.local_pool`) or on a cluster."""
 
     @property
     def size(self) -> int:
-        """How many tasks can run at the same time. The caller keeps no more than a few more than these in the pool."""
+        """Number of tasks that can run at the same time. Callers submit only a few more."""
 
     def submit(self, task: Task) -> int:
-        """Begin ``task`` as soon as a worker is free; returns the ticket that its events carry.
+        """Run ``task`` as soon as a worker is free. Returns the ticket in its events.
 
-        Encoding tasks of one job are best given to workers that have its source open.
+        Pools should prefer workers that have the source of the task's job open.
         """
 
     def wait(self, seconds: float) -> list[Event]:
-        """The next events; an empty list if there are none in that time."""
+        """Wait for events; an empty list if there are none in that time."""
 
     def cancel(self) -> None:
-        """Stop all tasks. Each ends in an event soon: as cancelled, unless it is done."""
+        """Stop all tasks. Each soon ends in an event: cancelled, unless it is done."""
 
     def close(self) -> None:
-        """End all workers."""
+        """Stop all workers."""

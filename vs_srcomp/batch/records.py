@@ -1,4 +1,4 @@
-"""Segments of a job, and what is known of those that are finished."""
+"""Segments of a job, and records of finished segments."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
@@ -11,10 +11,10 @@ from vs_srcomp.transcode.info import JobInfo
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A run of frames that is encoded by itself. Plain data: it can be pickled, and sent anywhere."""
+    """A run of frames that is encoded on its own. Plain data that can be pickled."""
 
     index: int
-    """Its place among the segments of the job, from 0."""
+    """Its index among the segments of the job, from 0."""
     first: int
     """Number of its first frame, of all frames of the source file."""
     stop: int
@@ -22,11 +22,11 @@ class Segment:
     after: int | None
     """Timestamp of the frame before ``first``, in units of ``info.time_base``; None for the first segment."""
     info: JobInfo
-    """What holds for the whole job; the same in each of its segments."""
+    """Facts about the whole job."""
 
     @property
     def frames(self) -> int:
-        """How many frames it has."""
+        """Number of frames."""
         return self.stop - self.first
 
     @property
@@ -39,48 +39,48 @@ class PacketEntry(NamedTuple):
     """One packet in a segment's file; times in units of ``info.time_base``, on the source's clock."""
 
     size: int
-    """In bytes; packets follow each other without gaps."""
+    """Size in bytes; packets follow each other without gaps."""
     pts: int
     duration: int
-    """0 if that is not known."""
+    """0 if unknown."""
     key: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentRecord:
-    """What a finished segment is. Plain data."""
+    """The record of a finished segment. Plain data."""
 
     index: int
     first: int
     stop: int
-    """As in the segment."""
+    """See `Segment`."""
     file: str
-    """Name of the file with its packets, without a folder: their bytes one after another, nothing else."""
+    """Name, without a folder, of the file with its concatenated packets."""
     bytes: int
     """Size of the file."""
     sha256: str
-    """Of the file, in lower-case hexadecimal."""
+    """SHA-256 of the file, in lower-case hexadecimal."""
     codec: str
-    """FFmpeg's name of the codec; this and the next two are the same for all segments of a job."""
+    """FFmpeg's name of the codec. This and the next two are equal for all segments of a job."""
     header: str
     """The encoder's header (sequence header, parameter sets) in hexadecimal."""
     pixel_format: str
-    """Of the pictures, as FFmpeg names it."""
+    """FFmpeg's name of the pixel format."""
     packets: tuple[PacketEntry, ...]
-    """In decoding order: as many as frames."""
+    """In decoding order, one per frame."""
     models: dict[str, int] = field(hash=False)
-    """Number of frames by name of the model that restored them."""
+    """Number of frames by model name."""
     seconds: float
-    """That the work took."""
+    """Duration of the work."""
 
     @property
     def frames(self) -> int:
-        """How many frames the segment has."""
+        """Number of frames."""
         return self.stop - self.first
 
     @property
     def stream(self) -> EncodedStream:
-        """What containers store about it."""
+        """The stream, for the container."""
         return EncodedStream(codec=self.codec, header=bytes.fromhex(self.header), pixel_format=self.pixel_format)
 
     def to_json(self) -> dict[str, Any]:
@@ -89,10 +89,10 @@ class SegmentRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """What `to_json` gave.
+        """The inverse of `to_json`.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: It is not the record of a segment.
         """
         try:
             packets = tuple(PacketEntry(*entry) for entry in values["packets"])
@@ -103,15 +103,15 @@ class SegmentRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """The part of the machine that a process may use. It changes how fast the work goes, never its result."""
+    """The share of the machine that a process may use. It changes the speed, never the result."""
 
     threads: int = 0
-    """For decoding, filtering, inference and encoding each; 0 takes all that the process may use."""
+    """Threads for each of decoding, filtering, inference and encoding; 0 for all cores."""
     cache_mib: int = 0
-    """Of frames that VapourSynth keeps; 0 leaves its own default."""
+    """VapourSynth's cache in bytes; 0 for its default."""
 
     def apply(self) -> None:
-        """Limit VapourSynth in this process."""
+        """Apply it to VapourSynth in this process."""
         if self.threads:
             vs.core.num_threads = self.threads
         if self.cache_mib:

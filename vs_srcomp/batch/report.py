@@ -10,7 +10,7 @@ from vs_srcomp.files import path_text
 
 
 class Report:
-    """A file that gets a line as soon as a job has ended; several processes may write to one.
+    """A file that gets a line for each finished job. Several processes may write to the same file.
 
     Each line is an object with
 
@@ -25,7 +25,7 @@ class Report:
     """
 
     def __init__(self, path: Path) -> None:
-        """Add to ``path``, which is made if it is not there."""
+        """Append to ``path``, which is created if it does not exist."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
@@ -50,7 +50,7 @@ class Report:
             "work_seconds": result and round(result.seconds, 3),
             "checks": report.checks,
         }
-        # In one call, which no other process can get in between.
+        # In a single call, so that lines of processes do not mix.
         os.write(self._handle, json.dumps(values, ensure_ascii=False).encode() + b"\n")
 
     def close(self) -> None:

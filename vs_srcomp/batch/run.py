@@ -1,4 +1,4 @@
-"""Many jobs on a pool of workers, in any number of attempts."""
+"""Many jobs on a pool of workers, which can be stopped and resumed."""
 
 import threading
 import time
@@ -18,66 +18,66 @@ from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.named_files import check_replaceable
 from vs_srcomp.transcode.job import Job, Result
 
-# Tasks that wait for a worker, so that no worker waits for a task.
+# Tasks in the pool's queue, so that no worker waits for a task.
 _QUEUED = 1
 
-# Seconds between two looks at whether the batch has been cancelled.
+# Seconds between checks for cancellation.
 _BETWEEN_LOOKS = 0.25
 
-# Seconds between two attempts at a file that another process works on.
+# Seconds between attempts at a job that another process works on.
 _LOCKED_PAUSE = 1.0
 
-# Seconds that tasks get to stop.
+# Seconds for tasks to stop.
 _PATIENCE = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobReport:
-    """How a job of a batch has ended."""
+    """The end of a job in a batch."""
 
     job: Job
     status: Literal["done", "skipped", "failed", "cancelled"]
-    """Skipped: an earlier run has finished it."""
+    """``skipped``: an earlier run has finished it."""
     message: str = ""
-    """What is wrong and what to do, unless it is done or skipped."""
+    """The error, unless it is done or skipped."""
     notes: tuple[str, ...] = ()
-    """Messages that were logged, such as streams that are left out."""
+    """Logged messages, such as streams that are left out."""
     result: Result | None = None
-    """Of a job that is done."""
+    """The result, if it is done."""
     segments: int = 0
     """Number of segments."""
     reused: int = 0
-    """How many of them an earlier run had finished."""
+    """Number of segments that an earlier run had finished."""
     seconds: float = 0.0
-    """From the beginning of the job to its end, while others ran."""
+    """Time from the beginning of the job to its end; other jobs may run meanwhile."""
     checks: dict[str, Any] = field(default_factory=dict)
-    """Result of each check of the output, by its name."""
+    """Results of the checks, by name."""
 
 
 class Watcher(Protocol):
-    """Gets the events of a batch."""
+    """Receives the events of a batch."""
 
     def began(self, job: Job) -> None:
-        """Work on ``job`` has begun."""
+        """``job`` has begun."""
 
     def advanced(self, job: Job, done: int, total: int) -> None:
-        """``done`` of its ``total`` frames are done."""
+        """``done`` of ``total`` frames are done."""
 
     def ended(self, report: JobReport) -> None:
-        """A job has ended, done or not."""
+        """A job has ended."""
 
 
 class Check(Task, Protocol):
-    """A check of a finished output. Its ``run`` returns JSON values, or raises vs.Error."""
+    """A check of a finished output. ``run`` returns JSON values, or raises vs.Error."""
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
 
 
 @dataclass
 class _RunningJob:
-    """A job that has begun and not ended."""
+    """A job in progress."""
 
     job: Job
     checkpoint: Checkpoint
@@ -88,7 +88,7 @@ class _RunningJob:
     running: dict[int, Task] = field(default_factory=dict)
     """Its tasks in the pool, by ticket."""
     frames: dict[int, int] = field(default_factory=dict)
-    """Frames done of each of them."""
+    """Finished frames of each task."""
     notes: list[str] = field(default_factory=list)
     failure: str = ""
     reused: int = 0
@@ -96,7 +96,7 @@ class _RunningJob:
     checks: dict[str, Any] = field(default_factory=dict)
 
     def done_frames(self) -> int:
-        """Number of frames done, of all segments."""
+        """Finished frames of all segments."""
         return sum(record.frames for record in self.records.values()) + sum(self.frames.values())
 
 
@@ -112,18 +112,17 @@ def run_batch(
 ) -> Counter[str]:
     """Do all of ``jobs``. An error in one does not stop the others.
 
-    Outputs and segments that an earlier run has finished are kept if source, settings, models and versions are still
-    the same. An interrupted run leaves what it has finished for the next one. A job that another process works on waits
-    until that has ended.
+    Finished outputs and segments of earlier runs are kept if source, settings, models and versions are the same. A job
+    that another process works on waits for it.
 
     Args:
-        jobs: What to do. ``overwrite`` replaces files that no batch has made.
+        jobs: The jobs. ``overwrite`` replaces files that no batch has made.
         pool: Runs the tasks; it is not closed.
-        watcher: Gets the progress, and a report of every job.
-        restart: Start again what was begun or made from something else; without it, that is an error.
+        watcher: Receives the progress, and a report of every job.
+        restart: Start again if the identity of a job has changed; otherwise that is an error.
         ignore_space: Begin jobs even if the disk seems too small.
         checks: Checks of each finished output.
-        cancel: Stops the work when set.
+        cancel: When set, it stops the work.
 
     Returns:
         Number of jobs by status.
@@ -242,7 +241,7 @@ class _Batch:
             self._fail(current, event)
 
     def _proceed(self, current: _RunningJob, task: Task, event: Finished) -> None:
-        """Go on after a task of ``current``."""
+        """Continue after a task of ``current``."""
         if isinstance(task, Cut):
             self._take_segments(current, event.value)
         elif isinstance(task, Encode):
@@ -286,7 +285,7 @@ class _Batch:
         current.failure = current.failure or event.message
         current.todo.clear()
         if event.disk_full and not self.stop:
-            # The outputs of other jobs are on the same disk: they would fail one after another.
+            # Other jobs write to the same disk, and would fail one after another.
             self.stop = event.message
             for other in [other for other in self.active if other.todo and other is not current]:
                 other.failure = event.message
@@ -295,7 +294,7 @@ class _Batch:
         self._end_failed(current)
 
     def _end_failed(self, current: _RunningJob) -> None:
-        """End a job that has failed, once its running tasks are finished: the next run can use them."""
+        """End a failed job once its running tasks are finished: the next run can use their segments."""
         if not current.running:
             self._end(current, "failed", current.failure)
 
@@ -321,7 +320,7 @@ class _Batch:
         )
 
     def _cancel(self) -> None:
-        """Stop all tasks, and keep what is finished."""
+        """Stop all tasks. Finished segments stay."""
         if not self.active:
             return
         self.pool.cancel()

@@ -1,7 +1,7 @@
-"""A job in pieces: cut, encode each piece by itself, join.
+"""A job in segments: cut, encode each segment on its own, join.
 
-The pieces depend on the source and the options only, never on who encodes them: any piece may be encoded by any
-process at any time, again and again, and gives the same bytes. So work can be interrupted, resumed and spread.
+The bytes of a segment depend only on the source and the options, not on the process that encodes it. So work can be
+interrupted, resumed and distributed.
 
     segments = cut(job)
     records = [encode_segment(job, segment, folder / segment.name) for segment in segments]
@@ -45,21 +45,21 @@ def encode_segment(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> SegmentRecord:
-    """Decode, upscale and encode one segment into a file of its own.
+    """Decode, upscale and encode one segment into its own file.
 
-    The file appears under its name only when it is whole (fsync, rename); an existing one is replaced. The source stays
-    open for the next segment of the same job, until one of another job comes or `close_source` is called.
+    The file gets its name only when it is complete (fsync, rename); an existing one is replaced. The source stays open
+    for the next segment of the same job, until a segment of another job comes or `close_source` is called.
 
     Args:
-        job: Whose segment it is; its ``target`` is not touched.
-        segment: As `cut` gave it.
-        target: The file to write. Its folder exists.
-        share: How much of the machine to use.
-        progress: Called with the number of frames of this segment that are done, and of all.
-        cancel: Stops the work when set; nothing is left behind.
+        job: The segment's job; its ``target`` is not touched.
+        segment: A result of `cut`.
+        target: The file to write, in an existing folder.
+        share: The share of the machine to use.
+        progress: Called with the number of finished frames and of all frames of this segment.
+        cancel: When set, it stops the work; nothing is left.
 
     Raises:
-        vs.Error: It cannot be done, for example because the source has changed since it was cut, or the disk is full.
+        vs.Error: It fails, for example because the source has changed since it was cut, or the disk is full.
         CancelledError: ``cancel`` was set.
     """
     began = time.monotonic()
@@ -72,7 +72,7 @@ def encode_segment(
     with (
         _frames(job, segment, threads) as clip,
         writing(target),
-        start_encoder(job, info, frames=segment.frames, beside=target, threads=threads, cancel=cancel) as encoder,
+        start_encoder(job, info, frames=segment.frames, output=target, threads=threads, cancel=cancel) as encoder,
         atomic_path(target) as temporary,
     ):
         with temporary.open("wb") as file:
@@ -90,7 +90,7 @@ def encode_segment(
         if len(packets) != segment.frames or not packets[0].key:
             raise error(
                 f"the encoder made {len(packets)} packets of {segment.frames} frames",
-                "leave out those of its settings that drop frames",
+                "remove settings that drop frames",
             )
     return SegmentRecord(
         index=segment.index,
@@ -110,13 +110,13 @@ def encode_segment(
 
 type _Key = tuple[Job, Fingerprint, int]
 
-# To open a source means to read its index, which for some containers means to read the whole file.
+# Opening a source reads its index, for which some containers must be read to the end.
 _kept: list[tuple[_Key, vs.VideoNode]] = []
 _kept_lock = threading.Lock()
 
 
 def close_source() -> None:
-    """Close the source that `encode_segment` keeps open."""
+    """Close the source that `encode_segment` has kept open."""
     with _kept_lock:
         _kept.clear()
     free_clips()
@@ -138,7 +138,7 @@ def _frames(job: Job, segment: Segment, threads: int) -> Iterator[vs.VideoNode]:
         clip = open_source(job, threads=threads)[section.first : section.stop]
         output = upscaled(clip, job, first=section.first, threads=threads)
     yield output[segment.first - section.first : segment.stop - section.first]
-    # Not after an error, and not while it is in use: two threads must not share it.
+    # Not after an error, and not while another thread uses it.
     with _kept_lock:
         _kept[:] = [(key, output)]
     _close_at_exit()
@@ -146,5 +146,5 @@ def _frames(job: Job, segment: Segment, threads: int) -> Iterator[vs.VideoNode]:
 
 @cache
 def _close_at_exit() -> None:
-    # The core must not end before its nodes do.
+    # Nodes must be freed before the core.
     atexit.register(close_source)

@@ -1,4 +1,4 @@
-"""How fast each stage of the pipeline is on this machine, measured side by side."""
+"""Benchmark of each stage of the pipeline on this machine."""
 
 from vs_srcomp.bench.report import Report, StageReport
 from vs_srcomp.bench.run import Settings, bench

@@ -1,4 +1,4 @@
-"""Clips in memory, and asking for frames as a host does."""
+"""Clips in memory, and a host that requests frames."""
 
 import threading
 import time
@@ -7,9 +7,9 @@ import vapoursynth as vs
 
 
 def clip_in_memory(clip: vs.VideoNode, frames: int) -> vs.VideoNode:
-    """The first ``frames`` of ``clip``, again and again without end, from the core's own memory.
+    """The first ``frames`` of ``clip`` in an endless loop, from the core's memory.
 
-    No Python runs when they are asked for, so that it cannot be taken for a part of what is measured.
+    Requests run no Python code, which would distort the measurement.
     """
     held = list(clip[:frames].frames())
     template = clip[:frames].std.BlankClip(keep=True)
@@ -21,11 +21,11 @@ def clip_in_memory(clip: vs.VideoNode, frames: int) -> vs.VideoNode:
 
 
 class Host:
-    """Asks for the frames of a clip in order, as many at a time as the core has threads, and drops them."""
+    """Requests the frames of a clip in order, as many in parallel as the core has threads, and drops them."""
 
     def __init__(self, clip: vs.VideoNode, first: int = 0) -> None:
-        """Begin with frame ``first``. Each call of `run` goes on where the last one ended, so that no cache helps."""
-        # The last node of a graph is cached, which only costs memory when each frame is asked for once.
+        """Begin with frame ``first``. Each call of `run` continues where the last one ended, so that no cache helps."""
+        # The cache of the last node only costs memory if each frame is requested once.
         clip.std.SetVideoCache(mode=0)
         self._clip = clip
         self._next = first
@@ -38,11 +38,11 @@ class Host:
 
     @property
     def at_end(self) -> bool:
-        """Whether all frames have been asked for."""
+        """Whether all frames have been requested."""
         return self._next >= int(self._clip.num_frames)
 
     def run(self, seconds: float) -> tuple[int, float]:
-        """Number of frames that came, and seconds that it took; it ends when the last one asked for has come.
+        """Request frames for that time. Returns the number of frames, and the seconds until the last one came.
 
         Raises:
             Exception: What the graph raised.
@@ -76,7 +76,7 @@ class Host:
             self._idle.set()
 
     def _claim(self, *, ask: bool) -> int | None:
-        """The number to ask for next, if any."""
+        """The number of the next frame to request, if any."""
         if not ask or self.at_end:
             return None
         self._next += 1

@@ -9,7 +9,7 @@ from vs_srcomp.files import atomic_path
 
 
 def plotter() -> Callable[[Report, Path], None]:
-    """What draws; asked for before anything is measured, because it may be missing.
+    """matplotlib, imported before any measurement, because it may be missing.
 
     Raises:
         vs.Error: matplotlib is not installed.
@@ -20,7 +20,7 @@ def plotter() -> Callable[[Report, Path], None]:
         raise error("--plot needs matplotlib, which is not installed", "pip install 'vs-srcomp[plot]'") from None
 
     def draw(report: Report, target: Path) -> None:
-        # Decoding is many times as fast as inference: on one scale with it, nothing else could be distinguished.
+        # Decoding is many times faster than inference: on the same scale, the other bars would be too short.
         groups = [
             [stage for stage in report.stages if (stage.limit or stage.name) in names]
             for names in (("inference", *(s.name for s in report.stages if s.kind == "script")), ("decode", "lanczos5"))

@@ -1,4 +1,4 @@
-"""The other end of `vs_srcomp.bench.worker`."""
+"""The parent's side of `vs_srcomp.bench.worker`."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ import vapoursynth as vs
 from vs_srcomp.bench.stage import Stage
 from vs_srcomp.errors import error
 
-# Lines of a process's standard error to repeat if it ends early.
+# Lines of a process's standard error to show if it ends early.
 _LAST_LINES = 5
 
 
@@ -22,15 +22,15 @@ class Measurement:
     """One measurement of one stage."""
 
     frames: int
-    """That were done."""
+    """Number of frames."""
     seconds: float
-    """That it took."""
+    """Duration."""
     cpu: float
-    """Seconds of processor time, of all threads together."""
+    """Processor time of all threads in seconds."""
     peak_mb: float
-    """The most memory that the process has had so far."""
+    """Peak memory of the process so far."""
     reused: float | None = None
-    """Share of the luma that was taken from memory; None where nothing was restored with reuse."""
+    """Share of the luma that was copied from memory; None without reuse."""
 
     @property
     def fps(self) -> float:
@@ -39,10 +39,10 @@ class Measurement:
 
 
 class StageProcess:
-    """A process that has a stage ready, and does nothing unless it is asked to."""
+    """A process with a prepared stage, which is idle between measurements."""
 
     def __init__(self, stage: Stage) -> None:
-        """Start it; it is ready when this returns.
+        """Start the process, and wait until the stage is ready.
 
         Raises:
             vs.Error: The stage cannot be run here.
@@ -55,7 +55,7 @@ class StageProcess:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             encoding="utf-8",
-            # Signals of the terminal are for the process that asks, which ends this one.
+            # The terminal's signals are for the parent, which ends this process.
             start_new_session=True,
         )
         try:
@@ -65,7 +65,7 @@ class StageProcess:
             raise
 
     def measure(self, seconds: float) -> Measurement:
-        """Work for about so long.
+        """Measure for about so many seconds.
 
         Raises:
             vs.Error: The stage failed.
@@ -79,11 +79,9 @@ class StageProcess:
         self._stderr.close()
 
     def __enter__(self) -> Self:
-        """Nothing more to do."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """End the process."""
         self.close()
 
     def _ask(self, request: object) -> dict[str, Any]:

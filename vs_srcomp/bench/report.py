@@ -1,4 +1,4 @@
-"""What was measured, as plain data."""
+"""The results of a benchmark, as plain data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from vs_srcomp.bench.process import Measurement
 from vs_srcomp.bench.stage import LIMITS, Stage
 
 FORMAT = 1
-"""Of the JSON form of a `Report`; rises when a name changes its meaning."""
+"""Version of the JSON form of a `Report`; increased when a name changes its meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageReport:
-    """Medians over all rounds of one stage."""
+    """Medians of one stage over all rounds."""
 
     name: str
     title: str
@@ -25,16 +25,16 @@ class StageReport:
     ms: float
     """Milliseconds a frame."""
     spread: float
-    """Highest less lowest rate of all rounds, over the median."""
+    """Highest minus lowest rate of all rounds, over the median."""
     share: float | None
-    """Of the limit's rate, round by round, so that a slow minute of the machine does not count."""
+    """Share of the limit's rate, computed round by round, so that the machine's load does not count."""
     cpu_ms: float
-    """Milliseconds of processor time a frame, of all threads together."""
+    """Processor time of all threads in milliseconds a frame."""
     peak_mb: float
-    """The most memory that the stage's process had, with the frames that it works on."""
+    """Peak memory of the stage's process, including the frames in memory."""
     rounds: tuple[Measurement, ...]
     reused: float | None = None
-    """Share of the luma that was taken from memory; None where there is no reuse."""
+    """Share of the luma that was copied from memory; None without reuse."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,16 +24,16 @@ from vs_srcomp.restore import DEFAULT_Q
 from vs_srcomp.source import source
 
 type Progress = Callable[[str], None]
-"""Called with what is done next."""
+"""Called with a description of the next step."""
 
-# Of the made-up clip: enough that decoding it takes about as long as a measurement.
+# Length of the synthetic clip: decoding it takes about as long as a measurement.
 _SCENE_FRAMES = 960
 
-# Frames that each stage keeps in memory.
+# Frames in the memory of each stage.
 _MEMORY = 64 << 20
 _MOST_IN_MEMORY = 24
 
-# Of a file that is given, from the first one on. Without reuse, every frame costs the same.
+# Frames to measure of a file, from the first one on. Without reuse, every frame costs the same.
 _OF_FILE: dict[Kind, int] = {"file": 60, "no-reuse": 12}
 
 
@@ -42,32 +42,32 @@ class Settings:
     """What to measure, and how."""
 
     clip: Path | None = None
-    """A video file; None for a made-up scene."""
+    """A video file; None for a synthetic scene."""
     size: tuple[int, int] = (960, 540)
-    """Of the made-up scene."""
+    """Size of the synthetic scene."""
     bits: int = 8
-    """Of the made-up scene, 8 or 10."""
+    """Bit depth of the synthetic scene, 8 or 10."""
     ratio: str = "2:1"
-    """As of ``vs_srcomp.upscale``, like the next two."""
+    """See ``vs_srcomp.upscale``, also for the next two."""
     model: str = "fast"
     q: float | Literal["auto"] = "auto"
-    """``"auto"`` takes that of the first frame for all, so that every stage runs the same network."""
+    """``"auto"`` takes the level of the first frame for all frames, so that every stage runs the same network."""
     backend: str = "auto"
-    """As `vs_srcomp.backends.registry.backend_from_text` reads it."""
+    """See `vs_srcomp.backends.registry.backend_from_text`."""
     peers: tuple[str, ...] = ()
-    """Scripts to run beside ours: ``peer.vpy``, or ``peer.vpy:name=value,name=value`` with variables for it."""
+    """Scripts of other filters: ``peer.vpy``, or ``peer.vpy:name=value,name=value`` with variables for it."""
     only: tuple[str, ...] = ()
     """Kinds of stages; all if there are none."""
     seconds: float = 2.0
-    """That one measurement takes, about."""
+    """Duration of one measurement, about."""
     rounds: int = 5
     """Each measures every stage once."""
     reuse: bool = True
-    """Whether the graph is also measured with reuse, on a file that is given."""
+    """Whether to measure the graph on a file with reuse, too."""
 
 
 def bench(settings: Settings, progress: Progress = lambda _: None) -> Report:
-    """Measure every stage in turns, each in a process of its own.
+    """Measure all stages in turns, each in its own process.
 
     Raises:
         vs.Error: Something cannot be run here.
@@ -93,7 +93,7 @@ def bench(settings: Settings, progress: Progress = lambda _: None) -> Report:
 def stages_for(
     settings: Settings, progress: Progress = lambda _: None
 ) -> Iterator[tuple[dict[str, Any], tuple[Stage, ...]]]:
-    """What the clip is, and the stages to measure; a made-up clip is there as long as the block runs.
+    """A description of the clip, and the stages to measure. A synthetic clip exists for the duration of the block.
 
     Raises:
         vs.Error: There is no such clip, stage or peer.

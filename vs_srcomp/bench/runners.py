@@ -1,4 +1,4 @@
-"""Running one stage: everything that is made ready once, and then as many measurements as are asked for."""
+"""The stages: each is prepared once and then measured any number of times."""
 
 import math
 import time
@@ -38,17 +38,17 @@ from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.upscale import upscale
 
 type Runner = Callable[[float], tuple[int, float]]
-"""Works for about so many seconds; gives the number of frames that were done, and the seconds it really took."""
+"""Works for about so many seconds. Returns the number of frames and the exact duration."""
 
 ENCODER_PRESET = 10
 """Of SVT-AV1 in the stage ``encode``: fast enough not to hide the graph."""
 
-# What goes through raw inference: enough that no cache holds it, and little to keep in memory.
+# Planes for raw inference: too many for the processor's cache, but few in memory.
 _PLANES = 4
 
 
 def runner_for(stage: Stage) -> Runner:
-    """Make ``stage`` ready to be measured.
+    """Prepare ``stage``.
 
     Raises:
         vs.Error: It cannot be run here.
@@ -63,7 +63,7 @@ def _decode(stage: Stage) -> Runner:
 
 
 def _copy(stage: Stage) -> Runner:
-    """What no clip of VapourSynth is spared: its frames are in memory of its own."""
+    """Copy a frame, as every VapourSynth source must."""
 
     def copier(first: VideoFrame) -> Callable[[VideoFrame], None]:
         pixels = pixel_format(first.format.name)
@@ -76,7 +76,7 @@ def _copy(stage: Stage) -> Runner:
 def _take_frames(
     stage: Stage, maker: Callable[[VideoFrame], Callable[[VideoFrame], None]], seconds: float
 ) -> tuple[int, float]:
-    """Decode with PyAV, as FFmpeg does by itself, and do something to each frame but the first."""
+    """Decode with PyAV, and process each frame but the first."""
     with open_container(stage.file) as container:
         stream = video_stream(container, 0)
         decoder_for(stream, film_grain=False, threads=0)
@@ -102,7 +102,7 @@ def _source(stage: Stage) -> Runner:
 
 
 def _repeated(run: Runner) -> Runner:
-    """Runs that end with the file, one after another; opening it and its first frame are not counted."""
+    """Runs over the whole file. Opening it and its first frame do not count."""
 
     def run_long(seconds: float) -> tuple[int, float]:
         done, took = 0, 0.0
@@ -126,7 +126,7 @@ def _graph(stage: Stage) -> Runner:
 
 def _upscaled(stage: Stage) -> vs.VideoNode:
     backend = backend_from_text(stage.backend)
-    # The same frames come again and again: they would all be taken from memory.
+    # The frames repeat: with reuse, all of them would be copied from memory.
     return upscale(_clip(stage), ratio=stage.ratio, q=stage.q, model=_model(stage), reuse=False, backend=backend)
 
 
@@ -134,7 +134,7 @@ def _file(stage: Stage) -> Runner:
     backend = backend_from_text(stage.backend)
 
     def run(seconds: float) -> tuple[int, float]:
-        """All frames, as often as there is time, and at least once; of a warm-up, a few."""
+        """All frames, at least once; a few in a warm-up."""
         count = stage.frames if seconds > WARM_UP else _PLANES
         frames, took = 0, 0.0
         while took < seconds:
@@ -162,7 +162,7 @@ def _encode(stage: Stage) -> Runner:
     position, rate = 0, 1.0
 
     def run(seconds: float) -> tuple[int, float]:
-        """A whole film, whose length is guessed from the one before: an encoder holds frames back until the end."""
+        """A whole clip, whose length is estimated from the last run: encoders hold frames back until the end."""
         nonlocal position, rate
         count = max(round(rate * seconds), 1)
         film = clip[position : position + count]
@@ -206,7 +206,7 @@ def _script(stage: Stage) -> Runner:
 
 def _inference(stage: Stage) -> Runner:
     engine, planes, target, workers = _engine_and_planes(stage)
-    # Without what makes tiles where memory is short.
+    # Without tiling.
     engine = unwrapped(engine)
     if isinstance(engine, OpenVINOEngine):
         return _openvino_requests(engine, planes, workers)
@@ -214,14 +214,14 @@ def _inference(stage: Stage) -> Runner:
 
 
 def types_of(stage: Stage) -> dict[str, int]:
-    """Multiply-accumulates of the network in ``stage`` by type; empty where the library reports none."""
+    """Multiply-accumulates of the network in ``stage`` by type; empty if the library reports none."""
     engine, *_ = _engine_and_planes(stage)
     engine = unwrapped(engine)
     return dict(engine.run()) if isinstance(engine, TypedEngine) else {}
 
 
 def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tuple[int, int], int]:
-    """The engine that the graph would use, luma planes that it would get, the shape of its output, and its workers."""
+    """The graph's engine, luma planes for it, the shape of its output, and the number of workers."""
     clip = _clip(stage)
     backend = backend_from_text(stage.backend)
     model = _model(stage)
@@ -236,7 +236,7 @@ def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tu
 
 
 def _openvino_requests(engine: OpenVINOEngine, planes: list[npt.NDArray[Any]], count: int) -> Runner:
-    """OpenVINO's own asynchronous requests, whose inputs are in place already."""
+    """OpenVINO's asynchronous requests with their inputs in place."""
     workers = [engine.worker() for _ in range(count)]
     for worker, plane in zip(workers, cycle(planes), strict=False):
         worker.give(plane)
@@ -259,7 +259,7 @@ def _openvino_requests(engine: OpenVINOEngine, planes: list[npt.NDArray[Any]], c
 
 
 def _worker_threads(engine: Engine, planes: list[npt.NDArray[Any]], shape: tuple[int, int], count: int) -> Runner:
-    """As many workers as the graph has, each in a thread of its own."""
+    """As many workers as in the graph, each in its own thread."""
     workers = [engine.worker() for _ in range(count)]
 
     def work(number: int, deadline: float) -> int:

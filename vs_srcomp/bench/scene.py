@@ -1,4 +1,4 @@
-"""Moving pictures that are made up, but compress and resize much as photographs do."""
+"""A synthetic scene that compresses and resizes much like photographs."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,15 +16,15 @@ from vs_srcomp.processor import ordinary_threads
 type Plane = npt.NDArray[Any]
 
 RATE = 24
-"""Frames per second of what `write_scene` writes."""
+"""Frames per second of `write_scene`."""
 
 CRF = 40
-"""How strongly `write_scene` compresses."""
+"""CRF of `write_scene`."""
 
 _PERIOD = 96
-"""After so many frames everything is where it was."""
+"""Period of the motion in frames."""
 
-# Of luma, in 8-bit codes: what the sensor of a camera adds.
+# Sensor noise of luma in 8-bit codes.
 _NOISE = 1.5
 
 _STILL, _MOVING = 40, 12
@@ -34,7 +34,7 @@ _MARGIN = 64
 def write_scene(target: Path, width: int, height: int, bits: int, frames: int) -> None:
     """Write `scene_frames` as AV1 in Matroska.
 
-    Only one period is encoded; what follows are its packets again, so that long files cost little.
+    Only one period is encoded. Its packets are repeated, so that long files are cheap.
 
     Args:
         target: The file.
@@ -63,8 +63,8 @@ def write_scene(target: Path, width: int, height: int, bits: int, frames: int) -
 def scene_frames(width: int, height: int, bits: int, count: int, *, seed: int = 1) -> Iterator[list[Plane]]:
     """Y, U and V in 4:2:0 of ``count`` frames, the same for the same ``seed``; uint8, or uint16 above 8 bits.
 
-    The camera pans over a ground that ripples; in front of it are objects with sharp edges, some of which go their own
-    ways; and there is noise. So a codec finds what it can predict and what it cannot, as in films.
+    The camera pans over a rippling ground, with sharp objects in front of it, some of which move on their own, and
+    noise. As in films, a codec can predict some of it.
     """
     rng = np.random.default_rng(seed)
     ground = 0.5 + 0.25 * _octaves(width + 2 * _MARGIN, height + 2 * _MARGIN, 9, rng)
@@ -87,7 +87,7 @@ def scene_frames(width: int, height: int, bits: int, count: int, *, seed: int = 
 
 
 def _seen(ground: Plane, width: int, height: int, turn: float) -> Plane:
-    """What the camera sees: each row moved by a fraction of a pixel more than the one above."""
+    """The view of the camera: each row is shifted by a fraction of a pixel more than the one above."""
     top = _MARGIN + round(_MARGIN / 2 * np.sin(turn))
     rows = np.arange(height)[:, None]
     start = _MARGIN * (1 + 0.7 * np.cos(turn)) + 4 * np.sin(rows / 37 + 5 * turn)
@@ -166,5 +166,5 @@ def _configure(context: Any, width: int, height: int, bits: int) -> None:
     context.pix_fmt = "yuv420p" if bits == 8 else "yuv420p10le"
     context.time_base = Fraction(1, RATE)
     context.framerate = Fraction(RATE)
-    # A temporal unit shows one frame, so that the numbers of packets are their timestamps.
+    # Each temporal unit shows one frame, so packet numbers are timestamps.
     context.options = {"preset": "12", "crf": str(CRF), "svtav1-params": "keyint=-1"}

@@ -1,4 +1,4 @@
-"""A stage of the pipeline that can be measured, as plain data for another process."""
+"""A stage of the pipeline to measure, as plain data for another process."""
 
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -22,13 +22,13 @@ TITLES: dict[Kind, str] = {
 }
 
 ON_REQUEST: frozenset[Kind] = frozenset({"copy", "file", "no-reuse"})
-"""What is only measured when it is asked for by name, as it explains another one, or on a file that is given."""
+"""Stages that are measured only when named, because they explain another one, or only on a file."""
 
 OF_FILES: tuple[Kind, ...] = ("file", "no-reuse")
-"""What is measured on the frames of a file in their order, from the first one on, at least once in each round."""
+"""Stages that process the frames of a file in order, from the first one on, at least once per round."""
 
 WARM_UP = 0.1
-"""Seconds of a measurement after which everything is loaded and compiled; its result is dropped."""
+"""Seconds of the warm-up, in which everything is loaded and compiled."""
 
 LIMITS: dict[Kind, Kind] = {
     "copy": "decode",
@@ -38,7 +38,7 @@ LIMITS: dict[Kind, Kind] = {
     "script": "inference",
     "file": "no-reuse",
 }
-"""What each kind is compared with, and most cannot be faster than, where there is such a thing."""
+"""The stage that each stage is compared with; most cannot be faster than it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,31 +47,31 @@ class Stage:
 
     kind: Kind
     file: str
-    """The video; decode and source read it, all others get its first frames from memory."""
+    """The video. Decode and source read it; all others get its first frames from memory."""
     frames: int
-    """How many frames are kept in memory, to be used again and again; or read from the file, for `OF_FILES`."""
+    """Number of frames in memory, which are used in a loop; for `OF_FILES`, of frames to read from the file."""
     width: int
-    """Of the upscaled picture."""
+    """Width of the upscaled picture."""
     height: int
-    """Of the upscaled picture."""
+    """Height of the upscaled picture."""
     ratio: str
     """Whose networks are used."""
     q: float
-    """The compression level whose network is used."""
+    """The compression level."""
     model: str
     """A tier, or the path of an ONNX file."""
     backend: str = "auto"
-    """As `backend_from_text` reads it."""
+    """See `backend_from_text`."""
     threads: int = 0
-    """Of the core; 0 for its own choice."""
+    """Threads of the core; 0 for its default."""
     script: str = ""
     """Path of a peer's script."""
     variables: dict[str, str] = field(default_factory=dict)
-    """More names that the peer's script finds."""
+    """Further variables of the peer's script."""
 
     @property
     def name(self) -> str:
-        """Distinguishes it from the other stages of a run."""
+        """Its unique name in a run."""
         if self.kind != "script":
             return self.kind
         settings = ",".join(f"{name}={value}" for name, value in self.variables.items())
@@ -79,7 +79,7 @@ class Stage:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Name in tables."""
         if self.kind != "script":
             return TITLES[self.kind]
         # Paths among the variables would make it too long for a table.

@@ -1,7 +1,7 @@
-"""The process that measures one stage: a line of JSON comes in, and one goes out.
+"""The process that measures one stage: it reads a line of JSON and answers with one.
 
-Each stage has a process of its own, so that processor time and memory are the stage's own, and so that two programs'
-copies of one library do not meet. Only one of them works at a time.
+Each stage has its own process, so that processor time and memory are those of the stage, and copies of the same library
+do not conflict. Only one process works at a time.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 def main() -> None:
     """Get a stage ready, then measure it as often as asked, until standard input ends."""
-    # What libraries print must not be taken for an answer.
+    # Libraries must not print to the pipe.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     requests = (json.loads(line) for line in sys.stdin)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _peak_mb() -> float:
-    """The most memory that this process has had in use."""
+    """Peak memory of this process."""
     status = Path("/proc/self/status")
     if status.is_file():
         # The other counter begins with the memory of the process that started this one.

@@ -1,4 +1,4 @@
-"""The command ``vs-srcomp``. Each command is a module here, which imports what is heavy only when it runs."""
+"""The command ``vs-srcomp``. Each subcommand is a module here, which imports heavy packages only when it runs."""
 
 import os
 from importlib import import_module
@@ -16,10 +16,10 @@ _COMMANDS: Final = ("upscale", "batch", "compare", "probe", "script", "bench", "
 
 
 class _Commands(ReportingGroup):
-    """The commands, of which only those that are asked for are loaded: a picture is done in less than a second."""
+    """The subcommands, imported on demand: a picture takes less than a second in all."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, in alphabetical order, as the help lists them."""
+        """Their names in alphabetical order."""
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -36,23 +36,23 @@ def main() -> None:
     """Super-resolution for compressed video.
 
     \b
-    vs-srcomp upscale in.mkv out.mkv     upscale a file, and keep everything else in it
-    vs-srcomp batch clips --out done     upscale many files, in any number of attempts
-    vs-srcomp compare a.mkv b.mkv        show results beside one another in an HTML file
+    vs-srcomp upscale in.mkv out.mkv     upscale a file, and copy everything else in it
+    vs-srcomp batch clips --out done     upscale many files; can be stopped and resumed
+    vs-srcomp compare a.mkv b.mkv        compare results side by side in an HTML file
     vs-srcomp probe in.mkv               show how strongly a file was compressed
     vs-srcomp script in.mkv              write a script for vspipe, and the command for it
-    vs-srcomp bench                      measure how fast it is here, and what limits it
-    vs-srcomp models                     list the networks that there are
+    vs-srcomp bench                      measure the speed of each stage on this machine
+    vs-srcomp models                     list the installed networks
     vs-srcomp engines                    list or remove compiled networks
     vs-srcomp mpv install                let mpv upscale what it plays
-    vs-srcomp doctor                     look for what is missing or broken
+    vs-srcomp doctor                     find what is missing or broken
     vs-srcomp COMMAND --help             show more about a command
     """
-    # SVT-AV1 writes pages about itself to standard error; what it refuses or cannot do is reported without them.
+    # SVT-AV1 logs pages to standard error. Its errors are reported without them.
     os.environ.setdefault("SVT_LOG", "0")
 
 
 def run() -> None:
-    """The program: `main` with the arguments of the process, which ends with it."""
+    """The entry point: run `main` with the arguments of the process, and exit."""
     with leaving():
         main(prog_name="vs-srcomp")

@@ -1,4 +1,4 @@
-"""Kinds of arguments, and options, that commands share."""
+"""Parameter types and options that commands share."""
 
 import inspect
 import re
@@ -25,12 +25,12 @@ _TIME = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?
 
 
 class FileName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
-    """The path of a file or a folder, or the address of a local one (``file:///films/in.mkv``)."""
+    """The path of a file or a folder, or its URL (``file:///films/in.mkv``)."""
 
     name = "path"
 
     def __init__(self, *, written: bool = False) -> None:
-        """Take files that are read, or those that are written: an address elsewhere is refused here, or when read."""
+        """For files to read or, if ``written``, to write. Other URLs are refused: here for outputs, else when read."""
         self._written = written
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -52,7 +52,7 @@ class FileName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
-    """A moment: seconds, or hours, minutes and seconds."""
+    """A time: seconds, or hours, minutes and seconds."""
 
     name = "time"
 
@@ -130,10 +130,10 @@ class KeyValues(click.ParamType):  # type: ignore[type-arg]  # generic in click 
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleOptions(UpscaleSettings):
-    """The values of `upscale_options`."""
+    """Values of `upscale_options`."""
 
     def check(self) -> None:
-        """Raise the usage error of options that exclude each other, or of a model that does not exist."""
+        """Raise a usage error if options exclude each other or the model does not exist."""
         if self.ratio and (self.width or self.height):
             raise click.UsageError("--ratio and --width or --height exclude each other.")
         check_model(self.model, self.look, self.ratio, self.q)
@@ -141,7 +141,7 @@ class UpscaleOptions(UpscaleSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions(UpscaleOptions):
-    """The values of `job_options`, named as the fields of a job."""
+    """Values of `job_options`, named as the fields of `Job`."""
 
     encoder: str
     crf: float | None
@@ -162,7 +162,7 @@ class JobOptions(UpscaleOptions):
         return Job(source=source, target=target, segment_seconds=segment_seconds, **vars(self))
 
     def check_video(self) -> None:
-        """Raise the usage error of options for videos that exclude each other or that the encoder does not have."""
+        """Raise a usage error if options for videos exclude each other or the encoder does not have them."""
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise click.UsageError("--end must be later than --start.")
         if self.deinterlace and self.film_grain == "restore":
@@ -182,26 +182,26 @@ class JobOptions(UpscaleOptions):
 
 
 def upscale_options[F: Callable[..., Any]](command: F) -> F:
-    """The options for `vs_srcomp.upscale`. The command gets them as one argument, ``options``, which is checked."""
+    """Add the options of `vs_srcomp.upscale`. The command gets them, checked, as one argument ``options``."""
     return in_one_argument("options", UpscaleOptions, _UPSCALE_OPTIONS)(command)
 
 
 def job_options[F: Callable[..., Any]](command: F) -> F:
-    """The options of a transcode. The command gets them as one argument, ``options``, which is checked."""
+    """Add the options of a transcode. The command gets them, checked, as one argument ``options``."""
     return in_one_argument("options", JobOptions, _JOB_OPTIONS)(command)
 
 
 class Checked(Protocol):
-    """The values of some options."""
+    """Values of several options."""
 
     def check(self) -> None:
-        """Raise the usage error of values that cannot be."""
+        """Raise a usage error if values are wrong or exclude each other."""
 
 
 def in_one_argument[F: Callable[..., Any]](
     name: str, kind: Callable[..., Checked], options: Sequence[Callable[[F], F]]
 ) -> Callable[[F], F]:
-    """Give a command ``options``; it gets their values as the argument ``name``, a dataclass ``kind``, checked."""
+    """Add ``options`` to a command, which gets their checked values as one argument ``name``, a dataclass ``kind``."""
     fields = list(inspect.signature(kind).parameters)
 
     def decorate(command: F) -> F:
@@ -219,7 +219,7 @@ def in_one_argument[F: Callable[..., Any]](
 
 
 def check_model(model: str | Path, look: str, ratio: str | None, q: float | Literal["auto"]) -> None:
-    """Raise the usage error of a model that there is not, or not with this look: once, and before anything is done."""
+    """Raise a usage error, before any work, if a model does not exist or has no such look."""
     from vs_srcomp.geometry import RATIOS, ratio_by_name
     from vs_srcomp.models.choice import find, is_file
     from vs_srcomp.named_files import address_in
@@ -235,7 +235,7 @@ def check_model(model: str | Path, look: str, ratio: str | None, q: float | Lite
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turn an error of the package into one of usage, in one line."""
+    """Turn errors of the package into usage errors."""
     import vapoursynth as vs
 
     from vs_srcomp.errors import message_of
@@ -251,7 +251,7 @@ look_option = click.option(
     type=click.Choice(["faithful", "crisp"]),
     default="faithful",
     show_default=True,
-    help="The least error, or what people prefer to look at (no such network is carried yet).",
+    help="faithful: least error; crisp: what people prefer to look at (not available yet).",
 )
 
 _passes_option = click.option(
@@ -259,11 +259,11 @@ _passes_option = click.option(
     type=click.IntRange(1, 2),
     default=1,
     show_default=True,
-    help="How often a network that enlarges by itself is run: twice for 4x by a 2x network.",
+    help="How often to run a network that enlarges by itself: 2 gives 4x with a 2x network.",
 )
 
 _ensemble_option = click.option(
-    "--ensemble", is_flag=True, help="Take the mean over all eight turns and flips: a little better, 8 times the cost."
+    "--ensemble", is_flag=True, help="Average over all eight rotations and flips: slightly better, 8 times slower."
 )
 
 _sharpness_option = click.option(
@@ -271,7 +271,7 @@ _sharpness_option = click.option(
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="How much to sharpen luma after the network; 0.25 is a good amount.",
+    help="Strength of sharpening after the network; 0.25 is a good value.",
 )
 
 _backend_option = click.option(
@@ -279,7 +279,7 @@ _backend_option = click.option(
     type=BackendName(),
     default="auto",
     show_default=True,
-    help="What runs the networks, with its settings, such as openvino:precision=f32,streams=2.",
+    help="Library that runs the networks, with settings, such as openvino:precision=f32,streams=2.",
 )
 
 _no_reuse_option = click.option(
@@ -287,12 +287,10 @@ _no_reuse_option = click.option(
     "reuse",
     flag_value=False,
     default=True,
-    help="Compute every frame in full, even where nothing has changed; the result is the same.",
+    help="Compute every frame in full, even if nothing has changed; the result is the same.",
 )
 
-deinterlace_option = click.option(
-    "--deinterlace", is_flag=True, help="Make progressive frames of interlaced ones, with bwdif."
-)
+deinterlace_option = click.option("--deinterlace", is_flag=True, help="Deinterlace interlaced frames with bwdif.")
 
 _CRF_DEFAULTS = ", ".join(f"{kind.crf.default:g} for {kind.name}" for kind in ENCODERS if kind.crf)
 _PRESETS = "; ".join(
@@ -302,11 +300,9 @@ _PRESETS = "; ".join(
 )
 
 _UPSCALE_OPTIONS = (
-    click.option(
-        "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="How much larger to make it.  [default: 2:1]"
-    ),
-    click.option("--width", type=click.IntRange(min=1), help="Target width instead; the height follows unless given."),
-    click.option("--height", type=click.IntRange(min=1), help="Target height instead; the width follows unless given."),
+    click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="Scale factor.  [default: 2:1]"),
+    click.option("--width", type=click.IntRange(min=1), help="Target width, instead of --ratio; the height follows."),
+    click.option("--height", type=click.IntRange(min=1), help="Target height, instead of --ratio; the width follows."),
     click.option(
         "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
     ),
@@ -315,7 +311,7 @@ _UPSCALE_OPTIONS = (
         type=ModelName(),
         default="fast",
         show_default=True,
-        help="Which networks to use: light, fast, quality, another model's name, or a file.",
+        help="Networks to use: light, fast, quality, another model's name, or an ONNX file.",
     ),
     look_option,
     _passes_option,
@@ -332,35 +328,35 @@ _JOB_OPTIONS = (
         type=click.Choice([kind.name for kind in ENCODERS]),
         default=ENCODERS[0].name,
         show_default=True,
-        help="What encodes the output.",
+        help="Encoder of the output.",
     ),
     click.option(
         "--crf",
         type=click.FloatRange(min=0),
-        help=f"Quality of the output: less is better.  [default: {_CRF_DEFAULTS}]",
+        help=f"Quality of the output; lower is better.  [default: {_CRF_DEFAULTS}]",
     ),
     click.option(
         "--preset",
         help=f"Speed of the encoder, from slow to fast: {_PRESETS}.",
     ),
-    click.option("--svt-params", default="", metavar="K=V:K=V", help="More settings of SVT-AV1."),
+    click.option("--svt-params", default="", metavar="K=V:K=V", help="Further settings of SVT-AV1."),
     click.option(
         "--encoder-options",
         type=KeyValues(),
         multiple=True,
         callback=lambda context, parameter, given: tuple(pair for pairs in given for pair in pairs),
-        help="More settings of the encoder, in FFmpeg's names; can be repeated.",
+        help="Further settings of the encoder, by FFmpeg's names; can be repeated.",
     ),
-    click.option("--start", type=Time(), help="Leave out what is before: seconds, or HH:MM:SS.mmm."),
-    click.option("--end", type=Time(), help="Leave out what is from there on."),
+    click.option("--start", type=Time(), help="Start time in the input: seconds, or HH:MM:SS.mmm."),
+    click.option("--end", type=Time(), help="End time in the input."),
     click.option(
         "--film-grain",
         type=click.Choice(["off", "apply", "restore"]),
         default="off",
         show_default=True,
-        help="Of the input: leave it out, apply it before the network, or put it back after it.",
+        help="Film grain of the input: off, applied before the network, or restored after it.",
     ),
     deinterlace_option,
     click.option("--drop-incompatible", is_flag=True, help="Leave out streams that the container cannot hold."),
-    click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
+    click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
 )

@@ -1,4 +1,4 @@
-"""How ``vs-srcomp batch`` shows its progress, and what it ends with."""
+"""Progress and summary of ``vs-srcomp batch``."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class BatchDisplay:
-    """Shows how a batch goes on: bars on a terminal, else a line for each clip."""
+    """Shows the progress of a batch: bars on a terminal, otherwise a line for each clip."""
 
     def __init__(self, clips: int, file: "Report") -> None:
-        """Show that of ``clips`` none has ended; the report of each goes to ``file`` too."""
+        """Start with none of ``clips`` finished; the report of each also goes to ``file``."""
         self.progress = counting_bar("{task.fields[unit]}")
         self._file = file
         self._all = self.progress.add_task("all clips", total=clips, unit="clips")

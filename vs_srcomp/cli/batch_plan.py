@@ -1,4 +1,4 @@
-"""``vs-srcomp batch --dry-run``: what would be done."""
+"""``vs-srcomp batch --dry-run``: the plan of a batch."""
 
 import threading
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from vs_srcomp.batch.pool import Pool
     from vs_srcomp.transcode import Job
 
-# Characters in a line that goes to a file.
+# Characters in a line if the output is not a terminal.
 _WIDTH_OF_FILES = 240
 
-# Seconds between two looks at whether the work is cancelled.
+# Seconds between checks for cancellation.
 _BETWEEN_LOOKS = 0.25
 
 
 def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> bool:
-    """Print a table of what is to be done; False if something cannot be done. Nothing is written.
+    """Print a table of what a batch would do; False if something cannot be done. No file is written.
 
-    The time is that of a few frames of each clip, encoded and thrown away, times their number. The space is what the
-    encoder usually takes.
+    The time is extrapolated from a few frames of each clip, which are encoded and discarded. The space is what the
+    encoder usually needs.
     """
     from rich.table import Table
 
@@ -83,7 +83,7 @@ def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> 
 
 
 def print_table(table: "Table") -> None:
-    """Print ``table`` on standard error; as wide as it is where no terminal says how wide it may be."""
+    """Print ``table`` on standard error; in full width if that is not a terminal."""
     from rich.console import Console
 
     console = stderr()
@@ -92,13 +92,13 @@ def print_table(table: "Table") -> None:
 
 
 def time_text(seconds: float) -> str:
-    """A length of time as people read it: ``1:02:03``."""
+    """A duration as text: ``1:02:03``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def _estimates(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> "list[tuple[Job, Estimate | str]]":
-    """The estimate of each job, or what is wrong with it."""
+    """The estimate of each job, or its error."""
     from vs_srcomp.batch.dry_run import DryRun
     from vs_srcomp.batch.pool import Failed, Finished
 

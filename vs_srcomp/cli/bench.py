@@ -1,4 +1,4 @@
-"""``vs-srcomp bench``: how fast each part is on this machine."""
+"""``vs-srcomp bench``: the speed of each stage on this machine."""
 
 import json
 import os
@@ -14,17 +14,17 @@ from vs_srcomp.cli.reports import debug_option, progress_bar, stderr
 if TYPE_CHECKING:
     from vs_srcomp.bench import Report, Settings, StageReport
 
-# Of a table that does not go to a terminal.
+# Characters in a line if the output is not a terminal.
 _PLAIN_WIDTH = 120
 
-# Beyond this, other programs are at work.
+# Above this load, other programs are running.
 _IDLE_LOAD = 0.5
 
 
 class _BackendText(BackendName):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         super().convert(value, param, ctx)
-        return value  # the processes that measure make it themselves
+        return value  # the measuring processes make their own
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
@@ -37,17 +37,17 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
         return int(width), int(height)
 
 
-@click.command(short_help="Measure how fast each part is on this machine.")
+@click.command(short_help="Measure the speed of each stage on this machine.")
 @click.argument("clip", metavar="[CLIP]", required=False, type=FileName())
-@click.option("--size", type=_Size(), help="Size of the clip that is made up if none is given.  [default: 960x540]")
-@click.option("--bits", type=click.Choice(["8", "10"]), help="Bits of that clip.  [default: 8]")
+@click.option("--size", type=_Size(), help="Size of the synthetic clip.  [default: 960x540]")
+@click.option("--bits", type=click.Choice(["8", "10"]), help="Bit depth of the synthetic clip.  [default: 8]")
 @click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), default="2:1", show_default=True)
 @click.option(
     "--model",
     type=ModelName(),
     default="fast",
     show_default=True,
-    help="Which network to use: light, fast, quality, or a file.",
+    help="Network to use: light, fast, quality, or an ONNX file.",
 )
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the clip was compressed.")
 @click.option(
@@ -55,28 +55,32 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
     type=_BackendText(),
     default="auto",
     show_default=True,
-    help="What runs the network, with its settings, such as openvino:precision=f32,streams=2.",
+    help="Library that runs the network, with settings, such as openvino:precision=f32,streams=2.",
 )
 @click.option(
     "--vs",
     "peers",
     multiple=True,
     metavar="PEER.vpy[:k=v,...]",
-    help="A script to run beside; can be repeated. See benchmarks/peers.",
+    help="Script of another filter to measure, too; can be repeated. See benchmarks/peers.",
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="STAGE",
-    help="Measure just this, by its name in the JSON, or copy: decoding and one copy; can be repeated.",
+    help="Measure only this stage, by its name in the JSON, or copy: decoding and one copy; can be repeated.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True, help="For each."
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Duration of one measurement.",
 )
 @click.option(
-    "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Each measures everything once."
+    "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; each measures every stage once."
 )
-@click.option("--no-reuse", is_flag=True, help="Measure CLIP only without taking from memory what has not changed.")
+@click.option("--no-reuse", is_flag=True, help="Do not measure CLIP with reuse.")
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
 @click.option("--json", "json_file", type=FileName(written=True), metavar="OUT.json")
 @click.option("--plot", type=FileName(written=True), metavar="OUT.png", help="Draw a bar chart.")
@@ -91,13 +95,13 @@ def bench(
     plot: Path | None,
     **how: Any,
 ) -> None:
-    """Measure how fast each part of the way is: decoding, resizing, the network, the whole graph, and encoding.
+    """Measure the speed of each stage: decoding, resizing, the network, the whole graph, and encoding.
 
-    All are measured in turns, in several rounds, because machines differ from minute to minute: what counts are the
-    shares of the limit, which are taken round by round. The table has medians; the spread is that from the slowest to
-    the fastest round. On a CLIP, the graph is also run on its first frames in their order, with what has not changed
-    taken from memory and without; "reused" is the share of the luma that was taken. Without CLIP, a scene of noise and
-    moving edges is made up and compressed as AV1.
+    The stages take turns in several rounds, because the speed of a machine varies: trust the shares of the limit, which
+    are computed round by round. The table has medians; the spread is the range from the slowest to the fastest round.
+    With a CLIP, the graph is also run on its first frames in order, with and without reuse; "reused" is the share of
+    the luma that was copied from memory. Without CLIP, a synthetic scene of noise and moving edges is compressed as
+    AV1.
 
     \b
     Examples:
@@ -107,7 +111,7 @@ def bench(
       vs-srcomp bench --vs benchmarks/peers/mlrt_ov.vpy:precision=bf16
     """
     if clip and (size or bits):
-        raise click.UsageError("--size and --bits are for the clip that is made up if none is given.")
+        raise click.UsageError("--size and --bits are for the synthetic clip: leave out CLIP or these.")
     from vs_srcomp.bench import Settings
     from vs_srcomp.bench.plot import plotter
     from vs_srcomp.files import write_atomically
@@ -171,7 +175,7 @@ def _heading(report: "Report") -> str:
     from vs_srcomp.backends.openvino.types import share_text
 
     clip, settings, machine = report.clip, report.settings, report.machine
-    name = Path(clip["file"]).name if clip["file"] else "made-up scene"
+    name = Path(clip["file"]).name if clip["file"] else "synthetic scene"
     types = share_text(settings.get("types", {}))
     return (
         f"{name}, {clip['codec']}, {clip['bits']} bit, {clip['width']}x{clip['height']} to "

@@ -1,4 +1,4 @@
-"""``vs-srcomp compare``: results beside one another, in one HTML file."""
+"""``vs-srcomp compare``: results side by side in one HTML file."""
 
 import shlex
 import sys
@@ -17,7 +17,7 @@ _METRICS = ("vmaf-neg", "vmaf", "psnr", "ssim", "ssimulacra2")
 
 
 class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
-    """Things of one kind, with commas."""
+    """Comma-separated values of one type."""
 
     def __init__(self, kind: click.ParamType, name: str) -> None:  # type: ignore[type-arg]
         self._kind = kind
@@ -35,7 +35,7 @@ class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
         return tuple(self._kind.convert(part, param, ctx) for part in parts)
 
 
-@click.command(short_help="Show results beside one another in an HTML file.")
+@click.command(short_help="Compare results side by side in an HTML file.")
 @click.argument("files", metavar="IN...", nargs=-1, required=True, type=FileName())
 @click.option(
     "-o",
@@ -51,12 +51,12 @@ class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
     "--reference",
     metavar="FILE",
     type=FileName(),
-    help="The original in full size: with it there are figures.",
+    help="The original in full size, for scores.",
 )
 @click.option(
     "--models",
     type=_Several(ModelName(), "name,..."),
-    help="Compare what these networks and Lanczos-5 make of one file: light, fast, quality, names, ONNX files.",
+    help="Compare the results of these networks and Lanczos-5 for one file: light, fast, quality, names, ONNX files.",
 )
 @click.option(
     "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), default="2:1", show_default=True, help="With --models."
@@ -69,16 +69,16 @@ class _Several(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
     help=f"Some of {', '.join(_METRICS)}.  [default: all that are installed]",
 )
 @click.option(
-    "--frames", type=click.IntRange(1, 60), default=12, show_default=True, help="How many frames have pictures."
+    "--frames", type=click.IntRange(1, 60), default=12, show_default=True, help="Number of frames with pictures."
 )
 @click.option(
     "--picture",
     metavar="FILE",
     type=FileName(written=True),
-    help="Also write the crops of one frame beside one another, such as a PNG for a document.",
+    help="Also write the crops of one frame side by side, as a picture for documents.",
 )
-@click.option("--title", default="", help="Of the report.  [default: the names]")
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@click.option("--title", default="", help="Title of the report.  [default: the names]")
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @debug_option
 def compare(
     files: tuple[Path, ...],
@@ -94,12 +94,11 @@ def compare(
     title: str,
     overwrite: bool,
 ) -> None:
-    """Compare the files IN frame by frame, or what networks make of one file, and write one HTML file to look at.
+    """Compare the files IN frame by frame, or the results of networks for one file, in one HTML file.
 
-    The file opens from the disk, without a network: a slider between any two, flipping with the keys 1 to 9 and space,
-    the difference, zoom, the pixels' values, and graphs over time. It has lossless crops of a few frames: the worst,
-    the median and the best, beginnings of scenes, and where candidates differ most; without a reference, those with
-    the most detail.
+    The page works without a network: a slider between any two, flipping with the keys 1 to 9 and space, the difference,
+    zoom, pixel values, and graphs over time. It has lossless crops of a few frames: the worst, the median and the best,
+    first frames of scenes, and those that differ most; without a reference, those with the most detail.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``vs-srcomp doctor``: whether everything is there, and what to do if not."""
+"""``vs-srcomp doctor``: find what is missing or broken, and how to fix it."""
 
 import json
 import sys
@@ -13,20 +13,19 @@ if TYPE_CHECKING:
 
 _COLOURS = {"fine": "green", "note": "yellow", "broken": "red"}
 
-# Of a table that does not go to a terminal.
+# Characters in a line if the output is not a terminal.
 _PLAIN_WIDTH = 160
 
 
-@click.command(short_help="Look for what is missing or broken.")
+@click.command(short_help="Find what is missing or broken.")
 @click.option("--fix", is_flag=True, help="Fix what can be fixed.")
-@click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @debug_option
 @click.pass_context
 def doctor(ctx: click.Context, fix: bool, as_json: bool) -> None:
-    """Look at Python, VapourSynth and its configuration, vspipe, mpv, the networks and what runs them.
+    """Check Python, VapourSynth and its configuration, vspipe, mpv, the networks and the backends.
 
-    The exit code is 0 if everything works, and 1 if something is broken. What only some people need, such as mpv, may
-    be missing.
+    The exit code is 0 if everything works, and 1 if something is broken. Optional parts, such as mpv, may be missing.
 
     \b
     Examples:

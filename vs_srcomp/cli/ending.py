@@ -1,4 +1,4 @@
-"""How signals end a command: in order, or at once where code that is not Python's does not give way."""
+"""How signals end a command: with cleanup in Python or, while native code does not return, at once."""
 
 import os
 import signal
@@ -11,20 +11,20 @@ from typing import Final, NoReturn
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-# Seconds that a command gets to clean up behind itself.
+# Seconds for the cleanup.
 _PATIENCE = 4.0
 
 
 class Interrupted(BaseException):
-    """A signal ended the command; not an `Exception`, so that it comes through to the end."""
+    """A signal ended the command. Not an `Exception`, so that no handler catches it."""
 
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """The first signal raises `Interrupted` in the main thread; later ones do not disturb the cleaning up.
+    """The first signal raises `Interrupted` in the main thread; later ones do not disturb the cleanup.
 
-    Python comes to its handlers only between steps of its own, and a step that waits for one frame of a huge picture
-    takes minutes. A thread that hears of the signal at once then removes what is not finished, and ends the process.
+    Python runs its signal handlers only between bytecodes, and a wait for one frame of a huge picture takes minutes.
+    In that case a thread, which gets the signal at once, removes unfinished files and ends the process.
     """
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -43,7 +43,7 @@ def signals_raise() -> Iterator[None]:
 
 @contextmanager
 def patience() -> Iterator[None]:
-    """In this block, commands take the time that they need after a signal."""
+    """In this block, the cleanup after a signal may take any time."""
     before = signal.set_wakeup_fd(-1)
     try:
         yield
@@ -55,16 +55,16 @@ _leaves_at_end = threading.Event()
 
 
 def leave_at_end() -> None:
-    """Let the process `leave` once its command has ended, because it has nothing left to do, nor have libraries.
+    """Let the process end with `leave` after its command, without the interpreter's own shutdown.
 
-    To take down VapourSynth and OpenVINO in order takes as long as to read a picture and to make it ready.
+    An orderly shutdown of VapourSynth and OpenVINO takes as long as reading and preparing a picture.
     """
     _leaves_at_end.set()
 
 
 @contextmanager
 def leaving() -> Iterator[None]:
-    """End the process when the block ends as a program does, if `leave_at_end` has been called."""
+    """End the process with `leave` when the block exits, if `leave_at_end` has been called."""
     try:
         yield
     except SystemExit as ending:
@@ -74,7 +74,7 @@ def leaving() -> Iterator[None]:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, which has cleaned up: Python would wait for threads and frames that nobody wants any more."""
+    """End the process after its cleanup, without waiting for threads and frames that are no longer needed."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -83,13 +83,13 @@ def leave(code: int) -> NoReturn:
 
 @contextmanager
 def _impatience() -> Iterator[None]:
-    """Ends the process if the block goes on for long after a signal."""
+    """End the process if the block does not end soon after a signal."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     ended = threading.Event()
 
     def watch() -> None:
-        # The number of the signal, or 0 at the end of the block.
+        # Signal number, or 0 at the end of the block.
         (number,) = os.read(read, 1)
         if number and not ended.wait(_PATIENCE):
             _leave_at_once(number)
@@ -109,14 +109,14 @@ def _impatience() -> Iterator[None]:
 
 
 def stopped(number: int) -> str:
-    """The message of a command that a signal has ended."""
+    """The message after a signal."""
     return f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing unfinished is left behind"
 
 
 def _leave_at_once(number: int) -> NoReturn:
     from vs_srcomp.files import remove_unfinished
 
-    # What was never imported runs no programs.
+    # If the module was never imported, no program is running.
     if piped := sys.modules.get("vs_srcomp.encoders.pipe"):
         piped.end_programs()
     remove_unfinished()

@@ -6,13 +6,13 @@ from vs_srcomp.cli.reports import debug_option, say
 
 
 @click.command(short_help="List or remove compiled networks.")
-@click.option("--remove", is_flag=True, help="Remove them. Scripts compile again what they need.")
+@click.option("--remove", is_flag=True, help="Remove them. Scripts compile again those that they need.")
 @debug_option
 def engines(remove: bool) -> None:
-    """List the networks that TensorRT has compiled: once for each card and size, which takes minutes.
+    """List the networks that TensorRT has compiled, once for each card and size.
 
-    The files are in the user's cache, or in the folder that SRCOMP_CACHE_DIR names. A name holds the size and bits of
-    the planes that the network takes.
+    The files are in the user's cache, or in the folder SRCOMP_CACHE_DIR. Their names contain the size and the bits of
+    the input planes.
 
     \b
     Examples:

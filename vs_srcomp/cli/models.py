@@ -1,4 +1,4 @@
-"""``vs-srcomp models``: the networks that the package carries."""
+"""``vs-srcomp models``: the networks in the package."""
 
 import json
 from dataclasses import asdict
@@ -11,23 +11,23 @@ from vs_srcomp.cli.reports import debug_option, explain, stderr
 if TYPE_CHECKING:
     from vs_srcomp.models import Model
 
-# Of a table that does not go to a terminal.
+# Characters in a line if the output is not a terminal.
 _PLAIN_WIDTH = 120
 
 
-@click.command(short_help="List the networks that there are.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything that is known of them, as JSON.")
+@click.command(short_help="List the installed networks.")
+@click.option("--json", "as_json", is_flag=True, help="Print their descriptors as JSON.")
 @click.option("--verify", is_flag=True, help="Check the files and their descriptions.")
 @debug_option
 @click.pass_context
 def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
-    """List the networks that come with vs-srcomp.
+    """List the networks that are installed with vs-srcomp.
 
-    The gain is the mean over a test set, in dB of luma PSNR over Lanczos alone. Q gives the levels that a network was
-    trained for, which it takes into account; one with "any" takes none.
+    The gain is the mean over a test set, in dB of luma PSNR over Lanczos-5. Q is the range of compression levels of the
+    training; "any" means that the network does not take the level.
 
-    --verify computes the SHA-256 of every file, and checks models.json against its schema where the Python package
-    jsonschema is there. The exit code is 1 if something is wrong.
+    --verify checks the SHA-256 of every file, and models.json against its schema if the Python package jsonschema is
+    installed. The exit code is 1 if something is wrong.
 
     \b
     Examples:
@@ -43,7 +43,7 @@ def models(ctx: click.Context, as_json: bool, verify: bool) -> None:
     elif not verify:
         _print_table(found)
     if verify:
-        # All of them, so that all errors are reported at once.
+        # Check all of them, to report all errors at once.
         sound = [_follows_schema(), *(_is_sound(model) for model in found)]
         if not all(sound):
             ctx.exit(1)
@@ -89,7 +89,7 @@ def _follows_schema() -> bool:
     try:
         from jsonschema import Draft202012Validator
     except ImportError:
-        # What every command relies on has been checked by reading the file.
+        # Reading the file has checked everything that commands rely on.
         _say("models.json: readable; install jsonschema to check it against its schema")
         return True
     described, schema = (

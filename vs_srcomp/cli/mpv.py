@@ -1,4 +1,4 @@
-"""``vs-srcomp mpv``: the player's side."""
+"""``vs-srcomp mpv``: install the scripts for mpv."""
 
 import os
 
@@ -9,7 +9,7 @@ from vs_srcomp.cli.reports import CONTEXT_SETTINGS, HintingGroup, debug_option, 
 
 @click.group(cls=HintingGroup, context_settings=CONTEXT_SETTINGS, short_help="Upscale what mpv plays.")
 def mpv() -> None:
-    """Let mpv upscale what it plays. It must have the vapoursynth filter; vs-srcomp doctor checks it.
+    """Let mpv upscale what it plays. mpv needs the vapoursynth filter; vs-srcomp doctor checks that.
 
     \b
     Examples:
@@ -19,14 +19,14 @@ def mpv() -> None:
     """
 
 
-@mpv.command(short_help="Put the script where mpv looks for it.")
+@mpv.command(short_help="Install the script in mpv's folder.")
 @click.option("--force", is_flag=True, help="Replace another script of the same name.")
 @debug_option
 def install(force: bool) -> None:
-    """Put the script where mpv looks for it: from then on mpv upscales what it plays.
+    """Install the script in mpv's folder, so that mpv upscales what it plays.
 
-    That is the folder that MPV_HOME names, or mpv's in XDG_CONFIG_HOME or ~/.config. What is there of an older release
-    is replaced; the file of options, script-opts/srcomp.conf, is written only if there is none.
+    The folder is MPV_HOME, or mpv in XDG_CONFIG_HOME or ~/.config. Scripts of an older release are replaced. The file
+    of options, script-opts/srcomp.conf, is written only if it does not exist.
 
     \b
     Examples:
@@ -39,17 +39,17 @@ def install(force: bool) -> None:
     folder = mpv_folder(os.environ)
     for path in put(folder, overwrite=force):
         say(f"written: {path}")
-    say("In mpv, Ctrl+u switches it on and off, Alt+u shows what is done. Options, for script-opts/srcomp.conf:")
+    say("In mpv, Ctrl+u switches it on and off, Alt+u shows its state. Options, for script-opts/srcomp.conf:")
     width = max(len(f"{name}={default}") for name, default, _ in options())
     for name, default, meaning in options():
         say(f"  {f'{name}={default}':<{width}}  {meaning}")
     say("vs-srcomp doctor checks whether this mpv can run it")
 
 
-@mpv.command(short_help="Take it away again.")
+@mpv.command(short_help="Remove the script from mpv's folder.")
 @debug_option
 def remove() -> None:
-    """Take the script away again. Options that were changed stay.
+    """Remove the script from mpv's folder. Changed options stay.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def remove() -> None:
         say(f"there is nothing to remove in {folder}")
 
 
-@mpv.command(short_help="Print where the filter's script is.")
+@mpv.command(short_help="Print the path of the filter's script.")
 @debug_option
 def path() -> None:
     """Print the path of the filter's script, for mpv's command line or configuration.

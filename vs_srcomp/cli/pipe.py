@@ -1,4 +1,4 @@
-"""The options of commands that can give their frames to another program."""
+"""The options of commands that can encode with another program."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,23 +12,23 @@ from vs_srcomp.cli.arguments import in_one_argument, usage_errors
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Job
 
-# The options that an encoder of this package would get.
+# The options of built-in encoders.
 _EXCLUDED = ("encoder", "crf", "preset", "svt_params", "encoder_options")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipeOptions:
-    """What the options of `pipe_options` ask for."""
+    """Values of `pipe_options`."""
 
     pipe: str | None
     pipe_format: Literal["y4m", "raw"]
 
     def apply(self, job: "Job") -> "Job":
-        """``job`` with its frames going through the pipe, if there is one."""
+        """``job`` with the pipe, if there is one."""
         return replace(job, pipe=self.pipe, pipe_format=self.pipe_format) if self.pipe is not None else job
 
     def check(self) -> None:
-        """Raise the usage error of a command that cannot be run, or of options that it makes useless."""
+        """Raise a usage error if the command cannot be run, or if options for encoders are given, too."""
         if self.pipe is None:
             return
         context = click.get_current_context()
@@ -43,7 +43,7 @@ class PipeOptions:
 
 
 def pipe_options[F: Callable[..., Any]](command: F) -> F:
-    """Options for a program that encodes. The command gets them as one argument, ``piping``, which is checked."""
+    """Add the options for an encoding program. The command gets them, checked, as one argument ``piping``."""
     return in_one_argument("piping", PipeOptions, _OPTIONS)(command)
 
 
@@ -51,7 +51,7 @@ _OPTIONS = (
     click.option(
         "--pipe",
         metavar="COMMAND",
-        help="Encode with another program, which reads frames from standard input and writes to {out}, such as "
+        help="Encode with another program that reads frames from standard input and writes to {out}, such as "
         "'SvtAv1EncApp -i stdin -b {out}.ivf'. No shell is involved.",
     ),
     click.option(
@@ -59,6 +59,6 @@ _OPTIONS = (
         type=click.Choice(["y4m", "raw"]),
         default="y4m",
         show_default=True,
-        help="How the program gets its frames: with headers, or nothing but samples.",
+        help="Format of the frames for the program: with headers, or samples alone.",
     ),
 )

@@ -1,4 +1,4 @@
-"""What the commands say: errors, and notes from the core's log."""
+"""Messages of the commands on standard error: errors, progress, and the core's log."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 
 _DEBUG = "vs_srcomp.debug"
 
-# What click calls kinds of values, where it says that a value is none.
+# Names of types in click's messages.
 _KINDS = {
     "a valid integer range": "a whole number",
     "a valid integer": "a whole number",
@@ -29,7 +29,7 @@ _KINDS = {
 
 
 class HintingGroup(click.Group):
-    """A group whose usage errors say which of its commands they are about, also where click has lost that."""
+    """A group whose usage errors always name the command; click loses it in some of them."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -43,13 +43,13 @@ class HintingGroup(click.Group):
 
 
 class ReportingGroup(HintingGroup):
-    """A group whose commands end in one or two lines on standard error if they fail: what is wrong, and what to do.
+    """A group whose commands report failures in one or two lines on standard error: what is wrong, and what to do.
 
-    Exit codes: 1 for errors, 2 for a command line that cannot be, 128 and the signal's number after SIGINT and SIGTERM.
+    Exit codes: 1 for errors, 2 for a wrong command line, 128 plus the signal's number after SIGINT and SIGTERM.
     """
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run the program; click's errors have the form of all others."""
+        """Run the program; click's errors get the same form as others."""
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **extra)  # type: ignore[call-overload]
         try:
@@ -58,7 +58,7 @@ class ReportingGroup(HintingGroup):
             wrong.show()
             sys.exit(wrong.exit_code)
         except click.ClickException as wrong:
-            _tell(_usage(wrong) if isinstance(wrong, click.UsageError) else wrong.format_message())
+            _report(_usage(wrong) if isinstance(wrong, click.UsageError) else wrong.format_message())
             sys.exit(wrong.exit_code)
         except click.Abort:
             sys.exit(1)
@@ -78,16 +78,16 @@ class ReportingGroup(HintingGroup):
         except Exception as failure:
             if ctx.meta.get(_DEBUG):
                 raise
-            _tell(explain(failure))
+            _report(explain(failure))
             ctx.exit(1)
 
 
-def _tell(message: str) -> None:
+def _report(message: str) -> None:
     say(f"vs-srcomp: error: {message}")
 
 
 def _usage(wrong: click.UsageError) -> str:
-    """What is wrong with a command line, and where its options are listed."""
+    """The error of a wrong command line, and a hint to its help."""
     message = wrong.format_message().rstrip(".")
     if message[1:2].islower():
         message = message[0].lower() + message[1:]
@@ -98,12 +98,12 @@ def _usage(wrong: click.UsageError) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: ``1 frame``, ``2 frames``."""
+    """A number with its noun: ``1 frame``, ``2 frames``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def debug_option[F](command: F) -> F:
-    """The option ``--debug``, which every command has."""
+    """Add the option ``--debug``, which every command has."""
 
     def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.meta[_DEBUG] = value
@@ -116,17 +116,17 @@ def debug_option[F](command: F) -> F:
 
 @cache
 def stderr() -> "Console":
-    """Standard error; lines that are printed here do not disturb a progress bar."""
+    """Standard error. Lines that are printed through it do not disturb a progress bar."""
     from rich.console import Console
 
     return Console(stderr=True)
 
 
 def progress_bar(*columns: "str | ProgressColumn") -> "Progress":
-    """A progress bar on standard error, where that is a terminal; it goes when the work is done.
+    """A progress bar on standard error, if that is a terminal; it disappears at the end.
 
     Args:
-        columns: Of the bar; none are rich's own.
+        columns: Columns of the bar; rich's defaults if there are none.
     """
     from rich.progress import Progress
 
@@ -135,10 +135,10 @@ def progress_bar(*columns: "str | ProgressColumn") -> "Progress":
 
 
 def counting_bar(unit: str) -> "Progress":
-    """A progress bar of things that are counted: their name, how many of all are done, ``unit``, the time that remains.
+    """A progress bar with a name, a count, ``unit`` and the remaining time.
 
     Args:
-        unit: Of rich's format, from the fields of a task: ``"{task.fields[fps]:.1f} fps"``.
+        unit: A text in rich's format, with fields of the task: ``"{task.fields[fps]:.1f} fps"``.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
@@ -149,14 +149,14 @@ def counting_bar(unit: str) -> "Progress":
 def say(line: str) -> None:
     """Print a line on standard error as it is."""
     if stderr.cache_info().currsize:
-        # There may be a progress bar.
+        # A progress bar may be active.
         stderr().print(line, markup=False, highlight=False, soft_wrap=True)
     else:
         click.echo(line, err=True)  # rich takes a while to load
 
 
 def explain(failure: Exception) -> str:
-    """What went wrong and what to do, in one or two lines."""
+    """An exception in one or two lines: what is wrong, and what to do."""
     import vapoursynth as vs
 
     from vs_srcomp.errors import message_of
@@ -168,12 +168,12 @@ def explain(failure: Exception) -> str:
         return f"{names or 'a file'}: {failure.strerror.lower()}\ncheck the path, its permissions and the free space"
     if isinstance(failure, MemoryError):
         return "there is not enough memory\ngive a smaller size, or close other programs"
-    return f"{type(failure).__name__}: {failure}\nthat is a fault of vs-srcomp; --debug shows where it is"
+    return f"{type(failure).__name__}: {failure}\nthis is a bug in vs-srcomp; --debug shows the traceback"
 
 
 @contextmanager
 def core_log_on_stderr() -> Iterator[None]:
-    """Show this package's messages, and warnings of all others, in the core's log."""
+    """Print the core's log: messages of this package, and warnings of others."""
     import vapoursynth as vs
 
     from vs_srcomp.errors import PREFIX

@@ -1,7 +1,7 @@
 """``vs-srcomp script``: a VapourSynth script for a file, and the command line that plays or encodes it.
 
-y4m carries size, depth and a constant frame rate; colour, range, pixel aspect and HDR metadata it does not. vspipe's
-Matroska carries the time of every frame besides. What is lost on the way is put into the command line.
+y4m has size, depth and a constant frame rate, but no colour tags, range, pixel aspect ratio or HDR metadata. vspipe's
+Matroska adds the time of every frame. The command line restores the rest.
 """
 
 import shlex
@@ -27,7 +27,7 @@ from vs_srcomp.settings import UpscaleSettings
 if TYPE_CHECKING:
     from vs_srcomp.media.picture import Picture
 
-# Numbers of ITU-T H.273 by their names in FFmpeg and x265, and in mpv. What is not here is left out.
+# Names in FFmpeg and x265, and in mpv, of the numbers of ITU-T H.273. Others are left out.
 _PRIMARIES = {
     1: "bt709",
     4: "bt470m",
@@ -62,7 +62,7 @@ _RANGES = {1: "limited", 2: "full"}
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """The properties of a file that the command line depends on."""
+    """Properties of a file that the command line depends on."""
 
     source: Path
     picture: "Picture"
@@ -71,11 +71,11 @@ class Clip:
     rate: Fraction | None
     """In frames per second; None if it varies."""
     others: int = 0
-    """Streams of the file besides the video."""
+    """Other streams of the file."""
 
 
 def _checked_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
-    """The script's path; another kind of file is refused, as it would be replaced."""
+    """The path of a script. Other suffixes are refused, because the file is replaced."""
     if output is not None and output.suffix != ".vpy":
         raise click.BadParameter(f"'{output}' does not end in .vpy, as a script does")
     return output
@@ -89,7 +89,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
     type=click.Choice(["ffmpeg", "svtav1", "x265", "mpv"]),
     default="ffmpeg",
     show_default=True,
-    help="What the frames go to.",
+    help="Program that reads the frames.",
 )
 @click.option(
     "-o",
@@ -97,7 +97,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
     type=FileName(written=True),
     callback=_checked_output,
     metavar="OUT.vpy",
-    help="Write the script there, and print the command.",
+    help="Write the script to this file, and print the command.",
 )
 @upscale_options
 @deinterlace_option
@@ -109,10 +109,10 @@ def script(
     options: UpscaleOptions,
     deinterlace: bool,
 ) -> None:
-    """Print a VapourSynth script that upscales IN, with the command that feeds it to a player or an encoder.
+    """Print a VapourSynth script that upscales IN, and the command that pipes it into a player or an encoder.
 
-    The command holds what is lost in a pipe of raw frames: colour, range, pixel aspect ratio and HDR metadata of this
-    very file. Where the frame rate varies, the frames go as Matroska, which keeps their times.
+    The command restores what a pipe of raw frames loses: colour tags, range, pixel aspect ratio and HDR metadata of
+    this file. If the frame rate varies, the frames are piped as Matroska, which keeps their times.
 
     \b
     Examples:
@@ -148,7 +148,7 @@ def script(
 
 
 def _arguments(options: UpscaleOptions) -> dict[str, Any]:
-    """Those that differ from the defaults, and those that a user will want to change."""
+    """Arguments that differ from the defaults, and those that users often change."""
     from vs_srcomp.models import TIERS
 
     defaults = UpscaleSettings().arguments()
@@ -156,12 +156,12 @@ def _arguments(options: UpscaleOptions) -> dict[str, Any]:
     if isinstance(options.model, Path):
         given["model"] = str(options.model.resolve())
     elif options.model in TIERS and not (options.ratio or options.width or options.height):
-        given["ratio"] = "2:1"  # Other networks have a size of their own.
+        given["ratio"] = "2:1"  # Other networks have their own scale.
     return {name: value for name, value in given.items() if name in ("q", "model") or value != defaults[name]}
 
 
 def command_line(program: str, clip: Clip, script_path: Path) -> str:
-    """What a shell runs to give the frames of the script to ``program``.
+    """The shell command that pipes the frames of the script into ``program``.
 
     Raises:
         vs.Error: The program cannot read frames at a varying rate.
@@ -201,7 +201,7 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
     params = {
         "mastering-display": mastering_in_decimals(picture),
         "content-light": content_light(picture),
-        # SVT-AV1 takes the clock of the timestamps for the rate, and refuses it; only the bit rate depends on it.
+        # SVT-AV1 takes the timestamps' clock for the frame rate, and refuses it. Only rate control depends on it.
         **({} if clip.rate else {"fps-num": "25", "fps-denom": "1"}),
     }
     if any(params.values()):
@@ -275,7 +275,7 @@ _PROGRAMS = {"svtav1": "SvtAv1EncApp", "x265": "x265"}
 
 
 def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinterlace: bool) -> tuple[Clip, str | None]:
-    """What the clip becomes, and the name of the format that SVT-AV1 needs instead of its own."""
+    """The output, and the name of the format to convert it to for SVT-AV1."""
     import vapoursynth as vs
 
     import vs_srcomp
@@ -347,7 +347,7 @@ def _notes(program: str, clip: Clip) -> Iterator[str]:
     made = {"svtav1": f"{clip.source.stem}.srcomp.ivf", "x265": f"{clip.source.stem}.srcomp.hevc"}.get(program)
     if made and clip.others:
         muxed = shlex.join(["mkvmerge", "-o", f"{clip.source.stem}.srcomp.mkv", made, "--no-video", str(clip.source)])
-        yield f"{made} has the video alone: {muxed} puts the other {counted(clip.others, 'stream')} beside it"
+        yield f"{made} has only the video; {muxed} adds the other {counted(clip.others, 'stream')}"
     if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
         sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
         yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"
@@ -364,7 +364,7 @@ def _options(settings: Mapping[str, str | None]) -> Iterator[str]:
 
 
 def _vspipe() -> str:
-    """By its name alone where a shell finds the one beside this Python."""
+    """The program's name, if a shell finds the one next to this Python; otherwise its path."""
     beside = Path(sys.executable).with_name("vspipe")
     found = which("vspipe")
     return "vspipe" if found and Path(found).parent.resolve() == beside.parent.resolve() else str(beside)

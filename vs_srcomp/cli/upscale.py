@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 @still_options
 @debug_option
 def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions, stills: StillOptions) -> None:
-    """Upscale the video of IN, encode it, and write it to OUT with everything else that IN holds.
+    """Upscale the video of IN, encode it, and write it to OUT with all other streams of IN.
 
-    OUT becomes Matroska (.mkv), MP4 (.mp4) or WebM (.webm). Audio, subtitles, chapters, attachments, tags, colour and
-    HDR metadata, and the time of every frame are kept. AV1 is 4:2:0: in 8 bits for 8-bit input, otherwise in 10.
+    OUT is Matroska (.mkv), MP4 (.mp4) or WebM (.webm). Audio, subtitles, chapters, attachments, tags, colour and HDR
+    metadata, and the times of all frames are kept. AV1 is 4:2:0, in 8 bits for 8-bit input, otherwise in 10.
 
-    With --start, the output begins at 0 with the first frame that is shown at that time or later. Other streams are cut
-    with it: whole packets stay or go, so that sound may begin a few milliseconds later, but never out of step.
+    With --start, the output begins at 0 with the first frame at or after that time. Other streams are cut between
+    packets, so that audio may begin a few milliseconds later, but stays in sync.
 
-    Where OUT is a picture (.png, .tif, .avif, .jpg, .webp), so is IN: AVIF, JPEG, PNG, WebP, TIFF or JPEG XL. Profile,
-    EXIF, XMP and alpha are kept. Names with %05d stand for numbered pictures; IN may then be a video or an animation.
+    If OUT is a picture (.png, .tif, .avif, .jpg, .webp), IN must be one, too: AVIF, JPEG, PNG, WebP, TIFF or JPEG XL.
+    Profile, EXIF, XMP and alpha are kept. %05d in a name stands for the numbers of several pictures; IN may then also
+    be a video or an animation.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""One HTML file to look at results beside one another, with figures where there is a reference."""
+"""One HTML file to compare results by eye, with scores if there is a reference."""
 
 from vs_srcomp.compare.inputs import Side, candidate_from_file, made_candidates
 from vs_srcomp.compare.report import LARGEST_FILE, Options, missing_packages, write_report

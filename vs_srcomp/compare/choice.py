@@ -1,4 +1,4 @@
-"""Which frames are worth looking at."""
+"""The choice of frames to show."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from vs_srcomp.compare.scores import Measured, Metric
 
 WORST = 2
-"""How many of the worst frames are shown."""
+"""Number of worst frames to show."""
 
 SCENES = 0.7
-"""Which share of the frames the beginnings of scenes may take, at the most."""
+"""Largest share of scene starts among the frames."""
 
 
 DIFFERENT = "candidates differ"
-"""The reason for frames on which the first metric of the candidates differs most."""
+"""Reason of the frames on which the candidates' scores differ most."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A frame, and why it is shown."""
+    """A frame, and the reason to show it."""
 
     number: int
     reasons: tuple[str, ...]
@@ -32,7 +32,7 @@ def choose(measured: Measured, count: int) -> list[Chosen]:
 
     With a reference: the worst, the median and the best by the first metric, as the mean of all candidates; the first
     frames of scenes; then those on which the candidates differ most. Without one: first frames of scenes, then the most
-    detailed. Worst, most different and most detailed frames keep away from one another, as neighbours look alike.
+    detailed. Worst, most different and most detailed frames keep a distance, because neighbours look alike.
     """
     found: dict[int, list[str]] = {}
     for number, reason in _wishes(measured, count):
@@ -68,7 +68,7 @@ def _wishes(measured: Measured, count: int) -> Iterator[tuple[int, str]]:
 
 
 def _table(measured: Measured, metric: Metric) -> NDArray[np.float64]:
-    """Scores, a row for each candidate; an infinite one is a little better than the best that is finite."""
+    """Scores, a row for each candidate. Infinity becomes a little better than the best finite score."""
     rows = [[np.nan if score is None else score for score in track.scores[metric.name]] for track in measured.tracks]
     table = np.array(rows, np.float64)
     known = table[~np.isnan(table)]
@@ -76,7 +76,7 @@ def _table(measured: Measured, metric: Metric) -> NDArray[np.float64]:
 
 
 def _apart(order: Sequence[int] | NDArray[np.intp], gap: int, count: int) -> Iterator[int]:
-    """The first ``count`` numbers of ``order`` that are at least ``gap`` from those before them."""
+    """The first ``count`` numbers of ``order`` at a distance of at least ``gap`` from the numbers before them."""
     taken: list[int] = []
     for number in map(int, order):
         if len(taken) == count:

@@ -1,4 +1,4 @@
-"""Pictures as screens show them."""
+"""Conversion of pictures for display."""
 
 import vapoursynth as vs
 
@@ -8,14 +8,14 @@ _PQ, _HLG = 16, 18
 
 
 def to_rgb(clip: vs.VideoNode) -> vs.VideoNode:
-    """``clip``, YUV or GRAY, in RGB of 8 bits by the tags of its first frame, or what players take it for.
+    """``clip``, YUV or GRAY, as 8-bit RGB, by the tags of its first frame or, if it is untagged, as players assume.
 
-    Nothing but the matrix and the range is applied: PQ and HLG stay as they are coded, without tone mapping.
+    Only matrix and range are converted. PQ and HLG are not tone-mapped.
     """
     with clip.get_frame(0) as frame:
         matrix = assumed_colours(frame.props, clip.width, clip.height).matrix
     rgb = clip.resize.Bicubic(format=vs.RGB24, matrix_in=matrix)
-    # What is measured in RGB takes the samples for sRGB, as screens do.
+    # Metrics on RGB take the samples for sRGB, as displays do.
     return rgb.std.SetFrameProps(_Transfer=13, _Primaries=1)
 
 

@@ -1,4 +1,4 @@
-"""What is compared: files, or what the networks make of one."""
+"""Inputs of a comparison: files, or the results of networks for one file."""
 
 import hashlib
 import shlex
@@ -25,10 +25,10 @@ LANCZOS = "lanczos5"
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """A clip that is compared with others, or the reference."""
+    """A candidate or the reference."""
 
     name: str
-    """As buttons and tables call it."""
+    """Name on buttons and in tables."""
     clip: vs.VideoNode
     """YUV or GRAY in integers, of constant format and size."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Side:
 
 
 def candidate_from_file(path: Path, name: str | None = None) -> Side:
-    """The first video track of a file, or a picture. RGB, as PNG has it, becomes YUV 4:4:4 of 16 bits.
+    """The first video track of a file, or a picture. RGB, as in PNG, becomes YUV 4:4:4 of 16 bits.
 
     Raises:
         vs.Error: It cannot be read, or its pictures have no luma.
@@ -54,7 +54,7 @@ def candidate_from_file(path: Path, name: str | None = None) -> Side:
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """A short name for each file; those that would be alike get their suffix, or their folder."""
+    """A short name for each file; equal names get their suffix or folder."""
     for name_of in (lambda path: path.stem, lambda path: path.name, lambda path: f"{path.parent.name}/{path.name}"):
         names = [name_of(path) for path in paths]
         if len({*names}) == len(names):
@@ -70,14 +70,14 @@ def made_candidates(
     q: float | Literal["auto"] = "auto",
     look: str = "faithful",
 ) -> list[Side]:
-    """What Lanczos-5 and each of ``models`` make of a file, frame by frame when it is asked for; nothing is encoded.
+    """The results of Lanczos-5 and of each of ``models`` for a file, computed on request; nothing is encoded.
 
     Args:
-        path: The file that is upscaled.
-        models: As for ``vs_srcomp.upscale``.
-        ratio: Likewise, and so are ``q`` and ``look``.
+        path: The file to upscale.
+        models: See ``vs_srcomp.upscale``, also for the other arguments.
+        ratio: The ratio.
         q: The compression level.
-        look: Of the tiers.
+        look: Look of tiers.
 
     Raises:
         vs.Error: The file cannot be read, or there is no such model.
@@ -99,7 +99,7 @@ def made_candidates(
 
 
 def enlarged(given: Side, width: int, height: int) -> Side:
-    """What Lanczos-5 makes of ``given``."""
+    """``given`` upscaled with Lanczos-5."""
     clip = keep_assumed_colours(lanczos5(given.clip, width, height), given.clip.width, given.clip.height)
     return Side(name=LANCZOS, clip=clip, facts=given.facts, tick=given.tick)
 

@@ -1,4 +1,4 @@
-"""The pictures of a report: lossless crops where the candidates differ most, within a number of bytes."""
+"""The pictures of a report: lossless crops where the candidates differ most, in a limited number of bytes."""
 
 import io
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ OVERVIEW_SIDE = 480
 
 _FEW = 3
 
-# Of the differences of two decoded pictures, what follows the block grid is no wider than this.
+# Differences of two decoded pictures along the block grid are at most this wide.
 _STEP = 8
 
 
@@ -36,14 +36,14 @@ class Shown:
 
     chosen: Chosen
     left: int
-    """Where the crop is in the frame, in pixels."""
+    """Position of the crop in the frame, in pixels."""
     top: int
     width: int
     height: int
     crops: tuple[bytes, ...]
     """Lossless WebP, one for each side."""
     overview: bytes
-    """The whole frame of the last side, smaller, as lossy WebP."""
+    """The whole frame of the last side, downscaled, as lossy WebP."""
 
 
 def draw(
@@ -53,10 +53,10 @@ def draw(
 
     Args:
         sides: The candidates, then the reference if there is one.
-        candidates: How many of them are candidates: crops are where these differ most from one another, or where the
-            only one differs from the reference.
-        chosen: Which frames.
-        largest: Bytes that all pictures may have together.
+        candidates: Number of candidates. Crops are where these differ most from one another, or where the only one
+            differs from the reference.
+        chosen: The frames.
+        largest: Limit for all pictures together, in bytes.
         progress: See `Progress`.
     """
     clips = [to_rgb(side.clip) for side in sides]
@@ -65,7 +65,7 @@ def draw(
         drafts.append(_Draft.of(each, [pixels(clip, each.number) for clip in clips], candidates))
         give_back_free_memory()
         progress("taking pictures", done, len(chosen))
-    # A few frames tell nearly how large all can be, in a fraction of the time that all take.
+    # A few frames suffice to estimate the size, in a fraction of the time.
     few = drafts[:: max(1, len(drafts) // _FEW)]
     size, _ = _within(few, (drafts[0].width, drafts[0].height), largest * len(few) // len(drafts), progress)
     return _within(drafts, size, largest, progress)[1]
@@ -74,7 +74,7 @@ def draw(
 def _within(
     drafts: "Sequence[_Draft]", size: tuple[int, int], largest: int, progress: Progress
 ) -> tuple[tuple[int, int], list[Shown]]:
-    """Width and height of crops, ``size`` at most, such that all pictures have at most ``largest`` bytes, and these."""
+    """Width and height of crops, at most ``size``, and the pictures, together at most ``largest`` bytes."""
     while True:
         shown = []
         for draft in drafts:
@@ -83,14 +83,14 @@ def _within(
         found = sum(len(each.overview) + sum(map(len, each.crops)) for each in shown)
         if found <= largest or min(size) <= SMALLEST_SIDE:
             return size, shown
-        # The most different part of a crop has more detail than the rest of it.
+        # The most different part of a crop has more detail than the rest.
         shrink = min(0.95, 0.96 * sqrt(largest / found))
         size = max(SMALLEST_SIDE, int(size[0] * shrink)), max(SMALLEST_SIDE, int(size[1] * shrink))
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """The largest crop of a frame, which may have to become smaller."""
+    """The largest crop of a frame, which can be cut down."""
 
     chosen: Chosen
     left: int

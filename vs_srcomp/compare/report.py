@@ -1,4 +1,4 @@
-"""The report: one HTML file, which holds its pictures and figures and needs no network."""
+"""The report: one self-contained HTML file."""
 
 import base64
 import json
@@ -26,17 +26,17 @@ from vs_srcomp.named_files import check_output
 from vs_srcomp.stills.formats import kind_of
 
 LARGEST_FILE: Final = 10_000_000
-"""Bytes of a report of up to `FRAMES` frames."""
+"""Size limit in bytes of a report with up to `FRAMES` frames."""
 
 FRAMES: Final = 12
 
 MOST_SIDES: Final = 9
-"""As many as there are keys to choose one with."""
+"""The keys 1 to 9 choose one."""
 
-# What is known of a file; what is not is null in the report.
+# Facts about a file; unknown ones are null in the report.
 _FACTS = ("file", "bytes", "bits_per_second", "codec", "encoder", "command", "models")
 
-# Of long films, so many points of each curve: more than a screen has columns.
+# Points of a curve for long videos: more than a screen has columns.
 _POINTS = 3000
 
 _INSTALL = "install it with: pip install 'vs-srcomp[compare]'"
@@ -44,22 +44,21 @@ _INSTALL = "install it with: pip install 'vs-srcomp[compare]'"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a report is made."""
+    """Options of a report."""
 
     frames: int = FRAMES
-    """How many frames have pictures."""
+    """Number of frames with pictures."""
     metrics: Sequence[str] | None = None
-    """Names of metrics; None is all that can be measured."""
+    """Names of metrics; None for all that can be measured."""
     threads: int = 1
-    """Of VMAF, for each candidate."""
+    """Threads of VMAF for each candidate."""
     title: str = ""
     command: str = ""
-    """Which made the report."""
+    """The command that makes the report."""
     details: Mapping[str, str] = field(default_factory=dict)
     """Further columns of the table of versions."""
     picture: Path | None = None
-    """Gets the crops of one frame beside one another, too: of that on which the candidates differ most. Its suffix is
-    that of a picture."""
+    """A picture file to write as well: the crops, side by side, of the frame on which the candidates differ most."""
     overwrite: bool = False
 
 
@@ -70,17 +69,17 @@ def write_report(
     options: Options | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> None:
-    """Compare ``candidates``, and write the HTML file ``target``, whole or not at all.
+    """Compare ``candidates``, and write the HTML file ``target`` atomically.
 
     Args:
-        candidates: What is compared: two or more, or one with a reference; with the reference at most nine.
-        reference: What they should look like. Without it nothing is measured.
+        candidates: Two or more, or one with a reference; at most nine with the reference.
+        reference: The original. Without it there are no scores.
         target: The file.
         options: See `Options`.
         progress: See `Progress`.
 
     Raises:
-        vs.Error: The files do not fit to one another, ``target`` exists, or a package is missing.
+        vs.Error: The files cannot be compared, ``target`` exists, or a package is missing.
     """
     options = options or Options()
     sides = [*candidates, *([reference] if reference else [])]
@@ -93,7 +92,7 @@ def write_report(
         from vs_srcomp.compare.pictures import draw
     except ImportError as reason:
         raise error("a report needs the package Pillow", _INSTALL) from reason
-    # Before the long work: the folder may not be there, or not be writable.
+    # Before the long work: the folder may not exist, or not be writable.
     with atomic_path(target, overwrite=options.overwrite) as temporary:
         names = metrics_there() if options.metrics is None else options.metrics
         if options.metrics is None and "ssimulacra2" not in names:
@@ -115,7 +114,7 @@ def write_report(
             for each in shown
         ]
         pictures = [{"crops": [_uri(crop) for crop in each.crops], "overview": _uri(each.overview)} for each in shown]
-        # The address in its first line is a comment, but a report is to have none; the licence names the author.
+        # Drop its first line, a comment with a URL: reports have no external references. The licence names the author.
         page["uplot.min.js"] = page["uplot.min.js"].partition("*/")[2].strip()
         parts = {"json": _embedded(data), "pictures": _embedded(pictures), "page": page}
         html = template.render(report=data, best=_best(data), **parts)
@@ -128,12 +127,12 @@ def write_report(
 
 
 def missing_packages() -> list[str]:
-    """What a report needs and is not installed."""
+    """The packages that a report needs and that are not installed."""
     return [name for module, name in (("jinja2", "jinja2"), ("PIL", "Pillow")) if find_spec(module) is None]
 
 
 def check_number(candidates: int, has_reference: bool) -> None:
-    """Raise the error of too few or too many sides."""
+    """Raise an error if there are too few or too many sides."""
     if candidates < (1 if has_reference else 2):
         raise error("there is nothing to compare with", "give two files, or one and --reference")
     if candidates + has_reference > MOST_SIDES:
@@ -141,14 +140,14 @@ def check_number(candidates: int, has_reference: bool) -> None:
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raise the error of a name that a report cannot have."""
+    """Raise an error if a report cannot have this name."""
     if target.suffix.lower() not in (".html", ".htm"):
         raise error(f"{target.name!r} does not end in .html", "give the report such a name")
     _check_place(target, overwrite=overwrite)
 
 
 def check_picture(target: Path, *, overwrite: bool) -> None:
-    """Raise the error of a name that the picture beside a report cannot have."""
+    """Raise an error if the picture of a report cannot have this name."""
     kind_of(target)
     _check_place(target, overwrite=overwrite)
 
@@ -162,7 +161,7 @@ def _check_place(target: Path, *, overwrite: bool) -> None:
 def describe(
     candidates: Sequence[Side], reference: Side | None, measured: Measured, options: Options
 ) -> dict[str, Any]:
-    """All of a report but its pictures, as plain data."""
+    """The data of a report without pictures."""
     clip = candidates[0].clip
     step = -(-len(measured.times) // _POINTS)
     seconds = measured.times[-1] + (measured.times[-1] / (len(measured.times) - 1) if len(measured.times) > 1 else 0)
@@ -216,7 +215,7 @@ def _scores(track: Track, measured: Measured, step: int) -> dict[str, Any]:
 
 
 def _least(values: Sequence[float | None], step: int) -> list[float | None]:
-    """The least of each ``step`` values; None is more than all."""
+    """The minimum of each ``step`` values; None counts as infinite."""
     runs = (values[start : start + step] for start in range(0, len(values), step))
     return [min((value for value in run if value is not None), default=None) for run in runs]
 
@@ -246,7 +245,7 @@ def _template() -> Any:
         import jinja2
     except ImportError as reason:
         raise error("a report needs the package jinja2", _INSTALL) from reason
-    # The page's own parts are trusted; what comes from outside is escaped.
+    # The page's own parts are trusted; everything else is escaped.
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["number"] = lambda value, digits: "∞" if value is None else f"{value:.{digits}f}"
     return environment.from_string(_part("page.html.j2"))
@@ -261,5 +260,5 @@ def _uri(picture: bytes) -> str:
 
 
 def _embedded(data: object) -> str:
-    """JSON that cannot end the script element that it stands in."""
+    """JSON that cannot end its script element."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""What is measured of every frame: likeness to the reference, compression level, cuts, detail."""
+"""Measurements of every frame: scores against the reference, compression level, cuts, detail."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -20,21 +20,21 @@ from vs_srcomp.quality.luma import codes_of, common_depth, psnr, squared_error
 from vs_srcomp.quality.times import FrameTimes
 
 type Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""Called with the name of the step, how much of it is done, and its total."""
 
 CUT: Final = 10.0
-"""Score from which a frame begins a scene, as FFmpeg's filter scdet has it by default."""
+"""Threshold for the first frame of a scene: the default of FFmpeg's filter scdet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A measure of likeness to the reference, where more is better."""
+    """A metric against the reference; more is better."""
 
     name: str
-    """As options call it."""
+    """Name in options."""
     title: str
     version: str
-    """What exactly is computed."""
+    """Exact definition."""
     unit: str = ""
     digits: int = 2
 
@@ -46,7 +46,7 @@ METRICS: Final = (
     Metric(name="ssim", title="SSIM-Y", version="libvmaf, feature float_ssim, luma", digits=4),
     Metric(name="ssimulacra2", title="SSIMULACRA 2", version="vszip, RGB", digits=1),
 )
-"""In the order in which the report shows them; frames are chosen by the first that is measured."""
+"""In the order of the report. The first one that is measured decides which frames are shown."""
 
 _BY_VMAF: Final = {"vmaf-neg": "vmaf_neg", "vmaf": "vmaf", "ssim": "float_ssim"}
 
@@ -58,42 +58,42 @@ def metrics_there() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Track:
-    """What is known of each frame of one side."""
+    """Measurements of each frame of one side."""
 
     scores: dict[str, list[float | None]] = field(default_factory=dict)
-    """By name of the metric; None where a PSNR is infinite, because the pictures are the same."""
+    """Scores by name of the metric; None for an infinite PSNR of equal pictures."""
     q: list[float | None] = field(default_factory=list)
     """The compression level, 0 to 63; None if unknown."""
     squared_errors: list[int] = field(default_factory=list)
-    """Of the luma plane, in squared codes of ``Measured.bits``."""
+    """Squared error of luma, in squared codes of ``Measured.bits``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Of a whole comparison."""
+    """Measurements of a whole comparison."""
 
     times: list[float]
-    """When each frame is shown, in seconds from the first."""
+    """Time of each frame in seconds from the first."""
     cuts: list[int]
-    """Numbers of the frames that begin a scene; the first frame does."""
+    """Numbers of the first frames of scenes, with frame 0."""
     detail: list[float]
     """Mean difference of neighbouring luma samples, in 8-bit codes, of the reference or the first candidate."""
     tracks: list[Track]
     """One for each candidate."""
     metrics: tuple[Metric, ...]
-    """What was measured: none without a reference."""
+    """Names of the metrics; empty without a reference."""
     bits: int
     samples: int
     """Luma samples of a frame."""
 
     def total(self, track: Track, metric: Metric) -> float | None:
-        """The mean over all frames; of PSNR, that of the squared error of all frames together. None: infinite."""
+        """The mean over all frames; for PSNR, from the squared error of all frames together. None: infinite."""
         if metric.name == "psnr":
             return _finite(psnr(sum(track.squared_errors), self.samples * len(self.times), self.bits))
         return float(np.mean([score for score in track.scores[metric.name] if score is not None]))
 
     def worst(self, track: Track, metric: Metric) -> float | None:
-        """What one frame in a hundred falls short of."""
+        """The 1st percentile."""
         known = [math.inf if score is None else score for score in track.scores[metric.name]]
         return _finite(float(np.percentile(known, 1, method="lower")))
 
@@ -105,15 +105,15 @@ def _finite(score: float) -> float | None:
 def measure(
     candidates: Sequence[Side], reference: Side | None, names: Sequence[str], *, threads: int, progress: Progress
 ) -> Measured:
-    """Go through all frames once, those of all sides at a time.
+    """Measure all frames in one pass over all sides.
 
-    Without a reference only the first candidate is decoded: cuts, detail and levels are all that there is to know.
+    Without a reference only the first candidate is decoded, for cuts, detail and levels.
 
     Args:
-        candidates: Of one size and length.
-        reference: What they should look like, likewise.
-        names: Metrics.
-        threads: For VMAF, of each candidate.
+        candidates: Clips of equal size and length.
+        reference: The original, in the same size and length.
+        names: Names of metrics.
+        threads: Threads of VMAF for each candidate.
         progress: See `Progress`.
 
     Raises:
@@ -169,12 +169,12 @@ def measure(
 
 
 def _together(nodes: Sequence[vs.VideoNode]) -> Iterator[tuple[vs.VideoFrame, ...]]:
-    """The frames of all clips, number by number."""
+    """The frames of all clips in parallel."""
     return zip(*(node.frames(close=True, collect_garbage=False) for node in nodes), strict=True)
 
 
 def check_alike(sides: Sequence[Side]) -> None:
-    """Raise an error that names two sides whose frames cannot be put beside one another."""
+    """Raise an error that names two sides with different frames."""
     first = sides[-1]
     for side in sides[:-1]:
         for what, of in (("pixels", lambda clip: (clip.width, clip.height)), ("frames", lambda clip: clip.num_frames)):
@@ -205,7 +205,7 @@ def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measur
         times=times,
         cuts=scenes.cuts,
         detail=detail,
-        # Of the others, nothing was decoded.
+        # The others were not decoded.
         tracks=[track, *(Track(q=[None] * len(times)) for _ in candidates[1:])],
         metrics=(),
         bits=bits,
@@ -237,21 +237,20 @@ def _level(frame: vs.VideoFrame) -> float | None:
 
 
 class Scenes:
-    """Finds cuts as FFmpeg's filter scdet does: a frame differs from the last, and by more than that one from its own.
+    """Detects cuts as FFmpeg's filter scdet does: a frame differs from the previous one more than that one did.
 
-    The score is the lesser of the mean absolute difference of luma and the change of that, in percent.
+    The score is the smaller of the mean absolute difference of luma and its change, in percent.
     """
 
     def __init__(self) -> None:
-        """Know no frame yet."""
         self.cuts: list[int] = []
-        """Numbers of the frames that begin a scene."""
+        """Numbers of the first frames of scenes."""
         self._number = 0
         self._before: NDArray[np.int32] | None = None
         self._difference = 0.0
 
     def add(self, luma: NDArray[np.generic], bits: int) -> None:
-        """Look at the next frame's luma codes of ``bits`` bits."""
+        """Process the next frame's luma codes of ``bits`` bits."""
         # A quarter of the samples tells as much.
         now = luma[::2, ::2].astype(np.int32)
         difference = (

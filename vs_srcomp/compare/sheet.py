@@ -1,4 +1,4 @@
-"""The crops of one frame beside one another, as a picture for documents."""
+"""The crops of one frame side by side, as a picture for documents."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is needed to run scripts and networks, looked at one by one."""
+"""Checks of everything that scripts and networks need."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ OLDEST_VAPOURSYNTH = 80
 
 
 def checks() -> Sequence[Callable[[], Finding]]:
-    """All checks of this computer, in the order in which one rests on another."""
+    """All checks, in the order in which they depend on one another."""
     from vapoursynth._utils import _find_python_symbol_path, get_vsscript
 
     library = Path(get_vsscript())
@@ -42,7 +42,7 @@ def checks() -> Sequence[Callable[[], Finding]]:
 
 
 def check_python(version: tuple[int, ...], shared: Path | None) -> Finding:
-    """Whether the interpreter is new enough, and whether it can be loaded by other programs."""
+    """Whether the interpreter is new enough, and whether other programs can load it."""
     message = f"{'.'.join(map(str, version))}, {sys.executable}"
     if version < OLDEST_PYTHON:
         return Finding(name="Python", state="broken", message=message, remedy="3.12 or newer is needed")

@@ -1,9 +1,9 @@
-"""vapoursynth.toml: by which Python vspipe and mpv find this installation.
+"""vapoursynth.toml, through which vspipe and mpv find this installation.
 
-The library behind both, libvsscript, reads the file line by line and takes the one whose key is its own path, as the
-system's loader resolved it. A line is ``"<libvsscript>" = ["<python>","<libpython>","<time of change of python>"]``; it
-counts only while the interpreter has not been changed since. ``vapoursynth config`` writes the path that Python sees,
-which is another one if the environment is reached through a symbolic link.
+Their library, libvsscript, takes the line of the file whose key is its own path, as the system's loader resolved it.
+A line is ``"<libvsscript>" = ["<python>","<libpython>","<mtime of python>"]``; it is valid only as long as the
+interpreter has not changed. ``vapoursynth config`` writes the path that Python sees, which differs if the environment
+is reached through a symbolic link.
 """
 
 import os
@@ -20,7 +20,7 @@ _NAME = "vapoursynth.toml"
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """The Python that runs, and the VapourSynth in it."""
+    """This Python with its VapourSynth."""
 
     library: Path
     """libvsscript, as Python sees it."""
@@ -31,7 +31,7 @@ class Installation:
 
     @property
     def key(self) -> str:
-        """By which libvsscript looks for its line."""
+        """The key that libvsscript searches for."""
         return _key(self.library.resolve())
 
     @property
@@ -41,14 +41,14 @@ class Installation:
 
 
 def configuration_path(environment: Mapping[str, str]) -> Path | None:
-    """Where libvsscript looks for the file; None if the environment does not name a folder."""
+    """The path of the file for libvsscript; None if the environment does not name a folder."""
     if folder := environment.get("XDG_CONFIG_HOME"):
         return Path(folder, "vapoursynth", _NAME)
     return Path(home, ".config", "vapoursynth", _NAME) if (home := environment.get("HOME")) else None
 
 
 def check_folder(path: Path | None) -> Finding:
-    """Whether the file can be written where it belongs."""
+    """Whether the file is writable."""
     name = "configuration folder"
     if path is None:
         return Finding(name=name, state="broken", message="HOME is not set", remedy="set HOME, or XDG_CONFIG_HOME")
@@ -101,12 +101,12 @@ def check_configuration(path: Path | None, installation: Installation) -> Findin
 
 
 def write(path: Path, installation: Installation) -> None:
-    """Put the line for ``installation`` into the file; all other lines stay as they are."""
+    """Write the line for ``installation``; other lines stay."""
     lines = path.read_bytes().splitlines() if path.exists() else []
-    # libvsscript takes the first line that begins with its key, even if that is damaged.
+    # libvsscript takes the first line with its key, even if it is damaged.
     own = _quote(installation.key).encode()
     kept = [line for line in lines if not line.lstrip().startswith(own)]
-    # As `vapoursynth config` writes it: libvsscript takes no number where it looks for text.
+    # A string, as `vapoursynth config` writes it: libvsscript takes no number there.
     entry = ",".join(map(_quote, installation.entry))
     kept.append(f"{_quote(installation.key)} = [{entry}]".encode())
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def write(path: Path, installation: Installation) -> None:
 
 
 def _read(line: str) -> tuple[str | None, list[str]]:
-    """Key and entry of a line, which is empty if it is not all text; no key if it is no such line."""
+    """Key and entry of a line. The entry is empty if it is not a list of strings, the key if it is not such a line."""
     try:
         ((key, entry),) = tomllib.loads(line).items()
     except ValueError:
@@ -124,7 +124,7 @@ def _read(line: str) -> tuple[str | None, list[str]]:
 
 
 def _key(library: Path) -> str:
-    # libvsscript does this because some systems' loaders see one folder under both names.
+    # As libvsscript does: some systems' loaders see a folder under both names.
     return str(library).replace("/lib64/", "/lib/")
 
 

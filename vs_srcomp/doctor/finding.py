@@ -10,12 +10,12 @@ class Finding:
     """The result of one check."""
 
     name: str
-    """Of the part that was checked."""
+    """The part that was checked."""
     state: Literal["fine", "note", "broken"]
-    """``"note"``: something that not everybody needs is not there."""
+    """``"note"``: something optional is missing."""
     message: str
     """The result in words."""
     remedy: str = ""
-    """How the user can repair it."""
+    """How to fix it."""
     fix: Callable[[], None] | None = None
-    """Does it for the user; OSError if it cannot."""
+    """Fixes it; OSError if that fails."""

@@ -1,4 +1,4 @@
-"""What runs the networks, and the networks."""
+"""Checks of networks and backends."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,14 +22,14 @@ from vs_srcomp.restore import DEFAULT_Q
 
 MEASURED = PlaneFormat(width=960, height=540, bits=8)
 
-# The work grows with the number of pixels.
+# Speed is scaled by the number of pixels.
 _FULL_HD = MEASURED.width * MEASURED.height / (1920 * 1080)
 
 _REAL_TIME = 24.0
 
 
 def check_models(models: Iterable[Model]) -> Finding:
-    """Whether the networks that the package carries are those that it was made with."""
+    """Whether the installed networks are intact."""
     damaged, sound = [], 0
     for model in models:
         try:
@@ -53,7 +53,7 @@ def backend_checks(model: Model | None) -> Sequence[Callable[[], Finding]]:
 
 def check_backend(entry: Entry) -> Finding:
     """Whether a backend is installed and runs a network, with VapourSynth's plugins loaded, as in a script."""
-    # One of them may bring a library of the same name as the backend's.
+    # A plugin may bring a library of the same name as the backend's.
     list(vs.core.plugins())
     reason = why_not(entry)
     if reason is None:
@@ -65,7 +65,7 @@ def check_backend(entry: Entry) -> Finding:
 
 
 def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
-    """Which backend is used if none is asked for, and how fast it runs ``model``."""
+    """The default backend, and its speed with ``model``."""
     name = "default backend"
     if model is None:
         return Finding(name=name, state="broken", message="it has nothing to run", remedy="fix the models first")
@@ -83,13 +83,13 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
         remedy = 'OpenVINO lacks code for a layer: use precision="bf16" or "f32", and report this processor'
         return Finding(name=name, state="broken", message=f"{message}, which is wrong: {wrong}", remedy=remedy)
     if speed < _REAL_TIME:
-        remedy = "files take their time; mpv takes Lanczos alone where this is too slow"
+        remedy = "not enough for real time in 1080p: mpv then uses Lanczos alone"
         return Finding(name=name, state="note", message=message, remedy=remedy)
     return Finding(name=name, state="fine", message=message)
 
 
 def _types(engine: Engine) -> tuple[str, str]:
-    """Which types the work is done in, and what is wrong with that; empty where the backend does not report it."""
+    """The types that layers run in, and unexpected ones; empty if the backend does not report them."""
     engine = unwrapped(engine)
     if not isinstance(engine, TypedEngine):
         return "", ""
@@ -98,7 +98,7 @@ def _types(engine: Engine) -> tuple[str, str]:
 
 
 def _frames_per_second(engine: Engine, workers: int, seconds: float) -> float:
-    """The network alone, on as many frames at a time as the graph has; at least one frame each, after a first one."""
+    """Speed of the network alone with as many workers as in the graph: at least one frame each, after a warm-up."""
     noise = np.random.default_rng(0).integers(0, 256, (MEASURED.height, MEASURED.width), MEASURED.dtype)
     crew = [engine.worker() for _ in range(workers)]
     for worker in crew:

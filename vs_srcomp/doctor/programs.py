@@ -1,4 +1,4 @@
-"""The programs that run scripts: vspipe and mpv."""
+"""Checks of programs that run scripts: vspipe and mpv."""
 
 import re
 import subprocess
@@ -12,10 +12,10 @@ from vs_srcomp.errors import first_line, last_line
 from vs_srcomp.mpv.install import is_current, mpv_folder
 
 OLDEST_MPV = 0, 39
-"""The first that speaks VSScript 4; VapourSynth has no other since R73."""
+"""The first version with VSScript 4, the only version of it since R73."""
 
 LAST_LINKED_MPV = 0, 41
-"""The last release that is linked to libvsscript; later ones look for it when they run."""
+"""The last release that is linked to libvsscript; later ones load it at run time."""
 
 _BARE_PATH = "/usr/bin:/bin"
 
@@ -23,7 +23,7 @@ _PIPE = "vs-srcomp script IN --for mpv shows how to play through a pipe"
 
 
 def check_vspipe(vspipe: Path, environment: Mapping[str, str]) -> Finding:
-    """Whether vspipe starts by itself, as mpv does, without the environment's programs on the PATH."""
+    """Whether vspipe starts without the environment's programs on the PATH, as mpv does."""
     command = [str(vspipe), "--version"]
     try:
         done = subprocess.run(
@@ -43,7 +43,7 @@ def check_vspipe(vspipe: Path, environment: Mapping[str, str]) -> Finding:
 
 
 def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) -> Finding:
-    """Whether mpv can run scripts with the VapourSynth whose libvsscript is ``library``."""
+    """Whether mpv can run scripts with the VapourSynth of ``library``, libvsscript."""
 
     def note(message: str, remedy: str) -> Finding:
         return Finding(name="mpv", state="note", message=message, remedy=remedy)
@@ -62,7 +62,7 @@ def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) ->
         return note(
             f"{release} is built without the vapoursynth filter", f"build it with -Dvapoursynth=enabled; {_PIPE}"
         )
-    # A build between releases carries the number of the last one: 0.41.0-933-gb955aa28.
+    # A build between releases has the number of the last release: 0.41.0-933-gb955aa28.
     if number > LAST_LINKED_MPV or (number == LAST_LINKED_MPV and "-g" in version[3]):
         wanted = str(library.resolve())
         found = environment.get("VSSCRIPT_PATH")
@@ -78,7 +78,7 @@ def check_mpv(mpv: str | None, library: Path, environment: Mapping[str, str]) ->
 
 
 def check_player_script(environment: Mapping[str, str]) -> Finding:
-    """Whether what `vs-srcomp mpv install` has put into mpv's folder is that of this release."""
+    """Whether the scripts of `vs-srcomp mpv install` are those of this release."""
     name = "mpv's script"
     try:
         folder = mpv_folder(environment)

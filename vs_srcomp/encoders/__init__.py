@@ -1,5 +1,5 @@
-"""Frames to packets.
+"""Encoders.
 
-`settings` is the registry of encoders. `library` encodes with those in FFmpeg's libraries, `pipe` with another program;
-`feed` gives either the frames of a clip.
+`settings` is the registry. `library` encodes with FFmpeg's libraries, `pipe` with another program; `feed` sends the
+frames of a clip to either.
 """

@@ -1,4 +1,4 @@
-"""From the frames of a clip to packets, where filters and encoder work at the same time."""
+"""Encoding of a clip, with filters and encoder running at the same time."""
 
 import gc
 import threading
@@ -14,23 +14,23 @@ from vs_srcomp.media.section import frame_time
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.source.media import VideoPacket
 
-# Frames that wait for the encoder; beyond a few, they only take memory.
+# Frames in the queue to the encoder. More of them only take memory.
 _QUEUED = 4
 
 _MILLISECOND = Fraction(1, 1000)
 
 
 class FrameEncoder(Protocol):
-    """What turns frames into packets, some frames later."""
+    """An encoder, which returns packets some frames later."""
 
     def encode(self, frame: vs.VideoFrame, timestamp: int, duration: int) -> Iterator[VideoPacket]:
         """See `vs_srcomp.encoders.library.Encoder.encode`."""
 
     def finish(self) -> Iterator[VideoPacket]:
-        """Yield the packets of the frames that are still in the encoder. No frame can follow."""
+        """Yield the remaining packets. No frame can follow."""
 
     def abandon(self) -> None:
-        """Stop: no packet is needed any more. Threads that wait for one go on."""
+        """Stop at once; wakes threads that wait for a packet."""
 
 
 def feed(
@@ -46,16 +46,16 @@ def feed(
     """Encode all frames of ``clip``.
 
     Args:
-        clip: What to encode.
-        encoder: Gets the frames, and is finished after them.
-        write: Gets the packets in decoding order, in another thread.
-        time_base: The unit of timestamps, in seconds.
-        after: Timestamps are later than this one.
-        progress: Called with the number of frames done and of all frames.
-        cancel: Stops the work when set.
+        clip: The clip.
+        encoder: The encoder, which is finished at the end.
+        write: Called with each packet in decoding order, in another thread.
+        time_base: Unit of timestamps, in seconds.
+        after: All timestamps are later than this one.
+        progress: Called with the number of finished frames and the number of all frames.
+        cancel: When set, it stops the work.
 
     Returns:
-        The number of frames by name of the model that restored them.
+        Number of frames by model name.
 
     Raises:
         CancelledError: ``cancel`` was set.
@@ -75,7 +75,7 @@ def feed(
             check_cancelled(cancel)
             write(packet)
 
-    # One thread encodes and writes while the core works on the next frames, and this one only waits for both.
+    # A second thread encodes and writes while the core makes the next frames; this one waits for both.
     with ThreadPoolExecutor(1, "srcomp encoder") as thread:
         queue: deque[Future[None]] = deque()
         try:
@@ -98,25 +98,25 @@ def feed(
 
 
 def free_clips() -> None:
-    """Free clips that have been fed and are not used any more, with their decoders, threads and frames.
+    """Free the clips of finished encodes, with their decoders, threads and frames.
 
-    The core's ``frames`` leaves objects behind that refer to each other and to the clip (VapourSynth R81), and Python's
-    collector may not come to them before many clips have been added.
+    The core's ``frames`` leaves reference cycles that include the clip (VapourSynth R81), and many clips may accumulate
+    before Python's garbage collector runs.
     """
     gc.collect()
 
 
 def later(timestamp: int, last: int | None, length: int, time_base: Fraction) -> int:
-    """``timestamp``, or another after ``last``: two frames at one moment are refused by muxers.
+    """``timestamp``, or a later one if it is not after ``last``, because muxers refuse equal timestamps.
 
-    The frame is put off by a millisecond, which every container can store, if it is shown longer than that, and by as
-    little as possible if not: nothing that comes after has to wait.
+    The frame is delayed by a millisecond, which every container can store, if its duration allows that, otherwise by as
+    little as possible, so that later frames are not delayed.
 
     Args:
-        timestamp: When the frame is shown, in units of ``time_base``.
-        last: When the one before it is; None for the first.
-        length: How long the frame is shown; 0 if the next one is shown at the same moment.
-        time_base: In seconds.
+        timestamp: Timestamp of the frame, in units of ``time_base``.
+        last: Timestamp of the previous frame; None for the first.
+        length: Duration of the frame; 0 if the next one has the same timestamp.
+        time_base: Unit in seconds.
     """
     if last is None or timestamp > last:
         return timestamp

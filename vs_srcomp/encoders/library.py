@@ -1,4 +1,4 @@
-"""Clip to packets, with one of the encoders."""
+"""Encoding with FFmpeg's libraries."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -20,14 +20,14 @@ from vs_srcomp.memory import check_memory
 from vs_srcomp.processor import ordinary_threads
 from vs_srcomp.source.media import VideoPacket
 
-# SVT-AV1 refuses rates beyond these. Timestamps do not depend on the rate, only the spending of bits does.
+# SVT-AV1 refuses other rates. Only rate control depends on the rate; timestamps do not.
 SLOWEST, FASTEST = Fraction(1), Fraction(240)
 
 
 def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
-    """The clip in a format that the encoder takes: as many bits as it has, or the next number that there is.
+    """The clip in a format that the encoder takes: the same number of bits, or the next higher one.
 
-    Chroma keeps its subsampling where the encoder takes it, and becomes 4:2:0 where not.
+    Chroma keeps its subsampling if the encoder takes it, and becomes 4:2:0 if not.
 
     Raises:
         vs.Error: It is RGB, or too large for the encoder or for this computer's memory.
@@ -60,7 +60,7 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
         clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
         log_info(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
-    # The resize replaces unknown properties by its own guesses.
+    # Resizing replaces unknown properties by guesses.
     return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion").std.CopyFrameProps(clip, props=_COLOUR)
 
 
@@ -79,7 +79,7 @@ def _either(words: list[str]) -> str:
 
 
 class Encoder:
-    """Turns frames into packets, some frames later."""
+    """An encoder of FFmpeg's libraries."""
 
     def __init__(
         self,
@@ -93,11 +93,11 @@ class Encoder:
         """Start the encoder.
 
         Args:
-            picture: What the frames are.
-            settings: How to encode them.
-            time_base: The unit of timestamps, in seconds.
-            rate: Frames per second, if they are shown at one rate; only the spending of bits depends on it.
-            threads: About how many processors to keep busy, 0 for all; the packets do not depend on it.
+            picture: Format of the frames.
+            settings: Settings of the encoder.
+            time_base: Unit of timestamps, in seconds.
+            rate: Frames per second, for rate control only.
+            threads: Number of processors to use, about; 0 for all. The packets do not depend on it.
 
         Raises:
             vs.Error: The encoder refuses the picture or the settings.
@@ -121,19 +121,19 @@ class Encoder:
 
     @property
     def stream(self) -> EncodedStream:
-        """What it makes."""
+        """The encoded stream."""
         context = self._context
         return EncodedStream(
             codec=self._kind.codec, header=context.extradata or b"", pixel_format=context.pix_fmt or ""
         )
 
     def encode(self, frame: vs.VideoFrame, timestamp: int, duration: int) -> Iterator[VideoPacket]:
-        """Give ``frame`` to the encoder and yield the packets that are ready.
+        """Encode ``frame``, and yield the packets that are ready.
 
         Args:
             frame: The next frame.
-            timestamp: When it is shown, in units of the time base; more than that of the frame before.
-            duration: How long it is shown, in the same unit; 0 if that is not known.
+            timestamp: Its timestamp in units of the time base, later than that of the previous frame.
+            duration: Its duration in the same unit; 0 if unknown.
         """
         copy = VideoFrame(frame.width, frame.height, self._context.pix_fmt or "")
         for number, plane in enumerate(copy.planes):
@@ -146,16 +146,16 @@ class Encoder:
         yield from self._timed(copy)
 
     def finish(self) -> Iterator[VideoPacket]:
-        """Yield the packets of the frames that are still in the encoder. No frame can follow."""
+        """Yield the remaining packets. No frame can follow."""
         yield from self._timed(None)
 
     def abandon(self) -> None:
-        """Do nothing: no other thread waits for a packet."""
+        """Do nothing: no thread waits for a packet."""
 
     def _timed(self, frame: VideoFrame | None) -> Iterator[VideoPacket]:
         try:
             for packet in self._context.encode_lazy(frame):
-                # Encoders do not keep durations, and no later timestamp shows how long the last frame lasts.
+                # Encoders do not keep durations, and the last frame's is not known from a later timestamp.
                 packet.duration = self._durations.pop(packet.pts or 0)
                 yield packet
         except av.FFmpegError as reason:
@@ -163,7 +163,7 @@ class Encoder:
 
 
 def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
-    """Start the encoder. Unknown settings, for which FFmpeg has warnings, are errors."""
+    """Start the encoder. Unknown settings are errors here; FFmpeg only warns."""
     given = dict(context.options)
     level, skips = logging.get_level(), logging.get_skip_repeated()
     logging.set_level(logging.WARNING)
@@ -193,10 +193,10 @@ def _open(context: VideoCodecContext, kind: EncoderKind) -> None:
 
 
 def check_settings(settings: EncoderSettings) -> None:
-    """Raise the error of settings that the encoder refuses whatever it encodes, by starting it for a small picture.
+    """Check settings by starting the encoder with a small picture.
 
     Raises:
-        vs.Error: It does not support them, or not together.
+        vs.Error: The encoder does not support the settings, or not in combination.
     """
     kind = settings.kind
     context = av.CodecContext.create(kind.library, "w")
@@ -208,7 +208,7 @@ def check_settings(settings: EncoderSettings) -> None:
     _open(context, kind)
 
 
-# Small, and large enough for every encoder: a picture of this size is not what it refuses.
+# Small, but a size that every encoder takes.
 _TRIAL = 256, 256
 
 
@@ -217,7 +217,7 @@ def _advice(kind: EncoderKind, what: str = "the size or the settings") -> str:
 
 
 def _parallelism(kind: EncoderKind, threads: int) -> dict[str, str]:
-    """Settings that let the encoder use about so many processors."""
+    """Settings that make the encoder use about so many processors."""
     if not threads or not kind.parallelism:
         return {}
     levels = kind.parallelism_levels
@@ -225,7 +225,7 @@ def _parallelism(kind: EncoderKind, threads: int) -> dict[str, str]:
 
 
 def _metadata(picture: Picture, kind: EncoderKind) -> Iterator[tuple[str, str]]:
-    """The encoder's settings for HDR metadata, in OBUs (AV1 specification, 5.8.3 and 5.8.4) or SEI messages."""
+    """Settings for HDR metadata in OBUs (AV1 specification, 5.8.3 and 5.8.4) or SEI messages."""
     write = mastering_in_decimals if kind.mastering_decimals else mastering_in_units
     for name, value in ((kind.mastering, write(picture)), (kind.content_light, content_light(picture))):
         if name and value:

@@ -1,4 +1,4 @@
-"""Clip to packets, with a program that reads frames from a pipe and writes a file."""
+"""Encoding with a program that reads frames from a pipe and writes a file."""
 
 import os
 import signal
@@ -29,37 +29,37 @@ from vs_srcomp.processor import core_count
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.source.media import VideoPacket
 
-# A larger pipe than the usual 64 KiB means fewer turns of reader and writer; more than this needs privileges.
+# A larger pipe than the default of 64 KiB means fewer context switches; larger ones need privileges.
 _PIPE_BYTES = 1 << 20
 
-# Some programs can count only with small numbers; this is enough for 30000/1001.
+# Some programs only take small numbers; this is enough for 30000/1001.
 _LARGEST_DENOMINATOR = 1001
 
-# Seconds between two looks at whether the work has been cancelled.
+# Seconds between checks for cancellation.
 _BETWEEN_LOOKS = 0.1
 
-# The end of an encoder's output that error messages show.
+# Characters of the program's output in error messages.
 _LINES, _BYTES = 8, 4096
 
 SUFFIX = ".piped"
-"""Of the names of folders in which programs write."""
+"""Suffix of the folders that programs write to."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Written:
-    """What an encoder's file holds, of which packets are in decoding order."""
+    """The content of a program's file."""
 
     stream: EncodedStream
     tags: str
-    """The filter for what it lacks; see `vs_srcomp.media.colour_tags`."""
+    """The filter for missing colour tags; see `vs_srcomp.media.colour_tags`."""
     ranks: list[int]
-    """Of each packet, the place of its frame in the order of showing."""
+    """For each packet, in decoding order, the number of its frame in display order."""
 
 
 class PipedEncoder:
-    """Gives frames to a program; packets come only when it has ended, because its file is whole only then.
+    """A program as an encoder. All packets come at the end, when its file is complete.
 
-    A context manager: the program ends with the block, and what it has written is removed.
+    A context manager: at the end of the block the program is ended and its file removed.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class PipedEncoder:
         *,
         form: Literal["y4m", "raw"],
         frames: int,
-        beside: Path,
+        output: Path,
         threads: int = 0,
         cancel: threading.Event | None = None,
     ) -> None:
@@ -79,14 +79,14 @@ class PipedEncoder:
 
         Args:
             command: What to run.
-            picture: What the frames are.
-            rate: Frames per second, on average if they vary; the program gets no other time.
-            time_base: The unit of timestamps, in seconds.
-            form: Frames with headers, or nothing but samples.
-            frames: How many there will be.
-            beside: The file that is made of what it writes: its own file is kept there, in a folder of its own.
-            threads: The value of ``{threads}``; 0 means one for each processor.
-            cancel: Ends the program when set.
+            picture: Format of the frames.
+            rate: Frames per second, or the average if it varies; the program gets no timestamps.
+            time_base: Unit of timestamps, in seconds.
+            form: Frames with headers, or samples alone.
+            frames: Number of frames.
+            output: The output file; the program writes to a temporary folder next to it.
+            threads: The value of ``{threads}``; 0 for the number of processors.
+            cancel: When set, it ends the program.
 
         Raises:
             vs.Error: There is no such program, or it cannot be run.
@@ -103,7 +103,7 @@ class PipedEncoder:
         self._times: list[tuple[int, int]] = []
         self._written: _Written | None = None
         with ExitStack() as stack:
-            self._folder = stack.enter_context(temporary_folder(beside, SUFFIX))
+            self._folder = stack.enter_context(temporary_folder(output, SUFFIX))
             self._file = self._folder / f"video{command.suffix}"
             self._process = self._start(command, _values(picture, rate, frames, threads))
             self._remains = stack.pop_all()
@@ -112,11 +112,10 @@ class PipedEncoder:
         threading.Thread(target=self._watch, name="srcomp pipe", daemon=True).start()
 
     def __enter__(self) -> "PipedEncoder":
-        """Nothing more than the encoder itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the program, if it has not ended, and remove its file."""
+        """End the program if it is running, and remove its file."""
         self.abandon()
         self._ended.set()
         with suppress(OSError):
@@ -128,12 +127,12 @@ class PipedEncoder:
 
     @property
     def stream(self) -> EncodedStream:
-        """What the program has written: known as soon as there are packets."""
+        """The stream in the program's file; available with the first packet."""
         assert self._written is not None
         return self._written.stream
 
     def encode(self, frame: vs.VideoFrame, timestamp: int, duration: int) -> Iterator[VideoPacket]:
-        """Give ``frame`` to the program; no packet is ready. Arguments as of `Encoder.encode`."""
+        """Write ``frame`` to the program; no packet is ready. For the arguments see `Encoder.encode`."""
         assert self._process.stdin
         try:
             self._process.stdin.write(self._head + self._mark)
@@ -146,7 +145,7 @@ class PipedEncoder:
         return iter(())
 
     def finish(self) -> Iterator[VideoPacket]:
-        """Wait for the program to end, and yield all packets of its file."""
+        """Wait for the end of the program, and yield all packets of its file."""
         assert self._process.stdin
         with suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -158,7 +157,7 @@ class PipedEncoder:
         with _opened(self._file) as container:
             packets = Tagger(container.streams.video[0], self._written.tags).tagged(_packets(container))
             for data, (timestamp, duration), dts in zip(packets, shown, decoded, strict=True):
-                # A packet of its own, because those of files may carry settings for a stream as it was there.
+                # A new packet: those of files may have side data about the stream.
                 packet: VideoPacket = Packet(bytes(data))  # type: ignore[assignment]  # of no stream yet
                 packet.pts, packet.dts, packet.duration = timestamp, dts, duration
                 packet.time_base = self._time_base
@@ -166,7 +165,7 @@ class PipedEncoder:
                 yield packet
 
     def abandon(self) -> None:
-        """End the program now, with all that it has started."""
+        """End the program with all its child processes."""
         if self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -181,7 +180,7 @@ class PipedEncoder:
                     stdout=log,
                     stderr=log,
                     pipesize=_PIPE_BYTES,
-                    # Interrupts of the terminal are for the caller, who ends the program if the work ends.
+                    # The terminal's interrupts are for the caller, which ends the program.
                     start_new_session=True,
                 )
         except OSError as reason:
@@ -195,14 +194,14 @@ class PipedEncoder:
         return self._folder / "log"
 
     def _watch(self) -> None:
-        """End the program when the work is cancelled, even while another thread writes to it."""
+        """End the program on cancellation, even while another thread writes to it."""
         while self._cancel and not self._ended.wait(_BETWEEN_LOOKS):
             if self._cancel.is_set():
                 self.abandon()
                 return
 
     def _failure(self) -> Exception:
-        """Why the program has ended before its time."""
+        """The error of a program that has ended too early."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         if self._cancel and self._cancel.is_set():
@@ -228,10 +227,10 @@ class PipedEncoder:
         return "".join(f"\n  {line}" for line in lines[-_LINES:])
 
     def _examine(self) -> _Written:
-        """Find out what the program has written, by decoding all of it.
+        """Inspect the program's file by decoding all of it.
 
-        Byte streams have no timestamps, and only a decoder gives the order of display. This also shows that the
-        file is whole.
+        Byte streams have no timestamps, so only a decoder knows the display order. This also proves that the file is
+        complete.
         """
         if not self._file.exists() or not self._file.stat().st_size:
             raise error(f"{self._program!r} has written nothing{self._last_words()}", "let it write to {out}")
@@ -257,14 +256,14 @@ class PipedEncoder:
         if packets != count or {*shown} != {*range(count)} or len(shown) != count:
             raise error(
                 f"{self._program!r} has made {len(shown)} frames of {count}, in {packets} packets",
-                "leave out those of its settings that drop, repeat or join frames",
+                "remove settings that drop, repeat or join frames",
             )
         if size != (self._picture.width, self._picture.height):
             raise error(
                 "{!r} has made pictures of {}x{} from {}x{}".format(
                     self._program, *size, self._picture.width, self._picture.height
                 ),
-                "leave out those of its settings that scale or crop",
+                "remove settings that scale or crop",
             )
         rank_of = {number: rank for rank, number in enumerate(shown)}
         return _Written(stream=stream, tags=tags, ranks=[rank_of[number] for number in range(packets)])
@@ -274,13 +273,13 @@ _running: set[PipedEncoder] = set()
 
 
 def end_programs() -> None:
-    """End all programs that are still encoding, for a process that is about to end without cleaning up."""
+    """End all running programs, for a process that is about to exit without cleanup."""
     for encoder in list(_running):
         encoder.abandon()
 
 
 def _values(picture: Picture, rate: Fraction, frames: int, threads: int) -> dict[str, object]:
-    """Of the placeholders but ``out``."""
+    """Values of all placeholders except ``out``."""
     colour = picture.colour
     return {
         "width": picture.width,
@@ -300,7 +299,7 @@ def _values(picture: Picture, rate: Fraction, frames: int, threads: int) -> dict
 
 
 def _opened(file: Path) -> InputContainer:
-    # The edit lists of MP4 hide frames.
+    # Edit lists of MP4 hide frames.
     return av.open(str(file), options={"ignore_editlist": "1"})
 
 
@@ -309,7 +308,7 @@ def _packets(container: InputContainer) -> Iterator[VideoPacket]:
 
 
 def _decode(container: InputContainer, threads: int) -> tuple[int, list[int | None]]:
-    """How many packets there are, and their numbers in the order of showing."""
+    """Number of packets, and their numbers in display order."""
     context = container.streams.video[0].codec_context
     context.thread_count = threads
     context.thread_type = "AUTO"

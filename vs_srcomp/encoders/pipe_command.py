@@ -1,4 +1,4 @@
-"""The command line of an encoder that gets its frames through a pipe."""
+"""The command line of an encoding program."""
 
 import re
 import shlex
@@ -26,28 +26,28 @@ PLACEHOLDERS: Final = (
     "matrix",
     "full_range",
 )
-"""What a command can have filled in. ``{out}``, with the suffix that follows it, is the file that is to be written."""
+"""Placeholders in a command. ``{out}``, with the suffix that follows it, is the file to write."""
 
 _OUT = re.compile(r"\{out\}(?P<suffix>(?:\.\w+)*)")
 
-# Some programs go by the suffix and write nothing without one.
+# Some programs need a suffix.
 _SUFFIX = ".mkv"
 
 
 @dataclass(frozen=True)
 class PipeCommand:
-    """A command line, split into arguments with placeholders."""
+    """A command line with placeholders, split into arguments."""
 
     words: tuple[str, ...]
     suffix: str
-    """Of the file that the encoder writes."""
+    """Suffix of the file that the program writes."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Split ``text`` as a shell would, which does not run: it has no variables, patterns and pipes.
+        """Split ``text`` into words as a shell would. No shell runs: there are no variables, patterns or pipes.
 
         Raises:
-            vs.Error: It is no command, or has no ``{out}``, or a placeholder that there is not.
+            vs.Error: It is empty or malformed, has no ``{out}``, or has an unknown placeholder.
         """
         try:
             words = shlex.split(text)
@@ -58,8 +58,8 @@ class PipeCommand:
         suffixes = {match["suffix"] for word in words for match in _OUT.finditer(word)}
         if not suffixes:
             raise error(
-                f"the pipe's command {text!r} does not say where to write",
-                "let it write to {out}, such as: SvtAv1EncApp -i stdin -b {out}.ivf",
+                f"the pipe's command {text!r} has no {{out}}",
+                "add it as the output file, such as: SvtAv1EncApp -i stdin -b {out}.ivf",
             )
         if len(suffixes) > 1:
             names = " and ".join(f"{{out}}{suffix}" for suffix in sorted(suffixes))
@@ -69,15 +69,15 @@ class PipeCommand:
 
     @property
     def program(self) -> str:
-        """What is run, as users call it."""
+        """The program as the user has written it."""
         return self.words[0]
 
     @property
     def path(self) -> str:
-        """Where the program is.
+        """The path of the program.
 
         Raises:
-            vs.Error: It is not found.
+            vs.Error: There is no such program.
         """
         found = shutil.which(self.program)
         if found is None:
@@ -88,8 +88,8 @@ class PipeCommand:
         """The command line to run.
 
         Args:
-            out: Path of the file to write; it ends in ``suffix``.
-            values: Of all other placeholders, by name.
+            out: Path of the file to write, which ends in ``suffix``.
+            values: Values of all other placeholders, by name.
         """
         known = {**values, "out": out}
         return [self.path, *(_OUT.sub("{out}", word).format_map(known) for word in self.words[1:])]
@@ -104,6 +104,6 @@ def _check_placeholders(words: list[str]) -> None:
         if unknown := sorted(names - {*PLACEHOLDERS}):
             known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
             raise error(
-                f"the pipe's command has the placeholder {{{unknown[0]}}}, which there is not",
-                f"use those of {known}, and write other braces as {{{{ and }}}}",
+                f"the pipe's command has the unknown placeholder {{{unknown[0]}}}",
+                f"use {known}, and write other braces as {{{{ and }}}}",
             )

@@ -1,4 +1,4 @@
-"""The encoders that there are, and the settings each takes."""
+"""The registry of encoders, and the settings of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from vs_srcomp.errors import error
 
 
 class CrfRange(NamedTuple):
-    """The quality settings that an encoder takes; less is better."""
+    """The quality settings that an encoder takes; lower is better."""
 
     low: float
     high: float
     default: float
     halving: float
-    """By how much CRF has to rise to halve the bits of an upscaled AV1 clip: measured, and good for estimates only."""
+    """Increase of CRF that halves the size of an upscaled AV1 clip: measured, for estimates only."""
     whole: bool = False
     """Whether it has to be a whole number."""
 
@@ -24,31 +24,31 @@ class EncoderKind:
     """An encoder, as FFmpeg has it. A new one is one entry in `ENCODERS`."""
 
     name: str
-    """As users write it."""
+    """As options have it."""
     title: str
-    """As its makers write it."""
+    """As messages have it."""
     library: str
     """FFmpeg's name of the encoder."""
     codec: str
     """FFmpeg's name of the codec; empty if unknown before the first packet."""
     codec_id: str
-    """Matroska's name of it (RFC 9559, and the codec mappings of Matroska); empty likewise."""
+    """Matroska's name of the codec (RFC 9559, Matroska's codec mappings); empty if ``codec`` is."""
     depths: tuple[int, ...]
-    """Bits of a sample that it takes, rising."""
+    """Bits per sample that it takes, in rising order."""
     subsamplings: tuple[tuple[int, int], ...] = ((1, 1), (1, 0), (0, 0))
     """log2 of the horizontal and vertical chroma subsampling that it takes, the usual one first."""
     largest: tuple[int, int] | None = None
-    """Width and height in pixels, where it has such a limit."""
+    """Largest width and height in pixels; None if there is no limit."""
     memory: tuple[float, float, int] = (0, 0, 0)
-    """Bytes a pixel that it takes at once, and for each frame that it looks ahead, and how many these are: measured in
-    8 bits at the default preset, and less than other settings take."""
+    """Memory: bytes per pixel at the start, bytes per pixel for each frame of lookahead, and frames of lookahead.
+    Measured with 8 bits at the default preset; other settings take more."""
     square_pixels: bool = False
-    """Whether its stream has no pixel shape; the container still does."""
+    """Whether its streams cannot store a pixel aspect ratio; the container still does."""
     bits_per_pixel: float
-    """Of the output, at the default CRF and for content of middling detail: measured with upscaled AV1 clips. The right
-    order is enough: it serves to check the disk space, and a disk that gets full all the same costs another start."""
+    """Size of the output at the default CRF, measured with upscaled AV1 clips. It only serves to check the disk space
+    beforehand, so the order of magnitude is enough."""
     crf: CrfRange | None = None
-    """None where it has no such setting."""
+    """None if it has no CRF."""
     presets: tuple[str, ...] = ()
     """From slow to fast."""
     preset: str = ""
@@ -58,21 +58,21 @@ class EncoderKind:
     mastering: str = ""
     """The setting for the mastering display of HDR video; empty where it has none."""
     mastering_decimals: bool = False
-    """Whether it takes decimal numbers, not the units of ITU-T H.265, D.3.28."""
+    """Whether that setting takes decimal numbers; if not, the units of ITU-T H.265, D.3.28."""
     content_light: str = ""
     """The setting for maximum and average light levels."""
     parallelism: str = ""
-    """The setting for how many processors to keep busy, without a change of the result."""
+    """The setting for the number of processors to use, which does not change the result."""
     parallelism_levels: tuple[int, ...] = ()
-    """Where that counts levels: so many processors, at most, for each level from 1."""
+    """If that setting is a level: the largest number of processors for each level, from level 1 on."""
     fixed_params: tuple[tuple[str, str], ...] = ()
-    """Such settings that make the result independent of the number of threads."""
+    """Settings of ``params`` that make the result independent of the number of threads."""
     fixed_options: tuple[tuple[str, str], ...] = ()
     """FFmpeg's own options that do the same."""
     threads: int = 0
     """The number of threads, where the result depends on it; 0 where it does not."""
     hint: str = ""
-    """How users find out more when it fails."""
+    """What users can do to see more when it fails."""
 
 
 _X_PRESETS = ("placebo", "veryslow", "slower", "slow", "medium", "fast", "faster", "veryfast", "superfast", "ultrafast")
@@ -137,7 +137,7 @@ ENCODERS: Final = (
         mastering="master-display",
         content_light="max-cll",
         parallelism="pools",
-        # The first keeps the number of threads out of the stream, in which x265 writes all its settings.
+        # Without info=0, x265 writes all its settings into the stream, with the number of threads.
         fixed_params=(("info", "0"), ("frame-threads", "2"), ("log-level", "error")),
     ),
     EncoderKind(
@@ -148,7 +148,7 @@ ENCODERS: Final = (
         codec_id="V_FFV1",
         depths=(8, 10, 12, 16),
         bits_per_pixel=6.0,
-        # Version 3 with checksums, every frame by itself: what archives ask for (RFC 9043).
+        # Version 3, intra only, with checksums, as archives require (RFC 9043).
         fixed_options=(("level", "3"), ("g", "1"), ("slices", "4"), ("slicecrc", "1")),
     ),
 )
@@ -156,21 +156,21 @@ ENCODERS: Final = (
 PIPE: Final = EncoderKind(
     name="pipe", title="the pipe", library="", codec="", codec_id="", depths=(8, 10, 12, 16), bits_per_pixel=0.2
 )
-"""Any program that reads frames from a pipe."""
+"""A program of the user's that reads frames from a pipe."""
 
 PIPE_CODECS: Final = {**{kind.codec: kind.codec_id for kind in ENCODERS}, "vp8": "V_VP8", "vp9": "V_VP9"}
-"""What such programs may write: Matroska's names of codecs by FFmpeg's."""
+"""Codecs that such programs may write: Matroska's names by FFmpeg's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
-    """An encoder and how it is to encode."""
+    """An encoder with its settings."""
 
     kind: EncoderKind
     crf: float | None
-    """Of the encoder; less is better."""
+    """Lower is better; None without CRF."""
     preset: str
-    """Of the encoder."""
+    """Empty without presets."""
     params: str = ""
     """More settings, ``key=value:key=value``, in the encoder's own names."""
     options: tuple[tuple[str, str], ...] = ()
@@ -180,8 +180,8 @@ class EncoderSettings:
         """All settings in FFmpeg's names.
 
         Args:
-            params: Settings in the encoder's own names that this job's picture or machine asks for; those that users
-                give come after them, and so take their place.
+            params: Settings by the encoder's own names that follow from the picture or the machine. The user's own
+                settings come after them, and so override them.
         """
         options = dict(self.kind.fixed_options)
         if self.crf is not None:
@@ -197,10 +197,10 @@ class EncoderSettings:
 
 
 def encoder_by_name(name: str) -> EncoderKind:
-    """The encoder that users call ``name``.
+    """The encoder called ``name``.
 
     Raises:
-        vs.Error: There is none.
+        vs.Error: There is no such encoder.
     """
     for kind in ENCODERS:
         if kind.name == name:
@@ -209,7 +209,7 @@ def encoder_by_name(name: str) -> EncoderKind:
 
 
 def check_crf(kind: EncoderKind, crf: float) -> None:
-    """Raise the error of a CRF that the encoder does not have."""
+    """Raise an error if the encoder does not take ``crf``."""
     if kind.crf is None:
         raise error(f"{kind.title} is lossless and has no CRF", "leave the CRF out")
     if not kind.crf.low <= crf <= kind.crf.high or (kind.crf.whole and crf != int(crf)):

@@ -1,4 +1,4 @@
-"""Pictures as a stream of bytes that encoders read: Y4M (yuv4mpeg(5) of MJPEG Tools, with FFmpeg's extensions)."""
+"""Y4M: frames as a byte stream (yuv4mpeg(5) of MJPEG Tools, with FFmpeg's extensions)."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -9,22 +9,22 @@ import vapoursynth as vs
 from vs_srcomp.media.picture import Picture
 
 FRAME = b"FRAME\n"
-"""Comes before each picture."""
+"""Header of each frame."""
 
 _CHROMA = {(1, 1): "420", (1, 0): "422", (0, 0): "444"}
 
-# By FFmpeg's number of the location. Where it is unknown, it is left, as for decoders; a plain 420 means the centre.
+# By FFmpeg's number of the chroma location. An unknown one is taken for left, as in decoders; plain 420 means centre.
 _LOCATIONS = {0: "mpeg2", 1: "mpeg2", 2: "jpeg", 3: "paldv"}
 
 _RANGES = {1: " XCOLORRANGE=LIMITED", 2: " XCOLORRANGE=FULL"}
 
 
 def stream_header(picture: Picture, rate: Fraction) -> bytes:
-    """The line that begins a stream of such pictures.
+    """The header of the stream.
 
     Args:
-        picture: What the frames are.
-        rate: Frames per second. The format has no other time.
+        picture: Format of the frames.
+        rate: Frames per second. The format has no timestamps.
     """
     chroma = _CHROMA[picture.subsampling]
     if picture.bits > 8:
@@ -39,6 +39,6 @@ def stream_header(picture: Picture, rate: Fraction) -> bytes:
 
 
 def samples(frame: vs.VideoFrame) -> Iterator[memoryview]:
-    """The samples of all planes, without gaps; of more than 8 bits, in two bytes, the lower first."""
+    """The samples of all planes without padding; little-endian if they have more than 8 bits."""
     for plane in frame:
         yield memoryview(np.ascontiguousarray(plane)).cast("B")

@@ -1,4 +1,4 @@
-"""Colour tags in bitstreams that an encoder has left open: players prefer them to those of the container."""
+"""Colour tags for bitstreams of encoders that write none: players prefer them to the container's tags."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from vs_srcomp.media.picture import Colour
 
 _UNKNOWN = {"primaries": 2, "transfer": 2, "matrix": 2, "range": 0, "chroma_location": 0}
 
-# Names of what FFmpeg's filters h264_metadata, hevc_metadata, av1_metadata and vp9_metadata can set.
+# Options of FFmpeg's filters h264_metadata, hevc_metadata, av1_metadata and vp9_metadata.
 _H26X = {
     "primaries": "colour_primaries",
     "transfer": "transfer_characteristics",
@@ -36,12 +36,12 @@ _VP9_SPACES = {1: "bt709", 5: "bt601", 6: "smpte170", 7: "smpte240", 9: "bt2020"
 
 
 def missing_tags(codec: str, found: Colour, wanted: Colour) -> str:
-    """The FFmpeg filter that gives a stream the tags it lacks; empty if none is missing.
+    """The FFmpeg filter that adds the missing tags to a stream; empty if none is missing.
 
     Args:
-        codec: Of the stream, as FFmpeg names it.
-        found: What its decoder reports.
-        wanted: What it should be; what is unknown is left as it is.
+        codec: FFmpeg's name of the codec.
+        found: The tags that its decoder reports.
+        wanted: The right tags; unknown ones are not changed.
     """
     names = _FILTERS.get(codec, {})
     settings = []
@@ -54,7 +54,7 @@ def missing_tags(codec: str, found: Colour, wanted: Colour) -> str:
 
 
 def _word(codec: str, field: str, value: int) -> str | None:
-    """``value`` as the filter of ``codec`` writes it; None if the codec cannot say it."""
+    """``value`` in the form of the filter for ``codec``; None if the codec cannot store it."""
     if field == "range":
         return str(value - 1) if codec in ("h264", "hevc") else _RANGES.get(value)
     if field == "chroma_location":
@@ -63,20 +63,20 @@ def _word(codec: str, field: str, value: int) -> str | None:
 
 
 class Tagger:
-    """Passes packets through a filter, one for one."""
+    """Applies a filter to packets, one for one."""
 
     def __init__(self, stream: VideoStream, filter_: str) -> None:
-        """Of ``stream``; without ``filter_``, they stay as they are."""
+        """For packets of ``stream``; without ``filter_``, they are not changed."""
         self.header = stream.codec_context.extradata or b""
         self._filter = None
         if filter_:
-            # The filter gives the new header to a stream of a container, which is never written.
+            # The filter writes the new header to a stream of this container, which is never written itself.
             with av.open(io.BytesIO(), "w", format="matroska") as container:
                 described = container.add_stream_from_template(stream, opaque=True)
                 self._filter = BitStreamFilterContext(filter_, stream, described)
                 self.header = described.codec_context.extradata or b""
 
     def tagged(self, packets: "Iterable[Packet[VideoStream]]") -> "Iterator[Packet[VideoStream]]":
-        """``packets`` with tags."""
+        """The filtered ``packets``."""
         for packet in packets:
             yield from self._filter.filter(packet) if self._filter else (packet,)

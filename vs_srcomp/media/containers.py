@@ -1,4 +1,4 @@
-"""The containers that can be written, and what each can store. This module works without PyAV."""
+"""The registry of containers that can be written, and what each can store. This module does not need PyAV."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +11,15 @@ class ContainerKind:
     """A container format. A new one is one entry in `CONTAINERS`."""
 
     suffix: str
-    """Of its files, in lower case."""
+    """Suffix of its files, in lower case."""
     muxer: str
-    """FFmpeg's name of its muxer. FFmpeg itself is asked which codecs the muxer takes."""
+    """FFmpeg's name of its muxer. FFmpeg decides which codecs the muxer takes."""
     options: tuple[tuple[str, str], ...] = ()
-    """For the muxer."""
+    """Options for the muxer."""
     codec_tags: tuple[tuple[str, str], ...] = ()
-    """By FFmpeg's name of the codec, where the muxer's own choice of a tag is not the one that all players take."""
+    """Tags by FFmpeg's name of the codec, where some players refuse the muxer's default."""
     attachments: bool = False
-    """Whether files, such as fonts, can be attached. Cover art is such a file then, and a video stream if not."""
+    """Whether files such as fonts can be attached. If so, cover art is an attachment, else a video stream."""
     display_size: bool = False
     """Whether the pixel shape is stored as a display size, in Matroska's elements."""
     stereo_modes: tuple[str, ...] = ()
@@ -27,15 +27,15 @@ class ContainerKind:
     says_flip: bool = False
     """Whether a file can signal a flipped picture."""
     flags: tuple[str, ...] = ()
-    """What a track can be marked as; names of PyAV's dispositions."""
+    """Flags that a track can have, by PyAV's names of dispositions."""
     always_default: bool = False
-    """Whether one track of each kind is marked as the default, always."""
+    """Whether one track of each type is always the default."""
     free_tags: bool = False
     """Whether tags can have any name."""
     title_is_name: bool = False
     """Whether a track's title may come back as its name."""
     creation_time_of_tracks: bool = False
-    """Whether each track has its own; if not, the file has one."""
+    """Whether each track has its own creation time; if not, the file has one."""
     chapter_ends: bool = True
     """Whether chapters have an end; if not, each lasts until the next."""
     indistinct_codecs: tuple[str, ...] = ()
@@ -61,9 +61,9 @@ CONTAINERS = (
     ContainerKind(
         suffix=".mp4",
         muxer="mp4",
-        # The index goes to the front, so that players on a network can start at once.
+        # The index at the front lets players on a network start at once.
         options=(("movflags", "+faststart"),),
-        # Parameter sets beside the packets: the only form that Apple's players take.
+        # hvc1 has the parameter sets in the header only: the form that Apple's players need.
         codec_tags=(("hevc", "hvc1"),),
         says_flip=True,
         flags=("default",),
@@ -71,7 +71,7 @@ CONTAINERS = (
         title_is_name=True,
         creation_time_of_tracks=True,
         chapter_ends=False,
-        # One number stands for both (the object types of the MPEG-4 registration authority).
+        # They share an object type indication (MPEG-4 registration authority).
         indistinct_codecs=("mp2", "mp3"),
     ),
     ContainerKind(
@@ -86,15 +86,15 @@ CONTAINERS = (
 
 
 def container_for(target: Path) -> ContainerKind:
-    """The container that the suffix of ``target`` names.
+    """The container for the suffix of ``target``.
 
     Raises:
-        vs.Error: It names none that can be written.
+        vs.Error: There is none for it.
     """
     for kind in CONTAINERS:
         if target.suffix.lower() == kind.suffix:
             return kind
     raise error(
-        f"{target.name!r} does not say which container to write",
+        f"the suffix of {target.name!r} is not that of a container that can be written",
         f"end the name with {', '.join(kind.suffix for kind in CONTAINERS[:-1])} or {CONTAINERS[-1].suffix}",
     )

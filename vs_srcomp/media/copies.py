@@ -1,4 +1,4 @@
-"""What is copied from the source: packets, chapters and tags, cut to a section."""
+"""Copies from the source: packets, chapters and tags of a section."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,27 +17,27 @@ from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import open_container, video_stream
 
-# Seconds that a subtitle is shown at most.
+# Longest duration of a subtitle in seconds.
 _LONG_SHOWN = 30
 
-# These describe the file they were found in, not what it shows; muxers write their own.
+# These describe the source file, not its content; muxers write their own.
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
-# These describe a stream as it was in that file: mkvmerge's statistics.
+# mkvmerge's statistics of the source's streams.
 _OF_THE_STREAM = {"duration", "bps", "number_of_frames", "number_of_bytes", "source_id"}
 
-# These describe how a stream was encoded.
+# These describe the encoding of a stream.
 _OF_THE_ENCODING = {"encoder", "alpha_mode"}
 
 
 def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iterator[AnyPacket]:
-    """The packets to copy, in the file's order and on its clock, or on a continuous one where that restarts.
+    """The packets to copy, in file order, on the file's clock or, if that restarts, on a continuous one.
 
-    Packets that begin in the section are in it; a subtitle that is shown when the section begins is cut.
+    A packet belongs to the section if it begins there; a subtitle that is visible at the start of the section is cut.
 
     Args:
-        source: The file; its other streams are not read any more.
-        plan: Which streams are copied.
-        section: The part that is wanted.
+        source: The file. Other streams are discarded from now on.
+        plan: The streams to copy.
+        section: The section.
     """
     if not plan.copied:
         return
@@ -53,11 +53,11 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
         packets = _on_one_clock(readable(source.demux(plan.video, *plan.copied)), plan.video, shifts)  # type: ignore[arg-type]
     else:
         if section.start is not None:
-            # What is shown when the section begins may have begun much earlier, if it is a subtitle.
+            # A subtitle that is visible at the start of the section may have begun much earlier.
             early = _LONG_SHOWN if any(stream.type == "subtitle" for stream in plan.copied) else 0
             source.seek(int(max(Fraction(0), section.start - early) * av.time_base))
         packets = readable(source.demux(plan.copied))  # type: ignore[arg-type, assignment]
-    # Subtitles may be hours apart, so the sound decides when the end is reached.
+    # Subtitles may be hours apart, so audio decides when the end is reached.
     unfinished = {stream.index for stream in plan.copied if stream.type == "audio"}
     unfinished = unfinished or {stream.index for stream in plan.copied}
     for packet in packets:
@@ -65,7 +65,7 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
             packet.pts = packet.dts = round(section.zero / fraction(packet.time_base))
             yield packet
             continue
-        if packet.size == 0 or packet.pts is None:  # the end of a stream, or nothing that can be placed
+        if packet.size == 0 or packet.pts is None:  # the end of a stream, or a packet without a time
             continue
         shown = packet.pts * fraction(packet.time_base)
         if section.end is not None and shown >= section.end:
@@ -77,19 +77,18 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
 
 
 def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Fraction]) -> Iterator[AnyPacket]:
-    """Those of ``packets`` that are not of ``video``, on the clock of its frames, which goes on.
+    """The packets of other streams than ``video``, on the continuous clock of its frames.
 
-    Containers store what belongs together side by side, but not exactly: beside the first pictures of a new clock lie
-    the last packets of the old one. Of the clocks around a packet, its own is the one by which it is nearest to the
-    pictures beside it.
+    Interleaving is not exact: the last packets of the old clock lie among the first pictures of the new one. Of the
+    clocks near a packet, its own is the one that brings it closest to the neighbouring pictures.
 
     Args:
-        packets: In the file's order.
+        packets: All packets in file order.
         video: The stream whose clocks are known.
-        shifts: For each packet of ``video``, what to add to its times, in seconds.
+        shifts: For each packet of ``video``, the seconds to add to its times.
     """
     clocks = list(dict.fromkeys(shifts))
-    number, clock, beside = 0, 0, None
+    number, clock, neighbour = 0, 0, None
     for packet in packets:
         time = packet.pts if packet.dts is None else packet.dts
         if packet.size == 0 or time is None:
@@ -97,17 +96,17 @@ def _on_one_clock(packets: Iterator[AnyPacket], video: Stream, shifts: list[Frac
         unit = fraction(packet.time_base)
         if packet.stream == video:
             shift = shifts[min(number, len(shifts) - 1)]
-            number, clock, beside = number + 1, clocks.index(shift), time * unit + shift
+            number, clock, neighbour = number + 1, clocks.index(shift), time * unit + shift
             continue
-        near = clocks[max(0, clock - 1) : clock + 2] if beside is not None else clocks[:1]
-        shift = min(near, key=lambda shift: abs(time * unit + shift - beside) if beside is not None else 0)
+        near = clocks[max(0, clock - 1) : clock + 2] if neighbour is not None else clocks[:1]
+        shift = min(near, key=lambda shift: abs(time * unit + shift - neighbour) if neighbour is not None else 0)
         packet.dts = None if packet.dts is None else packet.dts + round(shift / unit)
         packet.pts = None if packet.pts is None else packet.pts + round(shift / unit)
         yield packet
 
 
 def _without_repeated_header(packet: AnyPacket) -> AnyPacket:
-    """``packet`` without a repeated stream header, which would make Matroska's muxer add a track."""
+    """``packet`` without a repeated stream header, for which Matroska's muxer would add a track."""
     kind: Final = "new_extradata"
     if not packet.has_sidedata(kind) or bytes(packet.get_sidedata(kind)) != packet.stream.codec_context.extradata:
         return packet
@@ -121,7 +120,7 @@ def _without_repeated_header(packet: AnyPacket) -> AnyPacket:
 
 
 def _cut_subtitle(packet: AnyPacket, section: Section) -> bool:
-    """Whether ``packet`` is a subtitle that is still shown when the section begins; then it begins there, too."""
+    """Whether ``packet`` is a subtitle that is visible at the start of the section; if so, it is cut to begin there."""
     if packet.stream.type != "subtitle" or section.start is None:
         return False
     time_base = fraction(packet.time_base)
@@ -134,7 +133,7 @@ def _cut_subtitle(packet: AnyPacket, section: Section) -> bool:
 
 
 def copied_chapters(source: InputContainer, section: Section) -> list[Any]:
-    """The chapters of ``source`` that the section has a part of, on the clock of the output."""
+    """The chapters of ``source`` that overlap the section, on the clock of the output."""
     chapters = []
     for chapter in source.chapters():
         time_base = fraction(chapter["time_base"])
@@ -150,12 +149,12 @@ def copied_chapters(source: InputContainer, section: Section) -> list[Any]:
 
 
 def attachment(stream: Stream) -> tuple[str, str, bytes]:
-    """Name, media type and content of the file that an attachment or cover art is."""
+    """Name, media type and content of an attachment or cover art."""
     if isinstance(stream, AttachmentStream):
         return stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data
     codec = stream.codec_context.codec.canonical_name
     kind = "jpeg" if codec == "mjpeg" else codec
-    # Opened again, because the packet is read only once and long before others.
+    # Opened again: the packet comes only once, long before others.
     with open_container(stream.container.name) as again:
         packet = next(packet for packet in again.demux(again.streams[stream.index]) if packet.size)
         content = bytes(packet)
@@ -164,17 +163,17 @@ def attachment(stream: Stream) -> tuple[str, str, bytes]:
 
 
 def file_tags(source: InputContainer) -> dict[str, str]:
-    """The tags of the whole file."""
+    """The tags of the file."""
     return _without(source.metadata, _OF_THE_FILE)
 
 
 def stream_tags(stream: Stream, *, reencoded: bool) -> dict[str, str]:
-    """The tags of a stream; those of its old encoding, too, unless it is encoded again."""
+    """The tags of a stream, without those of its encoding if it is encoded again."""
     return _without(stream.metadata, _OF_THE_STREAM | _OF_THE_ENCODING if reencoded else _OF_THE_STREAM)
 
 
 def _without(tags: dict[str, str], unwanted: set[str]) -> dict[str, str]:
-    # Matroska writes the names in capitals, and mkvmerge a language behind some of them.
+    # Matroska has names in capitals, and mkvmerge appends a language to some of them.
     return {
         name: value
         for name, value in tags.items()

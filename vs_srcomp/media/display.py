@@ -1,4 +1,4 @@
-"""How a player turns and stretches the picture."""
+"""Rotation and aspect ratio of the picture in a player."""
 
 import struct
 from fractions import Fraction
@@ -10,9 +10,9 @@ from vs_srcomp.media.picture import Picture
 
 
 def display_matrix(stream: VideoStream) -> list[int] | None:
-    """How the picture of ``stream`` is turned: nine numbers as in ISO/IEC 14496-12, 8.5.2; None if it is upright.
+    """The display matrix of ``stream``, nine numbers (ISO/IEC 14496-12, 8.5.2); None if the picture is upright.
 
-    The translation is left out: it counts pixels of the picture as it was before, and players go without it.
+    The translation is left out: it is in pixels of the source, and players ignore it.
     """
     matrix = stream.codec_context.coded_side_data.get("display_matrix") if stream.codec_context else None
     if matrix is None:
@@ -22,17 +22,17 @@ def display_matrix(stream: VideoStream) -> list[int] | None:
 
 
 def display_size(picture: Picture, stereo_mode: str = "") -> tuple[int, int]:
-    """Width and height in which ``picture`` is shown, so that its pixels become square.
+    """Width and height of ``picture`` with square pixels.
 
     Args:
-        picture: What the track shows.
-        stereo_mode: How it holds two views, as FFmpeg names Matroska's StereoMode; the size is that of one view
-            if they lie beside or above each other, as FFmpeg reads and writes it.
+        picture: Format of the track.
+        stereo_mode: FFmpeg's name of Matroska's StereoMode. If two views are side by side or one above the other, the
+            size is that of one view, as FFmpeg reads and writes it.
     """
     width = picture.width * picture.sample_aspect_ratio
-    beside = stereo_mode.startswith(("left_right", "right_left", "col_interleaved"))
+    side_by_side = stereo_mode.startswith(("left_right", "right_left", "col_interleaved"))
     above = stereo_mode.startswith(("top_bottom", "bottom_top", "row_interleaved"))
-    return round(width / 2 if beside else width), round(Fraction(picture.height, 2 if above else 1))
+    return round(width / 2 if side_by_side else width), round(Fraction(picture.height, 2 if above else 1))
 
 
 def keeps_stereo_mode(stream: VideoStream, kind: ContainerKind) -> bool:

@@ -1,4 +1,4 @@
-"""HDR metadata as encoders take it."""
+"""HDR metadata in the formats of encoders."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,12 @@ from vs_srcomp.media.picture import Picture
 
 
 def mastering_in_decimals(picture: Picture) -> str | None:
-    """The display that the picture was mastered on, as SVT-AV1 takes it; None if it is not known."""
+    """The mastering display in SVT-AV1's format; None if unknown."""
     return _mastering(picture, "{:.6f}".format, "{:.4f}".format, "{:.6f}".format)
 
 
 def mastering_in_units(picture: Picture) -> str | None:
-    """The same in units of 0.00002 and of 0.0001 cd/m² (ITU-T H.265, D.3.28), as x264 and x265 take it."""
+    """The same for x264 and x265, in units of 0.00002 and of 0.0001 cd/m² (ITU-T H.265, D.3.28)."""
 
     def light(value: float) -> str:
         return str(round(value * 10_000))
@@ -20,7 +20,7 @@ def mastering_in_units(picture: Picture) -> str | None:
 
 
 def content_light(picture: Picture) -> str | None:
-    """Maximum, and maximum of the frames' averages, in cd/m²; None if they are not known."""
+    """MaxCLL and MaxFALL in cd/m²; None if unknown."""
     return "{},{}".format(*picture.content_light) if picture.content_light else None
 
 

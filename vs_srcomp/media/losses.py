@@ -1,4 +1,4 @@
-"""What a source has besides pictures, sound and subtitles that no output here can keep, each by its name."""
+"""Metadata of a source that no output here can keep, reported by name."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -20,7 +20,7 @@ from vs_srcomp.media.matroska_extras import matroska_extras
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import codec_of, decoder_for, open_container, video_stream
 
-# So many frames are looked at, of so many packets at most: what describes pictures comes with the first ones.
+# Number of frames to inspect, and of packets to read for them at most: metadata comes with the first frames.
 _FRAMES, _PACKETS = 8, 200
 
 _EACH_SCENE = "it describes each scene, and encoders take what holds for all"
@@ -45,40 +45,40 @@ _MESSAGES = {
     Type.THREE_D_REFERENCE_DISPLAYS: "the 3D reference displays are left out: encoders here do not write them",
 }
 
-# Carried over by other ways, of the old encoding only, or of no meaning to players.
+# Kept in other ways, about the old encoding only, or without meaning for players.
 _NO_LOSS = {
     *(Type.DISPLAYMATRIX, Type.MASTERING_DISPLAY_METADATA, Type.CONTENT_LIGHT_LEVEL, Type.FILM_GRAIN_PARAMS),
     *(Type.GOP_TIMECODE, Type.PANSCAN, Type.SEI_UNREGISTERED, Type.MOTION_VECTORS, Type.VIDEO_ENC_PARAMS),
     *(Type.REGIONS_OF_INTEREST, Type.DETECTION_BBOXES, Type.VIDEO_HINT, Type.VIEW_ID),
 }
 
-# Rec. ITU-T T.35: the United States, Dolby, and what the latter calls its metadata in AV1.
+# Rec. ITU-T T.35: codes of the United States, of Dolby, and of Dolby's metadata in AV1.
 _DOLBY_T35 = bytes.fromhex("b5003b00000800")
 _METADATA_TYPE_T35 = 4
 
 
 def announce_losses(file: str, kind: ContainerKind) -> None:
-    """Log what is lost on the way from ``file`` into a container of ``kind``."""
+    """Log what of ``file`` a container of ``kind`` cannot keep."""
     for message in losses(file, kind):
         log_info(message)
 
 
 def losses(file: str, kind: ContainerKind) -> list[str]:
-    """What is lost on the way from ``file``, as far as its header and first frames show; one line each."""
+    """What of ``file`` is lost, by its header and first frames; one line each."""
     return [*losses_of_video(file, kind), *sorted(matroska_extras(Path(file)))]
 
 
 def losses_of_video(file: str, kind: ContainerKind) -> list[str]:
-    """Those of the video, one line each."""
+    """Losses of the video, one line each."""
     with open_container(file) as container:
         return list(dict.fromkeys(_of_stream(container, video_stream(container, 0), kind)))
 
 
 def side_data_losses(kinds: Iterable[Type], *, stereo_mode_is_kept: bool) -> Iterator[str]:
-    """What is lost of the side data that frames have.
+    """Losses of frame side data.
 
     Args:
-        kinds: All that any frame has.
+        kinds: All types of side data in the frames.
         stereo_mode_is_kept: Whether the output signals the stereo 3D layout.
     """
     for kind in sorted(set(kinds) - _NO_LOSS, key=lambda kind: kind.name):
@@ -108,7 +108,7 @@ def _of_stream(container: InputContainer, stream: VideoStream, kind: ContainerKi
 
 
 def _has_dolby_vision(packet: "Packet[VideoStream]") -> bool:
-    """Whether a packet of AV1 has such metadata, which FFmpeg does not read where it finds no decoder for the tag."""
+    """Whether an AV1 packet has Dolby Vision metadata, which FFmpeg does not read without a decoder for the tag."""
     data = bytes(packet)
     try:
         return any(

@@ -1,4 +1,4 @@
-"""The little of Matroska (RFC 9559) that has to be written by hand."""
+"""The few elements of Matroska (RFC 9559) that FFmpeg cannot be made to write."""
 
 import io
 import struct
@@ -26,19 +26,19 @@ _PRIMARIES = range(0x55D1, 0x55D9)  # x and y of red, green, blue and white
 _LUMINANCE_MAX, _LUMINANCE_MIN = 0x55D9, 0x55DA
 
 UNKNOWN_SIZE = 1 << 56
-"""More than an element can have."""
+"""Larger than any element."""
 
 SPARE = "." * 32
-"""At the end of a track's name, this leaves `set_display_size` the room it needs."""
+"""Placeholder at the end of a track's name, which makes room for `set_display_size`."""
 
 
 def video_template(picture: Picture, codec_id: str) -> InputContainer:
-    """A track without frames that has the metadata of ``picture``.
+    """A file with an empty track that has the metadata of ``picture``.
 
-    PyAV copies a stream's side data to another stream but does not let it be made, so it is read from this.
+    PyAV can copy the side data of a stream but not create it, so it is copied from this file.
 
     Args:
-        picture: What the track shows.
+        picture: Format of the video.
         codec_id: Matroska's name of its codec.
     """
     mastering = b""
@@ -62,10 +62,10 @@ def video_template(picture: Picture, codec_id: str) -> InputContainer:
 
 
 def set_display_size(file: Path, width: int, height: int) -> None:
-    """Set the size in which a video track of a finished file is shown.
+    """Set the display size of the video track in a finished file.
 
-    FFmpeg writes this size from a field that PyAV does not let be set. The track's entry is rewritten in the same
-    number of bytes, so that nothing else in the file moves.
+    FFmpeg writes this size from a field that PyAV cannot set. The track's entry is rewritten with the same number of
+    bytes, so that nothing else in the file moves.
 
     Args:
         file: A Matroska or WebM file; the track's name ends in `SPARE`, which is removed.
@@ -89,7 +89,7 @@ def set_display_size(file: Path, width: int, height: int) -> None:
 
 
 def _find_tracks(stream: io.BufferedRandom) -> tuple[int, int]:
-    """Position and size of what the element Tracks contains."""
+    """Position and size of the content of the element Tracks."""
     while True:
         position = stream.tell()
         identifier, size, start = head(stream.read(12), 0)
@@ -99,7 +99,7 @@ def _find_tracks(stream: io.BufferedRandom) -> tuple[int, int]:
 
 
 def _with_display_size(whole: bytes, entry: bytes, width: int, height: int) -> bytes:
-    """The element of a track, ``whole``, whose content was ``entry``; untouched if its name has no `SPARE`."""
+    """The track element ``whole``, whose content was ``entry``; unchanged if its name has no `SPARE`."""
     parts = list(children(entry))
     names = [data for identifier, data, _ in parts if identifier == _NAME]
     if not names or not names[0].endswith(SPARE.encode()):
@@ -118,13 +118,13 @@ def _with_display_size(whole: bytes, entry: bytes, width: int, height: int) -> b
 
 
 def _void(size: int) -> bytes:
-    """An element of ``size`` bytes that means nothing."""
+    """A Void element of ``size`` bytes."""
     length_bytes = 1 if size < 100 else 8
     return _element(_VOID, bytes(size - 1 - length_bytes), length_bytes)
 
 
 def children(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Identifier, content and the whole of each element in ``data``."""
+    """Identifier, content and all bytes of each element in ``data``."""
     position = 0
     while position < len(data):
         identifier, size, start = head(data, position)
@@ -133,7 +133,7 @@ def children(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def head(data: bytes, position: int) -> tuple[int, int, int]:
-    """Identifier and size of the element at ``position``, and where its content begins (RFC 8794, 4 and 5).
+    """Identifier and size of the element at ``position``, and the position of its content (RFC 8794, 4 and 5).
 
     The size may be `UNKNOWN_SIZE`.
     """
@@ -146,7 +146,7 @@ def head(data: bytes, position: int) -> tuple[int, int, int]:
 
 
 def _element(identifier: int, content: bytes, length_bytes: int = 8) -> bytes:
-    """An element whose size takes ``length_bytes`` bytes."""
+    """An element whose size field has ``length_bytes`` bytes."""
     size = len(content) | 1 << 7 * length_bytes
     return identifier.to_bytes((identifier.bit_length() + 7) // 8) + size.to_bytes(length_bytes) + content
 

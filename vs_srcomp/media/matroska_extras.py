@@ -1,4 +1,4 @@
-"""What FFmpeg does not read from Matroska files, and so cannot write."""
+"""Elements of Matroska files that FFmpeg does not read, and so cannot copy."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,12 @@ from vs_srcomp.media.matroska import EBML, SEGMENT, TRACK_ENTRY, TRACK_NUMBER, T
 _CHAPTERS, _LANGUAGE, _LANGUAGE_BCP47 = 0x1043A770, 0x22B59C, 0x22B59D
 _EDITION_ENTRY, _CHAPTER_ATOM, _CHAPTER_DISPLAY = 0x45B9, 0xB6, 0x80
 
-# More than any header or list of chapters has.
+# Larger than any header or list of chapters.
 _MOST_BYTES = 64 << 20
 
 
 def matroska_extras(file: Path) -> set[str]:
-    """What is in ``file`` that copies lose, one line each; nothing for a file of another kind, or one that is damaged.
+    """What a copy of ``file`` loses, one line each; empty for damaged files and those of other types.
 
     RFC 9559, 5.1.4 (tracks) and 5.1.7 (chapters).
     """
@@ -29,7 +29,7 @@ def matroska_extras(file: Path) -> set[str]:
 
 
 def _sections(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The elements Tracks and Chapters, wherever they are in the file."""
+    """The elements Tracks and Chapters of the file."""
     if int.from_bytes(stream.read(4)) != EBML:
         return
     stream.seek(0)
@@ -39,7 +39,7 @@ def _sections(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if identifier in (TRACKS, _CHAPTERS) and size <= _MOST_BYTES:
             stream.seek(position)
             yield identifier, stream.read(size)
-        # The segment is entered; of a file that was written to a pipe, the size of elements is not known.
+        # Enter the segment. In files that were written to a pipe, sizes are unknown.
         if size == UNKNOWN_SIZE and identifier != SEGMENT:
             return
         stream.seek(position + (0 if identifier == SEGMENT else size))

@@ -35,7 +35,7 @@ _TS_NONSTRICT: int = Flags.ts_nonstrict.value  # type: ignore[assignment]  # the
 
 @dataclass(frozen=True, kw_only=True)
 class VideoTrack:
-    """The encoded video, as the container has to describe it."""
+    """The encoded video."""
 
     picture: Picture
     stream: EncodedStream
@@ -43,11 +43,11 @@ class VideoTrack:
     """Matroska's name of the codec, for every container."""
     time_base: Fraction
     rate: Fraction | None
-    """Frames per second, if they are shown at one rate."""
+    """Frames per second; None if the rate varies."""
 
 
 class Muxer:
-    """Writes a file; a context manager that leaves an unfinished file behind if its block fails."""
+    """Writes a file. A context manager; if its block fails, the unfinished file is left."""
 
     def __init__(
         self,
@@ -58,15 +58,15 @@ class Muxer:
         track: VideoTrack,
         section: Section,
     ) -> None:
-        """Describe all streams; nothing is written yet.
+        """Add all streams. Nothing is written yet.
 
         Args:
             path: The file to write; None is a file in memory, for `try_header`.
             kind: Its container.
-            source: The file that streams are copied from; the muxer reads it from its present position.
-            plan: What becomes of its streams.
+            source: The file to copy streams from, which is read from its current position.
+            plan: The streams to copy.
             track: The encoded video.
-            section: The part of ``source`` that is wanted.
+            section: The section of ``source``.
         """
         self._path = path
         self._picture = track.picture
@@ -105,7 +105,6 @@ class Muxer:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        """Close the file, also after an error."""
         if failure:
             with suppress(av.FFmpegError):
                 self._container.close()
@@ -116,10 +115,10 @@ class Muxer:
                 set_display_size(self._path, *display_size(self._picture, self._stereo_mode))
 
     def try_header(self) -> None:
-        """Write the header and nothing else, to see whether the muxer takes it.
+        """Write only the header, to check it.
 
         Raises:
-            vs.Error: It does not.
+            vs.Error: The muxer refuses it.
         """
         try:
             with messages_kept(), self._refused("the header"):
@@ -130,7 +129,7 @@ class Muxer:
 
     @contextmanager
     def _refused(self, what: str) -> Iterator[None]:
-        """Report what the muxer refuses, and why; errors of the file system pass through."""
+        """Raise the muxer's error in the package's form; errors of the file system are raised unchanged."""
         try:
             yield
         except av.FFmpegError as failure:
@@ -142,10 +141,10 @@ class Muxer:
             ) from failure
 
     def write(self, packet: VideoPacket) -> None:
-        """Write a packet of the encoded video, and before it the copied packets that are due.
+        """Write a packet of the encoded video, after the copied packets that precede it.
 
         Args:
-            packet: With timestamps on the source's clock.
+            packet: A packet with timestamps on the source's clock.
         """
         assert packet.dts is not None
         self._copy_until(packet.dts * fraction(packet.time_base))
@@ -153,7 +152,7 @@ class Muxer:
         self._mux(packet, "the video")
 
     def finish(self) -> None:
-        """Write the copied packets that are left."""
+        """Write the remaining copied packets."""
         self._copy_until(None)
 
     def _copy_until(self, time: Fraction | None) -> None:
@@ -177,11 +176,11 @@ class Muxer:
             except av.FFmpegError as failure:
                 if not is_of_file_system(failure.errno):
                     with messages_kept():
-                        self._container.mux(packet)  # it is refused again, and this time with a reason
+                        self._container.mux(packet)  # refused again, now with a message
                 raise
 
     def _place(self, packet: AnyPacket | VideoPacket, stream: Stream) -> None:
-        """Put ``packet`` on the clock of ``stream``, a stream of the output."""
+        """Convert the times of ``packet`` to those of ``stream``, a stream of the output."""
         shift = round(self._zero / fraction(packet.time_base))
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = None if packet.dts is None else packet.dts - shift
@@ -189,15 +188,13 @@ class Muxer:
         packet.stream = stream
 
     def _make_rise(self, packet: AnyPacket, stream: Stream) -> None:
-        """Move a copied packet forward that would be decoded before the one before it, which muxers refuse.
+        """Delay a copied packet whose decoding time does not increase, which muxers refuse.
 
-        FFmpeg's own copy does the same. Such times come from recordings, and from clocks that count more finely than
+        ``ffmpeg -c copy`` does the same. Such times come from recordings, and from clocks with a finer resolution than
         that of the output.
         """
         decoded = packet.dts
-        if (
-            decoded is None and stream.type != "video"
-        ):  # of pictures, muxers find out themselves in which order they are
+        if decoded is None and stream.type != "video":  # muxers find the order of video packets themselves
             decoded = packet.pts
         if decoded is None:
             return
@@ -210,7 +207,7 @@ class Muxer:
     def _add_video(self, source: VideoStream, track: VideoTrack) -> VideoStream:
         picture = track.picture
         with video_template(picture, track.codec_id) as template:
-            # As a copy, because it is encoded elsewhere.
+            # As for a copied stream: the encoder is not part of this container.
             stream = self._container.add_stream_from_template(template.streams.video[0], opaque=True)
         context = stream.codec_context
         context.extradata = track.stream.header

@@ -1,4 +1,4 @@
-"""Errors of FFmpeg's muxers and of the file system, as the package reports them."""
+"""Errors of FFmpeg's muxers and of the file system, in the package's form."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ from vs_srcomp.files import cannot_write, is_of_file_system
 
 @contextmanager
 def messages_kept() -> Iterator[None]:
-    """While the block runs, FFmpeg's errors carry its log messages; nothing is printed.
+    """In this block, FFmpeg's errors carry its log messages, and nothing is printed.
 
-    For short blocks only: to log, a thread of a decoder needs the interpreter, whose holder may wait for the thread.
+    For short blocks only: to log, a decoder thread needs the interpreter lock, whose holder may be waiting for it.
     """
     level = logging.get_level()
     if level is None:
@@ -27,15 +27,15 @@ def messages_kept() -> Iterator[None]:
 
 
 def message_of(failure: av.FFmpegError) -> str:
-    """What is wrong: FFmpeg's message, if it has logged any, or else the name of the error."""
+    """FFmpeg's log message; the name of the error if there is none."""
     message = failure.log[2].strip().rstrip(".") if failure.log else failure.strerror or str(failure)
-    message = message.partition(", add '-")[0]  # advice for FFmpeg's own command line
+    message = message.partition(", add '-")[0]  # hints for FFmpeg's command line
     return message[:1].lower() + message[1:]
 
 
 @contextmanager
 def writing(file: Path) -> Iterator[None]:
-    """Turn errors of the file system and of muxers into the package's own, about ``file``."""
+    """Convert errors of the file system and of muxers into the package's errors about ``file``."""
     try:
         yield
     except (OSError, av.FFmpegError) as reason:

@@ -1,4 +1,4 @@
-"""What containers can hold: FFmpeg's muxers are tried before any work is done."""
+"""Test what a container can hold, before any work, by trying FFmpeg's muxer."""
 
 import io
 import math
@@ -17,13 +17,13 @@ from vs_srcomp.media.muxer_errors import message_of, messages_kept
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import open_container
 
-# Some muxers look into packets before they refuse a stream; the first ones are enough.
+# Number of packets to try: some muxers refuse a stream only when they see packets.
 _PACKETS = 8
 
-# Packets read for that, of all streams: a stream may begin late, or be empty.
+# Number of packets of all streams to read for that: a stream may begin late, or be empty.
 _READ = 4000
 
-# Of seconds, the coarsest clock of a container.
+# Coarsest clock of all containers, in seconds.
 _LEAST_STEP = Fraction(1, 1000)
 
 _LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
@@ -35,7 +35,7 @@ def holds(kind: ContainerKind, stream: Stream) -> bool:
 
 
 def why_not(kind: ContainerKind, stream: Stream) -> str | None:
-    """Why a copy of ``stream`` cannot go into a container: the muxer's message, which may be empty; None if it can."""
+    """The muxer's message, perhaps empty, if a copy of ``stream`` cannot go into a container; None if it can."""
     if stream.type == "attachment" or becomes_attachment(kind, stream):
         return None if kind.attachments else ""
     if stream.codec_context is None or not holds_codec(kind, stream.codec_context.name):
@@ -44,31 +44,31 @@ def why_not(kind: ContainerKind, stream: Stream) -> str | None:
 
 
 def becomes_attachment(kind: ContainerKind, stream: Stream) -> bool:
-    """Whether ``stream`` is cover art that a container of ``kind`` has as an attachment."""
+    """Whether ``stream`` is cover art that a container of ``kind`` stores as an attachment."""
     return kind.attachments and bool(stream.disposition & Disposition.attached_pic)
 
 
 def holds_codec(kind: ContainerKind, codec: str) -> bool:
-    """Whether a stream of the codec that FFmpeg calls ``codec`` can go into a container of ``kind``."""
+    """Whether a container of ``kind`` can hold ``codec``, by FFmpeg's name."""
     return codec in _supported_codecs(kind.muxer)
 
 
 @cache
 def _supported_codecs(muxer: str) -> frozenset[str]:
-    # The name is never opened: nothing is written before the header is.
+    # The file is never opened: nothing is written before the header.
     with av.open("unused", "w", format=muxer) as container:
         return frozenset(container.supported_codecs)
 
 
 def try_copy(muxer: str, stream: Stream) -> str | None:
-    """Why ``muxer`` does not take a copy of ``stream``; None if it does.
+    """Why ``muxer`` refuses a copy of ``stream``; None if it accepts it.
 
-    A file in memory is written that has nothing but the stream's header and its first packets. Subtitles go without
-    packets: their first one may be anywhere in the file.
+    The stream's header and its first packets are written to a file in memory. Subtitles are tried without packets,
+    because their first one may be anywhere in the file.
 
     Args:
-        muxer: FFmpeg's name of it.
-        stream: Of an open file, which is opened once more for the packets.
+        muxer: FFmpeg's name of the muxer.
+        stream: A stream of an open file, which is opened once more for its packets.
     """
     container = av.open(io.BytesIO(), "w", format=muxer)
     try:
@@ -80,7 +80,7 @@ def try_copy(muxer: str, stream: Stream) -> str | None:
             container.close()
     except av.FFmpegError as failure:
         return message_of(failure)
-    except ValueError:  # PyAV's, of a codec that the muxer has no name for
+    except ValueError:  # PyAV's error for a codec that the muxer has no tag for
         return "it has no place for this codec"
     finally:
         with suppress(av.FFmpegError):
@@ -93,7 +93,7 @@ def _write_packets(container: OutputContainer, copy: Stream, stream: Stream) -> 
         own = (packet for packet in islice(readable(again.demux()), _READ) if packet.stream_index == stream.index)  # type: ignore[arg-type]
         time = 0
         for packet in islice((packet for packet in own if packet.size), _PACKETS):
-            # The times do not matter here, as the real output gets its own. These rise on any clock.
+            # Any rising times will do here.
             packet.pts = packet.dts = time
             time += max(packet.duration or 0, math.ceil(_LEAST_STEP / packet.time_base))
             packet.stream = copy  # type: ignore[assignment]
@@ -101,9 +101,9 @@ def _write_packets(container: OutputContainer, copy: Stream, stream: Stream) -> 
 
 
 def add_copy(container: OutputContainer, template: Stream) -> Stream:
-    """Add a stream to ``container`` that is a copy of ``template``.
+    """Add a stream to ``container`` with the parameters of ``template``.
 
-    One or two audio channels without a layout become mono or stereo, as players take them.
+    One or two audio channels without a layout become mono or stereo, as players assume.
 
     Raises:
         ValueError: The container has no place for the codec.

@@ -1,4 +1,4 @@
-"""What a player needs of a picture besides its samples, taken from frame properties."""
+"""Video format and metadata, from frame properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _RANGES = {vs.RANGE_LIMITED: 1, vs.RANGE_FULL: 2}
 
 @dataclass(frozen=True, kw_only=True)
 class Colour:
-    """How samples become colours, in FFmpeg's numbers, which for the first three are those of ITU-T H.273."""
+    """Colour tags in FFmpeg's numbers; the first three are those of ITU-T H.273."""
 
     matrix: int
     primaries: int
@@ -29,7 +29,7 @@ class Colour:
 
     @classmethod
     def of(cls, context: VideoCodecContext) -> Self:
-        """The colour of a codec."""
+        """The tags of a codec context."""
         return cls(
             matrix=context.colorspace,
             primaries=context.color_primaries,
@@ -39,7 +39,7 @@ class Colour:
         )
 
     def apply(self, context: VideoCodecContext) -> None:
-        """Give it to a codec."""
+        """Set the tags of a codec context."""
         context.colorspace = self.matrix
         context.color_primaries = self.primaries
         context.color_trc = self.transfer
@@ -49,57 +49,57 @@ class Colour:
 
 @dataclass(frozen=True, kw_only=True)
 class Mastering:
-    """The display that the picture was mastered on (SMPTE ST 2086). Its two halves may be unknown."""
+    """Mastering display (SMPTE ST 2086). Either half may be unknown."""
 
     primaries: tuple[tuple[float, float], ...] = ()
-    """CIE 1931 x and y of red, green, blue and white, or nothing."""
+    """CIE 1931 x and y of red, green, blue and white; empty if unknown."""
     luminance: tuple[float, float] | None = None
-    """Lowest and highest, in cd/m²."""
+    """Lowest and highest luminance in cd/m²."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """The properties of a whole stream of pictures."""
+    """Properties of a video stream."""
 
     width: int
     height: int
     bits: int
-    """Of a sample."""
+    """Bits per sample."""
     subsampling: tuple[int, int] = (1, 1)
     """log2 of the horizontal and vertical subsampling of chroma."""
     colour: Colour
     sample_aspect_ratio: Fraction
-    """Width to height of a pixel."""
+    """Pixel aspect ratio, width to height."""
     mastering: Mastering | None = None
     content_light: tuple[int, int] | None = None
-    """Maximum, and maximum of the frames' averages, in cd/m² (CTA-861.3)."""
+    """MaxCLL and MaxFALL in cd/m² (CTA-861.3)."""
 
     @property
     def pixel_format(self) -> str:
-        """FFmpeg's name of the samples' format."""
+        """FFmpeg's name of the pixel format."""
         planes = {(1, 1): "yuv420p", (1, 0): "yuv422p", (0, 0): "yuv444p"}[self.subsampling]
         return planes if self.bits == 8 else f"{planes}{self.bits}le"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedStream:
-    """What containers store about encoded video."""
+    """What containers store about an encoded stream."""
 
     codec: str
     """FFmpeg's name of it."""
     header: bytes
-    """The sequence header or parameter sets, which containers keep apart from the packets."""
+    """The sequence header or parameter sets, for the container's header."""
     pixel_format: str
     """FFmpeg's name of it."""
 
 
 def describe_picture(clip: vs.VideoNode, source: Mapping[str, Any], output: Mapping[str, Any]) -> Picture:
-    """Describe ``clip``, which is to be encoded.
+    """Describe the clip to encode.
 
     Args:
-        clip: YUV, integer, as encoders take it.
-        source: Properties of the first frame as it was decoded.
-        output: Properties of the first frame of ``clip``, among them its colour: what is unknown is not set.
+        clip: An integer YUV clip.
+        source: Properties of the first decoded frame.
+        output: Properties of the first frame of ``clip``, with its colour tags; unknown ones are not set.
     """
     maximum, average = (int(source.get(f"ContentLightLevel{name}", 0)) for name in ("Max", "Average"))
     return Picture(

@@ -1,4 +1,4 @@
-"""Which part of a file a job is about."""
+"""The section of a file between a start and an end time."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from vs_srcomp.errors import error
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a file. Times are in seconds on the file's own clock."""
+    """A section of a file. Times are in seconds on the file's own clock."""
 
     first: int
     """Number of the first frame."""
     stop: int
     """Number of the frame after the last."""
     start: Fraction | None
-    """What is shown before this moment, when the first frame is shown, is left out."""
+    """Time of the first frame; everything shown before it is left out."""
     end: Fraction | None
-    """What is shown at this moment or later is left out."""
+    """Everything shown at this time or later is left out."""
     zero: Fraction
-    """This moment becomes 0 in the output."""
+    """The time that becomes 0 in the output."""
 
 
 def find_section(
@@ -35,19 +35,18 @@ def find_section(
     origin: Fraction,
     keeps_clock: bool,
 ) -> Section:
-    """Find the frames that are shown from ``start`` to ``end``.
+    """Find the frames from ``start`` to ``end``.
 
     Args:
-        frames: How many the file has.
-        start: In seconds after ``origin``; None is the beginning.
-        end: Likewise; None is the end.
-        time_of: When each frame is shown, in seconds; asked for only if there is a start or an end.
-        origin: When the file begins, on its own clock.
-        keeps_clock: Whether the output goes by the same clock if it begins where the file begins. If not, and if
-            ``start`` is given, it begins at 0.
+        frames: Number of frames of the file.
+        start: Start in seconds after ``origin``; None for the beginning.
+        end: End in seconds after ``origin``; None for the end.
+        time_of: Returns the time of a frame in seconds; called only if there is a start or an end.
+        origin: Start time of the file on its own clock.
+        keeps_clock: Whether an output without ``start`` keeps the file's clock. Otherwise the output begins at 0.
 
     Raises:
-        vs.Error: No frame is shown in that time.
+        vs.Error: The section has no frame.
     """
     first, stop, began = 0, frames, None
     finish = None if end is None else end + origin
@@ -69,5 +68,5 @@ def find_section(
 
 
 def frame_time(frame: vs.VideoFrame, time_base: Fraction) -> Fraction:
-    """When ``frame`` is shown, in seconds: the timestamp itself, which its property rounds to a float."""
+    """Time of ``frame`` in seconds: the exact timestamp, which the frame property rounds to a float."""
     return round(Fraction(frame.props["_AbsoluteTime"]) / time_base) * time_base

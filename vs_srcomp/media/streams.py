@@ -1,4 +1,4 @@
-"""What becomes of each stream of a file, decided before any work is done."""
+"""The plan for each stream of a file, made before any work."""
 
 from dataclasses import dataclass
 
@@ -16,26 +16,26 @@ from vs_srcomp.source.media import video_stream
 
 @dataclass(frozen=True)
 class Plan:
-    """The streams of the output, in the order of the input."""
+    """The streams of the output, in input order."""
 
     video: VideoStream
-    """The stream that is upscaled."""
+    """The stream to upscale."""
     copied: tuple[Stream, ...]
-    """The streams whose packets are carried over as they are."""
+    """The streams whose packets are copied."""
     attached: tuple[Stream, ...]
-    """Attachments, and cover art that becomes one."""
+    """Attachments, and cover art that becomes an attachment."""
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """All of them."""
+        """All planned streams."""
         return tuple(sorted((self.video, *self.copied, *self.attached), key=lambda stream: stream.index))
 
 
 def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatible: bool) -> Plan:
-    """Decide what becomes of each stream of ``container`` in a container of another kind.
+    """Plan the streams of ``container`` for an output of the given container.
 
-    Data streams, such as a camera's telemetry, have no meaning for players and no place in most containers: they are
-    always left out.
+    Data streams, such as a camera's telemetry, are always left out: players ignore them, and most containers cannot
+    hold them.
 
     Raises:
         vs.Error: A stream cannot go into the output, and ``drop_incompatible`` is not set.
@@ -50,7 +50,7 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
         if is_part_of_picture(stream):
             log_info(f"{numbered(stream)} is left out: it is a part of a picture, not a film")
         elif stream.type == "data":
-            # FFmpeg discards the track that holds an MP4 file's chapters: those are kept as chapters.
+            # FFmpeg discards the chapter track of MP4 files, and reads its chapters.
             if stream.discard != Discard.all:
                 log_info(f"{numbered(stream)} is left out")
         elif (reason := why_not(kind, stream)) is None:
@@ -73,7 +73,7 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
 
 
 def is_part_of_picture(stream: Stream) -> bool:
-    """Whether ``stream`` is one of the pictures, tiles and alpha planes of a file of pictures (HEIF, AVIF)."""
+    """Whether ``stream`` is a picture, tile or alpha plane of a picture file (HEIF, AVIF)."""
     return stream.type == "video" and stream.container.metadata.get("major_brand", "").strip() in _PICTURE_BRANDS
 
 
@@ -82,11 +82,11 @@ _PICTURE_BRANDS = {"avif", "avis", "mif1", "msf1", "heic", "heix", "hevc", "hevx
 
 
 def describe(stream: Stream) -> str:
-    """A short description of a stream, for messages: ``subtitle, ass, eng``."""
+    """A stream in messages: ``subtitle, ass, eng``."""
     codec = stream.codec_context.codec.canonical_name if stream.codec_context else stream.name
     return ", ".join(word for word in (stream.type, codec, stream.metadata.get("language")) if word)
 
 
 def numbered(stream: Stream) -> str:
-    """A stream by its number, for messages: ``stream 3 (subtitle, ass, eng)``."""
+    """A stream in messages, with its number: ``stream 3 (subtitle, ass, eng)``."""
     return f"stream {stream.index} ({describe(stream)})"

@@ -1,4 +1,4 @@
-"""Subtitles that must change their form to go into another container."""
+"""Conversion of subtitles for another container."""
 
 from av.packet import Packet
 from av.stream import Stream
@@ -13,12 +13,12 @@ PLAIN_TEXT = "subrip"
 
 
 def is_timed_text(stream: Stream) -> bool:
-    """Whether ``stream`` has the subtitles of MP4 files, which no other container holds."""
+    """Whether ``stream`` has MP4's subtitles, which no other container can hold."""
     return stream.codec_context is not None and stream.codec_context.name == TIMED_TEXT
 
 
 def as_plain_text(packet: AnyPacket) -> AnyPacket:
-    """The text of ``packet`` without its styles; empty in a packet that only fills the time between two others.
+    """The text of ``packet`` without styles; empty if the packet only fills a gap.
 
     A sample is the length of the text in two bytes, the text, and boxes with styles (3GPP TS 26.245, 5.17).
     """

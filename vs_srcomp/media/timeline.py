@@ -1,4 +1,4 @@
-"""When the frames of a file are shown, where decoding can start, and where the file's clock restarts."""
+"""Times and key frames of a file, and where its clock restarts."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,28 +19,28 @@ _WITH_TABLES = {"mp4", "avi"}
 
 @dataclass(frozen=True)
 class Timeline:
-    """The frames of a file in the order of display, as ``vs_srcomp.source`` numbers them."""
+    """The frames of a file in display order, as ``vs_srcomp.source`` numbers them."""
 
     timestamps: list[int]
-    """When each is shown, in units of ``time_base``, on the file's own clock."""
+    """Time of each frame in units of ``time_base``, on the file's own clock."""
     keys: list[int]
-    """The numbers of those where decoding can start, rising."""
+    """Numbers of the frames where decoding can start, in rising order."""
     time_base: Fraction
-    """In seconds."""
+    """Unit of times, in seconds."""
     shifts: list[Fraction]
-    """For each packet of the stream, what has been added to the file's own times, in seconds; empty if nothing."""
+    """For each packet of the stream, the seconds added to the file's own times; empty if none."""
 
     def time(self, frame: int) -> Fraction:
-        """When ``frame`` is shown, in seconds."""
+        """Time of ``frame`` in seconds."""
         return self.timestamps[frame] * self.time_base
 
 
 def timeline_of(file: str, time_base: Fraction) -> Timeline:
-    """Read the index of a file; but for the first frame, nothing is decoded where the container allows it.
+    """Read the index of a file's first video track. If the container allows it, only the first frame is decoded.
 
     Args:
-        file: Absolute path; its first video track is meant.
-        time_base: The unit of the timestamps that are wanted, in seconds.
+        file: Absolute path.
+        time_base: Unit of the resulting timestamps, in seconds.
     """
     index = FrameReader(Decoder(file, 0, film_grain=False, threads=1)).index
     times = timing(index)
@@ -59,13 +59,13 @@ def _shifts(index: Index) -> list[Fraction]:
     of_frames = index.clock_shifts()
     if not of_frames.any():
         return []
-    # Packets without a frame of their own, such as second fields, are on the clock of the packets before them.
+    # Packets without their own frame, such as second fields, are on the clock of the packets before them.
     frames = np.maximum.accumulate(np.maximum(index.frame_of, 0))
     return [int(shift) * index.time_base for shift in of_frames[frames]]
 
 
 def clock_restarts(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the clock of ``stream`` restarts; containers without a table of all times are read to the end.
+    """Whether the clock of ``stream`` restarts. Files without a table of all times are read to the end.
 
     Args:
         container: Freshly opened.

@@ -1,4 +1,4 @@
-"""Rational numbers, as FFmpeg and as Python have them."""
+"""Rational numbers and timestamps."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Rational(Protocol):
-    """What PyAV's rationals and Python's fractions have in common."""
+    """The common interface of PyAV's rationals and Python's fractions."""
 
     @property
     def numerator(self) -> int:
@@ -18,15 +18,15 @@ class Rational(Protocol):
 
 
 def fraction(value: Rational) -> Fraction:
-    """``value`` as a number to count with."""
+    """``value`` as a `Fraction`."""
     return Fraction(value.numerator, value.denominator)
 
 
 def clock_of(time_base: Fraction) -> Fraction:
-    """The unit of timestamps while a stream with such a unit is encoded, in seconds.
+    """The unit of timestamps, in seconds, for encoding a stream with this unit.
 
-    It is the stream's own unit or an even part of it, as FFmpeg's MP4 muxer takes, so that frames which the stream
-    shows at one moment can follow each other without pushing on those that come after.
+    It is the stream's own unit or an integer fraction of it, as in FFmpeg's MP4 muxer, so that frames with the same
+    timestamp can be spread without delaying later ones.
     """
     while time_base > _COARSEST:
         time_base /= 2
@@ -37,10 +37,10 @@ _COARSEST = Fraction(1, 10_000)
 
 
 def decoding_times(shown: Sequence[int]) -> list[int]:
-    """When packets are to be decoded, of which it is known when each is shown, in decoding order.
+    """Decoding timestamps for packets with the given presentation timestamps, in decoding order.
 
-    The times rise, as muxers demand, and no packet is shown before it is decoded. Encoders give such times, too, but
-    those at the seam of two segments do not fit together where the frame rate varies.
+    They rise, as muxers require, and are never later than the presentation timestamps. Those of the encoder do not fit
+    together at the boundary of two segments if the frame rate varies.
     """
     ordered = sorted(shown)
     rank = {time: number for number, time in enumerate(ordered)}

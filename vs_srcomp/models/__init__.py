@@ -1,4 +1,4 @@
-"""The networks there are, and the choice of one by ratio, compression level, tier and look, or by name."""
+"""Models: descriptors, and the choice of one by ratio, compression level, tier and look, or by name."""
 
 from vs_srcomp.models.catalogue import LOOKS, TIERS, Model, find_model, load_network, models
 from vs_srcomp.models.choice import ModelName, find, is_file, network_for, scale_of

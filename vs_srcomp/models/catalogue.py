@@ -1,4 +1,4 @@
-"""Descriptors of the models that the package carries: engines/models.json, read once."""
+"""Descriptors of the installed models, from engines/models.json, which is read once."""
 
 import hashlib
 import json
@@ -20,70 +20,70 @@ from vs_srcomp.models.network import Network
 ENGINES = "vs_srcomp.engines"
 
 SYSTEM = "srcomp"
-"""The system of the models that are chosen by tier, ratio and look; those of others are chosen by name."""
+"""The system whose models are chosen by tier, ratio and look. Other systems' models are chosen by name."""
 
 
 TIERS = ("quality", "fast", "light")
-"""Sizes of models, best first: for graphics cards or patience, the default, and for weak processors."""
+"""Sizes of models, best first: for graphics cards or offline work, the default, and for weak processors."""
 
 LOOKS = ("faithful", "crisp")
-"""What models are trained for: the least error, or what people prefer to look at."""
+"""Training objectives: least error, or what people prefer to look at."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A network that the package carries, and what is known of it."""
+    """An installed model."""
 
     name: str
-    """``srcomp-{tier}-{ratio}`` or ``srcomp-{tier}-{ratio}-crisp``; other systems' have names of their own."""
+    """``srcomp-{tier}-{ratio}`` or ``srcomp-{tier}-{ratio}-crisp``; other systems have their own names."""
     file: str
     """Name of the ONNX file in the folder of models."""
     sha256: str
-    """Of the ONNX file, in lower-case hexadecimal."""
+    """SHA-256 of the ONNX file, in lower-case hexadecimal."""
     system: str
-    """`SYSTEM`, or the name of another one, such as ``"espcn"``."""
+    """`SYSTEM`, or the name of another system, such as ``"espcn"``."""
     tier: str | None = None
     """One of `TIERS`; None for other systems."""
     ratio: str | None = None
     """``"2:1"``, ``"8:5"`` or ``"4:3"``; None for other systems."""
     scale: int = 1
-    """Width and height of the output over those of the input: 1 for networks that run on the enlarged picture."""
+    """Output size over input size: 1 for networks that run on the upscaled picture."""
     look: str | None = None
     """One of `LOOKS`; None for other systems."""
     levels: tuple[float, float] | None
-    """Lowest and highest compression level it was trained for, on libaom's quantizer scale of 0 to 63: between two that
-    differ, it takes the level as its second input. None: it takes no level."""
+    """Lowest and highest compression level of the training, on libaom's quantizer scale of 0 to 63. If they differ, the
+    network takes the level as its second input. None: it knows no levels."""
     parameters: int
     """Number of weights and biases."""
     macs_per_pixel: float
     """Multiply-accumulates per output pixel."""
     stride: int
-    """Of the network's grid against the picture's: it takes sizes that are multiples of this."""
+    """Step of the network's grid in pixels: input sizes are multiples of it."""
     receptive_field: int | None
-    """Side in pixels of the square that one output pixel depends on; None if it has no bound."""
+    """Side in pixels of the square that one output pixel depends on; None if unbounded."""
     recipe: str
     """The training recipe, relative to the project's root."""
     ranges: tuple[float, ...] = ()
-    """The largest magnitude of what each convolution but the first sees, for the form in 8-bit integers that is made
-    when it is loaded; 0 for one that stays as it is, empty if there is no such form."""
+    """Largest magnitude of the input of each convolution but the first, for the 8-bit form, which is made at load; 0
+    for a layer that is not quantised, empty if there is no 8-bit form."""
     gain_db: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Mean gain in Y-PSNR over Lanczos-5 in dB, by name of the test set."""
     licence: str = ""
-    """Of the material that it was trained on."""
+    """Licence of the training material."""
 
     @property
     def q(self) -> int | None:
-        """The level of a model for a single one."""
+        """The level of a model for a single level."""
         return int(self.levels[0]) if self.levels and self.levels[0] == self.levels[1] else None
 
     @property
     def takes_level(self) -> bool:
-        """Whether the level is its second input."""
+        """Whether it takes the level as its second input."""
         return self.levels is not None and self.levels[0] != self.levels[1]
 
 
 def models() -> tuple[Model, ...]:
-    """All models that the package carries."""
+    """All installed models."""
     return _catalogue()
 
 
@@ -91,7 +91,7 @@ def find_model(tier: str, ratio: Ratio, q: float, look: str = "faithful") -> Mod
     """The model of ``tier`` for ``ratio``, ``look`` and compression level ``q``.
 
     Raises:
-        vs.Error: There is no such tier or look, or no such model; the last line names those that there are.
+        vs.Error: There is no such tier, look or model; the last line lists the alternatives.
     """
     if tier not in TIERS:
         raise unknown_model(tier)
@@ -103,15 +103,15 @@ def find_model(tier: str, ratio: Ratio, q: float, look: str = "faithful") -> Mod
     if not found:
         ratios = sorted({str(model.ratio) for model in of_tier if model.look == look})
         raise error(f"there is no {look} {tier} model for the ratio {ratio.name}", f"use {_one_of(ratios)}")
-    # Of several, as for single levels, the nearest one, the stronger of two.
+    # Of several models for single levels, the nearest one; of two, the one for stronger compression.
     return min(found, key=lambda model: _distance(q, model.levels or (0, 0)))
 
 
 def find_named(name: str) -> Model:
-    """The model of another system that is called ``name``.
+    """The model of another system called ``name``.
 
     Raises:
-        vs.Error: There is none; the last line names those that there are.
+        vs.Error: There is no such model; the last line lists the alternatives.
     """
     for model in models():
         if model.name == name and model.system != SYSTEM:
@@ -120,7 +120,7 @@ def find_named(name: str) -> Model:
 
 
 def unknown_model(name: str) -> vs.Error:
-    """An error that names the models there are."""
+    """An error that lists the models."""
     others = [model.name for model in models() if model.system != SYSTEM]
     return error(
         f"there is no model {name!r}", f"use one of {', '.join([*TIERS, *others])}, or the path of an ONNX file"
@@ -129,19 +129,19 @@ def unknown_model(name: str) -> vs.Error:
 
 @cache
 def load_network(source: Model | Path) -> Network:
-    """A network from its file, read once a process.
+    """A network from its file, read once per process.
 
     Raises:
-        vs.Error: The file cannot be read or is not a usable network, or a model that the package carries is not
-            the one it was made with.
+        vs.Error: The file cannot be read, or is not a usable network, or an installed model has another SHA-256 than
+            its descriptor.
     """
     if isinstance(source, Path):
-        from vs_srcomp.models.inspection import read_network  # Imports onnx, which packaged models do not need.
+        from vs_srcomp.models.inspection import read_network  # Imports onnx, which installed models do not need.
 
         return read_network(source)
     data = _read_sound(source.file, source.sha256)
     return Network(
-        # Weights may be stored in half precision, which is for files alone.
+        # Half precision of weights is only for storage.
         onnx=data if source.takes_level else at_level(data, 0),
         sha256=source.sha256,
         ranges=source.ranges or None,

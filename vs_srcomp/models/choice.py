@@ -1,4 +1,4 @@
-"""What users say for ``model``: a tier, the name of another system's model, or the path of an ONNX file."""
+"""Values of the argument ``model``: a tier, the name of another system's model, or the path of an ONNX file."""
 
 import os
 from pathlib import Path
@@ -14,16 +14,16 @@ type ModelName = str | os.PathLike[str]
 
 
 def find(model: ModelName, ratio: Ratio, q: float, look: str = "faithful") -> Model | Path:
-    """What ``model`` stands for: a descriptor, or a file.
+    """The descriptor of ``model``, or its path.
 
     Args:
         model: See `ModelName`.
-        ratio: Of a tier's models.
-        q: The compression level, likewise.
-        look: Likewise; others have none but the faithful one.
+        ratio: For tiers: the ratio.
+        q: For tiers: the compression level.
+        look: For tiers: the look. Others have only the faithful one.
 
     Raises:
-        vs.Error: There is no such model; the last line names those that there are.
+        vs.Error: There is no such model; the last line lists the alternatives.
     """
     if is_file(model):
         found: Model | Path = Path(model)
@@ -37,10 +37,10 @@ def find(model: ModelName, ratio: Ratio, q: float, look: str = "faithful") -> Mo
 
 
 def network_for(model: ModelName, ratio: Ratio, q: float, look: str = "faithful") -> tuple[str, Network]:
-    """Name and network for frames of the level ``q``, or of the nearest one that the model was trained for.
+    """Name and network for frames of the level ``q``, or the nearest level that the model was trained for.
 
     Raises:
-        vs.Error: As of `find` and `load_network`.
+        vs.Error: The errors of `find` and `load_network`.
     """
     found = find(model, ratio, q, look)
     lowest, highest = (found.levels if isinstance(found, Model) else None) or (0, MAX_QUANTIZER)
@@ -48,7 +48,7 @@ def network_for(model: ModelName, ratio: Ratio, q: float, look: str = "faithful"
 
 
 def scale_of(model: ModelName) -> int:
-    """Output size over input size of the networks of ``model``: 1 for tiers; errors as of `find` and `load_network`."""
+    """Output size over input size of ``model``: 1 for tiers. Raises the errors of `find` and `load_network`."""
     if model in TIERS:
         return 1
     return load_network(Path(model)).scale if is_file(model) else find_named(str(model)).scale

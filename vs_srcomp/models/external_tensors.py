@@ -1,4 +1,4 @@
-"""Tensors that an ONNX file keeps in other files: taken in from its own folder, and from nowhere else."""
+"""External tensors of ONNX files: read only from the file's own folder."""
 
 import itertools
 import stat
@@ -11,17 +11,17 @@ from vs_srcomp.errors import error
 
 
 def take_in_external_tensors(path: Path, model: ModelProto) -> bool:
-    """Replace references to other files by what they hold.
+    """Replace references to other files by their content.
 
     Args:
-        path: The model's file, in whose folder the others must lie; links that lead out of it are refused as well.
-        model: What is in it; changed in place.
+        path: The model's file. The other files must be in its folder; links that lead out of it are refused, too.
+        model: Its content, changed in place.
 
     Returns:
         Whether there were any.
 
     Raises:
-        vs.Error: Such a file lies elsewhere, or does not hold what it should.
+        vs.Error: A file is elsewhere, is missing, or is too short.
     """
     graphs = itertools.chain([model.graph], *(_subgraphs(node) for node in all_nodes(model)))
     tensors = itertools.chain(
@@ -38,7 +38,7 @@ def take_in_external_tensors(path: Path, model: ModelProto) -> bool:
 
 
 def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
-    """All operators of a model, those of functions and of branches too."""
+    """All operators of a model, including those of functions and branches."""
     waiting = [*model.graph.node, *(node for function in model.functions for node in function.node)]
     while waiting:
         node = waiting.pop()
@@ -61,15 +61,15 @@ def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
 
 
 def _read_external(path: Path, tensor: str, entry: dict[str, str]) -> bytes:
-    """What a reference to another file points at, if that lies in the model's folder."""
+    """The target of a reference, if it is in the model's folder."""
     location = entry.get("location", "")
-    names = PureWindowsPath(location)  # Which takes both kinds of slashes.
+    names = PureWindowsPath(location)  # It accepts both kinds of slashes.
     folder = path.parent.resolve()
     file = (folder / location).resolve()
     if names.anchor or PurePosixPath(location).anchor or ".." in names.parts or not file.is_relative_to(folder):
         raise error(
             f"{path.name} keeps the tensor {tensor!r} outside its own folder, in {location!r}",
-            "put the file with the tensors beside the model; a model that may read any file is not trusted",
+            "put the file with the tensors into the folder of the model; a model that may read any file is not trusted",
         )
     try:
         offset, length = int(entry.get("offset", "0")), int(entry.get("length", "-1"))
@@ -83,6 +83,6 @@ def _read_external(path: Path, tensor: str, entry: dict[str, str]) -> bytes:
     except (OSError, ValueError) as reason:
         raise error(
             f"{path.name} keeps the tensor {tensor!r} in {location!r}, which is not there or too short",
-            "put the whole file with the tensors beside the model",
+            "put the complete file with the tensors into the folder of the model",
         ) from reason
     return data

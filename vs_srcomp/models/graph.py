@@ -1,4 +1,4 @@
-"""ONNX graphs of one picture: what backends and conversions look for in them, and adding operators to them."""
+"""Tools for ONNX graphs of one picture: finding the skip, and adding operators."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from vs_srcomp.errors import error
 
 
 def input_of(graph: GraphProto) -> str:
-    """The name of the picture that goes in: old files list their weights among the inputs too."""
+    """Name of the input picture. Old files list their weights among the inputs, too."""
     weights = {tensor.name for tensor in graph.initializer}
     (source,) = (value.name for value in graph.input if value.name not in weights)
     return str(source)
 
 
 def residual_of(graph: GraphProto) -> str | None:
-    """What is added to the input of ``graph`` to give its output; None if it does not end in such an addition."""
+    """The residual that ``graph`` adds to its input; None if it does not end in such an addition."""
     source = input_of(graph)
     addition = producer(graph, graph.output[0].name)
     if addition is None or addition.op_type != "Add" or list(addition.input).count(source) != 1:
@@ -27,7 +27,7 @@ def residual_of(graph: GraphProto) -> str | None:
 
 
 def hoist_constants(graph: GraphProto) -> None:
-    """Turn the operators Constant of ``graph`` into initializers, which are easier to find.
+    """Turn operators Constant in ``graph`` into initializers.
 
     Raises:
         vs.Error: One is not a tensor of numbers.
@@ -60,8 +60,8 @@ def producer(graph: GraphProto, name: str) -> NodeProto | None:
 
 
 def replace_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
-    """Let ``nodes``, which may be those of ``graph``, be its only ones."""
-    # The list holds the messages themselves, which end with the field that they are deleted from.
+    """Replace the nodes of ``graph``; ``nodes`` may be nodes of ``graph`` itself."""
+    # Copy them first: deleting the field invalidates its messages.
     copies = []
     for node in nodes:
         copy = NodeProto()
@@ -72,17 +72,17 @@ def replace_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
 
 
 class Steps:
-    """New operators in the order in which they run; their constants go into a graph."""
+    """Builds a list of operators in order of execution; constants go into a graph."""
 
     def __init__(self, graph: GraphProto, prefix: str) -> None:
-        """Add constants to ``graph``; names of values begin with ``prefix``."""
+        """Put constants into ``graph``; names of values begin with ``prefix``."""
         self.nodes: list[NodeProto] = []
         self._graph = graph
         self._prefix = prefix
         self._names = 0
 
     def add(self, operator: str, *inputs: str, result: str = "", **attributes: Any) -> str:
-        """Append an operator; returns the name of its result."""
+        """Append an operator. Returns the name of its result."""
         name = result or self._name()
         self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
         return name
@@ -92,7 +92,7 @@ class Steps:
         return self._constant(np.array(value, np.float32))
 
     def integers(self, *values: int) -> str:
-        """A constant list, such as sizes and axes."""
+        """A constant list of integers, such as sizes and axes."""
         return self._constant(np.array(values, np.int64))
 
     def _constant(self, value: NDArray[Any]) -> str:

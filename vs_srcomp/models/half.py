@@ -1,4 +1,4 @@
-"""The same network in half precision: what it adds to the picture in float16, the picture itself in float32."""
+"""Conversion of a network to half precision: the residual in float16, the picture itself in float32."""
 
 import numpy as np
 import onnx
@@ -7,15 +7,15 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from vs_srcomp.errors import error
 from vs_srcomp.models.graph import hoist_constants, input_of, producer, replace_nodes, residual_of
 
-# Inputs that the standard wants in float32 whatever the type of the values, by operator.
+# Inputs that the standard requires in float32, by operator.
 _ALWAYS_FLOAT = {"Resize": (1, 2), "Upsample": (1,)}
 
 
 def to_half(network: bytes) -> bytes:
     """Convert an ONNX network to float16, with float32 at its input and output.
 
-    Where the network ends in an addition of its own input, that addition stays in float32: rounding touches only what
-    is added.
+    If the network ends in an addition of its own input, that addition stays in float32, so that only the residual is
+    rounded.
 
     Args:
         network: An ONNX file with one input and one output in float32; tensors must be inside it.
@@ -43,7 +43,7 @@ def to_half(network: bytes) -> bytes:
         assert addition is not None
         whole = f"{residual}.float"
         end = helper.make_node("Cast", [residual], [whole], to=TensorProto.FLOAT)
-        # By what the graph is, not by where its nodes stand: the addition may come before other nodes.
+        # The addition is not always the last node in the list.
         inputs = [source, whole]
         nodes = [begin, *(node for node in graph.node if node is not addition), end]
         nodes.append(helper.make_node("Add", inputs, [target]))
@@ -52,7 +52,7 @@ def to_half(network: bytes) -> bytes:
 
 
 def _convert_weights(graph: GraphProto) -> None:
-    """Make float32 weights float16; those that an operator wants in float32 stay beside them under another name."""
+    """Convert float32 weights to float16. Those that an operator requires in float32 are kept under another name."""
     whole = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
     kept = set()
     for node in graph.node:

@@ -1,7 +1,7 @@
-"""A user's own ONNX file: whether it follows the model contract, and what backends must know of it.
+"""Inspection of a user's own ONNX file: whether it follows the model contract, and what backends must know of it.
 
-The network is not run. What is found follows from the ONNX standard's own checks and shape inference; only what it
-computes from a few constant numbers is computed here, by the standard's reference evaluator.
+The network is not run. The facts come from the ONNX standard's checks and shape inference; only operators on a few
+constant numbers are computed, by the standard's reference evaluator.
 """
 
 import hashlib
@@ -23,16 +23,16 @@ from vs_srcomp.models.network import Network
 from vs_srcomp.models.receptive_field import Shapes, find_reach
 
 LARGEST_STRIDE = 16
-"""Networks whose grid is coarser are refused."""
+"""Networks with a coarser grid are refused."""
 
 LARGEST_SCALE = 4
 """Networks that enlarge by more are refused."""
 
-# A multiple of every stride there may be, and of 32 and 64, to distinguish those from sizes that never fit.
+# A multiple of every possible stride, and of 32 and 64, to distinguish those strides from sizes that never fit.
 _ANY_STRIDE_FITS = 4 * 720720
-# Tensors with more numbers are weights, which the sizes of planes cannot depend on.
+# Larger tensors are weights, on which the sizes of planes cannot depend.
 _SMALL = 64
-# What sizes and widths of borders are computed with.
+# Operators that compute sizes and widths of borders.
 _SIZE_OPERATORS = (
     "Add Cast Concat Constant ConstantOfShape Div Gather Identity Mul Neg Reshape Slice Squeeze Sub Transpose Unsqueeze"
 )
@@ -41,9 +41,9 @@ _SIZE_OPERATORS = (
 def read_network(path: Path) -> Network:
     """Read a user's own ONNX file.
 
-    It must take one luma plane, [N, 1, H, W] float32 with H and W free, and give one of 1 to 4 times the size; it may
-    take the level beside it. External tensors must lie in its folder and are taken in. The result is
-    logged once, with the SHA-256.
+    Its input must be one luma plane, [N, 1, H, W] float32 with dynamic H and W, and its output one of 1 to 4 times the
+    size; a second input may be the level. External tensors must be in its folder. The result is logged once, with the
+    SHA-256.
 
     Raises:
         vs.Error: It cannot be read, or is not such a network.
@@ -61,7 +61,7 @@ def read_network(path: Path) -> Network:
     sha256 = hashlib.sha256(data).hexdigest()
     takes_level = _check(path, model)
     if takes_level or any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer):
-        # Sizes, and how far it looks, are those at any level. Half precision of weights is for files alone.
+        # Sizes and receptive field do not depend on the level. Half precision of weights is only for storage.
         plain = at_level(data, 0)
         model = onnx.load_model_from_string(plain)
         data = data if takes_level else plain
@@ -84,10 +84,10 @@ def read_network(path: Path) -> Network:
 
 
 def margin_of(network: Network) -> int | None:
-    """Input pixels around a square of ``network.stride`` pixels, on the network's grid, on which its result may depend.
+    """Input pixels around a cell (a square of ``network.stride`` pixels) on which its result may depend.
 
     Returns:
-        A multiple of the stride; None where the whole plane may count.
+        A multiple of the stride; None if the whole plane may count.
 
     Raises:
         vs.Error: It is not a network that `read_network` accepts.
@@ -110,7 +110,7 @@ def _refusal(path: Path, what: str) -> vs.Error:
 def _parse(path: Path, data: bytes) -> ModelProto:
     try:
         model: ModelProto = onnx.load_model_from_string(data)
-    except Exception as reason:  # That of protobuf, which this package does not depend on itself.
+    except Exception as reason:  # An error of protobuf, which is not a direct dependency.
         raise _refusal(path, "is not an ONNX file") from reason
     if not model.graph.node:
         raise _refusal(path, "is not an ONNX file, or an empty one")
@@ -118,7 +118,7 @@ def _parse(path: Path, data: bytes) -> ModelProto:
 
 
 def _check(path: Path, model: ModelProto) -> bool:
-    """Refuse what is not in the ONNX standard, and other inputs and outputs than one luma plane and the level.
+    """Refuse operators outside the ONNX standard, and inputs and outputs other than one luma plane and the level.
 
     Returns:
         Whether it takes the level.
@@ -167,9 +167,9 @@ def _type_name(kind: int) -> str:
 
 
 def _with_sizes_computed(model: ModelProto) -> ModelProto:
-    """The model, with what it computes from a few constant numbers as constants.
+    """The model with operators on a few constant numbers replaced by their results.
 
-    PyTorch writes the widths of borders as a dozen operators, which shape inference does not follow.
+    PyTorch exports the widths of borders as a dozen operators, which shape inference does not follow.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer if math.prod(tensor.dims) <= _SMALL}
     nodes = []
@@ -193,7 +193,7 @@ def _with_sizes_computed(model: ModelProto) -> ModelProto:
 
 
 def _computed(node: onnx.NodeProto, feeds: dict[str, NDArray[Any]], model: ModelProto) -> NDArray[Any] | None:
-    """What one operator makes of a few numbers; None if it would be many, or does not work."""
+    """The result of one operator on a few numbers; None if it is large, or if the operator fails."""
     from onnx.reference import ReferenceEvaluator
 
     if node.op_type == "ConstantOfShape" and math.prod(feeds[node.input[0]].tolist()) > _SMALL:
@@ -203,13 +203,13 @@ def _computed(node: onnx.NodeProto, feeds: dict[str, NDArray[Any]], model: Model
     alone = helper.make_model(helper.make_graph([node], "alone", inputs, outputs), opset_imports=model.opset_import)
     try:
         (found,) = ReferenceEvaluator(alone).run(None, feeds)
-    except Exception:  # Of any kind, on numbers that do not fit together: backends will say so in their words.
+    except Exception:  # Wrong numbers raise anything; backends will report them.
         return None
     return np.asarray(found)
 
 
 def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
-    """Sizes of all values for some large input, and the output's size over the input's."""
+    """Sizes of all values for some large input, and the scale."""
     height, width = _ANY_STRIDE_FITS, 2 * _ANY_STRIDE_FITS
     try:
         shapes = _shapes(model, height, width)
@@ -229,9 +229,9 @@ def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
 
 
 def _stride(path: Path, model: ModelProto, scale: int, grid: int) -> int:
-    """The smallest multiple of ``grid`` whose multiples the network takes."""
+    """The smallest multiple of ``grid`` such that the network takes all its multiples."""
     for multiple in range(grid, LARGEST_STRIDE + 1, grid):
-        # A stride that divides both of the first two divides the multiple, as 37 and 41 have no common factor.
+        # 37 and 41 are coprime: a stride that divides both products divides the multiple.
         sizes = [(37 * multiple, 41 * multiple), (38 * multiple, 37 * multiple), (41 * multiple, 64 * multiple)]
         if all(_keeps_size(model, scale, *size) for size in sizes):
             return multiple
@@ -253,7 +253,7 @@ def _shapes(model: ModelProto, height: int, width: int) -> Shapes:
     names = {tensor.name for tensor in model.graph.initializer}
     (source,) = (value.name for value in model.graph.input if value.name not in names)
     target = model.graph.output[0]
-    # Without the weights, of which only the sizes count, and without the sizes that the file declares.
+    # Without the values of weights, and without the sizes that the file declares.
     graph = helper.make_graph(
         model.graph.node,
         "sizes",

@@ -1,8 +1,8 @@
-"""A network that takes the compression level, as the plain network that it is at one level.
+"""Conversion of a network that takes the compression level into a plain network for one level.
 
-At a given level, all that such a network computes from it is constant: it is computed here, and what scales and shifts
-the channels of a convolution goes into its weights and its bias. What is left is convolutions, their activations and
-the skip, to which every fast path of every backend applies, at the cost of a network for this level alone.
+At a fixed level, everything that the network computes from it is constant: it is computed here, and scales and shifts
+of channels are folded into the weights and biases of convolutions. Convolutions, activations and the skip remain, as in
+a network for a single level, at the same speed in every backend.
 """
 
 import hashlib
@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 from vs_srcomp.models.network import Network
 
 LEVEL_INPUT = "q"
-"""The name of the input for the level, [N] float32, 0 to 63."""
+"""Name of the input for the level, [N] float32, 0 to 63."""
 
 type _Array = NDArray[Any]
 
-# Those that a graph changes between are cheap to make again.
+# Networks at a level are cheap to make again.
 _KEPT = 8
 
-# Of ONNX, for what weights and levels are made of.
+# ONNX's types of weights and levels.
 _TYPES: Mapping[int, type[np.generic]] = {1: np.float32, 6: np.int32, 7: np.int64, 10: np.float16, 11: np.float64}
 _NUMBERS: Mapping[type[np.generic], int] = {kind: number for number, kind in _TYPES.items()}
 
 
 @lru_cache(maxsize=_KEPT)
 def network_at(network: Network, q: float) -> Network:
-    """``network`` at the level ``q``, 0 to 63; itself if it takes none."""
+    """``network`` at the level ``q``, 0 to 63; unchanged if it takes no level."""
     if not network.takes_level:
         return network
     onnx = at_level(network.onnx, q)
@@ -45,14 +45,15 @@ def network_at(network: Network, q: float) -> Network:
 
 
 def at_level(onnx: bytes, q: float) -> bytes:
-    """An ONNX network with its second input, the level, fixed at ``q``; all that follows from that is computed.
+    """An ONNX network with its second input, the level, fixed at ``q``, and constants folded.
 
-    What multiplies or is added to the channels of a convolution becomes part of its weights and its bias; weights in
-    half precision become float32. The result gives, for every picture, what the network gives for it and ``q``, to the
-    rounding of float32. Of a network without such an input, only what it computes from constants goes, and copies.
+    Scales and shifts of channels become part of the weights and biases of convolutions; weights in half precision
+    become float32. For every picture, the result is that of the network at ``q``, to the rounding of float32. In a
+    network without that input, only constants are folded and copies removed.
 
     Args:
-        onnx: With one picture as its first input and, at most, the level as its second one; tensors inside it.
+        onnx: A network with a picture as its first input and, optionally, the level as its second one; no external
+            tensors.
         q: 0 to 63.
     """
     model = _messages().ModelProto.FromString(onnx)
@@ -77,7 +78,7 @@ def at_level(onnx: bytes, q: float) -> bytes:
 
 
 def _compute(node: Any, values: dict[str, _Array], model: Any) -> bool:
-    """Whether ``node`` follows from ``values`` alone; what it gives is then added to them."""
+    """Whether ``node`` depends on ``values`` alone; if so, its result is added to them."""
     if node.op_type == "Constant":
         (attribute,) = node.attribute
         if attribute.name == "value":
@@ -93,7 +94,7 @@ def _compute(node: Any, values: dict[str, _Array], model: Any) -> bool:
 
 
 def _without_copies(nodes: Sequence[Any], outputs: set[str]) -> list[Any]:
-    """``nodes`` without those that only copy, as exporters put them at the end, where a skip is looked for."""
+    """``nodes`` without copies, which exporters put at the end, where the skip is expected."""
     names: dict[str, str] = {}
     kept: list[Any] = []
     for node in nodes:
@@ -101,7 +102,7 @@ def _without_copies(nodes: Sequence[Any], outputs: set[str]) -> list[Any]:
         if node.op_type != "Identity" or (node.output[0] in outputs and not kept):
             kept.append(node)
         elif node.output[0] in outputs:
-            # The output keeps its name: who makes it, and who else uses it, take that.
+            # The output keeps its name: the copied value is renamed.
             _rename(kept, node.input[0], node.output[0])
             names[node.input[0]] = node.output[0]
         else:
@@ -116,10 +117,10 @@ def _rename(nodes: Sequence[Any], before: str, after: str) -> None:
 
 
 def _with_merged_channels(nodes: Sequence[Any], values: dict[str, _Array], outputs: set[str]) -> list[Any]:
-    """``nodes`` without factors and terms of the channels of convolutions, which their weights take in."""
+    """``nodes`` with scales and shifts of channels folded into the weights of convolutions."""
     uses = Counter(name for node in nodes for name in node.input) + Counter(outputs)
     kept: list[Any] = []
-    convolutions: dict[str, Any] = {}  # By the name of what they give, if nothing else needs it.
+    convolutions: dict[str, Any] = {}  # By the name of their output, if nothing else needs it.
     for node in nodes:
         found = _of_channels(node, convolutions, values)
         if found is not None:
@@ -136,7 +137,7 @@ def _with_merged_channels(nodes: Sequence[Any], values: dict[str, _Array], outpu
 
 
 def _of_channels(node: Any, convolutions: Mapping[str, Any], values: Mapping[str, _Array]) -> tuple[Any, _Array] | None:
-    """The convolution whose channels ``node`` multiplies or adds to, and the number for each of them."""
+    """The convolution whose channels ``node`` scales or shifts, and the number for each channel."""
     if node.op_type not in ("Mul", "Add"):
         return None
     for picture, other in (node.input, reversed(node.input)):
@@ -149,8 +150,8 @@ def _of_channels(node: Any, convolutions: Mapping[str, Any], values: Mapping[str
 
 
 def _merge(convolution: Any, operator: str, number: _Array, values: dict[str, _Array]) -> None:
-    """Let ``convolution`` multiply its channels by ``number``, or add it to them."""
-    # Under names of its own: weights may be shared.
+    """Fold a scale or shift of channels by ``number`` into ``convolution``."""
+    # Under new names, because weights may be shared.
     weights, bias = (f"{convolution.output[0]}.{part}" for part in ("weight at level", "bias at level"))
     kernels = values[convolution.input[1]]
     before = values[convolution.input[2]] if len(convolution.input) > 2 and convolution.input[2] else np.float32(0)
@@ -165,7 +166,7 @@ def _cast(attributes: Mapping[str, int], array: _Array) -> tuple[_Array]:
 
 
 def _reshape(attributes: Mapping[str, int], array: _Array, shape: _Array) -> tuple[_Array]:
-    # A side of 0 is that of the input.
+    # 0 means the size of the input.
     return (array.reshape([side or array.shape[axis] for axis, side in enumerate(shape.tolist())]),)
 
 
@@ -173,8 +174,8 @@ def _split(attributes: Mapping[str, int], array: _Array, sizes: _Array) -> list[
     return np.split(array, np.cumsum(sizes)[:-1], attributes.get("axis", 0))
 
 
-# Those that levels go through in our networks, by name and number of inputs. All others are computed as well, but by a
-# library that takes a tenth of a second to load.
+# The operators on levels in our networks, by name and number of inputs. Others are computed by a library that takes
+# 0.1 s to import.
 _OPERATORS: Mapping[tuple[str, int], Callable[..., Sequence[_Array]]] = {
     ("Abs", 1): lambda _, array: (np.abs(array),),
     ("Add", 2): lambda _, one, other: (one + other,),
@@ -191,7 +192,7 @@ _OPERATORS: Mapping[tuple[str, int], Callable[..., Sequence[_Array]]] = {
 
 
 def _by_reference(node: Any, values: Mapping[str, _Array], model: Any) -> list[_Array]:
-    """What ``node`` gives, by the standard's own evaluator."""
+    """The result of ``node``, by the standard's reference evaluator."""
     from onnx import NodeProto, TypeProto, helper
     from onnx.reference import ReferenceEvaluator
 
@@ -227,7 +228,7 @@ def _tensor(name: str, array: _Array) -> Any:
 
 
 def _messages() -> Any:
-    """The classes of ONNX's messages, without the rest of its package, which takes three times as long to load."""
+    """The classes of ONNX's messages alone: the whole package takes three times as long to import."""
     if "onnx" in sys.modules:
         return sys.modules["onnx"]
     return _messages_alone()

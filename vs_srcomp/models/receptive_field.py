@@ -1,8 +1,8 @@
-"""How far a network looks: found from its graph, without running it.
+"""The receptive field of a network, computed from its graph.
 
-Each operator that is known says which of its input samples an output sample depends on; the output's samples are
-followed back through all of them (as in Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural
-Networks", Distill). What is not known to be local counts as looking at the whole picture.
+For each supported operator it is known on which input samples an output sample depends; the output's samples are
+traced back through the graph (as in Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural Networks",
+Distill). Any other operator counts as depending on the whole picture.
 """
 
 import math
@@ -14,31 +14,31 @@ from typing import Any
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 type Shapes = Mapping[str, tuple[int, ...]]
-"""Sizes of the values in a graph, by name; values of unknown size are missing."""
+"""Sizes of values in a graph, by name; values of unknown size are missing."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """On which input pixels an output pixel depends."""
+    """The input pixels that an output pixel depends on."""
 
     field: int | None
-    """Side in input pixels of the square around a pixel that holds them all; None where the whole plane may count."""
+    """Side in input pixels of the square around a pixel that contains them; None if the whole plane may count."""
     grid: int
-    """Moving the input by a multiple of this many pixels moves every value in the network by whole samples."""
+    """A shift of the input by a multiple of this many pixels shifts every value in the network by whole samples."""
     obstacle: str = ""
-    """The operator that may look at the whole plane."""
+    """The operator that may depend on the whole plane."""
     margin: int = 0
-    """Input pixels around a cell, a square of ``grid`` pixels, on which what the network gives for that cell may
-    depend: less than half of ``field``, as the pixels of a cell do not all reach as far on the same side."""
+    """Input pixels around a cell (a square of ``grid`` pixels) on which its result may depend: less than half of
+    ``field``, because not all pixels of a cell reach equally far on the same side."""
 
 
 def find_reach(graph: GraphProto, shapes: Shapes, scale: int) -> Reach:
-    """On which input pixels an output pixel of ``graph`` depends.
+    """The input pixels that an output pixel of ``graph`` depends on.
 
     Args:
-        graph: With one input and one output beside the weights, [N, C, H, W], nodes in the order of their use;
-            numbers that sizes depend on are among its weights, not computed.
-        shapes: Of all values, for an input whose height and width the network's stride divides.
+        graph: A graph with one input and one output besides the weights, [N, C, H, W], nodes in topological order, and
+            constants folded.
+        shapes: Sizes of all values, for an input whose sides are multiples of the network's stride.
         scale: Output size over input size.
     """
     initializers = {tensor.name: tensor for tensor in graph.initializer}
@@ -64,22 +64,22 @@ def find_reach(graph: GraphProto, shapes: Shapes, scale: int) -> Reach:
 
 
 type _Samples = tuple[int, int]
-"""The first and the last of a run of samples along one axis."""
+"""First and last of a run of samples on one axis."""
 
 
 @dataclass(frozen=True)
 class _Along:
-    """What an operator does along one axis."""
+    """The effect of an operator on one axis."""
 
     step: Fraction
     """Input samples per output sample."""
     back: Callable[[int, int], _Samples]
-    """From the first and last of a run of output samples to those of the input samples that they depend on."""
+    """Maps a run of output samples to the run of input samples that it depends on."""
 
 
 @dataclass(frozen=True)
 class _Step:
-    """An operator that the picture passes."""
+    """An operator on the picture's path."""
 
     pictures: list[str]
     outputs: list[str]
@@ -88,7 +88,7 @@ class _Step:
 
 
 def _trace_back(steps: list[_Step], axis: int, source: str, target: str, sample: int) -> _Samples:
-    """First and last sample of ``source`` that one sample of ``target`` depends on."""
+    """The run of samples of ``source`` that one sample of ``target`` depends on."""
     needed = {target: (sample, sample)}
     for step in reversed(steps):
         runs = [needed[name] for name in step.outputs if name in needed]
@@ -102,7 +102,7 @@ def _trace_back(steps: list[_Step], axis: int, source: str, target: str, sample:
 
 
 class _MayLookAnywhereError(Exception):
-    """An operator that is not known to be local; the message names it."""
+    """An operator that may not be local; the message names it."""
 
 
 _SAMPLE_BY_SAMPLE = (
@@ -111,12 +111,12 @@ _SAMPLE_BY_SAMPLE = (
     "Mod Mul Neg Not Or Pow PRelu Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub "
     "Sum Swish Tan Tanh ThresholdedRelu Where Xor"
 )
-# Their sizes may follow from another value's.
+# Operators whose output size may come from another value.
 _SIZED = frozenset(("Resize", "Upsample", "Slice"))
-# Interpolation kernels, by half their width in samples; the nearest sample is one of those that linear takes.
+# Half widths of interpolation kernels in samples; nearest uses one of the samples of linear.
 _TAPS = {b"nearest": 1, b"linear": 1, b"cubic": 2}
-# Where samples lie within their cells, by the name of the rule. Before version 11 it was not named, and was the first;
-# since then it is the second by default.
+# Position of samples within their cells, by the name of the rule. Before version 11 the rule was always the first one;
+# since then the second one is the default.
 _SHIFTS = {
     b"asymmetric": (Fraction(0),),
     b"half_pixel": (Fraction(1, 2),),
@@ -127,7 +127,7 @@ _SHIFTS = {
 
 
 def _along(stride: int, span: int = 1, begin: int = 0) -> _Along:
-    """A window of ``span`` samples, the first ``begin`` samples before the picture, that moves by ``stride``."""
+    """A window of ``span`` samples that starts ``begin`` samples before the picture and moves by ``stride``."""
     return _Along(Fraction(stride), lambda first, last: (first * stride - begin, last * stride - begin + span - 1))
 
 
@@ -140,22 +140,21 @@ _SAME = _along(1)
 
 
 class _Reader:
-    """Reads operators in the order of their use and keeps those that the picture goes through."""
+    """Reads operators in topological order and keeps those on the picture's path."""
 
     def __init__(self, source: str, initializers: Mapping[str, TensorProto], shapes: Shapes) -> None:
-        """Begin at the input ``source``."""
         self.steps: list[_Step] = []
         self.rates = {source: (Fraction(1), Fraction(1))}
-        """Of the values that depend on the picture: input pixels per sample, vertically and horizontally."""
+        """Input pixels per sample, vertically and horizontally, of values that depend on the picture."""
         self._shapes = {**shapes, **{name: tuple(tensor.dims) for name, tensor in initializers.items()}}
         self._tensors = dict(initializers)
-        # Values that depend neither on the picture nor on its size. What is in neither set depends on the size.
+        # Values that depend neither on the picture nor on its size. Values in neither set depend on the size.
         self._constants = set(initializers)
 
     def read(self, node: NodeProto) -> None:
-        """Take in the next operator."""
+        """Process the next operator."""
         if any(attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for attribute in node.attribute):
-            raise _MayLookAnywhereError(node.op_type)  # Its branches see values that are not among its inputs.
+            raise _MayLookAnywhereError(node.op_type)  # Branches use values that are not among its inputs.
         pictures = [name for name in node.input if name in self.rates]
         if node.op_type in ("Shape", "Size"):
             return
@@ -172,14 +171,14 @@ class _Reader:
         self.rates.update(dict.fromkeys(outputs, (rates[0] * vertical.step, rates[1] * horizontal.step)))
 
     def _axes(self, node: NodeProto, pictures: list[str]) -> tuple[_Along, _Along]:
-        """What an operator that takes ``pictures`` does vertically and horizontally."""
+        """The vertical and horizontal effect of an operator whose inputs are ``pictures``."""
         if node.op_type in _SAMPLE_BY_SAMPLE.split():
             self._check_broadcast(node, pictures)
             return _SAME, _SAME
         if node.op_type == "Concat":
             self._check(node, _attribute(node, "axis", 1) in (1, -3) and len(pictures) == len(node.input))
             return _SAME, _SAME
-        # All others take one picture, and beside it what does not depend on it.
+        # All others have one picture among their inputs.
         self._check(node, pictures == [node.input[0]] and len(self._shape(node, pictures[0])) == 4)
         if node.op_type not in _SIZED:
             self._check(node, all(name in self._constants for name in node.input[1:] if name))
@@ -208,7 +207,7 @@ class _Reader:
         return _SAME, _SAME
 
     def _is_of_channels(self, node: NodeProto) -> bool:
-        """Whether an operator works on each place of the picture by itself."""
+        """Whether an operator is pointwise."""
         match node.op_type:
             case "BatchNormalization":
                 return not _attribute(node, "training_mode", 0)
@@ -221,14 +220,14 @@ class _Reader:
         return False
 
     def _check_broadcast(self, node: NodeProto, pictures: list[str]) -> None:
-        """Refuse what is not the same at every place of the picture."""
+        """Refuse operands that are not the same at every place of the picture."""
         sizes = {self._shape(node, name)[-2:] for name in pictures}
         others = [name for name in node.input if name and name not in pictures]
         self._check(node, len(sizes) == 1 and all(name in self._constants for name in others))
         self._check(node, all(side == 1 for name in others for side in self._shape(node, name)[-2:]))
 
     def _window(self, node: NodeProto, kernel: tuple[int, ...]) -> tuple[_Along, _Along]:
-        """A window that goes over the picture: convolution and pooling."""
+        """Convolution and pooling."""
         self._check(node, len(kernel) == 2)
         strides = _attribute(node, "strides", (1, 1))
         dilations = _attribute(node, "dilations", (1, 1))
@@ -262,7 +261,7 @@ class _Reader:
         return along(0), along(1)
 
     def _resized(self, node: NodeProto) -> tuple[_Along, _Along]:
-        """Interpolation by a whole factor; by other factors rounding could depend on the place."""
+        """Interpolation by an integer factor; with other factors, rounding could depend on the place."""
         before, after = (self._shape(node, name) for name in (node.input[0], node.output[0]))
         self._check(node, before[:2] == after[:2] and _attribute(node, "mode", b"nearest") in _TAPS)
         self._check(node, _attribute(node, "keep_aspect_ratio_policy", b"stretch") == b"stretch")
@@ -278,7 +277,7 @@ class _Reader:
             def back(first: int, last: int) -> _Samples:
                 low = min((first + shift) / factor - shift for shift in _SHIFTS[mode])
                 high = max((last + shift) / factor - shift for shift in _SHIFTS[mode])
-                # A tap at the very end of the kernel has no weight.
+                # The outermost tap of the kernel has no weight.
                 return math.floor(low - reach) + 1, math.ceil(high + reach) - 1
 
             return _Along(1 / factor, back)
@@ -286,7 +285,7 @@ class _Reader:
         return along(Fraction(after[2], before[2])), along(Fraction(after[3], before[3]))
 
     def _padded(self, node: NodeProto) -> tuple[_Along, _Along]:
-        # Reflection goes no further from a pixel than the sample that it stands for.
+        # A reflected sample is no further away than the padding that it replaces.
         self._check(node, _attribute(node, "mode", b"constant") in (b"constant", b"reflect", b"edge"))
         pads = self._numbers(node, 1, "pads") or []
         axes = [axis % 4 for axis in self._numbers(node, 3, "axes") or range(4)]
@@ -305,7 +304,7 @@ class _Reader:
         return _along(vertical[1], begin=-vertical[0]), _along(horizontal[1], begin=-horizontal[0])
 
     def _numbers(self, node: NodeProto, index: int, attribute: str) -> list[int] | None:
-        """Whole numbers that newer versions of an operator take as a constant input, older ones as an attribute."""
+        """Integers that are a constant input in newer versions of an operator, and an attribute in older ones."""
         if len(node.input) <= index or not node.input[index]:
             found = _attribute(node, attribute, None)
             return None if found is None else list(found)

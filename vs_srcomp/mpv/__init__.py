@@ -1,1 +1,1 @@
-"""The player's side: what mpv's filter runs, and how it gets where mpv looks for scripts."""
+"""mpv: its Lua script, the script of its VapourSynth filter with the Python part, and their installation."""

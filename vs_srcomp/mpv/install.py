@@ -1,8 +1,8 @@
-"""mpv's script in mpv's own folder.
+"""Installation of the scripts in mpv's folder.
 
 mpv loads ``scripts/NAME/main.lua`` from its configuration folder (mpv manual, "Script location"), and reads options of
-the script NAME from ``script-opts/NAME.conf``. The files are copies: an environment that is moved or removed must not
-leave links to nothing in the player's folder.
+the script NAME from ``script-opts/NAME.conf``. The files are copied, not linked: links would break when the Python
+environment is moved or removed.
 """
 
 import re
@@ -19,19 +19,19 @@ FILTER = HERE / "srcomp.vpy"
 """The script of mpv's VapourSynth filter."""
 
 COMPANION = HERE / "srcomp.lua"
-"""mpv's own script, which puts the filter in its place."""
+"""The Lua script, which adds the filter."""
 
 _OPTION = re.compile(r"^    (?P<name>\w+) = (?P<value>[^,]+), +-- (?P<meaning>.+)$", re.MULTILINE)
 
-# Both files begin with it; what does not is not ours.
+# In the first line of both files. A file without it is not ours.
 _MARK = b"vs-srcomp"
 
 
 def mpv_folder(environment: Mapping[str, str]) -> Path:
-    """The folder where mpv looks for scripts: MPV_HOME, or mpv's in the folder of the user's configuration.
+    """mpv's configuration folder: MPV_HOME, or ``mpv`` in XDG_CONFIG_HOME or ~/.config.
 
     Raises:
-        vs.Error: The environment does not name it.
+        vs.Error: The environment has none of these.
     """
     if folder := environment.get("MPV_HOME"):
         return Path(folder)
@@ -43,7 +43,7 @@ def mpv_folder(environment: Mapping[str, str]) -> Path:
 
 
 def options() -> list[tuple[str, str, str]]:
-    """Name, default and meaning of each option of mpv's script."""
+    """Name, default and description of each option of the Lua script."""
     return [
         (name, value.strip('"').replace("true", "yes"), meaning)
         for name, value, meaning in _OPTION.findall(COMPANION.read_text("utf-8"))
@@ -51,16 +51,14 @@ def options() -> list[tuple[str, str, str]]:
 
 
 def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
-    """Put the script, the filter and a list of options into mpv's ``folder``.
-
-    Options that are there already stay as they are.
+    """Copy both scripts into mpv's ``folder``, and write a file of options unless there is one.
 
     Args:
-        folder: As `mpv_folder` gives it; it is made if it is not there.
-        overwrite: Replace files of these names that did not come from here.
+        folder: See `mpv_folder`; created if it does not exist.
+        overwrite: Replace files of these names that are not ours.
 
     Returns:
-        What has been written.
+        The files that were written.
 
     Raises:
         vs.Error: There is another script of this name, or the folder cannot be written to.
@@ -84,10 +82,10 @@ def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
 
 
 def remove(folder: Path) -> list[Path]:
-    """Take away what `install` has put into mpv's ``folder``; options that were changed stay. Gives what was there.
+    """Remove what `install` has written to mpv's ``folder``, except changed options. Returns the removed files.
 
     Raises:
-        vs.Error: It cannot be removed.
+        vs.Error: A file cannot be removed.
     """
     found = [target for target in _copies(folder) if target.exists() and _is_ours(target)]
     conf = _conf(folder)
@@ -107,7 +105,7 @@ def remove(folder: Path) -> list[Path]:
 
 
 def is_current(folder: Path) -> bool | None:
-    """Whether what is installed in mpv's ``folder`` is that of this release; None if nothing is."""
+    """Whether the scripts in mpv's ``folder`` are those of this release; None if there are none."""
     copies = _copies(folder)
     if not any(target.exists() for target in copies):
         return None
@@ -115,7 +113,7 @@ def is_current(folder: Path) -> bool | None:
 
 
 def _copies(folder: Path) -> dict[Path, Path]:
-    """Where each file goes, and where it comes from."""
+    """Target and source of each file."""
     home = folder / "scripts" / "srcomp"
     return {home / "main.lua": COMPANION, home / "srcomp.vpy": FILTER}
 
@@ -129,18 +127,18 @@ def _is_ours(file: Path) -> bool:
 
 
 def _defaults() -> str:
-    """The file of options: all as comments, but for the command where a shell would not find it."""
-    lines = ["# Options of vs-srcomp in mpv. Take the # away from what you change."]
+    """The file of options: all commented out, except the path of the command if a shell would not find it."""
+    lines = ["# Options of vs-srcomp in mpv. Remove the # from what you change."]
     for name, value, meaning in options():
         lines += [f"# {meaning}", f"#{name}={value}"]
-    beside = Path(sys.executable).with_name("vs-srcomp")
-    if beside.exists():
-        # mpv is started from a desktop, too, where no environment is active.
-        lines[lines.index("#command=vs-srcomp")] = f"command={beside}"
+    program = Path(sys.executable).with_name("vs-srcomp")
+    if program.exists():
+        # When mpv is started from a desktop, no environment is active.
+        lines[lines.index("#command=vs-srcomp")] = f"command={program}"
     return "\n".join(lines) + "\n"
 
 
 def _settings(text: str) -> list[str]:
-    """What a file of options sets, but for where the command is."""
+    """What a file of options sets, except the path of the command."""
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith(("#", "command="))]

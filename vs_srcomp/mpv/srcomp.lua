@@ -8,30 +8,30 @@
 --
 -- Options go to script-opts/srcomp.conf in mpv's folder, or --script-opts=srcomp-ratio=2:1,srcomp-q=30
 local options = {
-    enabled = true,        -- whether to begin with the filter on: yes or no
+    enabled = true,        -- whether the filter is on at the start: yes or no
     ratio = "auto",        -- auto fills the display, by 2:1 at most; or 2:1, 8:5, 4:3
-    q = "auto",            -- how strongly the file was compressed, 0 to 63; auto finds it out
+    q = "auto",            -- how strongly the file was compressed, 0 to 63; auto reads it from the file
     model = "fast",        -- a tier, light, fast or quality, or the path of an ONNX file
     look = "faithful",     -- the least error, or crisp: what people prefer to look at
     sharpness = "0",       -- how much luma is sharpened after the network, 0 to 1; 0.25 is a good amount
-    adapt = "yes",         -- whether to take a faster network where this one does not keep up: yes or no
-    frames = 2,            -- to work on at a time: more cost time at each seek
-    command = "vs-srcomp", -- what finds q out; empty for nothing
-    vpy = "",              -- the script of the filter; empty for the one beside main.lua
+    adapt = "yes",         -- whether to switch to a faster network if this one is too slow: yes or no
+    frames = 2,            -- frames to process at the same time: more of them slow each seek
+    command = "vs-srcomp", -- program that finds q; empty for none
+    vpy = "",              -- the filter's script; empty for the one beside main.lua
 }
 require("mp.options").read_options(options, "srcomp")
 local utils = require("mp.utils")
 local msg = require("mp.msg")
 
 local LABEL = "srcomp"
-local NEAR = 2 -- levels that differ by less hardly differ in the picture
+local NEAR = 2 -- a smaller difference of q is hardly visible
 local here = mp.get_script_directory() or utils.split_path(debug.getinfo(1, "S").source:sub(2))
 local vpy = options.vpy ~= "" and options.vpy or utils.join_path(here, "srcomp.vpy")
 local status_file = os.tmpname()
 local enabled = options.enabled
-local scenes = {}    -- of the file, in seconds, each with its q
-local q = options.q  -- that the filter has, or will have when it is on
-local reported       -- the last message about a network that is too slow
+local scenes = {}    -- scenes of the file: start in seconds, and q
+local q = options.q  -- the filter's q, also while it is off
+local reported       -- the network that the last message called too slow
 
 local function user_data()
     local parts = { "ratio=" .. options.ratio, "q=" .. q, "model=" .. options.model,
@@ -42,7 +42,7 @@ local function user_data()
     return table.concat(parts, ",")
 end
 
--- Make the list of filters what it should be. Other filters stay, and nothing is loaded again without need.
+-- Update the filter list. Other filters stay, and the filter is reloaded only if its options change.
 local function update()
     local filters, changed, found = {}, false, false
     local wanted = enabled and mp.get_property_native("current-tracks/video/image") == false
@@ -68,7 +68,7 @@ local function update()
     end
 end
 
--- Take the q of the scene that is shown. Where it is about the same, the filter is not loaded again.
+-- Use the q of the current scene. A small change does not reload the filter.
 local function follow()
     if options.q ~= "auto" or #scenes == 0 then return end
     local now = mp.get_property_number("time-pos", 0)

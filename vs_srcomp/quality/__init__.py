@@ -1,1 +1,1 @@
-"""How close a file is to a reference (`measure`), and whether it has all that its source has (`verify`)."""
+"""Metrics of a file against a reference (`measure`), and comparison of an output with its source (`verify`)."""

@@ -1,4 +1,4 @@
-"""PSNR, SSIM and VMAF by the libvmaf inside FFmpeg, fed with luma planes."""
+"""SSIM and VMAF of luma planes, by FFmpeg's libvmaf."""
 
 import json
 import subprocess
@@ -15,14 +15,14 @@ from vs_srcomp.errors import error, last_line
 
 _INSTALL = "install it with: pip install 'vs-srcomp[metrics]'"
 
-# What libvmaf takes, by number of bits.
+# Pixel formats for libvmaf, by bits.
 PIXEL_FORMATS = {8: "yuv420p", 10: "yuv420p10le", 12: "yuv420p12le", 16: "yuv420p16le"}
 
 
 class Libvmaf:
-    """FFmpeg with libvmaf; a context manager that leaves no process behind.
+    """FFmpeg with libvmaf. A context manager that ends the process.
 
-    Each frame that FFmpeg reads holds both pictures, one above the other, so that it cannot pair them wrongly.
+    FFmpeg reads frames with both pictures, one above the other, so that it cannot pair them wrongly.
     """
 
     def __init__(self, size: tuple[int, int], bits: int, options: str) -> None:
@@ -30,15 +30,15 @@ class Libvmaf:
 
         Args:
             size: Width and height in pixels.
-            bits: Of a sample: a key of `PIXEL_FORMATS`.
-            options: Of FFmpeg's filter libvmaf.
+            bits: Bits per sample, a key of `PIXEL_FORMATS`.
+            options: Options of FFmpeg's filter libvmaf.
 
         Raises:
             vs.Error: There is no FFmpeg.
         """
         self._width, self._height = size
         self._frames = 0
-        # Only luma counts, but libvmaf takes no gray. The second picture must begin where a row of chroma does.
+        # Only luma counts, but libvmaf takes no gray. The second picture must begin at a row of chroma.
         self._pitch = self._height + self._height % 2
         dtype = np.uint8 if bits == 8 else np.dtype("<u2")
         self._both = np.zeros((2 * self._pitch, self._width), dtype)
@@ -52,7 +52,6 @@ class Libvmaf:
         self._command = [vmaf_program(), "-v", "error", *read, "-lavfi", graph, "-f", "null", "-"]
 
     def __enter__(self) -> Self:
-        """Start FFmpeg."""
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="srcomp-vmaf-")))
             self._errors = stack.enter_context(tempfile.TemporaryFile())
@@ -68,7 +67,6 @@ class Libvmaf:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End FFmpeg."""
         self._opened.close()
 
     def _end(self) -> None:
@@ -83,7 +81,7 @@ class Libvmaf:
         return self._process.stdin
 
     def add(self, picture: Luma, reference: Luma) -> None:
-        """Give the next frame of both clips.
+        """Send the next frame of both clips.
 
         Raises:
             vs.Error: FFmpeg has ended; the message is its own.
@@ -96,7 +94,7 @@ class Libvmaf:
             self._input.write(self._chroma.data)
 
     def log(self) -> dict[str, Any]:
-        """End the clips; gives libvmaf's log: ``frames`` and ``pooled_metrics``.
+        """Finish. Returns libvmaf's log with ``frames`` and ``pooled_metrics``.
 
         Raises:
             vs.Error: libvmaf has failed; the message is its own.
@@ -111,7 +109,7 @@ class Libvmaf:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Raise FFmpeg's last message when it ends too early."""
+        """Raise an error with FFmpeg's last message if it ends too early."""
         try:
             yield
         except BrokenPipeError:
@@ -125,7 +123,7 @@ class Libvmaf:
 
 
 def vmaf_program() -> str:
-    """The program in imageio-ffmpeg, which has libvmaf, unlike those of many systems."""
+    """The program in imageio-ffmpeg, which has libvmaf. Those of many systems have not."""
     try:
         import imageio_ffmpeg
     except ImportError as reason:

@@ -1,4 +1,4 @@
-"""How close a file's picture is to a reference: PSNR and SSIM of the luma plane, and VMAF."""
+"""PSNR and SSIM of luma, and VMAF, of a file against a reference."""
 
 import threading
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from vs_srcomp.source.media import local_file, open_container, video_stream
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Of a whole clip."""
+    """Scores of a whole clip."""
 
     frames: int
     psnr_y: float
@@ -40,22 +40,22 @@ def measure(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Metrics:
-    """Compare the pictures of ``result`` with those of ``reference``.
+    """Compare ``result`` with ``reference``.
 
-    Both are read once, a few frames at a time. Frame n is compared with frame n. Both must have the same time, counted
-    from the file's first frame, as exactly as the files store it. Of two bit depths, the codes of the lower are
-    multiplied up; the peak of b bits is ``255 * 2**(b - 8)``. So a picture has the same figures in any depth. The film
-    grain that AV1 streams describe is left out.
+    Both are read once, a few frames at a time. Frame n is compared with frame n, and both must have the same time,
+    counted from the file's first frame, in the resolution of the files. With different bit depths, codes of the lower
+    one are multiplied; the peak of b bits is ``255 * 2**(b - 8)``, so that scores do not depend on the depth. The film
+    grain of AV1 streams is not applied.
 
     Args:
         result: A video file of YUV or GRAY in 8 to 16 bits.
-        reference: What it should look like, likewise, in the same size.
-        threads: For VMAF; decoding has its own.
-        progress: Called with the number of frames done and of all frames.
-        cancel: Stops the work when set.
+        reference: Another one, of the same size.
+        threads: Threads for VMAF, besides those of decoders.
+        progress: Called with the number of finished frames and the number of all frames.
+        cancel: When set, it stops the work.
 
     Raises:
-        vs.Error: The files differ in size, in number or times of their frames, or there is no FFmpeg with libvmaf.
+        vs.Error: The files differ in size, or in number or times of frames, or there is no FFmpeg with libvmaf.
         CancelledError: ``cancel`` was set.
     """
     clips = [_luma_clip(path) for path in (result, reference)]

@@ -1,8 +1,9 @@
-"""No work where nothing has changed: what networks gave is remembered, and taken again where it would be the same.
+"""No inference where nothing has changed: results of networks are kept, and copied where they would be the same.
 
-What a network gives for a pixel depends on the pixels around it alone, as far as its margin goes. The memory is
-searched by content, never by a frame's number: what is given depends neither on the order of frames nor on which worker
-made them.
+A network's result for a pixel depends only on the pixels within its margin. The memory is searched by content, never by
+frame number, so the output does not depend on the order of frames or on which worker made them.
+
+Read `windows` first (which parts to compute), then `memory` (which planes are kept), then `engine`, which uses both.
 """
 
 from vs_srcomp.reuse.engine import Counts, counts, forget, reusing

@@ -1,4 +1,4 @@
-"""A network that is run only on what has changed since it was run last."""
+"""An engine that runs its network only on what has changed."""
 
 import threading
 from collections.abc import Sequence, Set
@@ -18,32 +18,32 @@ _memory = Memory()
 _engines: dict[tuple[Network, BackendConfig, PlaneFormat], "ReusingEngine"] = {}
 _lock = threading.Lock()
 
-# Of the blocks of a plane: where more are needed, their windows are nearly the whole.
+# A plane is computed as a whole if more than this share of its blocks is needed, ...
 _MOST_NEEDED = 0.75
 
-# Of what the whole plane costs: where windows cost more, the little that they spare is not worth their number.
+# ... or if the windows cost more than this share of the whole plane.
 _MOST_COST = 0.9
 
 
 def reusing(engine: Engine, network: Network, backend: BackendConfig, plane: PlaneFormat) -> Engine:
-    """``engine``, which is asked only for what the memory of this process does not have.
+    """Wrap ``engine`` so that it computes only what is not in the memory of this process.
 
-    What it gives is the same to the bit. Planes that have been seen cost no inference with any backend. Parts of planes
-    are taken from memory where a pixel's result is known to be the same whatever the size of the plane that is run:
-    with OpenVINO on the processor, at every precision. Other libraries may choose their kernels by the plane's size.
+    The result is the same to the bit. Repeated planes cost no inference with any backend. Parts of planes are reused
+    only where a pixel's result does not depend on the size of the plane: with OpenVINO on the processor, at every
+    precision. Other libraries may choose their kernels by the plane's size.
 
     Args:
-        engine: Of ``network`` on planes of the format ``plane``.
-        network: What it runs.
-        backend: What it was compiled by.
-        plane: The planes that it takes.
+        engine: Runs ``network`` on planes of the format ``plane``.
+        network: The network.
+        backend: The backend that compiled it.
+        plane: Format of the input planes.
     """
     key = network, backend, plane
     with _lock:
         found = _engines.get(key)
         if found is None or found.whole is not engine:
             found = _engines[key] = ReusingEngine(engine, network, backend, plane, _memory)
-            # As long as the engines themselves are kept, and no longer: they hold much memory.
+            # Keep this one no longer than the store keeps the engine itself, which holds much memory.
             for old in [each for each in _engines if each != key and not is_kept(*each)]:
                 del _engines[old]
         return found
@@ -56,31 +56,31 @@ def forget() -> None:
 
 @dataclass
 class Counts:
-    """What this process has had to restore."""
+    """Luma pixels that this process has restored."""
 
     pixels: int = 0
-    """Of all planes."""
+    """In all planes."""
     reused: int = 0
-    """Of these, those that were taken from memory."""
+    """Of these, how many were copied from memory."""
 
 
 counts = Counts()
-"""Since the process has started; changes while frames are made."""
+"""Since the start of the process; changes while frames are made."""
 
 
 class ReusingEngine:
-    """An engine, and what is known of what it gives."""
+    """An engine with the memory of its results."""
 
     def __init__(
         self, whole: Engine, network: Network, backend: BackendConfig, plane: PlaneFormat, memory: Memory
     ) -> None:
-        """Remember what ``whole`` gives in ``memory``; see `reusing`."""
+        """Keep the results of ``whole`` in ``memory``; see `reusing`."""
         self.whole = whole
         self.network = network
         self.backend = backend
         self.plane = plane
         self.memory = memory
-        # Backends may round differently where they pad a plane up to the stride themselves.
+        # Backends may round differently where they pad a plane to the stride themselves.
         is_on_grid = BLOCK % network.stride == 0 and not (plane.width % network.stride or plane.height % network.stride)
         self._has_parts = isinstance(backend, DividingBackend) and is_on_grid and network.receptive_field is not None
         self._part_engine: PartEngine | None = None
@@ -93,7 +93,7 @@ class ReusingEngine:
 
     @property
     def parts(self) -> PartEngine | None:
-        """What computes parts of planes; None until there is something to compute, and where only whole planes are."""
+        """The engine for parts of planes; None before the first part, and where only whole planes are computed."""
         return self._part_engine if self._has_parts else None
 
     @cached_property
@@ -107,12 +107,13 @@ class ReusingEngine:
         return None if margin is None else Windows(self.plane.width, self.plane.height, margin)
 
     def part_engine(self, kinds: Set[Kind], known: Picture) -> PartEngine | None:
-        """What computes windows of these kinds; None if they do not come out as of the whole plane.
+        """The engine for windows of these kinds; None if their results differ from those of the whole plane.
 
-        Before the first window of a kind, two are tried out on ``known``, a picture whose result is there or will be.
+        Before the first window of a kind, two windows are compared with the result of ``known``, which may still be in
+        progress.
         """
         if self._has_parts and not kinds <= self._tried:
-            # Whoever works on it may need the turn.
+            # Wait without the lock: the worker that restores it may need it.
             known.done.wait()
             with self._turn:
                 for kind in kinds - self._tried:
@@ -142,10 +143,9 @@ class ReusingEngine:
 
 
 class ReusingWorker:
-    """A worker that looks into the memory first."""
+    """A worker that searches the memory first."""
 
     def __init__(self, engine: ReusingEngine) -> None:
-        """Work for ``engine``, with inference requests of its own."""
         self._engine = engine
         self._whole = engine.whole.worker()
         self._part_worker: PartWorker | None = None
@@ -179,7 +179,7 @@ class ReusingWorker:
             counts.reused += (reused or 0) * engine.network.scale**2
 
     def _copied(self, same: Picture, target: Luma) -> int | None:
-        """Take all from a picture of the same plane; the number of its pixels, or None if there is no result."""
+        """Copy the result of an equal plane; returns the number of pixels, or None if that plane has no result."""
         same.done.wait()
         if not same.is_good:
             return None
@@ -187,9 +187,12 @@ class ReusingWorker:
         return self._engine.plane.width * self._engine.plane.height
 
     def _in_parts(self, picture: Picture, others: list[Picture], source: Luma, target: Luma) -> int | None:
-        """Compute what is in none of ``others``; how many pixels were taken from them, or None if nothing was done.
+        """Compute what none of ``others`` has, and copy the rest from them.
 
-        Those of no use are given back to the memory at once, and are no longer among ``others``.
+        ``others`` loses those that are of no use; they are released at once.
+
+        Returns:
+            The number of pixels that were copied; None if nothing was done.
         """
         windows = self._engine.windows
         if windows is None:
@@ -209,7 +212,7 @@ class ReusingWorker:
             return None
         scale = self._engine.network.scale
         results = [restored_part(worker, window, source, scale) for window in asked]
-        # What is in the works elsewhere may be done by now.
+        # Other workers have had time to finish theirs.
         for other, _ in kept:
             other.done.wait()
             if not other.is_good:
@@ -233,7 +236,7 @@ class ReusingWorker:
 
 
 def restored_part(worker: PartWorker, window: Window, source: Luma, scale: int) -> Luma:
-    """What a network of ``scale`` gives for the part of ``source`` in ``window``."""
+    """The result of a network of ``scale`` for the part of ``source`` in ``window``."""
     part = window.part
     restored = np.empty(((part.bottom - part.top) * scale, (part.right - part.left) * scale), source.dtype)
     worker.restore(source[window.pixels.scaled(1)], window.around, restored)
@@ -243,7 +246,7 @@ def restored_part(worker: PartWorker, window: Window, source: Luma, scale: int) 
 def _divided(
     picture: Picture, others: Sequence[Picture], windows: Windows
 ) -> tuple[Blocks, list[tuple[Picture, Blocks]]]:
-    """The blocks of ``picture`` to be computed, and the others, each with the blocks that are to be taken from it."""
+    """The blocks of ``picture`` to compute, and the pictures to copy from, each with the blocks to copy."""
     needed = windows.reach(picture.changed(others[0]))
     kept = [(others[0], ~needed)]
     for other in others[1:]:

@@ -1,7 +1,7 @@
-"""Planes that networks have seen, with what they made of them: found again by their content, in whatever order.
+"""Planes with their results, found by content.
 
-A worker puts its plane into the memory before the network runs. Others that find it there need not wait for it until
-they have done what is theirs to do. Nobody waits for a plane that came later, so that two never wait for each other.
+A worker puts its plane into the memory before the network runs. Another worker that needs its result does its own work
+first and then waits. No worker waits for a plane that came later than its own, so there is no deadlock.
 """
 
 import threading
@@ -16,57 +16,58 @@ from vs_srcomp.backends.base import Luma
 from vs_srcomp.reuse.windows import BLOCK, Blocks
 
 LIMIT = 64_000_000
-"""Bytes that all planes in the memory of a process take, for planes of up to `LIMIT_PIXELS`; in proportion above."""
+"""Bytes that all planes in the memory of a process take at most, for results of up to `LIMIT_PIXELS`; for larger ones,
+in proportion."""
 
 LIMIT_PIXELS = 1920 * 1080
-"""That of 1080p, of each plane that networks give."""
+"""The size of 1080p."""
 
-# Of the rows of a plane, one in so many is looked at to find out which planes are alike; in pieces of so many bytes.
+# Similar planes are found by samples: the sum of each piece of this many bytes in one row of this many.
 _SAMPLED_ROWS = 16
 _SAMPLED_BYTES = 64
 
-# Of these pieces: where fewer are in a picture, hardly any neighbourhood is as it was.
+# A picture with a smaller share of equal pieces is not compared: hardly any neighbourhood is unchanged.
 _LEAST_ALIKE = 0.15
 
-# What one more picture must have of them that no other has.
+# The share of pieces that a further picture must add.
 _LEAST_MORE = 0.02
 
-# Pictures that are compared with a plane as a whole. No more are held, so that there is room for other planes.
+# How many pictures a plane is compared with in full. They cannot be dropped meanwhile, and other planes need room.
 _MOST_COMPARED = 4
 
 
 class Picture:
-    """A plane and what the network gives for it, once that is ``done``."""
+    """A plane and, once ``done`` is set, the network's result for it."""
 
     def __init__(self, source: tuple[int, int], target: tuple[int, int], dtype: np.dtype[Any]) -> None:
-        """Make room for planes of these heights and widths."""
+        """Allocate planes of these heights and widths."""
         self.key: Hashable = None
         self._shape = source
-        # What is beyond the plane in its last blocks is 0 in all pictures.
+        # The last blocks may reach past the plane: there all pictures hold 0.
         self._rows = np.zeros(_padded(source, dtype), dtype)
         self.target = np.empty(target, dtype)
         self.samples: NDArray[np.uint64] = np.empty(0, np.uint64)
         self.done = threading.Event()
         self.is_good = False
-        """Whether ``target`` is what the network gives, when it is ``done``."""
+        """Whether ``target`` holds the result, once ``done`` is set."""
         self.users = 0
 
     @property
     def source(self) -> Luma:
-        """The plane that the network is given."""
+        """The network's input."""
         return self._rows[: self._shape[0], : self._shape[1]]
 
     @property
     def bytes(self) -> int:
-        """That it takes."""
+        """Memory that it takes."""
         return self._rows.nbytes + self.target.nbytes
 
     def fits(self, source: tuple[int, int], target: tuple[int, int], dtype: np.dtype[Any]) -> bool:
-        """Whether planes of these shapes can be put into it."""
+        """Whether it can hold planes of these shapes."""
         return (self._shape, self.target.shape, self.target.dtype) == (source, target, dtype)
 
     def take_in(self, key: Hashable, source: Luma) -> None:
-        """Become the picture of ``source``, which is not done yet."""
+        """Hold ``source``, without a result yet."""
         self.key = key
         np.copyto(self.source, source)
         rows = self._rows[::_SAMPLED_ROWS].view(np.uint64)
@@ -93,13 +94,13 @@ class Picture:
 
 
 def bytes_of(source: tuple[int, int], target: tuple[int, int], dtype: np.dtype[Any]) -> int:
-    """That a picture of planes of these heights and widths takes."""
+    """Memory that a picture of planes of these heights and widths takes."""
     height, width = _padded(source, dtype)
     return (height * width + target[0] * target[1]) * dtype.itemsize
 
 
 def _padded(source: tuple[int, int], dtype: np.dtype[Any]) -> tuple[int, int]:
-    """Height and width up to whole blocks, and rows up to whole pieces that are sampled."""
+    """Height rounded up to whole blocks, and width to whole sampled pieces."""
     height, width = source
     piece = _SAMPLED_BYTES // dtype.itemsize
     return -(-height // BLOCK) * BLOCK, -(-width // piece) * piece
@@ -112,13 +113,13 @@ class Memory:
         """Hold at most ``limit`` bytes, for planes of up to 1080p."""
         self._limit = limit
         self._lock = threading.Lock()
-        # Those that were used least recently come first.
+        # Least recently used first.
         self._pictures: list[Picture] = []
         self._spare: list[Picture] = []
 
     @property
     def bytes(self) -> int:
-        """That all pictures take."""
+        """Memory that all pictures take."""
         with self._lock:
             return self._bytes()
 
@@ -150,33 +151,33 @@ class Memory:
         return Found(picture, others=alike)
 
     def finish(self, picture: Picture) -> None:
-        """Let others have the result of ``picture``."""
+        """Make the result of ``picture`` available."""
         picture.is_good = True
         picture.done.set()
         with self._lock:
             picture.users -= 1
 
     def drop(self, picture: Picture) -> None:
-        """Take ``picture`` out again, for which there is no result; others that have found it do without."""
+        """Remove ``picture``, which gets no result; workers that wait for it do without."""
         with self._lock:
             self._pictures.remove(picture)
             picture.users -= 1
         picture.done.set()
 
     def release(self, pictures: Sequence[Picture]) -> None:
-        """Use ``pictures`` no longer."""
+        """End the use of ``pictures``."""
         with self._lock:
             for picture in pictures:
                 picture.users -= 1
 
     def forget(self) -> None:
-        """Forget all pictures that nobody uses now."""
+        """Remove all pictures that are not in use."""
         with self._lock:
             self._pictures = [picture for picture in self._pictures if picture.users]
             self._spare.clear()
 
     def _room(self, source: tuple[int, int], target: tuple[int, int], dtype: np.dtype[Any]) -> Picture | None:
-        """A picture for planes of these shapes, in the place of old ones if there must be; it is used by the caller."""
+        """A picture for planes of these shapes, in use by the caller; old ones make room. None if there is no room."""
         limit = round(self._limit * max(1, target[0] * target[1] / LIMIT_PIXELS))
         with self._lock:
             picture = next((spare for spare in self._spare if spare.fits(source, target, dtype)), None)
@@ -202,7 +203,7 @@ class Memory:
 
 
 def _most_alike(picture: Picture, others: Sequence[Picture]) -> list[Picture]:
-    """Those that together have most of ``picture``, as far as samples tell; the one that has most comes first."""
+    """The pictures that together have most of ``picture``, by their samples; the most similar one comes first."""
     if not others:
         return []
     equal = np.array([other.samples == picture.samples for other in others])
@@ -220,12 +221,12 @@ def _most_alike(picture: Picture, others: Sequence[Picture]) -> list[Picture]:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is for a plane; each picture in it is to be given back to the memory."""
+    """What the memory has for a plane. The caller must give back each picture in it."""
 
     picture: Picture | None = None
-    """Its own, without result: for `Memory.finish` or `Memory.drop`. None if the plane was there, or there is no room.
-    """
+    """The plane's own, without a result: give it to `Memory.finish` or `Memory.drop`. None if the plane was there
+    already, or if there is no room."""
     same: Picture | None = None
-    """That of the same plane, for `Memory.release`."""
+    """An equal plane: give it to `Memory.release`."""
     others: list[Picture] = field(default_factory=list)
-    """A few of other planes, those that are most alike, for `Memory.release`."""
+    """The most similar other planes: give them to `Memory.release`."""

@@ -1,7 +1,10 @@
-"""Which windows of a plane to run a network on, so that the blocks that are asked for come out as of the whole plane.
+"""Which windows of a plane to run a network on, so that some of its blocks come out as they do with the whole plane.
 
-A window is a rectangle of blocks with the pixels around it that their result depends on. It ends at borders of the
-plane, so that the network's own padding appears there and nowhere else.
+- A block is a square of 8x8 pixels: planes are compared block by block.
+- A part is a rectangle of blocks whose result is wanted.
+- A window is a part and the pixels around it that its result depends on: the network's input. At a border of the plane
+  the window ends there, too, so that the network pads where it would pad the whole plane, and nowhere else.
+- The margin is the number of pixels around a part on which its result depends.
 """
 
 import math
@@ -21,28 +24,28 @@ type Blocks = NDArray[np.bool_]
 """Marks on the blocks of a plane, (height, width) in blocks."""
 
 CALL = 4000
-"""Pixels in inference that take about as long as what each window costs besides: calls, and copies."""
+"""The fixed cost of a window, calls and copies, in pixels of inference that take about as long."""
 
-# New sizes of windows are multiples of these steps, by the length from which they hold: libraries make code for each
-# size, which takes as long as some 25,000 pixels in inference.
+# New sizes of windows are multiples of a step, which depends on the length: (from this length, step). Libraries compile
+# code for each size, which takes as long as the inference of some 25,000 pixels.
 _STEPS = ((0, 16), (256, 32), (1024, 64))
 
-# A window takes a size that there has been before if it has at most so many pixels more.
+# A window takes an earlier size that has at most this many pixels more than it needs.
 _MOST_SPARE = 20000
 
-# Sizes that are remembered, about as many as libraries keep code for.
+# Number of sizes to remember: about as many as libraries keep code for.
 _SIZES = 96
 
-# Cuts are searched so many levels deep: at most 2 to that power windows.
+# Depth of the search for cuts: it gives at most 2**_DEPTH windows.
 _DEPTH = 4
 
-# Of the blocks of a rectangle: where so many are asked for, a cut gains little.
+# A rectangle is not cut where this share of its blocks is wanted: a cut gains little.
 _DENSE = 0.8
 
 
 @dataclass(frozen=True)
 class Rectangle:
-    """A part of a plane: its edges in pixels, right and bottom not included."""
+    """Edges in pixels of a plane; right and bottom are not included."""
 
     left: int
     top: int
@@ -51,12 +54,38 @@ class Rectangle:
 
     @property
     def pixels(self) -> int:
-        """How many there are in it."""
+        """Width times height."""
         return (self.right - self.left) * (self.bottom - self.top)
 
     def scaled(self, scale: int) -> tuple[slice, slice]:
-        """Its rows and columns in a plane ``scale`` times as large."""
+        """Its rows and columns in a plane that is ``scale`` times as large."""
         return slice(self.top * scale, self.bottom * scale), slice(self.left * scale, self.right * scale)
+
+
+type Kind = tuple[bool, bool]
+"""Whether a window reaches no border of the plane, horizontally and vertically. Backends compile each kind."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The input of a network for one part of a plane."""
+
+    pixels: Rectangle
+    around: Around
+    """Pixels on each side that are there only because the result of the part depends on them."""
+
+    @property
+    def part(self) -> Rectangle:
+        """The rectangle whose result the network gives."""
+        box, around = self.pixels, self.around
+        return Rectangle(
+            box.left + around.left, box.top + around.top, box.right - around.right, box.bottom - around.bottom
+        )
+
+    @property
+    def kind(self) -> Kind:
+        """The form of the network that computes it."""
+        return bool(self.around.left and self.around.right), bool(self.around.top and self.around.bottom)
 
 
 class Windows:
@@ -66,43 +95,42 @@ class Windows:
         """Set the geometry.
 
         Args:
-            width: Of planes in pixels, a multiple of the network's stride.
-            height: Likewise.
-            margin: Pixels around a block on which its result may depend, a multiple of the stride.
+            width: Width of the planes in pixels, a multiple of the network's stride.
+            height: Height of the planes, also a multiple of the stride.
+            margin: Pixels around a part on which its result may depend, a multiple of the stride.
         """
         self._width, self._height, self.margin = width, height, margin
-        # Around a part, layers compute about this many pixels on average: the first as many as all need, the last none.
-        self._halo = margin // 2
-        # Least recently used first; kinds with widths and heights.
-        self._sizes: OrderedDict[tuple[tuple[bool, bool], tuple[int, int]], None] = OrderedDict()
+        # Pixels that a window without borders saves in each direction: the first layer computes the whole margin, the
+        # last none of it, so that layers compute about half of it on average.
+        self._saved = 2 * (margin - margin // 2)
+        # Kinds with (width, height), the least recently used first.
+        self._sizes: OrderedDict[tuple[Kind, tuple[int, int]], None] = OrderedDict()
         self._lock = threading.Lock()
 
     def reach(self, changed: Blocks) -> Blocks:
-        """The blocks whose result may depend on those that are ``changed``."""
+        """The blocks whose result may depend on the ``changed`` ones."""
         steps = -(-self.margin // BLOCK)
         return _spread(_spread(changed, steps).T, steps).T
 
     def cover(self, blocks: Blocks) -> list[Rectangle]:
-        """Rectangles that together hold ``blocks``, cut such that their windows have few pixels."""
+        """Parts that together contain ``blocks``, cut so that their windows cost little."""
         return self._cut(blocks, 0, 0, _DEPTH)[1]
 
-    def window(self, part: Rectangle) -> "Window":
-        """The pixels that the result for ``part`` depends on, and some more: windows have not too many sizes."""
-        across = _Axis(part.left, part.right, self._width, self.margin)
-        down = _Axis(part.top, part.bottom, self._height, self.margin)
+    def window(self, part: Rectangle) -> Window:
+        """The window for ``part``. It may be larger than it must be, because each new size costs time once."""
+        across, down = self._axes(part)
         width, height = self._size(across, down)
-        (left, right, *sides), (top, bottom, *ends) = across.placed(width), down.placed(height)
-        return Window(Rectangle(left, top, right, bottom), Around(sides[0], ends[0], sides[1], ends[1]))
+        left, right, before, after = across.placed(width)
+        top, bottom, above, below = down.placed(height)
+        return Window(Rectangle(left, top, right, bottom), Around(before, above, after, below))
 
-    def cost(self, window: "Window") -> int:
+    def cost(self, window: Window) -> int:
         """Pixels of a whole plane that take about as long as ``window``."""
-        spared = 2 * (self.margin - self._halo)
-        box = window.pixels
-        width, height = (box.right - box.left, box.bottom - box.top)
-        return (width - spared * window.kind[0]) * (height - spared * window.kind[1]) + CALL
+        box, (across, down) = window.pixels, window.kind
+        return self._cost(box.right - box.left, box.bottom - box.top, across, down)
 
-    def samples(self, kind: "Kind") -> "list[Window]":
-        """Two windows of a kind, of different sizes, to try out how they are computed."""
+    def samples(self, kind: Kind) -> list[Window]:
+        """Two windows of a kind, of different sizes, to check a backend with."""
         windows = []
         for share in (4, 7):
             edges = []
@@ -115,7 +143,7 @@ class Windows:
         return windows
 
     def _size(self, across: "_Axis", down: "_Axis") -> tuple[int, int]:
-        """Width and height of a window: of one that there has been before, if it is little larger than it need be."""
+        """Width and height of a window: those of an earlier one, if they are little larger than it needs."""
         kind, width, height = (across.is_inside, down.is_inside), across.length, down.length
         with self._lock:
             fitting = [
@@ -133,21 +161,21 @@ class Windows:
                 self._sizes.popitem(last=False)
         return size
 
-    def _cost(self, left: int, top: int, right: int, bottom: int) -> int:
-        """Pixels of the window for a rectangle with these edges in blocks, and what it costs besides."""
-        width = self._length(left * BLOCK, min(right * BLOCK, self._width), self._width)
-        return width * self._length(top * BLOCK, min(bottom * BLOCK, self._height), self._height) + CALL
+    def _axes(self, part: Rectangle) -> "tuple[_Axis, _Axis]":
+        return (
+            _Axis(part.left, part.right, self._width, self.margin),
+            _Axis(part.top, part.bottom, self._height, self.margin),
+        )
 
-    def _length(self, begin: int, end: int, whole: int) -> int:
-        if self.margin <= begin and end + self.margin <= whole:
-            return end - begin + 2 * self._halo
-        return min(end + self.margin, whole) - max(begin - self.margin, 0)
+    def _cost(self, width: int, height: int, across: bool, down: bool) -> int:
+        """The cost of a window of that size, which reaches no border ``across`` or ``down`` the plane."""
+        return (width - across * self._saved) * (height - down * self._saved) + CALL
 
     def _cut(self, blocks: Blocks, left: int, top: int, depth: int) -> tuple[int, list[Rectangle]]:
-        """Cost and rectangles for ``blocks``, whose first one is at that column and row of the plane.
+        """Cost and parts for ``blocks``, whose first block is in column ``left`` and row ``top`` of the plane.
 
-        The bounding box is cut in two where the boxes of both parts cost least, and so on while that is less than
-        without a cut.
+        The bounding box is cut in two where both halves together cost least, and each half again, as long as that costs
+        less than no cut.
         """
         rows, columns = np.flatnonzero(blocks.any(1)), np.flatnonzero(blocks.any(0))
         if not len(rows):
@@ -161,27 +189,31 @@ class Windows:
             min((left + width) * BLOCK, self._width),
             min((top + height) * BLOCK, self._height),
         )
-        whole = self._cost(left, top, left + width, top + height), [box]
+        across, down = self._axes(box)
+        whole = self._cost(across.length, down.length, across.is_inside, down.is_inside), [box]
         if depth == 0 or blocks.mean() > _DENSE:
             return whole
         best, is_row, place = min(self._best_cut(blocks, left, top), self._best_cut(blocks.T, top, left, turned=True))
         if best >= whole[0]:
             return whole
         if is_row:
-            parts = (
-                self._cut(blocks[:place], left, top, depth - 1),
-                self._cut(blocks[place:], left, top + place, depth - 1),
-            )
+            first = self._cut(blocks[:place], left, top, depth - 1)
+            second = self._cut(blocks[place:], left, top + place, depth - 1)
         else:
-            parts = (
-                self._cut(blocks[:, :place], left, top, depth - 1),
-                self._cut(blocks[:, place:], left + place, top, depth - 1),
-            )
-        cost = parts[0][0] + parts[1][0]
-        return (cost, parts[0][1] + parts[1][1]) if cost < whole[0] else whole
+            first = self._cut(blocks[:, :place], left, top, depth - 1)
+            second = self._cut(blocks[:, place:], left + place, top, depth - 1)
+        cost = first[0] + second[0]
+        return (cost, first[1] + second[1]) if cost < whole[0] else whole
 
     def _best_cut(self, blocks: Blocks, left: int, top: int, *, turned: bool = False) -> tuple[int, bool, int]:
-        """The least cost of two boxes, above and below a cut; whether it is between rows of the plane; and its row."""
+        """The cheapest cut between rows: the cost of both sides, whether it is between rows of the plane, and the row.
+
+        Args:
+            blocks: What is wanted, without empty rows and columns at the edges.
+            left: Column of the first block in the plane.
+            top: Its row.
+            turned: ``blocks`` is transposed, and so is the plane: ``left`` is a row then.
+        """
         count, width = blocks.shape
         if count == 1:
             return 1 << 62, not turned, 0
@@ -202,42 +234,17 @@ class Windows:
         return int(costs[place]), not turned, place + 1
 
     def _lengths(self, begin: NDArray[np.int_], end: NDArray[np.int_], whole: int) -> NDArray[np.int_]:
-        """`_length` for edges in blocks."""
+        """`_Axis.length`, less what windows without borders save, for arrays of edges in blocks."""
         begin, end = begin * BLOCK, np.minimum(end * BLOCK, whole)
         is_inside = (begin >= self.margin) & (end + self.margin <= whole)
-        at_border = np.minimum(end + self.margin, whole) - np.maximum(begin - self.margin, 0)
-        return np.where(is_inside, end - begin + 2 * self._halo, at_border)
-
-
-type Kind = tuple[bool, bool]
-"""Whether a window reaches no border of the plane, horizontally and vertically."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a network is given."""
-
-    pixels: Rectangle
-    around: Around
-    """Of these, those on which the part's result depends, besides its own."""
-
-    @property
-    def part(self) -> Rectangle:
-        """What it gives."""
-        box, around = self.pixels, self.around
-        return Rectangle(
-            box.left + around.left, box.top + around.top, box.right - around.right, box.bottom - around.bottom
-        )
-
-    @property
-    def kind(self) -> Kind:
-        """By what libraries may have code of its own for it."""
-        return bool(self.around.left and self.around.right), bool(self.around.top and self.around.bottom)
+        lengths: NDArray[np.int_] = np.minimum(end + self.margin, whole) - np.maximum(begin - self.margin, 0)
+        lengths -= is_inside * self._saved
+        return lengths
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """A part in one direction: its edges, the length of the plane, and the pixels around it that count."""
+    """One direction of a part: its edges, the length of the plane, and the margin, in pixels."""
 
     begin: int
     end: int
@@ -250,7 +257,7 @@ class _Axis:
 
     @property
     def length(self) -> int:
-        """That a window has at least."""
+        """The least length of a window."""
         return min(self.end + self.margin, self.whole) - max(self.begin - self.margin, 0)
 
     @property
@@ -259,7 +266,7 @@ class _Axis:
         return min(-(-self.length // step) * step, self.whole)
 
     def placed(self, length: int) -> tuple[int, int, int, int]:
-        """Edges of a window of that length, and the pixels of it before and behind what it gives."""
+        """Edges of a window of that length, and its pixels before and after the part."""
         start = min(max(self.begin - self.margin, 0), self.whole - length)
         end = start + length
         if self.is_inside:
@@ -268,7 +275,7 @@ class _Axis:
 
 
 def rectangles(blocks: Blocks, width: int, height: int) -> list[Rectangle]:
-    """``blocks`` of a plane of that size, in rectangles: runs of rows that are alike."""
+    """``blocks`` of a plane of that size as rectangles: runs of equal rows."""
     found = []
     row = 0
     while row < len(blocks):
@@ -283,7 +290,7 @@ def rectangles(blocks: Blocks, width: int, height: int) -> list[Rectangle]:
 
 
 def _spread(blocks: Blocks, steps: int) -> Blocks:
-    """``blocks``, and as many rows above and below each of them."""
+    """``blocks``, and ``steps`` rows above and below each of them."""
     spread = blocks.copy()
     for step in range(1, min(steps, len(blocks) - 1) + 1):
         spread[step:] |= blocks[:-step]

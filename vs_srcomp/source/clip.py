@@ -27,14 +27,14 @@ def open_clip(
     threads: int = 0,
     report_left_out: bool = True,
 ) -> vs.VideoNode:
-    """What `vs_srcomp.source.source` does.
+    """The implementation of `vs_srcomp.source.source`.
 
     Args:
-        path: As of `source`, and so are ``film_grain``, ``track`` and ``threads``.
-        film_grain: See there.
-        track: Likewise.
-        threads: Likewise.
-        report_left_out: False for a caller that itself adds alpha, and the last row and column of odd sizes.
+        path: See `vs_srcomp.source.source`.
+        film_grain: See `vs_srcomp.source.source`.
+        track: See `vs_srcomp.source.source`.
+        threads: See `vs_srcomp.source.source`.
+        report_left_out: False for callers that add alpha, and the last row and column of odd sizes, themselves.
     """
     if not isinstance(path, str | os.PathLike):
         raise error(f"a path is needed, not {type(path).__name__}", 'give the path of a video file, such as "in.mkv"')
@@ -53,7 +53,7 @@ def open_clip(
 
 
 def _grid_of(first: vs.VideoNode, file: str, *, film_grain: bool, threads: int, report: bool) -> vs.VideoNode:
-    """The picture that the tiles of ``file`` make up, of which ``first`` is one; its properties are those of a tile."""
+    """The picture that consists of the tiles of ``file``, with the properties of the tile ``first``."""
     grid = read_grid(file)
     with open_container(file) as container:
         items = [stream.id for stream in tracks(container)]
@@ -87,7 +87,7 @@ def _open_track(
 
 
 class _Clip:
-    """Answers the core's requests for frames."""
+    """Serves the core's requests for frames."""
 
     def __init__(
         self, file: str, reader: FrameReader, stream: StreamInfo, quantizers: Quantizers | None, *, report: bool

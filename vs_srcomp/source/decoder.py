@@ -1,4 +1,4 @@
-"""Linear decoding from any key packet on, where every frame comes with its number."""
+"""Linear decoding from any key packet on, with the number of each frame."""
 
 import weakref
 from collections.abc import Iterator
@@ -16,27 +16,26 @@ from vs_srcomp.source.demuxer import Demuxer
 from vs_srcomp.source.index import Packets, build_index
 from vs_srcomp.source.media import decoder_for, open_container, stream_info, video_stream
 
-# Threads of the decoder beyond one per processor: while frames are copied and handed out, a thread of the decoder
-# waits for its turn on a processor, and others for what it has to do. Worth 5 to 10 % at 1080p and at 4K.
+# Threads of the decoder beyond one per processor. While frames are copied and returned, decoder threads wait for a
+# processor, and others wait for them. Extra threads gain 5 to 10 % at 1080p and at 4K.
 _MORE_THREADS = 2
 
 
 class DamageError(Exception):
-    """A packet cannot be decoded, and other packets were under way: it is not known which frames are lost."""
+    """A packet cannot be decoded while others were in progress: the lost frames are unknown."""
 
 
 class Decoder:
     """One demuxer and one decoder for a video stream.
 
     Attributes:
-        info: What is known of the whole stream.
+        info: Facts about the stream.
         index: Its frames and packets.
-        decoded: How many frames have come out of the decoder so far.
-        damaged: Whether a packet was met that cannot be decoded.
+        decoded: Number of decoded frames so far.
+        damaged: Whether a packet could not be decoded.
     """
 
     def __init__(self, file: str, track: int, *, film_grain: bool, threads: int) -> None:
-        """Open the stream and make its index."""
         self._file = file
         self._track = track
         self._film_grain = film_grain
@@ -58,13 +57,13 @@ class Decoder:
         return self._shape_at(int(self.index.packet_of[number]))
 
     def locate_damage(self) -> None:
-        """From now on decode one packet at a time, so that it is known which of them is damaged."""
+        """From now on decode one packet at a time, to find the damaged one."""
         self._threads = 1
         self._finalize()
         self._open()
 
     def close(self) -> None:
-        """Free everything now, not when the garbage collector comes along."""
+        """Free everything now, without waiting for the garbage collector."""
         self._finalize()
         if "_demuxer" in vars(self):
             self._demuxer.close()
@@ -73,8 +72,7 @@ class Decoder:
         """Decode from packet ``start`` on, a key packet or 0, to the end of the stream.
 
         Yields:
-            Frame numbers, rising, and frames. A number left out belongs to a frame that is damaged or that
-            needs an earlier start.
+            Frame numbers, rising, and frames. Missing numbers are of frames that are damaged or need an earlier start.
 
         Raises:
             DamageError: A packet is damaged. After `locate_damage`, decoding goes on at the next key packet
@@ -105,7 +103,7 @@ class Decoder:
             ) from cause
 
     def _display_order(self, packets: Packets, *, whole: bool) -> list[int]:
-        """The packets that bring frames, as the decoder puts them out; what cannot be decoded is not among them."""
+        """The packets of frames in the decoder's output order, without those that cannot be decoded."""
         demuxer = Demuxer(self._file, self._track, packets)
         try:
             order = [f.pts for f in self._decode(demuxer, 0) if f.pts is not None]
@@ -124,8 +122,8 @@ class Decoder:
         self._skipped = 0
         demuxer.seek(start)
         while (packet := demuxer.read()) is not None:
-            # The packet's number passes through the decoder in place of its timestamp, which the index has.
-            # So each frame is known by its packet, in streams without timestamps too.
+            # The packet's number replaces its timestamp, which the index has, on the way through the decoder.
+            # It identifies each frame, also in streams without timestamps.
             number = demuxer.next - 1
             packet.pts = number
             try:
@@ -148,9 +146,9 @@ class Decoder:
         return self._context.thread_count - 1 if self._context.active_thread_type == ThreadType.FRAME else 0
 
     def _note_shape(self, packets: Packets, start: int, packet: int) -> None:
-        """Note the shape of pixels that the decoder reports, having decoded up to ``packet`` from ``start`` on.
+        """Store the pixel aspect ratio of the decoder, which has decoded from ``start`` to ``packet``.
 
-        PyAV's frames do not have it. It changes at key packets.
+        PyAV's frames do not have it. It changes only at key packets.
         """
         if not self.info.codec_tells_pixel_shape or packet < start:
             return
@@ -167,7 +165,7 @@ class Decoder:
         return self.info.sample_aspect_ratio if latest is None else shapes[latest]
 
     def _drain(self, damage: av.FFmpegError | None = None) -> list[VideoFrame]:
-        """The frames that are still under way, after the last packet or after a damaged one."""
+        """The remaining frames, after the last packet or a damaged one."""
         frames: list[VideoFrame] = []
         try:
             frames = self._context.decode(None)

@@ -1,4 +1,4 @@
-"""Reading the packets of a stream from any number on."""
+"""Reading the packets of a stream from any packet on."""
 
 import weakref
 from collections.abc import Iterator
@@ -8,23 +8,21 @@ import av
 from vs_srcomp.source.index import UNKNOWN, Packets, readable
 from vs_srcomp.source.media import VideoPacket, open_container, video_stream
 
-# Reading so many packets takes about as long as a seek.
+# Reading this many packets takes about as long as a seek.
 NEAR = 64
 
 
 class Demuxer:
-    """Gives the packets of a stream by their numbers in decoding order.
+    """Reads the packets of a stream by their numbers in decoding order.
 
-    A container's own seeking is used where it leads to a packet that is recognised beyond doubt. Otherwise the
-    packets are counted from the start of the file, which costs reading but no decoding.
+    It seeks if that leads to a packet that it can identify. Otherwise packets are counted from the start of the file.
 
     Attributes:
-        packets: What is known of all packets of the stream.
-        next: The number of the packet that `read` gives next.
+        packets: Facts about all packets of the stream.
+        next: Number of the next packet that `read` returns.
     """
 
     def __init__(self, file: str, track: int, packets: Packets) -> None:
-        """Open ``file`` at its first packet."""
         self._file = file
         self._track = track
         self.packets = packets
@@ -40,7 +38,7 @@ class Demuxer:
         return packet
 
     def seek(self, number: int) -> None:
-        """Go where `read` gives packet ``number``, or to the end of the stream if there is none."""
+        """Let `read` continue with packet ``number``, or with the end of the stream if there is no such packet."""
         if number >= len(self.packets):
             self.next = len(self.packets)
             return
@@ -73,13 +71,13 @@ class Demuxer:
         self._finalize()
 
     def _rewind(self) -> None:
-        # Opened again, because raw streams cannot always seek back to their first packet.
+        # Open it again: raw streams cannot always seek back to their first packet.
         self.close()
         self._open()
 
     def _open(self) -> None:
         self._container = open_container(self._file)
-        # A container and its streams refer to each other, so that otherwise they would wait for the collector.
+        # A container and its streams refer to each other, and would otherwise stay open until garbage collection.
         self._finalize = weakref.finalize(self, self._container.close)
         self._stream = video_stream(self._container, self._track)
         self._source = self._demux()

@@ -1,4 +1,4 @@
-"""FFmpeg's pixel formats as VapourSynth's planar ones."""
+"""Conversion of FFmpeg's pixel formats to VapourSynth's planar ones."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _PLANAR = re.compile(
     r"(?:yuv(?P<alpha>a?)(?P<full>j?)(?P<yuv>4\d\d)p|(?P<gray>gray)|gbr(?P<rgb_alpha>a?)p)(?P<bits>f32|\d*)(?P<order>le|be|)"
 )
 
-# Formats that are not planar, and the planar one that holds the same samples.
+# Formats that are not planar, with the planar format for the same samples.
 _REARRANGED = {
     "nv12": "yuv420p",
     "nv21": "yuv420p",
@@ -59,13 +59,13 @@ class PixelFormat:
 
     Attributes:
         name: FFmpeg's name of the format.
-        planar: The planar format to rearrange the samples into first, or None where they are planar already.
+        planar: The planar format to convert to first; None if the format is planar.
         color_family: VapourSynth's colour family.
         sample_type: VapourSynth's sample type.
         bits: Bits per sample.
         subsampling: log2 of the chroma subsampling, horizontally and vertically.
-        has_alpha: Whether there is an alpha plane, which is left behind.
-        full_range: Whether the format itself declares the full range.
+        has_alpha: Whether there is an alpha plane, which is dropped.
+        full_range: Whether the format itself means full range.
     """
 
     name: str
@@ -82,9 +82,10 @@ class PixelFormat:
         return vs.core.query_video_format(self.color_family, self.sample_type, self.bits, *self.subsampling)
 
     def window(self, width: int, height: int, cropping: Cropping) -> Window:
-        """What a VapourSynth frame has of a picture of ``width`` x ``height``: whole chroma samples only.
+        """The part of a picture of ``width`` x ``height`` in a VapourSynth frame: whole chroma samples only.
 
-        Rounded as FFmpeg's crop filter does, so that chroma keeps its place. A cropping that leaves nothing is none.
+        Rounded as in FFmpeg's crop filter, so that chroma keeps its position. A cropping that leaves nothing is
+        ignored.
         """
         w, h = self.subsampling
         wide, high = (
@@ -105,12 +106,12 @@ class PixelFormat:
         Args:
             frame: At least as large as ``target``.
             target: Of `video_format`.
-            left: The column of ``frame`` that comes first, in luma samples; a multiple of the subsampling.
-            top: The row that comes first, likewise.
+            left: The first column of ``frame`` to copy, in luma samples; a multiple of the subsampling.
+            top: The first row of ``frame`` to copy, in luma samples; a multiple of the subsampling.
         """
         if self.planar:
-            # With both ranges given, none is converted. One thread, because swscale's vector code writes past the
-            # end of rows, over the first pixels of a row that another thread has done already.
+            # With equal ranges, none is converted. One thread, because swscale's vector code writes past the
+            # end of rows, over pixels that another thread has written.
             frame = frame.reformat(
                 format=self.planar, src_color_range=1, dst_color_range=1, interpolation="POINT", threads=1
             )
@@ -129,7 +130,7 @@ class PixelFormat:
 
 @cache
 def pixel_format(name: str) -> PixelFormat:
-    """The way of FFmpeg's pixel format ``name`` into VapourSynth.
+    """The conversion of FFmpeg's pixel format ``name``.
 
     Raises:
         vapoursynth.Error: No planar format holds the samples of this one exactly.

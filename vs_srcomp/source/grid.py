@@ -20,9 +20,9 @@ class Grid:
     Attributes:
         rows: Number of tiles one below the other.
         columns: Number of tiles side by side.
-        width: Of the picture, which may be less than that of the tiles together.
-        height: Likewise.
-        tiles: The items' numbers, row by row.
+        width: Width of the picture; the tiles together may be wider.
+        height: Height of the picture; the tiles together may be higher.
+        tiles: Item numbers of the tiles, row by row.
     """
 
     rows: int
@@ -36,7 +36,7 @@ def read_grid(file: str) -> Grid:
     """The grid that is the primary item of ``file``.
 
     Raises:
-        vapoursynth.Error: There is none, or it is malformed.
+        vapoursynth.Error: There is no grid, or it is malformed.
     """
     data = Path(file).read_bytes()
     try:
@@ -46,7 +46,7 @@ def read_grid(file: str) -> Grid:
 
 
 def damaged_grid(file: str) -> vs.Error:
-    """That the tiles of ``file`` make up no picture."""
+    """The error for tiles of ``file`` without a valid grid."""
     return error(
         f"{file!r} is a picture in tiles, which do not fit together",
         "convert it with another program first, such as avifdec or heif-dec",
@@ -68,7 +68,7 @@ def _grid(data: bytes) -> Grid:
 
 
 type _Extent = tuple[int, int]
-"""Where the contents of a box begin and end."""
+"""Position of the content of a box."""
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, _Extent]]:

@@ -1,4 +1,4 @@
-"""The packets of a stream, and which of them becomes which frame."""
+"""The packets of a stream, and the frame of each."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
@@ -34,17 +34,17 @@ _IN_ORDER = {"av1", "vp8", "vp9"}
 # These containers cut the stream into pieces that need not be whole frames.
 _CUT_ANYHOW = {"mpegts", "mpeg", "mpegvideo", "avi", "vob"}
 
-# No decoder holds back more frames (H.264 and H.265: 16, of two fields), so that a time which moves a frame further is
-# wrong, or of another clock.
+# No decoder reorders over more frames (H.264 and H.265: 16, of two fields): a time that would move a frame further is
+# wrong, or belongs to another clock.
 _MOST_HELD_BACK = 32
 
-# Among so many packets, a stream whose header announces reordering reorders, or too rarely to notice.
+# If a stream reorders at all, it does so within this many packets, or so rarely that it does not matter.
 _TRIED = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """What is known of each packet, in decoding order. All arrays have one entry for each packet.
+    """Facts about each packet, in decoding order. All arrays have one entry per packet.
 
     Attributes:
         pts: Presentation timestamps in units of the stream's time base, or ``UNKNOWN``.
@@ -53,9 +53,9 @@ class Packets:
         position: Byte offsets in the file, or ``UNKNOWN``.
         size: Sizes in bytes.
         key: Whether decoding can start here.
-        shown: Whether the packet brings a picture to show: not so for hidden reference pictures,
-            and for what an edit list cuts away.
-        continues: Whether the packet is a further spatial layer of the picture that the one before it brings.
+        shown: Whether the packet has a shown picture, and not a hidden reference picture or one that an edit list
+            removes.
+        continues: Whether the packet is a further spatial layer of the previous packet's picture.
     """
 
     pts: Ints
@@ -68,7 +68,6 @@ class Packets:
     continues: Bools
 
     def __len__(self) -> int:
-        """The number of packets."""
         return len(self.pts)
 
     def first(self, count: int) -> "Packets":
@@ -86,7 +85,7 @@ class Packets:
         return int(earlier[-1]) if len(earlier) else 0
 
     def find(self, packet: VideoPacket) -> int | None:
-        """The number of ``packet``, if just one packet has its place, size and timestamp."""
+        """The number of ``packet``, if exactly one packet has its position, size and timestamp."""
         same = (self.position == _known(packet.pos)) & (self.size == packet.size)
         if np.count_nonzero(same) > 1:
             same &= self.pts == _known(packet.pts)
@@ -100,12 +99,12 @@ class Index:
 
     Attributes:
         packets: All packets of the stream, in decoding order.
-        packet_of: For each frame, in display order, the number of the packet that brings it.
+        packet_of: For each frame, in display order, the number of its packet.
         frame_of: For each packet the number of its frame, or -1. Several packets may belong to one frame.
-        times: For each frame, when it is shown, in units of ``time_base``, or ``UNKNOWN``.
+        times: For each frame, its time in units of ``time_base``, or ``UNKNOWN``.
         time_base: The unit of timestamps and durations, in seconds.
-        nominal_rate: The frame rate that the file states or FFmpeg estimates, if any.
-        broadcast: Whether the file's clock starts anywhere, and may leap.
+        nominal_rate: The frame rate by the file or by FFmpeg's estimate, if any.
+        broadcast: Whether the file's clock starts anywhere, and may jump.
     """
 
     packets: Packets
@@ -117,15 +116,14 @@ class Index:
     broadcast: bool = False
 
     def __len__(self) -> int:
-        """The number of frames."""
         return len(self.packet_of)
 
     def starts(self) -> tuple[Ints, Ints]:
-        """For each frame, the nearest packet where decoding can start to get it, and the one before that.
+        """For each frame, the nearest packet from which to decode it, and the key packet before that.
 
-        It is the last key packet that is not later than the frame, neither in decoding order nor in display
-        order: a frame shown before a key frame but stored after it may lean on what is before both. Packet 0
-        takes the place of a key packet that does not exist.
+        It is the last key packet that is not later than the frame in decoding order or in display order: a frame that
+        is shown before a key frame but stored after it may refer to frames before both. Packet 0 replaces a missing key
+        packet.
         """
         keys = np.concatenate([[0, 0], np.flatnonzero(self.packets.key)])
         nearest = np.searchsorted(keys, self.packet_of, "right") - 1
@@ -135,22 +133,22 @@ class Index:
         return keys[nearest], keys[np.maximum(nearest - 1, 0)]
 
     def first_frame(self, packet: int) -> int:
-        """The number of the first frame that decoding from ``packet`` can bring."""
+        """Number of the first frame that decoding from ``packet`` can produce."""
         if packet == 0:
             return 0
         frames = self.frame_of[packet:]
         return int(frames[0] if frames[0] >= 0 else frames[frames >= 0].min())
 
     def clock_shifts(self) -> Ints:
-        """What is to be added to ``times``, which must be known, so that time goes on where the clock restarts."""
-        # Of packets that lie together in one of the container's, only the first has a place.
+        """The shifts of ``times``, which must be known, that make the clock continuous."""
+        # Of packets in the same packet of the container, only the first has a position.
         begin = np.maximum.accumulate(self.packets.position)[self.packet_of]
         are_known = self.broadcast and bool((begin != UNKNOWN).all())
         places = (begin, begin + self.packets.size[self.packet_of]) if are_known else None
         return restart_shifts(self.times, float(1 / self.time_base), places)
 
     def without_first(self, frames: int) -> "Index":
-        """The same index, where the first ``frames`` frames are none after all."""
+        """The same index without the first ``frames`` frames."""
         return replace(
             self,
             packet_of=self.packet_of[frames:],
@@ -160,20 +158,20 @@ class Index:
 
 
 class DisplayOrder(Protocol):
-    """Decodes packets, the whole stream or its beginning."""
+    """Decodes the packets of a stream, or of its beginning."""
 
     def __call__(self, packets: Packets, *, whole: bool) -> Iterable[int]:
-        """The numbers of the packets that bring a frame, in display order."""
+        """Numbers of the packets of frames, in display order."""
         ...
 
 
 def build_index(container: InputContainer, stream: VideoStream, display_order: DisplayOrder) -> Index:
-    """Number the frames of ``stream`` without decoding, wherever the container allows it.
+    """Number the frames of ``stream``, without decoding if the container allows it.
 
     Args:
-        container: A freshly opened container; it is read to the end, if it does not bring a complete index.
-        stream: The stream in question.
-        display_order: Called where only decoding shows the order; may close ``container``.
+        container: A freshly opened container, which is read to the end if it has no complete index.
+        stream: The stream.
+        display_order: Called if only decoding shows the order; may close ``container``.
     """
     rate = stream.guessed_rate or stream.average_rate
     nominal_rate, time_base = _fraction(rate) if rate else None, _fraction(stream.time_base)
@@ -192,12 +190,12 @@ def build_index(container: InputContainer, stream: VideoStream, display_order: D
 
 
 def has_broadcast_clock(container: InputContainer) -> bool:
-    """Whether the clock of such files starts anywhere, and may restart."""
+    """Whether the clock of this type of file starts anywhere, and may restart."""
     return bool(container.format.flags & _TS_DISCONT)
 
 
 def _order(container: InputContainer, stream: VideoStream, packets: Packets, display_order: DisplayOrder) -> Ints:
-    """The numbers of the packets that bring something to show, in the order in which it is shown."""
+    """Numbers of the packets with shown pictures, in display order."""
     shown = np.flatnonzero(packets.shown)
     if codec_of(stream) in _IN_ORDER or len(packets) == 0:
         return shown
@@ -223,10 +221,10 @@ def _may_be_true(times: Ints, order: Ints) -> bool:
 
 
 def _times(packets: Packets, packet_of: Ints) -> Ints:
-    """When each frame is shown.
+    """Times of the frames.
 
-    Where presentation times rise from packet to packet, but frames come in another order, the file has times of
-    decoding alone: they count the same frames, in the decoder's order.
+    If presentation times rise from packet to packet although frames are reordered, the file has decoding times only:
+    they are assigned to the frames in display order.
     """
     times = packets.pts[packet_of]
     if (times == UNKNOWN).any() or _rise(packet_of) or not _rise(packets.pts):
@@ -240,10 +238,10 @@ def _rise(numbers: Ints) -> bool:
 
 
 def _from_container_index(container: InputContainer, stream: VideoStream) -> Packets | None:
-    """Read the sample table of an MP4 file, which spares reading the whole file.
+    """Read the sample table of an MP4 file, without reading the whole file.
 
-    Its timestamps are those of decoding, which serve only where the codec does not reorder frames. Fragmented
-    files have no complete table.
+    It has decoding times, which are usable only if the codec does not reorder frames. Fragmented files have no complete
+    table.
     """
     entries = stream.index_entries
     if "mp4" not in container.format.name or codec_of(stream) not in _IN_ORDER or len(entries) != stream.frames:
@@ -257,14 +255,14 @@ def _from_container_index(container: InputContainer, stream: VideoStream) -> Pac
     duration = np.diff(pts, append=pts[-1])
     if stream.duration is not None:
         duration[-1] = max(0, stream.duration - (pts[-1] - pts[0]))
-    # Where the file was cut off, the table still lists the samples that are gone.
+    # The table of a truncated file still lists the missing samples.
     there = int(np.argmin(np.append(position + size <= Path(container.name).stat().st_size, False)))
     no_layers = np.zeros(len(pts), bool)
     return Packets(pts, pts, duration, position, size, key.astype(bool), discard == 0, no_layers).first(there)
 
 
 def readable(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
-    """The packets up to the point where the container can be read no further, which is how a cut file ends."""
+    """The packets up to the first error, as at the end of a truncated file."""
     with contextlib.suppress(av.FFmpegError):
         yield from packets
 
@@ -281,7 +279,7 @@ def _from_packets(container: InputContainer, stream: VideoStream) -> Packets:
             time = _known(packet.pts), _known(packet.dts), packet.duration or 0
             rows.append((*time, _known(packet.pos), packet.size, packet.is_keyframe, int(part)))
             corrupt.append(packet.is_corrupt)
-    while corrupt and corrupt[-1]:  # the last packet of a file that was cut off is not whole
+    while corrupt and corrupt[-1]:  # the last packet of a truncated file is incomplete
         corrupt.pop()
     pts, dts, duration, position, size, keys, parts = np.array(rows[: len(corrupt)], np.int64).reshape(-1, 7).T
     shown, continues = parts != Part.NOTHING, parts == Part.FURTHER_LAYER
@@ -289,7 +287,7 @@ def _from_packets(container: InputContainer, stream: VideoStream) -> Packets:
 
 
 def _parts(stream: VideoStream) -> Callable[[VideoPacket], Part]:
-    """What a packet of ``stream`` brings: codecs may store hidden pictures and layers as packets of their own."""
+    """The content of a packet of ``stream``: codecs may store hidden pictures and layers in their own packets."""
     codec = codec_of(stream)
     if codec == "av1":
         layers = Layers((stream.codec_context and stream.codec_context.extradata) or b"")

@@ -20,21 +20,21 @@ from vs_srcomp.named_files import address_in, file_named
 type VideoPacket = Packet[VideoStream]
 
 
-# HLS, FFmpeg's concatenation and session descriptions; their demuxers wait for what they name.
+# HLS, FFmpeg's concat scripts and SDP, whose demuxers open the files or addresses that they name.
 _PLAYLIST_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0")
 
 
 # Pictures beside the video
 _BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
 
-# Containers with no place for the shape of pixels: there the codec's headers have it, and may change it on the way.
+# Containers without a pixel aspect ratio: there the codec's headers have it, and may change it during the stream.
 _WITHOUT_PIXEL_SHAPE = {"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "vvc", "vc1", "cavsvideo", "dirac"}
 
 # After a flush, FFmpeg's decoders of these codecs, which are one, bring wrong pictures at random if several threads
 # decode several frames. Of all other decoders that a test has an encoder for, none does so.
 _WITHOUT_FRAME_THREADS = {"theora", "vp3", "vp4"}
 
-# Frames that dav1d decodes at the same time, at least: with fewer, its threads wait when the next packet is late.
+# Least number of frames in dav1d: with fewer, its threads wait when a packet is late.
 _FRAMES_UNDER_WAY = 4
 
 
@@ -53,15 +53,15 @@ class Cropping:
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What the container or the codec's headers state for a whole stream.
+    """Facts about a stream, from the container or the codec's headers.
 
     Attributes:
         sample_aspect_ratio: Width to height of a pixel, or None.
-        codec_tells_pixel_shape: The container has no place for it, so that it may differ from frame to frame.
-        display_matrix: How the picture is turned for display (ISO/IEC 14496-12, 8.5.2), or None.
+        codec_tells_pixel_shape: Whether only the codec has it, so that it may differ from frame to frame.
+        display_matrix: Rotation and flip for display (ISO/IEC 14496-12, 8.5.2), or None.
         field_order: FFmpeg's AVFieldOrder; 0 where unknown.
-        cropping: What is left out of each picture.
-        is_tile: It is one of the tiles of a picture (see `vs_srcomp.source.grid`).
+        cropping: Rows and columns to crop.
+        is_tile: Whether it is a tile of a picture (see `vs_srcomp.source.grid`).
     """
 
     sample_aspect_ratio: Fraction | None
@@ -73,7 +73,7 @@ class StreamInfo:
 
 
 def stream_info(stream: VideoStream) -> StreamInfo:
-    """Collect what is known of ``stream``; a stream without a decoder of its own states little."""
+    """Facts about ``stream``; there are few if FFmpeg has no decoder for it."""
     ratio = stream.sample_aspect_ratio
     context = stream.codec_context
     return StreamInfo(
@@ -95,18 +95,17 @@ def _is_still(stream: VideoStream) -> bool:
 
 
 def cropping_of(stream: VideoStream) -> Cropping:
-    """What the container wants left out of the pictures of ``stream``."""
+    """The container's cropping of ``stream``."""
     data = stream.codec_context.coded_side_data.get("frame_cropping") if stream.codec_context else None
     # FFmpeg's AV_PKT_DATA_FRAME_CROPPING
     return Cropping(*struct.unpack_from("<4I", data)) if data and len(data) >= 16 else Cropping()
 
 
 def local_file(path: str | os.PathLike[str]) -> str:
-    """The absolute path of a regular file that is not empty; anything else is refused with its reason.
+    """The absolute path of a regular, non-empty file; anything else is an error.
 
-    Of an address such as ``file:///films/in.mkv``, the path is taken.
-
-    An absolute path cannot be taken for one of FFmpeg's protocols, whatever characters a file name has.
+    ``path`` may be a URL such as ``file:///films/in.mkv``. FFmpeg never takes an absolute path for one of its
+    protocols.
     """
     name = file_named(os.fsdecode(path))
     if address := address_in(name):
@@ -126,7 +125,7 @@ def local_file(path: str | os.PathLike[str]) -> str:
 
 
 def open_container(file: str) -> InputContainer:
-    """Open ``file`` and read its headers. Whatever further resources it names, none but files are opened."""
+    """Open ``file`` and read its headers. Of further resources that it names, only files are opened."""
     try:
         container = av.open(file, options={"protocol_whitelist": "file,crypto,data"})
     except av.FFmpegError as cause:
@@ -155,9 +154,9 @@ def video_stream(container: InputContainer, track: int) -> VideoStream:
 def tracks(container: InputContainer) -> list[VideoStream]:
     """The video streams by number.
 
-    Cover art and thumbnails are left out, and single pictures come after moving ones: an animated AVIF file has its
-    first frame as a picture, too, and some files have cover art that does not say what it is. Of a picture in tiles,
-    these are all tiles, in the order of the file.
+    Cover art and thumbnails are left out, and single pictures come after videos: an animated AVIF file also has its
+    first frame as a picture, and some files have cover art without its flag. For a picture in tiles, these are all
+    tiles, in file order.
     """
     streams = [s for s in container.streams.video if not s.disposition & _BESIDE]
     tiles = [s for s in streams if _is_tile(s)]
@@ -168,7 +167,7 @@ def tracks(container: InputContainer) -> list[VideoStream]:
 
 
 def codec_of(stream: VideoStream) -> str:
-    """FFmpeg's name of the codec. A stream without a decoder of its own is tried as AV1 (see `decoder_for`)."""
+    """FFmpeg's name of the codec. A stream for which FFmpeg has no decoder is tried as AV1 (see `decoder_for`)."""
     return stream.codec_context.codec.canonical_name if stream.codec_context else "av1"
 
 
@@ -189,7 +188,7 @@ def decoder_for(stream: VideoStream, *, film_grain: bool, threads: int) -> Video
     context.thread_count = threads
     options = {} if film_grain else {"export_side_data": "film_grain"}
     if context.name == "libdav1d" and threads > 1:
-        # By itself, dav1d has the square root of its threads of them under way.
+        # dav1d's default is the square root of its threads.
         options["max_frame_delay"] = str(max(_FRAMES_UNDER_WAY, isqrt(threads)))
     context.options = options
     return context

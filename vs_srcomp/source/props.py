@@ -1,4 +1,4 @@
-"""FFmpeg's metadata as frame properties, named as BestSource names them. What is unknown is not set."""
+"""FFmpeg's metadata as frame properties, with BestSource's names. Unknown properties are not set."""
 
 import struct
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class PropsMaker:
     """The properties of each frame of a clip."""
 
     def __init__(self, stream: StreamInfo, pixel_format: PixelFormat, timing: Timing) -> None:
-        """Take what holds for the whole stream."""
+        """Store the facts about the whole stream."""
         self._pixel_format = pixel_format
         self._timing = timing
         self._field_order = _FIELD_ORDERS.get(stream.field_order)
@@ -87,7 +87,7 @@ class PropsMaker:
 
 
 class ChangeOfDescription:
-    """Logs once that the description of the picture changes during the stream, for which files have no place."""
+    """Logs once that metadata changes during the stream, which files made from the clip cannot store."""
 
     _KINDS: Final = {
         "pixel shape": ("_SARNum", "_SARDen"),
@@ -95,13 +95,12 @@ class ChangeOfDescription:
     }
 
     def __init__(self, file: str) -> None:
-        """Know nothing of ``file`` yet."""
         self._file = file
         self._first: dict[str, list[object]] = {}
         self._logged = False
 
     def look_at(self, number: int, props: Props) -> None:
-        """Compare frame ``number`` with the first one that was looked at."""
+        """Compare frame ``number`` with the first one."""
         if self._logged:
             return
         now: dict[str, list[object]] = {
@@ -118,7 +117,7 @@ class ChangeOfDescription:
 
 
 def orientation(display_matrix: bytes | None) -> Props:
-    """How the picture is to be turned for display: first flipped, then rotated clockwise by so many degrees.
+    """How to turn the picture for display: first flip it, then rotate it clockwise by so many degrees.
 
     Args:
         display_matrix: Nine 32-bit numbers as in ISO/IEC 14496-12, 8.5.2, or None where the file has none.

@@ -1,4 +1,4 @@
-"""How strongly each frame of an AV1 clip was compressed, read from its headers ahead of the frames asked for."""
+"""The quantizer and the estimated Q of each frame of an AV1 clip, parsed ahead of the requested frames."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -14,9 +14,8 @@ from vs_srcomp.source.demuxer import NEAR, Demuxer
 from vs_srcomp.source.index import Index
 from vs_srcomp.source.media import codec_of, open_container, video_stream
 
-# Parsing leads by a whole stretch of a scene and a packet more, so that no frame waits for one. It goes on by so many
-# packets at a time: beside a busy decoder, whatever a single one needs would have to come back into the processor's
-# cache first, each time.
+# Parsing is a whole stretch and one packet ahead, so that no frame waits for it. It reads several packets at a time:
+# while a decoder is busy, the parser's data would have to be loaded into the processor's cache again for each packet.
 _LEAD = LONGEST_STRETCH + 1
 _PACKETS_AT_A_TIME = 32
 
@@ -29,11 +28,11 @@ class _Record(NamedTuple):
     """What the headers state for one frame of the clip."""
 
     packet: int
-    """The last one that belongs to the frame."""
+    """Number of the frame's last packet."""
     number: int
-    """Of the frame; -1 for one that the clip leaves out."""
+    """Number of the frame; -1 if the clip leaves it out."""
     shown: ShownFrame | None
-    """None where the packet shows nothing, though the clip has a frame for it."""
+    """None if the packet shows nothing although the clip has a frame for it."""
 
 
 def quantizers_of(file: str, track: int, index: Index) -> "Quantizers | None":
@@ -41,7 +40,7 @@ def quantizers_of(file: str, track: int, index: Index) -> "Quantizers | None":
 
     Args:
         file: Absolute path.
-        track: Of the file's video streams, as for `vs_srcomp.source.source`.
+        track: Number of the video track, as for `vs_srcomp.source.source`.
         index: The clip's frames and packets.
     """
     with open_container(file) as container:
@@ -53,15 +52,15 @@ def quantizers_of(file: str, track: int, index: Index) -> "Quantizers | None":
 
 
 class Quantizers:
-    """The quantizers of the frames of an AV1 stream: the same values in whatever order they are asked for."""
+    """The quantizers of the frames of an AV1 stream. The values do not depend on the order of requests."""
 
     def __init__(self, demuxer: Demuxer, index: Index, extradata: bytes) -> None:
         """Read nothing yet.
 
         Args:
-            demuxer: Of the stream; nothing else may use it.
+            demuxer: The stream's demuxer; nothing else may use it.
             index: The stream's frames and packets.
-            extradata: What the container keeps beside the packets.
+            extradata: The codec's header from the container.
         """
         self._demuxer = demuxer
         self._index = index
@@ -74,7 +73,7 @@ class Quantizers:
         self._stretch = len(index.packets)  # the packet where the stretch begins that the run is reading
 
     def props(self, number: int) -> dict[str, int | float]:
-        """``SrcompQ``, 0 to 63 on libaom's quantizer scale, and ``SrcompBaseQIdx`` of a frame; nothing if unknown.
+        """``SrcompQ``, 0 to 63 on libaom's quantizer scale, and ``SrcompBaseQIdx`` of a frame; empty if unknown.
 
         Calls may come in any order, but not at the same time.
         """
@@ -85,7 +84,7 @@ class Quantizers:
         return {"SrcompQ": quantizer_of_index(float(self._estimate[number])), "SrcompBaseQIdx": base_q_idx}
 
     def close(self) -> None:
-        """Close the file now: the run under way refers back to this object, which would wait for the collector."""
+        """Close the file now. The generator refers to this object, so it would stay open until garbage collection."""
         self._run = iter(())
         self._demuxer.close()
 
@@ -102,10 +101,10 @@ class Quantizers:
             more -= 1
 
     def _head_for(self, packet: int) -> None:
-        """Start another run if the present one does not lead to ``packet``, or not on the shortest way.
+        """Start another run of parsing if the current one does not reach ``packet``, or not on the shortest way.
 
-        It starts at a key packet whose frame is a key frame indeed: as nothing after that leans on anything before,
-        every run gives the same values.
+        It starts at a packet with a real key frame: nothing after it refers to anything before, so every run gives the
+        same values.
         """
         while True:
             key = int(np.searchsorted(self._keys, packet, "right")) - 1
@@ -143,7 +142,7 @@ class Quantizers:
                 yield _Record(packet, number, picture.take())
 
     def _estimates(self, records: Iterable[_Record]) -> Iterator[None]:
-        """Note base_q_idx and the estimate of each frame; stops after each packet."""
+        """Store base_q_idx and the estimate of each frame; yields after each packet."""
         estimator = SceneEstimator()
         numbers: list[int] = []
         for packet, number, shown in records:

@@ -1,4 +1,4 @@
-"""Frames by number: a thread decodes ahead while they are asked for in order, and a window keeps the latest."""
+"""Frames by number: a thread decodes ahead of sequential requests, and a window keeps the latest frames."""
 
 import threading
 import weakref
@@ -11,45 +11,45 @@ from av.video.frame import VideoFrame
 
 from vs_srcomp.source.decoder import DamageError, Decoder
 
-# The threads of a host may get a little out of step: so many frames behind the latest request are still expected.
+# The threads of a host may request frames slightly out of order: so many frames before the latest request.
 _OUT_OF_STEP = 8
 
-# While requests go forward, of the frames that were handed out only the last few are kept: a decoder that gets its
-# memory back at once writes to memory that is still in the processor's cache. Where frames are asked for again that
-# are gone, but not by more than what a filter over time looks back, so many are kept from then on.
+# While requests go forward, only the last few returned frames are kept: a decoder that gets its memory back at once
+# writes to memory that is still in the processor's cache. If a dropped frame is requested again, within the reach of a
+# temporal filter, so many frames are kept from then on.
 _KEPT = 3
 _KEPT_FOR_FILTERS = 16
 
-# For going backwards, as many frames are kept as fit into so many bytes.
+# For backward requests, frames are kept up to so many bytes.
 _MANY_BYTES = 128 << 20
 
-# How far the thread decodes ahead, in bytes and within limits in frames. Half of these frames must be used up before
-# it wakes: waking it for every single small frame would cost more than copying one.
+# How far the thread decodes ahead, in bytes and within limits in frames. It wakes when half of these frames are used:
+# waking it for every small frame would cost more than copying one.
 _AHEAD_BYTES = 16 << 20
 _LEAST_AHEAD, _MOST_AHEAD = 2, 8
 
 
 class LostFrameError(Exception):
-    """A frame that is in the index, but that the decoder does not deliver: its data is damaged."""
+    """The decoder does not return a frame of the index: its data is damaged."""
 
 
 class ClosedError(Exception):
-    """The interpreter exits while a frame is still asked for."""
+    """The interpreter exits while a frame is requested."""
 
 
 class FrameReader:
-    """Hands out the frames of a stream in any order.
+    """Returns the frames of a stream in any order.
 
     Attributes:
         index: The frames and packets of the stream.
-        first: The first frame; opening the stream has decoded it.
+        first: The first frame, which is decoded when the stream is opened.
     """
 
     def __init__(self, decoder: Decoder) -> None:
-        """Take over ``decoder``, which is closed when the reader dies, and decode the first frame.
+        """Own ``decoder``, which is closed with the reader, and decode the first frame.
 
         Raises:
-            LostFrameError: No frame can be decoded at all.
+            LostFrameError: No frame can be decoded.
         """
         try:
             worker = _Worker(decoder)
@@ -59,20 +59,20 @@ class FrameReader:
         self.first = worker.first
         self.index = decoder.index
         self._worker = worker
-        # The thread holds the worker and the worker does not know the reader, so that the reader can die.
+        # The thread refers to the worker, which does not refer to the reader, so that the reader can be collected.
         weakref.finalize(self, worker.close)
 
     @property
     def decoded(self) -> int:
-        """How many frames have come out of the decoder so far, wanted or on the way to wanted ones."""
+        """Number of decoded frames so far, requested or not."""
         return self._worker.decoder.decoded
 
     def pixel_shape(self, number: int) -> Fraction | None:
-        """Width to height of a pixel of frame ``number``, which `get` has given; None where unknown."""
+        """Pixel aspect ratio of frame ``number``, which `get` has returned; None if unknown."""
         return self._worker.decoder.pixel_shape(number)
 
     def get(self, number: int) -> VideoFrame:
-        """The frame ``number``; waits until it is decoded. To be called by one thread at a time.
+        """The frame ``number``; waits until it is decoded. Only one thread may call it at a time.
 
         Raises:
             LostFrameError: Its data is damaged.
@@ -81,9 +81,9 @@ class FrameReader:
 
 
 class _Worker:
-    """What the thread and the callers share.
+    """The state that the thread and its callers share.
 
-    The decoder and its run belong to the thread, once there is one; ``_changed`` guards the rest.
+    Decoder and run belong to the thread, once it exists; ``_changed`` guards the rest.
     """
 
     def __init__(self, decoder: Decoder) -> None:
@@ -144,7 +144,7 @@ class _Worker:
         self.decoder.close()
 
     def _plan(self, number: int) -> None:
-        """Aim ahead of requests that go forward, where the threads of a host may get a little out of step."""
+        """Decode ahead of forward requests, which may be slightly out of order."""
         if number > self._highest:
             in_order = number <= self._highest + _OUT_OF_STEP
             self._highest = number
@@ -166,7 +166,7 @@ class _Worker:
 
     def _wake(self) -> None:
         if self._thread is None:
-            # A daemon, because at exit the interpreter waits for other threads before it runs finalizers.
+            # A daemon: at exit, the interpreter waits for other threads before it runs finalizers.
             self._thread = threading.Thread(target=self._work, name="srcomp source", daemon=True)
             self._thread.start()
         self._changed.notify_all()
@@ -189,7 +189,7 @@ class _Worker:
                 self._changed.notify_all()
 
     def _head_for(self, number: int) -> None:
-        """Start another run if the present one does not lead to frame ``number``, or not on the shortest way."""
+        """Start another run if the current one does not reach frame ``number``, or not on the shortest way."""
         start = int((self._earlier if self._skipped[number] else self._nearest)[number])
         if self._run is None or self._delivered >= number or self.decoder.next_packet < start:
             self._run_from(start)
@@ -230,7 +230,7 @@ class _Worker:
                 del self._window[other]
 
     def _note_gap(self, end: int) -> None:
-        """The run has left out the frames between the last one delivered and ``end``."""
+        """Mark the frames between the last returned one and ``end`` as missing in this run."""
         gap = slice(self._delivered + 1, end)
         if gap.start < gap.stop:
             self._skipped[gap] = True
@@ -245,7 +245,7 @@ class _Worker:
             self._run_from(0)
             delivery = next(self._run, None)
         if delivery and delivery[0] > 0 and not self.decoder.damaged:
-            # What should be shown before leans on pictures that were cut off when the file was made.
+            # Earlier frames refer to pictures that were cut off when the file was made.
             self.decoder.index = self.decoder.index.without_first(delivery[0])
             self._run_from(0)
             delivery = next(self._run, None)

@@ -1,17 +1,17 @@
-"""Clocks that restart inside a file: where recordings were joined, or a sender was switched off and on."""
+"""Clocks that restart inside a file: at the boundary of joined recordings, or after a break of transmission."""
 
 import numpy as np
 import numpy.typing as npt
 
 CYCLE = 1 << 33
-"""Of the clocks of MPEG's transport and program streams, whose unit is 1/90000 s (ISO/IEC 13818-1, 2.4.3.6)."""
+"""Period of the clock of MPEG transport and program streams in units of 1/90000 s (ISO/IEC 13818-1, 2.4.3.6)."""
 
 type Ints = npt.NDArray[np.int64]
 
-# Seconds by which times may step back or leap forward on one clock: FFmpeg's own copy draws the same lines.
+# Seconds by which times may step back or jump forward on one clock, as in ``ffmpeg -c copy``.
 _BACK, _FORWARD = 0.1, 10.0
 
-# In the time of a gap on one clock, a stream has sound or at least its tables: more bytes a second than this.
+# During a gap on one clock, a stream has audio or at least its tables: more bytes per second than this.
 _LEAST_BYTES = 1000
 
 
@@ -19,28 +19,28 @@ def is_new_clock(step: float, between: int | None) -> bool:
     """Whether two pictures are on different clocks.
 
     Args:
-        step: From the time of the one to that of the next, in seconds.
-        between: The bytes that lie between them in the file; None where only steps back show another clock.
+        step: Time between them, in seconds.
+        between: Bytes between them in the file; None if only steps back mean another clock.
     """
     return step < -_BACK or (between is not None and step > _FORWARD and between < step * _LEAST_BYTES)
 
 
 def restart_shifts(times: Ints, second: float, places: tuple[Ints, Ints] | None = None) -> Ints:
-    """What to add to the time of each frame so that time goes on where the clock restarts.
+    """The shift of each frame's time that makes a restarting clock continuous.
 
-    The first frame on a new clock follows the frame before it after as long as that one followed its own predecessor.
+    The first frame on a new clock gets the same distance from the previous frame as that one from its predecessor.
 
     Args:
-        times: When each frame is shown, in the order of display.
-        second: In units of ``times``.
-        places: For each frame, where it begins and ends in the file, if its clock may leap forward, too; such clocks
-            run over after `CYCLE`.
+        times: Times of the frames in display order.
+        second: One second in units of ``times``.
+        places: For each frame, its start and end in the file, if its clock may also jump forward; such clocks wrap
+            around after `CYCLE`.
 
     Returns:
-        In the unit of ``times``; all 0 where no clock restarts.
+        Shifts in units of ``times``; all 0 if no clock restarts.
     """
     counted = np.diff(times, prepend=times[:1])
-    # Clocks of 33 bits run over, and packets on both sides may be mixed up in the order of display.
+    # Clocks of 33 bits wrap around, and packets of both sides may be mixed in display order.
     over = -np.round(counted / CYCLE).astype(np.int64) * CYCLE if places is not None else np.zeros_like(times)
     over = np.cumsum(over)
     times = times + over
@@ -67,7 +67,7 @@ def _suspects(times: Ints, second: float, places: tuple[Ints, Ints] | None) -> l
 
 
 def _stays(times: Ints, number: int, second: float) -> bool:
-    """Whether the frame after the first on a new clock is on it, too: a single wrong time is not a new clock."""
+    """Whether the second frame on a new clock is on it, too: a single wrong time is not a new clock."""
     if number + 1 >= len(times):
         return True
     step = (times[number + 1] - times[number - 1]) / second

@@ -1,4 +1,4 @@
-"""The AV1 records of a whole file, read from its headers without decoding."""
+"""The AV1 records of a whole file, from its headers, without decoding."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.source.media import codec_of, local_file, open_container, video_stream
 
 _CACHED_FRAMES: Final = 1_000_000
-"""How many shown frames the cache keeps, over all files: some 400 MB, or six films."""
+"""Limit of the cache, in shown frames of all files: some 400 MB, or six films."""
 
 
 class ScanCancelledError(Exception):
@@ -25,7 +25,7 @@ class ScanCancelledError(Exception):
 
 
 class _File(NamedTuple):
-    """A file as it was at one time, and one of its video tracks."""
+    """A version of a file, and one of its video tracks."""
 
     path: str
     size: int
@@ -34,7 +34,7 @@ class _File(NamedTuple):
 
 
 class _Cache:
-    """The latest complete scans of this process, for any thread."""
+    """The latest complete scans of this process. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -60,11 +60,10 @@ _cache = _Cache()
 def scan(
     path: str | os.PathLike[str], *, track: int = 0, cancel: Callable[[], bool] | None = None
 ) -> Iterator[ShownFrame]:
-    """The frames that a decoder shows of a video track, in order of display.
+    """The shown frames of a video track, in display order, while the file is read.
 
-    They come as the file is read. Record k is the k-th shown frame: one whose headers could not be parsed is there,
-    with ``frame`` None. Of a stream with spatial layers only the highest layer counts. A complete scan is kept until
-    the file changes.
+    Record k is the k-th shown frame; ``frame`` is None if its headers cannot be parsed. Of spatial layers only the
+    highest one counts. A complete scan is cached until the file changes.
 
     Args:
         path: A local file in any container that FFmpeg demuxes.
@@ -98,7 +97,7 @@ def _scan_file(file: str, track: int, cancel: Callable[[], bool] | None) -> Iter
         parser = Parser((stream.codec_context and stream.codec_context.extradata) or b"")
         packets = _packets(container, stream, parser, cancel)
         if stream.codec_context is None:
-            # FFmpeg knows no codec behind Dolby Vision's 'dav1' tag: only the packets show whether it is AV1.
+            # FFmpeg knows no codec for Dolby Vision's tag 'dav1': only the packets show whether it is AV1.
             packets = _only_av1(packets, parser, file)
         try:
             yield from _shown_frames(packets, parser)
@@ -110,14 +109,14 @@ def _scan_file(file: str, track: int, cancel: Callable[[], bool] | None) -> Iter
 
 
 class _Packet(NamedTuple):
-    """What is known of a packet."""
+    """Facts about a packet."""
 
     pts: int | None
     """Its presentation time."""
     part: Part
-    """What it brings to show."""
+    """Its role: a picture, a further layer, or hidden frames."""
     unit: Unit | None
-    """What is in it, None where that cannot be parsed."""
+    """Its content; None if that cannot be parsed."""
 
 
 def _packets(
@@ -139,7 +138,7 @@ def _packets(
 
 
 def _only_av1(packets: Iterator[_Packet], parser: Parser, file: str) -> Iterator[_Packet]:
-    """The packets, unless the first of them is not the start of an AV1 stream."""
+    """The packets; an error if the first one is not the start of an AV1 stream."""
     for packet in packets:
         if packet.unit is None or parser.sequence is None:
             raise error(f"{file!r} has video of an unknown codec, not AV1", "give a file with AV1 video")
@@ -149,7 +148,7 @@ def _only_av1(packets: Iterator[_Packet], parser: Parser, file: str) -> Iterator
 
 
 def _shown_frames(packets: Iterator[_Packet], parser: Parser) -> Iterator[ShownFrame]:
-    """One record for each frame that is put out; for each packet that cannot be parsed, as it would be one frame."""
+    """One record for each shown frame, and for each packet that cannot be parsed, which counts as a frame."""
     picture = PictureMerger()
     for pts, part, unit in packets:
         if part == Part.PICTURE:
@@ -157,7 +156,7 @@ def _shown_frames(packets: Iterator[_Packet], parser: Parser) -> Iterator[ShownF
         layered = parser.sequence is not None and parser.sequence.spatial_layers > 1
         for shown in (ShownFrame(pts, None, None, ()),) if unit is None else unit.shown:
             picture.add_shown(shown)
-            if not layered:  # else, further frames and packets may continue it
+            if not layered:  # otherwise, further frames and packets may continue it
                 yield from _taken(picture)
         if unit is not None:
             picture.add_hidden(unit.hidden)

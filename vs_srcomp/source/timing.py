@@ -18,10 +18,10 @@ _USUAL_RATES = [
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When each frame is shown.
+    """Times of the frames.
 
     Attributes:
-        rate: Frames per second if the timestamps keep to one rate, else None.
+        rate: Frames per second if it is constant, otherwise None.
         time_base: The unit of the others, in seconds.
         start: Time of each frame.
         duration: Duration of each frame, 0 where unknown.
@@ -33,11 +33,11 @@ class Timing:
     duration: npt.NDArray[np.int64]
 
     def seconds(self, frame: int) -> float:
-        """When ``frame`` is shown."""
+        """Time of ``frame``."""
         return int(self.start[frame]) * self.time_base.numerator / self.time_base.denominator
 
     def length(self, frame: int) -> Fraction | None:
-        """How long ``frame`` is shown, in seconds, or None if that is not known."""
+        """Duration of ``frame`` in seconds, or None if unknown."""
         ticks = int(self.duration[frame])
         return ticks * self.time_base if ticks > 0 else None
 
@@ -45,9 +45,8 @@ class Timing:
 def timing(index: Index) -> Timing:
     """The timing of all frames.
 
-    A frame lasts until the next one is shown, and the last one as long as its packet does or else as long as
-    the one before it. Where the file's clock restarts, time goes on. Without timestamps, which raw streams lack,
-    the nominal rate is all there is.
+    A frame lasts until the next one; the last one has the duration of its packet or, if unknown, that of the previous
+    frame. If the file's clock restarts, time continues. Without timestamps, as in raw streams, the nominal rate counts.
     """
     start = index.times
     if (start == UNKNOWN).any():
@@ -62,9 +61,9 @@ def timing(index: Index) -> Timing:
 
 
 def _constant_rate(start: npt.NDArray[np.int64], duration: npt.NDArray[np.int64], index: Index) -> Fraction | None:
-    """The rate that the timestamps keep to, seen through the grid they are rounded to.
+    """The constant rate of timestamps that are rounded to a grid.
 
-    A coarse grid is common: WebM counts milliseconds, so that 30 frames a second last 33 or 34 of them.
+    A coarse grid is common: WebM has milliseconds, so that 30 frames a second last 33 or 34 ms each.
     """
     if len(start) == 1:
         return 1 / (int(duration[0]) * index.time_base) if duration[0] > 0 else index.nominal_rate
@@ -82,7 +81,7 @@ def _constant_rate(start: npt.NDArray[np.int64], duration: npt.NDArray[np.int64]
         candidates.insert(0 if stated in _USUAL_RATES else len(candidates), stated)
     for rate in candidates:
         step = float(1 / (rate * index.time_base * grid))
-        # On a grid nearly as coarse as the frames, any irregular sequence would pass for a rounded regular one.
+        # On a grid nearly as coarse as the frames, any irregular sequence would look like a rounded regular one.
         if step >= 4 and np.abs((start - start[0]) / grid - np.arange(len(start)) * step).max() <= 1 + 1e-6:
             return rate
     return constant

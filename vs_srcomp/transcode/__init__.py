@@ -1,6 +1,7 @@
-"""One job: video file to upscaled video file; everything but the picture is kept as it is.
+"""One job: upscale a video file, and copy everything else in it.
 
-`job` describes the work, `prepare` does all that can fail early, `run` does the work. `graph` has the clips.
+Read `run` first: it is the whole job. `job` has the description and the result, `prepare` does everything that can fail
+early, `graph` builds the clips.
 """
 
 from vs_srcomp.transcode.job import Job, Result

@@ -1,4 +1,4 @@
-"""Interlaced frames become progressive ones, each at its own time."""
+"""Deinterlacing with the plugin bwdif."""
 
 import vapoursynth as vs
 
@@ -7,12 +7,12 @@ from vs_srcomp.log import log_once
 
 NAMESPACE = "bwdif"
 
-# Bwdif's field: the frame rate stays, and each frame's _FieldBased takes precedence over the order given here.
+# For Bwdif's argument field: keep the frame rate. Each frame's _FieldBased overrides the field order given here.
 _SAME_RATE = 1
 
 
 def check_plugin() -> None:
-    """Raise the error of a plugin that is not installed."""
+    """Raise an error if the plugin is not installed."""
     if not hasattr(vs.core, NAMESPACE):
         raise error(
             "deinterlacing needs the plugin bwdif, which is not installed",
@@ -21,12 +21,12 @@ def check_plugin() -> None:
 
 
 def deinterlaced(clip: vs.VideoNode) -> vs.VideoNode:
-    """``clip`` with those of its frames deinterlaced, by bwdif, that are interlaced; the others stay as they are.
+    """``clip`` with its interlaced frames deinterlaced by bwdif; progressive frames stay as they are.
 
-    Length and times stay: of two fields the first one counts, and what the second one shows later is left out.
+    Number and times of the frames stay: each interlaced frame becomes one frame, at the time of its first field.
 
     Args:
-        clip: The whole of a file, 8 to 16 bit integer or float: bwdif looks at the frames before and after.
+        clip: A whole file, 8 to 16 bit integer or float: bwdif needs the frames before and after.
 
     Raises:
         vs.Error: The plugin is not installed.

@@ -1,4 +1,4 @@
-"""From a job to the clips that it is about."""
+"""The clips of a job."""
 
 from fractions import Fraction
 
@@ -17,11 +17,11 @@ from vs_srcomp.upscale import upscale
 
 
 def open_source(job: Job, *, threads: int = 0) -> vs.VideoNode:
-    """The whole clip that ``job`` upscales.
+    """The decoded source of ``job``, from the first frame to the last.
 
     Args:
         job: What to do.
-        threads: Of the decoder; 0 is its default.
+        threads: Threads of the decoder; 0 for its default.
     """
     clip = source(job.source, film_grain=job.film_grain == "apply", threads=threads)
     return deinterlaced(clip) if job.deinterlace else clip
@@ -31,10 +31,10 @@ def upscaled(clip: vs.VideoNode, job: Job, *, first: int = 0, threads: int = 0) 
     """``clip`` upscaled as ``job`` specifies, in a format that its encoder takes.
 
     Args:
-        clip: A part of what `open_source` gave, or the whole.
+        clip: The clip of `open_source`, or a part of it.
         job: What to do.
-        first: Number of the clip's first frame in the whole.
-        threads: Of decoder and network; 0 means all processors.
+        first: Number of the source frame that ``clip`` begins with.
+        threads: Threads of decoder and network; 0 for all processors.
     """
     kind = encoder_settings(job).kind
     if clip.format.color_family == vs.RGB:
@@ -47,18 +47,18 @@ def upscaled(clip: vs.VideoNode, job: Job, *, first: int = 0, threads: int = 0) 
 
 
 def average_rate(clip: vs.VideoNode, stream: VideoStream) -> Fraction | None:
-    """Frames per second for the encoder, on average if there is not one rate."""
+    """Frames per second for the encoder: the average, if the rate varies."""
     rate = clip.fps if clip.fps.numerator else stream.average_rate
     return fraction(rate) if rate and rate.numerator else None
 
 
 def backend_of(job: Job) -> BackendConfig:
-    """What runs the networks."""
+    """The backend of ``job``, or the default one."""
     return job.backend or default_backend()
 
 
 def _limited(backend: BackendConfig, threads: int) -> BackendConfig:
-    """``backend`` with so many threads, if it has such a setting and leaves it open; the picture is the same."""
+    """``backend`` with so many threads, if it has that setting and the user has not set it."""
     if threads and isinstance(backend, ThreadedBackend) and not backend.threads:
         return backend.with_threads(threads)
     return backend

@@ -1,4 +1,4 @@
-"""What is known of a job before any frame is encoded."""
+"""Facts about a job that are known before any frame is encoded."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ _PIECES, _PIECE_BYTES = 16, 64 << 10
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """Distinguishes a file from others, and from its earlier states."""
+    """Identifies the content of a file."""
 
     bytes: int
     """Its size."""
     mtime_ns: int
-    """When it was last changed, in nanoseconds since 1970. A copy of the file may have another."""
+    """Time of the last change, in nanoseconds since 1970. A copy of the file may have another."""
     sample: str
-    """SHA-256, in hexadecimal, of the size and of 16 pieces of 64 KiB spread evenly over the file, both ends included:
-    even a large file takes no time."""
+    """SHA-256, in hexadecimal, of the size and of 16 pieces of 64 KiB spread evenly over the file, both ends included,
+    so that large files take no longer than small ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobInfo:
-    """What holds for the whole of a job, and for each of its segments. Plain data."""
+    """Facts about a job, the same for each of its segments. Plain data."""
 
     source: Fingerprint
     section: Section
-    """The part of the source that the job is about."""
+    """The part of the source to upscale."""
     picture: Picture
-    """Of the output."""
+    """Format of the output."""
     source_size: tuple[int, int]
     """Width and height in pixels."""
     codec: str
@@ -41,13 +41,13 @@ class JobInfo:
     time_base: Fraction
     """The unit of timestamps, in seconds."""
     rate: Fraction | None
-    """Frames per second, if they are shown at one rate."""
+    """Frames per second; None if the rate varies."""
     average_rate: Fraction | None
-    """Frames per second on average, for the encoder's spending of bits; None if not known."""
+    """Frames per second on average, for the encoder's rate control; None if unknown."""
 
 
 def fingerprint(file: Path) -> Fingerprint:
-    """The fingerprint of ``file`` as it is now."""
+    """The fingerprint of ``file``."""
     status = file.stat()
     digest = hashlib.sha256(f"{status.st_size}\n".encode())
     with file.open("rb") as opened:
@@ -61,7 +61,7 @@ def fingerprint(file: Path) -> Fingerprint:
 
 
 def check_unchanged(file: Path, before: Fingerprint) -> None:
-    """Raise an error if ``file`` is neither the one that ``before`` was taken from, nor a copy of it."""
+    """Raise an error if the content of ``file`` is not that of the fingerprint ``before``."""
     now = fingerprint(file)
     if (now.bytes, now.sample) != (before.bytes, before.sample):
         raise error(f"{str(file)!r} has changed since the work on it began", "start the job again")

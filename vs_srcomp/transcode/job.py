@@ -1,4 +1,4 @@
-"""What to do and what came of it, as plain data that a queue can hold."""
+"""The description of a job and its result, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,41 +26,41 @@ class Job(UpscaleSettings):
     """The source's film grain: left out, applied before the networks, or put back after them."""
 
     deinterlace: bool = False
-    """Make progressive frames of interlaced ones, which are refused otherwise."""
+    """Deinterlace interlaced frames, which are an error otherwise."""
 
     encoder: str = "svt-av1"
-    """``"svt-av1"``, ``"x264"``, ``"x265"`` or ``"ffv1"``."""
+    """A name in `vs_srcomp.encoders.settings.ENCODERS`."""
     crf: float | None = None
-    """Quality, less is better: 1 to 63 for SVT-AV1, 0 to 51 for x264 and x265; None is the encoder's default."""
+    """Quality, lower is better, in the range of the encoder; None is its default."""
     preset: str | int | None = None
-    """Speed: 0 (slowest, smallest files) to 13 for SVT-AV1, a name for x264 and x265; None is the encoder's default."""
+    """Speed, one of the encoder's presets; None is its default."""
     svt_params: str = ""
     """More settings of SVT-AV1, as ``key=value:key=value``."""
     encoder_options: tuple[tuple[str, str], ...] = ()
     """More settings of the encoder by FFmpeg's names, as ``ffmpeg -h encoder=libx264`` lists them."""
 
     pipe: str = ""
-    """The command of a program that encodes instead, as `vs_srcomp.encoders.pipe_command` reads it."""
+    """The command of a program that encodes instead of ``encoder``; see `vs_srcomp.encoders.pipe_command`."""
     pipe_format: Literal["y4m", "raw"] = "y4m"
-    """How it gets the frames: with headers, or nothing but samples."""
+    """Format of the frames for that program: with headers, or samples alone."""
 
     start: Fraction | None = None
     """Seconds from the beginning of the file; frames shown earlier are left out, and the output starts at 0."""
     end: Fraction | None = None
-    """Seconds from the beginning of the file; this moment and what follows is left out."""
+    """Seconds from the beginning of the file; frames shown then or later are left out."""
 
     overwrite: bool = False
     """Replace ``target`` if it exists."""
     drop_incompatible: bool = False
-    """Leave out streams that the container cannot hold, instead of refusing the job."""
+    """Leave out streams that the container cannot hold, instead of raising an error."""
 
     segment_seconds: float = 10.0
-    """Length of the pieces that a batch works in; each begins with a key frame."""
+    """Length of a batch's segments; each begins with a key frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a finished job has made."""
+    """The result of a finished job."""
 
     target: Path
     source_size: tuple[int, int]
@@ -68,15 +68,15 @@ class Result:
     target_size: tuple[int, int]
     frames: int
     seconds: float
-    """That the work took."""
+    """Duration of the work."""
     models: dict[str, int]
-    """Number of frames by name of the model that restored them."""
+    """Number of frames by model name."""
     bytes: int
     """Size of the file."""
 
     @classmethod
     def of(cls, job: Job, info: JobInfo, *, frames: int, seconds: float, models: Mapping[str, int]) -> Self:
-        """The result of ``job``, whose target is there."""
+        """The result of ``job``, whose target has been written."""
         return cls(
             target=job.target,
             source_size=info.source_size,
@@ -89,7 +89,7 @@ class Result:
 
 
 def encoder_settings(job: Job) -> EncoderSettings:
-    """The encoder of ``job``, its settings and, where the job leaves them open, their defaults.
+    """The encoder of ``job`` with its settings; defaults for those that the job does not set.
 
     Raises:
         vs.Error: The encoder does not exist or does not have such settings.

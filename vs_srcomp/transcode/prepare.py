@@ -1,4 +1,4 @@
-"""What comes before the first encoded frame, for a transcode in one piece, a batch and a dry run alike."""
+"""Everything before the first encoded frame, used by a transcode, a batch and a dry run."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -40,12 +40,12 @@ class OpenJob:
 
     job: Job
     kind: ContainerKind
-    """Of the output."""
+    """Container of the output."""
     source: InputContainer
     plan: Plan
 
     def muxer(self, path: Path | None, info: JobInfo, stream: EncodedStream) -> Muxer:
-        """The output file, with ``stream`` as its video; None as ``path`` is a file in memory, to try the header.
+        """The output file with ``stream`` as its video. If ``path`` is None, it is a file in memory, to try the header.
 
         Raises:
             vs.Error: The container cannot hold the stream.
@@ -64,9 +64,9 @@ class PreparedJob(OpenJob):
 
     info: JobInfo
     output: vs.VideoNode
-    """The upscaled frames, in a format that the encoder takes."""
+    """The upscaled clip, in a format that the encoder takes."""
     timeline: Callable[[], Timeline]
-    """Reads the times of all frames of the source, once."""
+    """Returns the times of all frames of the source, which it reads once."""
 
 
 @contextmanager
@@ -86,13 +86,13 @@ def open_job(job: Job) -> Iterator[OpenJob]:
 
 @contextmanager
 def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
-    """Make all that can fail before the long work fail now: one frame is decoded and upscaled.
+    """Do everything that can fail before the long work: among other things, decode and upscale one frame.
 
-    Of the target only the name matters here.
+    Only the name of the target matters here.
 
     Args:
         job: What to do.
-        threads: Of decoder and network; 0 means all processors.
+        threads: Threads of decoder and network; 0 for all processors.
 
     Raises:
         vs.Error: The job cannot be done.
@@ -127,14 +127,13 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
 
 
 def section_of(job: Job, frames: int, source: InputContainer, timeline: Callable[[], Timeline]) -> Section:
-    """The part of the source that ``job`` is about.
+    """The part of the source that ``job`` upscales.
 
     Args:
         job: What to do.
-        frames: How many the source has.
-        source: The file.
-        timeline: Its timeline, read only if there is a start or an end. That is quicker than to decode a few
-            frames, each from the key frame before it.
+        frames: Number of frames of the source.
+        source: The open source.
+        timeline: Returns its timeline; called only if the job has a start or an end.
 
     Raises:
         vs.Error: No frame is shown in that time.
@@ -145,24 +144,24 @@ def section_of(job: Job, frames: int, source: InputContainer, timeline: Callable
         job.end,
         lambda number: timeline().time(number),
         origin=Fraction(source.start_time or 0, av.time_base),
-        # The clock of broadcasts starts anywhere.
+        # Broadcast timestamps start anywhere.
         keeps_clock=not has_broadcast_clock(source),
     )
 
 
 @contextmanager
 def start_encoder(
-    job: Job, info: JobInfo, *, frames: int, beside: Path, threads: int = 0, cancel: threading.Event | None = None
+    job: Job, info: JobInfo, *, frames: int, output: Path, threads: int = 0, cancel: threading.Event | None = None
 ) -> Iterator[Encoder | PipedEncoder]:
     """Start the encoder of ``job``, which ends with the block.
 
     Args:
         job: What to do.
-        info: What is known of the job.
-        frames: How many there will be.
-        beside: The file that is made: a program behind a pipe may write in its folder, where nothing is left.
-        threads: About how many processors to keep busy, 0 for all; the packets do not depend on it.
-        cancel: Ends a program when set.
+        info: Facts about the job.
+        frames: Number of frames to encode.
+        output: The output file: a program writes its temporary file in the same folder.
+        threads: Number of processors to use, about; 0 for all. The packets do not depend on it.
+        cancel: When set, it ends a program.
 
     Raises:
         vs.Error: The encoder refuses the picture or the settings, or the program cannot be run.
@@ -177,7 +176,7 @@ def start_encoder(
         info.time_base,
         form=job.pipe_format,
         frames=frames,
-        beside=beside,
+        output=output,
         threads=threads,
         cancel=cancel,
     ) as encoder:
@@ -185,13 +184,13 @@ def start_encoder(
 
 
 def check_target(job: Job) -> None:
-    """Raise the error of an output that cannot be written, before any work is done."""
+    """Raise an error if the output cannot be written, before any work is done."""
     container_for(job.target)
     check_new_output(job.target, job.source, overwrite=job.overwrite)
 
 
 def check_codec(job: Job, codec: str) -> None:
-    """Raise the error of an output that cannot hold ``codec``, FFmpeg's name of what the job's encoder makes."""
+    """Raise an error if the output's container cannot hold ``codec``, FFmpeg's name of the encoder's codec."""
     kind = container_for(job.target)
     if not holds_codec(kind, codec):
         raise error(

@@ -1,4 +1,4 @@
-"""A job from beginning to end: prepare, then run."""
+"""A job from start to end."""
 
 import threading
 import time
@@ -17,15 +17,15 @@ from vs_srcomp.transcode.prepare import check_target, prepare, start_encoder
 
 
 def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.Event | None = None) -> Result:
-    """Do ``job``: decode, upscale and encode the video, copy everything else.
+    """Do ``job``: decode, upscale and encode the video, and copy everything else.
 
-    Timestamps are those of the source, as far as the container can count: Matroska and WebM count milliseconds. The
-    output takes its name only when it is whole; whatever goes wrong, nothing is left behind.
+    Timestamps are those of the source, in the resolution of the container (1 ms in Matroska and WebM). The output gets
+    its name only when it is complete; after an error, nothing is left.
 
     Args:
         job: What to do.
-        progress: Called with the number of frames done and of all frames.
-        cancel: Stops the work when set.
+        progress: Called with the number of finished frames and the number of all frames.
+        cancel: When set, it stops the work.
 
     Raises:
         vs.Error: The job cannot be done.
@@ -37,7 +37,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
         info, frames = work.info, work.output.num_frames
         with (
             writing(job.target),
-            start_encoder(job, info, frames=frames, beside=job.target, cancel=cancel) as encoder,
+            start_encoder(job, info, frames=frames, output=job.target, cancel=cancel) as encoder,
             atomic_path(job.target, overwrite=job.overwrite) as temporary,
         ):
             with ExitStack() as opened:
@@ -49,11 +49,11 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
                 def write(packet: VideoPacket) -> None:
                     muxer().write(packet)
 
-                # What a program encodes is unknown before its first packet; all else can be refused now.
+                # The codec of a program is unknown before its first packet. With encoders, the muxer can refuse now.
                 if not job.pipe:
                     muxer()
                 models = feed(work.output, encoder, write, info.time_base, progress=progress, cancel=cancel)
-                # A file that is still being written has other streams than pictures by now.
+                # If the source is still being written, its other streams have changed meanwhile.
                 check_unchanged(job.source, info.source)
                 muxer().finish()
             check_cancelled(cancel)

@@ -9,18 +9,14 @@ import vapoursynth as vs
 from onnx import helper
 
 from tests.helpers.networks import as_network, make_onnx, random_doubler, random_network
+from tests.helpers.pictures import noise
+from tests.helpers.processes import HIDDEN
 from tests.tolerances import ONE_CODE
 from vs_srcomp.backends import OnnxRuntime
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.models import Network
 
 CPU = OnnxRuntime(provider="CPUExecutionProvider", threads=1)
-
-
-def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
-    """Random codes over the whole range, so that clamping happens at both ends."""
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, plane.peak, (plane.height, plane.width), plane.dtype, endpoint=True)
 
 
 def restore(network: Network, plane: PlaneFormat, codes: Luma) -> Luma:
@@ -151,18 +147,6 @@ def test_a_provider_that_the_build_has_not_is_refused_with_those_that_it_has() -
 def test_negative_numbers_are_refused(field: str) -> None:
     with pytest.raises(vs.Error, match="cannot be negative"):
         OnnxRuntime(**{field: -1})  # type: ignore[arg-type]
-
-
-HIDDEN = """
-import importlib.abc, sys
-
-class Hide(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {hidden!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-
-sys.meta_path.insert(0, Hide())
-"""
 
 
 def test_without_the_library_the_error_ends_in_the_command_that_installs_it() -> None:

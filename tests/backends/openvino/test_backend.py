@@ -19,7 +19,7 @@ from tests.helpers.networks import (
     random_stack,
     reference,
 )
-from tests.helpers.pictures import picture
+from tests.helpers.pictures import noise, picture
 from tests.tolerances import ONE_CODE
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.openvino import BFLOAT16_CODES, OpenVINO
@@ -29,12 +29,6 @@ from vs_srcomp.processor import core_count, has_avx2
 UNITS = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 HAS_BF16, HAS_FP16 = "BF16" in UNITS, "FP16" in UNITS
 _THREADING = ("INFERENCE_NUM_THREADS", "NUM_STREAMS", "ENABLE_CPU_PINNING")
-
-
-def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
-    """Random codes over the whole range, so that clamping happens at both ends."""
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, plane.peak + 1, (plane.height, plane.width)).astype(plane.dtype)
 
 
 def restore(backend: OpenVINO, network: bytes, plane: PlaneFormat, codes: Luma, stride: int = 2) -> Luma:

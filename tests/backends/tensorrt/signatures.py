@@ -50,7 +50,7 @@ print(json.dumps(members))
 """
 
 type Members = Mapping[str, Mapping[str, tuple[str, bool]]]
-"""Of each class, by the names of its members: what is said of them, and whether they can be set."""
+"""For each class, by member name: the documented type, and whether the member can be set."""
 
 
 def read_bindings(folder: Path) -> Members:
@@ -154,7 +154,7 @@ class _Function:
             self._note(f"{known}.{attribute}", attribute in self._members[known])
 
     def _kind(self, value: ast.expr) -> str | None:
-        """The class of a value: that of a name, or what a call is said to give."""
+        """The class of a value: that of a name, or the documented result of a call."""
         written = ast.unparse(value)
         if written in self._kinds:
             return self._kinds[written]

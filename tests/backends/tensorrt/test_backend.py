@@ -13,6 +13,7 @@ import vapoursynth as vs
 from tests.backends.tensorrt.cuda_double import PLAN, Runtime
 from tests.backends.tensorrt.cuda_double import TensorRT as Double
 from tests.helpers.networks import as_network, random_network, reference
+from tests.helpers.pictures import noise
 from tests.tolerances import ONE_CODE, TWO_CODES
 from vs_srcomp.backends.base import Luma, PlaneFormat, StoringBackend
 from vs_srcomp.backends.tensorrt import TensorRT, backend, cuda_queue, log
@@ -35,7 +36,7 @@ def make_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MakeC
         monkeypatch.setenv("SRCOMP_CACHE_DIR", str(tmp_path))
         monkeypatch.setattr(cuda_queue, "_runtime", lambda: runtime)
         monkeypatch.setattr(cuda_queue, "_address", lambda handle: handle)
-        monkeypatch.setattr(backend, "_missing_package", lambda: None)
+        monkeypatch.setattr(backend, "missing_package", lambda *_: None)
         monkeypatch.setattr(backend, "import_module", lambda _: double)
         made.append(runtime)
         return runtime
@@ -48,13 +49,8 @@ def make_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MakeC
 
 @pytest.fixture
 def cuda(make_card: MakeCard) -> Runtime:
-    """One card that is none."""
+    """A fake card."""
     return make_card()
-
-
-def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, plane.peak + 1, (plane.height, plane.width)).astype(plane.dtype)
 
 
 def largest_difference(a: Luma, b: Luma) -> int:

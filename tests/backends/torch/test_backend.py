@@ -1,7 +1,6 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +11,7 @@ import vapoursynth as vs
 from onnx import helper
 
 from tests.helpers.networks import as_network, make_onnx, random_network, reference
+from tests.helpers.pictures import noise
 from tests.tolerances import ONE_CODE, TWO_CODES
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.torch import Torch
@@ -29,21 +29,6 @@ DOUBLER = make_onnx(
     ],
     {"w": np.random.default_rng(0).normal(0.11, 0.02, (4, 1, 3, 3)).astype(np.float32)},
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Planes this small are not worth more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
-    """Random codes over the whole range, so that clamping happens at both ends."""
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, plane.peak + 1, (plane.height, plane.width)).astype(plane.dtype)
 
 
 def restore(backend: Torch, network: Network, plane: PlaneFormat, codes: Luma) -> Luma:
@@ -233,8 +218,8 @@ try:
 except Exception as reason:
     print(isinstance(reason, vs.Error), reason, sep="|")
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.splitlines() == [
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines() == [
         "torch is not installed",
         "True|srcomp: torch is not installed",
         'pip install "vs-srcomp[torch]"',
@@ -243,8 +228,8 @@ except Exception as reason:
 
 def test_torch_is_loaded_only_when_it_is_used() -> None:
     code = "import sys, vs_srcomp.backends.torch as t; t.Torch(device=[0, 1]); print('torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.strip() == "False"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "False"
 
 
 @needs_cuda

@@ -1,5 +1,5 @@
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,6 @@ from vs_srcomp.models import load_network, network_at
 type Floats = NDArray[np.float32]
 node: Callable[..., NodeProto] = helper.make_node
 rng = np.random.default_rng(3)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Planes this small are not worth more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def weights(*shape: int) -> Floats:

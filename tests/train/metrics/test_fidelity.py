@@ -75,8 +75,8 @@ def test_vmaf_is_what_ffmpeg_measures_for_two_files(tmp_path: Path) -> None:
     for model, mine in (("vmaf_v0.6.1", [s.vmaf for s in scores]), ("vmaf_v0.6.1neg", [s.neg for s in scores])):
         argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", "a.y4m", "-i", "b.y4m"]
         argv += ["-lavfi", f"libvmaf=model=version={model}", "-f", "null", "-"]
-        said = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stderr
-        found = re.search(r"VMAF score: ([\d.]+)", said)
+        log = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stderr
+        found = re.search(r"VMAF score: ([\d.]+)", log)
         assert found
         assert np.mean(mine) == pytest.approx(float(found[1]), abs=1e-5)
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: whatever its installed build can use, in float32."""
+"""ONNX Runtime, with any execution provider of the installed build, in float32."""
 
 from vs_srcomp.backends.onnxruntime.backend import INSTALL, OnnxRuntime
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: whatever its installed build can use, in float32."""
+"""ONNX Runtime, with any execution provider of the installed build, in float32."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -28,15 +28,15 @@ PROVIDERS = (
     "CoreMLExecutionProvider",
     "CPUExecutionProvider",
 )
-"""What ``provider="auto"`` tries in this order, of those that the installed build has."""
+"""The order in which ``provider="auto"`` tries the providers of the installed build."""
 
-# As for OpenVINO: beyond about four cores a second frame gains more than more threads on one.
+# As with OpenVINO: beyond about four cores, a second frame gains more than more threads for one.
 CORES_PER_STREAM = 4
 
 _PROCESSOR = "CPUExecutionProvider"
 _NUMBERED = frozenset({*PROVIDERS[:4], "TensorrtExecutionProvider"})
 
-# Of 0, verbose, to 4, fatal. ONNX Runtime writes to standard error by itself; what counts is raised as well.
+# From 0, verbose, to 4, fatal. ONNX Runtime logs to standard error; errors are raised as well.
 _ERRORS_ONLY = 3
 
 
@@ -49,8 +49,8 @@ class OnnxRuntime:
     """
 
     provider: str = "auto"
-    """As ONNX Runtime names it, such as ``"CUDAExecutionProvider"``; ``"auto"`` takes the first of `PROVIDERS` that
-    works. What a provider has no operator for runs on the processor."""
+    """ONNX Runtime's name of the provider, such as ``"CUDAExecutionProvider"``; ``"auto"`` takes the first of
+    `PROVIDERS` that works. Operators that a provider lacks run on the processor."""
     device: int = 0
     """Number of the device, for providers that can have several."""
     threads: int = 0

@@ -1,4 +1,4 @@
-"""OpenVINO: the processor, which needs nothing but the package, and Intel's graphics and neural processors."""
+"""OpenVINO: processors, which need nothing but the package, and Intel's graphics and neural processors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     import openvino as ov
 
 BFLOAT16_CODES = {8: 1, 10: 4}
-"""By how many codes, by bits, this package's networks differ from float32 on pictures at most, at ``"bf16"``."""
+"""Largest difference in codes, by bits, between ``"bf16"`` and float32 for this package's networks on pictures."""
 
-# Beyond about four cores a network of this size gains more from another frame than from more threads on one.
+# Beyond about four cores, another frame gains more than more threads for one.
 CORES_PER_STREAM = 4
 
-# With a second frame in inference, what the graph does beside the network holds up one of them, not all threads of one.
+# With a second frame in inference, other work of the graph delays only one of them.
 _LEAST_STREAMS = 2
 
-# Bytes of the ONNX file below which a network runs in one stream. While it compiles, OpenVINO gives tasks to its
-# streams again and again until each of them has made its graph (CompiledModel in its CPU plugin). One that makes a tiny
-# graph is done before another one wakes up; with real-time priority it takes every task, without an end.
+# Networks whose ONNX file has fewer bytes run in one stream. While it compiles, OpenVINO sends tasks to its streams
+# until each of them has made its graph (CompiledModel in its CPU plugin). With a tiny graph, one stream finishes before
+# the next one wakes up; with real-time priority it takes every task, and the loop never ends.
 _LEAST_IN_STREAMS = 1 << 14
 
-# Side of a part in strides of the network.
+# Side of a part in multiples of the network's stride.
 _ANY_SIZE = 16
 
-# Code that is made for sizes of parts, of all layers. oneDNN itself keeps 1024 pieces for the whole process, and finds
-# them as fast; OpenVINO would keep 5000 more.
+# Cached primitives for sizes of parts. oneDNN caches 1024 per process itself, which is as fast; OpenVINO would cache
+# 5000 more.
 _KEPT_KERNELS = 256
 
-# Those that choose among the others, or use several.
+# Virtual devices, which choose among the others or use several.
 _VIRTUAL = ("AUTO", "MULTI", "HETERO")
 
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 
 
 def remedy() -> str:
-    """What to do where OpenVINO cannot be loaded."""
+    """What to do if OpenVINO cannot be loaded."""
     if _is_taken():
         return 'keep vapoursynth-mlrt-ov in another environment, or pip install "vs-srcomp[onnxruntime]"'
     return "pip install openvino"
@@ -82,7 +82,7 @@ class OpenVINO:
     """Largest side in pixels of the tiles that a plane is run in, overlap included; 0 runs whole planes."""
 
     def __post_init__(self) -> None:
-        """Refuse values that OpenVINO would report in its own words, much later."""
+        """Check values early: OpenVINO's own errors come late and are hard to understand."""
         if not isinstance(self.device, str):
             raise error(f"device={self.device!r} is not the name of a device", 'give one such as "CPU" or "GPU.1"')
         if self.precision not in ("auto", *_CAPABILITIES):
@@ -113,15 +113,15 @@ class OpenVINO:
         return replace(self, streams=streams)
 
     def compile(self, network: Network, plane: PlaneFormat) -> "OpenVINOEngine":
-        """Make the network ready; see ``BackendConfig``."""
+        """Compile the network; see ``BackendConfig``."""
         compiled, takes_cells, meant = self._compiled(network, plane)
         return OpenVINOEngine(compiled, plane, network.scale, takes_cells=takes_cells, meant=meant)
 
     def compile_parts(self, network: Network, bits: int, margin: int) -> OpenVINOParts | None:
-        """Make the network ready for parts of planes; see `vs_srcomp.backends.base.DividingBackend`."""
+        """Compile the network for parts of planes; see `vs_srcomp.backends.base.DividingBackend`."""
         if not self._is_processor or self.tile:
             return None
-        # Of a size that every network and form of it takes; it is free in what is compiled.
+        # Any size that every form of the network takes: the compiled network is dynamic.
         side = _ANY_SIZE * network.stride
 
         def compiled(without_borders: Directions) -> "tuple[ov.CompiledModel, bool]":
@@ -135,10 +135,10 @@ class OpenVINO:
         """The network compiled for planes of one size, or for parts of any size.
 
         Returns:
-            With it, whether it takes cells, and `types_meant`.
+            The compiled network, whether it takes cells, and `types_meant`.
 
         Raises:
-            CannotShrinkError: It is to do without borders and cannot.
+            CannotShrinkError: It cannot run without borders.
         """
         core = self._checked_core()
         precision = self._resolved_precision(has_int8=network.ranges is not None)
@@ -151,14 +151,14 @@ class OpenVINO:
             first_layer_in_parts(model, plane)
             to_bfloat16(model)
         if precision == "int8" or (self._is_processor and precision == "bf16"):
-            # What is neither in integers nor has a type of its own by now stays as it is.
+            # Layers that are neither in integers nor have an explicit type stay as they are.
             precision = "f32"
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if precision:
             properties["INFERENCE_PRECISION_HINT"] = precision.replace("fp16", "f16")
         if self._is_processor:
             properties["INFERENCE_NUM_THREADS"] = self._thread_count()
-            # A thread that is bound to a core waits for it while a decoder or an encoder runs there, with others idle.
+            # A thread that is bound to a core waits while a decoder or an encoder runs there, even if others are idle.
             properties["ENABLE_CPU_PINNING"] = False
         if self._is_processor or self.streams:
             properties["NUM_STREAMS"] = 1 if len(network.onnx) < _LEAST_IN_STREAMS else self._stream_count()
@@ -174,7 +174,7 @@ class OpenVINO:
                 f"OpenVINO cannot run the network on {self.device}: {last_line(reason)}",
                 "use another device or backend, or run vs-srcomp doctor for the reason",
             ) from reason
-        # Of a graph of any size, the work is not known.
+        # The work of a dynamic graph is unknown.
         return compiled, cells is not None, {} if parts else types_meant(graph, precision or "f32")
 
     def identity(self) -> Mapping[str, str]:
@@ -216,7 +216,7 @@ class OpenVINO:
         return core
 
     def _resolved_precision(self, *, has_int8: bool) -> str:
-        """By name, or nothing where OpenVINO is to choose; for a network that has a form in 8-bit integers or not."""
+        """The precision by name, empty to let OpenVINO choose; depends on whether the network has an 8-bit form."""
         if self.precision == "int8" and not has_int8:
             raise error(
                 "the network has no form in 8-bit integers", 'use precision="auto", or one of this package\'s networks'
@@ -259,16 +259,16 @@ class OpenVINOEngine:
         takes_cells: bool,
         meant: Mapping[str, int],
     ) -> None:
-        """Wrap ``compiled``, made for ``plane`` and a network of ``scale``, with planes or cells in and out."""
+        """Wrap ``compiled``, made for ``plane`` and a network of ``scale``, on planes or cells."""
         self.meant = meant
-        """Multiply-accumulates by the type that they are meant to be done in."""
+        """Multiply-accumulates by intended type."""
         self._compiled = compiled
         self._plane = plane
         self._scale = scale
         self._takes_cells = takes_cells
 
     def run(self) -> Mapping[str, int]:
-        """Multiply-accumulates by the type that they are done in, as the library reports them."""
+        """Multiply-accumulates by actual type, as the library reports it."""
         return types_run(self._compiled)
 
     def worker(self) -> "OpenVINOWorker":
@@ -287,10 +287,10 @@ class OpenVINOEngine:
 
 
 class OpenVINOWorker:
-    """One inference request, and the memory that it reads and writes."""
+    """One inference request with its buffers."""
 
     def __init__(self, request: "ov.InferRequest", give: Callable[[Luma], None], take: Callable[[Luma], None]) -> None:
-        """Wrap ``request``: ``give`` copies a plane to what it reads, ``take`` one from what it has written."""
+        """Wrap ``request``: ``give`` copies a plane into its input, ``take`` copies one from its output."""
         self.request = request
         self.give = give
         self.take = take
@@ -298,14 +298,14 @@ class OpenVINOWorker:
     def restore(self, source: Luma, target: Luma) -> None:
         """Run the network; see ``Worker``."""
         self.give(source)
-        # Unlike infer(), these two give the interpreter lock free and copy no outputs.
+        # Unlike infer(), these two release the interpreter lock and copy no outputs.
         self.request.start_async()
         self.request.wait()
         self.take(target)
 
 
 def _narrow_to_integers(model: "ov.Model", network: Network, plane: PlaneFormat) -> None:
-    """Let layers of ``model`` multiply 8-bit integers, and what cannot, bfloat16 where that costs a part of float32."""
+    """Run layers of ``model`` in 8-bit integers, and others in bfloat16 if the processor is faster with that."""
     ranges, pairs_overflow = network.ranges or (), not has_vnni()
     layers = len(hidden_convolutions(model))
     if layers != len(ranges):
@@ -320,12 +320,12 @@ def _narrow_to_integers(model: "ov.Model", network: Network, plane: PlaneFormat)
     if plane.bits == 8:
         first_layer_in_integers(model, pairs_overflow=pairs_overflow)
     elif has_amx():
-        # Without matrix units, float32 is as fast for the single layer.
+        # Without matrix units, float32 is as fast for the one layer that is left.
         first_layer_in_parts(model, plane)
 
 
 def _is_listed(device: str, devices: list[str]) -> bool:
-    """OpenVINO numbers the devices of a kind if there are several, and takes their name for the first."""
+    """OpenVINO numbers several devices of a kind; the name alone means the first."""
     return device in devices or f"{device}.0" in devices
 
 
@@ -341,5 +341,5 @@ def _core() -> "ov.Core":
 
 
 def _is_taken() -> bool:
-    """Whether vs-mlrt's plugin is loaded: a process holds one library of a name, and it brings one of the same name."""
+    """Whether vs-mlrt's plugin is loaded, which brings its own OpenVINO under the same library name."""
     return hasattr(vs.core, "ov")

@@ -1,9 +1,9 @@
-"""Planes as cells: squares of pixels that lie side by side in memory, as networks on a coarser grid want them.
+"""Planes as cells: squares of pixels that are contiguous in memory, for networks on a coarser grid.
 
-The first layer of such a network makes features of the pixels of each cell, and what follows the last one makes pixels
-of features again (sub-pixel convolution, Shi et al. 2016, arXiv 1609.05158). On whole planes, these are passes over
-single pixels, in float32 and far apart in memory. Where planes are cells already, both are ordinary convolutions; and
-planes are copied to and from the network anyway, at which a row of a cell is moved as one number.
+The first layer of such a network turns the pixels of each cell into features, and depth-to-space after the last one
+turns features into pixels (sub-pixel convolution, Shi et al. 2016, arXiv 1609.05158). On planes, both are passes over
+single float32 pixels that are far apart in memory. On cells, both are ordinary convolutions. The conversion is part of
+the copy to and from the network, which moves a row of a cell as one number.
 """
 
 import math
@@ -18,23 +18,23 @@ from vs_srcomp.backends.openvino.graph import residual_of, to_codes
 if TYPE_CHECKING:
     import openvino as ov
 
-# Rows of such cells, of one or two bytes a pixel, are numbers that a processor has.
+# Sides for which a row of a cell, of one or two bytes per pixel, is a machine integer.
 _SIDES = (2, 4)
 
-# Pixels are OpenVINO's last axis in memory, its second one in a network.
+# The pixels of a cell are the last axis in memory, but the second one (channels) in a network.
 _CHANNELS_FIRST = np.array([0, 3, 1, 2])
 _CHANNELS_LAST = np.array([0, 2, 3, 1])
 
 
 def in_cells(model: "ov.Model") -> "ov.Model | None":
-    """The same network on cells, [1, side * side, H / side, W / side] in and out.
+    """The same network with [1, side * side, H / side, W / side] as input and output.
 
     Args:
-        model: [1, 1, H, W] in and out; it is used up.
+        model: A network on [1, 1, H, W], which is consumed.
 
     Returns:
-        None where the network is not such that its first layer steps from cell to cell, and that it adds to its input
-        what it has spread over cells. ``model`` is untouched then.
+        None, with ``model`` untouched, if the first layer does not step from cell to cell, or if the network does not
+        end in depth-to-space and the addition of its input.
     """
     import openvino as ov
     from openvino import opset13 as op
@@ -63,10 +63,9 @@ def in_cells(model: "ov.Model") -> "ov.Model | None":
 
 
 def with_integer_cells(model: "ov.Model", plane: PlaneFormat) -> "ov.Model":
-    """Wrap ``model``, from :func:`in_cells`, so that it takes and gives codes of ``plane``, [1, H/side, W/side, side²].
+    """Wrap ``model``, from :func:`in_cells`: codes of ``plane``, [1, H/side, W/side, side²], as input and output.
 
-    It takes the same cells twice: once for the layers, which may then read them as integers, and once for the skip,
-    which stays exact.
+    The same cells are two inputs: one for the layers, which may read integers, and one for the skip, which stays exact.
     """
     import openvino as ov
     from openvino import opset13 as op
@@ -85,7 +84,7 @@ def with_integer_cells(model: "ov.Model", plane: PlaneFormat) -> "ov.Model":
 
 
 class Cells:
-    """The cells of planes of one size, in memory that a network reads or writes."""
+    """A buffer of cells for planes of one size, which a network reads or writes."""
 
     def __init__(self, cells: NDArray[np.unsignedinteger[Any]], width: int, height: int) -> None:
         """Use ``cells``, (1, rows, columns, side * side), for planes of that size in pixels.
@@ -103,12 +102,12 @@ class Cells:
         self._whole = None if is_whole else np.empty((rows * side, columns * side), cells.dtype)
 
     def gather(self, plane: Luma) -> None:
-        """Copy from ``plane``; what is missing of cells at its right and lower border is repeated from there."""
+        """Copy from ``plane``; incomplete cells at its right and lower border repeat the last column and row."""
         if self._whole is not None:
             copy_with_edges(plane, self._whole)
             plane = self._whole
         rows = self._rows_of(plane)
-        # NumPy would go through the smallest axis innermost.
+        # NumPy would make the shortest axis the innermost loop.
         for row in range(self._shape[1]):
             self._cells[:, :, row] = rows[:, row]
 
@@ -125,7 +124,7 @@ class Cells:
 
 
 def _steps_by(side: int, convolution: "ov.Node") -> bool:
-    """Whether ``convolution`` has constant weights that see whole cells, and steps by one cell."""
+    """Whether ``convolution`` has constant weights that cover whole cells, and steps by one cell."""
     weights, how = convolution.input_value(1).get_node(), convolution.get_attributes()
     if weights.get_type_name() != "Constant" or how["auto_pad"] != "explicit" or how["dilations"] != [1, 1]:
         return False

@@ -1,7 +1,7 @@
-"""The layer that sees the picture, in formats too narrow for luma: what they would cut off is carried along.
+"""The first layer in bfloat16 or 8-bit integers, without the loss of precision that they would cause there.
 
-Rounding the picture, and the weights that see it, is nearly all of the error of our networks in bfloat16 and in
-8-bit integers, in a layer that is 3 to 7 % of the work. Left in float32 it would take up to a quarter of the time.
+Rounding the picture and the weights of this layer causes nearly all of the error of our networks in bfloat16 and in
+8-bit integers. The layer is 3 to 7 % of the work; in float32 it would take up to a quarter of the time.
 """
 
 from collections.abc import Iterator
@@ -15,25 +15,25 @@ from vs_srcomp.backends.base import PlaneFormat
 if TYPE_CHECKING:
     import openvino as ov
 
-# Operators that do nearly all of the work, which reduced precision makes faster.
+# Operators that do nearly all of the work: reduced precision makes these faster.
 HEAVY = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"})
 
 LARGEST_INT8 = 127
-"""Of weights in 8 bits."""
+"""Largest magnitude of 8-bit weights."""
 
-# Of two weights of one sign that are multiplied by codes of neighbouring channels at one place: without VNNI the sum of
-# both products has 16 bits. Rounding may add half a step to each of the two.
+# Largest sum of two weights of the same sign that one instruction multiplies by codes of neighbouring channels: without
+# VNNI the sum of both products has 16 bits. Rounding may add half a step to each of the two.
 _LARGEST_PAIR = 32767 // 255 - 1
 
 _LARGEST_CODE = np.float32(255)
 
 
 def first_layer_in_parts(network: "ov.Model", plane: PlaneFormat) -> None:
-    """Let convolutions of the picture itself be done in bfloat16, but to twice its precision.
+    """Run convolutions of the picture itself in bfloat16, with twice its precision.
 
-    Codes and weights are sums of two numbers in bfloat16 each, whose products are added up in float32: what is left out
-    is 2^-16 of them. Codes of 8 bits fit into one number. What goes on to the output, and not into another layer, stays
-    in float32.
+    Codes and weights are split into sums of two bfloat16 numbers, whose products are added in float32; the relative
+    error is 2^-16. Codes of 8 bits fit into one number. A convolution that leads to the output, and not to another
+    layer, stays in float32.
     """
     from openvino import opset13 as op
 
@@ -54,9 +54,9 @@ def first_layer_in_parts(network: "ov.Model", plane: PlaneFormat) -> None:
 
 
 def first_layer_in_integers(network: "ov.Model", *, pairs_overflow: bool) -> None:
-    """Let convolutions of a picture of 8 bits be done in 8-bit integers, with every code exact.
+    """Run convolutions of an 8-bit picture itself in 8-bit integers, with every code exact.
 
-    What goes on to the output, and not into another layer, stays in float32. ``pairs_overflow`` is as for
+    A convolution that leads to the output, and not to another layer, stays in float32. ``pairs_overflow``: see
     `openvino.integers.with_integers`.
     """
     from openvino import opset13 as op
@@ -72,26 +72,26 @@ def first_layer_in_integers(network: "ov.Model", *, pairs_overflow: bool) -> Non
 def balanced_integers(
     weights: NDArray[np.float32], *, pairs_overflow: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Integers from -127 to 127 and a scale for each output channel, whose product is about ``weights``.
+    """Integers from -127 to 127 and a scale for each output channel, whose product approximates ``weights``.
 
-    A kernel sees differences of a few codes on top of a mean of a hundred. Rounded to the nearest, the sum of its
-    weights would be off by several steps, which the mean then multiplies. So those that are nearly halfway between two
-    integers are rounded to the other side until the sum is right to half a step, and the scale is chosen to make it
-    right. (A form of error diffusion; for the first layer only, as what later layers see has no such mean.)
+    The input of this layer is a difference of a few codes on top of a mean of a hundred. If all weights were rounded to
+    the nearest integer, their sum would be off by several steps, and the mean would multiply this error. So weights
+    nearly halfway between two integers are rounded to the other side until the sum is right to half a step, and the
+    scale corrects the rest. (A form of error diffusion. Later layers do not need it: their input has no such mean.)
 
     Args:
         weights: (O, I, h, w).
-        pairs_overflow: As for `openvino.integers.with_integers`.
+        pairs_overflow: See `openvino.integers.with_integers`.
 
     Returns:
         Integers as float32 in the shape of ``weights``, and the scales, (O, 1, 1, 1).
     """
     kernels = weights.reshape(len(weights), -1).astype(np.float64)
     integers, scales = np.empty_like(kernels), np.empty(len(kernels))
-    # One step more for each of two, where it is enough that their sum is small.
+    # Each of two weights may be one step larger if only their sum is limited.
     steps = weight_steps(weights, pairs_overflow=pairs_overflow, rounding=2)
     for number, (kernel, step) in enumerate(zip(kernels, steps.astype(np.float64), strict=True)):
-        # The next larger step that divides the sum, unless that is so small against the step that it does not matter.
+        # The next larger step that divides the sum, unless the sum is negligible.
         whole = np.trunc(kernel.sum() / step)
         scales[number] = scale = kernel.sum() / whole if abs(whole) > LARGEST_INT8 // 8 else step
         exact = kernel / scale
@@ -109,8 +109,8 @@ def weight_steps(weights: NDArray[np.float32], *, pairs_overflow: bool, rounding
 
     Args:
         weights: (O, I, h, w).
-        pairs_overflow: As for `openvino.integers.with_integers`.
-        rounding: What rounding may add to the sum of two.
+        pairs_overflow: See `openvino.integers.with_integers`.
+        rounding: Largest increase of the sum of two weights by rounding.
     """
     steps = np.abs(weights).max((1, 2, 3)) / np.float32(LARGEST_INT8)
     if pairs_overflow:
@@ -119,9 +119,9 @@ def weight_steps(weights: NDArray[np.float32], *, pairs_overflow: bool, rounding
 
 
 def largest_pairs(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """For each output channel, the largest sum of magnitudes of two weights of one sign, as one instruction adds them.
+    """For each output channel, the largest sum of magnitudes of two weights of the same sign in one instruction.
 
-    It multiplies 8-bit codes and weights of neighbouring input channels, and adds up two products in 16 bits.
+    The instruction multiplies 8-bit codes by weights of neighbouring input channels, and adds two products in 16 bits.
     """
     padded = np.pad(weights, ((0, 0), (0, weights.shape[1] % 2), (0, 0), (0, 0)))
     pairs = padded.reshape(len(weights), -1, 2, *weights.shape[2:])
@@ -130,13 +130,13 @@ def largest_pairs(weights: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def nearest_bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The nearest numbers whose lower 16 bits are zero, ties to even; for finite numbers."""
+    """Finite ``values`` rounded to bfloat16 (lower 16 bits zero), ties to even."""
     bits = np.array(numbers, np.float32).view(np.uint32)
     return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
 
 
 def _first_layers(network: "ov.Model") -> "Iterator[tuple[ov.Output, ov.Node, NDArray[np.float32]]]":
-    """Convolutions of the picture itself, whose output goes into another layer: their input, themselves, weights."""
+    """Convolutions of the picture itself whose output goes into another layer: input, operator, weights."""
     for port in network.get_parameters()[0].output(0).get_target_inputs():
         node = port.get_node()
         weights = node.input_value(1).get_node() if node.get_type_name() == "Convolution" else None
@@ -154,6 +154,6 @@ def _reaches_output(node: "ov.Node") -> bool:
 
 
 def geometry(convolution: "ov.Node") -> list[Any]:
-    """What a convolution is besides its weights, as arguments of another one."""
+    """The attributes of a convolution, as arguments for another one."""
     how = convolution.get_attributes()
     return [how[name] for name in ("strides", "pads_begin", "pads_end", "dilations", "auto_pad")]

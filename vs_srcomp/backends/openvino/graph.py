@@ -1,4 +1,4 @@
-"""Networks as graphs of OpenVINO: integer planes in and out, and bfloat16 where it costs no accuracy."""
+"""Networks as OpenVINO graphs: integer planes as input and output, and bfloat16 where it costs no accuracy."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,15 +13,15 @@ from vs_srcomp.models.network import Network
 if TYPE_CHECKING:
     import openvino as ov
 
-# Their outputs depend on the shape of what they take, not on its values.
+# Their outputs depend on the shape of their input, not on its values.
 _SHAPE_ONLY = frozenset({"ShapeOf"})
 
 
 def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> "ov.Model":
-    """The network for ``plane``, padded to its stride: [1, 1, H, W] in and out. ``onnx`` is its file or other form.
+    """The network for ``plane`` padded to its stride, [1, 1, H, W] as input and output, read from ``onnx``.
 
     Raises:
-        vs.Error: OpenVINO cannot read it, or it does not take luma and give luma of ``network.scale`` times the size.
+        vs.Error: OpenVINO cannot read it, or its input or output is not one luma plane of the right size.
     """
     try:
         model = core.read_model(onnx, b"")
@@ -57,19 +57,19 @@ def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> 
 
 
 def to_bfloat16(network: "ov.Model", but: Collection[str] = ()) -> None:
-    """Let ``network`` compute in bfloat16, all but its first layer and what touches the picture itself.
+    """Run ``network`` in bfloat16, except its first layer and operators on the picture itself.
 
     Args:
-        network: What to change.
+        network: The network, which is changed.
         but: Names of other operators that stay as they are.
 
-    Eight bits of precision are too few for luma. OpenVINO's own hint rounds the first layer too and leaves no choice,
-    hence explicit types. See ``openvino.first_layer`` for that layer.
+    The eight bits of bfloat16 are too few for luma. OpenVINO's own hint would round the first layer, too, so types are
+    set explicitly. See ``openvino.first_layer`` for that layer.
     """
     import openvino as ov
     from openvino import opset13 as op
 
-    # Names of the operators that see the picture through none of the heavy ones, through one, and in bfloat16.
+    # Names of operators: those before any heavy one, those after one, and those in bfloat16.
     picture = {network.get_parameters()[0].get_name()}
     features, low = set[str](), set[str]()
     for node in network.get_ordered_ops():
@@ -95,10 +95,10 @@ def to_bfloat16(network: "ov.Model", but: Collection[str] = ()) -> None:
 
 
 def with_integer_planes(model: "ov.Model", network: Network, plane: PlaneFormat) -> "ov.Model":
-    """Wrap ``model`` (luma 0..1 in float32) so that it takes and gives integer codes of ``plane``.
+    """Wrap ``model`` (luma 0..1 in float32) so that its input and output are integer codes of ``plane``.
 
-    Where the network ends in an addition of its own input (a global skip), the addition is done on the code values
-    themselves, so that no reduced precision of the network can touch the skip path.
+    If the network ends in an addition of its own input (a global skip), codes are added instead, so that reduced
+    precision cannot affect the skip path.
     """
     import openvino as ov
     from openvino import opset13 as op
@@ -137,7 +137,7 @@ def to_codes(values: "ov.Node", plane: PlaneFormat) -> "ov.Node":
 
 
 def residual_of(restored: "ov.Output", parameter: "ov.Node") -> "ov.Output | None":
-    """What is added to the network's input to give its output, or None if the network has another form."""
+    """The residual that the network adds to its input; None if it has no global skip."""
     addition = restored.get_node()
     if addition.get_type_name() != "Add":
         return None
@@ -147,7 +147,7 @@ def residual_of(restored: "ov.Output", parameter: "ov.Node") -> "ov.Output | Non
 
 
 def _rounded(source: "ov.Output") -> Any:
-    """``source``, or for a constant the nearest one in bfloat16: OpenVINO itself cuts off the lower bits."""
+    """``source``; constants rounded to the nearest bfloat16, because OpenVINO itself truncates them."""
     from openvino import opset13 as op
 
     node = source.get_node()

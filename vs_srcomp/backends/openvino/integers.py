@@ -1,9 +1,9 @@
-"""Layers that multiply 8-bit integers, made of a network in float32 and the ranges of what its layers see.
+"""Quantisation: layers in 8-bit integers, from a float32 network and the ranges of its layers' inputs.
 
-What a layer sees is rounded to one of 256 steps over its range, without a zero point: from 0 on behind a ReLU, else
-with as many below zero as above. (Matrix units have no fast code for a zero point: OpenVINO then runs such a layer in
-float32.) Its weights have a scale for each output channel. Sums are exact; scales, biases and activations are applied
-to them in float32. A layer whose range is 0 stays as it is.
+The input of a layer is rounded to 256 steps over its range, without a zero point: unsigned after a ReLU, otherwise
+symmetric. (Matrix units have no fast code for a zero point: OpenVINO would run such a layer in float32.) Weights have a
+scale for each output channel. Sums are exact; scales, biases and activations are applied in float32. A layer whose
+range is 0 stays as it is.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 
 
 def with_integers(model: "ov.Model", ranges: Sequence[float], *, pairs_overflow: bool) -> None:
-    """Let convolutions of ``model`` be done in 8-bit integers, all but the first and those whose range is 0.
+    """Run the convolutions of ``model`` in 8-bit integers, except the first one and those whose range is 0.
 
     Args:
-        model: A stack of convolutions; it is changed.
-        ranges: The largest magnitude of what each of them sees, in order.
-        pairs_overflow: Whether the processor adds up two products in 16 bits (without VNNI), so that weights must be
-            small enough for that.
+        model: A stack of convolutions, which is changed.
+        ranges: Largest magnitude of each convolution's input, in order.
+        pairs_overflow: Whether the processor adds two products in 16 bits (no VNNI), so that weights must be smaller.
 
     Raises:
-        ValueError: There are not as many ranges as such convolutions.
+        ValueError: The number of ranges is not that of the convolutions.
     """
     from openvino import opset13 as op
 
@@ -42,13 +41,13 @@ def with_integers(model: "ov.Model", ranges: Sequence[float], *, pairs_overflow:
 
 
 def names_in_integers(model: "ov.Model", ranges: Sequence[float]) -> frozenset[str]:
-    """Names of the convolutions that `with_integers` will replace."""
+    """Names of the convolutions that `with_integers` replaces."""
     layers = zip(hidden_convolutions(model), ranges, strict=True)
     return frozenset(convolution.get_name() for convolution, limit in layers if limit)
 
 
 def hidden_convolutions(model: "ov.Model") -> "list[ov.Node]":
-    """All convolutions but those of the picture itself, in the order in which they are done."""
+    """All convolutions except those of the picture itself, in order of execution."""
     picture = model.get_parameters()[0]
     convolutions = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
     return [node for node in convolutions if node.input_value(0).get_node() != picture]
@@ -60,13 +59,13 @@ def weights_of(convolution: "ov.Node") -> NDArray[np.float32]:
 
 
 def rounded_to_steps(features: "ov.Output", limit: float) -> "ov.Node":
-    """``features`` in one of 256 steps up to ``limit``."""
+    """``features`` rounded to 256 steps up to ``limit``."""
     from openvino import opset13 as op
 
     if features.get_node().get_type_name() == "Relu":
         bounds = np.float32(0), np.float32(limit)
         return op.fake_quantize(features, *bounds, *bounds, 256)
-    # Explicit integers: of a range around zero, OpenVINO makes unsigned ones with a zero point.
+    # Explicit integer types: for a range around zero, OpenVINO would choose unsigned ones with a zero point.
     step = np.float32(limit / LARGEST_INT8)
     bounds = np.float32(-(LARGEST_INT8 + 1)) * step, np.float32(LARGEST_INT8) * step
     codes = op.fake_quantize(features, *bounds, np.float32(-(LARGEST_INT8 + 1)), np.float32(LARGEST_INT8), 256)
@@ -76,7 +75,7 @@ def rounded_to_steps(features: "ov.Output", limit: float) -> "ov.Node":
 def integer_weights(
     weights: NDArray[np.float32], *, pairs_overflow: bool
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Integers and a scale for each output channel, whose product is about ``weights``.
+    """Integers and a scale for each output channel, whose product approximates ``weights``.
 
     Args:
         weights: (O, I, h, w).

@@ -1,8 +1,8 @@
-"""Networks on parts of planes, of any size: without the borders that a part does not have.
+"""Networks on parts of planes of any size, with padding only at borders of the plane.
 
-Around a part, a network needs the pixels that its result depends on. A layer of 3x3 gives one cell less on each side
-than it sees, if it is not given zeros there: each layer then computes no more than the next ones need. Where a part
-ends at a border of the plane, the zeros belong there, and all layers are as large as what they are given.
+The input is a part with the pixels around it that its result depends on. Without zero padding, a 3x3 layer outputs one
+cell less on each side than its input, so that each layer computes only what the next ones need. Where a part ends at a
+border of the plane, layers are padded as usual.
 """
 
 import math
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 class Directions(NamedTuple):
-    """Something for each direction."""
+    """A pair for the horizontal and the vertical direction."""
 
     horizontally: bool
     vertically: bool
 
 
 type Compile = Callable[[Directions], "tuple[ov.CompiledModel, bool]"]
-"""Compiles a network without borders in some directions; and says whether it takes cells."""
+"""Compiles a network without padding in some directions; also returns whether it takes cells."""
 
 WITH_BORDERS = Directions(horizontally=False, vertically=False)
 
 
 class CannotShrinkError(Exception):
-    """A network is not a plain stack of layers."""
+    """The network is not a plain stack of layers."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Parts:
     """How a network is compiled for parts of planes."""
 
     without_borders: Directions
-    """Whether there are no zeros beyond what it is given, so that it gives ``margin`` pixels less on each side."""
+    """Whether to remove the padding, so that the output is ``margin`` pixels smaller on each side."""
     margin: int
 
     def prepare(self, graph: "ov.Model", *, takes_cells: bool) -> None:
-        """Change ``graph``, with integer planes or cells in and out; its sizes are free then.
+        """Change ``graph``, which has integer planes or cells as input and output, to dynamic sizes.
 
         Raises:
-            CannotShrinkError: It would not give what is asked for.
+            CannotShrinkError: Its output would not have the right size.
         """
         if any(self.without_borders):
             if not takes_cells:
@@ -63,10 +63,10 @@ class Parts:
         layers, skip = graph.inputs
         _, _, _, pixels = (length.get_length() for length in layers.partial_shape)
         cells = self.margin // math.isqrt(pixels)
-        # No length of one, which would be repeated where sizes do not fit.
+        # No length of 1, which would broadcast.
         inner = [2 + (0 if direction else 2 * cells) for direction in reversed(self.without_borders)]
         whole = [2 + 2 * cells] * 2
-        # While layers change one by one, sizes would not fit.
+        # Sizes do not match while layers are changed one by one.
         graph.reshape({port: _free(port.partial_shape, takes_cells=True) for port in graph.inputs})
         for node in graph.get_ordered_ops():
             if node.get_type_name() != "Convolution":
@@ -97,10 +97,10 @@ class Compiled(NamedTuple):
 
 
 class OpenVINOParts:
-    """A network for parts of planes, compiled anew for each pair of directions in which there are no borders."""
+    """A network for parts of planes, compiled once for each combination of directions without padding."""
 
     def __init__(self, compile_without: Compile, scale: int, margin: int) -> None:
-        """Wrap a network of ``scale``; that with borders is compiled at once."""
+        """Wrap a network of ``scale``, and compile the form with padding."""
         self.scale = scale
         self.margin = margin
         self._compile = compile_without
@@ -112,7 +112,7 @@ class OpenVINOParts:
         return OpenVINOPartWorker(self)
 
     def compiled(self, without_borders: Directions) -> Compiled:
-        """The network for windows ``without_borders``; that with borders, which serves all, if there is none."""
+        """The network for windows ``without_borders``; the one with padding, which always works, if there is none."""
         with self._lock:
             if without_borders not in self._compiled:
                 try:
@@ -124,10 +124,9 @@ class OpenVINOParts:
 
 
 class OpenVINOPartWorker:
-    """Inference requests whose memory follows the size of what they are given."""
+    """Inference requests with buffers of the window's size."""
 
     def __init__(self, parts: OpenVINOParts) -> None:
-        """Work for ``parts``."""
         self._parts = parts
         self._requests: dict[Directions, _Request] = {}
 
@@ -170,7 +169,7 @@ class _Request:
         np.copyto(target, restored[top : top + target.shape[0], left : left + target.shape[1]])
 
     def _planes(self, window: Luma) -> tuple[Luma]:
-        # A copy, as frames cannot be written to, and OpenVINO takes no such memory.
+        # A copy: frames are read-only, and OpenVINO refuses such memory.
         return (np.array(window, order="C")[None, None],)
 
     def _cells(self, window: Luma) -> tuple[Luma, Luma]:
@@ -193,5 +192,5 @@ def _tensor(array: Luma) -> "ov.Tensor":
 
 
 def _free(shape: "ov.PartialShape", *, takes_cells: bool) -> list[int]:
-    """``shape`` with free height and width, or rows and columns of cells."""
+    """``shape`` with dynamic height and width, or rows and columns of cells."""
     return [1, -1, -1, shape[3].get_length()] if takes_cells else [1, 1, -1, -1]

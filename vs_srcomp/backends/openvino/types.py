@@ -1,7 +1,7 @@
-"""In which types a network's layers run: those that were asked for, and those that OpenVINO uses.
+"""The types that a network's layers run in: the intended ones, and those that OpenVINO really uses.
 
-The library uses float32 for what it has no code for, without a message: layers in integers with a zero point were five
-times slower than they looked.
+Without a message, the library falls back to float32 where it has no code for a type. Integer layers with a zero point
+were five times slower for this reason.
 """
 
 import math
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 _NAMES = {"u8": "int8", "i8": "int8", "bf16": "bf16", "f16": "fp16", "f32": "f32"}
 
-# Of layers, in the library's own words for what it has compiled.
+# OpenVINO's names of compiled layers.
 _HEAVY_LAYERS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 
 
 def types_meant(graph: "ov.Model", default: str) -> Mapping[str, int]:
-    """Multiply-accumulates of ``graph`` by the type that they are to be done in.
+    """Multiply-accumulates of ``graph`` by intended type.
 
     Args:
-        graph: With fixed sizes, before it is compiled.
-        default: The type that layers in float32 are to be done in, by its name as a precision.
+        graph: A graph of fixed sizes, before it is compiled.
+        default: The intended type of float32 layers, as the name of a precision.
     """
     counted = Counter[str]()
     for node in graph.get_ordered_ops():
@@ -37,7 +37,7 @@ def types_meant(graph: "ov.Model", default: str) -> Mapping[str, int]:
 
 
 def types_run(compiled: "ov.CompiledModel") -> Mapping[str, int]:
-    """Multiply-accumulates of ``compiled`` by the type that they are done in; empty if the device reports none."""
+    """Multiply-accumulates of ``compiled`` by actual type; empty if the device reports none."""
     counted = Counter[str]()
     for node in compiled.get_runtime_model().get_ordered_ops():
         facts = {name: str(value.astype(str)) for name, value in node.get_rt_info().items() if name in _FACTS}
@@ -48,14 +48,14 @@ def types_run(compiled: "ov.CompiledModel") -> Mapping[str, int]:
 
 
 def share_text(counts: Mapping[str, int]) -> str:
-    """For people: ``"int8 95 %, f32 5 %"``; nothing where nothing is known."""
+    """Shares as text: ``"int8 95 %, f32 5 %"``; empty if nothing is known."""
     total = sum(counts.values())
     parts = sorted(counts.items(), key=lambda part: -part[1])
     return ", ".join(f"{kind} {count / total:.0%}".replace("%", " %") for kind, count in parts)
 
 
 def fallback(meant: Mapping[str, int], run: Mapping[str, int]) -> str:
-    """Which types do another share than meant; nothing if all is well, or nothing is known."""
+    """Types whose share is not the intended one; empty if there are none, or if nothing is known."""
     wrong = sorted(kind for kind in {*meant, *run} if run and meant.get(kind, 0) != run.get(kind, 0))
     shares = {kind: [counts.get(kind, 0) / sum(counts.values()) for counts in (run, meant)] for kind in wrong}
     return ", ".join(f"{kind} {100 * is_:.0f} % instead of {100 * was:.0f} %" for kind, (is_, was) in shares.items())
@@ -65,14 +65,14 @@ _FACTS = frozenset({"layerType", "primitiveType", "runtimePrecision"})
 
 
 def _type_of(facts: Mapping[str, str]) -> str:
-    # "brgconv_avx512_amx_I8": what the multiplications are done in. A layer that takes integers and converts them has
-    # the other one there.
+    # The suffix, as in "brgconv_avx512_amx_I8", is the type of the multiplications, also if the layer converts integers
+    # to another type first.
     name = facts["primitiveType"].rpartition("_")[2].lower()
     return _NAMES.get({"i8": "i8", "bf16": "bf16", "f16": "f16", "fp16": "f16", "f32": "f32"}.get(name, ""), name)
 
 
 def _sees_integers(node: Any) -> bool:
-    """Whether its input is rounded to integers, by one operator or explicitly."""
+    """Whether its input is quantised, by one operator or explicitly."""
     source = node.input_value(0).get_node()
     if source.get_type_name() == "Multiply":
         source = source.input_value(0).get_node()
@@ -82,5 +82,5 @@ def _sees_integers(node: Any) -> bool:
 
 
 def _multiplications(output: list[int], weights: list[int]) -> int:
-    """Of a convolution or a product, whose ``weights`` have the output's channels first."""
+    """Multiply-accumulates of a convolution or a matrix product; ``weights`` have the output's channels first."""
     return math.prod(output) * math.prod(weights) // max(weights[0], 1)

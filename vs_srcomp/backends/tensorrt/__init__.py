@@ -1,4 +1,4 @@
-"""TensorRT: graphics cards of NVIDIA, with networks compiled for one card and one size of planes."""
+"""TensorRT: NVIDIA graphics cards, with networks compiled for one card and one size of planes."""
 
 from vs_srcomp.backends.tensorrt.backend import INSTALL, TensorRT
 

@@ -1,7 +1,7 @@
-"""TensorRT: graphics cards of NVIDIA, at their fastest, with networks compiled for one card and one size of planes.
+"""TensorRT: NVIDIA graphics cards, with networks compiled for one card and one size of planes.
 
-The compiled graph takes and gives the bytes of integer planes (see ``integer_graph``), so that nothing but TensorRT
-and the CUDA runtime is needed to run it.
+Input and output of the compiled graph are the bytes of integer planes (see ``integer_graph``), so that only TensorRT
+and the CUDA runtime are needed to run it.
 """
 
 import threading
@@ -15,6 +15,7 @@ import numpy as np
 
 from vs_srcomp.backends.base import CODES, RESTORED, PlaneFormat, check_counts, padding
 from vs_srcomp.backends.device_pipeline import STREAMS_PER_DEVICE, PipelineEngine
+from vs_srcomp.backends.loading import missing_package
 from vs_srcomp.backends.tensorrt import cuda_queue
 from vs_srcomp.backends.tensorrt.cuda_queue import CudaQueue
 from vs_srcomp.backends.tensorrt.log import log_of
@@ -23,9 +24,11 @@ from vs_srcomp.models.network import Network
 
 INSTALL = 'pip install "vs-srcomp[tensorrt]"'
 
+_PACKAGES = "tensorrt", "onnx", "cuda.bindings.runtime"
+
 _ANOTHER = "use another backend, such as OpenVINO or OnnxRuntime"
 
-# The log is one for the library; and what builds, measures: two at a time would measure each other.
+# The library has one log, and a build measures speeds, which another build at the same time would distort.
 _turn = threading.Lock()
 
 
@@ -38,7 +41,7 @@ class TensorRT:
     precision: Literal["fp16", "f32"] = "fp16"
     """Of the residual path; the skip path is always exact."""
     streams: int = 0
-    """Frames in work at the same time on each card; 0 takes three."""
+    """Frames in progress on each card; 0 takes three."""
     cuda_graph: bool = True
     """Record what a frame does on the card once and replay it: less work for the processor."""
     tile: int = 0
@@ -62,10 +65,10 @@ class TensorRT:
 
     def why_not(self) -> str | None:
         """See ``BackendConfig``."""
-        return _missing_package() or self._missing_card()
+        return missing_package(*_PACKAGES) or self._missing_card()
 
     def identity(self) -> Mapping[str, str]:
-        """What a plan depends on; see ``BackendConfig``."""
+        """Facts that a plan depends on; see ``BackendConfig``."""
         trt = self._library()
         cards = {cuda_queue.card(device) for device in self._devices}
         if len(cards) > 1:
@@ -84,7 +87,7 @@ class TensorRT:
         }
 
     def compile(self, network: Network, plane: PlaneFormat) -> PipelineEngine:
-        """Make the network ready; see ``BackendConfig``."""
+        """Compile the network; see ``BackendConfig``."""
         return self.load(self.build(network, plane), plane)
 
     def build(self, network: Network, plane: PlaneFormat) -> bytes:
@@ -107,7 +110,7 @@ class TensorRT:
                 problems = [parser.get_error(index).desc() for index in range(parser.num_errors)]
                 raise error(f"TensorRT cannot read the network: {'; '.join(problems) or log.errors}", _ANOTHER)
             config = builder.create_builder_config()
-            config.max_aux_streams = 0  # A chain of layers has nothing to do side by side.
+            config.max_aux_streams = 0  # A chain of layers has no parallel branches.
             if self.precision == "f32":
                 config.clear_flag(trt.BuilderFlag.TF32)
             plan = builder.build_serialized_network(definition, config)
@@ -116,7 +119,7 @@ class TensorRT:
             return bytes(plan)
 
     def load(self, built: bytes, plane: PlaneFormat) -> PipelineEngine:
-        """Make a plan ready; see ``StoringBackend``."""
+        """Load a plan; see ``StoringBackend``."""
         trt = self._library()
         plans = [_Plan.loaded(trt, built, device, plane) for device in self._devices]
         return PipelineEngine([loaded.queue for loaded in plans], plane, record=self.cuda_graph)
@@ -127,7 +130,7 @@ class TensorRT:
 
     def _library(self) -> Any:
         """The module. Without a card it must not be used: deserializing would end the process."""
-        missing = _missing_package()
+        missing = missing_package(*_PACKAGES)
         if missing:
             raise error(missing, INSTALL)
         missing = self._missing_card()
@@ -145,7 +148,7 @@ class _Plan:
 
     trt: Any
     runtime: Any
-    """Which the engine must not outlive."""
+    """Must live as long as the engine."""
     engine: Any
     device: int
     plane: PlaneFormat
@@ -156,7 +159,7 @@ class _Plan:
 
     @classmethod
     def loaded(cls, trt: Any, built: bytes, device: int, plane: PlaneFormat) -> "_Plan":
-        """Load what was built.
+        """Load a plan.
 
         Raises:
             RuntimeError: TensorRT refuses it, or it is for other planes.
@@ -203,14 +206,3 @@ class _Plan:
                 raise error(f"TensorRT cannot run the network: {log_of(self.trt).errors}", _ANOTHER)
 
         return launch
-
-
-def _missing_package() -> str | None:
-    for package in ("tensorrt", "onnx", "cuda.bindings.runtime"):
-        try:
-            import_module(package)
-        except ModuleNotFoundError:
-            return f"{package} is not installed"
-        except (ImportError, OSError) as reason:
-            return f"{package} cannot be loaded: {reason}"
-    return None

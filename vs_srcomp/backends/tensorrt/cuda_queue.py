@@ -1,6 +1,6 @@
-"""A CUDA stream and its buffers through NVIDIA's own Python bindings: for libraries that bring no runtime with them.
+"""A CUDA stream with its buffers, through NVIDIA's Python bindings.
 
-These bindings give the interpreter lock free in every call (cuda-bindings 12.9.1 and later).
+The bindings release the interpreter lock in every call (cuda-bindings 12.9.1 and later).
 """
 
 import ctypes
@@ -19,10 +19,10 @@ from vs_srcomp.backends.base import Luma
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A graphics card, as far as compiled code depends on it."""
+    """Facts about a graphics card that compiled code depends on."""
 
     name: str
-    """As the driver gives it."""
+    """Name in the driver."""
     capability: str
     """Compute capability, for example ``"9.0"``."""
 
@@ -40,7 +40,7 @@ def why_no_card(device: int) -> str | None:
 
 
 def card(device: int) -> Card:
-    """What is known of a card."""
+    """Facts about a card."""
     properties = _call(_runtime().cudaGetDeviceProperties(device))
     name = bytes(properties.name).split(b"\0")[0].decode()
     return Card(name=name, capability=f"{properties.major}.{properties.minor}")
@@ -54,7 +54,7 @@ def driver_version() -> str:
 
 @contextmanager
 def selected(device: int) -> Iterator[None]:
-    """Make ``device`` that of this thread."""
+    """Make ``device`` current in this thread."""
     runtime = _runtime()
     before = _call(runtime.cudaGetDevice())
     _call(runtime.cudaSetDevice(device))
@@ -79,13 +79,13 @@ class CudaQueue:
 
         Args:
             device: Number of the card.
-            source: Height and width of the plane that the network takes.
-            target: Likewise, of that which it gives.
-            dtype: Of both.
-            bind: Takes the addresses of both planes on the card and returns what puts one run into a stream.
+            source: Height and width of the network's input.
+            target: Height and width of its output.
+            dtype: Type of both.
+            bind: Takes the addresses of both planes on the card, and returns a function that enqueues one run.
 
         Raises:
-            MemoryError: There is not enough of it, on the card or page-locked.
+            MemoryError: There is not enough memory on the card, or not enough page-locked memory.
             RuntimeError: The card reports another error.
         """
         runtime = _runtime()
@@ -97,7 +97,7 @@ class CudaQueue:
                 _call(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking)), runtime.cudaStreamDestroy
             )
             self._address = _address(self._stream)
-            # A thread that sleeps leaves its core to the rest of the graph.
+            # Blocking synchronisation leaves the core to the rest of the graph.
             flags = runtime.cudaEventDisableTiming | runtime.cudaEventBlockingSync
             self._done = owned.add(_call(runtime.cudaEventCreateWithFlags(flags)), runtime.cudaEventDestroy)
             self.source, self._input = _plane(owned, source, dtype)
@@ -108,7 +108,7 @@ class CudaQueue:
 
     @contextmanager
     def selected(self) -> Iterator[None]:
-        """Make the card that of this thread; the stream is named in each call."""
+        """Make the card current in this thread; each call names the stream."""
         with selected(self._device):
             yield
 
@@ -135,7 +135,7 @@ class CudaQueue:
     def record(self) -> None:
         """Record a CUDA graph."""
         runtime = _runtime()
-        # The first run does what may not be recorded, such as allocations.
+        # The first run does what must not be recorded, such as allocations.
         self.run()
         self.wait()
         mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -143,7 +143,7 @@ class CudaQueue:
         try:
             self._launch(self._address)
         except BaseException:
-            # Ends the recording, whose own error says less.
+            # End the recording; its own error says less.
             runtime.cudaStreamEndCapture(self._stream)
             runtime.cudaGetLastError()
             raise
@@ -161,7 +161,7 @@ class CudaQueue:
 
 
 class _Owned:
-    """What must be given back, in reverse order, when its owner is gone."""
+    """Resources that are released in reverse order when their owner is collected."""
 
     def __init__(self, device: int) -> None:
         self._runtime = _runtime()
@@ -173,7 +173,7 @@ class _Owned:
         return handle
 
     def release(self) -> None:
-        # Errors are ignored: nothing is left that could report them.
+        # Ignore errors: nobody could report them.
         _, before = self._runtime.cudaGetDevice()
         self._runtime.cudaSetDevice(self._device)
         while self._held:
@@ -183,10 +183,10 @@ class _Owned:
 
 
 def _plane(owned: _Owned, shape: tuple[int, int], dtype: type[np.uint8 | np.uint16]) -> tuple[Luma, int]:
-    """A plane in page-locked memory, and the address of one on the card."""
+    """A plane in page-locked memory, and the address of its copy on the card."""
     runtime = _runtime()
     size = shape[0] * shape[1] * np.dtype(dtype).itemsize
-    # Page-locked for every card: frames of one worker may come from a thread that has used another.
+    # Page-locked for every card: a thread may have used another card before.
     host = owned.add(_call(runtime.cudaHostAlloc(size, runtime.cudaHostAllocPortable)), runtime.cudaFreeHost)
     there = owned.add(_call(runtime.cudaMalloc(size)), runtime.cudaFree)
     memory = (ctypes.c_uint8 * size).from_address(int(host))
@@ -200,7 +200,7 @@ def _address(handle: Any) -> int:
 
 
 def _call(result: tuple[Any, ...]) -> Any:
-    """The value of a call, whose first result is its status."""
+    """The value of a call; its first result is the status."""
     runtime = _runtime()
     status, *values = result
     if status != runtime.cudaError_t.cudaSuccess:

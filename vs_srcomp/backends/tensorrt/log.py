@@ -12,10 +12,10 @@ from vs_srcomp.log import log_info
 
 
 class Log:
-    """Takes the library's messages: it has one log for all of a process, and writes to it from threads of its own."""
+    """Receives the library's messages. The library has one log per process, and writes to it from its own threads."""
 
     def __init__(self, trt: Any) -> None:
-        """Make the log for the module ``trt``; use ``log_of`` instead, as there must be one only."""
+        """Make the log for the module ``trt``. Call ``log_of`` instead: there must be only one."""
         severe = (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR)
         self._errors: deque[str] = deque(maxlen=20)
         self._environment: Any = None
@@ -30,11 +30,11 @@ class Log:
                     take(msg, severity in severe)
 
         self.logger = Logger()
-        """What the library wants."""
+        """The library's interface."""
 
     @contextmanager
     def listening(self) -> Iterator["Log"]:
-        """Forget earlier errors; messages in the block go to the log of this thread's environment."""
+        """Clear earlier errors. Messages in the block go to the log of this thread's environment."""
         self._errors.clear()
         with suppress(RuntimeError):
             self._environment = vs.get_current_environment()

@@ -1,4 +1,4 @@
-"""PyTorch: graphics cards of NVIDIA (CUDA), AMD (ROCm) and Apple (MPS), and the processor."""
+"""PyTorch: graphics cards of NVIDIA (CUDA), AMD (ROCm) and Apple (MPS), and processors."""
 
 from vs_srcomp.backends.torch.backend import INSTALL, Torch
 

@@ -1,13 +1,13 @@
-"""PyTorch: graphics cards of NVIDIA (CUDA), AMD (ROCm) and Apple (MPS), and the processor."""
+"""PyTorch: graphics cards of NVIDIA (CUDA), AMD (ROCm) and Apple (MPS), and processors."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from vs_srcomp.backends.base import Engine, PlaneFormat, check_counts
 from vs_srcomp.backends.device_pipeline import STREAMS_PER_DEVICE
+from vs_srcomp.backends.loading import missing_package
 from vs_srcomp.errors import error
 from vs_srcomp.models.network import Network
 
@@ -58,7 +58,7 @@ class Torch:
 
     def why_not(self) -> str | None:
         """See ``BackendConfig``."""
-        return _missing_package() or self._missing_device()
+        return missing_package("torch", "onnx") or self._missing_device()
 
     def identity(self) -> Mapping[str, str]:
         """Version and devices; see ``BackendConfig``."""
@@ -78,7 +78,7 @@ class Torch:
         return make_engine(network, plane, devices, dtypes.get(self.precision), record=self.cuda_graph)
 
     def _devices(self) -> "list[torch.device]":
-        missing = _missing_package()
+        missing = missing_package("torch", "onnx")
         if missing:
             raise error(missing, INSTALL)
         missing = self._missing_device()
@@ -106,7 +106,7 @@ class Torch:
 
 
 def _device_name(device: str | int) -> str:
-    """The one name of a device, so that backends that are the same are equal."""
+    """The canonical name of a device, so that equal backends compare equal."""
     name = f"cuda:{device}" if isinstance(device, int) else str(device)
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise error(f"device {device!r} is unknown", 'use device="auto", "cuda", "cuda:1", "mps", "cpu" or [0, 1]')
@@ -119,14 +119,3 @@ def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda:0"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _missing_package() -> str | None:
-    for package in ("torch", "onnx"):
-        try:
-            import_module(package)
-        except ModuleNotFoundError:
-            return f"{package} is not installed"
-        except (ImportError, OSError) as reason:
-            return f"{package} cannot be loaded: {reason}"
-    return None

@@ -20,36 +20,36 @@ from vs_srcomp.backends.torch.onnx_operators import Constants, UnsupportedError,
 from vs_srcomp.errors import error
 from vs_srcomp.models.graph import hoist_constants, input_of, residual_of
 
-# Operators whose result is never a view of what they take: its memory is nobody else's.
+# Operators whose result is never a view of an input.
 _ALWAYS_NEW = frozenset(
     ("Add", "Concat", "Conv", "ConvTranspose", "Div", "LeakyRelu", "Mul", "PRelu", "Relu", "Sigmoid", "Sub", "Tanh")
 )
 
 
 class OnnxModule(nn.Module):
-    """The network in an ONNX file, or what it adds to its input where that is how it ends.
+    """The network in an ONNX file; only its residual part if it ends in the addition of its input.
 
-    Input: (N, 1, H, W), luma in 0..1, float32. Output: of that form, in the type of the arithmetic.
+    Input: (N, 1, H, W), luma in 0..1, float32. Output: the same form, in the type of the arithmetic.
     """
 
     def __init__(self, network: bytes, dtype: torch.dtype = torch.float32) -> None:
         """Build the module.
 
         Args:
-            network: An ONNX file with one input and one output; its tensors must be inside it.
-            dtype: Of the arithmetic, not the file's own. With bfloat16, operators that take the picture itself
-                compute in float32: rounding the picture to its eight bits is nearly all of the error, and these
-                operators little of the work.
+            network: An ONNX file with one input and one output, without external tensors.
+            dtype: Type of the arithmetic, whatever the file's own. With bfloat16, operators on the picture itself
+                compute in float32: rounding the picture to eight bits causes nearly all of the error, and these
+                operators are little of the work.
 
         Raises:
-            vs.Error: It has an operator, or a use of one, that is not known here.
+            vs.Error: It has an unsupported operator, or an unsupported use of one.
         """
         super().__init__()
         graph = onnx.load_model_from_string(network).graph
         hoist_constants(graph)
         residual = residual_of(graph)
         self.has_skip = residual is not None
-        """Whether the result is to be added to the input, which is left to the caller's precision."""
+        """Whether the caller must add the input, in a precision of its choice."""
         self._source = input_of(graph)
         self._target = residual or graph.output[0].name
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -75,31 +75,31 @@ class OnnxModule(nn.Module):
         return values[self._target]
 
     def _input(self, name: str, step: "_Step", values: Mapping[str, Tensor]) -> Tensor | None:
-        if not name:  # an optional input that is left out
+        if not name:  # an omitted optional input
             return None
         return values[name].to(step.dtype) if name in values else self.get_buffer(step.buffers[name])
 
 
 @dataclass
 class _Step:
-    """One operator, and the names of what it takes and gives."""
+    """One operator with the names of its inputs and its output."""
 
     run: Callable[..., Tensor]
     in_place: Callable[..., Tensor] | None
     inputs: list[str]
     output: str
     is_new: bool
-    """Whether what it gives is in memory of its own, not a view of what it takes."""
+    """Whether its output has its own memory, and is not a view of an input."""
     last_uses: list[str] = field(default_factory=list)
-    """Values that no later step needs, whose memory can be used again."""
+    """Values that no later step needs, whose memory can be freed."""
     dtype: torch.dtype = torch.float32
-    """What it computes in."""
+    """Type of its arithmetic."""
     buffers: dict[str, str] = field(default_factory=dict)
-    """Names of the module's buffers that hold its constants, by the names of those."""
+    """Names of the module's buffers by the names of the constants that they hold."""
 
 
 def _needed(nodes: list[NodeProto], target: str) -> list[NodeProto]:
-    """Those that ``target`` depends on, in their order, which the standard wants to be that of their use."""
+    """The nodes that ``target`` depends on, in their order, which by the standard is topological."""
     wanted = {target}
     needed = []
     for node in reversed(nodes):
@@ -132,7 +132,7 @@ def _cannot(operator: str, use: str) -> vs.Error:
 
 
 def _reusing_memory(steps: list[_Step], kept: set[str]) -> list[_Step]:
-    """Note where values are needed no longer, and overwrite them there where an operator can."""
+    """Mark values that are no longer needed, and let operators overwrite them if they can."""
     uses = Counter(name for step in steps for name in set(step.inputs))
     shared = {name for step in steps if not step.is_new for name in (*step.inputs, step.output)}
     for step in steps:

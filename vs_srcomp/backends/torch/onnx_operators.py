@@ -16,39 +16,39 @@ from torch import Tensor
 from torch.nn import functional as F
 
 type Constants = Mapping[str, NDArray[Any]]
-"""The weights of a graph by their names."""
+"""Weights of a graph by name."""
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 
 class UnsupportedError(Exception):
-    """A use of an operator that is not known here; the message names it, to follow "with"."""
+    """An unsupported use of an operator; its message completes a sentence that ends in "with"."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """What one node of a graph does."""
+    """The implementation of one node."""
 
     run: Callable[..., Tensor]
-    """From the tensors among its inputs to its output."""
+    """Computes the output from those inputs that are tensors."""
     tensors: int | None = 1
-    """How many of its inputs are tensors when it runs; the rest was read from constants. None: all."""
+    """Number of inputs that are tensors at run time; the others were read from constants. None: all."""
     in_place: Callable[..., Tensor] | None = None
-    """The same, but the first tensor may be overwritten."""
+    """The same, but it may overwrite the first tensor."""
 
 
 def operator(node: NodeProto, constants: Constants) -> Operator:
-    """What ``node`` does.
+    """The implementation of ``node``.
 
     Raises:
-        KeyError: The operator is not known.
-        UnsupportedError: This use of it is not known.
+        KeyError: The operator is unsupported.
+        UnsupportedError: This use of it is unsupported.
     """
     return _BUILDERS[node.op_type](_Node(node, constants))
 
 
 class _Node:
-    """A node's attributes, and those of its inputs that are constants."""
+    """A node's attributes and constant inputs."""
 
     def __init__(self, node: NodeProto, constants: Constants) -> None:
         self._attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
@@ -57,16 +57,16 @@ class _Node:
 
     @property
     def inputs(self) -> int:
-        """How many there are, with those left out between others."""
+        """Number of inputs, omitted ones in between included."""
         return len(self._inputs)
 
     def attribute(self, name: str, default: Any = None) -> Any:
-        """An attribute; text as str."""
+        """An attribute; strings as str."""
         value = self._attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
 
     def constant(self, index: int, name: str = "") -> list[Any] | None:
-        """The numbers of a constant input, or of the attribute ``name`` that older versions have instead."""
+        """The numbers of a constant input, or of the attribute ``name`` of older versions."""
         if index >= len(self._inputs) or not self._inputs[index]:
             value = self._attributes.get(name)
             return None if value is None else np.ravel(value).tolist()
@@ -113,7 +113,7 @@ def _transposed_convolution(node: _Node) -> Operator:
         raise UnsupportedError("an output whose size is given")
     strides, dilations = _pair(node, "strides"), _pair(node, "dilations")
     top, left, bottom, right = node.attribute("pads", [0] * 4)
-    # What is cut off less at the end is there as output padding; more is cut off below.
+    # Less cropping at the end becomes output padding; more cropping happens below.
     extra = node.attribute("output_padding", [0, 0])
     if (top, left) != (bottom, right):
         raise UnsupportedError("different padding at opposite sides")
@@ -189,7 +189,7 @@ def _padding(node: _Node) -> Operator:
 
 
 def _resizing(node: _Node) -> Operator:
-    """Only those whose result is the same in torch, which has one rule for each kind of interpolation."""
+    """Only modes with the same result in torch, which has one rule for each kind of interpolation."""
     is_old = node.inputs == 2  # before version 11
     scales = node.constant(1 if is_old else 2)
     if not scales or len(scales) != 4 or scales[:2] != [1, 1] or any(scale % 1 for scale in scales):
@@ -231,7 +231,7 @@ def _pair(node: _Node, name: str) -> Sequence[int]:
 
 
 def _plain(run: Callable[..., Tensor], tensors: int | None = 1, in_place: Callable[..., Tensor] | None = None) -> Any:
-    """An operator that its name says all about."""
+    """An operator without attributes."""
     return lambda _: Operator(run, tensors, in_place)
 
 

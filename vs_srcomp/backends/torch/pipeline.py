@@ -1,4 +1,4 @@
-"""Torch's side of the pipeline: the module from integers to integers, and where it runs. Imports torch."""
+"""Engines on torch: the module from integers to integers, and its devices. Imports torch."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,24 +15,24 @@ from vs_srcomp.backends.torch.onnx_module import OnnxModule
 from vs_srcomp.models.graph import residual_of
 from vs_srcomp.models.network import Network
 
-# Libraries choose their algorithms in the first runs.
+# Libraries choose their algorithms during the first runs.
 RUNS_BEFORE_RECORDING = 3
 
 
 def make_engine(
     network: Network, plane: PlaneFormat, devices: list[torch.device], dtype: torch.dtype | None, *, record: bool
 ) -> Engine:
-    """Make ``network`` ready.
+    """Compile ``network``.
 
     Args:
-        network: What to run.
-        plane: The planes to run it on.
+        network: The network.
+        plane: Format of the input planes.
         devices: The processor, or one or several graphics cards.
-        dtype: Of the network's arithmetic; None for the best one, which depends on the network.
+        dtype: Type of the network's arithmetic; None for the best one, which depends on the network.
         record: Whether to record CUDA graphs.
 
     Raises:
-        vs.Error: The network has an operator that is not known here.
+        vs.Error: The network has an unsupported operator.
         torch.OutOfMemoryError: The device is full.
     """
     bottom, right = padding(network, plane)
@@ -66,14 +66,13 @@ def best_dtype(device: torch.device, network: Network) -> torch.dtype:
 
 
 class IntegerPlanes(nn.Module):
-    """A network that takes and gives integer planes.
+    """A network with integer planes as input and output.
 
-    Input (height, width), output (height * scale, width * scale): uint8, or int16 with the bits of uint16, which
-    torch has few operations for. The skip path is added to the codes themselves, in float32.
+    Input (height, width), output (height * scale, width * scale): uint8, or int16 with the bits of uint16, for which
+    torch has few operations. The residual is added to the codes themselves, in float32.
     """
 
     def __init__(self, network: OnnxModule, plane: PlaneFormat) -> None:
-        """Wrap ``network``."""
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.plane = plane
@@ -104,7 +103,7 @@ class IntegerPlanes(nn.Module):
 
 
 class HostEngine:
-    """A network on the processor, or on a device that is used like it."""
+    """A network on the processor, or on a device without streams."""
 
     def __init__(
         self, program: IntegerPlanes, device: torch.device, plane: PlaneFormat, height: int, width: int
@@ -121,10 +120,9 @@ class HostEngine:
 
 
 class HostWorker:
-    """Runs frame by frame; torch divides each among the threads of its pool."""
+    """Runs one frame at a time; torch parallelises it over its thread pool."""
 
     def __init__(self, program: IntegerPlanes, device: torch.device, buffer: Luma) -> None:
-        """Run ``program`` on what is in ``buffer``."""
         self._program = program
         self._device = device
         self._buffer = buffer
@@ -143,12 +141,11 @@ class CudaQueue:
     """A CUDA (or ROCm) stream; see ``DeviceQueue``."""
 
     def __init__(self, program: IntegerPlanes, device: torch.device, height: int, width: int, scale: int) -> None:
-        """Make the stream and the buffers."""
         self._program = program
         self._device = device
         with torch.cuda.device(device):
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-            # A thread that sleeps leaves its core to the rest of the graph.
+            # Blocking synchronisation leaves the core to the rest of the graph.
             self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             self._source = torch.zeros((height, width), dtype=program.codes, pin_memory=True)
             self._target = torch.zeros((height * scale, width * scale), dtype=program.codes, pin_memory=True)
@@ -160,7 +157,7 @@ class CudaQueue:
 
     @contextmanager
     def selected(self) -> Iterator[None]:
-        """Make device and stream current; both are of each thread."""
+        """Make device and stream current in this thread."""
         with torch.inference_mode(), torch.cuda.device(self._device), torch.cuda.stream(self._stream):
             yield
 
@@ -200,11 +197,11 @@ class CudaQueue:
 
     @contextmanager
     def _exact_arithmetic(self) -> Iterator[None]:
-        """Keep convolutions from rounding float32 to the 10 bits of TF32."""
+        """Prevent convolutions from rounding float32 to the 10 bits of TF32."""
         if self._program.network.dtype != torch.float32:
             yield
             return
-        # The setting is that of the process, and must not be seen by a thread that leaves it while another enters.
+        # The setting is global: a counter restores it only when the last thread leaves.
         with recording, _cudnn(benchmark=False, dtype=torch.float32):
             yield
 

@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster: connecting, and whether they are alike and have what tasks need."""
+"""The nodes of a Ray cluster: connection, and comparison of nodes."""
 
 import logging
 import os
@@ -16,13 +16,13 @@ from vs_srcomp.errors import PREFIX, error, first_line, last_line
 if TYPE_CHECKING:
     from types import ModuleType
 
-# Seconds that a node gets to start a process and to report its versions.
+# Seconds for a node to start a process and report its versions.
 _PATIENCE = 120.0
 
-# Cores of a task without a graphics card: more of them make one task faster, but do less in all.
+# Cores of a task without a graphics card. More cores make one task faster, but lower the throughput.
 _MOST_CPUS = 4.0
 
-# Ray's memory for objects, of a cluster that is started here; what does not fit goes to disk.
+# Size of the object store of a cluster that is started here; the rest goes to disk.
 _OBJECT_BYTES = 256 << 20
 
 
@@ -45,7 +45,7 @@ def connect(ray: "ModuleType", address: str) -> None:
 
     Args:
         ray: The package.
-        address: As in ``ClusterConfig``.
+        address: See ``ClusterConfig``.
 
     Raises:
         vs.Error: There is no such cluster, or it has another version of Ray or Python.
@@ -72,7 +72,7 @@ def connect(ray: "ModuleType", address: str) -> None:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Ray takes over the signals of the program."""
+    """Restore the program's signal handlers, which Ray replaces."""
     kept = {}
     if threading.current_thread() is threading.main_thread():
         kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -85,7 +85,7 @@ def _signals_kept() -> Iterator[None]:
 
 @contextmanager
 def _no_usage_report() -> Iterator[None]:
-    """A cluster that is started here does not report its use to Ray's makers over the network."""
+    """In this block, clusters are started without Ray's usage reports."""
     name = "RAY_USAGE_STATS_ENABLED"
     before = os.environ.get(name)
     os.environ[name] = before or "0"
@@ -97,16 +97,16 @@ def _no_usage_report() -> Iterator[None]:
 
 
 def compare_nodes(ray: "ModuleType", nodes: list[dict[str, Any]], find: Callable[..., Facts], *arguments: Any) -> None:
-    """Refuse a cluster one of whose nodes would make something else of a job than this machine.
+    """Refuse a cluster if the result of a job on one of its nodes would differ from that on this machine.
 
     Args:
         ray: The package, connected.
-        nodes: Those that are asked.
-        find: Finds the facts, here and on each node.
-        arguments: For ``find``.
+        nodes: The nodes to compare.
+        find: Returns the facts to compare; runs here and on each node.
+        arguments: Arguments of ``find``.
 
     Raises:
-        vs.Error: A node finds something else, or cannot be asked.
+        vs.Error: A node has other facts, or does not answer.
     """
     ours = find(*arguments)
     function = ray.remote(num_cpus=0, max_retries=1)(find)
@@ -122,7 +122,7 @@ def compare_nodes(ray: "ModuleType", nodes: list[dict[str, Any]], find: Callable
             raise error(f"node {name} does not answer", "look at its logs, or take it out of the cluster") from None
         except ray.exceptions.RayError as reason:
             cause = getattr(reason, "cause", None) or reason
-            # The traceback of other errors comes first.
+            # Other errors come with a traceback first.
             raise error(
                 f"node {name} cannot do this work: {first_line(cause) if PREFIX in str(reason) else last_line(cause)}",
                 f"install vs-srcomp {__version__} there, with all that it needs",
@@ -137,7 +137,7 @@ def compare_nodes(ray: "ModuleType", nodes: list[dict[str, Any]], find: Callable
 
 
 def living_nodes(ray: "ModuleType") -> list[dict[str, Any]]:
-    """The nodes that are there now, as Ray describes them."""
+    """The current nodes, as Ray describes them."""
     return [node for node in ray.nodes() if node["Alive"]]
 
 
@@ -146,13 +146,13 @@ def _name(node: dict[str, Any]) -> str:
 
 
 def places(node: dict[str, Any], cpus: float, gpus: float) -> int:
-    """How many tasks a node can run at the same time."""
+    """Number of tasks that a node can run at the same time."""
     there = node["Resources"]
     return int(min(there.get(kind, 0) / needed for kind, needed in (("CPU", cpus), ("GPU", gpus)) if needed))
 
 
 def cpus_for(nodes: list[dict[str, Any]], gpus: float) -> float:
-    """Processor cores for a task that needs ``gpus`` graphics cards, where users do not say."""
+    """Default processor cores of a task with ``gpus`` graphics cards."""
     resources = [node["Resources"] for node in nodes if node["Resources"].get("CPU")]
     if gpus:
         shares = [node["CPU"] * gpus / node["GPU"] for node in resources if node.get("GPU")]

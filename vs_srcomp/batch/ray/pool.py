@@ -1,4 +1,4 @@
-"""A pool of workers on a Ray cluster, for the same tasks as the pool of processes of one machine."""
+"""A pool of workers on a Ray cluster, for the same tasks as the local pool."""
 
 import hashlib
 import itertools
@@ -41,40 +41,40 @@ from vs_srcomp.transcode.job import Job
 
 _MIB = 1 << 20
 
-# Of a copied file; a node needs memory for a few of these, not for the file.
+# Bytes of a piece of a copied file. A node needs memory for a few pieces, not for the file.
 _PIECE_BYTES = 32 * _MIB
 
-# Seconds that nodes get to clean up at the end.
+# Seconds for the cleanup of nodes at the end.
 _PATIENCE = 10.0
 
-# Seconds between two counts of the nodes, and between two looks at the progress.
+# Seconds between counts of the nodes, and between requests for progress.
 _BETWEEN_COUNTS = 5.0
 _BETWEEN_LOOKS = 0.5
 
-# So many reports on progress a second are no burden, however many tasks run.
+# Largest number of progress reports per second, for any number of tasks.
 _REPORTS_A_SECOND = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterConfig:
-    """Which cluster, and how it is used."""
+    """A cluster, and how to use it."""
 
     address: str = "local"
     """``host:port`` of a cluster's head, ``"auto"`` for the cluster that this machine belongs to, or ``"local"`` to
     start one on this machine alone, for as long as the pool lives."""
     storage: Literal["shared", "copied"] = "shared"
-    """``"shared"``: all paths of a job mean the same on every node, and nodes read and write there. ``"copied"``: nodes
-    have nothing in common; sources are sent to them, and segments sent back, through Ray's object store."""
+    """``"shared"``: the paths of a job are valid on every node. ``"copied"``: nodes share no files; sources are sent to
+    them, and segments sent back, through Ray's object store."""
     cpus_per_task: float | None = None
-    """Processor cores that Ray sets aside for a task, and threads that it uses; by default at most four, or a graphics
-    card's share of a node's."""
+    """Processor cores that Ray reserves for a task, and threads that it uses; by default at most four, or a graphics
+    card's share of its node's cores."""
     gpus_per_task: float = 0.0
-    """Graphics cards that Ray sets aside for a task that needs one; 0.5 lets two tasks share one."""
+    """Graphics cards that Ray reserves for a task that needs one; with 0.5, two tasks share one."""
     retries: int = 3
-    """How often a task is begun again whose node or process was lost."""
+    """How often to restart a task whose node or process was lost."""
 
     def __post_init__(self) -> None:
-        """Reject values for which Ray has unclear errors, or which it takes for no limit."""
+        """Reject values for which Ray has unclear errors, or which it takes for "no limit"."""
         if self.gpus_per_task < 0 or (self.cpus_per_task is not None and self.cpus_per_task <= 0):
             raise error("a task needs processor cores", "give a number above 0, and of graphics cards 0 or more")
         if self.retries < 0:
@@ -84,17 +84,17 @@ class ClusterConfig:
 class ClusterPool:
     """Tasks on the nodes of a Ray cluster; see `vs_srcomp.batch.pool.Pool`.
 
-    Ray moves tasks and results with pickle between nodes, which have to trust each other; nothing that is pickled is
-    ever read from a file.
+    Ray sends tasks and results between nodes with pickle, so nodes must trust each other. No pickle is ever read from a
+    file.
     """
 
     def __init__(self, cluster: ClusterConfig) -> None:
         """Connect, and compare the nodes with this machine.
 
-        A process has one connection to a cluster: if there is one already, it is used, whatever the address, and kept.
+        A process has only one connection to a cluster. An existing one is used, whatever the address, and kept.
 
         Raises:
-            vs.Error: Ray is missing or cannot connect, a node has other versions, or no node has enough for a task.
+            vs.Error: Ray is missing or cannot connect, a node has other versions, or no node has the cores for a task.
         """
         self._ray = import_ray()
         self._cluster = cluster
@@ -104,7 +104,7 @@ class ClusterPool:
         self._waiting: deque[tuple[int, Task]] = deque()
         self._unsent: list[Event] = []
         self._running: dict[Any, tuple[int, Task]] = {}
-        """By the reference to the result."""
+        """Tasks by the reference to their result."""
         self._compared: set[object] = set()
         self._identities: dict[Job, tuple[Identity, Facts]] = {}
         self._copied: dict[tuple[Job, str], CopiedFile] = {}
@@ -126,14 +126,14 @@ class ClusterPool:
                     f"no node has {self._cpus:g} processor cores and {cluster.gpus_per_task:g} graphics cards",
                     "ask for less for a task, or add nodes",
                 )
-            self._ray.get(self._actor.take.remote())  # tasks would leave it little time to start
+            self._ray.get(self._actor.take.remote())  # tasks would slow its start
         except BaseException:
             self.close()
             raise
 
     @property
     def size(self) -> int:
-        """How many tasks the nodes that are there now can run at the same time."""
+        """Number of tasks that the current nodes can run at the same time."""
         if time.monotonic() - self._counted > _BETWEEN_COUNTS:
             self._counted = time.monotonic()
             nodes = living_nodes(self._ray)
@@ -144,7 +144,7 @@ class ClusterPool:
         """See ``Pool``.
 
         Raises:
-            vs.Error: Nodes would compute the networks in another precision than this machine.
+            vs.Error: The precision on a node differs from that on this machine.
         """
         self._compare_arithmetic(task.job)
         number = next(self._numbers)
@@ -187,23 +187,23 @@ class ClusterPool:
             self._ray.shutdown()
 
     def _compare_arithmetic(self, job: Job) -> None:
-        """Once for each backend: which arithmetic it takes may depend on the machine."""
+        """Compare the nodes once for each backend, whose arithmetic may depend on the machine."""
         if job.backend not in self._compared:
             nodes = [node for node in living_nodes(self._ray) if self._places(node)]
             compare_nodes(self._ray, nodes, arithmetic, job)
             self._compared.add(job.backend)
 
     def _places(self, node: dict[str, Any]) -> int:
-        """How many tasks ``node`` can run at the same time."""
+        """Number of tasks that ``node`` can run at the same time."""
         return places(node, self._cpus, self._cluster.gpus_per_task)
 
     def _send(self) -> None:
-        """Give Ray as many tasks as it can run, and one a node that waits there; the others wait here."""
+        """Submit as many tasks as Ray can run, and one more per node; the others wait here."""
         while self._waiting and not self._cancelled and len(self._running) < self.size + self._spare:
             number, task = self._waiting.popleft()
             try:
                 remote = self._remote_task(number, task)
-            except Exception as failure:  # of a source that is gone, for example, which is no matter for other tasks
+            except Exception as failure:  # for example, the source is gone; other tasks go on
                 self._unsent.append(failed(number, failure))
                 continue
             function = self._ray.remote(retry_exceptions=False, **self._options(task))(run_task)
@@ -214,7 +214,7 @@ class ClusterPool:
         if isinstance(task, Cut | Encode):
             gpus, retries = self._cluster.gpus_per_task, self._cluster.retries
             return {"num_cpus": self._cpus, "num_gpus": gpus, "max_retries": retries}
-        # An output may have got its name before the node was lost, and is not to be made twice: no retries.
+        # No retries: the output may have got its name just before the node was lost.
         if self._folder:
             return {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": on_node(self._home)}
         return {"num_cpus": min(1.0, self._cpus), "max_retries": 0}
@@ -239,7 +239,7 @@ class ClusterPool:
         )
 
     def _finished(self, seconds: float) -> Iterator[Event]:
-        """The events of tasks that have ended."""
+        """The events of finished tasks."""
         if not self._running:
             time.sleep(seconds)
             return
@@ -267,7 +267,7 @@ class ClusterPool:
         return result
 
     def _received(self, task: Task, result: TaskResult) -> Event:
-        """The event of ``result``, after the segment that came with it has been written."""
+        """The event for ``result``, after its segment has been written."""
         event = result.event
         if not isinstance(event, Finished) or result.content is None:
             return event
@@ -282,7 +282,7 @@ class ClusterPool:
         return event
 
     def _progress(self) -> list[Event]:
-        """The progress that the actor has collected; a late answer is taken later."""
+        """The progress that the actor has collected. A late answer is read next time."""
         if self._answer is None and self._running and time.monotonic() - self._looked >= _BETWEEN_LOOKS:
             self._looked = time.monotonic()
             self._answer = self._actor.take.remote()
@@ -290,13 +290,13 @@ class ClusterPool:
             return []
         answer, self._answer = self._answer, None
         running = {number for number, _ in self._running.values()}
-        with suppress(self._ray.exceptions.RayError):  # nothing that work would have to stop for
+        with suppress(self._ray.exceptions.RayError):  # not worth stopping for
             progress: dict[int, tuple[int, int]] = self._ray.get(answer)
             return [Advanced(number, done, total) for number, (done, total) in progress.items() if number in running]
         return []
 
     def _copied_file(self, job: Job, what: str, file: Path) -> CopiedFile:
-        """``file`` in the object store, for as long as ``job`` is worked on."""
+        """``file`` in the object store, for the duration of ``job``."""
         if (job, what) not in self._copied:
             found = fingerprint(file)
             with file.open("rb") as opened:
@@ -306,7 +306,7 @@ class ClusterPool:
         return self._copied[job, what]
 
     def _dismiss(self, job: Job) -> None:
-        """Forget what was kept for ``job``; if it goes on after all, it is made again."""
+        """Release the objects of ``job``. If it is resumed, they are put there again."""
         self._identities.pop(job, None)
         copied = self._copied.pop((job, "source"), None)
         self._copied.pop((job, "model"), None)
@@ -314,7 +314,7 @@ class ClusterPool:
             self._forget(copied.key)
 
     def _forget(self, key: str | None) -> None:
-        """Have all nodes remove a copied file, or all of them."""
+        """Let all nodes remove a copied file, or all copied files."""
         function = self._ray.remote(num_cpus=0, max_retries=0)(forget)
         done = [
             function.options(scheduling_strategy=on_node(node["NodeID"])).remote(self._folder, key)

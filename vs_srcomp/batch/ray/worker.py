@@ -1,4 +1,4 @@
-"""What runs on the nodes of a cluster: one task at a time in a process, with its progress and its cancellation."""
+"""The code that runs on the nodes of a cluster: one task at a time per process, with progress and cancellation."""
 
 import hashlib
 import os
@@ -31,9 +31,9 @@ from vs_srcomp.transcode.graph import backend_of
 from vs_srcomp.transcode.job import Job
 
 type Facts = dict[str, str]
-"""Names and versions of what a result depends on."""
+"""Names and versions that a result depends on."""
 
-# Seconds between two looks of the main thread at the work.
+# Seconds between checks of the main thread.
 _INTERVAL = 0.1
 
 _PACKAGES = ("av", "numpy", "openvino", "vapoursynth", "vs-srcomp")
@@ -44,51 +44,51 @@ class CopiedFile:
     """A file that is copied through the object store."""
 
     key: str
-    """The same for the same content."""
+    """Identifies the content."""
     name: str
-    """Of the file, without a folder."""
+    """File name without a folder."""
     mtime_ns: int
     bytes: int
     pieces: tuple[Any, ...]
-    """References to the pieces of its content, one after another; each of type ``ray.ObjectRef``."""
+    """References to its pieces in order, each of type ``ray.ObjectRef``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteTask:
-    """A task as it is sent to a node."""
+    """A task for a node."""
 
     number: int
     task: Task
     share: Share
     facts: Facts
-    """Those of the machine that submits the task."""
+    """Versions of the submitting machine."""
     identity: Identity
-    """What the output depends on, as that machine sees it."""
+    """The job's identity on that machine."""
     arithmetic: Facts
-    """The arithmetic of that machine, on which the output depends too."""
+    """The arithmetic of that machine."""
     pace: float
-    """Seconds between two reports on progress."""
+    """Seconds between progress reports."""
     folder: str = ""
-    """Name of the node's folder for copied files, below that for temporary files; empty where storage is shared."""
+    """Name of the folder for copied files in the node's temporary folder; empty with shared storage."""
     source: CopiedFile | None = None
-    """The source, where it has to be sent."""
+    """The source, if it must be sent."""
     model: CopiedFile | None = None
-    """The network, where it has to be sent."""
+    """The network, if it must be sent."""
 
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What comes back from a node."""
+    """The answer of a node."""
 
     event: Finished | Failed
     messages: tuple[str, ...] = ()
-    """For the user."""
+    """Messages for the user."""
     content: bytes | None = None
-    """Of the segment's file, where storage is not shared."""
+    """Content of the segment's file, if storage is not shared."""
 
 
 def facts() -> Facts:
-    """What must be the same on all nodes, so that segments do not depend on the node."""
+    """Versions that must be equal on all nodes, so that segments do not depend on the node."""
     found = {"python": ".".join(platform.python_version_tuple()[:2]), "machine": platform.machine()}
     for package in _PACKAGES:
         try:
@@ -103,9 +103,9 @@ def facts() -> Facts:
 
 
 def arithmetic(job: Job) -> Facts:
-    """What the arithmetic of the networks of ``job`` depends on here, besides versions.
+    """Facts besides versions that the arithmetic of ``job`` depends on here.
 
-    The device itself is left out: two of a kind round alike, but for the last bit.
+    The name of the device is left out: similar devices differ only in the last bit.
     """
     found = {name: str(value) for name, value in backend_of(job).identity().items() if name != "device"}
     if found.get("precision") != "auto":
@@ -115,7 +115,7 @@ def arithmetic(job: Job) -> Facts:
 
 
 def _code() -> str:
-    """Two checkouts may have one version."""
+    """SHA-256 of the package's source: two checkouts may have the same version."""
     folder = Path(vs_srcomp.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):
@@ -124,25 +124,24 @@ def _code() -> str:
 
 
 def other_facts(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
-    """What differs, one phrase each."""
+    """The differences, one phrase each."""
 
     names = [name for name in dict.fromkeys([*ours, *theirs]) if ours.get(name) != theirs.get(name)]
     return [f"{name} {shortened(theirs.get(name))} instead of {shortened(ours.get(name))}" for name in names]
 
 
 class ProgressActor:
-    """Collects the progress of all workers; an actor beside the program that submits the tasks."""
+    """Collects the progress of all workers: an actor on the submitting machine."""
 
     def __init__(self) -> None:
-        """Empty."""
         self._latest: dict[int, tuple[int, int]] = {}
 
     def report(self, number: int, done: int, total: int) -> None:
-        """Note the progress of a task."""
+        """Store the progress of a task."""
         self._latest[number] = done, total
 
     def take(self) -> dict[int, tuple[int, int]]:
-        """What is new since the last call."""
+        """The progress since the last call."""
         latest, self._latest = self._latest, {}
         return latest
 
@@ -150,12 +149,12 @@ class ProgressActor:
 def run_task(remote: RemoteTask, actor: Any) -> TaskResult:
     """Run a task: the function that Ray calls.
 
-    The work is done in a thread. Ray cancels a task by raising KeyboardInterrupt in its main thread, wherever that is;
-    here it only waits, so that the work can stop where it does no harm and clean up.
+    The work runs in a thread. Ray cancels a task by raising KeyboardInterrupt in the main thread at any point; there it
+    only interrupts a wait, and the work can stop and clean up.
 
     Args:
-        remote: What to do.
-        actor: Handle of the `ProgressActor` that collects the progress, or None.
+        remote: The task.
+        actor: Handle of the `ProgressActor`, or None.
     """
     _set_up(remote.share)
     messages: list[str] = []
@@ -188,13 +187,13 @@ def _watch(thread: threading.Thread, work: "_Work", remote: RemoteTask, actor: A
 
 @cache
 def _set_up(share: Share) -> None:
-    """What holds for the whole life of a worker's process, which is ours."""
+    """Settings of the worker process, made once."""
     os.environ.setdefault("SVT_LOG", "0")
     share.apply()
 
 
 class _Work:
-    """The work of a task, in a thread of its own."""
+    """The work of a task, in its own thread."""
 
     def __init__(self, remote: RemoteTask) -> None:
         self.cancel = threading.Event()
@@ -214,7 +213,7 @@ class _Work:
     def _run(self) -> Any:
         remote = self._remote
         if difference := other_facts(remote.facts, facts_here()):
-            raise error("other versions than on the others: " + "; ".join(difference), "install the same everywhere")
+            raise error("its versions differ: " + "; ".join(difference), "install the same everywhere")
         if remote.folder and isinstance(remote.task, Cut | Encode):
             with tempfile.TemporaryDirectory(prefix="task-", dir=node_folder(remote.folder)) as folder:
                 task = _with_local_paths(remote, Path(folder), self.cancel)
@@ -228,12 +227,12 @@ class _Work:
         return remote.task.run(remote.share, self._advance, self.cancel)
 
     def _check_identity(self, job: Job) -> None:
-        """The same networks, the same arithmetic."""
+        """Raise an error if networks or arithmetic differ."""
         ours, theirs = ({**groups, "source": {}} for groups in (self._remote.identity, identity_of(job)))
         ours["options"] = theirs["options"]
         difference = differences(ours, theirs) + other_facts(self._remote.arithmetic, arithmetic(job))
         if difference:
-            raise error("not what it is elsewhere: " + "; ".join(difference), "make the nodes alike")
+            raise error("its networks or arithmetic differ: " + "; ".join(difference), "make the nodes alike")
 
     def _advance(self, done: int, total: int) -> None:
         self.progress = done, total
@@ -241,7 +240,7 @@ class _Work:
 
 @cache
 def facts_here() -> Facts:
-    """`facts`, found once a process."""
+    """`facts`, computed once per process."""
     return facts()
 
 
@@ -253,13 +252,13 @@ def node_folder(name: str) -> Path:
 
 
 def forget(name: str, key: str | None) -> None:
-    """Remove a copied file, or all of them."""
+    """Remove a copied file, or all copied files."""
     folder = Path(tempfile.gettempdir()) / name
     shutil.rmtree(folder / key if key else folder, ignore_errors=True)
 
 
 def _with_local_paths(remote: RemoteTask, folder: Path, cancel: threading.Event) -> Cut | Encode:
-    """The task with all paths on this node; what is made goes to ``folder``."""
+    """The task with paths on this node; results go to ``folder``."""
     task = remote.task
     assert isinstance(task, Cut | Encode)
     job = task.job
@@ -267,18 +266,18 @@ def _with_local_paths(remote: RemoteTask, folder: Path, cancel: threading.Event)
         job = replace(job, source=_unpack(remote.source, remote.folder, cancel))
     if remote.model:
         job = replace(job, model=_unpack(remote.model, remote.folder, cancel))
-    # Only its suffix matters here, and it must not differ between the segments of one job: the source stays open.
+    # Only its suffix matters. It must be the same for all segments of a job, whose source stays open.
     job = replace(job, target=node_folder(remote.folder) / f"nothing{job.target.suffix}")
     return Cut(job) if isinstance(task, Cut) else Encode(job, task.segment, folder)
 
 
 def _unpack(copied: CopiedFile, name: str, cancel: threading.Event) -> Path:
-    """The path of a copied file; fetched by the first process of the node that needs it."""
+    """The path of a copied file, which the first process on the node fetches."""
     import ray
 
     folder = node_folder(name) / copied.key
     file = folder / copied.name
-    # A lock ends with the process that holds it, however that ends.
+    # The lock ends with its process in any case.
     with FileLock(node_folder(name) / f"{copied.key}.lock"):
         folder.mkdir(exist_ok=True)
         if not file.exists():

@@ -1,1 +1,1 @@
-"""Whether a finished file has all that its source has."""
+"""Comparison of a finished file with its source."""

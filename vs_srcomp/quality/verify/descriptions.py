@@ -1,4 +1,4 @@
-"""What describes a finished file and its picture, compared with what described the source."""
+"""Comparison of metadata: tracks, tags, attachments, chapters, colour and HDR."""
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -22,7 +22,7 @@ from vs_srcomp.upscale import SAME_SHAPE
 _COLOUR = {"_Matrix": "matrix", "_Primaries": "primaries", "_Transfer": "transfer", "_Range": "range"}
 _CHROMA_OF_AV1 = (vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT)
 
-# The steps in which AV1 counts (specification, 6.7.4): chromaticities 1/65536, luminances 1/256 and 1/16384 cd/m².
+# Resolution of AV1 (specification, 6.7.4): chromaticities 1/65536, luminances 1/256 and 1/16384 cd/m².
 _HDR_STEPS = {
     "MasteringDisplayPrimariesX": 2.0**-16,
     "MasteringDisplayPrimariesY": 2.0**-16,
@@ -33,7 +33,7 @@ _HDR_STEPS = {
     "ContentLightLevelMax": 0.0,
     "ContentLightLevelAverage": 0.0,
 }
-# MP4 counts chromaticities in 1/50000 and luminances in 1/10000 cd/m² (SMPTE ST 2086); decoders may show these.
+# Resolution of MP4: chromaticities 1/50000, luminances 1/10000 cd/m² (SMPTE ST 2086); decoders may report these values.
 _COARSEST = 1 / 50000
 
 
@@ -90,12 +90,12 @@ def _language(tag: str | None) -> str:
 
 
 def compare_file_tags(before: InputContainer, after: InputContainer, kind: ContainerKind) -> Iterator[Finding]:
-    """The tags of the whole file."""
+    """The tags of the file."""
     yield from _compare_tags("file", file_tags(before), after.metadata, kind)
 
 
 def is_file(stream: Stream) -> bool:
-    """Whether ``stream`` is an attachment or cover art, which some containers have as the one, some as the other."""
+    """Whether ``stream`` is an attachment or cover art. Containers store cover art as either."""
     return stream.type == "attachment" or bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -149,7 +149,7 @@ class _Chapter(NamedTuple):
 
 
 def _chapters(container: InputContainer, original: Original | None) -> Iterator[_Chapter]:
-    """The chapters of a file or, on the result's clock, of a part of it."""
+    """The chapters of a file, or of a section of it on the result's clock."""
     for chapter in container.chapters():
         unit = fraction(chapter["time_base"])
         start, end = chapter["start"] * unit, chapter["end"] * unit
@@ -164,12 +164,12 @@ def _chapters(container: InputContainer, original: Original | None) -> Iterator[
 
 
 def compare_pictures(before: vs.VideoNode, after: vs.VideoNode, codec: str, kind: ContainerKind) -> Iterator[Finding]:
-    """How the picture is to be shown, by the first frame's properties.
+    """Compare properties of the first frames.
 
     Args:
-        before: The source, from its first frame that was wanted.
+        before: The source, from the first frame of the section.
         after: The result.
-        codec: Of the result's video, as FFmpeg names it.
+        codec: FFmpeg's name of the result's video codec.
         kind: The result's container.
     """
     old, new = before.get_frame(0).props, after.get_frame(0).props
@@ -190,10 +190,10 @@ def _compare_colour(
     if format_.color_family == vs.YUV and taken[0] != taken[1]:
         yield Finding("colour", f"players take it for matrix and primaries {taken[1]} instead of {taken[0]}")
     for prop, name in _COLOUR.items():
-        # What was not tagged may be, as what players take it for.
+        # Untagged colours may be tagged as what players take them for.
         if prop in ("_Matrix", "_Primaries") and prop not in old and taken[0] == taken[1]:
             continue
-        # A bitstream of AV1 cannot leave the range open.
+        # AV1 always signals a range.
         if old.get(prop) != new.get(prop) and not (prop == "_Range" and prop not in old):
             yield Finding("colour", f"{name} is {_number(new.get(prop))} instead of {_number(old.get(prop))}")
     was, is_ = old.get("_ChromaLocation"), new.get("_ChromaLocation")
@@ -225,7 +225,7 @@ def _compare_shape(
     was, is_ = (Fraction(props.get("_SARNum", 1), props.get("_SARDen", 1) or 1) or Fraction(1) for props in (old, new))
     stretch = Fraction(after.height * before.width, after.width * before.height)
     wanted = was if abs(stretch - 1) < SAME_SHAPE else was * stretch
-    # Matroska has it as the size of the shown picture, in whole pixels.
+    # Matroska stores it as a display size in whole pixels.
     if abs(is_ - wanted) > wanted / after.width:
         yield Finding("picture", f"pixels are {is_} as wide as high instead of {wanted}")
 

@@ -1,20 +1,19 @@
-"""What a check of a finished file finds."""
+"""The result of a comparison."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something in which a finished file differs from what it was made of."""
+    """A difference between a finished file and its source."""
 
     subject: str
-    """What it is about: ``frames``, ``timestamps``, ``duration``, ``streams``, ``packets``, ``chapters``,
-    ``attachments``, ``tags``, ``picture``, ``colour``, ``hdr`` or ``losses``."""
+    """``frames``, ``timestamps``, ``duration``, ``streams``, ``packets``, ``chapters``, ``attachments``, ``tags``,
+    ``picture``, ``colour``, ``hdr`` or ``losses``."""
     message: str
     """One line, in lower case."""
     fault: bool = True
-    """Whether the file is not what it should be. If not, its container or codec has no place for this."""
+    """Whether it is an error. If not, the container or codec cannot store this."""
 
     def __str__(self) -> str:
-        """For people."""
         return f"{self.subject}: {self.message}"

@@ -1,7 +1,7 @@
-"""What the source of a finished file holds, as FFmpeg alone reads it.
+"""The content of a source, read by FFmpeg alone.
 
-A check must not repeat the faults of what it checks: nothing here is of the code that makes files from others. Pictures
-are counted as they come out of FFmpeg's decoder, and times are those that it gives them.
+A check must not share bugs with what it checks, so this module uses no code that makes outputs. Frames are those of
+FFmpeg's decoder, with the times that it reports.
 """
 
 import threading
@@ -25,70 +25,69 @@ from vs_srcomp.media.subtitles import AnyPacket
 from vs_srcomp.media.timestamps import Rational
 from vs_srcomp.progress import Progress, check_cancelled
 
-# Encoders and rounding bring times back by less than this; more means that the clock restarts.
+# Encoders and rounding set times back by less than this many seconds; more means that the clock restarts.
 _NEW_CLOCK = Fraction(1, 10)
 
-# Seconds by which the next frame may be later on the same clock, if there are fewer bytes a second between them.
+# Seconds by which the next frame may be later on the same clock, at fewer bytes per second in between than below.
 _LEAP, _LEAST_BYTES = 10, 1000
 
-# After so many units, the clocks of broadcasts run over.
+# Broadcast clocks wrap around after so many units.
 _CYCLE = 1 << 33
 
-# Where a part of a file is wanted, so much before it and after it is read, in seconds: subtitles may be shown long, and
-# containers do not store exactly side by side what is shown at one time.
+# Seconds to read before and after a section: subtitles may be shown long, and interleaving is not exact.
 _BEFORE, _AFTER = 30, 10
 
-# Times step back in fewer frames than one of so many where recordings were joined, and in more where they are wrong.
+# In joined recordings, times step back at fewer than one of so many frames; otherwise the times are wrong.
 _RARELY = 20
 
 _BROADCAST = {"mpegts", "mpeg", "ogg", "ty", "dhav", "live_flv", "m4v"}
 
 
 class CopiedPacket(NamedTuple):
-    """A packet that has to be in the result."""
+    """A packet that must be in the result."""
 
     time: Fraction
-    """When it is shown, in seconds, on the result's clock."""
+    """Time in seconds on the result's clock."""
     length: Fraction
-    """In seconds; 0 if not known."""
+    """In seconds; 0 if unknown."""
     sum: int
-    """Of its content."""
+    """Checksum of its content."""
 
 
 @dataclass
 class _Stored:
-    """The packets of one stream, in the file's order; times in units of the stream."""
+    """The packets of one stream, in file order; times in units of the stream."""
 
     unit: Fraction
     may_be_cut: bool
-    """Whether a packet that is shown when the part begins belongs to it: subtitles."""
+    """Whether a packet that is visible at the start of the section belongs to it: subtitles."""
     times: "array[int]" = field(default_factory=lambda: array("q"))
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
     sums: "array[int]" = field(default_factory=lambda: array("L"))
     beside: "array[int]" = field(default_factory=lambda: array("q"))
-    """The number of the video's packet that was read before."""
+    """Number of the last video packet before it."""
 
 
 class Original:
-    """A file, or a part of it.
+    """A file, or a section of it.
 
     Attributes:
-        side_data: What its frames bring beside their pixels.
-        first: When its first frame is shown, in seconds on the file's clock, if the part has a start.
-        stop: What is shown at this moment or later is not of the part, if that has an end.
-        zero: This moment becomes 0 in the result.
-        has_alpha: Whether they have a plane of transparency.
-        damaged: How many packets of the video cannot be decoded.
+        side_data: Types of side data of its frames.
+        first: Time of its first frame in seconds on the file's clock, if the section has a start.
+        stop: End of the section in seconds on the file's clock, if it has one.
+        zero: The time that becomes 0 in the result.
+        has_alpha: Whether its frames have an alpha plane.
+        damaged: Number of video packets that cannot be decoded.
     """
 
     def __init__(self, video: VideoStream, others: Iterable[Stream], origin: Fraction, *, broadcast: bool) -> None:
-        """Nothing has been read yet.
+        """Start before the first packet.
 
         Args:
             video: The stream that was encoded.
-            others: Those that were copied.
-            origin: When the result's clock is 0, in seconds on the file's, unless the part has a start.
-            broadcast: Whether the file's clock may leap.
+            others: The streams that were copied.
+            origin: Zero of the result's clock in seconds on the file's clock, unless the section has a start.
+            broadcast: Whether the file's clock may jump.
         """
         self._broadcast = broadcast
         self.side_data: set[Type] = set()
@@ -101,10 +100,10 @@ class Original:
         assert isinstance(context, VideoCodecContext)
         context.thread_type = "AUTO"
         self._context = context
-        self._decoded: array[int] = array("q")  # when each packet is, in units of the stream
-        self._times: array[int] = array("q")  # when each frame is shown
-        self._leaps: set[int] = set()  # the packets before which time leaps, but the file does not go on
-        self._place = 0  # where the latest packet ends
+        self._decoded: array[int] = array("q")  # time of each packet, in units of the stream
+        self._times: array[int] = array("q")  # time of each frame
+        self._leaps: set[int] = set()  # the packets before which the clock jumps
+        self._place = 0  # end of the last packet
         self._is_timed = True
         self._last_length = 0
         self._clocks = [0]
@@ -116,16 +115,16 @@ class Original:
 
     @property
     def frames(self) -> int:
-        """How many there are; while the file is being read, how many have been decoded."""
+        """Number of frames; while the file is being read, of decoded ones."""
         return (self._finish or len(self._times)) - self._begin
 
     def times(self) -> Iterator[Fraction]:
-        """When each frame is shown, in seconds, on the result's clock."""
+        """Time of each frame in seconds on the result's clock."""
         return (time * self._unit - self.zero for time in self._times[self._begin : self._finish])
 
     @property
     def last_length(self) -> Fraction | None:
-        """How long the last frame is shown, in seconds, if that is known."""
+        """Duration of the last frame in seconds, if known."""
         times, last = self._times, self._finish
         if last < len(times):
             return (times[last] - times[last - 1]) * self._unit
@@ -133,7 +132,7 @@ class Original:
         return length * self._unit if length > 0 else None
 
     def packets(self, index: int) -> Iterator[CopiedPacket]:
-        """Those of another stream, in the file's order."""
+        """The packets of another stream, in file order."""
         of = self._stored[index]
         for number, raw in enumerate(of.times):
             time, length = raw * of.unit + self._clock_beside(of, number), of.lengths[number] * of.unit
@@ -145,7 +144,7 @@ class Original:
                 yield CopiedPacket(time - self.zero, length, of.sums[number])
 
     def _clock_beside(self, of: _Stored, number: int) -> Fraction:
-        """What is to be added to the time of a packet: that of the pictures that it is then near."""
+        """The shift for a packet: that of the frames that it is then closest to."""
         if len(self._clocks) == 1:
             return Fraction(0)
         beside = max(0, of.beside[number])
@@ -155,7 +154,7 @@ class Original:
         return min(near, key=lambda added: abs(of.times[number] * of.unit + added - picture))
 
     def take(self, packet: AnyPacket) -> None:
-        """Decode a packet of the video, or what is left at the end."""
+        """Decode a video packet, or flush the decoder at the end."""
         if packet.size:
             time = packet.pts if packet.dts is None else packet.dts
             time = (self._decoded[-1] if self._decoded else 0) if time is None else self._unrolled(time, self._decoded)
@@ -180,7 +179,7 @@ class Original:
             self._last_length = frame.duration or 0
 
     def keep(self, packet: AnyPacket, checksum: int) -> None:
-        """Note a packet of another stream."""
+        """Store a packet of another stream."""
         of = self._stored[packet.stream_index]
         of.times.append(self._unrolled(packet.pts or 0, of.times))
         of.lengths.append(packet.duration or 0)
@@ -188,7 +187,7 @@ class Original:
         of.beside.append(len(self._decoded) - 1)
 
     def _unrolled(self, time: int, before: "array[int]") -> int:
-        """``time`` on a clock that does not run over, after all those before it."""
+        """``time`` on a clock that does not wrap around."""
         return time - round((time - before[-1]) / _CYCLE) * _CYCLE if self._broadcast and before else time
 
     def is_past(self, time: Fraction) -> bool:
@@ -196,7 +195,7 @@ class Original:
         return self._is_timed and bool(self._times) and self._times[-1] * self._unit > time
 
     def end(self, first: Fraction | None, stop: Fraction | None) -> None:
-        """All is read; what is outside of the part from ``first`` to ``stop``, in seconds, is none of it."""
+        """End of the file: drop everything outside the section from ``first`` to ``stop``, in seconds."""
         if self._is_timed:
             self._go_on()
         else:
@@ -210,7 +209,7 @@ class Original:
             self.first = self.zero = self._times[self._begin] * self._unit
 
     def _go_on(self) -> None:
-        """Put all frames on one clock that goes on where the file's restarts."""
+        """Put all frames on a continuous clock if the file's clock restarts."""
         least = _NEW_CLOCK / self._unit
         raw, times = self._times, array("q")
         begins = [0]
@@ -252,29 +251,29 @@ def read_original(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Original:
-    """Read what a result must have.
+    """Read the source.
 
     Args:
         container: The source, freshly opened.
         video: The stream that was encoded.
-        others: Those that were copied.
-        start: Seconds after the file's beginning where the wanted part begins; None is the beginning.
-        end: Where it ends; None is the end.
-        sum_of: The check sum of a packet, or None for one that holds nothing.
-        progress: Called with 0 and the number of frames decoded.
-        cancel: Stops the work when set.
+        others: The streams that were copied.
+        start: Start of the section in seconds after the file's beginning; None for the beginning.
+        end: End of the section; None for the end.
+        sum_of: Returns the checksum of a packet, or None for an empty one.
+        progress: Called with 0 and the number of decoded frames.
+        cancel: When set, it stops the work.
 
     Raises:
         CancelledError: ``cancel`` was set.
     """
     origin = Fraction(container.start_time or 0, av.time_base)
     first, stop = (None if limit is None else limit + origin for limit in (start, end))
-    # The clock of broadcasts starts anywhere, and may restart.
+    # Broadcast clocks start anywhere, and may restart.
     broadcast = not _BROADCAST.isdisjoint(container.format.name.split(","))
     if first is not None and not broadcast and first > _BEFORE:
         container.seek(int((first - _BEFORE) * av.time_base))
     original = Original(video, others, origin if broadcast else Fraction(0), broadcast=broadcast)
-    with suppress(av.FFmpegError):  # which is how a file ends that was cut off
+    with suppress(av.FFmpegError):  # a file that was cut off ends like this
         for packet in container.demux([video, *others]):
             check_cancelled(cancel)
             if packet.stream.index == video.index:  # that of the last, empty packet is not set otherwise

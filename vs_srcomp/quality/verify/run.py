@@ -1,4 +1,4 @@
-"""Whether a finished file has all that its source has: frames, times, streams, and what describes them."""
+"""Comparison of a finished file with its source: frames, times, streams and metadata."""
 
 import threading
 import zlib
@@ -39,32 +39,31 @@ from vs_srcomp.source.media import local_file, open_container, video_stream
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.prepare import section_of
 
-# Streams of packets whose bytes muxers change: those that carry headers in every packet.
+# Codecs with headers in every packet, which muxers change.
 _REWRITTEN = {"mpegts", "mpeg", "aac", "flv", "avi"}
 
-# The packets with which MP4 fills the time between two subtitles.
+# MP4's packets that fill gaps between subtitles.
 _NO_TEXT = bytes(2)
 
-# So much later may a frame be shown for each one that its source shows at the same moment, in seconds.
+# Seconds that a frame may be late for each other frame with the same time in the source.
 _CROWDED = Fraction(1, 1000)
 
 
 def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Event | None = None) -> list[Finding]:
     """Compare the finished file of ``job`` with its source.
 
-    FFmpeg alone reads both files once and decodes all pictures: the code that has made the result does not decide what
-    it should hold. Every frame must be there, at its time, as exactly as the result's container counts (Matroska and
-    WebM: 1 ms). Every packet of the copied streams must be there, unchanged and in time. Streams, chapters,
-    attachments, tags, and how to show the picture must be as in the source. Memory is bounded but for some 40 bytes a
-    packet.
+    FFmpeg alone reads both files once and decodes all frames; the code that has made the output is not used. Every
+    frame must be present at its time, in the resolution of the output's container (Matroska and WebM: 1 ms). Every
+    packet of the copied streams must be present, unchanged and at its time. Streams, chapters, attachments, tags,
+    colour and HDR metadata must be those of the source. Memory is constant except for some 40 bytes per packet.
 
     Args:
-        job: What has been done, with the same options.
-        progress: Called with the number of frames decoded and of all frames.
-        cancel: Stops the work when set.
+        job: The finished job, with the same options.
+        progress: Called with the number of decoded frames and the number of all frames.
+        cancel: When set, it stops the work.
 
     Returns:
-        What differs. Findings that are no faults are what the container or the codec cannot store.
+        The differences. Those that are not faults are due to the container or the codec.
 
     Raises:
         vs.Error: One of the files cannot be opened.
@@ -101,7 +100,7 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
 def _pair(
     before: InputContainer, after: InputContainer, kind: ContainerKind, *, drop_incompatible: bool
 ) -> tuple[list[tuple[Stream, Stream]], list[Finding]]:
-    """The tracks of the source, each with what it has become, the video first; and what is wrong or must be missing."""
+    """The tracks of the source with their counterparts, the video first; and differences, faults or not."""
     findings = []
     video = video_stream(before, 0)
     wanted: list[Stream] = [video]
@@ -163,7 +162,7 @@ def _read_original(
 
 
 def _moved_by_muxer(pairs: list[tuple[Stream, Stream]], original: Original) -> Fraction:
-    """By how many seconds all streams are later, because something would begin before 0, which some muxers avoid."""
+    """The shift of all streams in seconds: some muxers avoid times below 0."""
     times = [next(original.times(), None)]
     times += [
         packet.time if (packet := next(original.packets(before.index), None)) else None for before, _ in pairs[1:]
@@ -179,36 +178,36 @@ def _moved_by_muxer(pairs: list[tuple[Stream, Stream]], original: Original) -> F
 
 @dataclass
 class _Track:
-    """The packets of one stream of the result, in the file's order."""
+    """The packets of one stream of the result, in file order."""
 
     tick: Fraction
     """The unit of times, in seconds."""
     times: "array[int]" = field(default_factory=lambda: array("q"))
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
     sums: "array[int]" = field(default_factory=lambda: array("L"))
-    """Of the contents."""
+    """Checksums of the contents."""
 
     def add(self, packet: AnyPacket) -> None:
-        """Note ``packet``."""
+        """Store ``packet``."""
         self.times.append(packet.pts or 0)
         self.lengths.append(packet.duration or 0)
         self.sums.append(zlib.crc32(packet))
 
     def end(self) -> Fraction:
-        """When all is over, in seconds; there are packets."""
+        """End of the last packet in seconds; requires packets."""
         return max(map(int.__add__, self.times, self.lengths)) * self.tick
 
     def begin(self) -> Fraction:
-        """When it begins, in seconds; there are packets."""
+        """Start of the first packet in seconds; requires packets."""
         return min(self.times) * self.tick
 
 
 @dataclass
 class _Seen:
-    """What a reading of the whole result has brought."""
+    """The content of the result."""
 
     tracks: dict[int, _Track]
-    """By number of the stream."""
+    """By stream index."""
     findings: list[Finding]
 
 
@@ -219,7 +218,7 @@ def _read(
     progress: Progress | None,
     cancel: threading.Event | None,
 ) -> _Seen:
-    """Read all packets of ``streams``, the first of which is the video, and decode its pictures."""
+    """Read all packets of ``streams``, and decode the first stream, the video."""
     tracks = {stream.index: _Track(fraction(stream.time_base)) for stream in streams}
     pictures = _Pictures(expected, tracks[streams[0].index].tick)
     streams[0].codec_context.thread_type = "AUTO"
@@ -240,7 +239,7 @@ def _read(
 
 
 def _check_last(track: _Track, wanted: Fraction | None) -> Iterator[Finding]:
-    """How long the last frame is shown, which no other timestamp shows."""
+    """Compare the duration of the last frame, which no other timestamp gives."""
     if not track.times or wanted is None:
         return
     last = max(range(len(track.times)), key=track.times.__getitem__)
@@ -252,7 +251,7 @@ def _check_last(track: _Track, wanted: Fraction | None) -> Iterator[Finding]:
 
 
 class _Pictures:
-    """Decodes pictures and compares their times with what they should be."""
+    """Decodes frames, and compares their times with the expected ones."""
 
     def __init__(self, expected: Original, tick: Fraction) -> None:
         self.count = 0
@@ -276,7 +275,7 @@ class _Pictures:
             self._report_once("frames", f"a picture after frame {self.count - 1} cannot be decoded ({reason.strerror})")
 
     def summary(self) -> Iterator[Finding]:
-        """What is known only at the end."""
+        """Differences that are known only at the end."""
         if self.count != self._expected:
             yield Finding("frames", f"there are {self.count}; there should be {self._expected}")
         if self._late:
@@ -296,10 +295,10 @@ class _Pictures:
         time = None if frame.pts is None else frame.pts * self._tick
         if wanted is None:
             return
-        # Frames at one moment follow each other as closely as every container's clock allows.
+        # Frames with the same time are spread as closely as every container allows.
         self._crowd = self._crowd + 1 if self._latest is not None and wanted <= self._latest else 0
         self._latest = wanted = wanted if self._latest is None else max(wanted, self._latest)
-        # The nearest moment on the clock of the container is never further away than half a tick.
+        # Rounding to the container's clock moves a time by at most half a tick.
         tolerance = self._tick / 2 + self._crowd * _CROWDED
         if time is None or abs(time - wanted) > tolerance:
             self._late += 1
@@ -307,7 +306,7 @@ class _Pictures:
             self._first_late = self._first_late or f"frame {number} {shown}, not at {_s(wanted)}"
 
     def _report_once(self, subject: str, message: str) -> None:
-        """Damage tends to go on; its beginning is enough."""
+        """Report only the first damage: it tends to continue."""
         if not self.findings:
             self.findings.append(Finding(subject, message))
 
@@ -315,7 +314,7 @@ class _Pictures:
 def _compare_losses(
     job: Job, before: InputContainer, after: InputContainer, original: Original, kind: ContainerKind
 ) -> Iterator[Finding]:
-    """What the source has that the result has no place for."""
+    """Content of the source that the result cannot store."""
     video = video_stream(before, 0)
     lost = losses_of_video(local_file(job.source), kind)
     lost += list(side_data_losses(original.side_data, stereo_mode_is_kept=keeps_stereo_mode(video, kind)))
@@ -330,7 +329,7 @@ def _compare_losses(
 def _compare_packets(
     pair: tuple[Stream, Stream], wanted: list[CopiedPacket], there: _Track, *, rewritten: bool
 ) -> Iterator[Finding]:
-    """Compare each packet of a copied stream with what has become of it."""
+    """Compare the packets of a copied stream."""
     stream, target = pair
     wrong = ""
     if len(there.times) != len(wanted):
@@ -341,7 +340,7 @@ def _compare_packets(
         if wrong:
             break
         time, length = there.times[number] * there.tick, there.lengths[number] * there.tick
-        # Where times step back, packets are moved forward, as muxers demand; those of pictures do so all the time.
+        # Packets whose times step back are delayed, as muxers require; in video, times step back all the time.
         due = packet.time if latest is None or stream.type == "video" else max(packet.time, latest)
         latest = time
         if abs(time - packet.time) > tolerance and abs(time - due) > tolerance:
@@ -355,12 +354,12 @@ def _compare_packets(
 
 
 def _compare_duration(after: InputContainer, seen: _Seen) -> Iterator[Finding]:
-    """The duration in the header against that of the packets."""
+    """Compare the duration in the header with that of the packets."""
     tracks = [track for track in seen.tracks.values() if track.times]
     if tracks and after.duration is not None:
         stated, is_ = Fraction(after.duration, av.time_base), max(track.end() for track in tracks)
         tolerance = max(Fraction(1, 1000), *(max(track.lengths) * track.tick for track in tracks))
-        # Containers count the time before the first packet, and what sound has before and after, or do not.
+        # Containers may or may not count the time before the first packet, and audio padding.
         begin = min(track.begin() for track in tracks)
         if min(abs(stated - is_), abs(stated + begin - is_)) > tolerance:
             yield Finding("duration", f"the header has {_s(stated)}, but the last packet ends at {_s(is_)}")

@@ -1,4 +1,4 @@
-"""Dependencies between packages point one way: each may use those before it, and nothing behind it."""
+"""Dependencies between packages: each may import only packages before it in `ORDER`."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import vs_srcomp
 
 ROOT = Path(vs_srcomp.__file__).parent
 
-# From what needs nothing of the rest to the command line.
+# From packages without dependencies to the command line.
 ORDER = (
     *("av1", "models", "backends", "reuse", "restore", "upscale", "source", "media", "encoders"),
     *("stills", "transcode", "quality", "compare", "batch", "mpv", "doctor", "bench", "cli"),

@@ -47,8 +47,8 @@ def test_upscale_through_a_pipe(command: Command, film: Path, model: Path, tmp_p
     [
         (("--pipe", X264, "--crf", "20", "--encoder", "x264"), "--pipe and --encoder and --crf exclude each other"),
         (("--pipe", "nonsense {out}"), "there is no program 'nonsense' install it"),
-        (("--pipe", "cat"), "'cat' does not say where to write let it write to {out}"),
-        (("--pipe", ""), "'' does not say where to write let it write to {out}"),
+        (("--pipe", "cat"), "'cat' has no {out} add it as the output file"),
+        (("--pipe", ""), "'' has no {out} add it as the output file"),
     ],
 )
 def test_options_that_make_no_sense(command: Command, options: tuple[str, ...], problem: str) -> None:
