@@ -21,20 +21,20 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_json_has_the_facts_and_every_frame(stream: Path, command: Command) -> None:
     done = command("probe", stream, "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
+    printed = json.loads(done.stdout)
     found = probe(stream)
-    assert told["frames"] == [frame._asdict() for frame in found.frames]
-    assert {"container", "codec", "width", "height", "bit_depth", "spatial_layers"} <= told.keys()
-    assert (told["frame_rate"], told["q"], told["complete"]) == ("25", found.q, True)
-    assert sum(told["models"].values()) == 40
+    assert printed["frames"] == [frame._asdict() for frame in found.frames]
+    assert {"container", "codec", "width", "height", "bit_depth", "spatial_layers"} <= printed.keys()
+    assert (printed["frame_rate"], printed["q"], printed["complete"]) == ("25", found.q, True)
+    assert sum(printed["models"].values()) == 40
 
 
 def test_quick_json_is_short(stream: Path) -> None:
     result = CliRunner().invoke(main, ["probe", str(stream), "--quick", "--json"])
-    told = json.loads(result.stdout)
+    printed = json.loads(result.stdout)
     found = probe(stream)
-    assert (told["q"], told["complete"]) == (found.q, True)
-    assert told["scenes"] == [{"start": scene.start, "end": scene.end, "q": scene.q} for scene in found.scenes]
+    assert (printed["q"], printed["complete"]) == (found.q, True)
+    assert printed["scenes"] == [{"start": scene.start, "end": scene.end, "q": scene.q} for scene in found.scenes]
 
 
 def test_the_report_names_what_there_is(stream: Path) -> None:

@@ -21,10 +21,10 @@ def test_numbers_are_kept(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Pa
         Image.fromarray(np.roll(rgb, number, 1)).save(tmp_path / f"in{number:05d}.png")
     Image.fromarray(rgb).save(tmp_path / "in1.png")  # not so many digits
     (tmp_path / "up").mkdir()
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     job = as_it_is(tmp_path / "in%05d.png", tmp_path / "up" / "%03d.png", unchanging)
-    result = upscale_sequence(job, progress=lambda done, total: told.append((done, total)))
-    assert (result.count, result.target_size, told) == (3, SIZE, [(1, 3), (2, 3), (3, 3)])
+    result = upscale_sequence(job, progress=lambda done, total: calls.append((done, total)))
+    assert (result.count, result.target_size, calls) == (3, SIZE, [(1, 3), (2, 3), (3, 3)])
     assert sorted(path.name for path in (tmp_path / "up").glob("*.png")) == ["007.png", "008.png", "010.png"]
     np.testing.assert_array_equal(decoded(tmp_path / "up" / "010.png", "rgb24"), np.roll(rgb, 10, 1))
 

@@ -17,7 +17,7 @@ from vs_srcomp.cli.batch_display import BatchDisplay
 from vs_srcomp.cli.batch_plan import print_plan
 from vs_srcomp.cli.ending import SIGNALS, patience
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import debug_option, say, stderr
+from vs_srcomp.cli.reports import debug_option, print_line, stderr
 from vs_srcomp.cli.stills import PICTURE_FORMATS, StillOptions, batch_pictures, check_for, still_options
 from vs_srcomp.media.containers import CONTAINERS
 from vs_srcomp.stills.formats import SUFFIXES_READ
@@ -264,7 +264,7 @@ def _checks(verifies: bool, references: Path | None, *, shows: bool) -> "list[Ca
     if references:
         checks.append(partial(MetricsCheck, reference=references))
         if shows and (missing := missing_packages()):
-            say(f"HTML pages are left out: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
+            print_line(f"HTML pages are left out: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
         elif shows:
             checks.append(partial(ComparisonCheck, reference=references))
     return checks

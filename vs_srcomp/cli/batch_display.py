@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vs_srcomp.cli.batch_plan import print_table
-from vs_srcomp.cli.reports import counted, counting_bar, say
+from vs_srcomp.cli.reports import counted, counting_bar, print_line
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -30,7 +30,7 @@ class BatchDisplay:
         """See ``Watcher``."""
         self._bars[job.target] = self.progress.add_task(job.target.name, total=None, unit="")
         if self.progress.disable:
-            say(f"{job.source}: begun")
+            print_line(f"{job.source}: begun")
 
     def advanced(self, job: "Job", done: int, total: int) -> None:
         """See ``Watcher``."""
@@ -47,8 +47,8 @@ class BatchDisplay:
             self.progress.remove_task(bar)
         self.progress.advance(self._all)
         for note in report.notes:
-            say(f"{report.job.source}: {note}")
-        say(_ending(report))
+            print_line(f"{report.job.source}: {note}")
+        print_line(_ending(report))
 
     def summarize(self, clips: int) -> None:
         """Print the table of all clips."""
@@ -74,7 +74,7 @@ class BatchDisplay:
         ]
         if untouched := clips - len(self._reports):
             words.append(f"{untouched} not begun")
-        say(f"{counted(clips, 'clip')}: {', '.join(words)}")
+        print_line(f"{counted(clips, 'clip')}: {', '.join(words)}")
 
 
 def _ending(report: "JobReport") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from vs_srcomp.cli.arguments import FileName, ModelName, Quantizer, check_model, look_option
-from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, progress_bar, say
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, print_line, progress_bar
 
 if TYPE_CHECKING:
     pass
@@ -144,7 +144,7 @@ def compare(
 
             write_report(candidates, original, target, options, show)
         length = candidates[0].clip.num_frames
-        say(
+        print_line(
             f"{target}: {counted(len(candidates), 'candidate')}, {counted(length, 'frame')}, "
             f"{target.stat().st_size / 1e6:.2f} MB"
         )

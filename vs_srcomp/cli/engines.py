@@ -2,7 +2,7 @@
 
 import click
 
-from vs_srcomp.cli.reports import debug_option, say
+from vs_srcomp.cli.reports import debug_option, print_line
 
 
 @click.command(short_help="List or remove compiled networks.")
@@ -36,4 +36,4 @@ def engines(remove: bool) -> None:
         elif path.suffix == ".engine":
             click.echo(f"{decimal(path.stat().st_size):>10}  {path.name}")
     count = sum(path.suffix == ".engine" for path in found)
-    say(f"{count} {'removed from' if remove else 'in'} {folder}")
+    print_line(f"{count} {'removed from' if remove else 'in'} {folder}")

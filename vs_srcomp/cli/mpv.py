@@ -4,7 +4,7 @@ import os
 
 import click
 
-from vs_srcomp.cli.reports import CONTEXT_SETTINGS, HintingGroup, debug_option, say
+from vs_srcomp.cli.reports import CONTEXT_SETTINGS, HintingGroup, debug_option, print_line
 
 
 @click.group(cls=HintingGroup, context_settings=CONTEXT_SETTINGS, short_help="Upscale what mpv plays.")
@@ -38,12 +38,12 @@ def install(force: bool) -> None:
 
     folder = mpv_folder(os.environ)
     for path in put(folder, overwrite=force):
-        say(f"written: {path}")
-    say("In mpv, Ctrl+u switches it on and off, Alt+u shows its state. Options, for script-opts/srcomp.conf:")
+        print_line(f"written: {path}")
+    print_line("In mpv, Ctrl+u switches it on and off, Alt+u shows its state. Options, for script-opts/srcomp.conf:")
     width = max(len(f"{name}={default}") for name, default, _ in options())
     for name, default, meaning in options():
-        say(f"  {f'{name}={default}':<{width}}  {meaning}")
-    say("vs-srcomp doctor checks whether this mpv can run it")
+        print_line(f"  {f'{name}={default}':<{width}}  {meaning}")
+    print_line("vs-srcomp doctor checks whether this mpv can run it")
 
 
 @mpv.command(short_help="Remove the script from mpv's folder.")
@@ -61,9 +61,9 @@ def remove() -> None:
     folder = mpv_folder(os.environ)
     found = take(folder)
     for path in found:
-        say(f"removed: {path}")
+        print_line(f"removed: {path}")
     if not found:
-        say(f"there is nothing to remove in {folder}")
+        print_line(f"there is nothing to remove in {folder}")
 
 
 @mpv.command(short_help="Print the path of the filter's script.")

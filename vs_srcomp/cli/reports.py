@@ -71,7 +71,7 @@ class ReportingGroup(HintingGroup):
                 return super().invoke(ctx)
         except Interrupted as interruption:
             (number,) = interruption.args
-            say(stopped(number))
+            print_line(stopped(number))
             leave(128 + number)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
@@ -83,7 +83,7 @@ class ReportingGroup(HintingGroup):
 
 
 def _report(message: str) -> None:
-    say(f"vs-srcomp: error: {message}")
+    print_line(f"vs-srcomp: error: {message}")
 
 
 def _usage(wrong: click.UsageError) -> str:
@@ -146,7 +146,7 @@ def counting_bar(unit: str) -> "Progress":
     return progress_bar(name, BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line on standard error as it is."""
     if stderr.cache_info().currsize:
         # A progress bar may be active.
@@ -183,7 +183,7 @@ def core_log_on_stderr() -> Iterator[None]:
     def show(kind: vs.MessageType, message: str) -> None:
         ours = message.startswith(PREFIX)
         if ours or kind not in quiet:
-            say(message.removeprefix(PREFIX))
+            print_line(message.removeprefix(PREFIX))
 
     handle = vs.core.add_log_handler(show)
     try:

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
 from vs_srcomp.cli.ending import Interrupted, leave_at_end
-from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, progress_bar, say
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, print_line, progress_bar
 from vs_srcomp.stills.formats import is_pattern, is_picture, kind_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class StillOptions:
     lossless: bool
 
     def check(self) -> None:
-        """Nothing can be wrong by itself."""
+        """There is nothing to check without an output."""
 
     def job(self, source: Path, target: Path, options: JobOptions) -> "PictureJob":
         """The job for one picture, or for numbered ones."""
@@ -112,8 +112,8 @@ def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: St
             return
         result = upscale_picture(job)
     for note in result.notes:
-        say(f"{source}: {note}")
-    say(f"{target}: {summary(result)}")
+        print_line(f"{source}: {note}")
+    print_line(f"{target}: {summary(result)}")
     leave_at_end()
 
 
@@ -153,17 +153,19 @@ def _sequence(job: "PictureJob") -> None:
         try:
             result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
         except Interrupted:
-            say(f"{job.target}: stopped; the same command goes on with it")
+            print_line(f"{job.target}: stopped; the same command goes on with it")
             raise
     for note in result.notes:
-        say(f"{job.source}: {note}")
+        print_line(f"{job.source}: {note}")
     pictures = counted(result.count - result.skipped, "picture")
     if result.skipped:
-        say(f"{job.target}: {counted(result.skipped, 'picture')} finished before")
+        print_line(f"{job.target}: {counted(result.skipped, 'picture')} finished before")
     if result.source_size and result.target_size:
         sizes = " to ".join(f"{width}x{height}" for width, height in (result.source_size, result.target_size))
         models = ", ".join(f"{name} ({count})" for name, count in sorted(result.models.items()))
-        say(f"{job.target}: {sizes}, {pictures} in {result.seconds:.1f} s, {models}, {result.bytes / 1e6:.2f} MB")
+        print_line(
+            f"{job.target}: {sizes}, {pictures} in {result.seconds:.1f} s, {models}, {result.bytes / 1e6:.2f} MB"
+        )
 
 
 def batch_pictures(
@@ -214,7 +216,7 @@ def batch_pictures(
 
         statuses = list(pool.map(do, work))
     counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
-    say(f"{counted(len(work), 'picture')}: {', '.join(counts)}")
+    print_line(f"{counted(len(work), 'picture')}: {', '.join(counts)}")
     return set(statuses) <= {"done", "skipped"}
 
 
@@ -232,11 +234,13 @@ def _print_plan(work: "Sequence[PictureJob]", resumable: "Resumable", cancel: th
             state = "finished before" if resumable.is_finished(job) else "to be done"
         except Exception as failure:
             problems += 1
-            say(f"{job.source}: {explain(failure)}")
+            print_line(f"{job.source}: {explain(failure)}")
             continue
         sizes = " to ".join(f"{width}x{height}" for width, height in (plan.source_size, plan.target_size))
-        say(f"{job.source}: {state}, {sizes}, {plan.fitted.bits} bits, {job.target}")
-    say(f"{counted(len(work), 'picture')}{f', {problems} of them failed' if problems else ''}; nothing is written")
+        print_line(f"{job.source}: {state}, {sizes}, {plan.fitted.bits} bits, {job.target}")
+    print_line(
+        f"{counted(len(work), 'picture')}{f', {problems} of them failed' if problems else ''}; nothing is written"
+    )
     return not problems
 
 
@@ -249,14 +253,14 @@ def _one(job: "PictureJob", resumable: "Resumable") -> dict[str, Any]:
         result = resumable.upscale(job, lambda: read_picture(job.source))
     except Exception as failure:
         message = explain(failure)
-        say(f"{job.source}: failed: {message}")
+        print_line(f"{job.source}: failed: {message}")
         return {"status": "failed", "error": message}
     if result is None:
-        say(f"{job.source}: was finished before")
+        print_line(f"{job.source}: was finished before")
         return {"status": "skipped", "error": None}
     for note in result.notes:
-        say(f"{job.source}: {note}")
-    say(f"{job.source}: {summary(result)}")
+        print_line(f"{job.source}: {note}")
+    print_line(f"{job.source}: {summary(result)}")
     return {
         "status": "done",
         "error": None,
@@ -281,7 +285,7 @@ _OPTIONS = (
         type=click.IntRange(1, 100),
         default=90,
         show_default=True,
-        help="Of pictures that are coded with loss: .jpg, .avif, .webp.",
+        help="Quality of lossy pictures: .jpg, .avif, .webp.",
     ),
     click.option("--lossless", is_flag=True, help="Write .webp or .avif without loss; .png and .tif are always so."),
 )

@@ -7,7 +7,7 @@ import click
 
 from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import core_log_on_stderr, counted, counting_bar, debug_option, say
+from vs_srcomp.cli.reports import core_log_on_stderr, counted, counting_bar, debug_option, print_line
 from vs_srcomp.cli.stills import StillOptions, check_for, still_options, upscale_pictures
 from vs_srcomp.media.containers import CONTAINERS
 from vs_srcomp.stills.formats import is_pattern, is_picture
@@ -54,7 +54,7 @@ def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions
     job = piping.apply(options.job(source, target))
     with core_log_on_stderr():
         result = _run_with_progress(job)
-    say(_summary(result))
+    print_line(_summary(result))
 
 
 def _run_with_progress(job: "Job") -> "Result":
