@@ -12,8 +12,8 @@ from PIL import Image
 
 import vs_srcomp
 from tests.stills.conftest import SIZE, as_it_is, decoded, luma_of
+from vs_srcomp.batch.sequence import numbered_files, upscale_sequence
 from vs_srcomp.stills.formats import is_pattern
-from vs_srcomp.stills.sequence import numbered_files, upscale_sequence
 
 
 def test_numbers_are_kept(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, print_li
 from vs_srcomp.stills.formats import is_pattern, is_picture, kind_of
 
 if TYPE_CHECKING:
+    from vs_srcomp.batch.pictures import Resumable
     from vs_srcomp.stills.formats import PictureKind
     from vs_srcomp.stills.job import PictureJob, PictureResult
-    from vs_srcomp.stills.resume import Resumable
 
 PICTURE_FORMATS = ("png", "avif", "jpg", "webp", "tif")
 """Of a batch's outputs, beside the containers of videos."""
@@ -146,7 +146,7 @@ def summary(result: "PictureResult") -> str:
 
 
 def _sequence(job: "PictureJob") -> None:
-    from vs_srcomp.stills.sequence import upscale_sequence
+    from vs_srcomp.batch.sequence import upscale_sequence
 
     with progress_bar() as bar:
         task = bar.add_task(job.target.name, total=None)
@@ -191,9 +191,9 @@ def batch_pictures(
         dry_run: Only show what would be done.
         report_file: Gets a JSON line a picture.
     """
+    from vs_srcomp.batch.pictures import Resumable
     from vs_srcomp.files import path_text
     from vs_srcomp.stills.fitting import check_options
-    from vs_srcomp.stills.resume import Resumable
 
     work = [stills.job(source, target, options) for source, target in outputs]
     kind = kind_of(work[0].target)

@@ -95,6 +95,6 @@ def container_for(target: Path) -> ContainerKind:
         if target.suffix.lower() == kind.suffix:
             return kind
     raise error(
-        f"the suffix of {target.name!r} is not that of a container that can be written",
+        f"the suffix of {target.name!r} names no container that can be written",
         f"end the name with {', '.join(kind.suffix for kind in CONTAINERS[:-1])} or {CONTAINERS[-1].suffix}",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import vapoursynth as vs
 
+from vs_srcomp.batch.pictures import Resumable
 from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.errors import error
 from vs_srcomp.named_files import check_new_output
@@ -19,7 +20,6 @@ from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.stills.picture import Metadata, Picture, Tags
 from vs_srcomp.stills.reading import frames_of, opened, read_picture
-from vs_srcomp.stills.resume import Resumable
 
 
 @dataclass(frozen=True, kw_only=True)
