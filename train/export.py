@@ -26,6 +26,7 @@ from train.run import Run
 from train.trained import network_of
 from train.validation import remove_drift
 from vs_srcomp.files import write_atomically
+from vs_srcomp.models.inspection import read_network
 from vs_srcomp.models.level import at_level
 
 # The oldest version with the current form of all operators used here; every backend reads it.
@@ -102,6 +103,8 @@ def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: 
     data = network_to_onnx(network, recipe.name)
     file = f"{recipe.name}.onnx"
     write_atomically(engines / file, data)
+    # Of the network without what only training needs; the class gives a bound.
+    field = read_network(engines / file).receptive_field
     entry = {
         "name": recipe.name,
         "file": file,
@@ -112,7 +115,7 @@ def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: 
         "parameters": network.parameter_count,
         "macs_per_pixel": network.macs_per_pixel,
         "stride": network.stride,
-        "receptive_field": network.receptive_field,
+        "receptive_field": field,
         "recipe": f"train/recipes/{recipe_path.parent.name}/{recipe_path.name}",
         "ranges": [],
         "gain_db": {},

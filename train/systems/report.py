@@ -1,5 +1,6 @@
 """docs/results/systems.md: tables, crops beside one another, curves."""
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -37,8 +38,10 @@ def write_report(ground: Ground, runs: Path, recipes: Path, out: Path, pictures:
         _pictures(pictures, out.parent),
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n\n".join(part for part in parts if part) + "\n", "utf-8")
+    out.write_text(wrapped("\n\n".join(part for part in parts if part)) + "\n", "utf-8")
 
+
+_COLUMNS = 120
 
 _HEAD = """# The systems of the papers, compared
 
@@ -52,6 +55,14 @@ def _taken(ground: Ground) -> str:
     return (
         "Pictures of Set5 and Set14 are taken whole. Of Kodak and CLIC the middles are taken,\n"
         f"{ground.side} pixels wide and high, of the first {ground.pictures} pictures at most."
+    )
+
+
+def wrapped(text: str) -> str:
+    """``text`` with its paragraphs of one long line broken; tables and links to pictures stay."""
+    return "\n".join(
+        line if line.startswith(("|", "!", "<")) else textwrap.fill(line, _COLUMNS, break_on_hyphens=False)
+        for line in text.split("\n")
     )
 
 
