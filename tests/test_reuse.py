@@ -445,7 +445,7 @@ def test_openvino_gives_parts_anywhere_as_of_the_whole(name: str, bits: int, pre
 
 
 def test_layers_of_our_networks_compute_no_more_than_the_next_ones_need() -> None:
-    for model in models():
+    for model in (model for model in models() if model.tier):
         network = network_at(load_network(model), 40)
         margin = margin_of(network)
         assert margin is not None

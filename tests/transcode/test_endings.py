@@ -103,7 +103,7 @@ def test_folders_that_cannot_be_written_to(film: Path, upscaled: Upscaled, tmp_p
 
 @pytest.mark.parametrize("name", ["out.avi", "out", "out.mkv.tmp"])
 def test_other_containers_are_refused(film: Path, upscaled: Upscaled, tmp_path: Path, name: str) -> None:
-    with pytest.raises(vs.Error, match=r"is not that of a container.*\n.*\.mkv, \.mp4 or \.webm"):
+    with pytest.raises(vs.Error, match=r"names no container that can be written\n.*\.mkv, \.mp4 or \.webm"):
         upscaled(film, tmp_path / name)
 
 
