@@ -108,9 +108,25 @@ def _impatience() -> Iterator[None]:
             os.close(end)
 
 
+_can_go_on = threading.Event()
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """If a signal ends this block, the message says that the same command goes on."""
+    _can_go_on.set()
+    try:
+        yield
+    except Exception:  # which a signal is not
+        _can_go_on.clear()
+        raise
+    _can_go_on.clear()
+
+
 def stopped(number: int) -> str:
-    """The message after a signal."""
-    return f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing unfinished is left behind"
+    """The message of a command that a signal has ended."""
+    rest = "; the same command goes on with it" if _can_go_on.is_set() else ""
+    return f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing unfinished is left behind{rest}"
 
 
 def _leave_at_once(number: int) -> NoReturn:

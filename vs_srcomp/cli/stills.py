@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
-from vs_srcomp.cli.ending import Interrupted, leave_at_end
+from vs_srcomp.cli.ending import going_on, leave_at_end
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, print_line, progress_bar
 from vs_srcomp.stills.formats import is_pattern, is_picture, kind_of
 
@@ -150,11 +150,8 @@ def _sequence(job: "PictureJob") -> None:
 
     with progress_bar() as bar:
         task = bar.add_task(job.target.name, total=None)
-        try:
+        with going_on():
             result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
-        except Interrupted:
-            print_line(f"{job.target}: stopped; the same command goes on with it")
-            raise
     for note in result.notes:
         print_line(f"{job.source}: {note}")
     pictures = counted(result.count - result.skipped, "picture")
