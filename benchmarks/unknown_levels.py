@@ -1,6 +1,6 @@
 """Which level suits video whose level is not known: H.264, HEVC, VP9, MPEG-2, MPEG-4.
 
-    python benchmarks/unknown_levels.py ../shared/data/train --pictures 12
+    python -m benchmarks.unknown_levels ../shared/data/train --pictures 12
 
 Each photograph becomes a clip of nine frames with motion, which is made half as large and coded by each encoder at
 several qualities. Four of the frames are upscaled at several levels. Printed are the gain in Y-PSNR over Lanczos-5 at
@@ -8,12 +8,11 @@ each level, and at the end what each single level loses on average against the b
 """
 
 import argparse
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
-import imageio_ffmpeg
 import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
@@ -21,8 +20,10 @@ from PIL import Image
 
 import vs_srcomp
 from train.material.coded import clip_frames
-from train.material.pictures import clip_planes, rgb_to_yuv420
-from vs_srcomp.quality.luma import psnr, squared_error
+from train.material.pictures import Plane, clip_planes, rgb_to_yuv420
+from train.metrics import psnr
+from train.video import encode_clip
+from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.resample import lanczos5
 
 LEVELS = (12, 20, 25, 30, 35, 40, 45, 50, 55)
@@ -37,8 +38,6 @@ CODINGS = {
 
 # Of nine, without the first, which is a key frame.
 FRAMES = (1, 3, 5, 7)
-
-type Luma = NDArray[np.uint8]
 
 
 def main() -> None:
@@ -62,8 +61,8 @@ def main() -> None:
         print(f"level {level}: {loss:.3f} dB below the best one of each row")
 
 
-def some_clips(folder: Path, count: int) -> Iterator[list[vs.VideoNode]]:
-    """Frames in YUV 4:2:0 of clips that are made of photographs."""
+def some_clips(folder: Path, count: int) -> Iterator[list[list[Plane]]]:
+    """The planes, 4:2:0, of each frame of clips that are made of photographs."""
     found = sorted(folder.glob("*.jpg"))
     given = 0
     for path in found[:: max(1, len(found) // (2 * count))]:
@@ -71,17 +70,17 @@ def some_clips(folder: Path, count: int) -> Iterator[list[vs.VideoNode]]:
             frames = clip_frames(np.asarray(image.convert("RGB")), path.stem)
         if frames and given < count:
             given += 1
-            yield [rgb_to_yuv420(frame) for frame in frames]
+            yield [clip_planes(rgb_to_yuv420(frame)) for frame in frames]
 
 
-def measured(clips: Sequence[list[vs.VideoNode]], options: str, model: str, file: Path) -> NDArray[np.float64]:
+def measured(clips: Sequence[list[list[Plane]]], options: str, model: str, file: Path) -> NDArray[np.float64]:
     """The mean gain in dB over Lanczos-5 at each level."""
     gains = np.zeros(len(LEVELS))
     for frames in clips:
-        encode(frames, options, file)
+        encode_clip(frames, ratio_by_name("2:1"), options, file)
         coded = vs_srcomp.source(file)
-        originals = {number: clip_planes(frames[number])[0] for number in FRAMES}
-        width, height = frames[0].width, frames[0].height
+        originals = {number: frames[number][0] for number in FRAMES}
+        height, width = frames[0][0].shape
         plain = mean_psnr(lanczos5(coded, width, height), originals)
         for number, level in enumerate(LEVELS):
             upscaled = vs_srcomp.upscale(coded, width=width, height=height, q=level, model=model, reuse=False)
@@ -89,22 +88,9 @@ def measured(clips: Sequence[list[vs.VideoNode]], options: str, model: str, file
     return gains
 
 
-def encode(frames: Sequence[vs.VideoNode], options: str, file: Path) -> None:
-    """Code ``frames``, made half as large."""
-    width, height = frames[0].width // 2, frames[0].height // 2
-    raw = b"".join(plane.tobytes() for clip in frames for plane in clip_planes(lanczos5(clip, width, height)))
-    program = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", "-f", "rawvideo"]
-    shape = ["-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", "25", "-i", "-"]
-    subprocess.run([*program, *shape, *options.split(), str(file)], input=raw, check=True)
-
-
-def mean_psnr(clip: vs.VideoNode, originals: dict[int, Luma]) -> float:
+def mean_psnr(clip: vs.VideoNode, originals: dict[int, Plane]) -> float:
     """Mean Y-PSNR of some frames, in dB."""
-    values = []
-    for number, original in originals.items():
-        with clip.get_frame(number) as frame:
-            values.append(psnr(squared_error(np.asarray(frame[0]), original), original.size, 8))
-    return float(np.mean(values))
+    return fmean(psnr(clip_planes(clip[number])[0], original) for number, original in originals.items())
 
 
 if __name__ == "__main__":

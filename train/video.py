@@ -94,7 +94,7 @@ def evaluate_videos(
                 for level in LEVELS:
                     coded = work / f"{path.stem}-{ratio.slug}-{encoder}-{level}-{len(original)}.mkv"
                     if not coded.exists():
-                        _encode(original, ratio, options.format(level=level), coded)
+                        encode_clip(original, ratio, options.format(level=level), coded)
                     yield from _score(coded, original, path.stem, ratio, encoder, level, tiers)
 
 
@@ -120,7 +120,18 @@ def read_video(path: Path, frames: int) -> list[list[Plane]]:
     return [[frame[:area].reshape(height, width), *frame[area:].reshape(2, height // 2, width // 2)] for frame in coded]
 
 
-def _encode(original: Sequence[list[Plane]], ratio: Ratio, options: str, target: Path) -> None:
+def encode_clip(original: Sequence[list[Plane]], ratio: Ratio, options: str, target: Path) -> None:
+    """Lower the resolution of 8-bit 4:2:0 frames by ``ratio``, and encode them to the Matroska file ``target``.
+
+    Args:
+        original: The planes of each frame.
+        ratio: How much lower the coded resolution is.
+        options: FFmpeg's options of the encoder.
+        target: Written whole or not at all.
+
+    Raises:
+        RuntimeError: The encoder failed.
+    """
     height, width = (int(side / ratio.factor) for side in original[0][0].shape)
     lowered = (clip_planes(lanczos5(planes_to_clip(planes, vs.YUV420P8), width, height)) for planes in original)
     raw = b"".join(plane.tobytes() for planes in lowered for plane in planes)

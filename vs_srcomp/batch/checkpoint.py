@@ -199,9 +199,8 @@ class Checkpoint:
     def finish(self, result: Result) -> None:
         """Store that the output is finished, and remove the segments."""
         assert self._entry is not None
-        status = self.target.stat()
         self._entry.state = State.FINISHED
-        self._entry.output = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+        self._entry.output = stamp(self.target)
         self._entry.result = {"frames": result.frames, "models": result.models, "seconds": round(result.seconds, 3)}
         self._write()
         self.clear()
@@ -241,10 +240,9 @@ class Checkpoint:
     def _is_output(self, entry: _Entry) -> bool:
         """Whether the existing file is the finished one."""
         try:
-            status = self.target.stat()
+            return entry.output == stamp(self.target)
         except OSError:
             return False
-        return entry.output == {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
     def _refuse_to_replace(self, replaces: bool) -> None:
         if not replaces and self.target.exists():
@@ -287,6 +285,12 @@ def beside(target: Path, kind: str) -> Path:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
     return target.parent / FOLDER / f"{name}.{kind}"
+
+
+def stamp(file: Path) -> dict[str, int]:
+    """What distinguishes an output that a batch has finished from other files of its name."""
+    status = file.stat()
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def seal(values: dict[str, Any]) -> bytes:

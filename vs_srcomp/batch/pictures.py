@@ -4,7 +4,6 @@ The folder ``.srcomp`` beside the outputs has a file for each of them, which say
 Videos have a `vs_srcomp.batch.checkpoint.Checkpoint` there; a picture is done in one step and needs no more than this.
 """
 
-import errno
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -13,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from vs_srcomp.batch.checkpoint import FOLDER, beside, seal, unseal
+from vs_srcomp.batch.checkpoint import FOLDER, beside, seal, stamp, unseal
 from vs_srcomp.batch.identity import Identity, differences, identity_of_picture
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
@@ -77,8 +76,7 @@ class Resumable:
         identity = self._identity(job)
         _make_folder(job.target.parent / FOLDER)
         lock = FileLock(beside(job.target, "lock"), thread_local=False)
-        with writing(lock_file := Path(lock.lock_file)):
-            _refuse_folder(lock_file)
+        with writing(Path(lock.lock_file)):
             lock.acquire()
         try:
             if self.is_finished(job):
@@ -86,8 +84,8 @@ class Resumable:
 
             # Noted before the output takes its name: an output without a note would be taken for somebody else's. Until
             # then the note of the output that is replaced counts.
-            def note(_: PictureResult, file: Path) -> None:
-                _write_note(job.target, {"identity": identity, "output": _stamp(file)})
+            def note(file: Path) -> None:
+                _write_note(job.target, {"identity": identity, "output": stamp(file)})
 
             return upscale_read(read(), replace(job, overwrite=True), note)
         finally:
@@ -100,24 +98,17 @@ class Resumable:
 
 
 def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except FileExistsError:
-        raise error(f"{str(folder)!r} is not a folder, and notes on the outputs go there", "remove it") from None
-    except OSError as reason:
-        with writing(folder):
-            raise reason
-
-
-def _refuse_folder(file: Path) -> None:
-    if file.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "", str(file))
+    with writing(folder):
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise error(f"{str(folder)!r} is not a folder, and notes on the outputs go there", "remove it") from None
 
 
 def _note_of(target: Path) -> _Note | None:
     """The note on the output that is there; None if it is not ours."""
-    stamp = _stamp(target)
-    return next((note for note in _notes(target) if note["output"] == stamp), None)
+    output = stamp(target)
+    return next((note for note in _notes(target) if note["output"] == output), None)
 
 
 def _notes(target: Path) -> list[_Note]:
@@ -132,10 +123,4 @@ def _write_note(target: Path, note: _Note) -> None:
     before = _note_of(target) if target.exists() else None
     file = beside(target, "json")
     with writing(file):
-        _refuse_folder(file)
         write_atomically(file, seal({"pictures": [note, before] if before else [note]}))
-
-
-def _stamp(file: Path) -> dict[str, int]:
-    status = file.stat()
-    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}

@@ -48,35 +48,32 @@ def upscale_picture(job: PictureJob) -> PictureResult:
     return replace(result, seconds=time.monotonic() - began)
 
 
-def upscale_read(
-    picture: Picture, job: PictureJob, written: Callable[[PictureResult, Path], None] | None = None
-) -> PictureResult:
+def upscale_read(picture: Picture, job: PictureJob, written: Callable[[Path], None] | None = None) -> PictureResult:
     """Do ``job`` with a picture that has been read already.
 
     Args:
         picture: What was read.
         job: What is asked for.
-        written: Called with the result and the path of the whole output, just before that takes its name.
+        written: Called with the path of the whole output, just before that takes its name.
     """
     began = time.monotonic()
     plan = plan_picture(picture, job)
     write, model = _prepared(picture, plan, job)
     with writing(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
         write(temporary)
-        result = PictureResult(
-            target=job.target,
-            source_size=plan.source_size,
-            target_size=plan.target_size,
-            model=model,
-            q=plan.q,
-            bits=plan.fitted.bits,
-            seconds=time.monotonic() - began,
-            bytes=temporary.stat().st_size,
-            notes=(*picture.notes, *plan.notes),
-        )
         if written:
-            written(result, temporary)
-    return result
+            written(temporary)
+    return PictureResult(
+        target=job.target,
+        source_size=plan.source_size,
+        target_size=plan.target_size,
+        model=model,
+        q=plan.q,
+        bits=plan.fitted.bits,
+        seconds=time.monotonic() - began,
+        bytes=job.target.stat().st_size,
+        notes=(*picture.notes, *plan.notes),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
