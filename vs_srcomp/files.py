@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -46,7 +47,6 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     prefix = _prefix(target)
     _remove_abandoned(target.parent, prefix, target.suffix)
     handle, temporary = _begin(target, prefix)
-    _unfinished.add(temporary)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -89,7 +89,7 @@ def temporary_folder(target: Path, suffix: str) -> Iterator[Path]:
 
 
 def remove_unfinished() -> None:
-    """Remove all temporary files and folders, for a process that is about to exit without cleanup."""
+    """Remove all temporary files and folders, for a process that is about to exit."""
     for path in list(_unfinished):
         _remove(path)
 
@@ -119,14 +119,19 @@ def _locked(handle: int) -> bool:
 def _begin(target: Path, prefix: str) -> tuple[int, Path]:
     """A temporary file: its handle, which holds a lock, and its path."""
     while True:
+        temporary = target.parent.absolute() / f"{prefix}{secrets.token_hex(4)}{target.suffix}"
+        # Before it exists: a signal may raise an exception as soon as it does.
+        _unfinished.add(temporary)
         try:
-            handle, name = tempfile.mkstemp(prefix=prefix, suffix=target.suffix, dir=target.parent)
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as reason:
+            _unfinished.discard(temporary)
             # Report the target's name, not the temporary one.
             raise OSError(reason.errno, reason.strerror, str(target)) from reason
         if _locked(handle):
-            return handle, Path(name)
+            return handle, temporary
         os.close(handle)
+        _unfinished.discard(temporary)
 
 
 def _remove_abandoned(folder: Path, prefix: str, suffix: str) -> None:

@@ -64,3 +64,34 @@ def test_a_stop_is_prompt_and_leaves_nothing(waits: str, number: signal.Signals,
     assert process.returncode == 128 + number
     assert errors == f"vs-srcomp: stopped by {number.name}, nothing unfinished is left behind\n"
     assert list(tmp_path.iterdir()) == []
+
+
+LOSES_THE_EXCEPTION = """
+import os, signal, time, weakref
+from vs_srcomp.cli.ending import Interrupted, signals_raise
+
+class Something:
+    pass
+
+def while_freed(_):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)
+
+try:
+    with signals_raise():
+        something = Something()
+        reference = weakref.ref(something, while_freed)
+        del something
+        print("lost", flush=True)
+        time.sleep(3)
+        print("never stopped", flush=True)
+except Interrupted:
+    print("stopped", flush=True)
+"""
+
+
+def test_a_signal_whose_exception_is_dropped_is_sent_again() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOSES_THE_EXCEPTION], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["lost", "stopped"]

@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
@@ -13,6 +15,9 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 # Seconds for the cleanup.
 _PATIENCE = 4.0
+
+# Seconds between two looks at whether the cleanup has begun, or is done.
+_BETWEEN_LOOKS = 0.1
 
 
 class Interrupted(BaseException):
@@ -25,20 +30,30 @@ def signals_raise() -> Iterator[None]:
 
     Python runs its signal handlers only between bytecodes, and a wait for one frame of a huge picture takes minutes.
     In that case a thread, which gets the signal at once, removes unfinished files and ends the process.
+
+    If the handler runs while native code frees an object, in a callback of a weak reference for example, that code
+    drops what it raises. The thread then sends the signal again.
     """
+    raised = threading.Event()
 
     def stop(number: int, _: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(number)
+        if not raised.is_set():
+            raised.set()
+            # Without a local variable, which the traceback would keep.
+            raise _with_finalizer(Interrupted(number), raised.clear)
 
     before = [(number, signal.signal(number, stop)) for number in SIGNALS]
     try:
-        with _impatience():
+        with _impatience(raised):
             yield
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+
+
+def _with_finalizer(exception: Interrupted, finalizer: Callable[[], None]) -> Interrupted:
+    weakref.finalize(exception, finalizer).atexit = False
+    return exception
 
 
 @contextmanager
@@ -82,17 +97,28 @@ def leave(code: int) -> NoReturn:
 
 
 @contextmanager
-def _impatience() -> Iterator[None]:
-    """End the process if the block does not end soon after a signal."""
+def _impatience(raised: threading.Event) -> Iterator[None]:
+    """End the process if the block does not end soon after a signal.
+
+    Args:
+        raised: Whether the exception for the signal exists. The signal is sent again until it does.
+    """
     read, write = os.pipe()
     os.set_blocking(write, False)
     ended = threading.Event()
+    main = threading.get_ident()
 
     def watch() -> None:
         # Signal number, or 0 at the end of the block.
         (number,) = os.read(read, 1)
-        if number and not ended.wait(_PATIENCE):
-            _leave_at_once(number)
+        if not number:
+            return
+        deadline = time.monotonic() + _PATIENCE
+        while not ended.wait(_BETWEEN_LOOKS):
+            if time.monotonic() > deadline:
+                _leave_at_once(number)
+            if not raised.is_set():
+                signal.pthread_kill(main, number)
 
     before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     watcher = threading.Thread(target=watch, name="srcomp signals", daemon=True)
@@ -111,16 +137,9 @@ def _impatience() -> Iterator[None]:
 _can_go_on = threading.Event()
 
 
-@contextmanager
-def going_on() -> Iterator[None]:
-    """If a signal ends this block, the message says that the same command goes on."""
+def can_go_on() -> None:
+    """Let the message after a signal say that the same command goes on with the work."""
     _can_go_on.set()
-    try:
-        yield
-    except Exception:  # which a signal is not
-        _can_go_on.clear()
-        raise
-    _can_go_on.clear()
 
 
 def stopped(number: int) -> str:

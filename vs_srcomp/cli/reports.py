@@ -71,6 +71,9 @@ class ReportingGroup(HintingGroup):
                 return super().invoke(ctx)
         except Interrupted as interruption:
             (number,) = interruption.args
+            from vs_srcomp.files import remove_unfinished
+
+            remove_unfinished()  # it may have come in the middle of a cleanup
             print_line(stopped(number))
             leave(128 + number)
         except (click.ClickException, click.Abort, click.exceptions.Exit):

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
-from vs_srcomp.cli.ending import going_on, leave_at_end
+from vs_srcomp.cli.ending import can_go_on, leave_at_end
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, print_line, progress_bar
 from vs_srcomp.stills.formats import is_pattern, is_picture, kind_of
 
@@ -28,18 +28,8 @@ PICTURE_FORMATS = ("png", "avif", "jpg", "webp", "tif")
 
 _FOR_VIDEOS = (
     *("encoder", "crf", "preset", "svt_params", "encoder_options", "start", "end", "film_grain", "deinterlace"),
-    *(
-        "drop_incompatible",
-        "gpus_per_task",
-        "ignore_space",
-        "pipe",
-        "pipe_format",
-        "cluster",
-        "storage",
-        "verifies",
-        "references",
-        "segment_seconds",
-    ),
+    *("drop_incompatible", "pipe", "pipe_format", "cluster", "storage", "gpus_per_task", "ignore_space"),
+    *("verifies", "references", "segment_seconds"),
 )
 _FOR_PICTURES = ("depth", "quality", "lossless")
 
@@ -59,12 +49,11 @@ class StillOptions:
         """The job for one picture, or for numbered ones."""
         from vs_srcomp.stills.job import PictureJob
 
-        depths: dict[str | None, Literal[8, 10, 12, 16] | None] = {None: None, "8": 8, "10": 10, "12": 12, "16": 16}
         return PictureJob(
             source=source,
             target=target,
             **options.arguments(),
-            depth=depths[self.depth],
+            depth=cast("Literal[8, 10, 12, 16] | None", self.depth and int(self.depth)),
             quality=self.quality,
             lossless=self.lossless,
             overwrite=options.overwrite,
@@ -148,10 +137,10 @@ def summary(result: "PictureResult") -> str:
 def _sequence(job: "PictureJob") -> None:
     from vs_srcomp.batch.sequence import upscale_sequence
 
+    can_go_on()
     with progress_bar() as bar:
         task = bar.add_task(job.target.name, total=None)
-        with going_on():
-            result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        result = upscale_sequence(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
     for note in result.notes:
         print_line(f"{job.source}: {note}")
     pictures = counted(result.count - result.skipped, "picture")
