@@ -16,8 +16,11 @@ from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.models import ModelName, Network, network_for, scale_of
 from vs_srcomp.reuse import reusing
 
-DEFAULT_Q = 40.0
-"""The compression level of frames without the property ``SrcompQ``."""
+DEFAULT_Q = 25.0
+"""The compression level of frames without the property ``SrcompQ``: the best single one for the video of other codecs.
+
+Measured by benchmarks/unknown_levels.py; see docs/quantizer.md.
+"""
 
 # Properties that the callback sets. Others never pass through Python.
 OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio"]

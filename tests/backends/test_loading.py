@@ -51,7 +51,7 @@ def test_neither_does_the_command(tmp_path: Path, clip: Path) -> None:
     assert (tmp_path / "out.mkv").exists()
     assert list(home.rglob("*")) == []
     # In the words of the command as well as of scripts.
-    assert "Q 40 is taken, unless --q, or q= in a script, gives another" in done.stderr
+    assert "Q 25 is taken, unless --q, or q= in a script, gives another" in done.stderr
 
 
 @pytest.fixture
