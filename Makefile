@@ -17,8 +17,8 @@ DATA ?= ../shared/data
 WORK ?= work
 RECIPES = $(wildcard train/recipes/*.toml)
 SYSTEMS = $(wildcard train/recipes/systems/*.toml)
-# The others are only what these are compared with.
-RELEASED = $(filter-out %-local.toml %/artefacts-1x.toml %-mixed.toml,$(SYSTEMS))
+# The others are what these start from or are compared with.
+RELEASED = $(filter-out %-local.toml %/artefacts-1x.toml %-mixed.toml %-psnr.toml,$(SYSTEMS))
 
 .PHONY: demo test test-mpv models systems results docs clean
 

@@ -15,6 +15,8 @@ SETS = ("set5", "set14", "kodak", "clic")
 # What papers print on Set14 at scale 2, in dB above their bicubic.
 EXPECTED = {"srcnn": 2.0, "fsrcnn-2x": 2.2, "edsr-2x": 3.0}
 TOLERANCE = 0.5
+# Why a network stays further below its paper.
+REASONS = {"srcnn": "one network serves scales 2, 3 and 4 here, the paper has one for each and trains it for days"}
 
 
 def write_report(ground: Ground, runs: Path, recipes: Path, out: Path, pictures: Sequence[str]) -> None:
@@ -160,9 +162,9 @@ def _expected(scores: list[Score]) -> str:
     for method, gain in EXPECTED.items():
         mine = _gain([score for score in scores if (score.set, score.scale) == ("set14", "2")], method, "bicubic")
         if mine is not None:
-            verdict = (
-                "within half a decibel" if mine > gain - TOLERANCE else "less than that by more than half a decibel"
-            )
+            verdict = "within half a decibel"
+            if mine <= gain - TOLERANCE:
+                verdict = f"less than that by more than half a decibel ({REASONS.get(method, 'too few steps')})"
             lines.append(
                 f"- {method}: {mine:+.2f} dB over bicubic on Set14 at scale 2; its paper {gain:+.1f}: {verdict}."
             )
