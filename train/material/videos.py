@@ -31,7 +31,7 @@ class Videos:
         """Check and store the parameters.
 
         Args:
-            frames: Most frames per video.
+            frames: Maximum number of frames per video.
             split: Validation set: ``"time"``, the end of each video; ``"file"``, whole videos.
 
         Raises:
