@@ -67,7 +67,7 @@ def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
 )
 @click.option("--only", multiple=True, help="Experiment: line, espcn, fd-srcnn, cisr-psi, av1; may be repeated.")
 @click.option(
-    "--pictures", type=click.IntRange(min=2), default=24, show_default=True, help="Limit for Kodak and CLIC, each."
+    "--pictures", type=click.IntRange(min=2), default=24, show_default=True, help="Kodak and CLIC pictures, at most."
 )
 @click.option("--side", type=click.IntRange(min=64), default=256, show_default=True, help="Side of their centre crops.")
 @click.option(
@@ -89,8 +89,8 @@ def compare_systems(
 ) -> None:
     """Measure the systems of the papers, each under its paper's conditions and all on AV1, and write a report.
 
-    Earlier scores are kept: a stopped comparison is resumed, and can be repeated after further training. Systems
-    without a finished run are skipped.
+    Earlier scores are kept: a stopped comparison is resumed, and only networks with newer weights are measured again.
+    Systems without a finished run are skipped.
     """
     import torch
 
