@@ -35,7 +35,7 @@ class Stacks:
     degraded: Member
     original: Member
     distinguished_by: str
-    """How they were distinguished."""
+    """Criterion by which they were distinguished."""
 
     @property
     def count(self) -> int:

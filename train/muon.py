@@ -21,8 +21,8 @@ class Muon(torch.optim.Optimizer):
     """Muon for convolutions (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), and Adam for the rest.
 
     An update is the momentum of the gradient with all singular values brought near 1, so that rare directions are
-    learned as fast as common ones. PyTorch's own Muon takes only matrices; here a kernel is a matrix with a row per
-    output channel.
+    learned as fast as common ones. PyTorch's own Muon takes only matrices; here the rows of a
+    kernel's matrix are its first axis.
 
     Its state, including the learning rate, is in tensors on the parameters' device: a step can be captured as a graph.
     """

@@ -89,7 +89,7 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     floor = _lost(levels, np.zeros_like(ranges))
     own = np.maximum(np.array(alone) - floor, 0)
     order = list(np.argsort(-own / costs[1:]))
-    # By estimate, keep slightly too many layers in integers; then measure.
+    # The estimate keeps slightly too many layers in integers; measurement decides.
     while order and floor + own[ranges > 0].sum() > 1.2 * MOST_LOST:
         ranges[order.pop(0)] = 0
     while order and _lost(levels, ranges) > MOST_LOST:

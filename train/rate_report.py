@@ -130,7 +130,7 @@ def bjontegaard(test: Curve, anchor: Curve) -> float | None:
 
 
 type Curves = dict[tuple[str, str], dict[str, Curve]]
-"""By ratio and method, then by clip."""
+"""Curves by ratio and method, then by clip."""
 
 
 def curves_of(points: Iterable[Point], of_set: str, metric: Metric) -> Curves:

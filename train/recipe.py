@@ -70,7 +70,7 @@ class Recipe:
 
     @property
     def is_draft(self) -> bool:
-        """Whether it is only the start of others."""
+        """Whether the model is only the start of others."""
         return "-draft" in self.name
 
     @property

@@ -33,7 +33,7 @@ CLIP_FRAMES: Final = 9
 KEPT_FRAMES: Final = (0, 2, 5, 7)
 """Frames used of each clip: a key frame, and frames of the pyramid's other layers."""
 
-# One in so many photographs is also coded at this smaller size, where detail is sharp to the pixel.
+# One photograph in three is also coded at this smaller size, where detail is sharp to the pixel.
 _SMALL_SCALE: Final = 0.6
 _SMALL_EVERY: Final = 3
 

@@ -53,7 +53,7 @@ class Psnr(Metric):
     unit: ClassVar[str] = "dB"
 
     def score(self, restored: Picture, original: Picture) -> float:
-        """In dB; infinite if the pictures are the same."""
+        """PSNR in dB; infinite if the pictures are equal."""
         return psnr(restored, original)
 
 
@@ -63,7 +63,7 @@ class Ssim(Metric):
     paper: ClassVar[str] = "Wang, Bovik, Sheikh, Simoncelli 2004"
 
     def score(self, restored: Picture, original: Picture) -> float:
-        """1 if the pictures are the same."""
+        """SSIM; 1 if the pictures are equal."""
         if restored.ndim == 2:
             return ssim(restored, original)
         return float(np.mean([ssim(restored[..., channel], original[..., channel]) for channel in range(3)]))

@@ -36,7 +36,7 @@ class Ground:
     pictures: int = 24
     """Maximum number of pictures of each larger set."""
     side: int = 256
-    """Largest side of the centre crops of these pictures."""
+    """Largest side of the centre crops of these pictures and of frames."""
     perceptual: bool = True
     """Whether to measure the perceptual distance where the report shows it. It takes longer than all else."""
     books: Path = field(default=Path("work/systems"))
