@@ -1,10 +1,10 @@
-"""The same network at the same precision here and in vs-mlrt's OpenVINO plugin, in several configurations of threads.
+"""Speed of the same network at the same precision here and in vs-mlrt's OpenVINO plugin, by thread configuration.
 
     pip install vapoursynth-mlrt-ov
     python benchmarks/against_mlrt.py [--bits 8] [--seconds 3] [--rounds 5] [--plugin libvsov.so]
 
-Each configuration is a run of its own, in which the bare network, our graph and theirs take turns on the same frames
-and the same cores. What counts is the last column: our rate over theirs, round by round.
+In a run per configuration, the bare network, our graph and theirs take turns on the same frames and cores. The result
+is the last column: our rate over theirs, round by round.
 """
 
 from itertools import product
@@ -32,10 +32,10 @@ def compare(settings: Settings, precision: str, streams: int, threads: int, plug
 
 
 @click.command()
-@click.option("--size", default="960x540", show_default=True, help="Of the clip, before upscaling.")
+@click.option("--size", default="960x540", show_default=True, help="Clip size before upscaling.")
 @click.option("--bits", type=click.Choice(["8", "10"]), default="8", show_default=True)
 @click.option("--precision", "precisions", multiple=True, default=["f32", "bf16"], show_default=True)
-@click.option("--seconds", default=3.0, show_default=True, help="A measurement.")
+@click.option("--seconds", default=3.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--plugin", help="Path of vs-mlrt's plugin, if VapourSynth does not find it.")
 def main(size: str, bits: str, precisions: tuple[str, ...], seconds: float, rounds: int, plugin: str | None) -> None:

@@ -1,9 +1,9 @@
-"""How long it takes to read a film's quantizers: demuxing, parsing, and both together.
+"""Time to read a video's quantizers: demuxing, parsing, and both together.
 
     python benchmarks/av1_scan.py [FILE ...]
 
-Without a file it encodes two seconds of moving 1080p noise with SVT-AV1, with hidden frames. Times are CPU seconds of
-this process a temporal unit, the least of several rounds, so that other work on the machine matters little.
+Without a file it encodes two seconds of moving 1080p noise with SVT-AV1, with hidden frames. Times are the process's
+CPU seconds per temporal unit, the minimum of several rounds, so that other load matters little.
 """
 
 import argparse

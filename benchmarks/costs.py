@@ -1,10 +1,10 @@
-"""What the graph costs beside the network: resizing, copying, and the core's and Python's scheduling.
+"""Costs of the graph besides the network: resizing, copying, and scheduling by VapourSynth and Python.
 
     python benchmarks/costs.py [--size 960x540] [--bits 8] [--seconds 2] [--rounds 5]
 
-The graph is built up step by step on the same frames from memory, and each step is measured in turns with the others:
-first with nothing in it, then with the resize, then with a backend that only copies planes, then with the network. What
-a step adds to the processor time of a frame is what it costs; that does not depend on what else the machine does.
+The graph is built step by step on the same frames in memory: first nothing, then the resize, a backend that only copies
+planes, and the network. The steps are measured in turns. The cost of a step is the processor time per frame that it
+adds, which does not depend on other load.
 """
 
 import time
@@ -28,17 +28,17 @@ from vs_srcomp.resample import lanczos5
 
 @dataclass(frozen=True, kw_only=True)
 class Copying:
-    """A backend without a network: what is left is the graph."""
+    """A backend without a network, to measure the rest of the graph."""
 
     copies: int
     workers: int = 2
     tile: int = 0
 
     def why_not(self) -> None:
-        """It runs everywhere."""
+        """None: it runs everywhere."""
 
     def identity(self) -> dict[str, str]:
-        """Nothing that the result depends on."""
+        """Empty: nothing affects the result."""
         return {}
 
     def compile(self, network: Network, plane: PlaneFormat) -> "Copying":
@@ -50,22 +50,22 @@ class Copying:
         return self
 
     def restore(self, source: Luma, target: Luma) -> None:
-        """Copy as often as asked."""
+        """Copy the plane ``copies`` times."""
         for _ in range(self.copies):
             np.copyto(target, source)
 
 
 def measured(run: Callable[[float], tuple[int, float]], seconds: float) -> tuple[float, float]:
-    """Milliseconds of processor time and of time, a frame."""
+    """Milliseconds of processor time and of wall-clock time per frame."""
     before = time.process_time()
     frames, took = run(seconds)
     return 1000 * (time.process_time() - before) / frames, 1000 * took / frames
 
 
 @click.command()
-@click.option("--size", default="960x540", show_default=True, help="Of the clip, before upscaling.")
+@click.option("--size", default="960x540", show_default=True, help="Clip size before upscaling.")
 @click.option("--bits", type=click.Choice(["8", "10"]), default="8", show_default=True)
-@click.option("--seconds", default=2.0, show_default=True, help="A measurement.")
+@click.option("--seconds", default=2.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", default=5, show_default=True)
 def main(size: str, bits: str, seconds: float, rounds: int) -> None:
     """Print a table."""

@@ -1,12 +1,11 @@
-"""How fast a graphics card runs the networks, alone and in the whole VapourSynth graph, beside what the card can do.
+"""Speed of the networks on a graphics card, alone and in the whole VapourSynth graph, against the card's limits.
 
     python benchmarks/gpu.py [--backend torch] [--device cuda:0] [--json results.json]
     python benchmarks/gpu.py --device cpu --size small      shows that the script works, where there is no card
 
-540p to 1080p and 1080p to 4K at 2:1, in 8 and 10 bit, with a network of every tier. Frames are noise in memory. One
-frame of a network needs at least the time that its arithmetic takes at the card's measured matrix rate, and that its
-layers' inputs and outputs take at the measured bandwidth: the larger of the two is the roofline. Without a card the
-script says so and ends with exit code 1.
+540p to 1080p and 1080p to 4K at 2:1, in 8 and 10 bit, with a network of every tier. Frames are noise in memory. The
+roofline of a network is the larger of two times per frame: of its arithmetic at the card's measured matrix rate, and of
+its layers' inputs and outputs at the measured bandwidth. Without a card the script ends with a message and exit code 1.
 """
 
 import json
@@ -42,11 +41,11 @@ SIZES = {"full": [(960, 540), (1920, 1080)], "small": [(96, 54), (192, 108)]}
 ROUNDS = 5
 
 LEVEL = 40
-"""What the networks are made for; it changes their weights, not what they cost."""
+"""Compression level, which changes the networks' weights, not their cost."""
 
 
 def seconds_of(work: Callable[[], object], device: torch.device, times: int) -> float:
-    """Seconds one call of ``work`` takes: the median of some rounds of ``times`` calls, after a round to warm up."""
+    """Seconds per call of ``work``: the median of some rounds of ``times`` calls, after a warm-up round."""
     found = []
     for _ in range(ROUNDS + 1):
         _synchronize(device)
@@ -59,7 +58,7 @@ def seconds_of(work: Callable[[], object], device: torch.device, times: int) -> 
 
 
 def ceilings(device: torch.device, *, small: bool) -> dict[str, float]:
-    """What the device can do: GB/s of copies, and TFLOP/s of matrices in the type that networks run in."""
+    """Limits of the device: GB/s of copies, and TFLOP/s of matrix products in the networks' type."""
     size, side, times = (1 << 20, 256, 3) if small else (1 << 28, 8192, 10)
     is_card = device.type == "cuda"
     host = torch.ones(size, dtype=torch.uint8, pin_memory=is_card)
@@ -79,7 +78,7 @@ def ceilings(device: torch.device, *, small: bool) -> dict[str, float]:
 
 
 def traffic(network: bytes, plane: PlaneFormat, width_of_number: int) -> int:
-    """Bytes that convolutions read and write for one plane if all between them is done on the way."""
+    """Bytes that convolutions read and write for one plane if all other operators are fused into them."""
     model = onnx.load_model_from_string(network)
     for axis, side in ((2, plane.height), (3, plane.width)):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
@@ -94,7 +93,7 @@ def traffic(network: bytes, plane: PlaneFormat, width_of_number: int) -> int:
 
 
 def network_seconds(backend: BackendConfig, model: Model, plane: PlaneFormat, device: torch.device, runs: int) -> float:
-    """Seconds of one run from integers to integers on the device, without copies; on the processor, with them."""
+    """Seconds of one run from integers to integers; without copies on a card, with them on the processor."""
     worker = backend.compile(network_at(load_network(model), LEVEL), plane).worker()
     if not isinstance(worker, PipelineWorker):
         codes = noise(plane)
@@ -117,7 +116,7 @@ def network_seconds(backend: BackendConfig, model: Model, plane: PlaneFormat, de
 
 
 def graph_fps(clip: vs.VideoNode) -> float:
-    """Frames per second of a clip, asked for as a host does: several at a time, in order."""
+    """Frames per second of a clip, requested as by a host: several at a time, in order."""
     vs.core.std.SetVideoCache(clip, mode=0)
     warm_up = min(len(clip) // 4, 32)
     for _ in clip[:warm_up].frames(close=True):
@@ -135,7 +134,7 @@ def noise(plane: PlaneFormat) -> Any:
 
 
 def noise_clip(width: int, height: int, bits: int, frames: int) -> vs.VideoNode:
-    """Eight noisy frames again and again, made before the measurement."""
+    """A loop of eight noise frames, made before the measurement."""
     blank = vs.core.std.BlankClip(
         format=getattr(vs, f"YUV420P{bits}"), width=width, height=height, length=frames, keep=True
     )
@@ -229,8 +228,8 @@ def _versions() -> dict[str, str]:
 @click.option("--backend", "kind", type=click.Choice(["torch", "tensorrt"]), default="torch", show_default=True)
 @click.option("--device", "where", default="cuda:0", show_default=True, help="cuda:N, or cpu with torch.")
 @click.option("--size", type=click.Choice(list(SIZES)), default="full", show_default=True)
-@click.option("--frames", default=0, help="In each measurement; 0: 200, or 4 at the small size.")
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Where to write all figures.")
+@click.option("--frames", default=0, help="Per measurement; 0: 200, or 4 at the small size.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="JSON file for all figures.")
 def main(kind: str, where: str, size: str, frames: int, file: Path | None) -> None:
     """Measure, print a table, write the figures."""
     device = torch.device(where)

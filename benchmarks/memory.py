@@ -3,9 +3,9 @@
     python benchmarks/memory.py [--frames 10000] [--size 96x64] [--what P8 --what P10 --what VFR]
     python benchmarks/memory.py --size 960x540 --frames 200 --what P8
 
-Each script opens a file and upscales it. The memory in use is read while vspipe runs: its level at frame 500 (or after
-a tenth, if that is less), the highest level after that, and the peak. vspipe must know this Python: vapoursynth config.
-The whole file is read, without --end, for which vspipe adds a node with a cache of its own.
+Each script opens a file and upscales it. Memory is read while vspipe runs: at frame 500 (or after a tenth, if that is
+less), the maximum after that, and the peak. vspipe must know this Python: vapoursynth config. The whole file is read,
+since --end adds a node with its own cache.
 """
 
 import re
@@ -32,7 +32,7 @@ POLL = 0.05
 
 
 def write_variable(target: Path, file: Path) -> None:
-    """The same packets, shown at irregular times."""
+    """Write the same packets with irregular timestamps."""
     with av.open(str(file)) as constant, av.open(str(target), "w") as variable:
         stream = variable.add_stream_from_template(constant.streams.video[0], opaque=True)
         clock = 0
@@ -47,7 +47,7 @@ def write_variable(target: Path, file: Path) -> None:
 
 
 def resident(process: int, name: str) -> float:
-    """Memory in MB of a process and those that it has started: ``VmRSS`` now, or ``VmHWM`` at its peak.
+    """Memory in MB of a process and its children: ``VmRSS`` now, or ``VmHWM`` at its peak.
 
     The command vspipe of VapourSynth's wheel only starts the program of that name, which does the work.
     """
@@ -63,7 +63,7 @@ def resident(process: int, name: str) -> float:
 
 
 def watch(file: Path, frames: int, script: Path) -> tuple[float, float, float]:
-    """Level at the settled frame, highest level from there on, and peak, in MB."""
+    """Memory in MB at the settled frame, its maximum from there on, and its peak."""
     vspipe = Path(sys.executable).with_name("vspipe")
     command = [vspipe, "-p", "-a", f"path={file}", script, "."]
     with subprocess.Popen(command, stderr=subprocess.PIPE, bufsize=0) as process:
@@ -73,7 +73,7 @@ def watch(file: Path, frames: int, script: Path) -> tuple[float, float, float]:
         def follow() -> None:
             nonlocal done, output
             assert process.stderr
-            # vspipe rewrites one line, so that there are no ends of lines to wait for.
+            # vspipe rewrites one line, so there are no line ends to wait for.
             while part := process.stderr.read(4096):
                 output = (output + part.decode(errors="replace"))[-4096:]
                 if numbers := re.findall(r"Frame: (\d+)/", output):
@@ -98,7 +98,7 @@ def watch(file: Path, frames: int, script: Path) -> tuple[float, float, float]:
 
 @click.command()
 @click.option("--frames", default=10_000, show_default=True)
-@click.option("--size", default="96x64", show_default=True, help="Of the clip, before upscaling.")
+@click.option("--size", default="96x64", show_default=True, help="Clip size before upscaling.")
 @click.option("--what", multiple=True, type=click.Choice(["P8", "P10", "VFR"]), default=["P8", "P10", "VFR"])
 def main(frames: int, size: str, what: tuple[str, ...]) -> None:
     """Print a table."""

@@ -1,11 +1,11 @@
-"""Which precision is fastest on each class of processors, and what it loses: the table behind ``precision="auto"``.
+"""Speed and loss of each precision on each class of processors: the table behind ``precision="auto"``.
 
     python benchmarks/precisions.py [--seconds 1] [--rounds 3] [--budget 95] [--json OUT.json] [--markdown]
 
-Every tier at 2:1 in float32, bfloat16 and 8-bit integers, on every class that this processor can be: a class is set by
-``ONEDNN_MAX_CPU_ISA`` in a process of its own, and the processes are measured in turns. Raw inference of 1920x1080,
-with the streams and threads that are the default. Beside the rates are the share of multiply-accumulates in each type,
-and what the precision loses against float32 on a drawn picture: the share of the correction that is kept.
+Every tier at 2:1 in float32, bfloat16 and 8-bit integers, on every class that this processor supports: each class has a
+process, with ``ONEDNN_MAX_CPU_ISA``, and the processes are measured in turns. Raw inference of 1920x1080, with default
+streams and threads. The table also has the share of multiply-accumulates in each type, and the share of the float32
+correction of a drawn picture that the precision keeps.
 
 It needs the package, OpenVINO, VapourSynth and NumPy.
 """
@@ -30,13 +30,13 @@ _WIDTH, _HEIGHT = 1920, 1080
 
 
 @click.command()
-@click.option("--seconds", default=1.0, show_default=True, help="A measurement.")
+@click.option("--seconds", default=1.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--budget", default=0.0, help="Seconds after which no further round begins [default: no limit].")
 @click.option("--tier", "tiers", multiple=True, default=("light", "fast"), show_default=True)
-@click.option("--class", "classes", multiple=True, help="May be repeated [default: all that there are].")
-@click.option("--json", "target", type=click.Path(path_type=Path), help="Write everything here.")
-@click.option("--markdown", is_flag=True, help="Print the table alone.")
+@click.option("--class", "classes", multiple=True, help="May be repeated [default: all].")
+@click.option("--json", "target", type=click.Path(path_type=Path), help="JSON file for all results.")
+@click.option("--markdown", is_flag=True, help="Print only the table.")
 @click.option("--worker", is_flag=True, hidden=True)
 def main(
     seconds: float,
@@ -137,7 +137,7 @@ def _answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 def work() -> None:
-    """One network in one precision: facts first, then a measurement for each number of seconds that comes in."""
+    """Run one network in one precision: print facts, then a measurement for each number of seconds on stdin."""
     import vapoursynth as vs
 
     from vs_srcomp.backends import OpenVINO
@@ -172,7 +172,7 @@ def work() -> None:
 
 
 def measured(workers: list[Any], codes: Any, seconds: float) -> dict[str, float]:
-    """Frames a second with every worker in a thread of its own, and milliseconds of processor time a frame."""
+    """Frames per second with a thread per worker, and milliseconds of processor time per frame."""
     before, start = time.process_time(), time.perf_counter()
 
     def run(worker: Any) -> int:
@@ -189,7 +189,7 @@ def measured(workers: list[Any], codes: Any, seconds: float) -> dict[str, float]
 
 
 def drawn() -> Any:
-    """Discs and bars with hard edges on a gradient, enlarged by Lanczos-5."""
+    """Discs and bars with hard edges on a gradient, upscaled by Lanczos-5."""
     import vapoursynth as vs
 
     from vs_srcomp.resample import lanczos5

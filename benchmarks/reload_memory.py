@@ -1,10 +1,9 @@
-"""What a seek costs in mpv, which loads the script again each time: memory and time over many reloads.
+"""Cost of a seek in mpv, which reloads the script each time: memory and time over many reloads.
 
     python benchmarks/reload_memory.py [--reloads 100] [--size 960x540]
     MALLOC_MMAP_THRESHOLD_=262144 python benchmarks/reload_memory.py
 
-Each reload makes a core of its own, as mpv does, loads vs_srcomp/mpv/srcomp.vpy, plays some frames and frees
-everything.
+Each reload makes a new core, as mpv does, loads vs_srcomp/mpv/srcomp.vpy, plays some frames and frees everything.
 """
 
 import resource
@@ -22,7 +21,7 @@ CODE = compile(SCRIPT.read_text("utf-8"), SCRIPT, "exec")
 
 
 class Policy(vs.EnvironmentPolicy):
-    """One environment after another: how programs that embed Python give each script a core."""
+    """One environment after another, as in programs that embed Python with a core per script."""
 
     def __init__(self) -> None:
         """No environment yet."""
@@ -30,24 +29,24 @@ class Policy(vs.EnvironmentPolicy):
         self.api: vs.EnvironmentPolicyAPI | None = None
 
     def on_policy_registered(self, api: vs.EnvironmentPolicyAPI) -> None:
-        """Remember what makes environments."""
+        """Keep the API that makes environments."""
         self.api = api
 
     def on_policy_cleared(self) -> None:
-        """Nothing is kept."""
+        """Nothing to do."""
 
     def get_current_environment(self) -> vs.EnvironmentData | None:
-        """For all threads the same."""
+        """The same environment for all threads."""
         return self._now
 
     def set_environment(self, environment: vs.EnvironmentData | None) -> vs.EnvironmentData | None:
-        """Change to another one."""
+        """Change the environment."""
         before, self._now = self._now, environment
         return before
 
 
 def play(policy: Policy, width: int, height: int) -> float:
-    """Load the script in a new core and play a little; gives the seconds that loading took."""
+    """Load the script in a new core and play a little; returns the loading time in seconds."""
     environment = policy.api.create_environment(0)
     policy.set_environment(environment)
     clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=width, height=height, length=2**27 - 1, keep=True)
@@ -68,16 +67,16 @@ def play(policy: Policy, width: int, height: int) -> float:
 
 
 def resident() -> float:
-    """Memory of this process that is in use now, in MB."""
+    """Current memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
 
 @click.command()
 @click.option("--reloads", default=100, show_default=True)
-@click.option("--size", default="960x540", show_default=True, help="Of the clip that is played.")
+@click.option("--size", default="960x540", show_default=True, help="Clip size.")
 def main(reloads: int, size: str) -> None:
-    """Print the memory in use as the script is loaded again and again, and the time that loading takes."""
+    """Print memory and loading time over the reloads."""
     width, height = map(int, size.split("x"))
     policy = Policy()
     vs.register_policy(policy)

@@ -1,9 +1,9 @@
-"""A screencast that is made up: text is typed and scrolled, windows are moved, and most of the time little happens.
+"""A synthetic screencast: text is typed and scrolled, windows are moved, and most of the time little changes.
 
     python benchmarks/screencast.py screencast.mkv [--size 960x540] [--seconds 10] [--crf 30]
 
-It is compressed as AV1 with the settings of screen content, which is what conferences and recorders send. The same
-arguments give the same file with the same encoder. `vs-srcomp bench screencast.mkv` measures what reuse gives on it.
+It is compressed as AV1 with settings for screen content, as in conferences and recorders. The same arguments give the
+same file with the same encoder. `vs-srcomp bench screencast.mkv` measures the gain of reuse on it.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ GLYPH = 6, 10
 _CELL = GLYPH[0] + 2, GLYPH[1] + 6
 _TITLE = 18
 
-# Frames of what happens in turns: typing, a pause, scrolling by lines, a pause, a window that is dragged.
+# Frames of each phase in turn: typing, a pause, scrolling by lines, a pause, dragging a window.
 _PERIOD = (("type", 24), ("rest", 8), ("scroll", 2), ("rest", 8), ("drag", 6), ("rest", 12))
 
 
@@ -34,7 +34,7 @@ class Editor:
     """A window with lines of text."""
 
     def __init__(self, width: int, height: int, rng: np.random.Generator) -> None:
-        """Make one of that size in pixels, full of text."""
+        """Make a window of a size in pixels, full of text."""
         self.size = width, height
         self._rng = rng
         self._glyphs = [rng.random((GLYPH[1], GLYPH[0])) < 0.45 for _ in range(60)]
@@ -42,17 +42,17 @@ class Editor:
         self._lines = [self._line() for _ in range(self._rows - 1)] + [[]]
 
     def type(self) -> None:
-        """One more character, or a new line at the end of one."""
+        """Type a character, or a new line at the end of a line."""
         if len(self._lines[-1]) >= self._columns - 4:
             self.scroll()
         self._lines[-1].append(self._character())
 
     def scroll(self) -> None:
-        """One line up."""
+        """Scroll up by a line."""
         self._lines = [*self._lines[1:], []]
 
     def draw(self) -> Picture:
-        """What it looks like."""
+        """The picture of the window."""
         width, height = self.size
         picture = np.full((height, width), 225, np.uint8)
         picture[:_TITLE] = 90
@@ -74,7 +74,7 @@ class Editor:
 
 
 def frames(width: int, height: int, count: int, seed: int = 1) -> Iterator[Picture]:
-    """Luma of ``count`` frames of that size in pixels."""
+    """Luma of ``count`` frames of a size in pixels."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     desktop = (90 + 40 * np.sin(x / 170) * np.cos(y / 110) + rng.normal(0, 3, (height, width))).clip(16, 235)

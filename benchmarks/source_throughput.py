@@ -1,11 +1,11 @@
-"""How fast `vs_srcomp.source` is, compared with a bare PyAV loop that decodes the same file and drops the frames.
+"""Speed of `vs_srcomp.source`, compared with a bare PyAV loop that decodes the same file and drops the frames.
 
-Between the two is a loop that copies each frame once into memory of VapourSynth, which no source can do without.
+A third loop copies each frame once into VapourSynth's memory, which every source must do.
 
     python benchmarks/source_throughput.py FILE... [--seconds 2] [--rounds 7]
 
-Both run in turns, so that other load on the machine meets both; opening the file and its first frame are not counted.
-The ratio of the rates is what a user sees. The ratio of processor time shows what it costs where all cores are busy.
+They run in turns, so that other load affects all; opening the file and the first frame are not counted. The ratio of
+the rates is what a user sees. The ratio of processor time shows the cost when all cores are busy.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from vs_srcomp.bench import Settings, bench
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--seconds", default=2.0, show_default=True, help="A measurement.")
+@click.option("--seconds", default=2.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", default=7, show_default=True)
 def main(files: tuple[Path, ...], seconds: float, rounds: int) -> None:
     """Measure and print."""

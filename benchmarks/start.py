@@ -1,4 +1,4 @@
-"""How long a script waits before its first frame: import, first graph with its network, the same graph again.
+"""Time until a script's first frame: import, first graph with its network, the same graph again.
 
     python benchmarks/start.py [--size 960x540] [--rounds 5]
 
@@ -12,7 +12,7 @@ from statistics import median
 
 import click
 
-# The import of vapoursynth is the host's.
+# The host imports vapoursynth.
 PROGRAM = """
 import json, sys, time
 import vapoursynth as vs
@@ -33,7 +33,7 @@ STEPS = ("import vs_srcomp", "first graph", "the same graph again", "first frame
 
 
 @click.command()
-@click.option("--size", default="960x540", show_default=True, help="Of the clip, before upscaling by 2:1.")
+@click.option("--size", default="960x540", show_default=True, help="Clip size before upscaling by 2:1.")
 @click.option("--rounds", default=5, show_default=True)
 def main(size: str, rounds: int) -> None:
     """Print a table."""

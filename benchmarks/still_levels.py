@@ -1,9 +1,9 @@
-"""At which level the networks restore JPEG and WebP best: the figures in vs_srcomp/stills/level.py.
+"""Best level of the networks for JPEG and WebP: the figures in vs_srcomp/stills/level.py.
 
     python benchmarks/still_levels.py ../shared/data/train --pictures 12
 
-Each photograph is made half as large and coded at several qualities. It is read as `vs-srcomp upscale` reads it, and
-upscaled at several levels; the best one is where a parabola through the three highest means of Y-PSNR has its top.
+Each photograph is downscaled 2:1 and coded at several qualities. It is read as by `vs-srcomp upscale`, and upscaled at
+several levels. The best one is at the maximum of a parabola through the three highest means of Y-PSNR.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def measured(
 
 
 def luma(image: Image.Image, range_name: str) -> NDArray[np.uint8]:
-    """Of 8 bits, by BT.601."""
+    """8-bit BT.601 luma."""
     array = np.asarray(image)
     clip = clip_of([array[:, :, channel] for channel in range(3)], vs.RGB24, {"_Matrix": 0})
     with clip.resize.Point(format=vs.YUV444P8, matrix_s="470bg", range_s=range_name).get_frame(0) as frame:
@@ -89,7 +89,7 @@ def luma(image: Image.Image, range_name: str) -> NDArray[np.uint8]:
 
 
 def top(levels: tuple[int, ...], values: list[float]) -> float:
-    """Where the parabola through the highest value and its neighbours has its top."""
+    """Maximum of the parabola through the highest value and its neighbours."""
     at = min(max(int(np.argmax(values)), 1), len(levels) - 2)
     a, b, _ = np.polyfit(levels[at - 1 : at + 2], values[at - 1 : at + 2], 2)
     return float(np.clip(-b / (2 * a) if a < 0 else levels[int(np.argmax(values))], levels[0], levels[-1]))

@@ -1,10 +1,10 @@
-"""How long a picture takes from the start of the command to its end.
+"""Time for a picture from the start of the command to its end.
 
     python benchmarks/stills.py [PICTURE] [--size 1152x864] [--model light] [--rounds 5]
 
-Each round is a new process of ``vs-srcomp upscale``, by 2:1, with the package's modules compiled to bytecode as an
-installation has them. What counts is the shortest time on the clock, and the processor time of that round: what other
-programs take from this one makes rounds longer, never shorter.
+Each round is a new process of ``vs-srcomp upscale``, by 2:1, with modules compiled to bytecode as in an installation.
+The result is the shortest wall-clock time, and the processor time of that round: other load makes rounds longer, never
+shorter.
 """
 
 import os
@@ -24,12 +24,12 @@ KINDS = {"jpg": {"quality": 85}, "avif": {"quality": 60}, "webp": {"quality": 80
 
 @click.command()
 @click.argument("picture", type=click.Path(exists=True, path_type=Path), required=False)
-@click.option("--size", default="1152x864", show_default=True, help="Of the picture, before it is upscaled.")
+@click.option("--size", default="1152x864", show_default=True, help="Picture size before upscaling.")
 @click.option("--model", default="light", show_default=True)
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--out", default="png", show_default=True, help="Suffix of the output.")
 def main(picture: Path | None, size: str, model: str, rounds: int, out: str) -> None:
-    """Print a table; PICTURE, resized to SIZE, or else one that is made up, goes in as each kind of file."""
+    """Print a table for PICTURE, or a synthetic one, resized to SIZE, in each file format."""
     width, height = map(int, size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
         image = Image.open(picture).convert("RGB") if picture else made_up(width, height)
@@ -46,7 +46,7 @@ def main(picture: Path | None, size: str, model: str, rounds: int, out: str) -> 
 
 
 def run(argv: list[str | Path]) -> tuple[float, float]:
-    """Seconds on the clock and of processor time."""
+    """Seconds of wall-clock time and of processor time."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
@@ -57,7 +57,7 @@ def run(argv: list[str | Path]) -> tuple[float, float]:
 
 
 def made_up(width: int, height: int) -> Image.Image:
-    """Smooth shapes with noise, for want of a photograph."""
+    """Smooth shapes with noise, in place of a photograph."""
     rng = np.random.default_rng(1)
     small = rng.integers(0, 256, (height // 24, width // 24, 3), np.uint8)
     smooth = np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))

@@ -1,8 +1,8 @@
-"""Which numbers of threads fight: the whole graph with several settings of the core and of the backend.
+"""Speed of the whole graph by number of threads of the core and of the backend.
 
     python benchmarks/threads.py [--size 960x540] [--seconds 2] [--rounds 5]
 
-All settings are measured in turns. The first row is that of the defaults, with which the others are compared.
+All settings are measured in turns. The first row has the defaults, with which the others are compared.
 """
 
 from dataclasses import replace
@@ -17,8 +17,8 @@ from vs_srcomp.processor import core_count
 
 
 @click.command()
-@click.option("--size", default="960x540", show_default=True, help="Of the clip, before upscaling.")
-@click.option("--seconds", default=2.0, show_default=True, help="A measurement.")
+@click.option("--size", default="960x540", show_default=True, help="Clip size before upscaling.")
+@click.option("--seconds", default=2.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", default=5, show_default=True)
 def main(size: str, seconds: float, rounds: int) -> None:
     """Print a table."""

@@ -1,23 +1,22 @@
-"""How much of the slowest stage's speed a whole transcode keeps, and how much memory it takes.
+"""Speed of a whole transcode relative to its slowest stage, and its memory.
 
     python benchmarks/transcode.py [FILE] [--frames 120] [--rounds 3] [--preset 10]
     python benchmarks/transcode.py [FILE] --network-threads 1 --one-encoder-thread
     python benchmarks/transcode.py [FILE] --jobs 2
 
-Decoding alone, the upscaling graph alone (on frames in memory), encoding alone (of frames in memory) and the whole,
-from file to file, are measured in turns in one run, because machines differ from minute to minute; the ratio of the
-medians counts. What other programs took of the processors meanwhile is noted, and only runs that were hardly disturbed
-count, if there are any.
+Decoding alone, upscaling alone and encoding alone (both of frames in memory), and the whole, from file to file, are
+measured in turns in one run, because the speed of machines varies; the result is the ratio of the medians. The
+processor time of other programs is recorded, and only runs with little of it count, if there are any.
 
-Two ratios are printed, because where stages share processors they cannot all run at full speed, however well they
-overlap. The first is that to the slowest stage alone. The second is that to the least time that the whole can take:
-that of the slowest stage, or the processor time of all stages, each measured alone, spread over all processors. With
-``--network-threads`` less than there are processors, the others are left to decoder and encoder, and the first ratio
-shows how well the stages overlap.
+Two ratios are printed, because stages that share processors cannot all run at full speed, however well they overlap.
+The first is relative to the slowest stage alone. The second is relative to the least possible time: that of the slowest
+stage, or the processor time of all stages, each measured alone, spread over all processors. If ``--network-threads`` is
+less than the number of processors, the others are left to decoder and encoder, and the first ratio shows how well the
+stages overlap.
 
-Peak memory is that of processes of their own, which transcode a tenth of the frames and all of them.
+Peak memory is measured in new processes, which transcode a tenth of the frames and all of them.
 
-With ``--jobs N``, a batch of copies of the file is done by one worker process and by N, in turns, instead of all that.
+With ``--jobs N``, batches of copies of the file by one worker process and by N are measured in turns instead.
 """
 
 import os
@@ -53,15 +52,15 @@ from vs_srcomp.transcode.job import encoder_settings
 
 PROCESSORS = core_count()
 
-# Of the speed of the slowest stage alone, what the whole should keep.
+# Goal for the speed of the whole, relative to the slowest stage alone.
 GOAL = 0.9
 
-# A larger part of the machine than this, in other hands, makes times useless.
+# Largest share of the machine for other programs; above it, times are useless.
 _DISTURBED = 0.05
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.mkv"
 
-# What getrusage reports (ru_maxrss) starts from the peak of the parent process.
+# The peak of getrusage (ru_maxrss) starts from that of the parent process.
 PEAK = """
 import re, sys
 from fractions import Fraction
@@ -74,7 +73,7 @@ print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[
 
 
 class Bench:
-    """The stages of one transcode, each of which can be run alone."""
+    """The stages of one transcode, which can be run alone."""
 
     def __init__(self, job: Job, frames: int) -> None:
         """Keep the decoded and the upscaled frames in memory."""
@@ -92,20 +91,20 @@ class Bench:
         self.picture = describe_picture(self.upscaled, *props)
 
     def decode(self) -> None:
-        """File to frames."""
+        """Decode the file."""
         drain(source(self.file)[: self.frames])
 
     def upscale(self) -> None:
-        """Frames in memory to larger frames."""
+        """Upscale frames in memory."""
         drain(self._graph())
 
     def encode(self) -> None:
-        """Larger frames in memory to packets."""
+        """Encode upscaled frames in memory."""
         encoder = Encoder(self.picture, encoder_settings(self.job), self.time_base, self.rate)
         feed(self.upscaled, encoder, lambda packet: None, self.time_base)
 
     def whole(self) -> None:
-        """File to file."""
+        """Transcode the file."""
         result = transcode(self.job)
         if result.frames != self.frames:
             raise click.ClickException(f"{result.frames} frames were transcoded, not {self.frames}")
@@ -115,37 +114,37 @@ class Bench:
 
 
 def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
-    """A clip of the frames of ``clip``, all of which are made now."""
+    """A clip of the frames of ``clip``, which are made now."""
     frames = list(clip.frames())
     blank = clip.std.BlankClip(keep=True)
     return blank.std.ModifyFrame(blank, lambda n, f: frames[n])
 
 
 def drain(clip: vs.VideoNode) -> None:
-    """Ask for all frames, and keep none."""
+    """Request all frames, and keep none."""
     for _ in clip.frames(close=True, collect_garbage=False):
         pass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What some work has taken."""
+    """Time that some work took."""
 
     wall: float
     """Seconds."""
     processor: float
     """Seconds of processor time, in all threads."""
     others: float
-    """Seconds of processor time that other programs took meanwhile."""
+    """Seconds of processor time of other programs meanwhile."""
 
     @property
     def quiet(self) -> bool:
-        """Whether the machine was idle otherwise."""
+        """Whether the machine was otherwise idle."""
         return self.others < _DISTURBED * self.wall * PROCESSORS
 
 
 def timed(work: Callable[[], None]) -> Timing:
-    """What ``work`` takes."""
+    """The time of ``work``."""
     wall, processor, busy = time.perf_counter(), time.process_time(), machine_time()
     work()
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
@@ -153,14 +152,14 @@ def timed(work: Callable[[], None]) -> Timing:
 
 
 def machine_time() -> float:
-    """Seconds of processor time that all programs of this machine have taken."""
+    """Seconds of processor time of all programs on this machine."""
     line = Path("/proc/stat").read_text("ascii").partition("\n")[0]
     user, nice, system, _, _, interrupts, soft_interrupts, *_ = map(int, line.split()[1:])
     return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
 
 
 def end_of(file: Path, frames: int) -> Fraction:
-    """The moment, in seconds from the beginning of ``file``, before which just so many frames are shown."""
+    """The time, in seconds from the start of ``file``, before which exactly ``frames`` frames are shown."""
     clip = source(file)
     first = clip.get_frame(0).props["_AbsoluteTime"]
     if frames >= clip.num_frames:
@@ -198,13 +197,13 @@ def stages(job: Job, frames: int, rounds: int) -> None:
         f"the whole reaches {against_goal(least / walls['whole'])} of the speed that {PROCESSORS} processors allow, "
         f"which is {walls[slowest] / least:.0%} of that of {slowest} alone"
     )
-    # This holds on a busy machine, too, where the times above do not.
+    # This is valid on a busy machine, too, unlike the times above.
     shares = [processors[slowest] / processors["whole"], total / processors["whole"]]
     click.echo(f"of its processor time, {shares[0]:.0%} is {slowest}, and {shares[1]:.0%} is all stages")
 
 
 def against_goal(share: float) -> str:
-    """A share, and whether it is as large as it should be."""
+    """A share, and whether it reaches the goal."""
     return f"{share:.1%} ({'at least' if share >= GOAL else 'less than'} {GOAL:.0%})"
 
 
@@ -222,7 +221,7 @@ def memory(job: Job, frames: int) -> None:
 
 
 class Silent:
-    """Remembers what went wrong in a batch."""
+    """Records the failures of a batch."""
 
     def __init__(self) -> None:
         """Nothing yet."""
@@ -235,7 +234,7 @@ class Silent:
         """No matter."""
 
     def ended(self, outcome: JobReport) -> None:
-        """Note a failure."""
+        """Record a failure."""
         if outcome.status != "done":
             self.failures.append(outcome.message)
 
@@ -247,7 +246,7 @@ def batches(job: Job, folder: Path, jobs: int, rounds: int) -> None:
         shutil.copy(job.source, copy)
     timings: dict[int, list[Timing]] = {1: [], jobs: []}
     for number in range(rounds):
-        # Now the one first, now the others: what came before may have left something in the machine's caches.
+        # Alternate the order, since earlier runs may fill the machine's caches.
         for workers in sorted(timings, reverse=number % 2 == 1):
             out = folder / f"out{workers}-{number}"
             out.mkdir()
@@ -266,7 +265,7 @@ def batches(job: Job, folder: Path, jobs: int, rounds: int) -> None:
 
 
 def batch(work: list[Job], workers: int) -> None:
-    """Do ``work`` with so many worker processes."""
+    """Do ``work`` with ``workers`` worker processes."""
     pool, silent = LocalPool(workers), Silent()
     try:
         run_batch(work, pool, silent)
@@ -277,7 +276,7 @@ def batch(work: list[Job], workers: int) -> None:
 
 
 def timed_children(work: Callable[[], None]) -> Timing:
-    """What ``work`` takes, in processes that have ended when it returns."""
+    """The time of ``work`` in child processes that have ended when it returns."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     timing = timed(work)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -287,13 +286,13 @@ def timed_children(work: Callable[[], None]) -> Timing:
 
 @click.command()
 @click.argument("file", default=DEMO, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--frames", default=120, show_default=True, help="At most; all are kept in memory in both sizes.")
+@click.option("--frames", default=120, show_default=True, help="Frames at most, kept in memory in both sizes.")
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--preset", default=10, show_default=True, help="Of SVT-AV1.")
+@click.option("--preset", default=10, show_default=True, help="SVT-AV1 preset.")
 @click.option("--ratio", default="2:1", show_default=True)
-@click.option("--network-threads", default=0, help="Of inference; 0 means all processors.")
-@click.option("--one-encoder-thread", is_flag=True, help="Let SVT-AV1 work on one processor.")
-@click.option("--jobs", default=0, help="Measure batches with so many worker processes instead.")
+@click.option("--network-threads", default=0, help="For inference; 0: all processors.")
+@click.option("--one-encoder-thread", is_flag=True, help="Limit SVT-AV1 to one processor.")
+@click.option("--jobs", default=0, help="Measure batches with this many worker processes instead.")
 def main(
     file: Path,
     frames: int,

@@ -1,10 +1,10 @@
-"""Which level suits video whose level is not known: H.264, HEVC, VP9, MPEG-2, MPEG-4.
+"""Best level for video whose level is not known: H.264, HEVC, VP9, MPEG-2, MPEG-4.
 
     python -m benchmarks.unknown_levels ../shared/data/train --pictures 12
 
-Each photograph becomes a clip of nine frames with motion, which is made half as large and coded by each encoder at
-several qualities. Four of the frames are upscaled at several levels. Printed are the gain in Y-PSNR over Lanczos-5 at
-each level, and at the end what each single level loses on average against the best one of each row.
+Each photograph becomes a clip of nine frames with motion, which is downscaled 2:1 and coded by each encoder at several
+qualities. Four of the frames are upscaled at several levels. The output is the gain in Y-PSNR over Lanczos-5 at each
+level, and finally the mean loss of each level against the best one of each row.
 """
 
 import argparse
@@ -36,7 +36,7 @@ CODINGS = {
     "MPEG-4": ("-c:v mpeg4 -q:v {}", (2, 4, 8, 16)),
 }
 
-# Of nine, without the first, which is a key frame.
+# Measured frames of the nine, without the first, a key frame.
 FRAMES = (1, 3, 5, 7)
 
 

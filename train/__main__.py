@@ -15,23 +15,23 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def material(*, required: bool = True) -> Callable[[Command], Command]:
-    """The options of commands that read training material."""
+    """Options of commands that read training material."""
     images = click.option(
         "--images",
         type=click.Path(exists=True, path_type=Path),
         required=required,
         multiple=True,
-        help="A folder of training photographs or videos, or a single file; may be repeated. The recipe's material "
-        "decides which of them it uses.",
+        help="Folder of training photographs or videos, or a single file; may be repeated. The recipe's material "
+        "decides which files are used.",
     )
     work = click.option(
-        "--work", type=click.Path(path_type=Path), default=Path("work"), help="Streams and runs go here."
+        "--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for streams and runs."
     )
     return lambda command: images(work(command))
 
 
 def numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float]:
-    """Comma-separated numbers."""
+    """Parse comma-separated numbers."""
     try:
         return [float(part) for part in value.split(",")] if value else []
     except ValueError as reason:
@@ -39,7 +39,7 @@ def numbers(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 class _Training(click.Group):
-    """A group whose commands need the packages of the extra ``train``."""
+    """A group of commands that need the packages of the extra ``train``."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -51,7 +51,7 @@ class _Training(click.Group):
             raise click.ClickException(
                 f"training needs {missing.name}, which is not installed: pip install '.[train]'"
             ) from missing
-        except ValueError as wrong:  # what the material and the arguments are not
+        except ValueError as wrong:  # from the material or the arguments
             raise click.ClickException(str(wrong)) from wrong
 
 
@@ -61,15 +61,15 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--images", type=FOLDER, required=True, help="Photographs, or DIV2K.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
+@click.option("--images", type=FOLDER, required=True, help="Folder of photographs, or DIV2K.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Output folder.")
 @click.option("--ratio", "ratios", multiple=True, default=("all",), show_default=True, help="Such as 2:1.")
 @click.option("--q", "quantizers", multiple=True, default=("all",), show_default=True, help="Such as 40.")
-@click.option("--test-images", type=FOLDER, help="Photographs to test on [default: a ninth of IMAGES; DIV2K's own].")
-@click.option("--name", help="What the files begin with [default: DIV2K, or the folder's name].")
+@click.option("--test-images", type=FOLDER, help="Test set [default: a ninth of IMAGES, or DIV2K's own].")
+@click.option("--name", help="Prefix of the file names [default: DIV2K, or the folder's name].")
 @click.option("--patches-per-picture", "patches", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the split and the patches.")
-@click.option("--processes", type=click.IntRange(min=1), help="[default: as many as there are cores]")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of split and patches.")
+@click.option("--processes", type=click.IntRange(min=1), help="[default: one per core]")
 def dataset(ratios: tuple[str, ...], quantizers: tuple[str, ...], **options: Any) -> None:
     """Write patch pairs as .npz: train, valid and test for each ratio and compression level.
 
@@ -91,7 +91,7 @@ def dataset(ratios: tuple[str, ...], quantizers: tuple[str, ...], **options: Any
 
 @main.command()
 @click.argument("file", type=FILE)
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG of some of its pairs here.")
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="PNG file for some of its pairs.")
 def inspect(file: Path, sheet: Path | None) -> None:
     """Show the content of FILE, an .npz of patch pairs."""
     from train.inspection import describe, write_sheet
@@ -107,11 +107,11 @@ def inspect(file: Path, sheet: Path | None) -> None:
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @material()
-@click.option("--threads", type=int, help="CPU threads to compute with [default: all].")
+@click.option("--threads", type=int, help="CPU threads [default: all].")
 @click.option(
     "--seconds",
     callback=numbers,
-    help="End each run after so long, with its schedule at its end: one number, or one for each recipe, with commas.",
+    help="Time limit per run, to which the schedule is adapted: one number, or one per recipe, with commas.",
 )
 def fit(
     recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, threads: int | None, seconds: list[float]
@@ -154,9 +154,9 @@ def fit(
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @material(required=False)
-@click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json go, or are.")
-@click.option("--levels", callback=numbers, help="Write plain files for these levels to OUT instead: 20,30,40,50.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where files of one level go.")
+@click.option("--engines", type=FOLDER, default=Path("engines"), help="Folder of models and models.json.")
+@click.option("--levels", callback=numbers, help="Write a model per level to OUT instead: 20,30,40,50.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Output folder for --levels.")
 def export(
     recipes: tuple[Path, ...],
     images: tuple[Path, ...],
@@ -165,10 +165,10 @@ def export(
     levels: list[float],
     out: Path | None,
 ) -> None:
-    """Write the trained models of RECIPES as ONNX files, with their descriptors and logs; this takes --images.
+    """Export the trained models of RECIPES as ONNX files, with catalogue entries and logs. This needs --images.
 
-    With --levels, write models that are exported already as one file for each level, which takes a picture alone, as in
-    the original scheme: for programs that know nothing of levels.
+    With --levels, convert exported models to one file per level, which takes only a picture, as in the original
+    scheme: for programs without support for levels.
     """
     from train.export import export_levels, export_run
     from train.material.gather import Gatherer
@@ -177,7 +177,7 @@ def export(
     if bool(levels) != (out is not None):
         raise click.UsageError("--levels and --out belong together")
     if not levels and not images:
-        raise click.UsageError("--images is missing: the material that the models were trained on")
+        raise click.UsageError("--images is missing: give the training material of the models")
     gatherer = Gatherer(images, work)
     for path in recipes:
         recipe = load_recipe(path)
@@ -185,7 +185,7 @@ def export(
             for file in export_levels(recipe, engines, levels, out):
                 click.echo(file)
             continue
-        # Networks that know levels are measured on pictures once more; the systems of the papers are not.
+        # The export of our own networks needs the validation set; that of the papers' systems does not.
         valid = gatherer.valid(recipe) if recipe.steps and recipe.degradation["name"] == "av1" else []
         click.echo(export_run(recipe, path, valid, work / "runs", engines))
 
@@ -197,15 +197,14 @@ def export(
     default="20,30,40,50",
     show_default=True,
     callback=numbers,
-    help="Of the files, in their order.",
+    help="Levels of the files, in the same order.",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .safetensors file.")
 def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> None:
-    """Write the weights of one network that is, at each level, one of FILES, and interpolates between them.
+    """Merge FILES, each the ONNX model of one level, into the weights of a network that interpolates between them.
 
     \b
-    FILES are ONNX models for one level each. Where a recipe says start = "NAME", they are to be
-    WORK/runs/NAME/weights.safetensors.
+    A recipe with start = "NAME" reads them from WORK/runs/NAME/weights.safetensors.
     """
     from train.merge_levels import merge_levels as merge
 
@@ -217,11 +216,11 @@ def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> Non
 
 @main.command()
 @material()
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Output folder.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
-@click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Of each file, at most.")
+@click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Size limit of a file.")
 def pack(images: tuple[Path, ...], work: Path, out: Path, ratios: tuple[str, ...], megabytes: int) -> None:
-    """Pack photographs and their coded forms in tar files, for a machine without network, VapourSynth and FFmpeg."""
+    """Pack photographs and their coded streams into tar files, for a machine without VapourSynth and FFmpeg."""
     from train.pack import pack as write
 
     for path in write(images, ratios, work, out, megabytes * 1_000_000):
@@ -229,7 +228,7 @@ def pack(images: tuple[Path, ...], work: Path, out: Path, ratios: tuple[str, ...
 
 
 @main.command()
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the pictures go.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Output folder.")
 @click.option("--count", type=click.IntRange(min=1), default=24, show_default=True)
 def draw(out: Path, count: int) -> None:
     """Write drawn training pictures: text, lines and flat areas."""
@@ -240,25 +239,23 @@ def draw(out: Path, count: int) -> None:
 
 @main.command()
 @click.option(
-    "--images", "folders", multiple=True, type=FOLDER, required=True, help="Pictures; never those trained on."
+    "--images", "folders", multiple=True, type=FOLDER, required=True, help="Test set; never training pictures."
 )
-@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams are kept here.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
 @click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
 @click.option("--pair", "slugs", multiple=True, help="Such as 2by1-q40; may be repeated [default: all twelve].")
-@click.option(
-    "--model", "networks", multiple=True, type=FILE, help="An ONNX file to measure too, whatever it was made for."
-)
+@click.option("--model", "networks", multiple=True, type=FILE, help="Another ONNX file to measure, at every pair.")
 @click.option(
     "--metrics",
     default="psnr,ssim",
     show_default=True,
     callback=lambda context, parameter, value: metric_names(value),
-    help="Some of psnr, ssim, vmaf and vmaf-neg, with commas; vmaf takes the most time.",
+    help="Comma-separated list of psnr, ssim, vmaf and vmaf-neg; vmaf is the slowest.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Scores go here, as CSV and Markdown [default: WORK/scores]."
+    "--out", type=click.Path(path_type=Path), help="Folder for CSV and Markdown files [default: WORK/scores]."
 )
-@click.option("--record", is_flag=True, help="Write scores, tables and the models' gains to the files of the project.")
+@click.option("--record", is_flag=True, help="Update scores, tables and the models' gains in the project's files.")
 def evaluate(
     folders: tuple[Path, ...],
     work: Path,
@@ -297,11 +294,11 @@ def evaluate(
 
 
 @main.command()
-@click.option("--videos", type=FOLDER, required=True, help="Videos of good quality.")
-@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams are kept here.")
+@click.option("--videos", type=FOLDER, required=True, help="Folder of videos of good quality.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
 @click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1",), show_default=True, help="May be repeated.")
-@click.option("--frames", type=click.IntRange(min=2), default=33, show_default=True, help="Of each video.")
+@click.option("--frames", type=click.IntRange(min=2), default=33, show_default=True, help="Frames per video.")
 @click.option(
     "--record", is_flag=True, help="Write scores and tables to train/results/video.csv and docs/results/video.md."
 )
@@ -331,12 +328,12 @@ def evaluate_video(
 
 
 @main.command()
-@click.option("--runs", type=FOLDER, default=Path("train/runs"), show_default=True, help="The logs of runs.")
+@click.option("--runs", type=FOLDER, default=Path("train/runs"), show_default=True, help="Folder of logs.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("docs/images/curves.png"), show_default=True, help="A PNG."
 )
 def curves(runs: Path, out: Path) -> None:
-    """Plot the gain on validation pictures during training."""
+    """Plot the gain on the validation set during training."""
     from train.run import draw_gains
 
     if not (logs := list(runs.glob("*.csv"))):
@@ -347,11 +344,11 @@ def curves(runs: Path, out: Path) -> None:
 @main.command()
 @click.argument("names", nargs=-1)
 @click.option("--images", type=FOLDER, required=True, help="Photographs of the training set.")
-@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Coded streams are kept here.")
-@click.option("--engines", type=FOLDER, default=Path("engines"), help="Where the models and models.json are.")
-@click.option("--pictures", type=click.IntRange(min=1), default=8, show_default=True, help="How many to measure on.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
+@click.option("--engines", type=FOLDER, default=Path("engines"), help="Folder of models and models.json.")
+@click.option("--pictures", type=click.IntRange(min=1), default=8, show_default=True, help="Number of photographs.")
 def ranges(names: tuple[str, ...], images: Path, work: Path, engines: Path, pictures: int) -> None:
-    """Measure what 8-bit integers need to know of the models NAMES, and write it to models.json [default: all of ours].
+    """Measure the 8-bit integer ranges of the models NAMES [default: all of ours], and write them to models.json.
 
     The channels of a model are first equalised, which changes its file but not its results. `evaluate` then measures
     the loss of integers on a test set, as the method "TIER int8".
@@ -363,7 +360,7 @@ def ranges(names: tuple[str, ...], images: Path, work: Path, engines: Path, pict
 
 
 def metric_names(names: str) -> tuple[str, ...]:
-    """The metrics in a comma-separated list."""
+    """Parse a comma-separated list of metrics."""
     from train.evaluate import METRICS
 
     chosen = tuple(name.strip() for name in names.split(","))

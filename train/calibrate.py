@@ -1,4 +1,4 @@
-"""Ranges for the models of the catalogue, measured on pictures that are coded at each level."""
+"""Integer ranges of the models in the catalogue, measured on pictures coded at each level."""
 
 import hashlib
 import json
@@ -22,14 +22,14 @@ SYSTEM: Final = "srcomp"
 def calibrate(
     engines: Path, images: Path, streams: Path, names: Collection[str] = (), pictures: int = 8
 ) -> Iterator[str]:
-    """Measure the ranges of models, write them to models.json, and print the choice for each.
+    """Measure the ranges of models, write them to models.json, and yield a line for each model.
 
     Args:
-        engines: The folder of models; files of models whose features are brought to like ranges are written again.
-        images: Photographs of the training set, of which some are taken at even distances.
-        streams: Where their coded forms are kept.
-        names: Of models; all of ours if there are none.
-        pictures: How many photographs.
+        engines: Folder of models, whose files are replaced by equalised networks.
+        images: Photographs of the training set, of which evenly spaced ones are used.
+        streams: Folder for their coded streams.
+        names: Names of models; by default all of ours.
+        pictures: Number of photographs.
     """
     catalogue = engines / "models.json"
     chosen = _photographs(images, pictures)
@@ -45,7 +45,7 @@ def calibrate(
 
 
 def calibrate_entry(entry: dict[str, Any], file: Path, photographs: list[Path], streams: Path) -> Ranges:
-    """Bring the features of one model to like ranges, measure these, and enter them; ``file`` is written again."""
+    """Equalise one model, measure its ranges, and update ``entry`` and ``file``."""
     ratio, network = ratio_by_name(entry["ratio"]), file.read_bytes()
     material = {q: _coded(photographs, Pair(ratio, q), streams) for q in _levels(entry)}
     peaks = [channel_peaks(_form(network, entry, q), planes) for q, (planes, _) in material.items()]
@@ -67,7 +67,7 @@ def _levels(entry: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _form(network: bytes, entry: dict[str, Any], q: int) -> bytes:
-    """What the model is at one level."""
+    """The network of the model at one level."""
     if entry["levels"][0] == entry["levels"][1]:
         return network
     from vs_srcomp.models.level import at_level
@@ -81,7 +81,7 @@ def _photographs(images: Path, count: int) -> list[Path]:
 
 
 def _coded(photographs: list[Path], pair: Pair, streams: Path) -> tuple[list[Plane], list[Plane]]:
-    """Planes as the network sees them, and the originals."""
+    """Input planes of the network, and the originals."""
     seen, originals = [], []
     for path in photographs:
         picture = read_yuv420(path)

@@ -1,4 +1,4 @@
-"""Datasets in the layout of the original release: for each pair a training, a validation and a test file."""
+"""Datasets in the layout of the original release: a training, a validation and a test file for each pair."""
 
 import json
 from collections import Counter
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 VALID_SHARE = 0.2
-# Without pictures to test on, as many are set apart as DIV2K has: 100 of 900.
+# Share of the test set if none is given, as in DIV2K: 100 of 900.
 TEST_SHARE = 1 / 9
 
 DIV2K = "DIV2K"
@@ -47,35 +47,35 @@ SHARDS = ".shards"
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
-    """What to make a dataset of."""
+    """Source and parameters of a dataset."""
 
     images: Path
-    """Folder of photographs, or DIV2K's."""
+    """Folder of photographs, or DIV2K."""
     out: Path
     """Folder for the files."""
     pairs: tuple[Pair, ...] = PAIRS
     test_images: Path | None = None
-    """Folder of photographs to test on; without it some of ``images`` are set apart."""
+    """Folder of the test set; by default a part of ``images``."""
     name: str | None = None
-    """What the files begin with; by default ``DIV2K``, or the name of the folder."""
+    """Prefix of the file names; by default ``DIV2K``, or the name of the folder."""
     patches: int = 100
-    """From each photograph, at most."""
+    """Maximum number of patches per photograph."""
     seed: int = 1
     processes: int | None = None
-    """By default as many as there are cores."""
+    """Number of worker processes; by default one per core."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What came of it."""
+    """Result of `make_dataset`."""
 
     files: tuple[Path, ...]
     skipped: tuple[str, ...]
-    """The pictures that could not be used, and why. The files are as if they had not been there."""
+    """Unusable pictures with reasons. They do not affect the files."""
 
 
 def choose_pairs(ratios: Iterable[str], quantizers: Iterable[str]) -> tuple[Pair, ...]:
-    """The pairs of some ratios ("2:1", "2by1") and compression levels ("40"); "all" stands for all of them.
+    """The pairs of some ratios ("2:1", "2by1") and compression levels ("40"), or of "all".
 
     Raises:
         ValueError: There is no such ratio or level.
@@ -91,14 +91,14 @@ def choose_pairs(ratios: Iterable[str], quantizers: Iterable[str]) -> tuple[Pair
 
 
 def make_dataset(options: DatasetOptions) -> Dataset:
-    """Write the three files of each pair. A run that was stopped goes on; files that are there are kept.
+    """Write the three files of each pair. A stopped run is resumed; existing files are kept.
 
-    The files depend on the pictures, the names, the seed and the number of patches alone, not on the number of
-    processes. Patches are streamed: memory holds one picture's at a time.
+    The files depend only on the pictures, the names, the seed and the number of patches, not on the number of
+    processes. Patches are streamed: memory holds those of one picture at a time.
 
     Raises:
-        ValueError: There are too few pictures, a file is there that was made from something else, or another run is
-            writing to the same folder.
+        ValueError: There are too few pictures, an existing file was made from other input, or another run is writing
+            to the same folder.
         RuntimeError: The encoder failed.
     """
     sources = find_sources(options.images, options.test_images)
@@ -120,12 +120,12 @@ def make_dataset(options: DatasetOptions) -> Dataset:
 def _look_at_all(
     sources: "Sources[Path]", pool: Executor, progress: "Progress"
 ) -> tuple["Sources[Photograph]", tuple[str, ...]]:
-    """The pictures that can be used, and why the others cannot."""
+    """The usable pictures, and the reasons why others are not usable."""
     paths = [path for group in sources.groups for path in group]
     looks = progress.track(pool.map(look_at, paths, chunksize=4), len(paths), description="looking at pictures")
     seen = dict(zip(paths, looks, strict=True))
     first: dict[str, Path] = {}
-    # A picture that is to be tested on must not be learnt from.
+    # Test pictures must not be in the training set.
     for path in (*sources.test, *sources.valid, *sources.train):
         look = seen[path]
         if isinstance(look, Photograph) and first.setdefault(look.sha256, path) != path:
@@ -137,7 +137,7 @@ def _look_at_all(
 
 
 def _write_missing(files: "Sequence[DatasetFile]", pool: Executor, progress: "Progress") -> None:
-    """Make the shards that are not there, and each file as soon as it has all of its own."""
+    """Make the missing shards, and each file as soon as its shards are complete."""
     missing = {file: [shard for shard in file.shards if not shard.is_there()] for file in files}
     futures = {pool.submit(make_shard, shard): file for file, shards in missing.items() for shard in shards}
     waiting = Counter({file: len(shards) for file, shards in missing.items()})
@@ -154,7 +154,7 @@ def _write_missing(files: "Sequence[DatasetFile]", pool: Executor, progress: "Pr
 
 @dataclass(frozen=True)
 class Sources[T]:
-    """Pictures by their use: to learn from, to validate on, to test on; the last two may be empty."""
+    """Pictures for training, validation and test; the last two may be empty."""
 
     train: list[T]
     valid: list[T]
@@ -168,10 +168,10 @@ class Sources[T]:
 
 
 def find_sources(images: Path, test_images: Path | None) -> Sources[Path]:
-    """The pictures of a folder, or of DIV2K by its own split.
+    """The pictures of a folder, or of DIV2K with its own split.
 
-    DIV2K is known by its two folders, or by its 900 files 0001 to 0900 in one. Its first 800 pictures are to learn from
-    and its last 100 are not: they are the test set, or, where other pictures are given for that, the validation set.
+    DIV2K is recognised by its two folders, or by its 900 files 0001 to 0900 in one. Its first 800 pictures are for
+    training. The last 100 are the test set, or the validation set if another test set is given.
 
     Raises:
         ValueError: There are no pictures.
@@ -203,10 +203,10 @@ def _div2k(images: Path) -> tuple[list[Path], list[Path]]:
 
 
 def split_pictures[T](pool: list[T], valid: list[T], test: list[T], seed: int) -> dict[str, list[T]]:
-    """Pictures by part of the dataset; a part that has none of its own gets some of ``pool``, by a seeded draw.
+    """Pictures by part of the dataset; an empty part gets a random share of ``pool``.
 
     Raises:
-        ValueError: There are too few for each part to have one.
+        ValueError: There are fewer pictures than parts.
     """
     needed = 1 + (not valid) + (not test)
     if len(pool) < needed:
@@ -221,7 +221,7 @@ def split_pictures[T](pool: list[T], valid: list[T], test: list[T], seed: int) -
 
 
 def _set_apart[T](items: list[T], share: float, seed: tuple[int, int]) -> tuple[list[T], list[T]]:
-    """What is left, and a share of at least one, both in their old order."""
+    """The rest and a random share of at least one item, both in their old order."""
     count = max(1, round(len(items) * share))
     chosen = set(np.random.default_rng(seed).permutation(len(items))[:count].tolist())
     return (
@@ -232,7 +232,7 @@ def _set_apart[T](items: list[T], share: float, seed: tuple[int, int]) -> tuple[
 
 @dataclass(frozen=True, eq=False)
 class DatasetFile:
-    """One of the files: the patches of some photographs for one pair."""
+    """One file of the dataset: the patches of some photographs for one pair."""
 
     options: DatasetOptions
     name: str
@@ -253,19 +253,19 @@ class DatasetFile:
 
     @property
     def path(self) -> Path:
-        """As the original release calls it."""
+        """Path with the file name of the original release."""
         ratio = self.pair.ratio.slug
         name = f"{self.name}_{self.part}_{ratio}_{self.pair.q}_{self.size}x{self.size}.npz"
         return self.options.out / f"Ratio_{ratio}" / name
 
     @property
     def shard_folder(self) -> Path:
-        """Where the patches are until all are there."""
+        """Folder of the patches until they are complete."""
         return self.options.out / SHARDS / f"{self.name}-{self.part}-{self.pair.slug}"
 
     @cached_property
     def shards(self) -> list[Shard]:
-        """Of each photograph."""
+        """One shard per photograph."""
         options = self.options
         return [
             Shard(photograph, self.pair, self.size, options.patches, options.seed, self.cpu_used, self.shard_folder)
@@ -274,7 +274,7 @@ class DatasetFile:
 
     @cached_property
     def meta(self) -> str:
-        """All that the patches depend on, as JSON."""
+        """JSON record of everything that determines the patches."""
         program, *arguments = encoder_argv(0, 0, still_options(self.cpu_used), self.pair.q)
         argv = [Path(program).name, *("{width}x{height}" if word == "0x0" else word for word in arguments)]
         ratio = self.pair.ratio.name
@@ -317,7 +317,7 @@ class DatasetFile:
         """Whether the file has been written.
 
         Raises:
-            ValueError: It has, but from other pictures or with other options.
+            ValueError: It was made from other pictures or with other options.
         """
         if not self.path.exists():
             return False
@@ -333,7 +333,7 @@ class DatasetFile:
         return True
 
     def write(self) -> None:
-        """Put the shards together, one at a time, and remove them."""
+        """Join the shards, one at a time, and remove them."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         shape = sum(shard.patches for shard in self.shards), self.size, self.size
         arrays = {key: Blocks(shape, self._patches(key)) for key in ("lr", "hr")}
@@ -349,7 +349,7 @@ class DatasetFile:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder of shards against a second run, clear what a killed one left half written, and tidy up."""
+    """Lock the folder of shards, remove partial files of a killed run, and clean up at the end."""
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -366,7 +366,7 @@ def _locked(folder: Path) -> Iterator[None]:
         if list(folder.iterdir()) == [folder / "lock"]:
             _remove([folder / "lock"])
         lock.release()
-        with suppress(OSError):  # shards wait there for the run that goes on
+        with suppress(OSError):  # not empty: shards for a resumed run
             folder.rmdir()
 
 

@@ -11,19 +11,19 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-# Of a layer's widest channel: what hardly has a range must not be made large.
+# Least range of a channel relative to the layer's widest, so that tiny ones are not amplified.
 _SMALLEST = 0.01
 
 
 def equalized(network: bytes, peaks: Sequence[NDArray[np.float32]]) -> bytes:
     """An equivalent network whose channels have the same range after each layer.
 
-    A factor passes a rectifier, so that what is divided out of a channel's weights, bias and shift can be multiplied
-    into those weights of the next layer that read it (Nagel et al. 2019, arXiv 1906.04721).
+    A positive factor commutes with a rectifier: dividing a channel's weights, bias and shift by it, and multiplying
+    the next layer's weights for that channel, changes nothing (Nagel et al. 2019, arXiv 1906.04721).
 
     Args:
         network: An ONNX file of `train.export`, for one level or with the level as its second input.
-        peaks: The largest magnitude of each channel behind each layer but the last, over all levels.
+        peaks: The largest magnitude of each output channel of each layer but the last, over all levels.
     """
     model = onnx.load_model_from_string(network)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -35,7 +35,7 @@ def equalized(network: bytes, peaks: Sequence[NDArray[np.float32]]) -> bytes:
             if name in tensors:
                 _scale(tensors[name], 1 / factors)
         if "table" in tensors:
-            # Scales and shifts of all layers in turns, [knots, layers * 2 * channels].
+            # Scales and shifts of all layers, alternating, [knots, layers * 2 * channels].
             channels = len(factors)
             table = np.ones(tuple(tensors["table"].dims))
             table[:, (2 * index + 1) * channels : (2 * index + 2) * channels] = 1 / factors
@@ -45,7 +45,7 @@ def equalized(network: bytes, peaks: Sequence[NDArray[np.float32]]) -> bytes:
 
 
 def _scale_kernels(tensors: Mapping[str, onnx.TensorProto], index: int, factors: NDArray[np.float64]) -> None:
-    """Scale the kernels (O, I, h, w) of the convolution ``index``: one set, or a table with a row for each level."""
+    """Scale the kernels (O, I, h, w) of convolution ``index``: one set, or a table with a row per level."""
     if f"conv{index}.weight" in tensors:
         _scale(tensors[f"conv{index}.weight"], factors)
         return

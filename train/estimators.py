@@ -13,33 +13,33 @@ from vs_srcomp.av1.records import CodedFrame, FrameType, ShownFrame
 from vs_srcomp.av1.state import NUM_REF_FRAMES
 
 Estimator = Callable[[Sequence[ShownFrame]], list[float]]
-"""From the records of a clip to one effective base_q_idx for each.
+"""Maps the frame records of a clip to one effective base_q_idx each.
 
-A frame that could not be parsed has the estimate of the one before it, or at the start of the first that could.
-Raises ValueError where none could.
+A frame that could not be parsed gets the estimate of the frame before it, or at the start that of the first parsed
+one. Raises ValueError if no frame could be parsed.
 """
 
 # Fitted to encodes by libaom and SVT-AV1, so that all-intra encodes at the estimate have the same PSNR.
 _Q_IDX_PER_HALVING: Final = 45.0
-"""How much base_q_idx rises while the size of an intra frame halves."""
+"""Increase of base_q_idx that halves the size of an intra frame."""
 _WEIGHT_OF_NEW: Final = 1.5
 
 _WINDOW_RADIUS: Final = 8
 
 
 def scenes(frames: Sequence[ShownFrame]) -> list[range]:
-    """Cut a clip at its key frames: the indices of each scene, in order; the first may lack its key frame."""
+    """Cut a clip at its key frames. Returns the indices of each scene; the first may lack its key frame."""
     starts = [i for i, frame in enumerate(frames) if i == 0 or frame.starts_scene]
     return [range(start, end) for start, end in zip(starts, [*starts[1:], len(frames)], strict=True)]
 
 
 def own_q(frames: Sequence[ShownFrame]) -> list[float]:
-    """The level in each frame's own header. Right where all frames are coded alike: fixed quantizer, low delay."""
+    """The level in each frame's own header. Correct if all frames are coded alike: fixed quantizer, low delay."""
     return _filled(None if shown.frame is None else shown.frame.base_q_idx for shown in frames)
 
 
 def clip_median(frames: Sequence[ShownFrame]) -> list[float]:
-    """The median of all shown frames, for each: an encoder's crf or cq-level times 4, within a step or two."""
+    """The median of all shown frames: an encoder's crf or cq-level times 4, within a step or two."""
     known = [shown.frame.base_q_idx for shown in frames if shown.frame is not None]
     return _filled([median(known) if known else None] * len(frames))
 
@@ -52,15 +52,15 @@ def byte_weighted(frames: Sequence[ShownFrame]) -> list[float]:
 def propagated(frames: Sequence[ShownFrame]) -> list[float]:
     """The quantizer that reaches each frame through its references.
 
-    A key frame, and any frame without references, has its own q. Another one mixes its own with the mean of its
-    distinct references, by how much of it is new: w = min(1, 1.5 sqrt(x)), where x is its size over that of the
-    latest key frame, had that been coded at the same quantizer.
+    A key frame, or any frame without references, has its own q. Others mix their own with the mean of their distinct
+    references, with the weight w = min(1, 1.5 sqrt(x)) for their own, where x is their size over that of the latest
+    key frame at the same quantizer.
     """
     return _filled(_propagated(frames))
 
 
 def propagated_window(frames: Sequence[ShownFrame]) -> list[float]:
-    """:func:`propagated`, averaged over the eight frames to either side in the same scene."""
+    """:func:`propagated`, averaged over eight frames on either side in the same scene."""
     values = propagated(frames)
     return [
         fmean(values[max(i - _WINDOW_RADIUS, scene.start) : min(i + _WINDOW_RADIUS + 1, scene.stop)])
@@ -79,11 +79,11 @@ ESTIMATORS: Final[Mapping[str, Estimator]] = {
     estimator.__name__: estimator
     for estimator in (own_q, clip_median, byte_weighted, propagated, propagated_window, propagated_scene)
 }
-"""Every estimator by its name."""
+"""All estimators by name."""
 
 
 def _filled(values: Iterable[float | None]) -> list[float]:
-    """Give unknown frames the value before them, or at the start the first there is."""
+    """Fill unknown frames with the value before them, or at the start with the first known one."""
     values = list(values)
     latest = next((value for value in values if value is not None), None)
     if latest is None:
@@ -97,7 +97,7 @@ def _filled(values: Iterable[float | None]) -> list[float]:
 
 
 class _Held:
-    """A frame in a reference slot, distinguished from equal ones by its identity."""
+    """A frame in a reference slot, compared by identity."""
 
     __slots__ = ("q",)
 
@@ -106,7 +106,7 @@ class _Held:
 
 
 def _propagated(frames: Sequence[ShownFrame]) -> list[float | None]:
-    """:func:`propagated`, None for unknown frames, which also empty the reference slots as the parser does."""
+    """:func:`propagated`, None for unknown frames, which also clear the reference slots, as in the parser."""
     slots: list[_Held | None] = [None] * NUM_REF_FRAMES
     key: CodedFrame | None = None
     values: list[float | None] = []

@@ -19,7 +19,7 @@ from vs_srcomp.resample import lanczos5
 from vs_srcomp.upscale import upscale
 
 type Method = Callable[[vs.VideoNode, Pair, int, int], vs.VideoNode]
-"""From the decoded clip, the pair and the target width and height to the upscaled clip."""
+"""Maps the decoded clip, the pair, and the target width and height to the upscaled clip."""
 
 REFERENCE = "lanczos5"
 
@@ -40,15 +40,15 @@ class Score:
     picture: str
     method: str
     psnr_y: float
-    """In dB, against a peak of 255, over the whole plane."""
+    """PSNR in dB, against a peak of 255, over the whole plane."""
     mean_drift: float
-    """Mean of the luma minus that of the Lanczos-5 upscale, in codes."""
+    """Mean luma minus that of the Lanczos-5 upscale, in codes."""
     bits_per_pixel: float
     """Size of the coded stream over the pixels of the original."""
     ssim_y: float | None = None
-    """See :func:`train.metrics.ssim`. None, as below: not measured."""
+    """See :func:`train.metrics.ssim`. Here and below, None if not measured."""
     vmaf: float | None = None
-    """See :class:`train.metrics.Vmaf`; each picture by itself, without motion."""
+    """See :class:`train.metrics.Vmaf`; single pictures, without motion."""
     vmaf_neg: float | None = None
 
 
@@ -64,13 +64,13 @@ def evaluate(
     """Score every method on every picture of a folder.
 
     Args:
-        images: The originals. Never a folder of training pictures.
+        images: Folder of originals. Never one of training pictures.
         streams: Folder of their coded streams; missing ones are made.
         pairs: Ratios and compression levels.
-        tiers: Models besides the classic kernels; a tier without models for a ratio is left out. A tier is also
+        tiers: Models besides the classic kernels; a tier without models for a ratio is skipped. A tier is also
             measured as "TIER sharp", as "TIER int8" if its ranges are known, and as "TIER crisp" if it has that look.
             Each gets the level of its pair.
-        networks: Further ONNX files to score in every pair, named by their file name without the suffix.
+        networks: Further ONNX files to score in every pair, named by file name without suffix.
         metrics: Some of :data:`METRICS`; the last two take most of the time.
     """
     pairs, tiers, networks = list(pairs), list(tiers), list(networks)
@@ -147,7 +147,7 @@ def _score_picture(
 def _network(
     model: str | Path, precision: Literal["f32", "int8"] = "f32", sharpness: float = 0.0, look: str = "faithful"
 ) -> Method:
-    """Of a tier, or of a file; in a precision that does not depend on the processor."""
+    """Method of a tier or file, in a precision that does not depend on the processor."""
     backend = OpenVINO(precision=precision)
     return lambda clip, pair, width, height: upscale(
         clip, ratio=pair.ratio.name, q=pair.q, model=model, look=look, sharpness=sharpness, backend=backend

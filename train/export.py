@@ -36,7 +36,7 @@ IR_VERSION: Final = 8
 LICENCE: Final = "photographs: CC0, public domain, CC BY-SA, Unsplash, Pexels"
 
 type LevelNetwork = PlainStack | InterpolatedStack
-"""A network of ours, which takes the level."""
+"""A network of this project, which takes the level."""
 
 FLOAT: Final = TensorProto.FLOAT
 
@@ -46,9 +46,9 @@ TIERS: Final = ("fast", "light", "quality")
 def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs: Path, engines: Path) -> str:
     """Export the finished run of ``recipe`` to the folder ``engines``; returns a line about the files written.
 
-    The network's mean residual over the validation pictures is taken out first. The run's log goes to train/runs, so
-    that a committed model has its history with it; of a draft only the log is kept. A run without steps has none: what
-    it started from is exported as it is.
+    The network's mean residual over the validation set is subtracted first. The run's log is copied to train/runs, so
+    that it is committed with the model; of a draft only the log is kept. A run without steps has no log, and its start
+    is exported unchanged.
 
     Raises:
         ValueError: The run is not finished.
@@ -99,11 +99,11 @@ def history_of(recipe_path: Path) -> Path:
 
 
 def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: Path) -> str:
-    """Export the trained ``network`` of a system of the papers, in half precision; returns what `export_run` does."""
+    """Export the trained ``network`` of a paper's system in half precision; returns the line of `export_run`."""
     data = network_to_onnx(network, recipe.name)
     file = f"{recipe.name}.onnx"
     write_atomically(engines / file, data)
-    # Of the network without what only training needs; the class gives a bound.
+    # The receptive field of the exported graph; that of the class is an upper bound.
     field = read_network(engines / file).receptive_field
     entry = {
         "name": recipe.name,
@@ -129,11 +129,11 @@ def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: 
 def export_levels(recipe: Recipe, engines: Path, levels: Sequence[float], out: Path) -> Iterator[Path]:
     """Write the exported model of ``recipe`` to ``out`` as one plain network for each of ``levels``.
 
-    ``NAME-q20.onnx`` takes a picture alone, as the networks of one level of the original scheme do, and gives what
-    playback gives at that level: scales, shifts and interpolation are folded into the convolutions.
+    ``NAME-q20.onnx`` takes only a picture, like the networks of the original scheme, and has the result of playback at
+    that level: scales, shifts and interpolation are folded into the convolutions.
 
     Raises:
-        ValueError: The model is not exported, or knows no levels.
+        ValueError: The model is not exported, or takes no level.
     """
     file = engines / f"{recipe.name}.onnx"
     if recipe.degradation["name"] != "av1":
@@ -149,7 +149,7 @@ def export_levels(recipe: Recipe, engines: Path, levels: Sequence[float], out: P
 
 
 def enter(entry: dict[str, Any], catalogue: Path) -> None:
-    """Add ``entry`` to the catalogue, or replace the one of the same name; entries stay sorted."""
+    """Add ``entry`` to the catalogue, or replace the entry of the same name; entries stay sorted."""
     entries = json.loads(catalogue.read_text("utf-8"))["models"] if catalogue.exists() else []
     entries = [*(other for other in entries if other["name"] != entry["name"]), entry]
     entries.sort(key=_place)
@@ -165,11 +165,11 @@ def _place(entry: dict[str, Any]) -> tuple[Any, ...]:
 def to_onnx(network: LevelNetwork, name: str) -> bytes:
     """The ONNX file of ``network``: [N, 1, H, W] float32 in and out, H and W divisible by the network's stride.
 
-    A second input ``q``, float32, is the level: [N], one for each picture, of a `PlainStack`; [1], one for all of them,
-    of an `InterpolatedStack`, whose kernels follow it.
+    A second input ``q``, float32, is the level: [N], one per picture, for a `PlainStack`; [1], one for all, for an
+    `InterpolatedStack`, whose kernels depend on it.
 
-    The graph is written by hand: it is Conv, Relu, DepthToSpace, one Add, and what is made of the level. Every runtime
-    has fast code for these, and there is no trace of the framework's version.
+    The graph is built by hand from Conv, Relu, DepthToSpace, one Add, and operators for the level. Every runtime has
+    fast code for these, and the graph does not depend on the framework's version.
     """
     graph = _Graph()
     count: str | int
@@ -191,7 +191,7 @@ def to_onnx(network: LevelNetwork, name: str) -> bytes:
             last = graph.node("LeakyRelu", [last], f"conv{index}.active", alpha=network.slope)
         else:
             last = graph.node("Relu", [last], f"conv{index}.active")
-    # Depth-column-row order is that of pixel_shuffle.
+    # CRD mode has the order of pixel_shuffle.
     last = graph.node("DepthToSpace", [last], "residual", blocksize=network.stride, mode="CRD")
     graph.node("Add", ["degraded", last], "restored")
     taken = [
@@ -211,7 +211,7 @@ def to_onnx(network: LevelNetwork, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class _Layer:
-    """Names of what a convolution and its activation take."""
+    """Names of the inputs of a convolution and its activation."""
 
     weight: str
     bias: str | None = None
@@ -220,14 +220,14 @@ class _Layer:
 
 
 class _Graph:
-    """Nodes and constants, in the order of their use."""
+    """Nodes and constants, in order of use."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
 
     def constant(self, name: str, values: NDArray[Any] | np.number[Any]) -> str:
-        # Limits of Clip are to have no axes, which ascontiguousarray would add.
+        # Limits of Clip must be scalars; ascontiguousarray would add an axis.
         self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
@@ -236,20 +236,20 @@ class _Graph:
         return output
 
     def kernel(self, index: int, weight: Tensor, bias: Tensor | None) -> tuple[str, str | None]:
-        """Names of weight and bias of the convolution ``index``."""
+        """Names of weight and bias of convolution ``index``."""
         named = self.constant(f"conv{index}.weight", weight.detach().cpu().numpy())
         return named, None if bias is None else self.constant(f"conv{index}.bias", bias.detach().cpu().numpy())
 
     def scaled_layers(self, network: PlainStack) -> list[_Layer]:
-        """Convolutions whose channels are scaled and shifted by what follows from the input ``q``."""
+        """Convolutions whose channels are scaled and shifted by functions of the input ``q``."""
         tables = [*self._tables(network), (None, None)]
         kernels = [self.kernel(index, *pair) for index, pair in enumerate(network.kernels())]
         return [_Layer(*kernel, *table) for kernel, table in zip(kernels, tables, strict=True)]
 
     def interpolated_layers(self, network: InterpolatedStack) -> list[_Layer]:
-        """Convolutions whose kernels and biases follow from the input ``q``: a row of each table for each level.
+        """Convolutions whose kernels and biases depend on the input ``q``: tables with a row per level.
 
-        Tables of kernels are in half precision, which moves what the network gives by less than a hundredth of a code.
+        Kernel tables are in half precision, which changes the output by less than a hundredth of a code.
         """
         basis = self._basis(network.levels)
         layers = []
@@ -284,7 +284,7 @@ class _Graph:
         basis = self._basis(KNOTS)
         gains, shifts = (tensor.detach().cpu().numpy() for tensor in (network.gains, network.shifts))
         count, layers, channels = gains.shape
-        # The basis sums to 1, so that what is added to a table is added to what is read from it.
+        # The basis sums to 1, so an offset of the table is an offset of the result.
         table = np.stack([1 + gains, shifts], 2).reshape(count, layers * 2 * channels)
         last = self.node("MatMul", [basis, self.constant("table", table)], "q.all")
         names = [f"conv{layer}.{kind}" for layer in range(layers) for kind in ("scale", "shift")]

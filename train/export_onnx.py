@@ -1,4 +1,4 @@
-"""Export of a network without levels as an ONNX file."""
+"""ONNX export of a network without levels."""
 
 import operator
 from collections.abc import Callable
@@ -21,16 +21,16 @@ INPUT, OUTPUT = "degraded", "restored"
 
 
 def network_to_onnx(network: Network, name: str, *, half: bool = True) -> bytes:
-    """The ONNX file of ``network``: [N, C, H, W] float32 in, its final answer, ``scale`` times as large, out.
+    """The ONNX file of ``network``: input [N, C, H, W] float32, output its first, ``scale`` times as large.
 
     The forward pass is traced and written operator by operator: Conv, ConvTranspose, activations, DepthToSpace, Resize,
-    Concat and arithmetic. What only other outputs need is left out.
+    Concat and arithmetic. Operators for other outputs only are omitted.
 
     Args:
-        network: What to write; its parameters are not changed.
-        name: Of the graph.
-        half: Whether kernels are stored in half precision, with a Cast behind each, which every runtime folds at load:
-            half the size, and answers that differ by less than a quarter of an 8-bit code.
+        network: The network, which is not changed.
+        name: Name of the graph.
+        half: Whether to store kernels in half precision, each with a Cast, which every runtime folds at load. This
+            halves the size, and changes the output by less than a quarter of an 8-bit code.
 
     Raises:
         ValueError: The network takes a compression level, or uses an operator that has no translation.
@@ -93,7 +93,7 @@ class _Writer:
             raise ValueError(f"{node.op} {node.target} has no translation to ONNX")
 
     def write(self, operation: str, node: fx.Node, inputs: list[str], **attributes: Any) -> str:
-        """Write one operator; returns the name of what it gives."""
+        """Write one operator; returns the name of its output."""
         self.nodes.append(helper.make_node(operation, inputs, [node.name], **attributes))
         return node.name
 
@@ -113,7 +113,7 @@ class _Writer:
         return name
 
     def alias(self, node: fx.Node) -> str:
-        """``node`` is only what its first argument is."""
+        """Make ``node`` another name of its first argument."""
         return self._name(node.args[0])
 
     def _name(self, argument: Any) -> str:
@@ -121,7 +121,7 @@ class _Writer:
         return self._names[argument]
 
     def _kernel(self, name: str, weight: Tensor) -> str:
-        # A layer that is used again has its kernel already.
+        # A reused layer already has its kernel.
         if any(initializer.name.startswith(name) for initializer in self.initializers):
             return name
         array = weight.detach().cpu().float().numpy()
@@ -170,7 +170,7 @@ def _leaky_relu(writer: _Writer, node: fx.Node) -> str:
 def _pixel_shuffle(writer: _Writer, node: fx.Node) -> str:
     if node.args[1] == 1:
         return writer.alias(node)
-    # Column-row-depth order is that of pixel_shuffle.
+    # CRD mode has the order of pixel_shuffle.
     inputs = writer.inputs(node, node.args[0])
     return writer.write("DepthToSpace", node, inputs, blocksize=node.args[1], mode="CRD")
 

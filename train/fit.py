@@ -30,12 +30,12 @@ GRADIENT_NORM: Final = 0.5
 # Adam's learning rate for the discriminator of an adversarial objective.
 DISCRIMINATOR_RATE: Final = 1e-4
 
-# A training step takes so many times as long as a forward pass.
+# Cost of a training step relative to a forward pass.
 _BACKWARD: Final = 3
-# Share of a run with a time limit that validations may take before its end.
+# Largest share of validations in a run with a time limit, before its end.
 _FOR_MEASURING: Final = 0.1
 
-# Steps between checks of the clock, which a device does without synchronisation.
+# Steps between checks of the clock. The device is not synchronised in between.
 _AT_A_TIME: Final = 25
 
 
@@ -59,15 +59,15 @@ def fit(
             recipe without steps needs none.
         valid: Validation data, used ``VALIDATIONS`` times.
         runs: Folder of all runs; the files of this run go to its subfolder with the recipe's name.
-        team: The processes that train together. bfloat16 is used where the device has units for it. Any number of
-            processes draws the same crops in each step, so that the result does not depend on it but for rounding.
-        seconds: Time after which the run ends, with its schedule at its end, though not all steps are done. Measuring
-            takes no more than a tenth of it until then: large networks are measured less often.
+        team: The processes that train together. bfloat16 is used if the device has units for it. Crops do not depend
+            on the number of processes, so results differ only by rounding.
+        seconds: Time limit of the run, to which the schedule is adapted if it ends before the last step. Validations
+            take at most a tenth of it before the end, so large networks are validated less often.
 
     Raises:
         Diverged: The loss became infinite or not a number after the last checkpoint.
-        ValueError: The start or the teacher is missing or has another form, the run was begun with another recipe, or
-            the batch cannot be divided evenly.
+        ValueError: The start or the teacher is missing or has another architecture, the run was begun with another
+            recipe, or the batch cannot be divided evenly.
     """
     run, device = Run(runs / recipe.name), team.device
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -168,13 +168,13 @@ class _Clock:
         return (time.monotonic() - self._begin - self.measuring) / max(1, step - self.first)
 
     def may_measure(self, step: int, cost: float) -> bool:
-        """Whether there is time for a measurement of about ``cost`` seconds; at the end there always is."""
+        """Whether there is time for a validation of about ``cost`` seconds; at the end there always is."""
         if self.seconds is None or self.is_over(step):
             return True
         return self.measuring + cost <= _FOR_MEASURING * (time.monotonic() - self._begin)
 
     def done(self, step: int) -> float:
-        """0 to 1."""
+        """Share of the run, 0 to 1."""
         by_steps = step / self.steps
         if self.seconds is None:
             return by_steps
@@ -204,7 +204,7 @@ class _Stepper:
         self._count = 0
 
     def begin(self, step: int, done: float) -> None:
-        """Start a part of the run: its crops depend on the seed and on ``step`` alone."""
+        """Start a part of the run. Its crops depend only on the seed and on ``step``."""
         torch.manual_seed(self._recipe.seed * 1_000_003 + step)
         self._done, self._count = done, step
         self._total.zero_()
@@ -232,11 +232,11 @@ class _Stepper:
             torch.cuda.synchronize()
 
     def loss_of(self, steps: int) -> float:
-        """The mean loss since ``begin``, over so many steps."""
+        """The mean loss over the ``steps`` since ``begin``."""
         return float(self._total) / max(1, steps)
 
     def _capture(self) -> None:
-        """Record a step; recording needs a few real ones before it, which change nothing that lasts."""
+        """Record a step, after a few warm-up steps whose changes are undone."""
         kept = {id(tensor): tensor.detach().clone() for tensor in self._lasting()}
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
@@ -247,7 +247,7 @@ class _Stepper:
         for tensor in self._lasting():
             if id(tensor) in kept:
                 tensor.detach().copy_(kept[id(tensor)])
-            else:  # What an optimiser makes at its first step begins at nothing.
+            else:  # The state that an optimiser creates in its first step starts at zero.
                 tensor.detach().zero_()
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
@@ -292,7 +292,7 @@ class _Stepper:
         return Crops(crops.source[own], tuple(t[own] for t in crops.targets), crops.q[own], crops.weight[own])
 
     def _targets(self, crops: Crops) -> tuple[Tensor, ...]:
-        """The originals, or what lies between them and the teacher's answer (Hinton et al. 2015, arXiv 1503.02531).
+        """The originals, interpolated with the teacher's output, if any (Hinton et al. 2015, arXiv 1503.02531).
 
         With squared error this has the same gradient as the weighted sum of both losses.
         """

@@ -1,4 +1,4 @@
-"""Inspection of a file of patch pairs, of this project or another one."""
+"""Inspection of a file of patch pairs, from this project or another."""
 
 import json
 import re
@@ -18,13 +18,13 @@ ORIGINAL_NAMES = frozenset(
     {"hr", "high", "hq", "gt", "target", "targets", "label", "labels", "y", "original", "originals", "reference"}
 )
 
-# So many patches are in memory at a time.
+# Patches in memory at a time.
 BLOCK = 1024
 
 SHEET_COLUMNS = 4
 SHEET_PAIRS = 48
 DIFFERENCE_GAIN = 4
-"""How much the sheet enlarges differences, around middle grey."""
+"""Factor of the differences in the sheet, around middle grey."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Stacks:
     degraded: Member
     original: Member
     distinguished_by: str
-    """How they were distinguished."""
+    """Criterion by which they were distinguished."""
 
     @property
     def count(self) -> int:
-        """How many pairs."""
+        """Number of pairs."""
         return self.degraded.shape[0]
 
     @property
@@ -48,7 +48,7 @@ class Stacks:
         return max(self.degraded.shape[1:])
 
     def blocks(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        """Degraded and original patches, (n, p, p) each, some at a time."""
+        """Degraded and original patches, (n, p, p) each, in blocks."""
         shape = -1, self.size, self.size
         both = (read_blocks(self.path, member, BLOCK) for member in (self.degraded, self.original))
         for degraded, original in zip(*both, strict=True):
@@ -57,24 +57,24 @@ class Stacks:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of all pairs of a file, in codes unless another unit is given."""
+    """Statistics of all pairs of a file, in codes unless another unit is given."""
 
     degraded_range: tuple[int, int]
     original_range: tuple[int, int]
     least_contrast: int
-    """Of a patch of the original: its lightest minus its darkest code."""
+    """Lightest minus darkest code of an original patch, the minimum over all patches."""
     mean_difference: float
     """Degraded minus original."""
     mean_absolute_difference: float
     psnr: float
-    """Of all samples together, in dB."""
+    """PSNR of all samples together, in dB."""
 
 
 def find_stacks(path: Path) -> Stacks:
-    """The degraded and the original patches in a file, whatever their names.
+    """Find the degraded and the original patches in a file.
 
-    They are two arrays of 8-bit samples of one shape, (N, p, p), (N, p, p, 1) or (N, 1, p, p). Names decide which is
-    which; where they do not, the sharper one is the original.
+    They are two arrays of 8-bit samples of the same shape, (N, p, p), (N, p, p, 1) or (N, 1, p, p). If their names do
+    not tell which is which, the sharper one is the original.
 
     Raises:
         ValueError: The file cannot be read, or has no two such arrays; the message lists its arrays.
@@ -113,7 +113,7 @@ def _words(key: str) -> set[str]:
 
 
 def _sharpness(path: Path, member: Member) -> float:
-    """Mean absolute difference of neighbours, in the first patches."""
+    """Mean absolute difference of neighbours in the first patches."""
     first = next(read_blocks(path, member, BLOCK)).reshape(-1, max(member.shape[1:]), max(member.shape[1:]))
     return float(np.abs(np.diff(first.astype(np.int16), axis=-1)).mean())
 
@@ -130,7 +130,7 @@ def _contents(members: list[Member]) -> str:
 
 
 def measure(stacks: Stacks) -> Statistics:
-    """The statistics of a file; memory holds a part of it at a time."""
+    """The statistics of a file, which is read in blocks."""
     total = absolute = squared = samples = 0
     lows, highs = [255, 255], [0, 0]
     contrast = 255
@@ -156,7 +156,7 @@ def measure(stacks: Stacks) -> Statistics:
 
 
 def describe(path: Path) -> str:
-    """What a file holds, in lines of text.
+    """Describe the content of a file in lines of text.
 
     Raises:
         ValueError: As :func:`find_stacks`.
@@ -205,7 +205,7 @@ def _describe_meta(meta: str) -> list[str]:
 
 
 def write_sheet(path: Path, target: Path) -> None:
-    """A PNG of pairs from all over the file, twice as large: degraded, original, their difference fourfold on grey.
+    """Write a PNG of evenly spaced pairs, doubled in size: degraded, original, and fourfold difference on grey.
 
     Raises:
         ValueError: As :func:`find_stacks`.

@@ -21,7 +21,7 @@ KINDS: dict[str, Registry[Any]] = {
 
 
 def list_parts(kind: str) -> Iterator[str]:
-    """A few lines for each part: name, description, parameters; for networks also the cost of their defaults."""
+    """Yield lines for each part: name, description, parameters, paper; for networks also the cost of the defaults."""
     for name, part in KINDS[kind].items():
         summary = (inspect.getdoc(part) or "").split("\n\n")[0].replace("\n", " ")
         yield f"{name}: {summary}"

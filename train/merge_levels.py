@@ -1,4 +1,4 @@
-"""Networks for one level each, merged into one that interpolates between them, as a start for training."""
+"""Merging of networks for one level each into one that interpolates between them, as a start for training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +13,15 @@ from train.run import save_weights
 
 
 def merge_levels(files: Sequence[Path], levels: Sequence[float], out: Path) -> InterpolatedStack:
-    """Write the weights of an `InterpolatedStack` that is, at each of ``levels``, the network in that one of ``files``.
+    """Write the weights of an `InterpolatedStack` that equals the network of one of ``files`` at each of ``levels``.
 
     Args:
-        files: ONNX files of `train.export`, or of releases before 0.3, for one level each and of one form.
-        levels: In equal steps.
-        out: Where the weights go; ``start`` of a recipe finds ``WORK/runs/NAME/weights.safetensors`` by NAME.
+        files: ONNX files of `train.export`, or of releases before 0.3, for one level each, of the same architecture.
+        levels: Levels of the files, in equal steps.
+        out: File of the weights. ``start`` of a recipe finds ``WORK/runs/NAME/weights.safetensors`` by NAME.
 
     Raises:
-        ValueError: There are not as many files as levels, or one has another form.
+        ValueError: There are not as many files as levels, or one has another architecture.
     """
     if len(files) != len(levels):
         raise ValueError(f"there are {len(files)} files for {len(levels)} levels")

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Of Muon's rate to Adam's: both then change a weight of these networks by about as much.
+# Ratio of Muon's learning rate to Adam's, at which both change the weights of these networks by about as much.
 HIDDEN_RATE = 10
 
 _MOMENTUM = 0.95
 _BETAS = (0.9, 0.99)
 _EPSILON = 1e-8
-# Of the odd polynomial that is iterated on the singular values: they end between 0.7 and 1.2, and soon.
+# Coefficients of the odd polynomial iterated on the singular values, which quickly brings them to 0.7 to 1.2.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
@@ -20,15 +20,15 @@ _ITERATIONS = 5
 class Muon(torch.optim.Optimizer):
     """Muon for convolutions (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), and Adam for the rest.
 
-    An update is the momentum of the gradient with all its singular values brought near 1, so that rare directions are
-    learned as fast as common ones. PyTorch's own Muon takes matrices only; a convolution's kernel is one here, with a
-    row for each of its first axis.
+    An update is the momentum of the gradient with all singular values brought near 1, so that rare directions are
+    learned as fast as common ones. PyTorch's own Muon takes only matrices; here the rows of a
+    kernel's matrix are its first axis.
 
-    All of its numbers, the learning rate too, are tensors on the parameters' device: a step can be captured as a graph.
+    Its state, including the learning rate, is in tensors on the parameters' device: a step can be captured as a graph.
     """
 
     def __init__(self, network: nn.Module, rate: float) -> None:
-        """Learn ``network`` at Adam's learning rate ``rate``; that of Muon follows it."""
+        """Optimise ``network``. ``rate`` is Adam's learning rate, which determines that of Muon."""
         kernels = [p for p in network.parameters() if p.ndim == 4 and min(p.shape[0], p[0].numel()) > 1]
         of_kernels = {id(weight) for weight in kernels}
         rest = [p for p in network.parameters() if id(p) not in of_kernels]
@@ -39,7 +39,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # the loss is not computed again
-        """Change every parameter by its gradient."""
+        """Update all parameters."""
         for group in self.param_groups:
             change = self._muon if group["orthogonal"] else self._adam
             change([p for p in group["params"] if p.grad is not None], group["lr"])
@@ -49,9 +49,9 @@ class Muon(torch.optim.Optimizer):
         momenta = [self._of(p, "momentum") for p in parameters]
         torch._foreach_mul_(momenta, _MOMENTUM)
         torch._foreach_add_(momenta, gradients)
-        # Nesterov's form looks one step ahead.
+        # Nesterov momentum looks one step ahead.
         ahead = torch._foreach_add(gradients, momenta, alpha=_MOMENTUM)
-        # Kernels of one shape are one batch of matrices: far fewer, larger products.
+        # Kernels of the same shape form a batch of matrices: far fewer, larger products.
         alike: dict[torch.Size, list[int]] = defaultdict(list)
         for index, parameter in enumerate(parameters):
             alike[parameter.shape].append(index)
@@ -81,7 +81,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """``matrices`` (N, rows, columns), with the singular values of each brought to 0.7 to 1.2."""
+    """Bring the singular values of ``matrices`` (N, rows, columns) to 0.7 to 1.2."""
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalised(matrices.mT).mT
     rows = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + _EPSILON)

@@ -16,14 +16,14 @@ from vs_srcomp.files import atomic_path
 
 SUFFIX = ".npy"
 
-# Zip keeps a time for each member; the earliest that it can hold stands for none.
+# Zip stores a time for each member; the earliest possible one stands for none.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """An array of 8-bit samples too large for memory: its shape, and its rows in order, in blocks of any length."""
+    """An array of 8-bit samples too large for memory: its shape, and its rows, in blocks of any length."""
 
     shape: tuple[int, ...]
     blocks: Iterable[NDArray[np.uint8]]
@@ -40,7 +40,7 @@ class Member:
 
 
 def write_npz(path: Path, arrays: Mapping[str, Blocks | NDArray[np.generic]]) -> None:
-    """Write ``arrays`` as a compressed archive that ``numpy.load`` reads; it appears whole, or not at all.
+    """Write ``arrays`` atomically as a compressed archive for ``numpy.load``.
 
     Raises:
         ValueError: The blocks of an array do not fit its shape.
@@ -49,7 +49,7 @@ def write_npz(path: Path, arrays: Mapping[str, Blocks | NDArray[np.generic]]) ->
         for key, array in arrays.items():
             info = zipfile.ZipInfo(key + SUFFIX, _NO_TIME)
             info.compress_type = zipfile.ZIP_DEFLATED
-            info.create_system = _UNIX  # it would record the system it was written on
+            info.create_system = _UNIX  # otherwise the system that it was written on
             with archive.open(info, "w", force_zip64=True) as file:
                 if isinstance(array, Blocks):
                     _write_blocks(file, key, array)
@@ -93,7 +93,7 @@ def read_array(path: Path, key: str) -> NDArray[np.generic]:
     """
     with _archive(path) as archive, archive.open(key + SUFFIX) as file:
         array = npy.read_array(file, allow_pickle=False)
-        # Reading on to the end of the member has its checksum looked at.
+        # Reading to the end of the member checks its checksum.
         file.read()
         return np.asarray(array)
 
@@ -133,7 +133,7 @@ def _read_header(file: IO[bytes], key: str) -> Member:
 
 @contextmanager
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive at ``path``; what is wrong with it comes as a ValueError that names it."""
+    """The archive at ``path``; a ValueError for a damaged one names it."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive

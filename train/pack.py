@@ -12,8 +12,7 @@ from vs_srcomp.files import atomic_path
 def pack(folders: Iterable[Path], ratios: Iterable[str], work: Path, out: Path, size: int) -> list[Path]:
     """Write ``out``/part1.tar and so on, of at most ``size`` bytes each: pictures first, then coded files by ratio.
 
-    Unpacked in one place they give ``images`` and ``coded``: what `train fit` takes as ``--images`` and finds in its
-    ``--work``.
+    Unpacked in one folder, they give ``images`` for ``--images`` of `train fit`, and ``coded`` for its ``--work``.
     """
     pictures = [path for folder in folders for path in some_pictures(folder)]
     members = [(path, f"images/{path.name}") for path in pictures]
@@ -52,7 +51,7 @@ def _write(target: Path, part: list[tuple[Path, str]]) -> Path:
 
 
 def _header(file: Path, name: str) -> tarfile.TarInfo:
-    """Without time and owner, so that the same files give the same archives."""
+    """Header without time and owner, so that the same files give the same archives."""
     header = tarfile.TarInfo(name)
     header.size = file.stat().st_size
     return header

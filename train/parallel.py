@@ -12,12 +12,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that share each step's crops evenly; every one holds the whole network."""
+    """The processes that share each step's crops evenly; each has the whole network."""
 
     device: torch.device
-    """Of this process."""
+    """Device of this process."""
     rank: int = 0
-    """Of this process, from 0."""
+    """Rank of this process, from 0."""
     size: int = 1
     """Number of processes."""
 

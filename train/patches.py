@@ -1,4 +1,4 @@
-"""Patch pairs of a photograph: places, degraded and original samples, and their file."""
+"""Patch pairs of a photograph: positions, degraded and original samples, and their file."""
 
 import hashlib
 import json
@@ -19,31 +19,31 @@ from vs_srcomp.resample import lanczos5
 TRAINING_SIZE = 48
 TEST_SIZE = 64
 SIZES = (TRAINING_SIZE, TEST_SIZE)
-"""Sides of the patches to learn from, and of those to test on."""
+"""Sides of training and test patches."""
 
 MIN_CONTRAST = 8
-"""Least difference between the lightest and the darkest code of a patch, in the original."""
+"""Least difference between the lightest and the darkest code of an original patch."""
 
-# The largest picture of AV1's highest level.
+# Largest side of a picture at AV1's highest level.
 MAX_SIDE = 16384
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A picture that patches can be taken from."""
+    """A picture that contains usable patches."""
 
     path: Path
     sha256: str
-    """Of the file."""
+    """Digest of the file."""
     width: int
     height: int
-    """In luma pixels, after the cut to a multiple of 16."""
+    """Height in luma pixels; like ``width``, cropped to a multiple of 16."""
     places: Mapping[int, int]
-    """How many places there are for a patch, by its size."""
+    """Number of usable positions by patch size."""
 
 
 def look_at(path: Path) -> Photograph | str:
-    """See whether patches can be taken from a picture; if not, why."""
+    """Check a picture; returns the reason if it is unusable."""
     try:
         luma = clip_planes(read_yuv420(path))[0]
     except ValueError as reason:
@@ -60,9 +60,9 @@ def look_at(path: Path) -> Photograph | str:
 
 
 def choose_corners(luma: Plane, size: int, count: int, seed: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Top and left of ``count`` different patches, drawn evenly from all that have contrast; fewer where these are.
+    """Top and left of ``count`` different random patches with contrast, or of all if there are fewer.
 
-    They depend on the plane, the size and the seed alone.
+    They depend only on the plane, the size and the seed.
     """
     usable = _contrast(luma, size) >= MIN_CONTRAST
     up_to_row = np.cumsum(np.count_nonzero(usable, axis=1))
@@ -74,7 +74,7 @@ def choose_corners(luma: Plane, size: int, count: int, seed: tuple[int, ...]) ->
 
 
 def _contrast(luma: Plane, size: int) -> Plane:
-    """Lightest minus darkest code of the patch at each place, (height - size + 1, width - size + 1)."""
+    """Lightest minus darkest code of the patch at each position, (height - size + 1, width - size + 1)."""
     return _running(np.maximum, luma, size) - _running(np.minimum, luma, size)
 
 
@@ -92,13 +92,13 @@ def _running(pick: Callable[[Plane, Plane], Plane], plane: Plane, size: int) -> 
 
 @dataclass(frozen=True)
 class Shard:
-    """The patches of one photograph for one pair: all that they depend on, and the file that keeps them."""
+    """The patches of one photograph for one pair: parameters and file."""
 
     photograph: Photograph
     pair: Pair
     size: int
     count: int
-    """At most so many patches."""
+    """Maximum number of patches."""
     seed: int
     cpu_used: int
     """Speed level of the encoder."""
@@ -106,12 +106,12 @@ class Shard:
 
     @property
     def patches(self) -> int:
-        """How many patches it has."""
+        """Number of patches."""
         return min(self.count, self.photograph.places[self.size])
 
     @cached_property
     def path(self) -> Path:
-        """Named after everything that the content depends on, so that a file of that name is never out of date."""
+        """Path with a digest of everything that determines the content: an existing file is never out of date."""
         width, height = coded_size(self.photograph, self.pair)
         argv = encoder_argv(width, height, still_options(self.cpu_used), self.pair.q)[1:]
         versions = encoder_version(), libaom_version(), vs.core.core_version.release_major
@@ -119,7 +119,7 @@ class Shard:
         return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.npz"
 
     def is_there(self) -> bool:
-        """Whether the file is there, whole and undamaged."""
+        """Whether the file exists and is complete and undamaged."""
         shape = self.patches, self.size, self.size
         try:
             return all(read_array(self.path, key).shape == shape for key in ("lr", "hr"))
@@ -128,12 +128,12 @@ class Shard:
 
 
 def coded_size(photograph: Photograph, pair: Pair) -> tuple[int, int]:
-    """Width and height of what the encoder is given."""
+    """Width and height of the encoder's input."""
     return int(photograph.width / pair.ratio.factor), int(photograph.height / pair.ratio.factor)
 
 
 def make_shard(shard: Shard) -> None:
-    """Take the patches of a photograph from what playback shows, and from the original at the same places.
+    """Cut the patches of a photograph from the picture in playback, and from the original at the same positions.
 
     Raises:
         RuntimeError: The encoder failed; the message names the picture.

@@ -1,8 +1,8 @@
 """Comparison of estimators of the compression level on video with known originals.
 
-Short clips are downscaled 2:1, coded by several encoders at many levels, and restored by a network that gets each of
-`QUANTIZERS`. The oracle of a stream is the level whose result is closest to the originals over the whole clip. The loss
-of an estimator is that of its choices, the nearest of these levels, against the oracle.
+Short clips are downscaled 2:1, coded by several encoders at many levels, and restored by a network at each of
+`QUANTIZERS`. The oracle of a stream is the level whose result is closest to the originals over the whole clip. An
+estimator selects the nearest of these levels; its loss is relative to the oracle.
 """
 
 import csv
@@ -30,7 +30,7 @@ from vs_srcomp.source.scan import scan
 from vs_srcomp.upscale import upscale
 
 WIDTH, HEIGHT = 480, 256
-"""Of the originals."""
+"""Size of the originals."""
 
 _SMALLER = f"scale={WIDTH}:-2:flags=lanczos,crop={WIDTH}:{HEIGHT}"
 
@@ -40,13 +40,13 @@ VIDEOS = {
     "roof": ("hdr10-video-with-sdr-container.mp4", f"scale=640:-2:flags=lanczos,crop={WIDTH}:{HEIGHT}"),
     "trees": ("park_joy_420_720p50_frm0to9_480x270.y4m", f"crop={WIDTH}:{HEIGHT}"),
 }
-"""Clips by name: the file, and the filter that makes the original from it."""
+"""Clips by name: file, and FFmpeg filter that makes the original."""
 
 PANS = {"houses": ("8.png", 0.0), "lighthouse": ("21.png", 1.5)}
-"""Clips by name: a picture that is larger than the window moving over it, and the deviation of the noise added."""
+"""Clips by name: picture over which a window moves, and deviation of the added noise."""
 
 LEVELS = (20, 28, 36, 44, 52)
-"""On and between the levels that networks get, and beyond."""
+"""Levels on, between and beyond those of the networks."""
 
 NEAR_LOSSLESS = "near lossless"
 
@@ -57,19 +57,19 @@ _AOM_REALTIME = f"{_AOM} -usage realtime -cpu-used 8"
 
 @dataclass(frozen=True)
 class Encoder:
-    """A way to code, at some levels."""
+    """An encoder with options, and its levels."""
 
     name: str
     options: str
-    """Of FFmpeg, with the level as ``{q}``."""
+    """FFmpeg's options, with ``{q}`` for the level."""
     levels: tuple[int, ...]
     length: int = 24
-    """Frames to code, where the clip has so many: a mini-GOP of a usual pyramid and a half."""
+    """Number of frames, if the clip has so many: one and a half mini-GOPs of a usual pyramid."""
     step: int = 5
-    """Every so many frames one is restored. It shares no factor with a pyramid, so that all of its layers are met."""
+    """Distance between restored frames. It shares no factor with a pyramid, so that all layers occur."""
 
 
-# Without a pyramid, quality changes slowly: it is the length of the scene that counts.
+# Without a pyramid, quality changes slowly, and scenes must be long.
 _LONG = {"length": 96, "step": 19}
 
 ENCODERS = (
@@ -88,7 +88,7 @@ REFERENCE = "lanczos5"
 
 @dataclass(frozen=True)
 class Stream:
-    """A coded clip: how near the network came at each given level, and what came of each estimator's choices."""
+    """A coded clip: the network's PSNR at each level, and the results of each estimator."""
 
     clip: str
     encoder: str
@@ -98,24 +98,24 @@ class Stream:
     estimate: Mapping[str, float]
     """Mean effective base_q_idx by estimator."""
     loss: Mapping[str, float]
-    """In dB by estimator: of the levels that it chooses, frame by frame, against the best one for all frames."""
+    """Loss in dB by estimator: its levels, frame by frame, against the best one for all frames."""
     switches: Mapping[str, float]
-    """By estimator: how often the level changes from one frame to the next, in 24 frames."""
+    """Changes of level per 24 frames, by estimator."""
 
 
 @click.command(context_settings={"max_content_width": 110})
-@folders(data="Where the folders video and test are.", work="Coded streams are kept here.")
+@folders(data="Folder with video and test.", work="Folder for coded streams.")
 @click.option("--tier", default="fast", show_default=True, help="The network.")
 @click.option(
     "--results",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("train/results/quantizer.csv"),
     show_default=True,
-    help="What was measured, a row for each stream.",
+    help="CSV file of results, a row per stream.",
 )
-@click.option("--tables-only", is_flag=True, help="Make the tables of docs/quantizer.md, without measuring again.")
+@click.option("--tables-only", is_flag=True, help="Print the tables of docs/quantizer.md without measuring again.")
 def main(data: Path, work: Path, tier: str, results: Path, tables_only: bool) -> None:
-    """Measure the estimators with the networks there are; print the tables of docs/quantizer.md."""
+    """Measure the estimators with a tier's network, and print the tables of docs/quantizer.md."""
     if not tables_only:
         write_streams(list(measure(data, work / "quantizer", tier)), results)
     streams = read_streams(results)
@@ -153,7 +153,7 @@ def read_video(data: Path, clip: str) -> list[list[Plane]]:
 
 
 def make_pan(data: Path, clip: str) -> list[list[Plane]]:
-    """A window that moves over a photograph by fractions of a pixel, with noise as of a camera."""
+    """A window that moves over a photograph by fractions of a pixel, with camera noise."""
     picture, deviation = PANS[clip]
     photograph = read_yuv420(data / "test/kodak" / picture)
     room = photograph.width - WIDTH, photograph.height - HEIGHT
@@ -168,7 +168,7 @@ def make_pan(data: Path, clip: str) -> list[list[Plane]]:
 
 
 def encode(original: Sequence[list[Plane]], encoder: Encoder, level: int, path: Path) -> None:
-    """Lower a clip 2:1, as training does, and code it."""
+    """Downscale a clip 2:1, as in training, and code it."""
     width, height = WIDTH // 2, HEIGHT // 2
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p"]
     argv += ["-video_size", f"{width}x{height}", "-framerate", "25", "-i", "pipe:0"]
@@ -180,7 +180,7 @@ def encode(original: Sequence[list[Plane]], encoder: Encoder, level: int, path: 
 
 
 def score(path: Path, clip: str, encoder: Encoder, level: int, original: Sequence[Plane], tier: str) -> Stream:
-    """Restore some frames of a stream at every given level, and see which of them the estimators choose."""
+    """Restore some frames of a stream at every level, and score the levels that the estimators choose."""
     coded = source(path)
     sampled = coded[:: encoder.step]
     methods = {REFERENCE: lanczos5(sampled, WIDTH, HEIGHT)}
@@ -218,7 +218,7 @@ _GROUPS = ("psnr", "estimate", "loss", "switches")
 
 
 def write_streams(streams: Sequence[Stream], path: Path) -> None:
-    """A row for each stream."""
+    """Write a row per stream."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -230,7 +230,7 @@ def write_streams(streams: Sequence[Stream], path: Path) -> None:
 
 
 def read_streams(path: Path) -> list[Stream]:
-    """What :func:`write_streams` wrote."""
+    """Read the file of :func:`write_streams`."""
     with path.open(newline="") as file:
         return [_stream(row) for row in csv.DictReader(file)]
 
@@ -245,7 +245,7 @@ def _stream(row: Mapping[str, str]) -> Stream:
 
 
 def loss_table(streams: Sequence[Stream]) -> str:
-    """Mean loss of each estimator against the best network of each stream, and its switches, as Markdown."""
+    """Mean loss of each estimator against the best level of each stream, and its switches, as Markdown."""
     compressed = [stream for stream in streams if stream.encoder != NEAR_LOSSLESS]
     encoders = list(dict.fromkeys(stream.encoder for stream in compressed))
     lines = [
@@ -269,7 +269,7 @@ def loss_table(streams: Sequence[Stream]) -> str:
 
 
 def threshold_table(streams: Sequence[Stream]) -> str:
-    """Mean loss of the estimators that give a scene one value, if all thresholds were moved, as Markdown."""
+    """Mean loss of the estimators with one value per scene, for shifted thresholds, as Markdown."""
     compressed = [stream for stream in streams if stream.encoder != NEAR_LOSSLESS]
     shifts = (-4, -2, 0, 2, 4)
     lines = [
@@ -289,7 +289,7 @@ def threshold_table(streams: Sequence[Stream]) -> str:
 
 
 def best_table(streams: Sequence[Stream]) -> str:
-    """For each encoder and level: the mean gain of each network over Lanczos, as Markdown."""
+    """Mean gain of the network over Lanczos at each level, by encoder and its level, as Markdown."""
     lines = [
         f"| encoder | level | {REFERENCE}, dB | {' | '.join(f'Q{q}' for q in QUANTIZERS)} |",
         "| --- | ---: | ---: |" + " ---: |" * len(QUANTIZERS),
@@ -304,7 +304,7 @@ def best_table(streams: Sequence[Stream]) -> str:
 
 
 def lossless_table(streams: Sequence[Stream]) -> str:
-    """What the network for the weakest compression gains where there is next to none, by clip, as Markdown."""
+    """Gain of the network at the lowest level on nearly lossless streams, by clip, as Markdown."""
     weak = [stream for stream in streams if stream.encoder == NEAR_LOSSLESS]
     levels = sorted({stream.level for stream in weak})
     lines = [

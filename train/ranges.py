@@ -2,8 +2,8 @@
 
 A range is the largest magnitude on photographs and drawn edges, times a factor. A factor below 1 makes steps finer and
 clips the strongest corrections; the smallest factor that keeps hard edges is chosen. Layers whose rounding still costs
-too much are not quantised, beginning with those of the highest cost for their work: as a rule the last ones, after
-which nothing evens out the error.
+too much are not quantised, those with the highest loss per operation first: as a rule the last layers, whose errors no
+later layer averages.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 type Plane = NDArray[np.uint8]
 
 CROP: Final = 256
-"""Side of what is used of each picture, from its middle: a multiple of every stride."""
+"""Side of the crops that are measured, a multiple of every stride."""
 
 MOST_LOST: Final = 0.018
-"""In dB of PSNR, over the middles of all pictures."""
+"""Limit of the PSNR loss in dB, over the middles of all pictures."""
 
 MOST_LOST_IN_QUIET: Final = 0.03
-"""In dB of PSNR, over the smoothest part of each picture: there the same noise weighs most."""
+"""Limit of the PSNR loss in dB, over the smoothest part of each picture, where the same noise matters most."""
 
 LEAST_KEPT: Final = 0.988
-"""Of the correction of hard edges in float32: the share that its projection has. The goal is 0.95."""
+"""Least share of the float32 correction of hard edges, by projection on it. The goal is 0.95."""
 
 _FACTORS: Final = (1.0, 0.92, 0.85, 0.78)
 _DRAWN: Final = 2
@@ -43,7 +43,7 @@ _DRAWN: Final = 2
 _PHASES: Final = 8
 _STEP: Final = 64
 
-# Squared codes: what is left of an error where it is not known, 38.5 dB.
+# Assumed squared error in codes if the original is unknown: 38.5 dB.
 _ASSUMED: Final = 9.0
 
 
@@ -52,25 +52,25 @@ class Seen:
     """A network for one level, and pictures of that level."""
 
     onnx: bytes
-    """One plane in and out."""
+    """ONNX file with one plane as input and output."""
     planes: Sequence[Plane]
     """Luma after Lanczos-5, at least `CROP` pixels wide and high."""
     originals: Sequence[Plane] = ()
-    """What it was before; where there are none, pictures of 38.5 dB are assumed."""
+    """The originals of ``planes``; without them, a PSNR of 38.5 dB is assumed."""
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """What was chosen, and what it costs."""
+    """The chosen ranges and their cost."""
 
     ranges: tuple[float, ...]
-    """As `vs_srcomp.models.Network` has them."""
+    """Ranges as in `vs_srcomp.models.Network`."""
     lost: float
-    """In dB, as `MOST_LOST` has it; or in quiet parts, in proportion to the limit there."""
+    """PSNR loss in dB for `MOST_LOST`; that of the smoothest parts is scaled to this limit."""
     kept: float
     """Share of the correction of hard edges."""
     share: float
-    """Of multiply-accumulates that are in integers."""
+    """Share of multiply-accumulates in integers."""
 
 
 def choose_ranges(forms: Sequence[Seen]) -> Ranges:
@@ -84,12 +84,12 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     costs = levels[0].costs()
     factor = next((f for f in reversed(_FACTORS) if _kept(levels, f * whole) >= LEAST_KEPT), 1.0)
     ranges = factor * whole
-    # Of each layer by itself: rounding adds like noise.
+    # Loss of each layer by itself: rounding errors add like noise.
     alone = [_lost(levels, np.where(np.arange(len(whole)) == index, ranges, 0)) for index in range(len(whole))]
     floor = _lost(levels, np.zeros_like(ranges))
     own = np.maximum(np.array(alone) - floor, 0)
     order = list(np.argsort(-own / costs[1:]))
-    # Estimates leave a little more in integers than may be; what is then measured decides.
+    # The estimate keeps slightly too many layers in integers; measurement decides.
     while order and floor + own[ranges > 0].sum() > 1.2 * MOST_LOST:
         ranges[order.pop(0)] = 0
     while order and _lost(levels, ranges) > MOST_LOST:
@@ -100,7 +100,7 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
 
 
 def middle(plane: Plane) -> tuple[int, int]:
-    """Top and left of the part in the middle of ``plane``."""
+    """Top and left of the crop in the middle of ``plane``."""
     if min(plane.shape) < CROP:
         raise ValueError(f"a picture of {plane.shape[1]}x{plane.shape[0]} is smaller than {CROP}x{CROP}")
     top, left = ((size - CROP) // (2 * _PHASES) * _PHASES for size in plane.shape)
@@ -108,7 +108,7 @@ def middle(plane: Plane) -> tuple[int, int]:
 
 
 def smoothest(plane: Plane) -> tuple[int, int]:
-    """Top and left of the part of ``plane`` whose neighbours differ least."""
+    """Top and left of the crop of ``plane`` whose neighbouring pixels differ least."""
     steps = np.abs(np.diff(plane.astype(np.int16), axis=1))
     places = [
         (top, left)
@@ -125,7 +125,7 @@ def cut[T: np.generic](plane: NDArray[T], corner: tuple[int, int]) -> NDArray[T]
 
 
 def hard_edges() -> Iterator[Plane]:
-    """Drawn pictures of half the size, as Lanczos-5 enlarges them."""
+    """Drawn pictures of half the size, upscaled by Lanczos-5."""
     import vapoursynth as vs
 
     from train.material.drawn import SIZE, draw
@@ -139,17 +139,17 @@ def hard_edges() -> Iterator[Plane]:
 
 
 def channel_peaks(onnx: bytes, planes: Sequence[Plane]) -> list[NDArray[np.float32]]:
-    """The largest magnitude of each channel that each convolution but the first sees."""
+    """The largest magnitude of each input channel of each convolution but the first."""
     return _Level(Seen(onnx, planes)).peaks()
 
 
 class _Level:
-    """One form, and what it gives in float32."""
+    """A network at one level, and its float32 results."""
 
     def __init__(self, form: Seen) -> None:
         self._onnx = form.onnx
         windows = [(middle(plane), smoothest(plane)) for plane in form.planes]
-        # The middles of all, then the smoothest parts of all.
+        # The middles of all pictures, then their smoothest parts.
         corners = [pair[0] for pair in windows] + [pair[1] for pair in windows]
         self.photographs = [cut(plane, at) for plane, at in zip([*form.planes] * 2, corners, strict=True)]
         originals = [
@@ -229,7 +229,7 @@ class _Level:
 
 
 def _run(model: "ov.Model") -> Any:
-    # What integers compute, in float32 and so on every processor: sums of their products are exact in it.
+    # Integers are computed in float32, on every processor: sums of their products are exact in it.
     how = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}
     compiled = load_openvino().Core().compile_model(model, "CPU", how)
     return lambda plane: list(compiled([(plane / np.float32(255)).astype(np.float32)[None, None]]).values())

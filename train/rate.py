@@ -1,7 +1,7 @@
-"""Does it pay to send less? Quality over bits for AV1 at full size, and at each ratio after each method of upscaling.
+"""Does a lower resolution pay? Quality over bits for AV1 at full size, and at each ratio after upscaling.
 
-Every original is coded with SVT-AV1 at several quantizers, at its own size and downscaled by each ratio. Each of these
-streams gives a point for each method: ``native`` for the full size, Lanczos-5 and the tiers for the ratios.
+Every original is coded with SVT-AV1 at several quantizers, at full size and downscaled by each ratio. Each stream gives
+a point per method: ``native`` for full size, Lanczos-5 and the tiers for the ratios.
 """
 
 import subprocess
@@ -38,12 +38,12 @@ LEVELS = (12, 22, 32, 40, 48, 54, 59, 63)
 ENCODER = ("-c:v", "libsvtav1", "-preset", "8", "-svtav1-params", "lp=1")
 
 FRAMES = 33
-"""Of each video: two mini-GOPs of a usual pyramid, and the frame before them."""
+"""Frames of each video: two mini-GOPs of a usual pyramid, and the frame before them."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One original, coded in one size at one quantizer, upscaled by one method. Means over its frames."""
+    """One original, coded at one size and quantizer, upscaled by one method. Means over its frames."""
 
     set: str
     """``"stills"`` or ``"videos"``."""
@@ -57,7 +57,7 @@ class Point:
     bits_per_pixel: float
     """Bits of the packets over the pixels of the original's frames."""
     psnr_y: float
-    """In dB, against a peak of 255."""
+    """PSNR in dB, against a peak of 255."""
     vmaf_neg: float
 
 
@@ -71,7 +71,7 @@ class Original:
 
 
 def originals(stills: Path | None, videos: Path | None, pictures: int | None = None) -> Iterator[Original]:
-    """The pictures and the videos of two folders, one at a time; of the pictures, the first ``pictures``.
+    """The first ``pictures`` pictures of a folder, and the videos of another, one at a time.
 
     Raises:
         ValueError: A folder has none, or a file cannot be read.
@@ -201,6 +201,6 @@ def _measured(original: Original, ratio: str, level: int, stream: Path, methods:
 
 
 def coded_bytes(stream: Path) -> int:
-    """Size of a file's video packets, without the container, which has a large share in small stills."""
+    """Size of a file's video packets, without the container, which is a large share of small stills."""
     with av.open(str(stream)) as container:
         return sum(packet.size for packet in container.demux(video=0))

@@ -1,4 +1,4 @@
-"""docs/results/rate.md: curves of quality over bits, gains at equal rate, and Bjontegaard rates, from points."""
+"""docs/results/rate.md: curves of quality over bits, gains at equal rate, and Bjontegaard rates."""
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -18,19 +18,19 @@ BANDS = ((0.005, 0.02), (0.02, 0.1), (0.1, 0.4), (0.4, 1.5))
 """Rates in bits per pixel between which gains are averaged."""
 
 _WIDTH = 120
-"""Of lines in documents."""
+"""Line length of documents."""
 
 _RESAMPLES = 2000
 _FEWEST = 3
-"""The fewest clips that an interval is given for."""
+"""Fewest clips for an interval."""
 
 _SAMPLES = 64
-"""Of a curve within a band, evenly on a logarithmic scale."""
+"""Samples of a curve within a band, evenly on a logarithmic scale."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is plotted and tabled."""
+    """A metric of plots and tables."""
 
     title: str
     of: Callable[[Point], float]
@@ -45,7 +45,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over clips, and where it lies with 95 % confidence: percentiles of the means of resampled clips."""
+    """A mean over clips, and its 95 % confidence interval: percentiles of the means of resampled clips."""
 
     mean: float
     low: float
@@ -54,7 +54,7 @@ class Interval:
 
 
 def interval(values: Sequence[float]) -> Interval | None:
-    """Of at least one value; of a single one, the interval is that value."""
+    """The interval of ``values``; None if there are none. That of a single value is the value itself."""
     if not values:
         return None
     rng = np.random.default_rng(1)
@@ -66,7 +66,7 @@ def interval(values: Sequence[float]) -> Interval | None:
 
 @dataclass(frozen=True)
 class Curve:
-    """One clip by one method: quality over the rate, both rising."""
+    """Quality over rate of one clip and method, both rising."""
 
     rates: NDArray[np.float64]
     values: NDArray[np.float64]
@@ -79,7 +79,7 @@ class Curve:
 
 
 def curve(points: Iterable[Point], metric: Metric) -> Curve | None:
-    """Of points of one clip and method; those where more bits gave less are left out. None if two are not left."""
+    """The curve of one clip and method, without points of more bits and lower quality; None below two points."""
     kept: list[tuple[float, float]] = []
     for rate, value in sorted((point.bits_per_pixel, metric.of(point)) for point in points):
         if np.isfinite(value) and (not kept or (rate > kept[-1][0] and value > kept[-1][1])):
@@ -91,7 +91,7 @@ def curve(points: Iterable[Point], metric: Metric) -> Curve | None:
 
 
 def gain(test: Curve, anchor: Curve, band: tuple[float, float]) -> float | None:
-    """Mean of ``test`` minus ``anchor`` at equal rates in ``band``; None where they do not both cover half of it."""
+    """Mean of ``test`` minus ``anchor`` at equal rates in ``band``; None unless both cover half of it."""
     low = max(band[0], test.rates[0], anchor.rates[0])
     high = min(band[1], test.rates[-1], anchor.rates[-1])
     if low >= high or np.log(high / low) < 0.5 * np.log(band[1] / band[0]):
@@ -101,10 +101,10 @@ def gain(test: Curve, anchor: Curve, band: tuple[float, float]) -> float | None:
 
 
 def bjontegaard(test: Curve, anchor: Curve) -> float | None:
-    """Bjontegaard's mean difference of the rate at equal quality in percent, by Akima's interpolation.
+    """Bjontegaard's mean rate difference at equal quality in percent, by Akima interpolation.
 
-    Less than 0 is fewer bits. None where the curves have less than a quarter of their range of quality in common, or
-    fewer than four points.
+    Negative values are fewer bits. None if the curves share less than a quarter of the quality range of ``test``, or
+    have fewer than four points.
     """
     from bjontegaard import bd_rate
 
@@ -114,7 +114,7 @@ def bjontegaard(test: Curve, anchor: Curve) -> float | None:
     if common < 0.25 * (test.values[-1] - test.values[0]):
         return None
     with warnings.catch_warnings():
-        # The overlap was looked at above.
+        # The overlap was checked above.
         warnings.simplefilter("ignore")
         return float(
             bd_rate(
@@ -130,7 +130,7 @@ def bjontegaard(test: Curve, anchor: Curve) -> float | None:
 
 
 type Curves = dict[tuple[str, str], dict[str, Curve]]
-"""By ratio and method, then by clip."""
+"""Curves by ratio and method, then by clip."""
 
 
 def curves_of(points: Iterable[Point], of_set: str, metric: Metric) -> Curves:
@@ -160,7 +160,7 @@ def gain_table(curves: Curves, metric: Metric) -> str:
         rates = [found for test, anchor in pairs if (found := bjontegaard(test, anchor)) is not None]
         cells.append(_cell(interval(rates), 1))
         rows.append([ratio, method, *cells])
-    # Stills and videos have other rates: bands that no clip reaches into are left out.
+    # Stills and videos differ in rate: bands that no clip reaches are omitted.
     kept = [column for column in range(len(head)) if any(row[column] for row in rows)]
     lines = ["| " + " | ".join(row[column] for column in kept) + " |" for row in (head, *rows)]
     return "\n".join([lines[0], "| --- | --- |" + " ---: |" * (len(kept) - 2), *lines[1:]])
@@ -197,7 +197,7 @@ def plot(points: Sequence[Point], path: Path) -> None:
             curves = curves_of(points, of_set, metric)
             best = max((_rank(method) for _, method in curves if method != NATIVE), default=0)
             for (ratio, method), clips in curves.items():
-                # The best tier and Lanczos; what is between would hide them.
+                # Only the best tier and Lanczos: others would hide them.
                 if method not in (NATIVE, "lanczos5") and _rank(method) != min(best, 2):
                     continue
                 rates, values = _mean_curve(clips)
@@ -218,7 +218,7 @@ def plot(points: Sequence[Point], path: Path) -> None:
 
 
 def _mean_curve(clips: dict[str, Curve]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean of all clips at rates that all of them have."""
+    """The mean of all clips at their common rates."""
     low = max(each.rates[0] for each in clips.values())
     high = min(each.rates[-1] for each in clips.values())
     if low >= high:
@@ -228,7 +228,7 @@ def _mean_curve(clips: dict[str, Curve]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def crossings(curves: Curves) -> dict[tuple[str, str], str]:
-    """Up to which rate each method gives more than native AV1, by the mean curves, as text: "0.12", "never"."""
+    """The rate up to which each method is better than native AV1, by the mean curves, as text: "0.12", "never"."""
     rates, native = _mean_curve(curves[FULL_SIZE, NATIVE])
     found = {}
     for key in _ordered(curves):
@@ -238,7 +238,7 @@ def crossings(curves: Curves) -> dict[tuple[str, str], str]:
         inside = (rates >= own_rates[0]) & (rates <= own_rates[-1])
         better = np.interp(np.log(rates[inside]), np.log(own_rates), own) > native[inside]
         if better.any():
-            # Nothing is known beyond the rates that all clips have.
+            # Nothing is known beyond the common rates of all clips.
             found[key] = f"{'at least ' if better[-1] else ''}{rates[inside][better].max():.2f}"
         else:
             found[key] = "never"
@@ -246,7 +246,7 @@ def crossings(curves: Curves) -> dict[tuple[str, str], str]:
 
 
 def tables(points: Sequence[Point]) -> dict[str, str]:
-    """All tables, by the mark that they have in the document: "stills PSNR-Y"."""
+    """All tables by their mark in the document: "stills PSNR-Y"."""
     found = {}
     for of_set in (STILLS, VIDEOS):
         for metric in METRICS:
@@ -261,7 +261,7 @@ def tables(points: Sequence[Point]) -> dict[str, str]:
 
 
 def summary(points: Sequence[Point]) -> str:
-    """What was measured: clips, tiers and levels."""
+    """The measured clips, tiers and levels as text."""
     parts = []
     for of_set in (STILLS, VIDEOS):
         own = [point for point in points if point.set == of_set]

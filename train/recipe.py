@@ -30,8 +30,8 @@ class Recipe:
     """How one model is trained. Every field is a key of the TOML file; those with defaults are optional."""
 
     name: str
-    """Name of the run and of the model: ``"srcomp-fast-2by1"``. Runs with ``-draft`` in their name are only the start
-    of others, and are not exported."""
+    """Name of the run and of the model: ``"srcomp-fast-2by1"``. A name with ``-draft`` marks a run that is only the
+    start of others. Its model is not exported."""
     network: Part
     degradation: Part
     """Table of the degradation. ``av1`` needs a ``ratio``, and codes every picture at several levels."""
@@ -49,11 +49,11 @@ class Recipe:
     """``"adam"``, or ``"muon"``, which needs a third of the steps."""
     warmup: int = 200
     scales: tuple[float, ...] = (1.0,)
-    """Sizes at which pictures are used, before the degradation. AV1 always uses a third of them at 0.6, too."""
+    """Scales of pictures before the degradation. AV1 always uses a third of them at 0.6, too."""
     copies: int = 1
     """Degraded versions of each picture, if the degradation is random."""
     clips: bool = True
-    """Whether to train on clips made of the pictures, too, coded with inter frames; AV1 only."""
+    """Whether to train on clips made of the pictures, too, coded with inter prediction; AV1 only."""
     valid_share: float = 0.1
     """Share of the pictures for validation."""
     start: str | None = None
@@ -70,7 +70,7 @@ class Recipe:
 
     @property
     def is_draft(self) -> bool:
-        """Whether it is only the start of others."""
+        """Whether the model is only the start of others."""
         return "-draft" in self.name
 
     @property
@@ -80,7 +80,7 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Digest of all fields: a run is resumed only with the recipe that it began with."""
+        """Digest of all fields: a run is resumed only with its own recipe."""
         return hashlib.sha256(repr(sorted(dataclasses.asdict(self).items())).encode()).hexdigest()[:16]
 
     def make_network(self) -> Network:
@@ -97,7 +97,7 @@ class Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe; ValueError describes its first mistake."""
+    """Read a recipe; the ValueError for an invalid one describes its first mistake."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text())
         known = {entry.name: entry for entry in dataclasses.fields(Recipe)}
@@ -127,7 +127,7 @@ def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]
 
 
 def _check_scale(recipe: Recipe, network: Network) -> None:
-    """Check that the network reverses the ratio of the degradation, without making parts that need other packages."""
+    """Check that the network's scale fits the degradation, without importing optional packages."""
     ratio, enlarged = recipe.degradation.get("ratio", 2), recipe.degradation.get("enlarged", False)
     if isinstance(ratio, int) and network.scale != (1 if enlarged else ratio):
         way = "and enlarged again" if enlarged else "and not enlarged"

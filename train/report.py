@@ -16,12 +16,12 @@ from vs_srcomp.models.catalogue import SYSTEM
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown."""
+    """Presentation of a metric."""
 
     mark: str
-    """Of its tables in the documents: ``<!-- MARK: SET -->`` ... ``<!-- end -->``."""
+    """Mark of its tables in the documents: ``<!-- MARK: SET -->`` ... ``<!-- end -->``."""
     column: str
-    """Of :class:`Score`."""
+    """Field of :class:`Score`."""
     title: str
     digits: int
     unit: str = ""
@@ -40,7 +40,7 @@ RATE = Metric("rate", "bits_per_pixel", "Bits per pixel", 3)
 
 
 def gain_table(scores: Sequence[Score], metric: Metric = PSNR) -> str:
-    """Mean gain over Lanczos-5 as Markdown: a row per method, a column per pair, and Lanczos' own score."""
+    """Mean gain over Lanczos-5 as Markdown: a row per method, a column per pair, and the score of Lanczos-5."""
     mean = _means(scores, metric)
     columns = [pair.slug for pair in PAIRS if (REFERENCE, pair.slug) in mean]
     reference = {slug: mean[REFERENCE, slug] for slug in columns}
@@ -89,7 +89,7 @@ def _header(slugs: Sequence[str], metric: Metric) -> list[str]:
 def _row(title: str, values: Mapping[str, float], slugs: Sequence[str], metric: Metric, sign: str) -> str:
     cells = [f"{values[slug]:{sign}.{metric.digits}f}" if slug in values else "-" for slug in slugs]
     if metric.has_mean:
-        # Over fewer pairs it could not be compared with the other rows' means.
+        # A mean over fewer pairs could not be compared with those of other rows.
         cells.append(f"{fmean(values.values()):{sign}.{metric.digits}f}" if len(values) == len(slugs) else "-")
     return f"| {title} | " + " | ".join(cells) + " |"
 
@@ -98,7 +98,7 @@ def summary_table(scores: Sequence[Score], costs: Mapping[str, float]) -> str:
     """Mean gain over Lanczos-5 over the levels of each ratio, as Markdown: a row for Lanczos-5 and for each tier.
 
     Args:
-        scores: Of one set.
+        scores: Scores of one set.
         costs: Multiply-accumulates per output pixel, by tier, in the order of the rows.
     """
     mean = _means(scores, PSNR)
@@ -119,7 +119,7 @@ def summary_table(scores: Sequence[Score], costs: Mapping[str, float]) -> str:
 
 
 def costs_of_tiers(catalogue: Path) -> dict[str, float]:
-    """Multiply-accumulates per output pixel of each tier, from the cheapest on; of several ratios the largest."""
+    """Multiply-accumulates per output pixel of each tier, in rising order; the largest of its ratios."""
     costs: dict[str, float] = {}
     for entry in json.loads(catalogue.read_text("utf-8"))["models"]:
         if entry["system"] == SYSTEM:
@@ -128,7 +128,7 @@ def costs_of_tiers(catalogue: Path) -> dict[str, float]:
 
 
 def tables(scores: Sequence[Score]) -> Iterator[tuple[Metric, str]]:
-    """The table of each metric that was measured, and that of the sizes."""
+    """The tables of all measured metrics, and that of the sizes."""
     for metric in METRICS:
         if _is_measured(scores, metric):
             yield metric, gain_table(scores, metric)
@@ -140,7 +140,7 @@ def _is_measured(scores: Sequence[Score], metric: Metric) -> bool:
 
 
 def write_report(scores: Sequence[Score], name: str, path: Path) -> None:
-    """All tables of a set, and the score of each picture, as Markdown."""
+    """Write all tables of a set, and the score of each picture, as Markdown."""
     pictures = len({score.picture for score in scores})
     parts = [f"# {name}, {pictures} pictures"]
     for metric, table in tables(scores):
@@ -161,12 +161,12 @@ def write_report(scores: Sequence[Score], name: str, path: Path) -> None:
 
 
 def record_gains(scores: Sequence[Score], set_name: str, catalogue: Path) -> None:
-    """Note each model's mean gain over the levels of its ratio on the set in the catalogue, where all are measured."""
+    """Store each model's mean gain over the levels of its ratio in the catalogue, if all are measured."""
     entries = json.loads(catalogue.read_text("utf-8"))
     mean = _means(scores, PSNR)
     for entry in entries["models"]:
         if entry["system"] != SYSTEM:
-            continue  # It has no ratio, and is measured elsewhere.
+            continue  # No ratio: it is measured elsewhere.
         method = method_of(entry["tier"], entry["look"])
         slugs = [Pair(ratio_by_name(entry["ratio"]), q).slug for q in QUANTIZERS]
         if all((method, slug) in mean for slug in slugs):
@@ -178,10 +178,10 @@ def record_gains(scores: Sequence[Score], set_name: str, catalogue: Path) -> Non
 def write_tables(
     scores: Mapping[str, Sequence[Score]], documents: Iterable[Path], costs: Mapping[str, float] | None = None
 ) -> None:
-    """Put the tables of each set where a document has ``<!-- gains: NAME -->`` ... ``<!-- end -->``.
+    """Put the tables of each set between ``<!-- gains: NAME -->`` and ``<!-- end -->`` in documents.
 
-    ``gains`` stands for Y-PSNR; ``ssim``, ``vmaf``, ``vmaf-neg`` and ``rate`` for the other tables. That of a metric
-    which was not measured stays. ``means`` stands for the means of all metrics over the pairs, ``summary`` for
+    ``gains`` stands for Y-PSNR; ``ssim``, ``vmaf``, ``vmaf-neg`` and ``rate`` for the other tables. Tables of metrics
+    that were not measured stay. ``means`` stands for the means of all metrics over the pairs, ``summary`` for
     :func:`summary_table`, which needs the ``costs``.
     """
     for path in documents:
@@ -196,7 +196,7 @@ def write_tables(
 
 
 def replace_marked(text: str, mark: str, table: str) -> str:
-    """``text`` with ``table`` between ``<!-- MARK -->`` and ``<!-- end -->``, wherever that is."""
+    """Put ``table`` between all ``<!-- MARK -->`` and ``<!-- end -->`` in ``text``."""
     start = f"<!-- {mark} -->"
     return re.sub(
         f"{re.escape(start)}.*?<!-- end -->", lambda _: f"{start}\n{table}\n<!-- end -->", text, flags=re.DOTALL

@@ -71,7 +71,7 @@ def load_checkpoint(
     """Restore the state of ``save_checkpoint``. Returns the number of finished steps.
 
     Raises:
-        ValueError: It belongs to a recipe with another digest, or is not a checkpoint.
+        ValueError: It is of a recipe with another digest, or is not a checkpoint.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -102,7 +102,7 @@ def _contiguous(network: nn.Module) -> dict[str, Tensor]:
 
 
 def start_log(path: Path, first_step: int) -> None:
-    """Drop rows after ``first_step``: work after the checkpoint is repeated."""
+    """Remove rows after ``first_step``, since work after the checkpoint is repeated."""
     rows = [row for row in read_log(path) if int(row["step"]) <= first_step] if path.exists() else []
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")
@@ -138,7 +138,7 @@ def draw_curves(log: Path, target: Path, title: str) -> None:
 
 
 def draw_gains(logs: Iterable[Path], target: Path) -> None:
-    """Draw the validation gain of several runs over their steps, a panel for each group of names (up to the last -)."""
+    """Draw the validation gain of several runs over their steps, a panel per group of names (up to the last -)."""
     from matplotlib.figure import Figure
 
     groups: dict[str, list[Path]] = {}

@@ -1,4 +1,4 @@
-"""Tables of scores as CSV files: a row for each value of a dataclass, a column for each field."""
+"""Tables of scores as CSV files: a row per dataclass instance, a column per field."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ _DIGITS = 7
 
 
 def write_rows(path: Path, kind: "type[DataclassInstance]", rows: Iterable["DataclassInstance"]) -> None:
-    """Write ``rows``, all of the dataclass ``kind``; None is an empty cell, and the folder is made."""
+    """Write ``rows`` of the dataclass ``kind``, with an empty cell for None. The folder is made."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
     writer.writeheader()
@@ -29,7 +29,7 @@ def write_rows(path: Path, kind: "type[DataclassInstance]", rows: Iterable["Data
 def read_rows[T: "DataclassInstance"](path: Path, kind: type[T]) -> list[T]:
     """The inverse of `write_rows` for the dataclass ``kind``, whose fields are str, int, float, or float or None.
 
-    Columns that an older file lacks get the field's default.
+    Columns missing in older files get the field's default.
     """
     readers: dict[str, Any] = {field.name: field.type if field.type in (str, int) else float for field in fields(kind)}
     with path.open(newline="", encoding="utf-8") as file:

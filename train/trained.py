@@ -22,7 +22,7 @@ def load_trained(name: str, runs: Path, recipes: Path = RECIPES) -> Network:
 
 
 def network_of(recipe: Recipe, runs: Path) -> Network:
-    """The network of the finished run of ``recipe``; errors as of `load_trained`."""
+    """The network of ``recipe``; ValueError if its run is not finished or the weights do not fit."""
     path = Run(runs / recipe.name).weights
     if not path.exists():
         raise ValueError(f"{recipe.name} is not trained yet: there is no {path}")

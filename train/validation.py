@@ -1,4 +1,4 @@
-"""Gain of a network on validation pictures."""
+"""Gain of a network on the validation set."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -14,19 +14,19 @@ from train.networks.network import outputs_of
 
 VALIDATION_CROP: Final = 256
 MEASURED: Final = 120
-"""Examples that a run is measured on, at most."""
+"""Maximum number of examples."""
 
-# Examples that a network is measured on at the same time.
+# Batch size.
 _TOGETHER: Final = 16
-# A picture that is restored exactly has no finite PSNR: as if one code in a thousand pixels were off by 2.
+# Least error, for a finite PSNR of exact results: as if one pixel in a thousand were off by 2 codes.
 _LEAST_ERROR: Final = 6e-8
 
 
 class Validation:
-    """The middles of examples, on the device, and what a network gains on them."""
+    """Centre crops of examples, on the device, and a network's gain on them."""
 
     def __init__(self, examples: Sequence[Example], device: torch.device) -> None:
-        """Take at most ``MEASURED`` of ``examples``, evenly."""
+        """Take at most ``MEASURED`` evenly spaced ``examples``."""
         alike: dict[tuple[torch.Size, torch.Size], list[tuple[Tensor, Tensor, Tensor]]] = {}
         for middle in middles(examples[:: -(-len(examples) // MEASURED)], device):
             alike.setdefault((middle[0].shape, middle[1].shape), []).append(middle)
@@ -39,7 +39,7 @@ class Validation:
 
     @torch.no_grad()
     def gain(self, network: nn.Module) -> float:
-        """Mean PSNR in dB, above that of the sources where these have the same size as the originals."""
+        """Mean PSNR in dB, minus that of the sources if these have the size of the originals."""
         gains = []
         for source, original, q in self._batches:
             restored = (outputs_of(network, source, q)[0].float().clamp(0, 1) * 255).round() / 255
@@ -53,9 +53,9 @@ class Validation:
 
 @torch.no_grad()
 def remove_drift(network: Any, examples: Sequence[Example], device: torch.device) -> None:
-    """Make the network's residual zero on average over ``examples``: restoring must not brighten or darken.
+    """Make the network's mean residual over ``examples`` zero: restoring must not brighten or darken.
 
-    Training leaves some hundredths of a code, which are the codec's own rounding undone.
+    Training leaves some hundredths of a code, which undo the codec's rounding.
     """
     few = examples[:: -(-len(examples) // MEASURED)]
     drift = np.mean([(network(source, q) - source).mean().item() for source, _, q in middles(few, device)])
@@ -65,7 +65,7 @@ def remove_drift(network: Any, examples: Sequence[Example], device: torch.device
 def middles(
     examples: Sequence[Example], device: torch.device, crop: int = VALIDATION_CROP
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The middle of each example, about ``crop`` pixels wide and high at most: source, original, and level (1,)."""
+    """Centre crops of examples, at most about ``crop`` pixels wide and high: source, original, and level (1,)."""
     for example in examples:
         scale = scale_of(example)
         side = crop // scale // 8 * 8
@@ -79,6 +79,6 @@ def middles(
 
 
 def to_luma(codes: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """(H, W) or (H, W, C) 8-bit codes as (1, C, H, W) in 0..1."""
+    """Convert 8-bit codes, (H, W) or (H, W, C), to (1, C, H, W) in 0..1."""
     planar = np.ascontiguousarray(np.atleast_3d(codes).transpose(2, 0, 1))
     return torch.from_numpy(planar).to(device).unsqueeze(0).float() / 255

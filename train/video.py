@@ -1,7 +1,7 @@
 """Evaluation on video: short clips, coded with inter frames and restored as in playback.
 
 Besides the gain, the change of the error from frame to frame is measured, because a restoration may flicker even if it
-is better on each frame. It is compared with that of the plain upscale, which is due to the codec.
+is better on each frame. The reference is the change for the plain upscale, which is due to the codec.
 """
 
 import subprocess
@@ -26,10 +26,10 @@ from vs_srcomp.source import source
 from vs_srcomp.upscale import upscale
 
 MAX_SIDE = 640
-"""Clips are brought down to this first, so that what a camera or an earlier codec did to them is gone."""
+"""Largest side of originals. Downscaling to it removes artefacts of the camera and of earlier codecs."""
 
 FRAMES = 33
-"""Two mini-GOPs of a usual pyramid, and the frame before them."""
+"""Frames per clip: two mini-GOPs of a usual pyramid, and the frame before them."""
 
 LEVELS = (20, 35, 50)
 
@@ -37,7 +37,7 @@ ENCODERS = {
     "libaom": "-c:v libaom-av1 -threads 1 -cpu-used 6 -crf {level} -b:v 0",
     "SVT-AV1": "-c:v libsvtav1 -preset 8 -crf {level} -svtav1-params lp=1",
 }
-"""FFmpeg's options by name of the encoder. What else they decide is left to them: lookahead, pyramid, quantizers."""
+"""FFmpeg's options by encoder name. Lookahead, pyramid and quantizers are the encoder's defaults."""
 
 SUFFIXES = frozenset({".264", ".265", ".avi", ".ivf", ".m4v", ".mkv", ".mov", ".mp4", ".obu", ".webm", ".y4m"})
 
@@ -52,12 +52,12 @@ class ClipScore:
     level: int
     method: str
     q: str
-    """The compression levels that the model got, "32" or "32 35"; empty without a model."""
+    """Compression levels for the model, "32" or "32 35"; empty without a model."""
     frames: int
     bits_per_pixel: float
     """Size of the coded stream over the pixels of the original's frames."""
     psnr_y: float
-    """In dB, against a peak of 255."""
+    """PSNR in dB, against a peak of 255."""
     error_change: float
     """See :func:`error_change`."""
     vmaf: float
@@ -69,15 +69,15 @@ def evaluate_videos(
 ) -> Iterator[ClipScore]:
     """Score Lanczos-5 and the models on every video of a folder, at each of :data:`LEVELS` of each encoder.
 
-    A tier's model gets the level of each frame from its stream's headers, as with ``q="auto"``; where it has
-    the look, it is the method "TIER crisp" too.
+    A tier's model gets the level of each frame from the stream's headers, as with ``q="auto"``. A tier with the crisp
+    look is also measured as "TIER crisp".
 
     Args:
-        videos: Files of good quality, as originals; what is shorter than ``frames`` is taken whole.
-        work: Where the coded streams are kept; those that are missing are made.
-        ratios: How much lower the coded resolution is.
-        tiers: Which models; one that is not there for a ratio is left out.
-        frames: How many, from the first.
+        videos: Folder of originals of good quality.
+        work: Folder of coded streams; missing ones are made.
+        ratios: Original size over coded size.
+        tiers: Models; a tier without a model for a ratio is skipped.
+        frames: Number of frames, from the first; shorter videos are used in full.
     """
     from rich.console import Console
     from rich.progress import track
@@ -99,7 +99,7 @@ def evaluate_videos(
 
 
 def read_video(path: Path, frames: int) -> list[list[Plane]]:
-    """The planes of the first frames, 8-bit 4:2:0, fitted into 640x640 and cut to a multiple of 16.
+    """The planes of the first frames, 8-bit 4:2:0, fitted into 640x640 and cropped to a multiple of 16.
 
     Raises:
         ValueError: The file is not a readable video.
@@ -121,13 +121,13 @@ def read_video(path: Path, frames: int) -> list[list[Plane]]:
 
 
 def encode_clip(original: Sequence[list[Plane]], ratio: Ratio, options: str, target: Path) -> None:
-    """Lower the resolution of 8-bit 4:2:0 frames by ``ratio``, and encode them to the Matroska file ``target``.
+    """Downscale 8-bit 4:2:0 frames by ``ratio``, and encode them to the Matroska file ``target``.
 
     Args:
         original: The planes of each frame.
-        ratio: How much lower the coded resolution is.
-        options: FFmpeg's options of the encoder.
-        target: Written whole or not at all.
+        ratio: Original size over coded size.
+        options: FFmpeg's options for the encoder.
+        target: Output file, written atomically.
 
     Raises:
         RuntimeError: The encoder failed.
@@ -198,7 +198,7 @@ def error_change(restored: Iterable[Plane], originals: Iterable[Plane]) -> float
 def video_tables(scores: Sequence[ClipScore]) -> dict[str, str]:
     """A Markdown table for each method and ratio, by title ("fast 2:1"): each clip, and the mean of all.
 
-    The gains and the change of the error are against Lanczos-5: a change of 1 is as steady as that, less is steadier.
+    Gains and changes of the error are relative to Lanczos-5: a change of 1 is as steady as that, less is steadier.
     """
     plain = {_stream(score): score for score in scores if score.method == REFERENCE}
     groups: dict[str, list[ClipScore]] = {}

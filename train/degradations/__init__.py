@@ -1,4 +1,4 @@
-"""The degradations that recipes can name, one a file: from a picture to what the network gets."""
+"""The degradations that recipes can name, one a file: from a picture to the network's input."""
 
 from train.degradations.degradation import Degradation
 from train.registry import Registry

@@ -33,7 +33,7 @@ class Pair:
 
     @property
     def slug(self) -> str:
-        """As file names write it: ``"2by1-q40"``."""
+        """Form for file names: ``"2by1-q40"``."""
         return f"{self.ratio.slug}-q{self.q}"
 
 
@@ -46,7 +46,7 @@ PAIRS = tuple(Pair(ratio, q) for ratio in RATIOS for q in QUANTIZERS)
 
 
 def pair_by_slug(slug: str) -> Pair:
-    """The pair called ``slug`` ("2by1-q40"); ValueError names those there are."""
+    """The pair called ``slug`` ("2by1-q40"); the ValueError for others lists the pairs."""
     for pair in PAIRS:
         if pair.slug == slug:
             return pair
@@ -55,7 +55,7 @@ def pair_by_slug(slug: str) -> Pair:
 
 def ffmpeg() -> str:
     """The path of FFmpeg in imageio-ffmpeg."""
-    import imageio_ffmpeg  # Material that is coded already is read without it.
+    import imageio_ffmpeg  # Coded material can be read without it.
 
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
@@ -66,9 +66,9 @@ def still_options(cpu_used: int) -> tuple[str, ...]:
 
 
 def encoder_argv(width: int, height: int, options: Iterable[str], q: int, frames: int = 1) -> list[str]:
-    """The exact command that codes raw 4:2:0 frames from stdin at quantizer ``q`` (0..63) to IVF on stdout.
+    """The command that codes raw 4:2:0 frames from stdin at quantizer ``q`` (0..63) to IVF on stdout.
 
-    ``options`` choose the encoder and its speed, as FFmpeg spells them.
+    ``options`` are FFmpeg's options for the encoder and its speed.
     """
     return [
         *(ffmpeg(), "-hide_banner", "-loglevel", "error"),
@@ -138,7 +138,7 @@ def make_streams(
 ) -> None:
     """Code every picture of a folder for every pair, in parallel; existing streams are kept.
 
-    Pictures are first brought to ``scale`` times their size.
+    Pictures are first resized by ``scale``.
     """
     from rich.progress import track
 
@@ -158,9 +158,9 @@ def make_streams(
 
 @contextmanager
 def worker_pool(processes: int | None) -> Iterator[ProcessPoolExecutor]:
-    """Processes with one VapourSynth thread each, as many as there are cores by default.
+    """Processes with one VapourSynth thread each, by default one per core.
 
-    If the block raises, waiting work is dropped. If this process is killed, the others end, too.
+    If the block raises, queued work is dropped. If this process is killed, the others end, too.
     """
     # A fork would copy the locks of VapourSynth's threads, but not the threads.
     context = multiprocessing.get_context("spawn")
@@ -174,7 +174,7 @@ def worker_pool(processes: int | None) -> Iterator[ProcessPoolExecutor]:
 
 def _start_worker() -> None:
     vs.core.num_threads = 1
-    # Each worker holds both ends of its queue, and so would not notice the end of the parent.
+    # A worker holds both ends of its queue, so it would not notice the end of the parent.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -191,20 +191,20 @@ def _make_stream(path: Path, scale: float, pair: Pair, cpu_used: int, target: Pa
 
 
 class Av1:
-    """Lanczos-5 down by ``ratio``, AV1 at a random level, and Lanczos-5 up again.
+    """Lanczos-5 downscaling by ``ratio``, AV1 at a random level, and Lanczos-5 upscaling.
 
-    Our own networks learn from whole files instead, which are coded once and kept (`train.material.coded`).
+    This project's networks are trained on files that are coded once and kept instead (`train.material.coded`).
     """
 
     def __init__(self, *, ratio: str, lowest: int = 15, highest: int = 55) -> None:
-        """Set the ratio, ``"2:1"``, ``"8:5"`` or ``"4:3"``, and the range of levels; ValueError if they are wrong."""
+        """Set the ratio, ``"2:1"``, ``"8:5"`` or ``"4:3"``, and the range of levels; ValueError if one is invalid."""
         self.ratio = ratio_by_name(ratio)
         if not 0 <= lowest <= highest <= MAX_QUANTIZER:
             raise ValueError(f"levels from {lowest} to {highest} are not within 0 to {MAX_QUANTIZER}")
         self.lowest, self.highest = lowest, highest
 
     def __call__(self, picture: Picture, rng: np.random.Generator) -> Degraded:
-        """Degrade luma (H, W), H and W multiples of 16."""
+        """Degrade luma (H, W); H and W are multiples of 16."""
         q = int(rng.integers(self.lowest, self.highest + 1))
         height, width = picture.shape
         neutral = np.full((height // 2, width // 2), 128, np.uint8)

@@ -7,9 +7,9 @@ from train.degradations.still_codec import StillCodec
 
 
 class Avif(StillCodec):
-    """Bicubic reduction, then AVIF (libavif, 4:2:0) at a random quality.
+    """Bicubic downscaling, then AVIF (libavif, 4:2:0) at a random quality.
 
-    One thread, so that worker processes do not fight for the cores; ``speed`` goes from 0, thorough, to 10.
+    The encoder uses one thread, since workers share the cores. ``speed`` is 0 (best) to 10 (fastest).
     """
 
     format: ClassVar[str] = "AVIF"
@@ -28,5 +28,5 @@ class Avif(StillCodec):
         self.speed = speed
 
     def settings(self) -> dict[str, Any]:
-        """How thorough the encoder is, and on how many threads."""
+        """Speed and number of threads of the encoder."""
         return {"speed": self.speed, "max_threads": 1}

@@ -1,4 +1,4 @@
-"""Bicubic reduction, the degradation of nearly all papers on super-resolution."""
+"""Bicubic downscaling, the degradation of nearly all papers on super-resolution."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ from train.degradations.resample import bicubic
 
 
 class Bicubic(Shrink):
-    """Keys's cubic with a = -0.5, antialiased and rounded to 8 bits, as Matlab's imresize does for the papers."""
+    """Keys's cubic with a = -0.5, antialiased and rounded to 8 bits, as in Matlab's imresize."""
 
     def shrink(self, picture: Picture, ratio: int, rng: np.random.Generator) -> Picture:
-        """``picture`` made ``ratio`` times smaller."""
+        """Downscale ``picture`` by ``ratio``."""
         return bicubic(picture, picture.shape[0] // ratio, picture.shape[1] // ratio)

@@ -1,4 +1,4 @@
-"""Blur and decimation: ESPCN's degradation, under which thin lines survive."""
+"""Blur and decimation: the degradation of ESPCN, which keeps thin lines."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,34 +9,34 @@ from scipy import ndimage, signal
 
 from train.degradations.degradation import Picture, Shrink
 
-# What is left of a plane's mean: SciPy's filter has a ripple of 0.05 dB, whose lowest point is there, and is run twice.
+# Gain of a plane's mean: SciPy's filter has its 0.05 dB ripple minimum there, and runs twice.
 MEAN_GAIN = 10 ** (-2 * 0.05 / 20)
 
 
 class BlurDecimate(Shrink):
-    """A Gaussian blur, then every ``ratio``-th sample of each axis behind a Chebyshev filter, as SciPy's ``decimate``.
+    """A Gaussian blur, then SciPy's ``decimate``: a Chebyshev filter and every ``ratio``-th sample on each axis.
 
-    SciPy takes the first sample of every ``ratio``. The blur moves the picture by as much as the middle of these
-    samples lies beside the first, so that the small picture lies where every other reduction, and the chroma planes of
-    a video, have it: otherwise luma upscaled in playback would lie half a pixel beside its colours.
+    SciPy keeps the first of ``ratio`` samples. The blur shifts the picture by the distance from this sample to their
+    centre, so that it is aligned like the output of other degradations and the chroma planes of a video. Otherwise
+    luma upscaled in playback would be half a pixel off its chroma.
     """
 
     def __init__(self, *, ratio: int | Sequence[int] = 2, sigma: float = 0.5, enlarged: bool = False) -> None:
-        """Note the parameters; ``sigma`` is the blur's deviation in pixels of the original."""
+        """``sigma``: standard deviation of the blur in pixels of the original."""
         super().__init__(ratio=ratio, enlarged=enlarged)
         if sigma <= 0:
             raise ValueError(f"sigma is above 0, not {sigma}")
         self.sigma = sigma
 
     def shrink(self, picture: Picture, ratio: int, rng: np.random.Generator) -> Picture:
-        """``picture`` made ``ratio`` times smaller."""
+        """Downscale ``picture`` by ``ratio``."""
         small: NDArray[Any] = picture.astype(np.float64)
         for axis in (0, 1):
             small = signal.decimate(self._blurred(small, axis, ratio), ratio, axis=axis) / MEAN_GAIN
         return np.asarray(np.clip(np.rint(small), 0, 255), np.uint8)
 
     def _blurred(self, samples: NDArray[Any], axis: int, ratio: int) -> NDArray[Any]:
-        """Each sample is the blurred picture (ratio - 1) / 2 pixels beyond it."""
+        """Blur along ``axis``; each sample is taken (ratio - 1) / 2 pixels further on."""
         reach = int(np.ceil(3 * self.sigma + ratio / 2))
         kernel = np.exp(-(((np.arange(-reach, reach + 1) - (ratio - 1) / 2) / self.sigma) ** 2) / 2)
         blurred: NDArray[Any] = ndimage.correlate1d(samples, kernel / kernel.sum(), axis, mode="reflect")

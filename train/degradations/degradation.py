@@ -18,9 +18,9 @@ class Degraded:
     """A degraded picture."""
 
     input: Picture
-    """The network's input: small, or small and upscaled again.
+    """The network's input: a small picture, or one upscaled again.
 
-    The picture is cropped, right and bottom, to a multiple of the ratio: see :func:`covered`.
+    It shows the original cropped (right and bottom) to a multiple of the ratio: see :func:`covered`.
     """
     q: float | None = None
     """Compression level, 0 to 63; None if the degradation has none."""
@@ -54,12 +54,11 @@ class Shrink:
     """
 
     def __init__(self, *, ratio: int | Sequence[int] = 2, enlarged: bool = False) -> None:
-        """Note how small pictures become.
+        """Set the ratio.
 
         Args:
             ratio: Size of a picture over that of the small one; if several are given, a random one of them.
-            enlarged: Whether to upscale the small picture again by Lanczos-5, as in playback, for networks on the
-                upscaled picture.
+            enlarged: Whether to upscale the small picture again by Lanczos-5, as in playback, for networks of scale 1.
 
         Raises:
             ValueError: A ratio is not a whole number of 1 or more, or several are given without ``enlarged``.
@@ -72,7 +71,7 @@ class Shrink:
         self.enlarged = enlarged
 
     def __call__(self, picture: Picture, rng: np.random.Generator) -> Degraded:
-        """Degrade ``picture``, cut to a multiple of the ratio."""
+        """Degrade ``picture``, cropped to a multiple of the ratio."""
         ratio = int(rng.choice(self.ratios)) if len(self.ratios) > 1 else self.ratios[0]
         height, width = (size // ratio * ratio for size in picture.shape[:2])
         if min(height, width) < 8 * ratio:
@@ -84,9 +83,9 @@ class Shrink:
         return replace(degraded, ratio=ratio)
 
     def shrink(self, picture: Picture, ratio: int, rng: np.random.Generator) -> Picture:
-        """``picture`` made exactly ``ratio`` times smaller."""
+        """Downscale ``picture`` by exactly ``ratio``."""
         raise NotImplementedError
 
     def compress(self, small: Picture, rng: np.random.Generator) -> Degraded:
-        """The small picture after a codec; None without a codec."""
+        """Compress the small picture; by default, do not change it."""
         return Degraded(small)

@@ -6,7 +6,7 @@ from train.degradations.still_codec import StillCodec
 
 
 class Jpeg(StillCodec):
-    """Bicubic reduction, then JPEG (libjpeg-turbo) at a random quality, with chroma of half the resolution."""
+    """Bicubic downscaling, then JPEG (libjpeg-turbo) at a random quality, with half-resolution chroma."""
 
     format: ClassVar[str] = "JPEG"
     feature: ClassVar[str] = "jpg"

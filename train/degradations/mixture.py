@@ -9,7 +9,7 @@ from train.degradations.degradation import Degradation, Degraded, Picture
 
 
 class Mixture:
-    """One of ``parts`` for each picture.
+    """A random one of ``parts`` for each picture.
 
     In a recipe::
 
@@ -25,14 +25,14 @@ class Mixture:
         [[degradation.parts]]
         name = "webp"
 
-    Keys next to ``parts`` are parameters of every part; ``share`` is the relative frequency of a part, by default 1.
+    Keys next to ``parts`` apply to every part; ``share`` is the relative frequency of a part, by default 1.
     """
 
     def __init__(self, *, parts: Sequence[dict[str, Any]], **common: Any) -> None:
         """Make the parts.
 
         Raises:
-            ValueError: There are no parts, one is unknown, or its parameters are wrong.
+            ValueError: There are no parts, one is unknown, or its parameters are invalid.
         """
         from train.degradations import DEGRADATIONS
 

@@ -1,4 +1,4 @@
-"""Pictures made smaller and larger, without VapourSynth."""
+"""Resizing without VapourSynth."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ LOBES = 5
 
 
 def bicubic(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """An 8-bit picture at another size: Keys's cubic, a = -0.5, widened where it makes smaller, as Matlab's imresize.
+    """Resize an 8-bit picture by Keys's cubic, a = -0.5, antialiased when downscaling, as Matlab's imresize does.
 
     Raises:
         ValueError: A side is 0.
@@ -20,10 +20,10 @@ def bicubic(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
 
 
 def lanczos5(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """An 8-bit picture at a larger size, as zimg's Lanczos with five lobes enlarges it, but for rounding.
+    """Upscale an 8-bit picture like zimg's Lanczos with five lobes, except for rounding.
 
-    Centres of pixels lie half a pixel inside the border, which mirrors what is inside. Columns first; what overshoots
-    is clipped before the rows too.
+    Pixel centres lie half a pixel inside the border; beyond it the picture is mirrored. Columns are resized first, and
+    clipped before the rows, too.
     """
     planes = picture[..., None] if picture.ndim == 2 else picture
     rows, columns = _taps(picture.shape[0], height), _taps(picture.shape[1], width)
@@ -35,14 +35,14 @@ def lanczos5(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.
 
 @cache
 def _taps(taken: int, given: int) -> sparse.csr_array:
-    """Weights of each of ``taken`` samples for each of ``given``."""
+    """Weights of ``taken`` input samples for ``given`` output samples."""
     centres = (np.arange(given) + 0.5) * taken / given
     first = np.floor(centres - LOBES + 0.5).astype(int)
     places = first[:, None] + np.arange(2 * LOBES)
     distance = places + 0.5 - centres[:, None]
     weights = np.where(np.abs(distance) < LOBES, np.sinc(distance) * np.sinc(distance / LOBES), 0)
     weights /= weights.sum(1, keepdims=True)
-    # The mirror is between pixels; far beyond a very small picture the last pixel counts.
+    # The mirror axis is between pixels. Far outside a very small picture, the last pixel is repeated.
     mirrored = np.where(places < 0, -1 - places, places)
     mirrored = np.where(mirrored >= taken, 2 * taken - 1 - mirrored, mirrored).clip(0, taken - 1)
     rows = np.repeat(np.arange(given), 2 * LOBES)

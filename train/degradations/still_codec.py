@@ -1,4 +1,4 @@
-"""Base of degradations by the codecs of still pictures."""
+"""Base class of degradations by still picture codecs."""
 
 import io
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from train.degradations.degradation import Degraded, Picture
 
 
 class StillCodec(Bicubic):
-    """Bicubic reduction, then a codec at a random quality; the clean small picture is kept.
+    """Bicubic downscaling, then a codec at a random quality; the clean small picture is kept.
 
-    A luma plane goes through a codec that has no luma alone as a grey picture.
+    A codec without a luma-only format codes luma as grey RGB.
     """
 
     format: ClassVar[str]
-    """As Pillow calls it."""
+    """Pillow's name of the format."""
     feature: ClassVar[str]
-    """What Pillow must have been built with."""
+    """Pillow's build feature for the codec."""
     grey: ClassVar[bool] = False
-    """Whether the codec takes luma alone."""
+    """Whether the codec has a luma-only format."""
 
     def __init__(
         self,
@@ -33,12 +33,12 @@ class StillCodec(Bicubic):
         highest: int = 90,
         enlarged: bool = False,
     ) -> None:
-        """Note the parameters.
+        """Check and store the parameters.
 
         Args:
             ratio: As for :class:`~train.degradations.degradation.Shrink`.
-            lowest: Quality at least, 0 to 100 on the codec's own scale.
-            highest: Quality at most.
+            lowest: Lowest quality, 0 to 100 on the codec's own scale.
+            highest: Highest quality.
             enlarged: As for :class:`~train.degradations.degradation.Shrink`.
 
         Raises:
@@ -53,16 +53,16 @@ class StillCodec(Bicubic):
         self.highest = highest
 
     def settings(self) -> dict[str, Any]:
-        """Of the codec, beside the quality, as Pillow names them."""
+        """Codec settings besides the quality, by Pillow's names."""
         return {}
 
     def compress(self, small: Picture, rng: np.random.Generator) -> Degraded:
-        """What the codec makes of the small picture."""
+        """Compress the small picture at a random quality."""
         coded = self.code(small, int(rng.integers(self.lowest, self.highest + 1)))
         return replace(Degraded(coded), clean=small)
 
     def code(self, picture: Picture, quality: int) -> Picture:
-        """``picture``, coded at ``quality`` and decoded."""
+        """Code ``picture`` at ``quality`` and decode it."""
         file = io.BytesIO()
         image = Image.fromarray(picture)
         if picture.ndim == 2 and not self.grey:

@@ -1,4 +1,4 @@
-"""A degradation that the network gets no parameters of, after DIV2K's second track."""
+"""A degradation with unknown parameters, after DIV2K's second track."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from scipy import signal
 
 from train.degradations.degradation import Picture, Shrink
 
-# Of the blur along each axis of its ellipse, in pixels of the small picture.
+# Range of the blur's deviation along each axis of its ellipse, in pixels of the small picture.
 SIGMAS = (0.2, 0.7)
 
 
 class Unknown(Shrink):
-    """Each picture: an anisotropic Gaussian kernel, a place of the samples that is off the middle, slight noise.
+    """Random anisotropic Gaussian blur, a random shift, and slight noise, drawn for each picture.
 
     After NTIRE 2017 (Timofte et al.), whose unknown track has blur and shift. Deviations are 0.2 to 0.7 pixels of the
     small picture along two axes at any angle.
@@ -23,12 +23,12 @@ class Unknown(Shrink):
     def __init__(
         self, *, ratio: int | Sequence[int] = 2, phase: float = 0.5, noise: float = 1.0, enlarged: bool = False
     ) -> None:
-        """Note the parameters.
+        """Set the parameters.
 
         Args:
             ratio: As for :class:`Shrink`.
-            phase: How far off the middle samples lie at most, in pixels of the original.
-            noise: Deviation of the noise at most, in 8-bit codes.
+            phase: Largest shift along each axis, in pixels of the original.
+            noise: Largest deviation of the noise, in 8-bit codes.
             enlarged: As for :class:`Shrink`.
         """
         super().__init__(ratio=ratio, enlarged=enlarged)
@@ -36,7 +36,7 @@ class Unknown(Shrink):
         self.noise = noise
 
     def shrink(self, picture: Picture, ratio: int, rng: np.random.Generator) -> Picture:
-        """``picture`` made ``ratio`` times smaller."""
+        """Downscale ``picture`` by ``ratio``."""
         kernel = self._kernel(ratio, rng)
         planes = picture[..., None] if picture.ndim == 2 else picture
         small = np.stack([_sampled(planes[..., index], kernel, ratio) for index in range(planes.shape[2])], -1)
@@ -48,7 +48,7 @@ class Unknown(Shrink):
         first, second = rng.uniform(*SIGMAS, 2) * ratio
         angle = rng.uniform(0, np.pi)
         reach = int(np.ceil(3 * SIGMAS[1] * ratio + self.phase + ratio / 2))
-        # The middle of a small pixel lies (ratio - 1) / 2 behind the first of the pixels that it is made of.
+        # The centre of a small pixel lies (ratio - 1) / 2 after the first of the pixels that it covers.
         down, right = np.meshgrid(*[np.arange(-reach, reach + 1) - (ratio - 1) / 2] * 2, indexing="ij")
         down, right = (axis - rng.uniform(-self.phase, self.phase) for axis in (down, right))
         along, across = down * np.cos(angle) + right * np.sin(angle), right * np.cos(angle) - down * np.sin(angle)

@@ -6,7 +6,7 @@ from train.degradations.still_codec import StillCodec
 
 
 class Webp(StillCodec):
-    """Bicubic reduction, then lossy WebP (libwebp) at a random quality."""
+    """Bicubic downscaling, then lossy WebP (libwebp) at a random quality."""
 
     format: ClassVar[str] = "WEBP"
     feature: ClassVar[str] = "webp"

@@ -1,4 +1,4 @@
-"""The materials that recipes can name, one a file: from folders and videos to the pictures that are learned from."""
+"""The training materials that recipes can name, one a file: from folders and videos to training pictures."""
 
 from train.material.material import Material
 from train.registry import Registry

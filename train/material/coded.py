@@ -1,4 +1,4 @@
-"""Photographs and clips made of them as a receiver gets them: lowered, coded with AV1, decoded and upscaled again."""
+"""Training examples as a player sees them: pictures and clips, downscaled, coded with AV1, decoded and upscaled."""
 
 import io
 import subprocess
@@ -24,43 +24,43 @@ from vs_srcomp.geometry import quantizer_of_index, ratio_by_name
 from vs_srcomp.resample import lanczos5
 
 LEVEL_BANDS: Final = ((15, 24), (25, 34), (35, 44), (45, 55), (12, 57))
-"""Each picture is coded once in each band, at a level drawn from it."""
+"""Each picture is coded once in each band, at a random level of that band."""
 
 CLIP_BANDS: Final = ((15, 34), (35, 55))
 
 CLIP_SIZE: Final = (512, 320)
 CLIP_FRAMES: Final = 9
 KEPT_FRAMES: Final = (0, 2, 5, 7)
-"""Of each clip: a key frame, and frames of the pyramid's other layers."""
+"""Frames used of each clip: a key frame, and frames of the pyramid's other layers."""
 
-# Of the photographs, what share is coded at this smaller size too: detail that is sharp to the pixel.
+# One photograph in three is also coded at this smaller size, where detail is sharp to the pixel.
 _SMALL_SCALE: Final = 0.6
 _SMALL_EVERY: Final = 3
 
 
 @dataclass(frozen=True)
 class Coding:
-    """One file: a picture, or a clip made of it, coded in one way."""
+    """Parameters of one coded file: a picture, or a clip made of it."""
 
     picture: Path
     ratio: str
     """``"2:1"``, ``"8:5"`` or ``"4:3"``."""
     q: int
-    """The quantizer that the encoder gets, 0 to 63."""
+    """Quantizer for the encoder, 0 to 63."""
     encoder: str
     """A key of `ENCODERS`."""
     scale: float = 1.0
-    """Of the picture before all else."""
+    """Scale of the picture before all other steps."""
     is_clip: bool = False
 
     @property
     def name(self) -> str:
-        """Of its file, without the suffix."""
+        """File name without suffix."""
         kind = "clip" if self.is_clip else f"{self.scale:g}"
         return f"{self.picture.stem}-{kind}-q{self.q}-{self.encoder}"
 
     def file(self, folder: Path) -> Path:
-        """Where its stream lies below ``folder``."""
+        """Path of its stream in ``folder``."""
         return folder / ratio_by_name(self.ratio).slug / f"{self.name}.ivf"
 
 
@@ -70,15 +70,15 @@ ENCODERS: Final = {
     "svt": ("-c:v", "libsvtav1", "-preset", "8", "-svtav1-params", "lp=1"),
     "svt5": ("-c:v", "libsvtav1", "-preset", "5", "-svtav1-params", "lp=1"),
 }
-"""By name: arguments of FFmpeg."""
+"""FFmpeg's arguments by encoder name."""
 
-# All-intra takes a third of the time of libaom's usual way and codes a still nearly as that does.
+# All-intra takes a third of the time of libaom's default mode, and codes stills nearly the same.
 _OF_STILLS: Final = ("aom", "aomintra", "aomintra")
 _OF_CLIPS: Final = ("svt", "svt", "svt5", "aom")
 
 
 def codings(pictures: Iterable[Path], ratio: str, *, clips: bool = True) -> Iterator[Coding]:
-    """How each of ``pictures`` is coded for ``ratio``: the same on every machine, by the pictures' names alone."""
+    """The codings of ``pictures`` for ``ratio``. They depend on the names alone: every machine gets the same."""
     for path in pictures:
         rng = np.random.default_rng(zlib.crc32(f"{path.stem} {ratio}".encode()))
         scales = [1.0] if zlib.crc32(path.stem.encode()) % _SMALL_EVERY else [1.0, _SMALL_SCALE]
@@ -92,16 +92,16 @@ def codings(pictures: Iterable[Path], ratio: str, *, clips: bool = True) -> Iter
 
 @dataclass(frozen=True)
 class Example:
-    """A decoded and upscaled luma plane, and the original."""
+    """A degraded plane (luma, decoded and upscaled) and its original."""
 
     degraded: Plane
     original: Plane
     q: float
-    """The level that playback would find in the stream's headers."""
+    """Level as playback estimates it from the stream's headers."""
     picture: str
-    """Name of the photograph that it comes from."""
+    """Name of the source photograph."""
     clean: Plane | None = None
-    """The small picture before it was compressed, where a network learns it too."""
+    """The small picture before compression, if it is a further target."""
 
     @cached_property
     def error(self) -> float:
@@ -110,7 +110,7 @@ class Example:
 
 
 def code(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> None:
-    """Make the files of ``jobs`` that are not there yet, in parallel."""
+    """Make the missing files of ``jobs``, in parallel."""
     from rich.progress import track
 
     missing: dict[Path, list[Coding]] = {}
@@ -126,10 +126,10 @@ def code(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> 
 
 
 def clip_frames(rgb: NDArray[np.uint8], name: str) -> list[NDArray[np.uint8]] | None:
-    """``CLIP_FRAMES`` frames of a camera that moves over a picture; None where the picture is too small.
+    """``CLIP_FRAMES`` frames of a camera that moves over a picture; None if the picture is too small.
 
-    It pans by up to four pixels a frame, zooms by up to 0.4 % and turns by up to 0.2 degrees; one clip in five stands
-    still. All motion is sub-pixel, by bicubic interpolation.
+    Per frame it pans by up to four pixels, zooms by up to 0.4 % and turns by up to 0.2 degrees; one clip in five does
+    not move. Motion is sub-pixel, with bicubic interpolation.
     """
     width, height = CLIP_SIZE
     if rgb.shape[1] < width + 80 or rgb.shape[0] < height + 80:
@@ -181,7 +181,7 @@ def _encoded(frames: list[NDArray[np.uint8]], job: Coding) -> bytes:
 
 
 def load_picture(jobs: Iterable[Coding], folder: Path) -> list[Example]:
-    """Decode and upscale the files of ``jobs``, all of one picture, as playback does."""
+    """Decode and upscale the files of ``jobs``, all of one picture, as in playback."""
     examples: list[Example] = []
     originals: dict[tuple[float, bool], list[Plane]] = {}
     for job in jobs:
@@ -204,7 +204,7 @@ def load_picture(jobs: Iterable[Coding], folder: Path) -> list[Example]:
 
 
 def level_of(stream: bytes) -> float:
-    """The level of a short IVF stream of one scene, as `vs_srcomp.source` finds it in the headers."""
+    """The level of a short IVF stream of one scene, estimated from the headers as in `vs_srcomp.source`."""
     parser = Parser(b"")
     with av.open(io.BytesIO(stream), "r", format="ivf") as container:
         units = [parser.parse(bytes(packet)) for packet in container.demux(video=0) if packet.size]

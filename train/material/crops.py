@@ -1,4 +1,4 @@
-"""The random crops that training draws, from planes that lie in the memory of the device that computes."""
+"""Random training crops from planes in the memory of the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ from torch import Tensor
 
 from train.material.coded import Example
 
-# Where every ratio repeats: 8:5 makes eight pixels of five. A crop that begins there lies on Lanczos's phases as the
-# corner of a picture does; a network with steps of its own learns to rely on that.
+# Lanczos phases repeat after eight pixels at every ratio: 8:5 makes eight pixels of five. Crops that start at multiples
+# have the phases of a picture's corner, on which networks with a stride learn to rely.
 PHASES: Final = 8
 
-# Levels that differ by so much are compared when a picture's weight is found.
+# A picture's weight is relative to examples whose level differs by no more than this.
 _NEAR_LEVELS: Final = 5.0
-# Of a picture that lost nothing, in squared codes: as if one code in a thousand pixels were off by one.
+# Least error, in squared codes, for pictures without loss: as if one pixel in a thousand were off by one code.
 _LEAST_ERROR: Final = 1e-3
 
 
 @dataclass(frozen=True)
 class Crops:
-    """A batch: luma, or RGB, in 0..1."""
+    """A batch of luma or RGB crops in 0..1."""
 
     source: Tensor
-    """(N, C, crop / scale, crop / scale): what the network gets."""
+    """Network input, (N, C, crop / scale, crop / scale)."""
     targets: tuple[Tensor, ...]
-    """The originals, (N, C, crop, crop), and where they are known the sources before compression."""
+    """The originals, (N, C, crop, crop); then, if known, the sources before compression."""
     q: Tensor
-    """(N,): the levels."""
+    """Levels, (N,)."""
     weight: Tensor
-    """(N,), about 1 in the mean."""
+    """Weights, (N,), about 1 on average."""
 
 
 class CropBank:
-    """Random square crops with a random one of the square's eight symmetries (dihedral augmentation).
+    """Random square crops, each in a random one of the square's eight symmetries (dihedral augmentation).
 
-    They begin at multiples of ``PHASES``, and so, mirrored, do those whose side is a multiple of it.
+    Crops start at multiples of ``PHASES``; so do mirrored ones if their side is a multiple of it.
 
-    Each crop carries a weight of about one over its picture's own error: the gain that is reported is a mean of
-    decibels over pictures, and this makes squared error its first-order equivalent, where plain squared error would
-    only serve the busiest pictures and the coarsest levels.
+    The weight of a crop is about one over its picture's error. This makes squared error the first-order equivalent of
+    the reported gain, a mean of decibels over pictures. Plain squared error would favour the busiest pictures and the
+    coarsest levels.
     """
 
     def __init__(self, examples: Sequence[Example], crop: int, device: torch.device) -> None:
-        """Put ``examples`` on ``device``; those smaller than ``crop`` are left out.
+        """Copy ``examples`` to ``device``, except those smaller than ``crop``.
 
         Raises:
-            ValueError: None is large enough, or ``crop`` does not fit the scale.
+            ValueError: None is large enough, or ``crop`` is not a multiple of the scale.
         """
         chosen = [example for example in examples if min(example.original.shape[:2]) >= crop]
         if not chosen:
@@ -67,11 +67,11 @@ class CropBank:
         self._places = torch.tensor(places, device=device)
 
     def draw(self, count: int, generator: torch.Generator | None = None) -> Crops:
-        """``count`` crops, by the device's random numbers or ``generator``'s."""
+        """Draw ``count`` crops, with the device's default generator or ``generator``."""
         random = torch.rand(6, count, device=self._device, generator=generator)
         chosen = (random[0] * len(self._levels)).long()
         top, left = ((random[1 + axis] * self._places[chosen, axis]).long().mul_(self._step) for axis in (0, 1))
-        # Beyond the rounding of random numbers, which may reach the end of their range.
+        # Transposition, vertical flip, horizontal flip.
         symmetry = tuple(random[3 + axis] < 0.5 for axis in range(3))
         target = self._original.cut(chosen, top, left, self._crop, symmetry)
         top, left, small = top // self.scale, left // self.scale, self._crop // self.scale
@@ -81,7 +81,7 @@ class CropBank:
 
 
 class _Planes:
-    """Pictures of all sizes, one after the other in one piece of memory."""
+    """Pictures of different sizes in one tensor, one after the other."""
 
     def __init__(self, pictures: Sequence[np.ndarray], device: torch.device) -> None:
         unique = {id(picture): picture for picture in pictures}
@@ -98,7 +98,7 @@ class _Planes:
         self._size = numbers([picture.shape[0] * picture.shape[1] for picture in pictures])
 
     def cut(self, chosen: Tensor, top: Tensor, left: Tensor, side: int, symmetry: tuple[Tensor, ...]) -> Tensor:
-        """Squares of the pictures ``chosen``, (N, C, side, side) in 0..1, mirrored and turned by ``symmetry``."""
+        """Crops of the pictures ``chosen``, (N, C, side, side) in 0..1, flipped and transposed by ``symmetry``."""
         transposed, upside_down, mirrored = (flag[:, None, None] for flag in symmetry)
         line = torch.arange(side, device=chosen.device)
         down, across = line[None, :, None], line[None, None, :]
@@ -114,23 +114,23 @@ class _Planes:
 
 
 def crop_step(crop: int, scale: int) -> int:
-    """Crops of originals begin at multiples of this; ValueError if ``crop`` does not fit the scale."""
+    """Step between crop positions in the original; ValueError if ``crop`` is not a multiple of the scale."""
     if crop % scale:
         raise ValueError(f"crop {crop} is not a multiple of the scale {scale}")
     return PHASES if PHASES % scale == 0 else scale
 
 
 def scale_of(example: Example) -> int:
-    """How many times as large as its source the original is."""
+    """Size of the original over that of its source."""
     large, small = len(example.original), len(example.degraded)
     return round(large / small)
 
 
 class Weighting:
-    """About one over each example's error, in terms of those of like levels."""
+    """Weights of about one over an example's error, relative to examples of similar levels."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        """Learn from ``examples`` what errors are usual; their own weights are 1 in the mean."""
+        """Take the usual errors from ``examples``; their weights are 1 on average."""
         self._is_flat = scale_of(examples[0]) > 1
         self._levels = np.array([example.q for example in examples])
         self._errors = np.array([0.0 if self._is_flat else max(example.error, _LEAST_ERROR) for example in examples])
@@ -138,7 +138,7 @@ class Weighting:
         self._mean = float(np.mean([self.of(example) for example in examples]))
 
     def of(self, example: Example) -> float:
-        """The weight of ``example``, which may be another one; 1 for networks that enlarge."""
+        """The weight of any ``example``; 1 for networks that upscale."""
         if self._is_flat:
             return 1.0
         near = abs(self._levels - example.q) <= _NEAR_LEVELS

@@ -1,4 +1,4 @@
-"""Drawn pictures to learn from: text, lines and flat areas, which photographs lack."""
+"""Drawn training pictures: text, lines and flat areas, which photographs lack."""
 
 from pathlib import Path
 from typing import Final
@@ -13,9 +13,9 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 
 def write_drawn(folder: Path, count: int) -> None:
-    """Write ``count`` pictures of ``SIZE`` pixels squared to ``folder`` as ``drawn_000.png`` and so on.
+    """Write ``count`` pictures of ``SIZE`` x ``SIZE`` pixels to ``folder`` as ``drawn_000.png`` and so on.
 
-    They depend on their number and on the fonts that matplotlib brings alone.
+    They depend only on their number and on matplotlib's fonts.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
@@ -23,7 +23,7 @@ def write_drawn(folder: Path, count: int) -> None:
 
 
 def draw(seed: int) -> Image.Image:
-    """One picture: a ground of a colour or a gradient, panels, lines, discs, and lines of random letters."""
+    """One picture: panels, lines, discs and random text on a plain colour or a gradient."""
     rng = np.random.default_rng(seed)
     image = _ground(rng)
     pen = ImageDraw.Draw(image)

@@ -18,27 +18,27 @@ from train.recipe import Recipe
 from vs_srcomp.memory import memory_limit
 
 RGB = 3
-"""Channels of networks that restore colour."""
+"""Channels of networks for RGB."""
 
 MEMORY_SHARE: Final = 1 / 4
-"""Of this computer's memory, what examples may take; more are streamed. They are copied once for training."""
+"""Share of memory for examples, which training copies once. More examples than that are streamed."""
 MEASURED: Final = 120
-"""Pictures that a network is measured on, at most, where examples are streamed."""
+"""Size limit of the validation set if examples are streamed."""
 
-# Pictures that are opened to estimate how large all of them are.
+# Number of pictures that are opened to estimate the size of all.
 _LOOKED_AT: Final = 100
 
 type Item = tuple[int, Path]
-"""A picture and its number, from which its degradation's randomness comes."""
+"""A picture and its number, which seeds its degradation."""
 type Split = tuple[list[Example] | Stream, list[Example]]
 """Training data, and validation data."""
 
 
 class Gatherer:
-    """Gathers for one recipe after the other, and keeps the last material for those that learn from the same."""
+    """Calls `gather` for one recipe after the other, and keeps the last data for recipes that share it."""
 
     def __init__(self, places: Iterable[Path], work: Path, processes: int | None = None) -> None:
-        """Take pictures from ``places``; see `gather`."""
+        """See `gather` for the arguments."""
         self._places, self._work, self._processes = list(places), work, processes
         self._last: tuple[object, Split] | None = None
 
@@ -52,7 +52,7 @@ class Gatherer:
         return self._last[1]
 
     def valid(self, recipe: Recipe) -> list[Example]:
-        """What ``recipe`` is measured on, without what it learns from."""
+        """The validation set of ``recipe``, without its training set."""
         _, measured = _split(recipe, self._places, self._work)
         return _load(_loader(recipe, self._work), measured, self._processes)
 
@@ -64,15 +64,15 @@ def gather(
     processes: int | None = None,
     memory: float | None = None,
 ) -> Split:
-    """The examples that ``recipe`` learns from, and those that it is measured on.
+    """The training set and the validation set of ``recipe``.
 
     Args:
-        recipe: Names material and degradation, and the split.
-        places: Folders or files of what the material takes.
-        work: Coded files are kept here, in ``coded``; those that are missing are made.
-        processes: To read and degrade pictures with; by default one for each processor.
-        memory: Bytes that examples may take; if they take more, what is learned from is a `Stream`, and at most
-            ``MEASURED`` pictures are measured on. By default a part of this computer's memory.
+        recipe: Names material, degradation and split.
+        places: Folders or files that the material reads.
+        work: Folder of coded files, in ``coded``; missing ones are made.
+        processes: Number of worker processes; by default one per processor.
+        memory: Limit for examples in bytes; by default a share of this computer's memory. If they need more, the
+            training set is a `Stream`, and the validation set has at most ``MEASURED`` pictures.
 
     Raises:
         ValueError: There is no picture, or too few for the split; two have the same name; or the degradation has no
@@ -83,7 +83,7 @@ def gather(
         jobs = codings((path for _, path in learned + measured), str(recipe.degradation["ratio"]), clips=recipe.clips)
         code(jobs, work / "coded", processes)
     else:
-        DEGRADATIONS.make(**recipe.degradation)  # Mistakes are reported before the workers start.
+        DEGRADATIONS.make(**recipe.degradation)  # Reports mistakes before the workers start.
     load = _loader(recipe, work)
     if _bytes_of(recipe, learned + measured) <= (memory_limit() * MEMORY_SHARE if memory is None else memory):
         examples = _load(load, learned + measured, processes)
@@ -144,12 +144,12 @@ def _degraded(recipe: Recipe, item: Item) -> list[Example]:
 
 
 def _bytes_of(recipe: Recipe, items: Sequence[Item]) -> float:
-    """About what the examples of ``items`` take."""
+    """Estimated size of the examples of ``items``."""
     looked_at = items[:: -(-len(items) // _LOOKED_AT)]
     pixels = len(items) * float(np.mean([_pixels(path) for _, path in looked_at]))
     if recipe.degradation["name"] == "av1":
         clips = len(items) * len(CLIP_BANDS) * len(KEPT_FRAMES) * 2 * CLIP_SIZE[0] * CLIP_SIZE[1] if recipe.clips else 0
-        # The original, and a decoded plane for each band.
+        # The original, and a decoded plane per band.
         return pixels * (1 + len(LEVEL_BANDS)) + clips
     network = recipe.make_network()
     of_pixel = (1 + 1 / network.scale**2) * recipe.copies * network.channels

@@ -1,4 +1,4 @@
-"""Material of picture files: photographs, drawn pictures."""
+"""Training material of picture files: photographs, drawn pictures."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from train.material.pictures import SUFFIXES, list_pictures
 
 
 class Photographs:
-    """Picture files, right inside the folders or given one by one; a random part of them is measured on."""
+    """Picture files, directly in the folders or given one by one; a random share is for validation."""
 
     def files(self, places: Iterable[Path], work: Path) -> list[Path]:
         """See `Material.files`."""

@@ -1,4 +1,4 @@
-"""A photograph file as the 4:2:0 picture that a sender would hold."""
+"""Picture files as 4:2:0 originals."""
 
 import warnings
 from collections.abc import Iterator
@@ -18,17 +18,17 @@ SIZE_MULTIPLE = 16
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The picture files right inside ``folder``, in natural order ("2.png" before "10.png")."""
+    """The picture files directly in ``folder``, in natural order ("2.png" before "10.png")."""
     files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     return sorted(files, key=_natural)
 
 
 def some_pictures(folder: Path) -> list[Path]:
-    """As `list_pictures`; ValueError if there are none."""
+    """The result of `list_pictures`; ValueError if it is empty."""
     found = list_pictures(folder)
     if not found:
         raise ValueError(
-            f"no pictures are in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} files right in it"
+            f"no pictures are in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} files directly in it"
         )
     return found
 
@@ -40,12 +40,12 @@ def _natural(path: Path) -> tuple[int, str, str]:
 def read_yuv420(path: Path, scale: float = 1.0) -> vs.VideoNode:
     """Read a picture as a one-frame YUV420P8 clip, BT.709 limited range, at ``scale`` times its size (0 to 1).
 
-    EXIF rotation is applied; alpha is dropped; 16-bit, palette and CMYK files are converted to 8-bit RGB. The size is
-    then cut (right and bottom) to a multiple of 16, so that every ratio has an exact source size.
+    EXIF rotation is applied; alpha is dropped; 16-bit, palette and CMYK files are converted to 8-bit RGB. The picture
+    is then cropped (right and bottom) to a multiple of 16, so that every ratio has an exact source size.
 
     Raises:
-        ValueError: The file is not a readable picture, is smaller than 16x16, or has more pixels than Pillow
-            takes for honest (89 million).
+        ValueError: The file is not a readable picture, is smaller than 16x16, or exceeds Pillow's safety limit of 89
+            million pixels.
     """
     rgb = scaled_rgb(read_rgb8(path), scale)
     if min(rgb.shape[:2]) < SIZE_MULTIPLE:
@@ -54,14 +54,14 @@ def read_yuv420(path: Path, scale: float = 1.0) -> vs.VideoNode:
 
 
 def rgb_to_yuv420(rgb: Plane) -> vs.VideoNode:
-    """``rgb``, height x width x 3, as a one-frame YUV420P8 clip, BT.709 limited range, cut to a multiple of 16."""
+    """Convert ``rgb``, (H, W, 3), to a one-frame YUV420P8 clip, BT.709 limited range, cropped to a multiple of 16."""
     height, width = (size // SIZE_MULTIPLE * SIZE_MULTIPLE for size in rgb.shape[:2])
     clip = planes_to_clip([rgb[:height, :width, channel] for channel in range(3)], vs.RGB24)
     return clip.resize.Bicubic(format=vs.YUV420P8, matrix_s="709", range_s="limited")
 
 
 def scaled_rgb(rgb: Plane, scale: float) -> Plane:
-    """``rgb``, height x width x 3, itself where ``scale`` is 1."""
+    """Resize ``rgb``, (H, W, 3), by ``scale``; at 1 return it unchanged."""
     if scale == 1:
         return rgb
     height, width = (max(1, round(size * scale)) for size in rgb.shape[:2])
@@ -69,21 +69,21 @@ def scaled_rgb(rgb: Plane, scale: float) -> Plane:
 
 
 def read_rgb8(path: Path) -> Plane:
-    """A picture file, height x width x 3; errors as of `read_yuv420`."""
+    """Read a picture file as (H, W, 3); ValueError if it is not readable or too large, as in `read_yuv420`."""
     try:
         with warnings.catch_warnings():
-            # Of what Pillow warns of, only sheer size matters here.
+            # Of Pillow's warnings, only that about the size matters here.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
                 return np.asarray(_to_rgb8(ImageOps.exif_transpose(file)))
-    except Exception as reason:  # whatever Pillow's parsers meet in a damaged file, from struct.error to MemoryError
+    except Exception as reason:  # Pillow's parsers raise anything on damaged files, from struct.error to MemoryError
         raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason
 
 
 def _to_rgb8(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow would clip 16-bit grey instead of scaling it.
+        # Pillow would clip 16-bit grey, not scale it.
         return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ValueError("floating-point samples, whose range is not specified")
@@ -91,7 +91,7 @@ def _to_rgb8(image: Image.Image) -> Image.Image:
 
 
 def planes_to_clip(planes: list[Plane], format_id: int) -> vs.VideoNode:
-    """A one-frame clip that holds copies of ``planes``; the first plane gives the size."""
+    """A one-frame clip of copies of ``planes``, with the size of the first."""
     height, width = planes[0].shape
     frame = vs.core.create_video_frame(vs.core.get_video_format(format_id), width, height)
     for index, plane in enumerate(planes):
@@ -101,7 +101,7 @@ def planes_to_clip(planes: list[Plane], format_id: int) -> vs.VideoNode:
 
 
 def clip_planes(clip: vs.VideoNode) -> list[Plane]:
-    """The planes of the first frame of ``clip``, copied."""
+    """Copies of the planes of the first frame of ``clip``."""
     with clip.get_frame(0) as frame:
         return [np.array(frame[index]) for index in range(frame.format.num_planes)]
 
@@ -113,5 +113,5 @@ def each_luma(folder: Path, scale: float = 1.0) -> Iterator[tuple[str, Plane]]:
 
 
 def scaled_name(path: Path, scale: float) -> str:
-    """What a picture at ``scale`` times its size is called."""
+    """Name of a picture at ``scale`` times its size."""
     return path.stem if scale == 1 else f"{path.stem}@{scale:g}"

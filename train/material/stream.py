@@ -1,4 +1,4 @@
-"""Crops of more pictures than memory holds: workers read, degrade and cut them while the network learns."""
+"""Crops of more pictures than fit into memory: workers read, degrade and crop them during training."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,26 +16,26 @@ from train.degradations.av1 import worker_pool
 from train.material.coded import Example
 from train.material.crops import CropBank, Crops, Weighting, crop_step, scale_of
 
-# Crops that a picture gives for each of its examples: reading it costs as much as many of them.
+# Crops per example: reading a picture costs as much as many crops.
 _OF_EXAMPLE: Final = 2
-# Crops that wait to be drawn, so that those of one picture do not come together.
+# Size of the shuffle buffer, which separates crops of one picture.
 _WAITING: Final = 512
-# Pictures that workers have ahead.
+# Pictures that workers prefetch.
 _AHEAD: Final = 8
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Pictures that are read when they are needed."""
+    """Pictures that are read on demand."""
 
     items: Sequence[Any]
-    """One for each picture: its name, or what else ``load`` takes."""
+    """Arguments for ``load``, one per picture."""
     load: Callable[[Any], list[Example]]
-    """The examples of one of ``items``; goes to worker processes."""
+    """Returns the examples of one item. Runs in worker processes, so it must be picklable."""
     measured: Sequence[Example]
-    """Examples that show what is usual: their scale, and errors at each level."""
+    """Examples that give the scale, and the usual errors at each level."""
     processes: int | None = None
-    """Of workers; by default as many as there are cores."""
+    """Number of workers; by default one per core."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class _Cut:
 
 
 class CropStream:
-    """Random crops as `CropBank` draws them, from a `Stream`; memory does not grow with the number of pictures.
+    """Random crops like those of `CropBank`, from a `Stream`; memory does not grow with the number of pictures.
 
-    Pictures come in a random order, each once before any comes again, and each gives as many crops as it has
-    examples, times a constant. Orders and crops depend on PyTorch's seed at the first draw alone, however many workers
-    there are; a run that goes on begins a new order.
+    Each epoch uses every picture once, in random order. A picture gives a constant number of crops per example. Order
+    and crops depend only on PyTorch's seed at the first draw, not on the number of workers. A resumed run starts a new
+    epoch.
     """
 
     def __init__(self, stream: Stream, crop: int, device: torch.device, pool: Executor) -> None:
-        """Draw crops of ``crop`` pixels with the workers of ``pool``; ValueError if ``crop`` does not fit the scale."""
+        """Draw crops of side ``crop`` with the workers of ``pool``; ValueError if the scale does not divide it."""
         self.scale = scale_of(stream.measured[0])
         crop_step(crop, self.scale)
         self._stream, self._crop, self._device, self._pool = stream, crop, device, pool
@@ -68,7 +68,7 @@ class CropStream:
         self._order: list[int] = []
 
     def draw(self, count: int) -> Crops:
-        """``count`` crops.
+        """Draw ``count`` crops.
 
         Raises:
             ValueError: No picture is as large as a crop, or one cannot be read.
@@ -113,7 +113,7 @@ class CropStream:
 def open_crops(
     examples: Sequence[Example] | Stream, crop: int, device: torch.device
 ) -> Iterator[CropBank | CropStream]:
-    """Crops of ``examples``, from memory or from a stream, whose workers end with the block."""
+    """Crops of ``examples``, from memory or from a stream; the stream's workers end with the block."""
     if not isinstance(examples, Stream):
         yield CropBank(examples, crop, device)
         return

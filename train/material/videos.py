@@ -1,4 +1,4 @@
-"""Material of videos: frames, evenly over time, as picture files."""
+"""Training material of videos: evenly spaced frames as picture files."""
 
 import math
 import zlib
@@ -22,17 +22,17 @@ SPLITS = ("time", "file")
 
 
 class Videos:
-    """Frames of video files, evenly over their time, through `vs_srcomp.source`.
+    """Evenly spaced frames of video files, decoded by `vs_srcomp.source`.
 
-    They are kept as PNG files, in a folder for each video: however many there are, none stays in memory.
+    Frames are stored as PNG files in a folder per video, and not kept in memory.
     """
 
     def __init__(self, *, frames: int = 300, split: str = "time") -> None:
-        """Note what is taken.
+        """Check and store the parameters.
 
         Args:
-            frames: Of each video, at most.
-            split: What is measured on: ``"time"``, the end of each video; ``"file"``, whole videos.
+            frames: Maximum number of frames per video.
+            split: Validation set: ``"time"``, the end of each video; ``"file"``, whole videos.
 
         Raises:
             ValueError: There is no such split, or ``frames`` is not a whole number of 2 or more.
@@ -64,9 +64,9 @@ class Videos:
 
 
 def write_frames(video: Path, folder: Path, count: int) -> Iterator[Path]:
-    """Write ``count`` frames of a video, evenly over its length, as PNG files; those that are there are kept.
+    """Write ``count`` evenly spaced frames of a video, or all if it has fewer, as PNG files.
 
-    A video with fewer frames gives all.
+    Existing files are kept.
 
     Raises:
         ValueError: The video cannot be read.

@@ -1,4 +1,4 @@
-"""How near a restored picture is to the original; the metrics that tables and options can name, one family a file."""
+"""The metrics that tables and options can name, one family a file."""
 
 from train.metrics.fidelity import psnr, ssim
 from train.metrics.libvmaf import Vmaf, vmaf

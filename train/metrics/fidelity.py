@@ -11,21 +11,21 @@ PEAK = 255
 
 
 def psnr(luma: Plane, original: Plane) -> float:
-    """Peak signal-to-noise ratio of two 8-bit pictures of one shape, in dB; infinite if they are the same."""
+    """Peak signal-to-noise ratio of two 8-bit pictures of the same shape, in dB; infinite if they are equal."""
     return decibels(float(np.mean((luma.astype(np.float64) - original) ** 2)))
 
 
 def decibels(error: float) -> float:
-    """The PSNR of a mean squared error in 8-bit codes, in dB; infinite if that is 0."""
+    """The PSNR of a mean squared error in 8-bit codes, in dB; infinite for 0."""
     return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
 def ssim(luma: Plane, original: Plane) -> float:
-    """Structural similarity of two 8-bit planes of one size, 1 if they are the same.
+    """Structural similarity of two 8-bit planes of the same size; 1 if they are equal.
 
     As in Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004), eq. 13: an
-    11x11 Gaussian window of deviation 1.5, K1 = 0.01, K2 = 0.03, peak 255; the mean over every place where the whole
-    window lies inside the picture. No downsampling before.
+    11x11 Gaussian window of deviation 1.5, K1 = 0.01, K2 = 0.03, peak 255; the mean over all positions where the window
+    lies inside the picture. No prior downsampling.
 
     Raises:
         ValueError: The planes are smaller than the window, or of different sizes.
@@ -46,7 +46,7 @@ _WINDOW /= _WINDOW.sum()
 
 
 def _windowed(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weighted mean in the window around each place that it fits: the Gaussian is separable."""
+    """Weighted mean in the window at each position where it fits; the Gaussian is separable."""
     return _down_the_rows(_down_the_rows(plane).T).T
 
 

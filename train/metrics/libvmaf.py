@@ -13,16 +13,16 @@ class Vmaf:
     vmaf: float
     """Model vmaf_v0.6.1."""
     neg: float
-    """Model vmaf_v0.6.1neg, which gives nothing for sharpening ("no enhancement gain")."""
+    """Model vmaf_v0.6.1neg, which does not reward sharpening ("no enhancement gain")."""
 
 
 def vmaf(frames: Sequence[Plane], originals: Sequence[Plane], *, stills: bool) -> list[Vmaf]:
     """VMAF and VMAF-NEG of each frame.
 
     Args:
-        frames: 8-bit luma planes of one size.
+        frames: 8-bit luma planes of the same size.
         originals: As many planes of that size.
-        stills: The frames are not consecutive: the motion feature is held at 0, as it is for a clip's first frame.
+        stills: Whether frames are not consecutive: the motion feature is then 0, as for the first frame of a clip.
 
     Raises:
         vs.Error: libvmaf failed; the message is its own.

@@ -13,20 +13,20 @@ type Picture = NDArray[np.uint8]
 
 
 def paper_luma(rgb: Picture) -> Picture:
-    """The luma of papers on super-resolution: BT.601 in limited range, rounded, as in Matlab's rgb2ycbcr."""
+    """Luma as in papers on super-resolution: BT.601 in limited range, rounded, as in Matlab's rgb2ycbcr."""
     red, green, blue = (rgb[..., channel].astype(np.float64) for channel in range(3))
     return np.asarray(np.rint(16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255), np.uint8)
 
 
 class Metric:
-    """A score of a restored picture against the original, both luma or both RGB, of one size."""
+    """A score of a restored picture against the original, both luma or both RGB, of the same size."""
 
     paper: ClassVar[str] = ""
     unit: ClassVar[str] = ""
     larger_is_better: ClassVar[bool] = True
 
     def __init__(self, *, border: int = 0) -> None:
-        """``border``: pixels to leave out on each side; in papers as many as the scale."""
+        """``border``: pixels to ignore on each side; in papers the scale."""
         self.border = border
 
     def __call__(self, restored: Picture, original: Picture) -> float:
@@ -43,7 +43,7 @@ class Metric:
         return self.score(restored[inside], original[inside])
 
     def score(self, restored: Picture, original: Picture) -> float:
-        """The score of pictures of one size."""
+        """The score of pictures of the same size."""
         raise NotImplementedError
 
 
@@ -53,7 +53,7 @@ class Psnr(Metric):
     unit: ClassVar[str] = "dB"
 
     def score(self, restored: Picture, original: Picture) -> float:
-        """In dB; infinite if the pictures are the same."""
+        """PSNR in dB; infinite if the pictures are equal."""
         return psnr(restored, original)
 
 
@@ -63,14 +63,14 @@ class Ssim(Metric):
     paper: ClassVar[str] = "Wang, Bovik, Sheikh, Simoncelli 2004"
 
     def score(self, restored: Picture, original: Picture) -> float:
-        """1 if the pictures are the same."""
+        """SSIM; 1 if the pictures are equal."""
         if restored.ndim == 2:
             return ssim(restored, original)
         return float(np.mean([ssim(restored[..., channel], original[..., channel]) for channel in range(3)]))
 
 
 class VmafStill(Metric):
-    """VMAF v0.6.1 of a still, without motion; RGB by its luma."""
+    """VMAF v0.6.1 of a still, without motion; of RGB, on luma."""
 
     paper: ClassVar[str] = "Li et al. 2016, Netflix"
 
@@ -79,7 +79,7 @@ class VmafStill(Metric):
         return vmaf(*self._planes(restored, original), stills=True)[0].vmaf
 
     def _planes(self, restored: Picture, original: Picture) -> tuple[list[Picture], list[Picture]]:
-        # libvmaf takes even sizes only.
+        # libvmaf needs even sizes.
         even = np.s_[: original.shape[0] // 2 * 2, : original.shape[1] // 2 * 2]
         taken, wanted = (
             (picture if picture.ndim == 2 else paper_luma(picture))[even] for picture in (restored, original)
@@ -88,7 +88,7 @@ class VmafStill(Metric):
 
 
 class VmafNegStill(VmafStill):
-    """VMAF-NEG of a still: as VMAF, but sharpening gains nothing."""
+    """VMAF-NEG of a still: VMAF that does not reward sharpening."""
 
     def score(self, restored: Picture, original: Picture) -> float:
         """0 to 100."""

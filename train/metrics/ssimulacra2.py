@@ -25,7 +25,7 @@ class Ssimulacra2(Metric):
             raise ValueError("SSIMULACRA 2 needs the plugin vszip: pip install vapoursynth-vszip")
 
     def score(self, restored: Picture, original: Picture) -> float:
-        """100 if the pictures are the same; 90 hardly differs, 50 does; there is no lower bound."""
+        """100 if the pictures are equal; 90 is hardly visible, 50 is visible; there is no lower bound."""
         import vapoursynth as vs
 
         from train.material.pictures import planes_to_clip

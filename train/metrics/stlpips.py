@@ -8,15 +8,15 @@ from torch import Tensor
 from train.metrics.metric import Metric, Picture
 from train.objectives.vgg import Vgg, read_package
 
-# Of an overlapping tile: the features of a large picture would take gigabytes.
+# Side and overlap of tiles: features of a large picture would take gigabytes.
 TILE, OVERLAP = 512, 64
 
 
 class StLpips(Metric):
     """Shift-tolerant LPIPS with VGG16, weights of the package ``stlpips-pytorch``; luma as a grey picture.
 
-    Features of five stages are scaled to unit length at each place; their squared differences are weighted by channel,
-    averaged over the picture, and added up.
+    Features of five stages are scaled to unit length at each position; their squared differences are weighted by
+    channel, averaged over the picture, and added up.
     """
 
     paper: ClassVar[str] = "Ghildyal and Liu 2022, arXiv 2207.13686; LPIPS: Zhang et al. 2018, arXiv 1801.03924"
@@ -39,7 +39,7 @@ class StLpips(Metric):
 
     @torch.no_grad()
     def score(self, restored: Picture, original: Picture) -> float:
-        """0 if the pictures are the same; 0.1 to 0.3 for what super-resolution by 4 leaves."""
+        """0 if the pictures are equal; 0.1 to 0.3 is typical of super-resolution by 4."""
         total, pixels = 0.0, 0
         for top in range(0, max(1, original.shape[0] - OVERLAP), TILE - OVERLAP):
             for left in range(0, max(1, original.shape[1] - OVERLAP), TILE - OVERLAP):

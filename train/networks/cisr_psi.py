@@ -12,10 +12,10 @@ from train.networks.network import Network
 
 
 class Part(nn.Module):
-    """A convolution, residual blocks with a long skip, and a last convolution, which outputs a change."""
+    """A convolution, residual blocks with a long skip, and a last convolution, which outputs a residual."""
 
     def __init__(self, taken: int, given: int, blocks: int, width: int) -> None:
-        """Make the part, from ``taken`` channels to ``given``."""
+        """``taken``: input channels. ``given``: output channels."""
         super().__init__()
         self.head = nn.Conv2d(taken, width, 3, padding=1)
         self.body = nn.ModuleList(Residual(width) for _ in range(blocks))
@@ -24,7 +24,7 @@ class Part(nn.Module):
         quiet(self.tail)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """The change, of the size of ``pictures``."""
+        """The residual, of the size of ``pictures``."""
         head = F.relu(self.head(pictures))
         features = head
         for block in self.body:
@@ -38,22 +38,22 @@ class CisrPsi(Network):
 
     In parallel, both take the compressed small picture. In series, the ARM also takes the REM's output, brought to the
     small grid by space-to-depth, and the REM also takes the ARM's output. All rounds share their weights. Before the
-    first round, the compressed picture replaces the REM's output. The ARM adds its change to the compressed picture,
-    the REM to a learned upscale of the ARM's output, which starts as linear. The last output of the REM is the result.
+    first round, the compressed picture replaces the REM's output. The ARM adds its residual to the compressed picture,
+    the REM to a learned upscale of the ARM's output, initially linear. The last output of the REM is the result.
 
-    Returns the upscaled picture of each round, the last first, then the clean small picture of each, the last first.
+    Returns the upscaled pictures of all rounds, the last first, then their clean small pictures, the last first.
     """
 
     paper: ClassVar[str] = "Luo, Zhou, Liao, Qiu 2023, arXiv 2103.01698"
 
     def __init__(self, *, scale: int = 2, rounds: int = 3, blocks: int = 4, width: int = 48, channels: int = 1) -> None:
-        """Make the network, which begins as linear interpolation.
+        """Make the network, which starts as linear interpolation.
 
         Args:
-            scale: Of the answer against the compressed picture.
+            scale: Output size over input size.
             rounds: Number of rounds.
             blocks: Residual blocks of each module.
-            width: Their channels.
+            width: Channels of the blocks.
             channels: 1 for luma, 3 for RGB.
         """
         super().__init__(scale=scale, channels=channels)
@@ -65,9 +65,9 @@ class CisrPsi(Network):
         enlarge_by_shuffle(self.enlarge, scale, channels)
 
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        """Enlarge ``picture``: the answers of all rounds, then the clean small pictures."""
+        """The upscaled pictures of all rounds, then the clean small pictures."""
         compressed = picture - MEAN
-        # Of each channel of the picture, the scale**2 parts of its enlargement, as depth-to-space takes them.
+        # For each channel, the scale**2 sub-pixel channels of its upscale, in depth-to-space order.
         made = torch.repeat_interleave(compressed, self.scale**2, dim=1)
         answers: list[Tensor] = []
         cleans: list[Tensor] = []

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from train.networks.interpolate import carry, enlarge_by_shuffle, quiet
 from train.networks.network import Network, check_scale
 
-# Of photographic luma, about; the paper takes DIV2K's mean colour out.
+# Approximate mean of photographic luma; the paper subtracts DIV2K's mean colour.
 MEAN = 0.45
 
 
@@ -26,7 +26,7 @@ class Residual(nn.Module):
             nn.init.kaiming_normal_(layer.weight)
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
-        # A tenth, so that many blocks one after the other begin near the identity.
+        # A tenth, so that a chain of many blocks starts near the identity.
         self.second.weight.data *= 0.1
 
     def forward(self, features: Tensor) -> Tensor:
@@ -38,8 +38,8 @@ class Residual(nn.Module):
 class Edsr(Network):
     """A convolution, ``blocks`` residual blocks of ``width`` channels with a long skip, sub-pixel upsampling, a tail.
 
-    The defaults are the paper's baseline, 16 blocks of 64: 1,369,859 parameters at scale 2 in RGB. Scale 4 goes up in
-    two steps of 2.
+    The defaults are the paper's baseline, 16 blocks of 64: 1,369,859 parameters at scale 2 in RGB. Scale 4 has two
+    upsampling steps of 2.
     """
 
     paper: ClassVar[str] = "Lim, Son, Kim, Nah, Lee 2017, arXiv 1707.02921"
@@ -52,8 +52,8 @@ class Edsr(Network):
         Args:
             scale: 2, 3 or 4.
             blocks: Residual blocks.
-            width: Channels inside.
-            scaling: Factor of each block's residual: 0.1 for the large form of 32 blocks of 256.
+            width: Channels of the blocks.
+            scaling: Factor of each block's residual; 0.1 for the paper's large form, 32 blocks of 256.
             channels: 1 for luma, 3 for RGB.
         """
         check_scale(scale, (2, 3, 4), "edsr")
@@ -75,7 +75,7 @@ class Edsr(Network):
             enlarge_by_shuffle(layer, step, channels)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Enlarge ``picture``."""
+        """Upscale ``picture``."""
         head = self.head(picture - MEAN)
         features = head
         for block in self.body:
@@ -89,5 +89,5 @@ class Edsr(Network):
     @property
     def receptive_field(self) -> int:
         """Side of the square, in input pixels, that an output pixel depends on, at most."""
-        # The head, two for each block, the joint and the first step up; later layers are on finer grids.
+        # The head, two per block, the join and the first upsampling; later layers are on finer grids.
         return 2 * (3 + 2 * len(self.body)) + 1 + 2 * len(self.steps)

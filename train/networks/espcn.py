@@ -36,7 +36,7 @@ class Espcn(Network):
         enlarge_by_shuffle(self.reconstruct, scale, channels)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Enlarge ``picture``."""
+        """Upscale ``picture``."""
         features = picture
         for layer in (self.extract, self.map, self.shrink):
             features = torch.tanh(layer(features)) if self.tanh else F.relu(layer(features))

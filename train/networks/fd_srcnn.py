@@ -12,18 +12,18 @@ from train.networks.network import Network, check_scale
 
 MAPS = 32
 SERIES = 3
-# Where the first weights bend the picture, so that the sigmoid behind them gives it back.
+# Knots of the initial piecewise linear function, which inverts the sigmoid of the output.
 MIDDLE = 0.5
 KNOTS = (0.1, 0.2, 0.35, 0.65, 0.8, 0.9)
 
 
 class Series(nn.Module):
-    """A block of convolutions, a transposed convolution that learns to upsample, a reconstructor for an estimate."""
+    """A block of convolutions, a transposed convolution for upsampling, a reconstruction layer for an estimate."""
 
     def __init__(self, scale: int, depth: int, width: int, channels: int, pictures: int) -> None:
         """Make the series: ``depth`` 3x3 convolutions to ``width`` maps, and 32 maps ``scale`` times as large.
 
-        The shortcuts before have added up to so many ``pictures`` in what it takes: it begins by passing on one.
+        Initially the input is the sum of ``pictures`` copies, by the shortcuts before; the series passes on their mean.
         """
         super().__init__()
         sizes = [MAPS] + [width] * depth
@@ -55,19 +55,19 @@ class Series(nn.Module):
             self.reconstruct.bias[:] = offset
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """The maps ``scale`` times as large, and the estimate made of them."""
+        """The maps ``scale`` times as large, and the estimate from them."""
         for layer in self.block:
             maps = F.relu(layer(maps))
         maps = F.relu(self.upsample(maps))
-        # In full precision: a code of the picture is a small step of it.
+        # In full precision: one code is a small step of the estimate.
         return maps, torch.sigmoid(self.reconstruct(maps).float())
 
 
 class Module(nn.Module):
-    """Three series, each deeper and wider than the one before; max-pooling goes back down between them."""
+    """Three series, each deeper and wider than the last, with max-pooling down between them."""
 
     def __init__(self, scale: int, width: int, channels: int, *, shortcuts: bool, pictures: int) -> None:
-        """Make the module; the blocks have 1, 2 and 3 convolutions of ``width``, 5/4 and 3/2 of it."""
+        """Make the module. The blocks have 1, 2 and 3 convolutions of 1, 5/4 and 3/2 times ``width`` channels."""
         super().__init__()
         self.scale = scale
         self.series = nn.ModuleList(
@@ -79,15 +79,15 @@ class Module(nn.Module):
         """The maps ``scale`` times as large, and the estimates, the last first.
 
         Args:
-            maps: What the module takes.
-            shortcut: Of the size of ``maps``; the global shortcut, added to what each series takes after the first.
+            maps: Input of the module.
+            shortcut: Global shortcut, of the size of ``maps``, added to the input of each series after the first.
         """
         estimates: list[Tensor] = []
         for index, series in enumerate(self.series):
             up, estimate = series(maps)
             estimates.insert(0, estimate)
             if index < len(self.series) - 1:
-                # The local shortcut goes around a series.
+                # The local shortcut skips a series.
                 maps = maps + F.max_pool2d(up, self.scale)
                 if shortcut is not None:
                     maps = maps + shortcut
@@ -95,19 +95,19 @@ class Module(nn.Module):
 
 
 def fitting_knots(width: int, channels: int) -> tuple[float, ...]:
-    """``KNOTS``, or none where ``width`` maps have no room for what lies beyond each of them."""
+    """``KNOTS``, or none if ``width`` maps are too few for one per channel and piece."""
     return KNOTS if min(width, MAPS) >= channels * (len(KNOTS) + 1) else ()
 
 
 def straightening(knots: tuple[float, ...]) -> list[float]:
-    """Offset, slope, and slopes beyond each of ``knots``, whose sum is about the inverse of a sigmoid.
+    """Offset, slope, and slopes of the parts beyond ``knots``, whose sum approximates the inverse sigmoid.
 
-    The least squared error behind the sigmoid, over the range of 8-bit video luma.
+    It minimises the squared error after the sigmoid, over the range of 8-bit video luma.
     """
     luma = torch.linspace(16 / 255, 235 / 255, 220, dtype=torch.float64)
     bends = [F.relu(luma - knot) if knot > MIDDLE else F.relu(knot - luma) for knot in knots]
     parts = torch.stack([torch.ones_like(luma), luma, *bends], 1)
-    # Of the sigmoid there: an error counts by as much of it as comes through.
+    # Slope of the sigmoid, by which it scales an error.
     slope = (luma * (1 - luma))[:, None]
     found: list[float] = torch.linalg.lstsq(parts * slope, luma.logit()[:, None] * slope).solution[:, 0].tolist()
     return found
@@ -116,16 +116,16 @@ def straightening(knots: tuple[float, ...]) -> list[float]:
 class FdSrcnn(Network):
     """A 9x9 input layer of 32 maps and one or two upscaling modules of three series each.
 
-    Scales 2 and 3 come out of the first module, 4 out of the second. Local shortcuts go from series to series, global
-    ones from the input layer to the series and from the first module's maps to the second. ``shortcuts=False`` is the
-    variant without the global ones. Gives the estimates of all series, the last first; those of the first of two
-    modules are twice as large as the picture.
+    Scales 2 and 3 have one module, scale 4 has two. Local shortcuts go from series to series, global ones from the
+    input layer to the series and from the first module's maps to the second. ``shortcuts=False`` is the variant without
+    global ones. Returns the estimates of all series, the last first; those of the first of two modules are twice as
+    large as the picture.
     """
 
     paper: ClassVar[str] = "FD-SRCNN, for NTIRE 2017 (Timofte et al., CVPRW 2017)"
 
     def __init__(self, *, scale: int = 2, width: int = 32, shortcuts: bool = True, channels: int = 1) -> None:
-        """Make the network, which begins as linear interpolation; ``scale`` is 2, 3 or 4."""
+        """Make the network, which starts as linear interpolation; ``scale`` is 2, 3 or 4."""
         check_scale(scale, (2, 3, 4), "fd-srcnn")
         super().__init__(scale=scale, channels=channels)
         self.shortcuts = shortcuts
@@ -138,7 +138,7 @@ class FdSrcnn(Network):
                 channel, bend = divmod(part, len(knots) + 1)
                 carry(self.head, channel, part)
                 if bend:
-                    # What lies beyond a knot, on the side away from the middle.
+                    # The part beyond a knot, on the side away from the middle.
                     knot = knots[bend - 1]
                     side = 1.0 if knot > MIDDLE else -1.0
                     self.head.weight[part] *= side
@@ -150,7 +150,7 @@ class FdSrcnn(Network):
         )
 
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        """Enlarge ``picture``: all estimates, the last first."""
+        """All estimates of the upscaled ``picture``, the last first."""
         head = F.relu(self.head(picture))
         maps, estimates = self.parts[0](head, head if self.shortcuts else None)
         for part in self.parts[1:]:
@@ -165,7 +165,7 @@ class FdSrcnn(Network):
         radius, grid = 4.0, 1.0
         for part in self.parts:
             assert isinstance(part, Module)
-            # Convolutions of the blocks, and of each way up and down one more pixel to either side.
+            # Convolutions of the blocks, and one more pixel on each side per upsampling and pooling.
             radius += grid * (sum(range(1, SERIES + 1)) + 2 * SERIES)
             grid /= part.scale
         return int(2 * (radius + 1) + 1)

@@ -36,7 +36,7 @@ class Fsrcnn(Network):
             enlarge_by_deconvolution(self.enlarge, channel, channel)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Enlarge ``picture``."""
+        """Upscale ``picture``."""
         enlarged: Tensor = self.enlarge(self.features(picture))
         return enlarged
 

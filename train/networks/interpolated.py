@@ -21,7 +21,7 @@ class InterpolatedStack(Network):
     arXiv 1811.10515); here they are also trained together. Beyond the first and the last level they are constant. At a
     given level the network is one stack of convolutions, at the cost of a single one.
 
-    ``forward`` takes luma (N, 1, H, W) in 0..1, H and W divisible by ``stride``, and levels (N,) in 0..63; it gives
+    ``forward`` takes luma (N, 1, H, W) in 0..1, H and W divisible by ``stride``, and levels (N,) in 0..63; it returns
     (N, 1, H, W).
     """
 
@@ -37,9 +37,9 @@ class InterpolatedStack(Network):
         slope: float = 0.0,
         levels: Sequence[float] = LEVELS,
     ) -> None:
-        """Make the network. All stacks start with the same weights, the last layer small but not zero.
+        """Make the network. All stacks start with the same weights; those of the last layer are small but not zero.
 
-        ``slope`` is that of the activation below zero; ``levels`` rise in equal steps.
+        ``slope`` is the activation's negative slope; ``levels`` rise in equal steps.
         """
         super().__init__(scale=1, channels=1, stride=stride)
         steps = {after - before for before, after in pairwise(levels)}
@@ -92,7 +92,7 @@ class InterpolatedStack(Network):
         return found
 
     def kernels_at(self, q: float) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of each convolution at the level ``q``."""
+        """Weight and bias of each convolution at level ``q``."""
         (basis,) = hats(torch.tensor([float(q)], device=self.knots.device), self.knots)
         return [(_between(basis, weights), _between(basis, biases)) for weights, biases in self.kernels()]
 
@@ -126,7 +126,7 @@ class InterpolatedStack(Network):
 
     @property
     def receptive_field(self) -> int:
-        """Side in pixels of the square that an output pixel can depend on, for any position in its cell."""
+        """Side in pixels of the square that an output pixel can depend on, at any position in its cell."""
         layers = len(list(_convolutions(self.stacks[0])))
         return 2 * (self.stride * layers + self.stride - 1)
 
@@ -137,7 +137,7 @@ class InterpolatedStack(Network):
 
 
 def _stack(stride: int, channels: int, layers: int, slope: float) -> nn.Sequential:
-    """Convolutions: one with ``stride``, ``layers - 2`` in the middle, one for depth-to-space."""
+    """Convolutions: one with ``stride``, ``layers - 2`` hidden ones, one for depth-to-space."""
     head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride)
     body = [nn.Conv2d(channels, channels, 3, padding=1) for _ in range(layers - 2)]
     tail = nn.Conv2d(channels, stride * stride, 3, padding=1)
@@ -162,7 +162,7 @@ def _between(basis: Tensor, of_levels: Tensor) -> Tensor:
 
 
 def _convolved(features: Tensor, basis: Tensor, weights: Tensor, biases: Tensor, step: int) -> Tensor:
-    """Each of ``features`` (N, C, h, w) with its own kernels, as one grouped convolution."""
+    """Convolve each of ``features`` (N, C, h, w) with its own kernels, as one grouped convolution."""
     with torch.autocast(features.device.type, enabled=False):
         own, own_biases = _between(basis, weights), _between(basis, biases)
     count, channels, height, width = features.shape

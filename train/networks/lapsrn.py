@@ -13,10 +13,10 @@ NEGATIVE_SLOPE = 0.2
 
 
 class Level(nn.Module):
-    """``depth`` 3x3 convolutions and a 4x4 transposed one that doubles: features, and a residual for the picture."""
+    """``depth`` 3x3 convolutions and a 4x4 transposed one that doubles the size, and a residual for the picture."""
 
     def __init__(self, depth: int, width: int, channels: int) -> None:
-        """Make the level, whose picture starts as linear interpolation."""
+        """Make the level. Its picture starts as linear interpolation."""
         super().__init__()
         self.convolutions = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.upsample = nn.ConvTranspose2d(width, width, 4, 2, padding=1)
@@ -44,16 +44,16 @@ class Level(nn.Module):
 
 
 class Lapsrn(Network):
-    """Levels of ``depth`` convolutions of ``width`` channels, each of which gives a picture twice as large.
+    """Levels of ``depth`` convolutions of ``width`` channels, each of which doubles the picture.
 
-    The defaults are the paper's: depth 10, width 64, LeakyReLU 0.2, 4x4 transposed convolutions, no weights shared.
+    The defaults are the paper's: depth 10, width 64, LeakyReLU 0.2, 4x4 transposed convolutions, no shared weights.
     Returns the pictures of all levels, the largest first.
     """
 
     paper: ClassVar[str] = "Lai, Huang, Ahuja, Yang 2017, arXiv 1704.03915"
 
     def __init__(self, *, scale: int = 4, depth: int = 10, width: int = 64, channels: int = 1) -> None:
-        """Make the network, which begins as linear interpolation; ``scale`` is 2, 4 or 8."""
+        """Make the network, which starts as linear interpolation; ``scale`` is 2, 4 or 8."""
         check_scale(scale, (2, 4, 8), "lapsrn")
         super().__init__(scale=scale, channels=channels)
         self.head = nn.Conv2d(channels, width, 3, padding=1)
@@ -61,7 +61,7 @@ class Lapsrn(Network):
         self.levels = nn.ModuleList(Level(depth, width, channels) for _ in range(int(math.log2(scale))))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        """Enlarge ``picture``: ``scale`` times, and by each smaller power of two."""
+        """Upscale ``picture`` by ``scale``, and by each smaller power of two."""
         features = F.leaky_relu(self.head(picture), NEGATIVE_SLOPE)
         pictures: list[Tensor] = []
         for level in self.levels:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 class Network(nn.Module):
     """A network for super-resolution.
 
-    ``forward`` takes luma (N, 1, h, w), or RGB (N, 3, h, w), in 0..1, and returns the picture ``scale`` times as large;
-    or a tuple of that and of intermediate results (stages, a clean small picture), which an objective can use, too. It
-    has no control flow that depends on data.
+    ``forward`` takes luma (N, 1, h, w), or RGB (N, 3, h, w), in 0..1, and returns the picture ``scale`` times as large,
+    or a tuple of it and of intermediate results (stages, a clean small picture) for the objective. Its control flow
+    does not depend on data.
     """
 
     paper: ClassVar[str] = ""
@@ -26,7 +26,7 @@ class Network(nn.Module):
         Args:
             scale: Output size over input size; 1 for a network that works on the upscaled picture.
             channels: 1 for luma, 3 for RGB.
-            stride: Input sizes are multiples of it.
+            stride: Input sizes must be multiples of it.
         """
         super().__init__()
         self.scale = scale

@@ -1,4 +1,4 @@
-"""A plain stack of convolutions on a coarser grid, which predicts what Lanczos and the codec have lost."""
+"""A plain stack of convolutions on a coarser grid, which predicts the loss of downscaling and codec."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -15,7 +15,7 @@ MEAN, SPREAD = 0.45, 0.25
 RESIDUAL_SCALE = 0.1
 
 KNOTS: Final = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
-"""Levels with learned scales and shifts of channels; interpolated between two, and constant beyond the ends."""
+"""Levels with learned channel scales and shifts, which are interpolated in between and constant outside."""
 
 _PEAK = 255
 
@@ -23,13 +23,12 @@ _PEAK = 255
 class PlainStack(Network):
     """``layers`` convolutions of ``channels`` channels on a grid ``stride`` times coarser, with a global skip.
 
-    The first convolution steps by ``stride`` (it equals space-to-depth and a 3x3 convolution), the last is followed by
-    depth-to-space (sub-pixel convolution, Shi et al. 2016, arXiv 1609.05158). Each hidden channel has a scale and a
-    shift that follow the compression level (as in FiLM, Perez et al. 2018, arXiv 1709.07871): piecewise linear in it,
-    so that at a given level they fold into the convolution before them. The activation is a rectifier, of which 8-bit
-    integers need no sign.
+    The first convolution has stride ``stride`` (it equals space-to-depth and a 3x3 convolution); the last is followed
+    by depth-to-space (sub-pixel convolution, Shi et al. 2016, arXiv 1609.05158). Each hidden channel has a scale and a
+    shift, piecewise linear in the compression level (as in FiLM, Perez et al. 2018, arXiv 1709.07871). At a given level
+    they fold into the convolution before them. The activation is ReLU, whose output fits unsigned 8-bit integers.
 
-    ``forward`` takes luma (N, 1, H, W) in 0..1, H and W divisible by ``stride``, and levels (N,) in 0..63; it gives
+    ``forward`` takes luma (N, 1, H, W) in 0..1, H and W divisible by ``stride``, and levels (N,) in 0..63; it returns
     (N, 1, H, W).
     """
 
@@ -37,7 +36,7 @@ class PlainStack(Network):
     takes_level = True
 
     def __init__(self, *, stride: int = 4, channels: int = 64, layers: int = 6, slope: float = 0.0) -> None:
-        """The last layer starts small but not zero; ``slope`` is that of the activation below zero."""
+        """Weights of the last layer start small but not zero; ``slope`` is the activation's negative slope."""
         super().__init__(scale=1, channels=1, stride=stride)
         self.slope = slope
         self.head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride, bias=False)
@@ -121,7 +120,7 @@ class PlainStack(Network):
 
     @property
     def receptive_field(self) -> int:
-        """Side in pixels of the square that an output pixel can depend on, for any position in its cell."""
+        """Side in pixels of the square that an output pixel can depend on, at any position in its cell."""
         layers = len(self.body) + 2
         return 2 * (self.stride * layers + self.stride - 1)
 
@@ -132,7 +131,7 @@ def _weight(layer: nn.Module) -> Tensor:
 
 
 def hats(q: Tensor, knots: Tensor) -> Tensor:
-    """Weights of linear interpolation: (N, knots) for levels (N,); beyond the knots, the nearest one counts."""
+    """Weights of linear interpolation, (N, knots), for levels (N,), clamped to the range of the knots."""
     step = knots[1] - knots[0]
     clamped = q.clamp(knots[0], knots[-1])
     return F.relu(1 - (clamped[:, None] - knots).abs() / step)

@@ -12,7 +12,7 @@ from train.networks.network import Network, check_scale
 
 NEGATIVE_SLOPE = 0.2
 RESIDUAL_SCALE = 0.2
-# Of the first weights, as the paper has it.
+# Factor of the initial weights, as in the paper.
 FIRST_WEIGHTS = 0.1
 
 
@@ -60,7 +60,7 @@ class Rrdb(Network):
     """RRDBNet: a convolution, ``blocks`` residual-in-residual dense blocks with a long skip, doublings by nearest
     neighbour and convolution, two last convolutions. No batch normalisation.
 
-    The defaults are the paper's: 23 blocks of 64 channels that grow by 32, 16.7 million parameters at scale 4 in RGB.
+    The defaults are the paper's: 23 blocks of 64 channels with growth 32, 16.7 million parameters at scale 4 in RGB.
     """
 
     paper: ClassVar[str] = "Wang et al. 2018, arXiv 1809.00219"
@@ -68,7 +68,7 @@ class Rrdb(Network):
     def __init__(
         self, *, scale: int = 4, blocks: int = 23, width: int = 64, growth: int = 32, channels: int = 1
     ) -> None:
-        """Make the network, which begins as linear interpolation; ``scale`` is 2 or 4."""
+        """Make the network, which starts as linear interpolation; ``scale`` is 2 or 4."""
         check_scale(scale, (2, 4), "rrdb")
         super().__init__(scale=scale, channels=channels)
         self.head = nn.Conv2d(channels, width, 3, padding=1)
@@ -82,7 +82,7 @@ class Rrdb(Network):
             assert isinstance(layer, nn.Conv2d)
             nn.init.kaiming_normal_(layer.weight, a=NEGATIVE_SLOPE)
         quiet(self.tail)
-        # A doubling by nearest neighbour and this filter are linear interpolation.
+        # Doubling by nearest neighbour and this filter equal linear interpolation.
         smooth = torch.outer(taps := torch.tensor([0.25, 0.5, 0.25]), taps)
         for channel in range(channels):
             for layer in (self.head, *self.up, self.refine, self.tail):
@@ -93,7 +93,7 @@ class Rrdb(Network):
                 layer.weight.data[channel, channel] = smooth
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Enlarge ``picture``."""
+        """Upscale ``picture``."""
         head = self.head(picture)
         features = head
         for block in self.body:
@@ -108,5 +108,5 @@ class Rrdb(Network):
     @property
     def receptive_field(self) -> int:
         """Side of the square, in input pixels, that an output pixel depends on, at most."""
-        # Five convolutions in each of a block's three dense blocks, the head and the joint; then finer grids.
+        # Five convolutions in each of a block's three dense blocks, the head and the join; then finer grids.
         return 2 * (15 * len(self.body) + 2) + 1 + 2 * (len(self.up) + 1)

@@ -13,14 +13,14 @@ class Srcnn(Network):
     """Three convolutions on the upscaled picture: patch extraction, non-linear mapping, reconstruction.
 
     9x9 to 64 channels, ``middle`` x ``middle`` to 32, 5x5 to the picture, ReLU in between: 9-1-5, 9-3-5 and 9-5-5 in
-    the paper, with 8,032, 24,416 and 57,184 weights. Unlike in the paper, borders are padded, so that the output has
-    the size of the input.
+    the paper, with 8,032, 24,416 and 57,184 weights. Unlike in the paper, borders are padded to keep the size of the
+    input.
     """
 
     paper: ClassVar[str] = "Dong, Loy, He, Tang 2015, arXiv 1501.00092"
 
     def __init__(self, *, middle: int = 5, channels: int = 1) -> None:
-        """Make the network, which begins as the identity; ``middle`` is 1, 3 or 5."""
+        """Make the network, which starts as the identity; ``middle`` is 1, 3 or 5."""
         super().__init__(scale=1, channels=channels)
         if middle not in (1, 3, 5):
             raise ValueError(f"the middle kernel is 1, 3 or 5, not {middle}")
@@ -35,11 +35,11 @@ class Srcnn(Network):
                 carry(layer, channel, channel)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Restore ``picture``, which is enlarged already."""
+        """Restore the upscaled ``picture``."""
         restored: Tensor = self.reconstruct(F.relu(self.map(F.relu(self.extract(picture)))))
         return restored
 
     @property
     def receptive_field(self) -> int:
-        """Side of the square that an output pixel depends on: 17 in the form 9-5-5."""
+        """Side of the square that an output pixel depends on: 17 for 9-5-5."""
         return 9 + self.map.kernel_size[0] - 1 + 4

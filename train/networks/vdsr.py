@@ -11,10 +11,10 @@ from train.networks.network import Network
 
 
 class Vdsr(Network):
-    """``layers`` 3x3 convolutions of ``width`` channels on the enlarged picture, ReLU between, and a global skip.
+    """``layers`` 3x3 convolutions of ``width`` channels on the upscaled picture, ReLU between, and a global skip.
 
-    The defaults are the paper's 20 layers of 64. One network is trained on all scales, which it recognises by the
-    sharpness of the picture.
+    The defaults are the paper's 20 layers of 64. One network is trained on all scales, which it recognises by
+    sharpness.
     """
 
     paper: ClassVar[str] = "Kim, Lee, Lee 2016, arXiv 1511.04587"
@@ -32,7 +32,7 @@ class Vdsr(Network):
         quiet(layer)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Restore ``picture``, which is enlarged already."""
+        """Restore the upscaled ``picture``."""
         *hidden, last = self.layers
         features = picture
         for layer in hidden:

@@ -18,7 +18,7 @@ class Objective(nn.Module):
     """
 
     paper: ClassVar[str] = ""
-    """Its origin, if it is not common knowledge."""
+    """Source, if it is not common knowledge."""
 
     @property
     def discriminator(self) -> nn.Module | None:

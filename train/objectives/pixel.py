@@ -17,7 +17,7 @@ class Pixel(Objective):
         """Make it.
 
         Args:
-            weighted: Whether to weight each crop by about one over its picture's own error: then the loss is the
+            weighted: Whether to weight each crop by about one over its picture's error, which makes the loss the
                 first-order equivalent of the mean gain in decibels.
             stages: Weight of the mean error of the outputs after the first.
         """
@@ -63,7 +63,7 @@ class Charbonnier(Pixel):
     paper: ClassVar[str] = "Charbonnier et al. 1994; for super-resolution Lai et al. 2017, arXiv 1704.03915"
 
     def __init__(self, *, epsilon: float = 1e-3, weighted: bool = True, stages: float = 1.0) -> None:
-        """``epsilon``: below about this difference it is smooth; by default a quarter of an 8-bit code."""
+        """``epsilon``: about the difference below which it is smooth; by default a quarter of an 8-bit code."""
         super().__init__(weighted=weighted, stages=stages)
         self.epsilon = epsilon
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Channels of each stage's convolutions (Simonyan and Zisserman 2014, arXiv 1409.1556).
+# Channels of the convolutions by stage (Simonyan and Zisserman 2014, arXiv 1409.1556).
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 # Mean and deviation of ImageNet's colours in 0..1, for which the weights were trained.
 MEAN = (0.485, 0.456, 0.406)
@@ -63,7 +63,7 @@ class Vgg(nn.Module):
     @torch.no_grad()
     def load_package(self, state: dict[str, Tensor]) -> None:
         """Load the weights of :func:`read_package`."""
-        # There the whole network is one list of layers, with activations and pools.
+        # The package has one list of layers, which includes activations and pools.
         number = 0
         for stage, layers in enumerate(self.stages, 1):
             assert isinstance(layers, nn.ModuleList)
@@ -102,13 +102,13 @@ def load_vgg(path: Path, stages: int = 4) -> Vgg:
 def write_vgg_weights(path: Path, stages: int = 4) -> None:
     """Write the weights of the installed package ``stlpips-pytorch`` in half precision.
 
-    The file has only the convolutions, 15 MB for 4 stages. The package's code is not run, and no pickle is loaded that
-    has more than tensors.
+    The file has only the convolutions, 15 MB for 4 stages. The package's code is not run, and a pickle with more than
+    tensors is refused.
 
     Raises:
         ValueError: The package is not installed.
     """
-    from vs_srcomp.files import write_atomically  # The network itself is made where VapourSynth is not installed.
+    from vs_srcomp.files import write_atomically  # The network itself needs no VapourSynth.
 
     network = Vgg(stages)
     network.load_package(read_package())
@@ -117,7 +117,7 @@ def write_vgg_weights(path: Path, stages: int = 4) -> None:
 
 
 def read_package() -> dict[str, Tensor]:
-    """The state of the shift-tolerant VGG of ``stlpips-pytorch``, and its weights for LPIPS."""
+    """The state of the shift-tolerant VGG of ``stlpips-pytorch``, with its weights for LPIPS."""
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise ValueError("the package stlpips-pytorch is not installed: pip install --no-deps stlpips-pytorch==0.0.2")

@@ -8,14 +8,14 @@ from torch import Tensor
 from train.objectives.objective import Objective
 
 PEAK = 255
-# The features are taken at a sixteenth of the resolution too, and their filters must fit there.
+# The features go down to a sixteenth of the resolution, where their filters must fit.
 SMALLEST = 192
 
 
 class VmafNeg(Objective):
     """(100 - VMAF-NEG) / 100 of each picture by itself, without motion, by the package ``vmaf-torch``.
 
-    VMAF was made for whole pictures of 8-bit limited-range luma; here it gets luma of crops of at least 192x192.
+    VMAF was made for whole pictures of 8-bit limited-range luma; here it gets luma crops of at least 192x192.
     """
 
     paper: ClassVar[str] = "Li et al. 2016, Netflix; Aistov and Koroteev 2023, arXiv 2310.15578"

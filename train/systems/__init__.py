@@ -1,1 +1,1 @@
-"""The systems of the papers compared: ways to enlarge a plane, experiments, and the report."""
+"""Comparison of the systems of the papers: upscaling methods, experiments, and the report."""

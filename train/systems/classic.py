@@ -1,4 +1,4 @@
-"""Ways to enlarge a plane that learn nothing: the baselines of every table."""
+"""Upscaling methods without training: the baselines of every table."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ from train.degradations.resample import lanczos5
 
 type Plane = NDArray[np.uint8]
 type Enlarger = Callable[[Plane, int], Plane]
-"""From a plane (H, W) and a scale to the plane (scale * H, scale * W)."""
+"""Maps a plane (H, W) and a scale to a plane (scale * H, scale * W)."""
 
-# Of the noise's power to the picture's at the small picture's highest frequency, for Wiener's filter: rounding, and
-# what aliasing adds. Pictures have power that falls with the square of the frequency.
+# Ratio of noise power to signal power at the small picture's highest frequency, for the Wiener filter. The noise is
+# rounding and aliasing. The power of pictures falls with the square of the frequency.
 NOISE = 0.02
 
 
@@ -31,12 +31,12 @@ def _lanczos5(plane: Plane, scale: int) -> Plane:
 
 
 def inverse_filter(plane: Plane, scale: int) -> Plane:
-    """Lanczos-5, then division by the spectrum of the blur that reduction was: small numbers make noise huge."""
+    """Lanczos-5, then division by the spectrum of the downscaling blur, which amplifies noise where it is small."""
     return _deconvolved(plane, scale, lambda response, frequency: 1 / response)
 
 
 def wiener(plane: Plane, scale: int) -> Plane:
-    """Lanczos-5, then Wiener's deconvolution: division where the blur has left something, nothing where it has not."""
+    """Lanczos-5, then Wiener deconvolution, which suppresses frequencies that the blur has removed."""
     return _deconvolved(plane, scale, lambda response, frequency: response / (response**2 + NOISE * frequency**2))
 
 
@@ -45,7 +45,7 @@ type _Spectrum = NDArray[np.float64]
 
 def _deconvolved(plane: Plane, scale: int, gain: Callable[[_Spectrum, _Spectrum], _Spectrum]) -> Plane:
     enlarged = _lanczos5(plane, scale).astype(np.float64)
-    # The cosine transform is the spectrum of a picture that goes on as its mirror image; the blur is symmetric.
+    # The cosine transform is the spectrum of a picture continued by its mirror image; the blur is symmetric.
     spectrum = fft.dctn(enlarged, norm="ortho")
     rows, columns = (_response(size, scale) for size in enlarged.shape)
     down, across = (np.arange(scale * size) / size for size in plane.shape)
@@ -54,7 +54,7 @@ def _deconvolved(plane: Plane, scale: int, gain: Callable[[_Spectrum, _Spectrum]
 
 
 def _response(size: int, scale: int) -> NDArray[np.float64]:
-    """What bicubic reduction by ``scale`` leaves of each cosine of ``size`` samples."""
+    """Frequency response of bicubic downscaling by ``scale`` for each cosine of ``size`` samples."""
     reach = 2 * scale
     places = np.arange(-reach, reach) + 0.5 if scale % 2 == 0 else np.arange(-reach, reach + 1.0)
     x = np.abs(places) / scale

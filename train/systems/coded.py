@@ -1,4 +1,4 @@
-"""All systems, and this project's own tiers, on pictures coded with AV1: 12 cells."""
+"""All systems and this project's tiers on pictures coded with AV1: 12 pairs of ratio and level."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -26,14 +26,14 @@ KERNELS = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 DECONVOLUTIONS = ("inverse filter", "Wiener")
-"""At whole ratios."""
+"""Methods for integer ratios only."""
 
 
 def av1(ground: Ground) -> Iterator[str]:
-    """Kodak by ratio and level: what the networks make of decoded pictures, against Lanczos-5 and this project's tiers.
+    """Kodak by ratio and level: the systems on decoded pictures, against Lanczos-5 and this project's tiers.
 
-    As in playback, a network that enlarges gets the decoded picture, and its answer is brought to the size of the
-    original by Lanczos-5; one that works on the enlarged picture gets what Lanczos-5 makes.
+    As in playback, a network that upscales gets the decoded picture, and Lanczos-5 resizes its output to the size of
+    the original. A network of scale 1 gets the picture upscaled by Lanczos-5.
     """
     book, judge = ground.book("av1"), Judge(perceptual=False)
     folder = ground.data / "test" / "kodak"
@@ -54,14 +54,14 @@ def av1(ground: Ground) -> Iterator[str]:
 
 
 def _middle(clip: vs.VideoNode, side: int) -> vs.VideoNode:
-    # 8:5 takes multiples of 16.
+    # 8:5 needs multiples of 16.
     width, height = (min(size, side) // 16 * 16 for size in (clip.width, clip.height))
     left, top = ((all_of - part) // 4 * 2 for all_of, part in ((clip.width, width), (clip.height, height)))
     return clip.std.CropAbs(width, height, left, top)
 
 
 type Restore = Callable[[vs.VideoNode, int, int], Plane]
-"""From a decoded picture to luma of so many columns and rows."""
+"""Maps a decoded picture, a width and a height to luma of that size."""
 
 
 def _methods(trained: Trained, pair: Pair) -> dict[str, Restore]:

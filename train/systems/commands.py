@@ -1,4 +1,4 @@
-"""Commands of ``python -m train`` about the parts that recipes name and the systems of the papers."""
+"""Commands of ``python -m train`` for parts of recipes and for the systems of the papers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +49,7 @@ def vgg_weights(out: Path) -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the pictures.")
 @click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Frames of each video.")
 def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
-    """Write frames of VIDEOS, evenly over their time, as pictures to learn from."""
+    """Write evenly spaced frames of VIDEOS as training pictures."""
     from train.material.videos import write_frames
 
     try:
@@ -63,19 +63,17 @@ def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
 @click.command()
 @folders(
     data="Folder with test/set5, set14, kodak and clic, and video.",
-    work="Finished runs are in WORK/runs; scores are kept in WORK/systems.",
+    work="Finished runs are in WORK/runs; scores go to WORK/systems.",
 )
-@click.option("--only", multiple=True, help="An experiment: line, espcn, fd-srcnn, cisr-psi, av1; may be repeated.")
+@click.option("--only", multiple=True, help="Experiment: line, espcn, fd-srcnn, cisr-psi, av1; may be repeated.")
 @click.option(
-    "--pictures", type=click.IntRange(min=2), default=24, show_default=True, help="Of Kodak and CLIC, at most."
+    "--pictures", type=click.IntRange(min=2), default=24, show_default=True, help="Kodak and CLIC pictures, at most."
 )
+@click.option("--side", type=click.IntRange(min=64), default=256, show_default=True, help="Side of their centre crops.")
 @click.option(
-    "--side", type=click.IntRange(min=64), default=256, show_default=True, help="Of each of these, the middle."
+    "--perceptual/--no-perceptual", default=True, show_default=True, help="Measure the slow perceptual distance, too."
 )
-@click.option(
-    "--perceptual/--no-perceptual", default=True, show_default=True, help="A distance that takes longer than all else."
-)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [default: all].")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads [default: all].")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("docs/results/systems.md"), show_default=True
 )
@@ -89,10 +87,10 @@ def compare_systems(
     threads: int | None,
     out: Path,
 ) -> None:
-    """Measure the systems of the papers, each on its own ground and all on AV1, and write a report.
+    """Measure the systems of the papers, each under its paper's conditions and all on AV1, and write a report.
 
-    What was measured before is kept: a comparison that was stopped goes on, and so does one after further training.
-    Systems that are not trained yet are left out.
+    Earlier scores are kept: a stopped comparison is resumed, and only networks with newer weights are measured again.
+    Systems without a finished run are skipped.
     """
     import torch
 
@@ -108,15 +106,15 @@ def compare_systems(
 
 
 @click.command()
-@folders(data="Folder with test/kodak and video.", work="Streams and points are kept in WORK/rate.")
+@folders(data="Folder with test/kodak and video.", work="Streams and points go to WORK/rate.")
 @click.option("--tier", "tiers", multiple=True, default=("light", "fast", "quality"), show_default=True)
-@click.option("--pictures", type=click.IntRange(min=0), help="Of Kodak, the first so many; 0 leaves stills out.")
+@click.option("--pictures", type=click.IntRange(min=0), help="Number of Kodak pictures; 0 for none [default: all].")
 @click.option("--videos/--no-videos", default=True, show_default=True)
 @click.option("--record", is_flag=True, help="Write points to train/results/rate.csv, tables and plot to docs/results.")
 def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, videos: bool, record: bool) -> None:
-    """Measure whether it pays to send less: quality over bits of native AV1, and of each ratio, restored.
+    """Measure whether a lower resolution pays: quality over bits of native AV1, and of each ratio, restored.
 
-    What was measured before is kept, and a run that was stopped goes on.
+    Earlier points are kept, and a stopped run is resumed.
     """
     from train.rate import Point, measure
     from train.rate_report import record as write

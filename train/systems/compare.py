@@ -14,16 +14,16 @@ CODED = "av1"
 def compare(
     data: Path, work: Path, only: Sequence[str], pictures: int, side: int, out: Path, *, perceptual: bool = True
 ) -> Iterator[str]:
-    """Measure what is not measured yet, and write the report to ``out``, with PNG files in a folder of its name.
+    """Measure missing scores, and write the report to ``out``, with PNG files in a folder of its name.
 
     Args:
         data: Folder of test sets and videos.
-        work: Runs are in ``work/runs``, scores in ``work/systems``.
-        only: Experiments to make; all if there is none. The report is of all that are measured.
-        pictures: Of each of the larger sets, at most.
-        side: Of the larger pictures, the middle of so many pixels.
+        work: Folder of runs, in ``work/runs``, and of scores, in ``work/systems``.
+        only: Experiments to run, by default all. The report shows all scores.
+        pictures: Maximum number of pictures of each larger set.
+        side: Side of the centre crop of larger pictures.
         out: The Markdown file.
-        perceptual: Whether a perceptual distance is measured too, which takes longer than all else.
+        perceptual: Whether to measure the perceptual distance, which takes longer than all else.
 
     Raises:
         ValueError: There is no such experiment, nothing is trained, or test pictures are missing.

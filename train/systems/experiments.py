@@ -1,4 +1,4 @@
-"""The experiments: each system on its own ground, as its paper has it, and all of them on AV1."""
+"""The experiments: each system under the conditions of its paper."""
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -17,50 +17,50 @@ from train.systems.methods import Methods, Trained, classic, ensembles, in_steps
 from train.systems.pictures import frames, lumas
 from train.systems.scores import Book, Case, Judge
 
-# All of their pictures are taken.
+# Sets used in full.
 CLASSIC_SETS = ("set5", "set14")
 TRACKS = ("bicubic", "unknown")
 CODECS = ("jpeg", "webp", "avif")
 QUALITIES = (10, 30, 50, 80)
 FRAMES = 4
-"""Of each video."""
+"""Frames of each video."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What experiments are made with."""
+    """Data and settings of the experiments."""
 
     data: Path
     """Folder of test sets and videos: ``test/set5`` and so on, ``video``."""
     trained: Trained
     pictures: int = 24
-    """Of the larger sets, at most."""
+    """Maximum number of pictures of each larger set."""
     side: int = 256
-    """Of each picture, the middle of so many pixels at most."""
+    """Largest side of the centre crops of these pictures and of frames."""
     perceptual: bool = True
-    """Whether a perceptual distance is measured where it is shown, which takes longer than all else."""
+    """Whether to measure the perceptual distance where the report shows it. It takes longer than all else."""
     books: Path = field(default=Path("work/systems"))
-    """Where scores are kept."""
+    """Folder of scores."""
 
     def book(self, experiment: str) -> Book:
-        """Of one experiment."""
+        """The scores of one experiment."""
         return Book(self.books / f"{experiment}-{self.side}.csv", self.trained.weights_of)
 
     def set(self, name: str) -> Iterator[tuple[str, Plane]]:
-        """Luma of a test set: the small classic ones whole, of others the middles."""
+        """Luma of a test set: whole pictures of Set5 and Set14, centre crops of others."""
         if name in CLASSIC_SETS:
             return lumas(self.data / "test" / name)
         return lumas(self.data / "test" / name, self.pictures, self.side)
 
 
 type Experiment = Callable[[Ground], Iterable[str]]
-"""Measures what is not measured yet; gives a line for each part that is done."""
+"""Measures missing scores; yields a line after each part."""
 
 
 def _measure(
     book: Book, judge: Judge, cases: Iterable[tuple[Case, Plane, Degraded]], methods: Methods, scale: int
 ) -> Iterator[str]:
-    """Every method on every case: method by method, so that each network is loaded once."""
+    """Measure every method on every case, method by method, so that each network is loaded once."""
     cases = list(cases)
     for name, way in made_of({name: make for name, make in methods.items() if _wanted(book, cases, name)}):
         for case, picture, degraded in cases:
@@ -85,7 +85,7 @@ def _cases(
 
 
 def line(ground: Ground) -> Iterator[str]:
-    """From SRCNN to ESRGAN: bicubic degradation, scales 2 and 4, all test sets, with a perceptual distance."""
+    """From SRCNN to ESRGAN: bicubic degradation, scales 2 and 4, all test sets; perceptual distance on Set5."""
     trained, book = ground.trained, ground.book("line")
     for of_set in ("set5", "set14", "kodak", "clic"):
         judge = Judge(perceptual=ground.perceptual and of_set == "set5")
@@ -104,12 +104,12 @@ def line(ground: Ground) -> Iterator[str]:
 
 
 def espcn(ground: Ground) -> Iterator[str]:
-    """ESPCN on frames of videos: blur and decimation, 2x, and 4x by two passes, against repetition and bilinear."""
+    """ESPCN on video frames: blur and decimation, 2x in one pass and 4x in two, against the baselines."""
     trained, book, judge = ground.trained, ground.book("espcn"), Judge(perceptual=False)
     names = ("espcn-2x", "espcn-2x-video")
     for path in sorted((ground.data / "video").glob("*")):
         if path.name.startswith("hdr10"):
-            continue  # Ten bits and another curve: not what is compared here.
+            continue  # 10 bits and another transfer function.
         pictures = list(frames(path, FRAMES, ground.side))
         for scale in (2, 4):
             methods = classic()
@@ -120,7 +120,7 @@ def espcn(ground: Ground) -> Iterator[str]:
 
 
 def fd_srcnn(ground: Ground) -> Iterator[str]:
-    """FD-SRCNN: two tracks and three scales, beside bicubic, SRCNN and the variant without global shortcuts."""
+    """FD-SRCNN: two tracks and three scales, against baselines, SRCNN and the variant without global shortcuts."""
     trained, book, judge = ground.trained, ground.book("fd-srcnn"), Judge(perceptual=False)
     for of_set in ("set5", "kodak"):
         for track in TRACKS:
@@ -132,7 +132,7 @@ def fd_srcnn(ground: Ground) -> Iterator[str]:
 
 
 def cisr_psi(ground: Ground) -> Iterator[str]:
-    """CISR-PSI: Kodak by codec and quality, and a chain of unknown services, against ways of two steps."""
+    """CISR-PSI: Kodak by codec and quality, and through a chain of services, against two-step methods."""
     trained, book, judge = ground.trained, ground.book("cisr-psi"), Judge(perceptual=False)
     methods = classic() | single(trained, ("edsr-2x",))
     if not trained.missing(("artefacts-1x", "edsr-2x")):
@@ -159,7 +159,7 @@ def cisr_psi(ground: Ground) -> Iterator[str]:
 
 
 def two_services(plane: Plane) -> Degraded:
-    """What is left of a picture after two services: JPEG at the old size, then smaller with another filter and WebP."""
+    """Degrade a picture as two services do: JPEG at full size, then half size by another filter and WebP."""
     once = Jpeg(ratio=1).code(plane, 60)
     height, width = (size // 2 for size in plane.shape)
     small = np.asarray(Image.fromarray(once).resize((width, height), Image.Resampling.HAMMING))

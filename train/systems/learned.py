@@ -1,4 +1,4 @@
-"""Ways to enlarge a plane that have been trained: a network, a network twice, the mean of eight views."""
+"""Trained upscaling methods: a network, several passes of it, the mean of eight views."""
 
 from collections.abc import Callable
 
@@ -16,21 +16,21 @@ PEAK = 255
 
 
 def device() -> torch.device:
-    """A CUDA card if there is one, the processor otherwise."""
+    """A CUDA card if there is one, otherwise the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def enlarger(network: Network, *, passes: int = 1, ensemble: bool = False, output: int = 0) -> Enlarger:
-    """A way to enlarge with ``network``, rounded to 8 bits.
+    """An upscaling method that uses ``network`` and rounds to 8 bits.
 
-    A network that works on the enlarged picture gets what Lanczos-5 makes of the small one.
+    A network of scale 1 gets the picture upscaled by Lanczos-5.
 
     Args:
-        network: For luma; its scale to the power of ``passes`` is the scale that the way can do.
-        passes: How often it is applied, each time to its own rounded answer.
-        ensemble: Whether the answer is the mean of those for eight turns and flips (Timofte et al. 2016, arXiv
-            1511.02228), which takes eight times as long.
-        output: Which of the network's outputs is taken.
+        network: A luma network. The method's scale is that of the network to the power of ``passes``.
+        passes: Number of passes, each on the rounded output of the last.
+        ensemble: Whether to average over eight rotations and flips (Timofte et al. 2016, arXiv 1511.02228), which
+            takes eight times as long.
+        output: Index of the network's output.
     """
     restore = _runner(network, output)
 
@@ -47,7 +47,7 @@ def enlarger(network: Network, *, passes: int = 1, ensemble: bool = False, outpu
 
 
 def _runner(network: Network, output: int) -> Callable[[Plane], NDArray[np.float32]]:
-    """From a plane to what ``network`` makes of it, in 0..255: on a card by PyTorch, otherwise as its export plays."""
+    """A function from a plane to the output of ``network`` in 0..255: PyTorch on a card, otherwise its ONNX export."""
     if output == 0 and device().type == "cpu":
         from train.export_onnx import network_to_onnx
 
@@ -72,7 +72,7 @@ def _runner(network: Network, output: int) -> Callable[[Plane], NDArray[np.float
 
 
 def mean_of_views(restore: Callable[[Plane], NDArray[np.float32]], plane: Plane) -> NDArray[np.float32]:
-    """The mean of what ``restore`` makes of the eight turns and flips of ``plane``, each turned back."""
+    """The mean output of ``restore`` over the eight rotations and flips of ``plane``, each reversed afterwards."""
     total: NDArray[np.float32] | None = None
     for flipped in (False, True):
         for turns in range(4):
@@ -85,10 +85,10 @@ def mean_of_views(restore: Callable[[Plane], NDArray[np.float32]], plane: Plane)
 
 
 def to_tensor(plane: Plane) -> Tensor:
-    """(H, W) 8-bit codes as (1, 1, H, W) in 0..1, on the device."""
+    """Convert 8-bit codes (H, W) to (1, 1, H, W) in 0..1, on the device."""
     return torch.from_numpy(np.array(plane)).to(device())[None, None].float() / PEAK
 
 
 def rounded(values: NDArray[np.float32]) -> Plane:
-    """8-bit codes of ``values`` in 0..255."""
+    """Round ``values`` to 8-bit codes, clipped to 0..255."""
     return np.asarray(np.clip(np.rint(values), 0, PEAK), np.uint8)

@@ -1,4 +1,4 @@
-"""The methods that experiments compare: each has a name, and is made when it is first needed."""
+"""The methods that experiments compare, by name and made on demand."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ RECIPES = Path(__file__).parents[1] / "recipes" / "systems"
 
 
 class Trained:
-    """The systems that have been trained, by the names of their recipes; each network is loaded once."""
+    """The trained systems by recipe name; each network is loaded once."""
 
     def __init__(self, runs: Path, recipes: Path = RECIPES) -> None:
         """Look for finished runs in ``runs``."""
@@ -31,7 +31,7 @@ class Trained:
         return (self._recipes / f"{name}.toml").exists() and Run(self._runs / name).weights.exists()
 
     def names(self) -> list[str]:
-        """Of all that are trained, in alphabetical order."""
+        """Names of all trained systems, in alphabetical order."""
         return [path.stem for path in sorted(self._recipes.glob("*.toml")) if path.stem in self]
 
     def network(self, name: str) -> Network:
@@ -41,16 +41,16 @@ class Trained:
         return self._networks[name]
 
     def weights_of(self, method: str) -> str:
-        """What tells the weights of a method's networks from others: digests, empty for one without networks.
+        """Digests of the weights of a method's networks; empty for a method without networks.
 
         Args:
-            method: As tables have it: ``"edsr-2x"``, ``"fsrcnn-2x, twice"``, ``"fast, ours"``.
+            method: Name as in tables: ``"edsr-2x"``, ``"fsrcnn-2x, twice"``, ``"fast, ours"``.
         """
         return " ".join(filter(None, (self._digest(part) for part in method.split(", "))))
 
     def _digest(self, part: str) -> str:
         if part not in self._digests:
-            # A system that is trained here, or a tier of ours, which has a network for each ratio; else nothing.
+            # A trained system, or a tier of ours, which has a network for each ratio; otherwise empty.
             found = "".join(model.sha256 for model in models() if model.tier == part).encode()
             if part in self:
                 found = Run(self._runs / part).weights.read_bytes()
@@ -58,7 +58,7 @@ class Trained:
         return self._digests[part]
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Those of ``names`` that are not trained yet."""
+        """The ``names`` that are not trained yet."""
         return [name for name in names if name not in self]
 
     def enlarger(self, name: str, *, passes: int = 1, ensemble: bool = False, output: int = 0) -> Enlarger:
@@ -70,21 +70,21 @@ class Trained:
 
 
 type Methods = dict[str, Callable[[], Enlarger]]
-"""By name, in the order of tables; made when called."""
+"""Factories of methods by name, in table order."""
 
 
 def classic(*names: str) -> Methods:
-    """Baselines by name, all if none is given."""
+    """Baselines by name, by default all."""
     return {name: lambda name=name: CLASSIC[name] for name in names or CLASSIC}  # type: ignore[misc]
 
 
 def single(trained: Trained, names: Iterable[str]) -> Methods:
-    """One pass of each network that is trained."""
+    """One pass of each trained network."""
     return {name: lambda name=name: trained.enlarger(name) for name in names if name in trained}  # type: ignore[misc]
 
 
 def twice(trained: Trained, names: Iterable[str]) -> Methods:
-    """Two passes of each network of scale 2 that is trained: 4 times as large."""
+    """Two passes of each trained network of scale 2, for scale 4."""
     return {
         f"{name}, twice": lambda name=name: trained.enlarger(name, passes=2)  # type: ignore[misc]
         for name in names
@@ -93,7 +93,7 @@ def twice(trained: Trained, names: Iterable[str]) -> Methods:
 
 
 def ensembles(trained: Trained, names: Iterable[str]) -> Methods:
-    """The mean of eight views by each network that is trained."""
+    """The mean of eight views by each trained network."""
     return {
         f"{name}, ensemble": lambda name=name: trained.enlarger(name, ensemble=True)  # type: ignore[misc]
         for name in names
@@ -102,7 +102,7 @@ def ensembles(trained: Trained, names: Iterable[str]) -> Methods:
 
 
 def in_steps(trained: Trained, *steps: tuple[str, int]) -> Callable[[], Enlarger]:
-    """One network after the other: each by name, with the scale that it works at."""
+    """A chain of networks, each given by name and scale."""
 
     def make() -> Enlarger:
         ways = [(trained.enlarger(name), scale) for name, scale in steps]
@@ -118,6 +118,6 @@ def in_steps(trained: Trained, *steps: tuple[str, int]) -> Callable[[], Enlarger
 
 
 def made_of(methods: Methods) -> Iterator[tuple[str, Enlarger]]:
-    """Each method, made when it is its turn."""
+    """Make the methods one at a time."""
     for name, make in methods.items():
         yield name, make()

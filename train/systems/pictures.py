@@ -1,4 +1,4 @@
-"""Planes to compare systems on: luma of test pictures, as the papers take it, and of frames of videos."""
+"""Test planes: luma of test pictures, as in the papers, and of video frames."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +15,9 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def lumas(folder: Path, count: int | None = None, side: int | None = None) -> Iterator[tuple[str, Plane]]:
-    """Name and luma of the first ``count`` pictures of a folder, of each the middle of ``side`` pixels at most.
+    """Name and luma of the first ``count`` pictures of a folder, cropped to the middle ``side`` pixels.
 
-    All pictures, and the whole of each, where nothing is given.
+    By default all pictures, uncropped.
 
     Raises:
         ValueError: A file cannot be read, or there is none.
@@ -35,9 +35,9 @@ def lumas(folder: Path, count: int | None = None, side: int | None = None) -> It
 
 
 def frames(video: Path, count: int, side: int) -> Iterator[tuple[str, Plane]]:
-    """Name and luma of ``count`` frames of a video, evenly over its time; of each the middle, ``side`` pixels at most.
+    """Name and luma of ``count`` evenly spaced frames of a video, cropped to the middle ``side`` pixels.
 
-    Luma is what the file holds, in its own range, full or limited. A video that ends early gives fewer.
+    Luma keeps the range of the file, full or limited. A shorter video gives fewer frames.
 
     Raises:
         ValueError: It cannot be read, or has no frame.
@@ -56,7 +56,7 @@ def frames(video: Path, count: int, side: int) -> Iterator[tuple[str, Plane]]:
 
 
 def _luma(frame: Any) -> Plane:
-    """The first plane as it is: a conversion to grey would stretch limited range to full."""
+    """The first plane, unconverted: a conversion to grey would stretch limited range to full."""
     component = frame.format.components[0]
     depth = np.uint8 if component.bits <= 8 else np.uint16
     plane = frame.planes[0]
@@ -65,7 +65,7 @@ def _luma(frame: Any) -> Plane:
 
 
 def _spread[T](items: Iterator[T], count: int) -> list[T]:
-    """``count`` of ``items``, evenly, though their number is only known at the end."""
+    """``count`` evenly spaced ``items`` of an iterator of unknown length."""
     kept: list[T] = []
     step = 1
     for number, item in enumerate(items):

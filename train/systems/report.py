@@ -1,4 +1,4 @@
-"""docs/results/systems.md: tables, crops beside one another, curves."""
+"""docs/results/systems.md: tables, crops side by side, curves."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ from train.systems.scores import Score, mean
 
 SETS = ("set5", "set14", "kodak", "clic")
 
-# What papers print on Set14 at scale 2, in dB above their bicubic.
+# Gains over bicubic on Set14 at scale 2 in the papers, in dB.
 EXPECTED = {"srcnn": 2.0, "fsrcnn-2x": 2.2, "edsr-2x": 3.0}
 TOLERANCE = 0.5
 # Why a network stays further below its paper.
@@ -20,14 +20,14 @@ REASONS = {"srcnn": "one network serves scales 2, 3 and 4 here, the paper has on
 
 
 def write_report(ground: Ground, runs: Path, recipes: Path, out: Path, pictures: Sequence[str]) -> None:
-    """Write the report to ``out`` from the scores that there are.
+    """Write the report on all scores to ``out``.
 
     Args:
-        ground: Where the scores are.
-        runs: Of the trained systems: their logs.
+        ground: Gives the scores.
+        runs: Folder of runs, with their logs.
         recipes: Folder of the systems' recipes.
         out: The Markdown file.
-        pictures: Names of PNG files beside it, with a title each as "file|title".
+        pictures: PNG files and their titles, as "file|title", relative to ``out``.
     """
     parts = [
         f"{_HEAD}\n\n{_taken(ground)}",
@@ -61,7 +61,7 @@ def _taken(ground: Ground) -> str:
 
 
 def wrapped(text: str) -> str:
-    """``text`` with its paragraphs of one long line broken; tables and links to pictures stay."""
+    """Wrap the paragraphs of ``text``, but not its tables and pictures."""
     return "\n".join(
         line if line.startswith(("|", "!", "<")) else textwrap.fill(line, _COLUMNS, break_on_hyphens=False)
         for line in text.split("\n")
@@ -69,7 +69,7 @@ def wrapped(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown; all columns but the first are aligned to the right."""
+    """A Markdown table; all columns but the first are right-aligned."""
     lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
@@ -157,7 +157,7 @@ def _measures(scores: list[Score], of_set: str) -> dict[str, tuple[Callable[[Sco
 
 
 def _expected(scores: list[Score]) -> str:
-    """How far each network is from what its paper gained over bicubic on Set14 at scale 2."""
+    """The gain of each network over bicubic on Set14 at scale 2, against that in its paper."""
     lines = []
     for method, gain in EXPECTED.items():
         mine = _gain([score for score in scores if (score.set, score.scale) == ("set14", "2")], method, "bicubic")
@@ -172,7 +172,7 @@ def _expected(scores: list[Score]) -> str:
 
 
 def _gain(scores: list[Score], method: str, reference: str) -> float | None:
-    """The mean gain in dB of one method over another, over the same pictures."""
+    """The mean gain in dB of one method over another on the same pictures."""
     psnr = {
         (score.set, score.picture, score.degradation, score.scale): score.psnr
         for score in scores
@@ -189,7 +189,7 @@ def _gain(scores: list[Score], method: str, reference: str) -> float | None:
 def _by_columns(
     scores: list[Score], columns: Sequence[tuple[str, Callable[[Score], bool]]], *, reference: str | None = None
 ) -> str:
-    """Mean PSNR of each method in each column; gains over ``reference`` in all rows but its own, if it is given."""
+    """Mean PSNR of each method in each column; with a ``reference``, gains over it in all rows but its own."""
     rows = []
     for method in _methods(scores):
         row = [method]

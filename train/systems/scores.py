@@ -1,4 +1,4 @@
-"""Scores of experiments, kept as a CSV file, so that a comparison that was stopped goes on."""
+"""Scores of experiments in a CSV file, so that a stopped comparison can be resumed."""
 
 import csv
 import dataclasses
@@ -10,51 +10,51 @@ from train.metrics import METRICS, Metric
 from train.systems.classic import Plane
 from train.table import read_rows
 
-# The features of whole pictures would take longer than everything else together.
+# Features of whole pictures would take longer than everything else together.
 PERCEPTUAL_SIDE = 128
 
 
 @dataclass(frozen=True)
 class Case:
-    """A picture that was degraded in one way."""
+    """A picture with one degradation."""
 
     experiment: str
     set: str
     picture: str
     degradation: str
-    """With its parameters, as tables print it: "bicubic", "jpeg 30"."""
+    """Name and parameters, as in tables: "bicubic", "jpeg 30"."""
     scale: str
-    """Of the original's size to the small one's: "2", or "8:5"."""
+    """Original size over degraded size: "2", or "8:5"."""
 
 
 @dataclass(frozen=True)
 class Score(Case):
-    """What one method makes of it."""
+    """The result of one method."""
 
     method: str
     psnr: float
-    """On luma, in dB, without the border."""
+    """Luma PSNR in dB, without the border."""
     ssim: float
     perceptual: float | None = None
-    """Shift-tolerant LPIPS of the middle of the picture; None: not measured."""
+    """Shift-tolerant LPIPS of the middle of the picture; None if not measured."""
     weights: str = ""
-    """What tells the weights of the method's networks from others; empty without networks."""
+    """Digests of the weights of the method's networks; empty without networks."""
 
 
 class Book:
-    """All scores of one experiment, in a file that each new row is added to at once."""
+    """All scores of one experiment, in a file to which each new row is appended at once."""
 
     def __init__(self, path: Path, weights_of: Callable[[str], str] = lambda method: "") -> None:
-        """Open the file at ``path``, which need not be there.
+        """Open the file at ``path``, which may not exist.
 
-        Scores of networks that have been trained further since are left out, so that they are measured again.
+        Scores of networks with newer weights are ignored, so that they are measured again.
 
         Args:
             path: The file.
-            weights_of: From a method's name to what its scores have as ``weights``.
+            weights_of: Maps a method's name to the ``weights`` of its scores.
 
         Raises:
-            ValueError: The file holds something else.
+            ValueError: The file has other content.
         """
         self._path, self._weights_of = path, weights_of
         found = _read(path) if path.exists() else ()
@@ -62,11 +62,11 @@ class Book:
         self._done = {_key(score, score.method) for score in self.scores}
 
     def lacks(self, case: Case, method: str) -> bool:
-        """Whether there is no score of ``method`` for ``case`` yet."""
+        """Whether a score of ``method`` for ``case`` is missing."""
         return _key(case, method) not in self._done
 
     def add(self, score: Score) -> None:
-        """Keep ``score``, in the file too."""
+        """Store ``score``, in the file too."""
         score = dataclasses.replace(score, weights=self._weights_of(score.method))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self._path.exists()
@@ -96,10 +96,10 @@ def _read(path: Path) -> list[Score]:
 
 
 class Judge:
-    """Measures restored planes; makes the perceptual metric once, where its package is installed."""
+    """Measures restored planes."""
 
     def __init__(self, *, perceptual: bool) -> None:
-        """Measure the perceptual distance too, if wanted and possible."""
+        """``perceptual``: whether to measure the perceptual distance, too, if its package is installed."""
         self._perceptual: Metric | None = None
         if perceptual:
             try:
@@ -108,7 +108,7 @@ class Judge:
                 self._perceptual = None
 
     def score(self, case: Case, method: str, restored: Plane, original: Plane, border: int) -> Score:
-        """Of ``restored`` against ``original``, without a border of so many pixels."""
+        """The score of ``restored`` against ``original``, without ``border`` pixels on each side."""
         psnr, ssim = (METRICS.make(name, border=border)(restored, original) for name in ("psnr", "ssim"))
         perceptual = None
         if self._perceptual is not None:
@@ -117,12 +117,12 @@ class Judge:
 
 
 def middle(plane: Plane, side: int) -> Plane:
-    """The middle of a plane, ``side`` pixels wide and high at most."""
+    """The middle of a plane, at most ``side`` pixels wide and high."""
     top, left = (max(0, (size - side) // 2) for size in plane.shape)
     return plane[top : top + side, left : left + side]
 
 
 def mean(scores: Iterable[Score], of: Callable[[Score], float | None]) -> float | None:
-    """The mean of what is measured; None if nothing is."""
+    """The mean of the measured values; None if there are none."""
     values = [value for value in map(of, scores) if value is not None]
     return sum(values) / len(values) if values else None

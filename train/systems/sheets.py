@@ -1,4 +1,4 @@
-"""Pictures of the report: crops beside one another, as PNG and as HTML pages; curves of loss and PSNR."""
+"""Pictures of the report: crops side by side as PNG, whole pictures as HTML, curves of loss and PSNR."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ CROP, ZOOM, COLUMNS, TITLE = 96, 2, 5, 16
 
 
 def write_sheets(ground: Ground, runs: Path, folder: Path) -> list[str]:
-    """Write all PNG files to ``folder``, with an HTML page for each that has crops; gives "file|title" of each."""
+    """Write all PNG files, and HTML pages for those with crops, to ``folder``; return "file|title" of each."""
     trained, written = ground.trained, []
     folder.mkdir(parents=True, exist_ok=True)
     at_2 = single(trained, ("srcnn", "vdsr", "fsrcnn-2x", "edsr-2x"))
@@ -49,7 +49,7 @@ def write_sheets(ground: Ground, runs: Path, folder: Path) -> list[str]:
 
 
 def sheet(original: Plane, degraded: Degraded, methods: Methods, scale: int) -> Image.Image:
-    """The middles of the original and of what each method makes, with names and PSNR of the whole."""
+    """Crops of the original and of each method's result, with names and the PSNR of the whole picture."""
     found = [("original", middle(original, CROP))]
     for name, way in made_of(methods):
         restored = way(degraded.input, scale)
@@ -67,7 +67,7 @@ def sheet(original: Plane, degraded: Degraded, methods: Methods, scale: int) -> 
 
 
 def write_page(original: Plane, degraded: Degraded, methods: Methods, scale: int, title: str, target: Path) -> None:
-    """The original and what the last methods make of it, whole, as an HTML page."""
+    """Write the whole original and the results of the last methods as an HTML page."""
     import vapoursynth as vs
 
     from train.material.pictures import planes_to_clip
@@ -86,7 +86,7 @@ def write_page(original: Plane, degraded: Degraded, methods: Methods, scale: int
 
 
 def curves(runs: Path, names: Iterable[str], file: Path) -> bool:
-    """Draw loss and PSNR of the runs ``names`` against steps; whether there was anything to draw."""
+    """Draw loss and PSNR of the runs ``names`` against steps; return whether there was anything to draw."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -101,7 +101,7 @@ def curves(runs: Path, names: Iterable[str], file: Path) -> bool:
         colour = mpl.colormaps["tab20"](index % 20)
         share = np.array(steps) / steps[-1]
         loss.plot(share, losses, label=name, color=colour)
-        # From the end, so that networks for different scales fit into one picture.
+        # Relative to the end, so that networks for different scales fit into one picture.
         gain.plot(share, np.array(gains) - gains[-1], label=name, color=colour)
     loss.set(yscale="log", xlabel="share of the steps", title="loss")
     gain.set(ylim=(-1.5, 0.1), xlabel="share of the steps", title="PSNR less that at the end, dB")
