@@ -20,7 +20,7 @@ from train.evaluate import REFERENCE
 from train.material.pictures import Plane, clip_planes, list_pictures, planes_to_clip, read_yuv420
 from train.metrics import psnr, vmaf
 from train.table import read_rows, write_rows
-from train.video import SUFFIXES, read_video
+from train.video import list_videos, read_video
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import RATIOS, ratio_by_name
 from vs_srcomp.resample import lanczos5
@@ -80,7 +80,7 @@ def originals(stills: Path | None, videos: Path | None, pictures: int | None = N
         if folder and not folder.is_dir():
             raise ValueError(f"there is no folder {folder}: --data is the folder with test/kodak and video")
     paths = list_pictures(stills)[:pictures] if stills else []
-    films = sorted(path for path in videos.iterdir() if path.suffix.lower() in SUFFIXES) if videos else []
+    films = list_videos(videos) if videos else []
     for folder, found in ((stills, paths), (videos, films)):
         if folder and not found:
             raise ValueError(f"nothing to code is in {folder}")

@@ -84,7 +84,7 @@ def evaluate_videos(
 
     ratios, tiers = list(ratios), list(tiers)
     work.mkdir(parents=True, exist_ok=True)
-    paths = sorted(path for path in videos.iterdir() if path.suffix.lower() in SUFFIXES)
+    paths = list_videos(videos)
     if not paths:
         raise ValueError(f"no videos are in {videos}")
     for path in track(paths, "scoring", console=Console(stderr=True)):
@@ -96,6 +96,11 @@ def evaluate_videos(
                     if not coded.exists():
                         encode_clip(original, ratio, options.format(level=level), coded)
                     yield from _score(coded, original, path.stem, ratio, encoder, level, tiers)
+
+
+def list_videos(folder: Path) -> list[Path]:
+    """The video files directly in ``folder``, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def read_video(path: Path, frames: int) -> list[list[Plane]]:

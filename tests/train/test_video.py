@@ -15,6 +15,7 @@ from train.video import (
     ClipScore,
     error_change,
     evaluate_videos,
+    list_videos,
     read_video,
     video_tables,
 )
@@ -55,6 +56,13 @@ def test_what_is_no_video_is_reported(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").unlink()
     with pytest.raises(ValueError, match="no videos are in"):
         list(evaluate_videos(tmp_path, tmp_path, [ratio_by_name("2:1")], []))
+
+
+def test_only_videos_are_taken_from_a_folder_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for name in ("b.webm", "README.md", "a.MKV"):
+        (tmp_path / name).touch()
+    (tmp_path / "more").mkdir()
+    assert [path.name for path in list_videos(tmp_path)] == ["a.MKV", "b.webm"]
 
 
 def test_the_change_of_the_error_is_its_mean_difference_between_frames() -> None:

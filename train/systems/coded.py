@@ -65,9 +65,7 @@ type Restore = Callable[[vs.VideoNode, int, int], Plane]
 
 
 def _methods(trained: Trained, pair: Pair) -> dict[str, Restore]:
-    found: dict[str, Restore] = {
-        "Lanczos-5": lambda small, width, height: clip_planes(lanczos5(small, width, height))[0]
-    }
+    found: dict[str, Restore] = {"Lanczos-5": _lanczos5}
     found |= {name: partial(_resized, kernel=kernel) for name, kernel in KERNELS.items()}
     if pair.ratio.factor.denominator == 1:
         found |= {name: partial(_enlarged, CLASSIC[name], int(pair.ratio.factor)) for name in DECONVOLUTIONS}

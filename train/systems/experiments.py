@@ -16,6 +16,7 @@ from train.systems.classic import Plane
 from train.systems.methods import Methods, Trained, classic, ensembles, in_steps, made_of, single, twice
 from train.systems.pictures import frames, lumas
 from train.systems.scores import Book, Case, Judge
+from train.video import list_videos
 
 # Sets used in full.
 CLASSIC_SETS = ("set5", "set14")
@@ -107,7 +108,7 @@ def espcn(ground: Ground) -> Iterator[str]:
     """ESPCN on video frames: blur and decimation, 2x in one pass and 4x in two, against the baselines."""
     trained, book, judge = ground.trained, ground.book("espcn"), Judge(perceptual=False)
     names = ("espcn-2x", "espcn-2x-video")
-    for path in sorted((ground.data / "video").glob("*")):
+    for path in list_videos(ground.data / "video"):
         if path.name.startswith("hdr10"):
             continue  # 10 bits and another transfer function.
         pictures = list(frames(path, FRAMES, ground.side))
@@ -115,7 +116,7 @@ def espcn(ground: Ground) -> Iterator[str]:
             methods = classic()
             methods |= single(trained, names) if scale == 2 else twice(trained, names)
             yield from _measure(
-                book, judge, _cases("espcn", path.stem[:16], pictures, "blur-decimate", scale), methods, scale
+                book, judge, _cases("espcn", path.stem, pictures, "blur-decimate", scale), methods, scale
             )
 
 

@@ -52,7 +52,7 @@ def frames(video: Path, count: int, side: int) -> Iterator[tuple[str, Plane]]:
     if not found:
         raise ValueError(f"{video} has no frame")
     for number, plane in enumerate(found):
-        yield f"{video.stem[:16]}-{number}", middle(plane, side)
+        yield f"{video.stem}-{number}", middle(plane, side)
 
 
 def _luma(frame: Any) -> Plane:
