@@ -222,7 +222,8 @@ def _fd_srcnn(scores: list[Score]) -> str:
         return ""
     merged = [_renamed(score) for score in scores]
     parts = [
-        "## FD-SRCNN: tracks and scales\n\nPSNR in dB, SSIM in the second table. SRCNN knows the bicubic track alone."
+        "## FD-SRCNN: tracks and scales\n\nPSNR in dB, SSIM in the second table. SRCNN knows the bicubic track alone. "
+        "Compare the steps above as well: a run with fewer of them is further from its end."
     ]
     sets = [name for name in SETS if any(score.set == name for score in scores)]
     keys = [(of_set, track, scale) for of_set in sets for track in TRACKS for scale in ("2", "3", "4")]
