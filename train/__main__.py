@@ -53,6 +53,11 @@ class _Training(click.Group):
             ) from missing
         except ValueError as wrong:  # from the material or the arguments
             raise click.ClickException(str(wrong)) from wrong
+        except OSError as reason:
+            if reason.filename is None:
+                raise
+            what = f"{reason.filename}: {reason.strerror}"
+            raise click.ClickException(f"{what}; give another folder with --work, --engines or --out") from reason
 
 
 @click.group(cls=_Training, context_settings={"max_content_width": 110})
@@ -107,7 +112,7 @@ def inspect(file: Path, sheet: Path | None) -> None:
 @main.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @material()
-@click.option("--threads", type=int, help="CPU threads [default: all].")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads [default: all].")
 @click.option(
     "--seconds",
     callback=numbers,
@@ -124,7 +129,7 @@ def fit(
     """
     import torch
 
-    from train.fit import Diverged
+    from train.fit import Diverged, check_start
     from train.fit import fit as fit_one
     from train.material.gather import Gatherer
     from train.parallel import team
@@ -132,13 +137,17 @@ def fit(
 
     if len(seconds) not in (0, 1, len(recipes)):
         raise click.UsageError(f"--seconds has {len(seconds)} numbers for {len(recipes)} recipes")
+    if any(not budget > 0 for budget in seconds):
+        raise click.UsageError("--seconds takes numbers above 0")
     if threads:
         torch.set_num_threads(threads)
+    (work / "runs").mkdir(parents=True, exist_ok=True)
     try:
         budgets = dict(zip(recipes, seconds * len(recipes) if len(seconds) == 1 else seconds, strict=False))
         with team() as processes:
             gatherer = Gatherer(images, work)
             for path, recipe in in_order((path, load_recipe(path)) for path in recipes):
+                check_start(recipe, work / "runs")
                 if not processes.leads:
                     processes.wait()
                 train, valid = gatherer.of(recipe) if recipe.steps else ([], [])

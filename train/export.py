@@ -53,12 +53,14 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     Raises:
         ValueError: The run is not finished.
     """
-    history = history_of(recipe_path)
-    history.mkdir(parents=True, exist_ok=True)
-    run = Run(runs / recipe.name)
     network = network_of(recipe, runs)
+    if network.channels != 1:
+        what = f"{recipe.name} takes {network.channels} channels"
+        raise ValueError(f"{what}: upscale plays networks for luma alone (channels = 1); others are evaluated in train")
     if recipe.steps:
-        shutil.copyfile(run.log, history / f"{recipe.name}.csv")
+        history = history_of(recipe_path)
+        history.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Run(runs / recipe.name).log, history / f"{recipe.name}.csv")
     if recipe.is_draft:
         return f"{recipe.name}: a draft, only its log is kept"
     if not isinstance(network, PlainStack | InterpolatedStack):
@@ -83,7 +85,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
         "macs_per_pixel": network.macs_per_pixel,
         "stride": network.stride,
         "receptive_field": network.receptive_field,
-        "recipe": f"train/recipes/{recipe_path.name}",
+        "recipe": _shown(recipe_path),
         "ranges": [],
         "gain_db": {},
         "licence": LICENCE,
@@ -93,9 +95,18 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
 
 
 def history_of(recipe_path: Path) -> Path:
-    """Folder of the logs for ``recipe_path``: ``train/runs/systems`` for recipes in ``train/recipes/systems``."""
+    """Folder of the logs for ``recipe_path``: ``train/runs/systems`` for recipes in ``train/recipes/systems``.
+
+    Logs of a recipe from elsewhere go beside it.
+    """
     parts = recipe_path.parent.parts
-    return Path(*("runs" if part == "recipes" else part for part in parts)) if "recipes" in parts else Path("runs")
+    return Path(*("runs" if part == "recipes" else part for part in parts))
+
+
+def _shown(recipe_path: Path) -> str:
+    """The path of a recipe in the repository; the name alone of one from elsewhere."""
+    parts = recipe_path.absolute().parts
+    return "/".join(parts[len(parts) - parts[::-1].index("recipes") - 2 :]) if "recipes" in parts else recipe_path.name
 
 
 def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: Path) -> str:
@@ -116,7 +127,7 @@ def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: 
         "macs_per_pixel": network.macs_per_pixel,
         "stride": network.stride,
         "receptive_field": field,
-        "recipe": f"train/recipes/{recipe_path.parent.name}/{recipe_path.name}",
+        "recipe": _shown(recipe_path),
         "ranges": [],
         "gain_db": {},
         "licence": LICENCE,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from train.material.coded import Example
@@ -70,11 +71,12 @@ def fit(
             recipe, or the batch cannot be divided evenly.
     """
     run, device = Run(runs / recipe.name), team.device
-    run.folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     network = to_working_format(recipe.make_network(), device)
     if recipe.start is not None:
+        check_start(recipe, runs)
         _take_weights(network, recipe.start, runs)
+    run.folder.mkdir(parents=True, exist_ok=True)
     if recipe.steps == 0:
         if team.leads:
             save_weights(run.weights, network)
@@ -83,7 +85,7 @@ def fit(
     state = _State(recipe, network, copy.deepcopy(network), device)
     state.teacher = None if recipe.teacher is None else _teacher(recipe, runs, network, device)
     first = (
-        load_checkpoint(run.checkpoint, state.networks, state.optimizer, recipe.digest)
+        load_checkpoint(run.checkpoint, state.networks, state.optimizers, recipe.digest)
         if run.checkpoint.exists()
         else 0
     )
@@ -118,7 +120,7 @@ def fit(
                     progress.update(bar, gain=f"{gain:+.3f} dB")
                     rate = learning_rate(recipe, step, clock.done(step))
                     append_log(run.log, (step, f"{rate:.2e}", f"{loss:.5f}", f"{gain:.4f}"))
-                save_checkpoint(run.checkpoint, state.networks, state.optimizer, step, recipe.digest)
+                save_checkpoint(run.checkpoint, state.networks, state.optimizers, step, recipe.digest)
     if team.leads:
         draw_curves(run.log, run.curves, recipe.name)
         save_weights(run.weights, state.average)
@@ -148,6 +150,11 @@ class _State:
     def networks(self) -> dict[str, nn.Module]:
         found: dict[str, nn.Module] = {"network": self.network, "average": self.average}
         return found if self.discriminator is None else {**found, "discriminator": self.discriminator}
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        found = {"optimizer": self.optimizer}
+        return found if self.judge is None else {**found, "judge": self.judge}
 
 
 @dataclass
@@ -257,7 +264,7 @@ class _Stepper:
     def _lasting(self) -> list[Tensor]:
         state = self._state
         tensors = [t for network in state.networks.values() for t in (*network.parameters(), *network.buffers())]
-        for optimizer in filter(None, (state.optimizer, state.judge)):
+        for optimizer in state.optimizers.values():
             for values in optimizer.state.values():
                 tensors += [value for value in values.values() if isinstance(value, Tensor)]
         return [*tensors, self._total]
@@ -308,14 +315,20 @@ def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:
     return network.to(device).to(memory_format=torch.channels_last)
 
 
+def check_start(recipe: Recipe, runs: Path) -> None:
+    """Raise ValueError if the start of ``recipe`` is not trained yet, before its material is made."""
+    if recipe.start is not None and not (weights := Run(runs / recipe.start).weights).exists():
+        raise ValueError(f"{recipe.start} cannot be the start: there is no {weights}; train it first")
+
+
 def _take_weights(network: nn.Module, name: str, runs: Path) -> None:
     from safetensors.torch import load_file
 
     path = Run(runs / name).weights
-    if not path.exists():
-        raise ValueError(f"{name} cannot be the start: there is no {path}; train it first")
     try:
         network.load_state_dict(load_file(path))
+    except SafetensorError as reason:
+        raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
     except RuntimeError as reason:
         raise ValueError(f"{name} cannot be the start: it has another form") from reason
 

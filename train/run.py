@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from vs_srcomp.files import atomic_path
 
@@ -53,20 +54,21 @@ def save_weights(path: Path, network: nn.Module) -> None:
 
 
 def save_checkpoint(
-    path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, step: int, recipe: str
+    path: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], step: int, recipe: str
 ) -> None:
-    """Write networks by name, and the optimiser's state after ``step`` steps; ``recipe`` is the recipe's digest."""
+    """Write networks and the states of optimisers by name, after ``step`` steps; ``recipe`` is the recipe's digest."""
     tensors = {
         f"{name}.{key}": value for name, network in networks.items() for key, value in _contiguous(network).items()
     }
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
+    for of, optimizer in optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"{of}.{index}.{name}": value.contiguous() for name, value in state.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"step": str(step), "recipe": recipe})
 
 
 def load_checkpoint(
-    path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, recipe: str
+    path: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], recipe: str
 ) -> int:
     """Restore the state of ``save_checkpoint``. Returns the number of finished steps.
 
@@ -83,14 +85,19 @@ def load_checkpoint(
         raise ValueError(f"{path.parent.name} was begun under another recipe; remove {path.parent} to start again")
     for name, network in networks.items():
         network.load_state_dict(_with_prefix(tensors, f"{name}."))
+    for of, optimizer in optimizers.items():
+        _restore(optimizer, _with_prefix(tensors, f"{of}."))
+    return int(metadata["step"])
+
+
+def _restore(optimizer: Optimizer, state: Mapping[str, Tensor]) -> None:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for name, value in _with_prefix(tensors, "optimizer.").items():
+    for name, value in state.items():
         index, key = int(name.split(".")[0]), name.split(".")[1]
         parameter = parameters[index]
         # The optimiser needs the same memory layout for a parameter and its moments.
         like = torch.empty_like(parameter) if value.ndim else torch.empty((), device=parameter.device)
         optimizer.state[parameter][key] = like.copy_(value)
-    return int(metadata["step"])
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -66,6 +66,22 @@ def test_a_finished_run_is_exported_with_its_log(tmp_path: Path, monkeypatch: py
     assert {file.name for file in Path("engines").iterdir()} == {"espcn-2x.onnx", "models.json"}
 
 
+def test_a_network_for_rgb_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, run = Path("mine.toml"), Run(Path("work/runs/mine"))
+    text = (ROOT / "train/recipes/systems/espcn-2x.toml").read_text()
+    text = text.replace('"espcn-2x"', '"mine"').replace("scale = 2", "scale = 2\nchannels = 3", 1)
+    path.write_text(text)
+    for folder in ("engines", "images"):
+        Path(folder).mkdir()
+    run.folder.mkdir(parents=True)
+    save_weights(run.weights, load_recipe(path).make_network())
+    result = CliRunner().invoke(main, ["export", "mine.toml", "--images", "images"])
+    assert result.exit_code == 1
+    assert "mine takes 3 channels: upscale plays networks for luma alone" in result.output
+    assert list(Path("engines").iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["fast-2by1", "fast-8by5"])
 def test_a_model_is_exported_as_a_plain_network_for_each_level(name: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")

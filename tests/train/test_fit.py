@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,12 +61,19 @@ def test_training_gains_on_pictures_that_it_did_not_see(tmp_path: Path) -> None:
     assert all(int(before["step"]) < int(after["step"]) for before, after in pairwise(rows))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+ADVERSARIAL = {"name": "sum", "terms": ({"name": "l1"}, {"name": "adversarial", "width": 4, "weight": 0.1})}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"optimizer": "adam"}, {"optimizer": "muon"}, {"optimizer": "adam", "objective": ADVERSARIAL}],
+    ids=["adam", "muon", "adversarial"],
+)
 def test_a_run_that_was_stopped_ends_where_it_would_have(
-    optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fields: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples = blurred()
-    recipe = changed("stopped", optimizer=optimizer)
+    recipe = changed("stopped", **fields)
     fit(recipe, examples, examples, tmp_path / "whole", ALONE)
 
     take, taken = fit_module._Stepper.take, 0
@@ -160,6 +168,15 @@ def test_a_warm_start_from_another_form_is_refused(tmp_path: Path) -> None:
         fit(wider, examples, examples, tmp_path, ALONE)
     with pytest.raises(ValueError, match=r"nobody cannot be the start: .*; train it first"):
         fit(changed("alone", start="nobody"), examples, examples, tmp_path, ALONE)
+    assert not Run(tmp_path / "alone").folder.exists()
+
+
+def test_damaged_weights_of_a_start_are_reported(tmp_path: Path) -> None:
+    broken = Run(tmp_path / "broken")
+    broken.folder.mkdir()
+    broken.weights.write_bytes(b"junk")
+    with pytest.raises(ValueError, match=r"weights\.safetensors is damaged .*; remove it and train broken again"):
+        fit(changed("follower", start="broken"), blurred(), blurred(), tmp_path, ALONE)
 
 
 def test_a_pupil_that_is_its_own_teacher_has_nothing_to_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

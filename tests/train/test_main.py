@@ -63,3 +63,31 @@ def test_folders_without_material_are_reported(arguments: tuple[str, ...], tmp_p
     assert isinstance(done.exception, SystemExit), done.exception
     assert done.output.splitlines()[-1].startswith("Error: ")
     assert "pictures" in done.output or "videos" in done.output
+
+
+RECIPE = str(ROOT / "train" / "recipes" / "systems" / "espcn-2x.toml")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--seconds", "0"), "--seconds takes numbers above 0"),
+        (("--seconds", "-5"), "--seconds takes numbers above 0"),
+        (("--threads", "-3"), "-3 is not in the range x>=1"),
+        (("--work", __file__), "test_main.py"),
+        (("--work", "/proc/none"), "/proc/none"),
+    ],
+    ids=lambda value: " ".join(value[:1]) if isinstance(value, tuple) else "",
+)
+def test_options_that_cannot_be_used_are_refused_before_pictures_are_read(
+    options: tuple[str, ...], message: str
+) -> None:
+    pytest.importorskip("torch")
+    from click.testing import CliRunner
+
+    from train.__main__ import main
+
+    done = CliRunner().invoke(main, ["fit", RECIPE, "--images", str(ROOT / "docs"), *options])
+    assert done.exit_code in (1, 2), done.output
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert message in done.output
