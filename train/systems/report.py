@@ -47,10 +47,12 @@ _COLUMNS = 120
 
 _HEAD = """# The systems of the papers, compared
 
-`python -m train compare-systems` writes this page. All networks are trained on the same photographs by the recipes in
-train/recipes/systems, on luma. PSNR and SSIM are those of papers: on BT.601 luma in limited range, 8 bits, without a
-border as wide as the scale. The perceptual distance is shift-tolerant LPIPS of the middle of each picture, 128 pixels
-wide and high; less is better. "Twice" is a network of scale 2 applied to its own answer."""
+`python -m train compare-systems` writes this page. The recipes in train/recipes/systems train all networks on luma, on
+the same photographs; `espcn-2x-video` on frames of videos. PSNR and SSIM are those of papers: on BT.601 luma in limited
+range, 8 bits, without a border as wide as the scale. The perceptual distance of the networks from SRCNN to ESRGAN is
+shift-tolerant LPIPS of the middle of each picture, 128 pixels wide and high; less is better. "Twice" is a network of
+scale 2 applied to its own answer. The inverse filter divides by what is left of each frequency, which for some is next
+to nothing: it amplifies the rounding to 8 bits until no picture is left. Wiener's filter knows of the rounding."""
 
 
 def _taken(ground: Ground) -> str:
@@ -214,7 +216,16 @@ def _espcn(scores: list[Score]) -> str:
         for scale in ("2", "4")
     ]
     text = "Frames of videos that nothing was trained on, blurred and decimated. x4 is two passes of x2. PSNR in dB."
-    return f"## ESPCN on video frames\n\n{text}\n\n{_by_columns(scores, columns)}"
+    below = "\n".join(_below_lanczos(scores, name, videos) for name in ("espcn-2x", "espcn-2x-video"))
+    return f"## ESPCN on video frames\n\n{text}\n\n{_by_columns(scores, columns)}\n\n{below}"
+
+
+def _below_lanczos(scores: list[Score], name: str, videos: Sequence[str]) -> str:
+    """A line about the videos on which the network ``name`` falls below Lanczos-5 at scale 2."""
+    of_video = {video: [score for score in scores if (score.set, score.scale) == (video, "2")] for video in videos}
+    gains = {video: _gain(own, name, "Lanczos-5") for video, own in of_video.items()}
+    lost = [f"{video} ({gain:+.2f} dB)" for video, gain in gains.items() if gain is not None and gain < 0]
+    return f"- {name} is below Lanczos-5 at scale 2 on {', '.join(lost) or 'none of them'}."
 
 
 def _fd_srcnn(scores: list[Score]) -> str:
@@ -254,7 +265,8 @@ def _cisr_psi(scores: list[Score]) -> str:
     parts = [
         "## CISR-PSI: compressed pictures of unknown codec and quality\n\nKodak, half the size, coded by each codec at "
         'each quality. PSNR in dB of bicubic; of all others the gain over it. "edsr-2x-mixed" is plain '
-        'super-resolution of the same size, trained on the same mixture; "a, b" applies a, then b.'
+        "super-resolution of the same size, trained on the same mixture; the steps of both are above. "
+        '"a, b" applies a, then b.'
     ]
     for codec in CODECS:
         columns = [_degraded_by(f"{codec} {quality}") for quality in QUALITIES]
