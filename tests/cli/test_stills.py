@@ -72,8 +72,11 @@ def test_probe_and_upscale_agree_on_the_level(
     shown = run("probe", tmp_path / name)
     assert (f"Q {found['q'] or 0:.1f}" in shown.stdout) == is_known
     assert ("is not known" in shown.stdout) != is_known
-    upscaled = run("upscale", tmp_path / name, tmp_path / "out.png", "--model", model)
+    upscaled = run("upscale", tmp_path / name, tmp_path / "out.png", "--model", "light")
     assert ("level is not known" in upscaled.stderr) != is_known
+    # A network that takes no level needs none.
+    upscaled = run("upscale", tmp_path / name, tmp_path / "again.png", "--model", model)
+    assert "level is not known" not in upscaled.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from vs_srcomp.backends.base import BackendConfig, ThreadedBackend
 from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path, cannot_write, is_of_file_system
+from vs_srcomp.models import depends_on_level
 from vs_srcomp.named_files import check_new_output
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
@@ -144,6 +145,8 @@ def _level(picture: Picture, job: PictureJob) -> tuple[float, tuple[str, ...]]:
         return float(job.q), ()
     if picture.q is not None:
         return picture.q, ()
+    if not depends_on_level(job.model):
+        return DEFAULT_Q, ()
     todo = "--q sets another, 12 for not at all"
     return DEFAULT_Q, (f"its compression level is not known: Q {DEFAULT_Q:g} is taken; {todo}",)
 
