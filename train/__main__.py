@@ -154,6 +154,8 @@ def fit(
                 if processes.leads:
                     processes.wait()
                 fit_one(recipe, train, valid, work / "runs", processes, budgets.get(path))
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped; the same command goes on from the last checkpoint") from None
     except (ValueError, RuntimeError) as reason:
         if isinstance(reason, Diverged | ValueError) or "encoder failed" in str(reason):
             raise click.ClickException(str(reason)) from reason

@@ -4,6 +4,7 @@ import io
 import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator
@@ -173,6 +174,8 @@ def worker_pool(processes: int | None) -> Iterator[ProcessPoolExecutor]:
 
 
 def _start_worker() -> None:
+    # Ctrl-C reaches all processes of a terminal: the parent stops its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     vs.core.num_threads = 1
     # A worker holds both ends of its queue, so it would not notice the end of the parent.
     threading.Thread(target=_end_with_parent, daemon=True).start()
