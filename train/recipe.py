@@ -2,14 +2,17 @@
 
 import dataclasses
 import hashlib
+import math
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 from train.degradations import DEGRADATIONS
+from train.degradations.mixture import check_parts
 from train.material import MATERIALS
 from train.material.crops import PHASES
 from train.material.material import Material
@@ -17,9 +20,15 @@ from train.networks import NETWORKS
 from train.networks.network import Network
 from train.objectives import OBJECTIVES
 from train.objectives.objective import Objective
+from train.objectives.sum import read_terms
 from vs_srcomp.geometry import Ratio, ratio_by_name
+from vs_srcomp.models import LOOKS, TIERS
 
 OPTIMIZERS = ("adam", "muon")
+# A run's folder and a model's file have this name.
+NAME = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
+# Objectives that need files or packages beyond these: a recipe can be read without them.
+HEAVY_OBJECTIVES = ("perceptual", "vmaf-neg")
 
 type Part = Mapping[str, Any]
 """A table of the file: ``name``, and the part's own parameters."""
@@ -99,20 +108,22 @@ class Recipe:
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; the ValueError for an invalid one describes its first mistake."""
     try:
-        table: dict[str, Any] = tomllib.loads(path.read_text())
+        table = _read(path)
         known = {entry.name: entry for entry in dataclasses.fields(Recipe)}
         if unknown := table.keys() - known.keys():
-            raise ValueError(f"there is no key {', '.join(sorted(unknown))}")
+            raise ValueError(f"there is no key {', '.join(sorted(unknown))} (a recipe's keys are {', '.join(known)})")
         needed = {name for name, entry in known.items() if entry.default is entry.default_factory}
         if missing := needed - table.keys():
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
+        _check_values(table)
         if "scales" in table:
             table["scales"] = tuple(table["scales"])
         recipe = Recipe(**table)
         _check(recipe)
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, OSError) as reason:
-        keys = ", ".join(entry.name for entry in dataclasses.fields(Recipe))
-        raise ValueError(f"{path}: {reason} (a recipe's keys are {keys})") from reason
+    except UnicodeDecodeError as reason:
+        raise ValueError(f"{path} is not a recipe: not a text file") from reason
+    except (TypeError, ValueError, OSError) as reason:
+        raise ValueError(f"{path}: {reason}") from reason
     return recipe
 
 
@@ -126,6 +137,107 @@ def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]
         raise ValueError(f"these wait for each other: {', '.join(reason.args[1])}") from reason
 
 
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _check_values(table: Mapping[str, Any]) -> None:
+    """Check the type and the range of each value by itself."""
+    for key, value in table.items():
+        meaning, fits = VALUES[key]
+        if not fits(value):
+            raise ValueError(f"{key} is {meaning}, not {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(least: int) -> tuple[str, Callable[[Any], bool]]:
+    return (
+        f"a whole number of {least} or more",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least,
+    )
+
+
+def _one_of(names: Iterable[str]) -> tuple[str, Callable[[Any], bool]]:
+    return f"one of {', '.join(names)}", lambda value: value in names
+
+
+_TABLE: tuple[str, Callable[[Any], bool]] = (
+    "a table with a name",
+    lambda value: isinstance(value, Mapping) and isinstance(value.get("name"), str),
+)
+_NAME: tuple[str, Callable[[Any], bool]] = (
+    'a name of letters and digits, with single "-", "_" or "." between them',
+    lambda value: isinstance(value, str) and NAME.fullmatch(value) is not None,
+)
+# What each key's value is, in words and as a check.
+VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": _NAME,
+    "network": _TABLE,
+    "degradation": _TABLE,
+    "material": _TABLE,
+    "objective": _TABLE,
+    "steps": _whole(0),
+    "batch": _whole(1),
+    "crop": _whole(1),
+    "learning_rate": ("a number above 0", lambda value: _is_number(value) and value > 0),
+    "optimizer": _one_of(OPTIMIZERS),
+    "warmup": _whole(0),
+    "scales": (
+        "a list of numbers above 0, and 1 at most",
+        lambda value: (
+            isinstance(value, list) and value != [] and all(_is_number(each) and 0 < each <= 1 for each in value)
+        ),
+    ),
+    "copies": _whole(1),
+    "clips": ("true or false", lambda value: isinstance(value, bool)),
+    "valid_share": ("a number between 0 and 1, without them", lambda value: _is_number(value) and 0 < value < 1),
+    "start": _NAME,
+    "teacher": _NAME,
+    "teacher_share": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
+    "tier": _one_of(TIERS),
+    "look": _one_of(LOOKS),
+    "seed": _whole(0),
+}
+
+
+def _check_objective(part: Part) -> None:
+    """Check an objective, and each term of a sum."""
+    if part["name"] != "sum":
+        _make_objective(part)
+        return
+    OBJECTIVES.check(**part)
+    for term in read_terms(part["terms"]):
+        try:
+            _make_objective({"name": term.name, **term.parameters})
+        except ValueError as reason:
+            raise ValueError(f"a term of the sum: {reason}") from reason
+    if not any(term["name"] in HEAVY_OBJECTIVES for term in part["terms"]):
+        OBJECTIVES.make(**part)
+
+
+def _make_objective(part: Part) -> None:
+    OBJECTIVES.check(**part)
+    if part["name"] not in HEAVY_OBJECTIVES:
+        OBJECTIVES.make(**part)
+
+
+def _check_degradation(part: Part) -> None:
+    """Check names, and the ratios of a mixture's parts, without importing optional packages."""
+    if part["name"] not in DEGRADATIONS:
+        DEGRADATIONS.part(part["name"])  # raises the error with the list of names
+    if part["name"] != "mixture":
+        return
+    DEGRADATIONS.check(**part)
+    for each in check_parts(part["parts"]):
+        if each["name"] not in DEGRADATIONS:
+            DEGRADATIONS.part(each["name"])
+        if (ratio := each.get("ratio", part.get("ratio", 2))) != part.get("ratio", 2):
+            raise ValueError(f"the part {each['name']} of a mixture has ratio {ratio}, not the mixture's")
+
+
 def _check_scale(recipe: Recipe, network: Network) -> None:
     """Check that the network's scale fits the degradation, without importing optional packages."""
     ratio, enlarged = recipe.degradation.get("ratio", 2), recipe.degradation.get("enlarged", False)
@@ -137,10 +249,7 @@ def _check_scale(recipe: Recipe, network: Network) -> None:
 
 
 def _check(recipe: Recipe) -> None:
-    for part in (recipe.network, recipe.degradation, recipe.material, recipe.objective):
-        if not isinstance(part, Mapping) or "name" not in part:
-            raise ValueError("network, degradation, material and objective are tables with a name")
-    if recipe.steps < 0 or (recipe.steps == 0 and recipe.start is None):
+    if recipe.steps == 0 and recipe.start is None:
         raise ValueError(f"{recipe.steps} steps: a recipe has some, or a start that it keeps")
     network = recipe.make_network()
     if recipe.degradation["name"] == "av1":
@@ -148,18 +257,14 @@ def _check(recipe: Recipe) -> None:
             raise ValueError('the degradation av1 needs a ratio: "2:1", "8:5" or "4:3"')
         assert recipe.ratio is not None
         if network.scale != 1:
-            raise ValueError(f"a network of scale {network.scale} does not fit the ratio {recipe.ratio.name}")
+            raise ValueError(
+                f"a network of scale {network.scale} does not fit the ratio {recipe.ratio.name}: pictures coded with "
+                "AV1 come enlarged, so that the network has scale 1"
+            )
         if recipe.crop % network.stride or recipe.crop % PHASES:
             raise ValueError(f"crop {recipe.crop} is not a multiple of stride {network.stride} and of {PHASES}")
     else:
         _check_scale(recipe, network)
     recipe.make_material()
-    for registry, part in ((DEGRADATIONS, recipe.degradation), (OBJECTIVES, recipe.objective)):
-        if part["name"] not in registry:
-            registry.part(str(part["name"]))  # raises the error with the list of names
-    if recipe.optimizer not in OPTIMIZERS:
-        raise ValueError(f"there is no optimizer {recipe.optimizer!r}: {', '.join(OPTIMIZERS)}")
-    if not recipe.scales or not all(0 < scale <= 1 for scale in recipe.scales):
-        raise ValueError(f"scales {list(recipe.scales)} are not between 0 and 1")
-    if not 0 <= recipe.teacher_share <= 1:
-        raise ValueError(f"teacher_share {recipe.teacher_share} is not between 0 and 1")
+    _check_degradation(recipe.degradation)
+    _check_objective(recipe.objective)

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from inspect import Parameter, signature
 from typing import Any
+
+NAMED = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+# What a parameter with a plain annotation takes, in words and as types.
+KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    bool: ("true or false", (bool,)),
+    str: ("a text", (str,)),
+}
 
 
 class Registry[T](Mapping[str, type[T]]):
@@ -41,8 +51,30 @@ class Registry[T](Mapping[str, type[T]]):
         Raises:
             ValueError: There is no such part or parameter, or a value is wrong.
         """
-        part = self.part(name)
+        self.check(name, **parameters)
         try:
-            return part(**parameters)
+            return self.part(name)(**parameters)
         except TypeError as reason:
             raise ValueError(f"{self.kind} {name}: {reason}") from reason
+
+    def check(self, name: str, **parameters: Any) -> None:
+        """Check that there is such a part, and that it takes and needs these parameters, without making it.
+
+        Raises:
+            ValueError: It is not so; the message lists the parameters.
+        """
+        takes = signature(self.part(name)).parameters
+        free = any(entry.kind is Parameter.VAR_KEYWORD for entry in takes.values())
+        known = {key: entry for key, entry in takes.items() if entry.kind in NAMED}
+        if not free and (unknown := parameters.keys() - known.keys()):
+            listed = f"it has {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"{self.kind} {name} has no parameter {', '.join(sorted(unknown))}; {listed}")
+        if missing := [
+            key for key, entry in known.items() if entry.default is Parameter.empty and key not in parameters
+        ]:
+            raise ValueError(f"{self.kind} {name} needs {', '.join(missing)}")
+        for key in known.keys() & parameters.keys():
+            meaning, kinds = KINDS.get(known[key].annotation, ("", (object,)))
+            value = parameters[key]
+            if not isinstance(value, kinds) or (isinstance(value, bool) and known[key].annotation in (int, float)):
+                raise ValueError(f"{self.kind} {name}: {key} is {meaning}, not {value!r}")

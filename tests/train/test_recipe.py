@@ -20,6 +20,7 @@ degradation = { name = "av1", ratio = "8:5" }
 steps = 1
 batch = 1
 """
+SUM = 'objective = {{ name = "sum", terms = [{{ name = "l1", weight = {} }}] }}'
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
@@ -78,22 +79,61 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("tier = ", r"recipe\.toml: .*keys are name, network"),
+        ("tier = ", r"recipe\.toml: Invalid value"),
         ('tier = "fast"', "batch, degradation, name, network, steps is missing"),
         (COMPLETE + "speed = 1", r"there is no key speed .*keys are"),
         (COMPLETE.replace("8:5", "3:1"), "no ratio is called '3:1'"),
         (COMPLETE.replace(', ratio = "8:5"', ""), "the degradation av1 needs a ratio"),
-        (COMPLETE.replace('name = "plain", ', ""), "tables with a name"),
+        (COMPLETE.replace('name = "plain", ', ""), "network is a table with a name"),
         (COMPLETE.replace('"plain"', '"plane"'), "there is no network 'plane'"),
         (COMPLETE.replace("channels", "chanels"), "chanels"),
         (COMPLETE.replace('{ name = "plain", stride = 2, channels = 8, layers = 3 }', '{ name = "espcn" }'), "scale"),
         (COMPLETE + "crop = 97", "not a multiple of stride 2"),
         (COMPLETE + "crop = 100", "and of 8"),
-        (COMPLETE + "teacher_share = 2", "teacher_share 2 is not between 0 and 1"),
-        (COMPLETE + 'optimizer = "sgd"', "there is no optimizer 'sgd': adam, muon"),
-        (COMPLETE + "scales = [1, 2]", "not between 0 and 1"),
-        (COMPLETE + "scales = []", "not between 0 and 1"),
-        (COMPLETE.replace("steps = ", "steps = -"), "steps: a recipe has some, or a start"),
+        (COMPLETE + "teacher_share = 2", "teacher_share is a number from 0 to 1, not 2"),
+        (COMPLETE + 'optimizer = "sgd"', "optimizer is one of adam, muon, not 'sgd'"),
+        (COMPLETE + "scales = [1, 2]", r"above 0, and 1 at most, not \[1, 2\]"),
+        (COMPLETE + "scales = []", "above 0, and 1 at most"),
+        (COMPLETE + "scales = 0.5", r"scales is a list of numbers .*, not 0\.5"),
+        (COMPLETE.replace("steps = 1", "steps = -1"), "steps is a whole number of 0 or more, not -1"),
+        (COMPLETE.replace("steps = 1", "steps = 1.5"), r"steps is a whole number of 0 or more, not 1\.5"),
+        (COMPLETE.replace("steps = 1", 'steps = "many"'), "steps is a whole number of 0 or more, not 'many'"),
+        (COMPLETE.replace("batch = 1", "batch = 0"), "batch is a whole number of 1 or more, not 0"),
+        (COMPLETE.replace("batch = 1", 'batch = "4"'), "batch is a whole number of 1 or more, not '4'"),
+        (COMPLETE.replace("batch = 1", "batch = true"), "batch is a whole number of 1 or more, not True"),
+        (COMPLETE + "crop = 0", "crop is a whole number of 1 or more, not 0"),
+        (COMPLETE + "copies = 0", "copies is a whole number of 1 or more, not 0"),
+        (COMPLETE + "warmup = -1", "warmup is a whole number of 0 or more, not -1"),
+        (COMPLETE + 'learning_rate = "fast"', "learning_rate is a number above 0, not 'fast'"),
+        (COMPLETE + "learning_rate = inf", "learning_rate is a number above 0, not inf"),
+        (COMPLETE + "valid_share = 0", "valid_share is a number between 0 and 1, without them, not 0"),
+        (COMPLETE + "valid_share = 2", "valid_share is a number between 0 and 1, without them, not 2"),
+        (COMPLETE + 'clips = "yes"', "clips is true or false, not 'yes'"),
+        (COMPLETE + 'tier = "best"', "tier is one of quality, fast, light, not 'best'"),
+        (COMPLETE + 'look = "nice"', "look is one of faithful, crisp, not 'nice'"),
+        (COMPLETE.replace("srcomp-test", "../evil"), r"name is a name of letters .*, not '\.\./evil'"),
+        (COMPLETE.replace("srcomp-test", ".."), "name is a name of letters"),
+        (COMPLETE.replace("srcomp-test", ""), "name is a name of letters"),
+        (COMPLETE + 'start = "a/b"', "start is a name of letters"),
+        (COMPLETE.replace("channels = 8", 'channels = "8"'), "network plain: channels is a whole number, not '8'"),
+        (
+            COMPLETE + 'objective = { name = "l1", strength = 2 }',
+            "objective l1 has no parameter strength; it has weighted",
+        ),
+        (
+            COMPLETE + 'objective = { name = "l1", weighted = "no" }',
+            "objective l1: weighted is true or false, not 'no'",
+        ),
+        (COMPLETE + 'objective = { name = "sum" }', "objective sum needs terms"),
+        (
+            COMPLETE + 'objective = { name = "sum", terms = [{ name = "l2" }] }',
+            "a term of the sum: there is no objective",
+        ),
+        (COMPLETE + SUM.format("[0.0, 1.0]"), r"the term l1: weight is a number, or a schedule.*, not \[0\.0, 1\.0\]"),
+        (COMPLETE + SUM.format('"heavy"'), "the term l1: weight is a number, .*, not 'heavy'"),
+        (COMPLETE + SUM.format("-1"), "the term l1: a weight is 0 or more, not -1"),
+        (COMPLETE + SUM.format("0"), "all weights of the sum are 0 at 0 of the steps"),
+        (COMPLETE + SUM.format("[[0.0, 1.0], [0.5, 0.0]]"), r"all weights of the sum are 0 at 0\.5 of the steps"),
         (re.sub("steps = .*", "steps = 0", COMPLETE), "0 steps: a recipe has some, or a start"),
     ],
 )
@@ -107,3 +147,17 @@ def test_a_wrong_recipe_states_what_is_wrong(text: str, message: str, tmp_path: 
 def test_a_recipe_that_is_not_there_is_an_error_of_one_kind(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.toml"):
         load_recipe(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_not_text_is_not_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"recipe\.toml is not a recipe: not a text file"):
+        load_recipe(path)
+
+
+def test_the_keys_are_listed_only_where_one_is_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(COMPLETE + "crop = 0")
+    with pytest.raises(ValueError, match=r"not 0$"):
+        load_recipe(path)

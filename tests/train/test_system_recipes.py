@@ -78,6 +78,22 @@ def test_the_released_networks_are_small_enough_to_carry() -> None:
             "there is no material 'films'; there are photographs",
         ),
         ('name = "squared"', 'name = "l1"\n[material]\nname = "videos"\nsplit = "frame"', "split is time or file"),
+        (
+            'name = "blur-decimate"\nratio = 2',
+            'name = "av1"\nratio = "2:1"',
+            "pictures coded with AV1 come enlarged, so that the network has scale 1",
+        ),
+        ('name = "blur-decimate"', 'name = "mixture"', "degradation mixture needs parts"),
+        (
+            'name = "blur-decimate"\nratio = 2',
+            'name = "mixture"\nratio = 2\nparts = [{ name = "bicubic", ratio = 4 }]',
+            "the part bicubic of a mixture has ratio 4, not the mixture's",
+        ),
+        (
+            'name = "blur-decimate"',
+            'name = "mixture"\nparts = [{ name = "bicubic", share = 0 }]',
+            "the part bicubic of a mixture: share is a number above 0, not 0",
+        ),
         ("crop = 64", "crop = 63", "crop 63 is not a multiple of the scale 2"),
     ],
 )

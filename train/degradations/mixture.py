@@ -1,6 +1,7 @@
 """One of several degradations, at random for each picture."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,10 @@ class Mixture:
         """
         from train.degradations import DEGRADATIONS
 
-        if not parts:
-            raise ValueError("a mixture needs parts: [[degradation.parts]] with a name")
         self.parts: list[Degradation] = []
         shares = []
-        for part in parts:
-            parameters = common | part
-            if "name" not in parameters:
-                raise ValueError(f"a part of a mixture needs a name: {part}")
+        for part in check_parts(parts):
+            parameters = common | dict(part)
             shares.append(float(parameters.pop("share", 1.0)))
             self.parts.append(DEGRADATIONS.make(parameters.pop("name"), **parameters))
         self.shares = np.array(shares) / sum(shares)
@@ -51,3 +48,16 @@ class Mixture:
     def __call__(self, picture: Picture, rng: np.random.Generator) -> Degraded:
         """Degrade ``picture`` with a random part."""
         return self.parts[int(rng.choice(len(self.parts), p=self.shares))](picture, rng)
+
+
+def check_parts(parts: Any) -> Sequence[Mapping[str, Any]]:
+    """``parts``, which are tables with a name and a share above 0; ValueError if they are not."""
+    if not isinstance(parts, Sequence) or isinstance(parts, str) or not parts:
+        raise ValueError("a mixture needs parts: [[degradation.parts]] with a name")
+    for part in parts:
+        if not isinstance(part, Mapping) or not isinstance(part.get("name"), str):
+            raise ValueError(f"a part of a mixture needs a name: {part}")
+        share = part.get("share", 1.0)
+        if not isinstance(share, int | float) or isinstance(share, bool) or not 0 < share < math.inf:
+            raise ValueError(f"the part {part['name']} of a mixture: share is a number above 0, not {share!r}")
+    return parts

@@ -1,12 +1,24 @@
 """A sum of objectives."""
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
 
 from train.objectives.objective import Objective
+
+type Schedule = list[list[float]]
+"""Weights at shares of the steps: [share, weight], in order."""
+
+
+class Term(NamedTuple):
+    """A term of a sum, as a recipe states it."""
+
+    name: str
+    schedule: Schedule
+    parameters: dict[str, Any]
 
 
 class Sum(Objective):
@@ -38,16 +50,9 @@ class Sum(Objective):
         super().__init__()
         from train.objectives import OBJECTIVES
 
-        if not terms:
-            raise ValueError("a sum needs terms: [[objective.terms]] with a name and a weight")
-        self.schedules: list[list[list[float]]] = []
-        parts: list[Objective] = []
-        for term in terms:
-            parameters = dict(term)
-            if "name" not in parameters:
-                raise ValueError(f"a term of a sum needs a name: {term}")
-            self.schedules.append(_schedule(parameters.pop("weight", 1.0)))
-            parts.append(OBJECTIVES.make(parameters.pop("name"), **parameters))
+        read = read_terms(terms)
+        self.schedules = [term.schedule for term in read]
+        parts = [OBJECTIVES.make(term.name, **term.parameters) for term in read]
         adversaries = [part for part in parts if part.discriminator is not None]
         if len(adversaries) > 1:
             raise ValueError("a sum can have one adversarial term")
@@ -61,8 +66,7 @@ class Sum(Objective):
 
     def weight(self, index: int, done: float) -> float:
         """Weight of a term after a share ``done`` of the steps."""
-        places, weights = zip(*self.schedules[index], strict=True)
-        return float(np.interp(done, places, weights))
+        return _weight_at(self.schedules[index], done)
 
     def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
         """The loss of the network."""
@@ -82,9 +86,53 @@ class Sum(Objective):
         return [part for part in self.terms if isinstance(part, Objective)]
 
 
-def _schedule(weight: float | list[list[float]]) -> list[list[float]]:
+def read_terms(terms: Any) -> list[Term]:
+    """The terms of a recipe's table, without making the objectives.
+
+    Raises:
+        ValueError: There are no terms, one has no name or a wrong weight, or all weights are 0 at some moment.
+    """
+    if not isinstance(terms, Sequence) or isinstance(terms, str) or not terms:
+        raise ValueError("a sum needs terms: [[objective.terms]] with a name and a weight")
+    read = []
+    for term in terms:
+        if not isinstance(term, Mapping) or not isinstance(term.get("name"), str):
+            raise ValueError(f"a term of a sum needs a name: {term}")
+        parameters = {key: value for key, value in term.items() if key not in ("name", "weight")}
+        read.append(Term(term["name"], _schedule(term["name"], term.get("weight", 1.0)), parameters))
+    # Weights are 0 or more and linear between the points, so that the sum of them is 0 at a point if anywhere, or
+    # between two points where it is 0 at both.
+    for moment in sorted({0.0, 1.0, *(place for term in read for place, _ in term.schedule)}):
+        if not any(_weight_at(term.schedule, moment) for term in read):
+            raise ValueError(f"all weights of the sum are 0 at {moment:g} of the steps")
+    return read
+
+
+def _weight_at(schedule: Schedule, done: float) -> float:
+    places, weights = zip(*schedule, strict=True)
+    return float(np.interp(done, places, weights))
+
+
+def _schedule(name: str, weight: Any) -> Schedule:
     points = weight if isinstance(weight, list) else [[0.0, weight]]
+    if not points or not all(isinstance(point, list) and len(point) == 2 for point in points):
+        raise _wrong(name, weight)
+    if not all(_is_number(number) for point in points for number in point):
+        raise _wrong(name, weight)
     places = [place for place, _ in points]
-    if not points or places != sorted(places) or places[0] < 0 or places[-1] > 1:
-        raise ValueError(f"a weight's schedule is a list of [share of the steps, weight], in order, not {weight}")
+    if places != sorted(places) or places[0] < 0 or places[-1] > 1:
+        raise _wrong(name, weight)
+    if any(value < 0 for _, value in points):
+        raise ValueError(f"the term {name}: a weight is 0 or more, not {weight}")
     return [[float(place), float(value)] for place, value in points]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _wrong(name: str, weight: object) -> ValueError:
+    return ValueError(
+        f"the term {name}: weight is a number, or a schedule, which is a list of [share of the steps, weight], "
+        f"in order, not {weight!r}"
+    )

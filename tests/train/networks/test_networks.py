@@ -172,7 +172,7 @@ def test_an_unknown_network_is_refused_with_the_list() -> None:
 
 
 def test_an_unknown_parameter_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"network espcn: .*unexpected keyword argument 'widht'"):
+    with pytest.raises(ValueError, match="network espcn has no parameter widht; it has "):
         NETWORKS.make("espcn", widht=3)
 
 
