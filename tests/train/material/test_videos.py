@@ -87,8 +87,13 @@ def test_a_video_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         Videos().files([tmp_path], tmp_path / "work")
 
 
-def test_a_video_that_ends_early_gives_the_frames_that_it_has(video: Path, tmp_path: Path) -> None:
+def test_a_video_that_ends_early_gives_the_frames_that_it_has_and_says_so(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     short = tmp_path / "short.mkv"
     short.write_bytes(video.read_bytes()[: len(video.read_bytes()) * 2 // 3])
-    files = Videos().files([short], tmp_path / "work")
-    assert 0 < len(files) < 9
+    files = Videos().files([short, video], tmp_path / "work")
+    assert 0 < len([file for file in files if file.name.startswith("short")]) < 9
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith(f"{short} ends early: 0.")
+    assert message.endswith("give a whole copy if there is one")
