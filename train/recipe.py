@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +20,7 @@ from train.networks.network import Network
 from train.objectives import OBJECTIVES
 from train.objectives.objective import Objective
 from train.objectives.sum import read_terms
+from train.registry import is_number
 from vs_srcomp.geometry import Ratio, ratio_by_name
 from vs_srcomp.models import LOOKS, TIERS
 
@@ -149,10 +149,6 @@ def _check_values(table: Mapping[str, Any]) -> None:
             raise ValueError(f"{key} is {meaning}, not {value!r}")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _whole(least: int) -> tuple[str, Callable[[Any], bool]]:
     return (
         f"a whole number of {least} or more",
@@ -182,21 +178,21 @@ VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "steps": _whole(0),
     "batch": _whole(1),
     "crop": _whole(1),
-    "learning_rate": ("a number above 0", lambda value: _is_number(value) and value > 0),
+    "learning_rate": ("a number above 0", lambda value: is_number(value) and value > 0),
     "optimizer": _one_of(OPTIMIZERS),
     "warmup": _whole(0),
     "scales": (
         "a list of numbers above 0, and 1 at most",
         lambda value: (
-            isinstance(value, list) and value != [] and all(_is_number(each) and 0 < each <= 1 for each in value)
+            isinstance(value, list) and value != [] and all(is_number(each) and 0 < each <= 1 for each in value)
         ),
     ),
     "copies": _whole(1),
     "clips": ("true or false", lambda value: isinstance(value, bool)),
-    "valid_share": ("a number between 0 and 1, without them", lambda value: _is_number(value) and 0 < value < 1),
+    "valid_share": ("a number between 0 and 1, without them", lambda value: is_number(value) and 0 < value < 1),
     "start": _NAME,
     "teacher": _NAME,
-    "teacher_share": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
+    "teacher_share": ("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
     "tier": _one_of(TIERS),
     "look": _one_of(LOOKS),
     "seed": _whole(0),
@@ -226,14 +222,12 @@ def _make_objective(part: Part) -> None:
 
 def _check_degradation(part: Part) -> None:
     """Check names, and the ratios of a mixture's parts, without importing optional packages."""
-    if part["name"] not in DEGRADATIONS:
-        DEGRADATIONS.part(part["name"])  # raises the error with the list of names
+    DEGRADATIONS.require(part["name"])
     if part["name"] != "mixture":
         return
     DEGRADATIONS.check(**part)
     for each in check_parts(part["parts"]):
-        if each["name"] not in DEGRADATIONS:
-            DEGRADATIONS.part(each["name"])
+        DEGRADATIONS.require(each["name"])
         if (ratio := each.get("ratio", part.get("ratio", 2))) != part.get("ratio", 2):
             raise ValueError(f"the part {each['name']} of a mixture has ratio {ratio}, not the mixture's")
 

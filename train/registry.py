@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from inspect import Parameter, signature
+from math import isfinite
 from typing import Any
 
 NAMED = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -35,14 +36,18 @@ class Registry[T](Mapping[str, type[T]]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def require(self, name: str) -> None:
+        """Raise ValueError, with the list of parts, if there is no ``name``; nothing is imported."""
+        if name not in self._places:
+            raise ValueError(f"there is no {self.kind} {name!r}; there are {', '.join(self)}")
+
     def part(self, name: str) -> type[T]:
         """The class called ``name``.
 
         Raises:
             ValueError: There is no such part; the message lists the parts.
         """
-        if name not in self._places:
-            raise ValueError(f"there is no {self.kind} {name!r}; there are {', '.join(self)}")
+        self.require(name)
         return self[name]
 
     def make(self, name: str, **parameters: Any) -> T:
@@ -78,3 +83,8 @@ class Registry[T](Mapping[str, type[T]]):
             value = parameters[key]
             if not isinstance(value, kinds) or (isinstance(value, bool) and known[key].annotation in (int, float)):
                 raise ValueError(f"{self.kind} {name}: {key} is {meaning}, not {value!r}")
+
+
+def is_number(value: object) -> bool:
+    """Whether a recipe's ``value`` is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

@@ -1,12 +1,12 @@
 """One of several degradations, at random for each picture."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from train.degradations.degradation import Degradation, Degraded, Picture
+from train.registry import is_number
 
 
 class Mixture:
@@ -58,6 +58,6 @@ def check_parts(parts: Any) -> Sequence[Mapping[str, Any]]:
         if not isinstance(part, Mapping) or not isinstance(part.get("name"), str):
             raise ValueError(f"a part of a mixture needs a name: {part}")
         share = part.get("share", 1.0)
-        if not isinstance(share, int | float) or isinstance(share, bool) or not 0 < share < math.inf:
+        if not is_number(share) or share <= 0:
             raise ValueError(f"the part {part['name']} of a mixture: share is a number above 0, not {share!r}")
     return parts

@@ -1,6 +1,5 @@
 """A sum of objectives."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from train.objectives.objective import Objective
+from train.registry import is_number
 
 type Schedule = list[list[float]]
 """Weights at shares of the steps: [share, weight], in order."""
@@ -117,7 +117,7 @@ def _schedule(name: str, weight: Any) -> Schedule:
     points = weight if isinstance(weight, list) else [[0.0, weight]]
     if not points or not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise _wrong(name, weight)
-    if not all(_is_number(number) for point in points for number in point):
+    if not all(is_number(number) for point in points for number in point):
         raise _wrong(name, weight)
     places = [place for place, _ in points]
     if places != sorted(places) or places[0] < 0 or places[-1] > 1:
@@ -125,10 +125,6 @@ def _schedule(name: str, weight: Any) -> Schedule:
     if any(value < 0 for _, value in points):
         raise ValueError(f"the term {name}: a weight is 0 or more, not {weight}")
     return [[float(place), float(value)] for place, value in points]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _wrong(name: str, weight: object) -> ValueError:
