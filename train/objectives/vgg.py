@@ -83,7 +83,7 @@ class Vgg(nn.Module):
 
 
 def load_vgg(path: Path, stages: int = 4) -> Vgg:
-    """The network with the weights of ``python -m train vgg-weights``.
+    """The network with the weights of ``python -m train vgg-weights``, whose file may have more stages.
 
     Raises:
         ValueError: There is no such file, or it has other content.
@@ -91,7 +91,8 @@ def load_vgg(path: Path, stages: int = 4) -> Vgg:
     if not path.exists():
         raise ValueError(f"{path}: no weights of VGG16 there; python -m train vgg-weights {path} writes them")
     network = Vgg(stages)
-    state = {name: tensor.float() for name, tensor in load_file(path).items()}
+    beyond = tuple(f"stages.{stage}." for stage in range(stages, len(STAGES)))
+    state = {name: tensor.float() for name, tensor in load_file(path).items() if not name.startswith(beyond)}
     try:
         network.load_state_dict(network.state_dict() | state)
     except RuntimeError as reason:

@@ -107,6 +107,13 @@ def test_the_file_of_weights_is_half_precision_and_small_enough_to_carry(vgg_fil
     assert shapes[0][1:] == (64, 64)
 
 
+def test_fewer_stages_than_the_file_has_are_those_from_the_first(vgg_file: Path) -> None:
+    picture = torch.rand(1, 1, 64, 64)
+    few, all_of_it = load_vgg(vgg_file, 2)(picture), load_vgg(vgg_file)(picture)
+    assert len(few) == 2
+    assert all(torch.equal(one, other) for one, other in zip(few, all_of_it, strict=False))
+
+
 def test_trained_weights_answer_to_structure_more_than_random_ones(vgg_file: Path) -> None:
     # Stripes and an edge against noise of the same mean.
     trained, untrained = load_vgg(vgg_file), Vgg()
