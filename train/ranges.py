@@ -1,9 +1,9 @@
 """Ranges for 8-bit integers: the magnitudes of the layers' inputs, measured on pictures.
 
 A range is the largest magnitude on photographs and drawn edges, times a factor. A factor below 1 makes steps finer and
-clips the strongest corrections; the smallest factor that keeps hard edges is chosen. Layers whose rounding still costs
-too much are not quantised, those with the highest loss per operation first: as a rule the last layers, whose errors no
-later layer averages.
+clips the strongest corrections; of the factors that keep hard edges, the one that loses least is chosen. Layers whose
+rounding still costs too much are not quantised, those with the highest loss per operation first: as a rule the last
+layers, whose errors no later layer averages.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,8 +30,9 @@ CROP: Final = 256
 MOST_LOST: Final = 0.018
 """Limit of the PSNR loss in dB, over the middles of all pictures."""
 
-MOST_LOST_IN_QUIET: Final = 0.03
-"""Limit of the PSNR loss in dB, over the smoothest part of each picture, where the same noise matters most."""
+MOST_ADDED_IN_QUIET: Final = 0.1
+"""Limit of the squared error that rounding adds, in 8-bit codes, over the smoothest part of each picture, where the
+same noise matters most: clean pictures have an error of about 4 there (42 dB)."""
 
 LEAST_KEPT: Final = 0.988
 """Least share of the float32 correction of hard edges, by projection on it. The goal is 0.95."""
@@ -66,7 +67,7 @@ class Ranges:
     ranges: tuple[float, ...]
     """Ranges as in `vs_srcomp.models.Network`."""
     lost: float
-    """PSNR loss in dB for `MOST_LOST`; that of the smoothest parts is scaled to this limit."""
+    """PSNR loss in dB for `MOST_LOST`; the error added in the smoothest parts is scaled to this limit."""
     kept: float
     """Share of the correction of hard edges."""
     share: float
@@ -82,8 +83,8 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     levels = [_Level(form) for form in forms]
     whole = np.max([level.highest() for level in levels], 0).astype(np.float64)
     costs = levels[0].costs()
-    factor = next((f for f in reversed(_FACTORS) if _kept(levels, f * whole) >= LEAST_KEPT), 1.0)
-    ranges = factor * whole
+    keeping = [factor for factor in _FACTORS if _kept(levels, factor * whole) >= LEAST_KEPT]
+    ranges = whole * min(keeping or [1.0], key=lambda factor: _lost(levels, factor * whole))
     # Loss of each layer by itself: rounding errors add like noise.
     alone = [_lost(levels, np.where(np.arange(len(whole)) == index, ranges, 0)) for index in range(len(whole))]
     floor = _lost(levels, np.zeros_like(ranges))
@@ -189,16 +190,18 @@ class _Level:
 
     def lost(self, ranges: NDArray[np.float64]) -> float:
         run = self._compiled(ranges)
-        errors = []
+        added, lost = [], []
         for plane, exact, missing in zip(self.photographs, self.exact, self.missing, strict=True):
             rounded = run(plane)
-            if missing is None:
-                errors.append((_ASSUMED, _ASSUMED + np.square(rounded - exact).mean()))
-            else:
-                errors.append((np.square(missing - exact).mean(), np.square(missing - rounded).mean()))
-        before, after = np.array(errors).T
-        busy, quiet = np.split(10 * np.log10(after / before), 2)
-        return float(max(busy.mean(), quiet.mean() * MOST_LOST / MOST_LOST_IN_QUIET))
+            added.append(np.square(rounded - exact).mean())
+            before, after = (
+                (_ASSUMED, _ASSUMED + added[-1])
+                if missing is None
+                else (np.square(missing - exact).mean(), np.square(missing - rounded).mean())
+            )
+            lost.append(10 * np.log10(after / before))
+        middles = len(added) // 2
+        return float(max(np.mean(lost[:middles]), np.mean(added[middles:]) * MOST_LOST / MOST_ADDED_IN_QUIET))
 
     def kept(self, ranges: NDArray[np.float64]) -> float:
         run = self._compiled(ranges)

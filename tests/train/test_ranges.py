@@ -21,20 +21,31 @@ def test_ranges_take_in_what_layers_see_and_keep_hard_edges() -> None:
 
 
 def test_layers_that_lose_too_much_stay_out_of_integers() -> None:
-    # A last layer whose sums cancel what rounding cannot tell apart.
-    rng = np.random.default_rng(0)
-    shape = (8, 1, 3, 3)
-    weights = {"w0": rng.normal(0, 1, shape), "w1": 500 * rng.normal(0, 1, (1, 8, 3, 3))}
+    assert choose_ranges([Seen(two_layers(500), planes(1))]).ranges == (0.0,)
+
+
+def test_noise_in_smooth_parts_counts_whatever_the_pictures_own_error() -> None:
+    # Originals so far away that the noise hardly changes the error.
+    seen = planes(1)
+    far = [plane ^ np.uint8(0x80) for plane in seen]
+    assert choose_ranges([Seen(two_layers(0.2), seen, far)]).ranges == (0.0,)
+    (limit,) = choose_ranges([Seen(two_layers(0.002), seen, far)]).ranges
+    assert limit > 0
+
+
+def two_layers(strength: float) -> bytes:
+    """A network whose last layer, of weights as large as ``strength``, makes noise of what rounding takes away."""
     from onnx import helper
 
+    rng = np.random.default_rng(0)
+    weights = {"w0": rng.normal(0, 1, (8, 1, 3, 3)), "w1": strength * rng.normal(0, 1, (1, 8, 3, 3))}
     nodes = [
         helper.make_node("Conv", ["x", "w0"], ["f"], pads=[1] * 4),
         helper.make_node("Relu", ["f"], ["g"]),
         helper.make_node("Conv", ["g", "w1"], ["r"], pads=[1] * 4),
         helper.make_node("Add", ["x", "r"], ["y"]),
     ]
-    network = make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
-    assert choose_ranges([Seen(network, planes(1))]).ranges == (0.0,)
+    return make_onnx(nodes, {name: value.astype(np.float32) for name, value in weights.items()})
 
 
 def test_small_pictures_are_refused() -> None:
