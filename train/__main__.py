@@ -129,7 +129,7 @@ def fit(
     """
     import torch
 
-    from train.fit import Diverged, check_start
+    from train.fit import Diverged, check_runs
     from train.fit import fit as fit_one
     from train.material.gather import Gatherer
     from train.parallel import team
@@ -147,7 +147,7 @@ def fit(
         with team() as processes:
             gatherer = Gatherer(images, work)
             for path, recipe in in_order((path, load_recipe(path)) for path in recipes):
-                check_start(recipe, work / "runs")
+                check_runs(recipe, work / "runs")
                 if not processes.leads:
                     processes.wait()
                 train, valid = gatherer.of(recipe) if recipe.steps else ([], [])

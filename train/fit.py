@@ -20,7 +20,16 @@ from train.muon import Muon
 from train.networks.network import Network, outputs_of
 from train.parallel import Team
 from train.recipe import Recipe
-from train.run import Run, append_log, draw_curves, load_checkpoint, save_checkpoint, save_weights, start_log
+from train.run import (
+    Run,
+    append_log,
+    checkpoint_step,
+    draw_curves,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+    start_log,
+)
 from train.validation import Validation
 
 VALIDATIONS: Final = 20
@@ -73,8 +82,8 @@ def fit(
     run, device = Run(runs / recipe.name), team.device
     torch.manual_seed(recipe.seed)
     network = to_working_format(recipe.make_network(), device)
+    check_runs(recipe, runs)
     if recipe.start is not None:
-        check_start(recipe, runs)
         _take_weights(network, recipe.start, runs)
     run.folder.mkdir(parents=True, exist_ok=True)
     if recipe.steps == 0:
@@ -315,10 +324,16 @@ def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def check_start(recipe: Recipe, runs: Path) -> None:
-    """Raise ValueError if the start of ``recipe`` is not trained yet, before its material is made."""
+def check_runs(recipe: Recipe, runs: Path) -> None:
+    """Check what `fit` needs of earlier runs, before the material is made.
+
+    Raises:
+        ValueError: The start is not trained yet, or the run was begun with another recipe.
+    """
     if recipe.start is not None and not (weights := Run(runs / recipe.start).weights).exists():
         raise ValueError(f"{recipe.start} cannot be the start: there is no {weights}; train it first")
+    if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():
+        checkpoint_step(checkpoint, recipe.digest)
 
 
 def _take_weights(network: nn.Module, name: str, runs: Path) -> None:

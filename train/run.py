@@ -73,20 +73,31 @@ def load_checkpoint(
     """Restore the state of ``save_checkpoint``. Returns the number of finished steps.
 
     Raises:
+        ValueError: See `checkpoint_step`.
+    """
+    step = checkpoint_step(path, recipe)
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    for name, network in networks.items():
+        network.load_state_dict(_with_prefix(tensors, f"{name}."))
+    for of, optimizer in optimizers.items():
+        _restore(optimizer, _with_prefix(tensors, f"{of}."))
+    return step
+
+
+def checkpoint_step(path: Path, recipe: str) -> int:
+    """The number of finished steps of a checkpoint, which must be of the recipe with this digest.
+
+    Raises:
         ValueError: It is of a recipe with another digest, or is not a checkpoint.
     """
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as reason:
         raise ValueError(f"{path} is not a checkpoint ({reason}); remove it to start again") from reason
     if metadata.get("recipe") != recipe:
         raise ValueError(f"{path.parent.name} was begun under another recipe; remove {path.parent} to start again")
-    for name, network in networks.items():
-        network.load_state_dict(_with_prefix(tensors, f"{name}."))
-    for of, optimizer in optimizers.items():
-        _restore(optimizer, _with_prefix(tensors, f"{of}."))
     return int(metadata["step"])
 
 

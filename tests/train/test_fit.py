@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 import train.fit as fit_module
 import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
-from train.fit import VALIDATIONS, Diverged, fit, has_bf16_units, learning_rate
+from train.fit import VALIDATIONS, Diverged, check_runs, fit, has_bf16_units, learning_rate
 from train.material.coded import Example
 from train.networks.plain import PlainStack
 from train.parallel import Team
@@ -104,8 +104,12 @@ def test_a_run_does_not_go_on_under_another_recipe(tmp_path: Path) -> None:
     examples = blurred()
     fit(TINY, examples, examples, tmp_path, ALONE)
     before = load_file(Run(tmp_path / TINY.name).weights)
+    other = changed(TINY.name, batch=4)
     with pytest.raises(ValueError, match=r"tiny was begun under another recipe; remove .*tiny to start again"):
-        fit(changed(TINY.name, batch=4), examples, examples, tmp_path, ALONE)
+        fit(other, examples, examples, tmp_path, ALONE)
+    with pytest.raises(ValueError, match=r"tiny was begun under another recipe"):
+        check_runs(other, tmp_path)  # What the command asks before it makes the material.
+    check_runs(TINY, tmp_path)
     after = load_file(Run(tmp_path / TINY.name).weights)
     assert all(torch.equal(value, before[name]) for name, value in after.items())
     Run(tmp_path / TINY.name).checkpoint.write_bytes(b"no checkpoint")
