@@ -254,7 +254,9 @@ def draw(out: Path, count: int) -> None:
 )
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
 @click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
-@click.option("--pair", "slugs", multiple=True, help="Such as 2by1-q40; may be repeated [default: all twelve].")
+@click.option(
+    "--pair", "slugs", multiple=True, help="A ratio and a level, as in 2by1-q40; may be repeated [default: twelve]."
+)
 @click.option("--model", "networks", multiple=True, type=FILE, help="Another ONNX file to measure, at every pair.")
 @click.option(
     "--metrics",

@@ -44,14 +44,15 @@ TRAINING_SPEED = 6
 EVALUATION_SPEED = 4
 
 PAIRS = tuple(Pair(ratio, q) for ratio in RATIOS for q in QUANTIZERS)
+"""The pairs that are measured by default."""
 
 
 def pair_by_slug(slug: str) -> Pair:
-    """The pair called ``slug`` ("2by1-q40"); the ValueError for others lists the pairs."""
-    for pair in PAIRS:
+    """The pair called ``slug`` ("2by1-q40"), at any level; ValueError for other names."""
+    for pair in (Pair(ratio, q) for ratio in RATIOS for q in range(MAX_QUANTIZER + 1)):
         if pair.slug == slug:
             return pair
-    raise ValueError(f"no pair is called {slug!r}; there are {', '.join(pair.slug for pair in PAIRS)}")
+    raise ValueError(f"no pair is called {slug!r}: give a ratio and a level of 0 to {MAX_QUANTIZER}, as in 2by1-q40")
 
 
 def ffmpeg() -> str:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.degradations.av1 import PAIRS, decode, encode, make_streams, pair_by_slug, stream_path
+from train.degradations.av1 import PAIRS, Pair, decode, encode, make_streams, pair_by_slug, stream_path
 from train.material.pictures import clip_planes, list_pictures, read_yuv420
+from vs_srcomp.geometry import ratio_by_name
 
 
 @pytest.fixture
@@ -26,6 +27,13 @@ def test_the_stream_is_smaller_by_the_ratio_and_close_to_the_picture(picture: Pa
     decoded = decode(encode(clip, pair, cpu_used=8))
     assert (decoded.width, decoded.height) == (112 / pair.ratio.factor, 96 / pair.ratio.factor)
     assert abs(clip_planes(decoded)[0].mean() - clip_planes(clip)[0].mean()) < 1.5
+
+
+def test_a_pair_has_any_level_of_av1() -> None:
+    assert pair_by_slug("8by5-q25") == Pair(ratio_by_name("8:5"), 25)
+    for wrong in ("8by5-q64", "8by5-q-1", "3by1-q40", "8by5"):
+        with pytest.raises(ValueError, match=f"no pair is called '{wrong}': give a ratio and a level of 0 to 63"):
+            pair_by_slug(wrong)
 
 
 def test_streams_are_the_same_every_time_and_made_once(picture: Path, tmp_path: Path) -> None:
