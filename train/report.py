@@ -42,7 +42,7 @@ RATE = Metric("rate", "bits_per_pixel", "Bits per pixel", 3)
 def gain_table(scores: Sequence[Score], metric: Metric = PSNR) -> str:
     """Mean gain over Lanczos-5 as Markdown: a row per method, a column per pair, and the score of Lanczos-5."""
     mean = _means(scores, metric)
-    columns = [pair.slug for pair in PAIRS if (REFERENCE, pair.slug) in mean]
+    columns = _columns(mean)
     reference = {slug: mean[REFERENCE, slug] for slug in columns}
     lines = [*_header(columns, metric), _row(REFERENCE + metric.unit, reference, columns, metric, "")]
     for method in dict.fromkeys(score.method for score in scores if score.method != REFERENCE):
@@ -75,9 +75,15 @@ def mean_table(scores: Sequence[Score]) -> str:
 def rate_table(scores: Sequence[Score]) -> str:
     """Mean size of the coded pictures in bits per pixel of the original, as Markdown."""
     mean = _means(scores, RATE)
-    columns = [pair.slug for pair in PAIRS if (REFERENCE, pair.slug) in mean]
+    columns = _columns(mean)
     rates = {slug: mean[REFERENCE, slug] for slug in columns}
     return "\n".join([*_header(columns, RATE), _row("bits per pixel", rates, columns, RATE, "")])
+
+
+def _columns(mean: Iterable[tuple[str, str]]) -> list[str]:
+    """The pairs that Lanczos-5 was measured at, in order, of cells (method, pair)."""
+    pairs = [pair_by_slug(slug) for method, slug in mean if method == REFERENCE]
+    return [pair.slug for pair in sorted(pairs, key=lambda pair: (RATIOS.index(pair.ratio), pair.q))]
 
 
 def _header(slugs: Sequence[str], metric: Metric) -> list[str]:

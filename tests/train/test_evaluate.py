@@ -149,6 +149,11 @@ def test_tables_show_gains_of_means_over_the_pictures() -> None:
     assert rate_table(scores).splitlines()[-1] == "| bits per pixel | 0.250 | 0.250 | 0.250 |"
 
 
+def test_tables_have_every_level_that_was_measured_in_order() -> None:
+    scores = [score(pair, "lanczos5", 30, "a") for pair in ("4by3-q5", "2by1-q40", "2by1-q25")]
+    assert gain_table(scores).splitlines()[0] == "| | 2:1 Q25 | 2:1 Q40 | 4:3 Q5 |"
+
+
 def test_documents_get_the_tables_that_they_have_a_place_for(tmp_path: Path) -> None:
     document = tmp_path / "stills.md"
     document.write_text(
