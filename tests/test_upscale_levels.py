@@ -72,6 +72,7 @@ def test_frames_of_an_unknown_level_get_the_default_one(carried: Path) -> None:
     assert np.array_equal(luma(out), expected(carried, "srcomp-fast-2by1", clip, DEFAULT_Q))
     with out.get_frame(0) as frame:
         assert frame.props["SrcompQ"] == DEFAULT_Q
+    assert f"without it get {DEFAULT_Q:g}," in str(vs_srcomp.upscale.__doc__)
 
 
 @pytest.mark.parametrize("name", BACKENDS)

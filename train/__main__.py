@@ -265,6 +265,7 @@ def draw(out: Path, count: int) -> None:
     callback=lambda context, parameter, value: metric_names(value),
     help="Comma-separated list of psnr, ssim, vmaf and vmaf-neg; vmaf is the slowest.",
 )
+@click.option("--ensemble", is_flag=True, help="Measure each tier with --ensemble, too: 8 times the work.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for CSV and Markdown files [default: WORK/scores]."
 )
@@ -276,6 +277,7 @@ def evaluate(
     slugs: tuple[str, ...],
     networks: tuple[Path, ...],
     metrics: tuple[str, ...],
+    ensemble: bool,
     out: Path | None,
     record: bool,
 ) -> None:
@@ -290,7 +292,9 @@ def evaluate(
     scores = {}
     for path in folders:
         streams = work / "evaluation" / path.name
-        scores[path.name] = list(scores_of(path, streams, pairs, tiers, networks=networks, metrics=metrics))
+        scores[path.name] = list(
+            scores_of(path, streams, pairs, tiers, networks=networks, metrics=metrics, ensemble=ensemble)
+        )
     for name, of_set in scores.items():
         click.echo(f"{name}, {len({score.picture for score in of_set})} pictures")
         for metric, table in tables(of_set):

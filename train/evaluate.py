@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import vapoursynth as vs
@@ -60,6 +60,7 @@ def evaluate(
     *,
     networks: Iterable[Path] = (),
     metrics: Collection[str] = DEFAULT_METRICS,
+    ensemble: bool = False,
 ) -> Iterator[Score]:
     """Score every method on every picture of a folder.
 
@@ -72,6 +73,7 @@ def evaluate(
             Each gets the level of its pair.
         networks: Further ONNX files to score in every pair, named by file name without suffix.
         metrics: Some of :data:`METRICS`; the last two take most of the time.
+        ensemble: Whether to measure each tier as "TIER ensemble", too, with ``ensemble=True``: 8 times the work.
     """
     pairs, tiers, networks = list(pairs), list(tiers), list(networks)
     make_streams(images, streams, pairs, EVALUATION_SPEED)
@@ -79,13 +81,13 @@ def evaluate(
     for pair in pairs:
         methods = dict(CLASSIC)
         for tier in tiers:
-            methods |= _models(tier, pair.ratio)
+            methods |= _models(tier, pair.ratio, ensemble=ensemble)
         methods |= {path.stem: _network(path) for path in networks}
         for name, original in originals:
             yield from _score_picture(stream_path(streams, pair, name), pair, name, original, methods, metrics)
 
 
-def _models(tier: str, ratio: Ratio) -> dict[str, Method]:
+def _models(tier: str, ratio: Ratio, *, ensemble: bool = False) -> dict[str, Method]:
     """The methods of a tier with models for ``ratio``."""
     methods: dict[str, Method] = {}
     for model in models_of(tier, ratio):
@@ -94,6 +96,8 @@ def _models(tier: str, ratio: Ratio) -> dict[str, Method]:
             continue
         methods[tier] = _network(tier)
         methods[sharp(tier)] = _network(tier, sharpness=SHARPNESS)
+        if ensemble:
+            methods[f"{tier} ensemble"] = _network(tier, ensemble=True)
         if model.ranges:
             methods[int8(tier)] = _network(tier, "int8")
     return methods
@@ -144,13 +148,11 @@ def _score_picture(
         )
 
 
-def _network(
-    model: str | Path, precision: Literal["f32", "int8"] = "f32", sharpness: float = 0.0, look: str = "faithful"
-) -> Method:
-    """Method of a tier or file, in a precision that does not depend on the processor."""
+def _network(model: str | Path, precision: Literal["f32", "int8"] = "f32", **options: Any) -> Method:
+    """Method of a tier or file, in a precision that does not depend on the processor; ``options`` of `upscale`."""
     backend = OpenVINO(precision=precision)
     return lambda clip, pair, width, height: upscale(
-        clip, ratio=pair.ratio.name, q=pair.q, model=model, look=look, sharpness=sharpness, backend=backend
+        clip, ratio=pair.ratio.name, q=pair.q, model=model, backend=backend, **options
     )
 
 

@@ -55,7 +55,7 @@ def upscale(
         height: Target height in luma pixels.
         q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4).
             ``"auto"`` reads the property ``SrcompQ`` of each frame, which `vs_srcomp.source` sets on AV1; frames
-            without it get 40, with a message. The level is rounded to a whole number within the levels of the
+            without it get 25, with a message. The level is rounded to a whole number within the levels of the
             model's training; on TensorRT, which takes minutes for each level, to 20, 30, 40 or 50.
         model: A tier (``"light"``, ``"fast"``, ``"quality"``); another system's model by name, such as
             ``"espcn-2x"``; or the path of an ONNX file with the same contract: [N, 1, H, W] float32, luma in 0..1

@@ -105,6 +105,8 @@ def test_a_tier_with_another_look_and_integers_is_measured_as_those_too(monkeypa
     ):
         monkeypatch.setattr(evaluate_module, "models", lambda there=there: there)
         assert list(evaluate_module._models("fast", PAIR.ratio)) == expected
+    monkeypatch.setattr(evaluate_module, "models", lambda: [plain])
+    assert list(evaluate_module._models("fast", PAIR.ratio, ensemble=True)) == ["fast", "fast sharp", "fast ensemble"]
 
 
 def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
