@@ -42,10 +42,9 @@ def test_the_document_shows_committed_results(file: Path) -> None:
         assert " ".join((stage.title, *_numbers(stage, report))).split() in lines
 
 
-@pytest.mark.parametrize("document", ["performance.md", "reuse.md"])
 @pytest.mark.parametrize("file", OF_REUSE, ids=lambda file: file.stem)
-def test_documents_show_what_reuse_gave(file: Path, document: str) -> None:
-    text = (ROOT / "docs" / document).read_text("utf-8")
+def test_the_document_shows_what_reuse_gave(file: Path) -> None:
+    text = (ROOT / "docs" / "reuse.md").read_text("utf-8")
     report = read(file)
     reusing, computed = report.stage("file"), report.stage("no-reuse")
     assert reusing.reused is not None
