@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from train.exported import is_installed, take_installed
 from train.material.coded import Example
 from train.material.crops import CropBank, Crops
 from train.material.stream import CropStream, Stream, open_crops
@@ -107,7 +108,8 @@ def fit(
         stepper = _Stepper(recipe, state, team.synchronised(network), crops, team)
         bar = progress.add_task(recipe.name, completed=first, total=recipe.steps, gain="")
         step = first
-        while not clock.is_over(step):
+        over = clock.is_over(step)
+        while not over:
             part = min(VALIDATIONS - 1, int(VALIDATIONS * clock.done(step)))
             stepper.begin(step, part / VALIDATIONS)
             begun = step
@@ -117,12 +119,13 @@ def fit(
                     step += 1
                 stepper.wait()
                 progress.update(bar, completed=step)
+            over = clock.is_over(step)
             loss = team.mean(stepper.loss_of(step - begun))
             if not math.isfinite(loss):
                 raise Diverged(f"{recipe.name}: the loss is {loss} at step {step}; lower learning_rate")
             if team.leads:
                 cost = validation.pixels / (_BACKWARD * recipe.batch * recipe.crop**2) * clock.mean_step(step)
-                if clock.may_measure(step, cost):
+                if over or clock.may_measure(cost):
                     begun_at = time.monotonic()
                     gain = validation.gain(state.average)
                     clock.measuring += time.monotonic() - begun_at
@@ -183,9 +186,9 @@ class _Clock:
         """Seconds per step."""
         return (time.monotonic() - self._begin - self.measuring) / max(1, step - self.first)
 
-    def may_measure(self, step: int, cost: float) -> bool:
-        """Whether there is time for a validation of about ``cost`` seconds; at the end there always is."""
-        if self.seconds is None or self.is_over(step):
+    def may_measure(self, cost: float) -> bool:
+        """Whether there is time for a validation of about ``cost`` seconds before the end."""
+        if self.seconds is None:
             return True
         return self.measuring + cost <= _FOR_MEASURING * (time.monotonic() - self._begin)
 
@@ -330,21 +333,25 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
     Raises:
         ValueError: The start is not trained yet, or the run was begun with another recipe.
     """
-    if recipe.start is not None and not (weights := Run(runs / recipe.start).weights).exists():
-        raise ValueError(f"{recipe.start} cannot be the start: there is no {weights}; train it first")
+    start = recipe.start
+    if start is not None and not (weights := Run(runs / start).weights).exists() and not is_installed(start):
+        raise ValueError(f"{start} cannot be the start: there is no {weights}; train it first")
     if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():
         checkpoint_step(checkpoint, recipe.digest)
 
 
-def _take_weights(network: nn.Module, name: str, runs: Path) -> None:
+def _take_weights(network: Network, name: str, runs: Path) -> None:
     from safetensors.torch import load_file
 
     path = Run(runs / name).weights
     try:
-        network.load_state_dict(load_file(path))
+        if path.exists():
+            network.load_state_dict(load_file(path))
+        else:
+            take_installed(network, name)
     except SafetensorError as reason:
         raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
-    except RuntimeError as reason:
+    except (RuntimeError, ValueError) as reason:
         raise ValueError(f"{name} cannot be the start: it has another form") from reason
 
 

@@ -1,6 +1,6 @@
 """A plain stack of convolutions on a coarser grid, which predicts the loss of downscaling and codec."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import torch
@@ -106,6 +106,16 @@ class PlainStack(Network):
             *((_weight(layer), None) for layer in self.body),
             (self.tail.weight * RESIDUAL_SCALE, self.tail.bias * RESIDUAL_SCALE),
         ]
+
+    @torch.no_grad()
+    def set_kernels(self, weights: Sequence[Tensor], bias: Tensor) -> None:
+        """Set the weight of each convolution, and the bias of the last one: the inverse of `kernels`."""
+        head, *body, tail = weights
+        assert self.tail.bias is not None
+        for layer, weight in zip((self.head, *self.body), (head * SPREAD, *body), strict=True):
+            _weight(layer).copy_(weight)
+        self.tail.weight.copy_(tail / RESIDUAL_SCALE)
+        self.tail.bias.copy_(bias / RESIDUAL_SCALE)
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:

@@ -1,0 +1,73 @@
+"""Weights from exported files."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from train.export import to_onnx
+from train.exported import is_installed, take_exported, take_installed
+from train.networks import NETWORKS
+from train.networks.interpolated import InterpolatedStack
+from train.networks.plain import PlainStack
+from train.recipe import load_recipe
+from vs_srcomp.models import Model, load_network, models
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = [model for model in models() if model.system == "srcomp"]
+
+
+def constants(file: bytes) -> dict[str, np.ndarray]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(file).graph.initializer}
+
+
+def of_chance(network: torch.nn.Module) -> torch.nn.Module:
+    torch.manual_seed(5)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return network
+
+
+@pytest.mark.parametrize("kind", [PlainStack, InterpolatedStack])
+def test_the_weights_come_back(kind: type[PlainStack | InterpolatedStack]) -> None:
+    network = of_chance(kind(stride=2, channels=8, layers=4, slope=0.1))
+    assert isinstance(network, kind)
+    back = kind(stride=2, channels=8, layers=4, slope=0.1)
+    take_exported(back, to_onnx(network, "test"))
+    # Kernels of an interpolated network are stored in half precision.
+    off = 1e-6 if kind is PlainStack else 1e-3
+    for name, value in network.state_dict().items():
+        np.testing.assert_allclose(back.state_dict()[name], value, rtol=off, atol=off, err_msg=name)
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.name)
+def test_every_network_of_the_package_is_a_start(model: Model) -> None:
+    network = load_recipe(ROOT / model.recipe).make_network()
+    assert isinstance(network, PlainStack | InterpolatedStack)
+    assert is_installed(model.name)
+    take_installed(network, model.name)
+    exported, shipped = (constants(file) for file in (to_onnx(network, model.name), load_network(model).onnx))
+    assert exported.keys() == shipped.keys()
+    for name, value in shipped.items():
+        # To the rounding of float32, which half precision may round the other way.
+        off = 1e-3 if value.dtype == np.float16 else 1e-5
+        np.testing.assert_allclose(
+            exported[name], value, rtol=off, atol=off * np.abs(value).max(initial=0), err_msg=name
+        )
+
+
+def test_another_form_is_refused() -> None:
+    file = to_onnx(PlainStack(stride=2, channels=8, layers=4), "test")
+    for other in (
+        PlainStack(stride=2, channels=8, layers=5),
+        PlainStack(stride=4, channels=8, layers=4),
+        PlainStack(stride=2, channels=16, layers=4),
+        InterpolatedStack(stride=2, channels=8, layers=4),
+    ):
+        with pytest.raises(ValueError, match="another form"):
+            take_exported(other, file)
+    with pytest.raises(ValueError, match="a Srcnn has no weights in the package"):
+        take_exported(NETWORKS.make("srcnn"), file)

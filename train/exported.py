@@ -1,0 +1,66 @@
+"""Weights of this project's networks as the package has them: the inverse of the export."""
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+
+from train.networks.interpolated import InterpolatedStack
+from train.networks.network import Network
+from train.networks.plain import PlainStack
+from vs_srcomp.models import load_network, models
+from vs_srcomp.models.catalogue import SYSTEM
+
+
+def is_installed(name: str) -> bool:
+    """Whether the package has a network of this project of that name."""
+    return any(model.name == name and model.system == SYSTEM for model in models())
+
+
+def take_installed(network: Network, name: str) -> None:
+    """Set the weights of ``network`` to those of the package's network ``name``; see `take_exported`."""
+    (model,) = [model for model in models() if model.name == name]
+    take_exported(network, load_network(model).onnx)
+
+
+@torch.no_grad()
+def take_exported(network: Network, file: bytes) -> None:
+    """Set the weights of ``network`` to those of an ONNX file of `train.export`.
+
+    They differ from those that were exported by rounding alone, of floats and, with interpolated kernels, of half
+    precision.
+
+    Raises:
+        ValueError: ``network`` has another form.
+    """
+    values = {
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in onnx.load_from_string(file).graph.initializer
+    }
+    try:
+        if isinstance(network, PlainStack):
+            _take_plain(network, values)
+        elif isinstance(network, InterpolatedStack):
+            _take_interpolated(network, values)
+        else:
+            raise ValueError(f"a {type(network).__name__} has no weights in the package")
+    except (KeyError, RuntimeError) as reason:
+        raise ValueError("it has another form") from reason
+
+
+def _take_plain(network: PlainStack, values: dict[str, Tensor]) -> None:
+    count = len(network.kernels())
+    network.set_kernels([values[f"conv{index}.weight"] for index in range(count)], values[f"conv{count - 1}.bias"])
+    knots, layers, channels = network.gains.shape
+    scales, shifts = values["table"].view(knots, layers, 2, channels).unbind(2)
+    network.gains.copy_(scales - 1)
+    network.shifts.copy_(shifts)
+
+
+def _take_interpolated(network: InterpolatedStack, values: dict[str, Tensor]) -> None:
+    layers = []
+    for index in range(len(network.kernels())):
+        weights, biases = values[f"conv{index}.weights"].float(), values[f"conv{index}.biases"]
+        shape = values[f"conv{index}.shape"].tolist()
+        layers.append([(weight.view(shape), bias) for weight, bias in zip(weights, biases, strict=True)])
+    network.set_kernels(list(zip(*layers, strict=True)))
