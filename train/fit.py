@@ -146,7 +146,7 @@ class _State:
 
     def __init__(self, recipe: Recipe, network: Network, average: Network, device: torch.device) -> None:
         self.network, self.average = network, average.requires_grad_(False)
-        self.objective = recipe.make_objective().to(device)
+        self.objective = to_working_format(recipe.make_objective(), device)
         self.optimizer = _optimizer(recipe, network)
         self.discriminator = self.objective.discriminator
         self.judge = (
