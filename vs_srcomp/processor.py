@@ -56,6 +56,12 @@ def has_vnni() -> bool:
     return bool(_usable_flags() & {"avx512_vnni", "avx_vnni"})
 
 
+def has_bf16() -> bool:
+    """Whether there may be units for bfloat16: OpenVINO's own list does not regard ``ONEDNN_MAX_CPU_ISA``, with which
+    it would emulate them, at a third of the speed of float32."""
+    return not _flags() or bool(_usable_flags() & {"avx512_bf16", "amx_bf16"})
+
+
 def has_amx() -> bool:
     """Whether there are matrix units, for which bfloat16 is much cheaper than float32."""
     return "amx_bf16" in _usable_flags()

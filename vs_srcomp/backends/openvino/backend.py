@@ -18,7 +18,7 @@ from vs_srcomp.backends.openvino.parts import Directions, OpenVINOParts, Parts
 from vs_srcomp.backends.openvino.types import types_meant, types_run
 from vs_srcomp.errors import error, first_line, last_line
 from vs_srcomp.models.network import Network
-from vs_srcomp.processor import core_count, has_amx, has_avx2, has_vnni
+from vs_srcomp.processor import core_count, has_amx, has_avx2, has_bf16, has_vnni
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -121,6 +121,9 @@ class OpenVINO:
         """Compile the network for parts of planes; see `vs_srcomp.backends.base.DividingBackend`."""
         if not self._is_processor or self.tile:
             return None
+        # Without matrix units, OpenVINO rounds to bfloat16 in another way where sizes are dynamic.
+        if self._resolved_precision(has_int8=network.ranges is not None) == "bf16" and not has_amx():
+            return None
         # Any size that every form of the network takes: the compiled network is dynamic.
         side = _ANY_SIZE * network.stride
 
@@ -148,7 +151,9 @@ class OpenVINO:
         if precision == "int8":
             _narrow_to_integers(model, network, plane)
         elif self._is_processor and precision == "bf16":
-            first_layer_in_parts(model, plane)
+            # Without matrix units, float32 is as fast for one layer, and OpenVINO would round its sums to bfloat16.
+            if has_amx():
+                first_layer_in_parts(model, plane)
             to_bfloat16(model)
         if precision == "int8" or (self._is_processor and precision == "bf16"):
             # Layers that are neither in integers nor have an explicit type stay as they are.
@@ -223,7 +228,9 @@ class OpenVINO:
             )
         if self._is_virtual:
             return "" if self.precision == "auto" else self.precision
-        capabilities = self._checked_core().get_property(self.device, "OPTIMIZATION_CAPABILITIES")
+        capabilities = set(self._checked_core().get_property(self.device, "OPTIMIZATION_CAPABILITIES"))
+        if self._is_processor and not has_bf16():
+            capabilities.discard("BF16")
         if self.precision == "auto":
             if self._is_processor and has_int8 and has_avx2():
                 return "int8"
