@@ -29,10 +29,16 @@ from vs_srcomp.models.inspection import margin_of
 from vs_srcomp.processor import has_amx
 from vs_srcomp.reuse.engine import ReusingEngine, restored_part
 from vs_srcomp.reuse.memory import Memory, bytes_of
-from vs_srcomp.reuse.windows import BLOCK, CALL, Rectangle, Windows, rectangles
+from vs_srcomp.reuse.windows import BLOCK, Rectangle, Windows, rectangles
 
 PLANE = PlaneFormat(192, 128, 8)
 NETWORK = as_network(random_network())
+
+
+@pytest.fixture(autouse=True)
+def speed_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Which windows are worthwhile would depend on it.
+    monkeypatch.setattr(Windows, "measure", lambda windows, seconds: None)
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +154,7 @@ def test_windows_hold_all_blocks_and_what_they_depend_on(width: int, height: int
                 around, (box.left == 0, box.top == 0, box.right == width, box.bottom == height), strict=True
             ):
                 assert beside == margin or (beside == 0 and is_border)
-            assert windows.cost(window) <= box.pixels + CALL
+            assert windows.cost(window) <= box.pixels + windows.call
         pixels = blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
         assert held[pixels].all()
         assert held.max(initial=0) <= 1
@@ -156,6 +162,25 @@ def test_windows_hold_all_blocks_and_what_they_depend_on(width: int, height: int
         for part in rectangles(blocks, width, height):
             again[part.scaled(1)] = True
         assert np.array_equal(again, pixels)
+
+
+def test_windows_cost_more_pixels_where_these_are_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    windows = Windows(640, 480, 24)
+    part = Rectangle(64, 64, 128, 128)
+    before = windows.cost(windows.window(part))
+    windows.measure(0.02)
+    windows.measure(0.05)
+    assert windows.call == round(0.45e-3 / (0.02 / (640 * 480)))
+    slow = windows.call
+    windows.measure(0.002)
+    assert windows.call == pytest.approx(10 * slow, rel=1e-3)
+    assert windows.cost(windows.window(part)) > before
+    # Far corners are one window where calls cost more than what lies between.
+    corners = np.zeros((60, 80), bool)
+    corners[2, 2] = corners[20, 20] = True
+    assert len(Windows(640, 480, 24).cover(corners)) == 2
+    assert len(windows.cover(corners)) == 1
 
 
 def test_two_far_apart_corners_are_two_windows() -> None:

@@ -1,6 +1,7 @@
 """An engine that runs its network only on what has changed."""
 
 import threading
+import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,7 +163,7 @@ class ReusingWorker:
             elif found.picture and found.others:
                 reused = self._in_parts(found.picture, found.others, source, target)
             if reused is None:
-                self._whole.restore(source, target)
+                self._restore_whole(source, target)
             if found.picture:
                 np.copyto(found.picture.target, target)
         except BaseException:
@@ -177,6 +178,12 @@ class ReusingWorker:
         with _lock:
             counts.pixels += target.size
             counts.reused += (reused or 0) * engine.network.scale**2
+
+    def _restore_whole(self, source: Luma, target: Luma) -> None:
+        begin = time.monotonic()
+        self._whole.restore(source, target)
+        if self._engine.windows:
+            self._engine.windows.measure(time.monotonic() - begin)
 
     def _copied(self, same: Picture, target: Luma) -> int | None:
         """Copy the result of an equal plane; returns the number of pixels, or None if that plane has no result."""

@@ -23,15 +23,18 @@ BLOCK = 8
 type Blocks = NDArray[np.bool_]
 """Marks on the blocks of a plane, (height, width) in blocks."""
 
-CALL = 4000
-"""The fixed cost of a window, calls and copies, in pixels of inference that take about as long."""
+# Seconds that a window costs apart from inference, for calls and copies.
+_CALL = 0.45e-3
 
-# New sizes of windows are multiples of a step, which depends on the length: (from this length, step). Libraries compile
-# code for each size, which takes as long as the inference of some 25,000 pixels.
+# New sizes of windows are multiples of a step, which depends on the length: (from this length, step).
 _STEPS = ((0, 16), (256, 32), (1024, 64))
 
-# A window takes an earlier size that has at most this many pixels more than it needs.
-_MOST_SPARE = 20000
+# A window takes an earlier size if that costs at most so many seconds more than it must: libraries compile code for
+# each size, which takes a little longer.
+_MOST_SPARE = 2.4e-3
+
+# Seconds for a pixel, before it is measured.
+_PIXEL = 1e-7
 
 # Number of sizes to remember: about as many as libraries keep code for.
 _SIZES = 96
@@ -106,6 +109,19 @@ class Windows:
         # Kinds with (width, height), the least recently used first.
         self._sizes: OrderedDict[tuple[Kind, tuple[int, int]], None] = OrderedDict()
         self._lock = threading.Lock()
+        self._pixel = math.inf
+
+    def measure(self, seconds: float) -> None:
+        """Take into account that a whole plane took so long; the shortest time counts."""
+        self._pixel = min(self._pixel, seconds / (self._width * self._height))
+
+    @property
+    def call(self) -> int:
+        """The cost of a window apart from its size, in pixels that take as long."""
+        return self._pixels_in(_CALL)
+
+    def _pixels_in(self, seconds: float) -> int:
+        return round(seconds / (_PIXEL if math.isinf(self._pixel) else self._pixel))
 
     def reach(self, changed: Blocks) -> Blocks:
         """The blocks whose result may depend on the ``changed`` ones."""
@@ -145,6 +161,7 @@ class Windows:
     def _size(self, across: "_Axis", down: "_Axis") -> tuple[int, int]:
         """Width and height of a window: those of an earlier one, if they are little larger than it needs."""
         kind, width, height = (across.is_inside, down.is_inside), across.length, down.length
+        spare = self._pixels_in(_MOST_SPARE)
         with self._lock:
             fitting = [
                 size
@@ -152,7 +169,7 @@ class Windows:
                 if known == kind
                 and size[0] >= width
                 and size[1] >= height
-                and size[0] * size[1] <= width * height + _MOST_SPARE
+                and size[0] * size[1] <= width * height + spare
             ]
             size = min(fitting, key=math.prod, default=(across.rounded, down.rounded))
             self._sizes[kind, size] = None
@@ -169,7 +186,7 @@ class Windows:
 
     def _cost(self, width: int, height: int, across: bool, down: bool) -> int:
         """The cost of a window of that size, which reaches no border ``across`` or ``down`` the plane."""
-        return (width - across * self._saved) * (height - down * self._saved) + CALL
+        return (width - across * self._saved) * (height - down * self._saved) + self.call
 
     def _cut(self, blocks: Blocks, left: int, top: int, depth: int) -> tuple[int, list[Rectangle]]:
         """Cost and parts for ``blocks``, whose first block is in column ``left`` and row ``top`` of the plane.
@@ -224,7 +241,7 @@ class Windows:
         begins = np.minimum.accumulate(first)[:-1], np.minimum.accumulate(first[::-1])[::-1][1:]
         ends = np.maximum.accumulate(last)[:-1], np.maximum.accumulate(last[::-1])[::-1][1:]
         across, along = (self._height, self._width) if turned else (self._width, self._height)
-        costs = np.full(count - 1, 2 * CALL)
+        costs = np.full(count - 1, 2 * self.call)
         for begin, end, upper, lower in (
             (begins[0], ends[0], np.zeros_like(places), places),
             (begins[1], ends[1], places, np.full_like(places, count)),
