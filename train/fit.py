@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from train.exported import is_installed, take_installed
+from train.exported import has_start, take_start
 from train.material.coded import Example
 from train.material.crops import CropBank, Crops
 from train.material.stream import CropStream, Stream, open_crops
@@ -334,7 +334,7 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
         ValueError: The start is not trained yet, or the run was begun with another recipe.
     """
     start = recipe.start
-    if start is not None and not (weights := Run(runs / start).weights).exists() and not is_installed(start):
+    if start is not None and not (weights := Run(runs / start).weights).exists() and not has_start(start):
         raise ValueError(f"{start} cannot be the start: there is no {weights}; train it first")
     if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():
         checkpoint_step(checkpoint, recipe.digest)
@@ -348,7 +348,7 @@ def _take_weights(network: Network, name: str, runs: Path) -> None:
         if path.exists():
             network.load_state_dict(load_file(path))
         else:
-            take_installed(network, name)
+            take_start(network, name)
     except SafetensorError as reason:
         raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
     except (RuntimeError, ValueError) as reason:

@@ -66,7 +66,8 @@ class Recipe:
     valid_share: float = 0.1
     """Share of the pictures for validation."""
     start: str | None = None
-    """Name of a finished run with the initial weights, or, without such a run, of a network of the package."""
+    """Name of a finished run with the initial weights or, without such a run, of weights in train/starts or of a
+    network of the package."""
     teacher: str | None = None
     """Name of a finished run whose output is part of the target (distillation)."""
     teacher_share: float = 0.5
