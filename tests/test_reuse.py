@@ -1,5 +1,7 @@
 """Reuse: the same to the bit as without, in any order, within bounds, and no inference where nothing has changed."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -564,6 +566,17 @@ def test_clips_are_the_same_with_and_without(name: str, precision: str, shared_d
         assert props == expected_props
     if name != "hdr10-av1.mp4":
         assert reuse.counts.reused > reused
+
+
+def test_a_first_frame_does_not_wait_for_onnx() -> None:
+    script = """
+import sys, vapoursynth as vs, vs_srcomp
+clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=96, height=64, length=1)
+vs_srcomp.upscale(clip, width=192, height=128, q=30).get_frame(0)
+print("onnx" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_without_reuse_nothing_is_remembered() -> None:

@@ -1,15 +1,8 @@
-"""Weights that training can start from without an earlier run: the package's networks, and those in train/starts.
-
-Networks of the package are read by the inverse of the export. ``train/starts/NAME.safetensors`` has the weights, in
-half precision, of a run whose network is not in the package, but worth going on from.
-"""
-
-from pathlib import Path
+"""Weights of this project's networks as the package has them: the inverse of the export."""
 
 import onnx
 import torch
 from onnx import numpy_helper
-from safetensors.torch import load_file
 from torch import Tensor
 
 from train.networks.interpolated import InterpolatedStack
@@ -18,32 +11,16 @@ from train.networks.plain import PlainStack
 from vs_srcomp.models import load_network, models
 from vs_srcomp.models.catalogue import SYSTEM
 
-STARTS = Path(__file__).parent / "starts"
+
+def is_installed(name: str) -> bool:
+    """Whether the package has a network of this project of that name."""
+    return any(model.name == name and model.system == SYSTEM for model in models())
 
 
-def has_start(name: str) -> bool:
-    """Whether there are weights of that name."""
-    return _start(name).exists() or any(model.name == name and model.system == SYSTEM for model in models())
-
-
-def take_start(network: Network, name: str) -> None:
-    """Set the weights of ``network`` to those of that name.
-
-    Raises:
-        ValueError: ``network`` has another form.
-    """
-    if _start(name).exists():
-        try:
-            network.load_state_dict(load_file(_start(name)))
-        except RuntimeError as reason:
-            raise ValueError("it has another form") from reason
-        return
+def take_installed(network: Network, name: str) -> None:
+    """Set the weights of ``network`` to those of the package's network ``name``; see `take_exported`."""
     (model,) = [model for model in models() if model.name == name]
     take_exported(network, load_network(model).onnx)
-
-
-def _start(name: str) -> Path:
-    return STARTS / f"{name}.safetensors"
 
 
 @torch.no_grad()

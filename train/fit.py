@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from train.exported import has_start, take_start
+from train.exported import is_installed, take_installed
 from train.material.coded import Example
 from train.material.crops import CropBank, Crops
 from train.material.stream import CropStream, Stream, open_crops
@@ -32,6 +32,9 @@ from train.run import (
     start_log,
 )
 from train.validation import Validation
+
+STARTS: Final = Path(__file__).parent / "starts"
+"""Weights, in half precision, of runs whose networks are not in the package, but worth going on from."""
 
 VALIDATIONS: Final = 20
 """Number of validations and checkpoints of a run."""
@@ -334,8 +337,8 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
         ValueError: The start is not trained yet, or the run was begun with another recipe.
     """
     start = recipe.start
-    if start is not None and not (weights := Run(runs / start).weights).exists() and not has_start(start):
-        raise ValueError(f"{start} cannot be the start: there is no {weights}; train it first")
+    if start is not None and not _weights(start, runs).exists() and not is_installed(start):
+        raise ValueError(f"{start} cannot be the start: there is no {Run(runs / start).weights}; train it first")
     if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():
         checkpoint_step(checkpoint, recipe.digest)
 
@@ -343,16 +346,22 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
 def _take_weights(network: Network, name: str, runs: Path) -> None:
     from safetensors.torch import load_file
 
-    path = Run(runs / name).weights
+    path = _weights(name, runs)
     try:
         if path.exists():
             network.load_state_dict(load_file(path))
         else:
-            take_start(network, name)
+            take_installed(network, name)
     except SafetensorError as reason:
         raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
     except (RuntimeError, ValueError) as reason:
         raise ValueError(f"{name} cannot be the start: it has another form") from reason
+
+
+def _weights(name: str, runs: Path) -> Path:
+    """The file with the weights of the run ``name``; in `STARTS` if it is not among ``runs``."""
+    path = Run(runs / name).weights
+    return path if path.exists() else STARTS / f"{name}.safetensors"
 
 
 def _teacher(recipe: Recipe, runs: Path, network: Network, device: torch.device) -> Network:

@@ -9,12 +9,11 @@ import torch
 from onnx import numpy_helper
 
 from train.export import to_onnx
-from train.exported import STARTS, has_start, take_exported, take_start
+from train.exported import is_installed, take_exported, take_installed
 from train.networks import NETWORKS
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
 from train.recipe import load_recipe
-from train.trained import recipe_by_name
 from vs_srcomp.models import Model, load_network, models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +47,8 @@ def test_the_weights_come_back(kind: type[PlainStack | InterpolatedStack]) -> No
 def test_every_network_of_the_package_is_a_start(model: Model) -> None:
     network = load_recipe(ROOT / model.recipe).make_network()
     assert isinstance(network, PlainStack | InterpolatedStack)
-    assert has_start(model.name)
-    take_start(network, model.name)
+    assert is_installed(model.name)
+    take_installed(network, model.name)
     exported, shipped = (constants(file) for file in (to_onnx(network, model.name), load_network(model).onnx))
     assert exported.keys() == shipped.keys()
     for name, value in shipped.items():
@@ -72,14 +71,3 @@ def test_another_form_is_refused() -> None:
             take_exported(other, file)
     with pytest.raises(ValueError, match="a Srcnn has no weights in the package"):
         take_exported(NETWORKS.make("srcnn"), file)
-
-
-@pytest.mark.parametrize("path", sorted(STARTS.iterdir()), ids=lambda path: path.stem)
-def test_every_start_has_a_recipe_and_its_form(path: Path) -> None:
-    network = recipe_by_name(path.stem).make_network()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert has_start(path.stem)
-    take_start(network, path.stem)
-    assert any(not torch.equal(before[name], value) for name, value in network.state_dict().items())
-    with pytest.raises(ValueError, match="another form"):
-        take_start(PlainStack(stride=2, channels=8, layers=4), path.stem)

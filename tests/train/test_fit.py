@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 import train.fit as fit_module
 import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
-from train.fit import VALIDATIONS, Diverged, check_runs, fit, has_bf16_units, learning_rate
+from train.fit import STARTS, VALIDATIONS, Diverged, check_runs, fit, has_bf16_units, learning_rate
 from train.material.coded import Example
 from train.networks.plain import PlainStack
 from train.parallel import Team
@@ -162,6 +162,16 @@ def test_a_recipe_without_steps_keeps_what_it_starts_from(tmp_path: Path) -> Non
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(network.state_dict()[name], value)
         torch.testing.assert_close(weights[name], value)
+
+
+@pytest.mark.parametrize("path", sorted(STARTS.iterdir()), ids=lambda path: path.stem)
+def test_every_start_has_a_recipe_and_its_form(path: Path, tmp_path: Path) -> None:
+    recipe = trained_module.recipe_by_name(path.stem)
+    kept = plain(changed("kept", network=recipe.network, steps=0, start=path.stem), [], tmp_path)
+    for name, value in load_file(path).items():
+        torch.testing.assert_close(kept.state_dict()[name], value.float())
+    with pytest.raises(ValueError, match="cannot be the start: it has another form"):
+        plain(changed("another", steps=0, start=path.stem), [], tmp_path)
 
 
 def test_a_warm_start_from_another_form_is_refused(tmp_path: Path) -> None:

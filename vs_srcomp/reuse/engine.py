@@ -1,5 +1,6 @@
 """An engine that runs its network only on what has changed."""
 
+import math
 import threading
 import time
 from collections.abc import Sequence, Set
@@ -85,6 +86,8 @@ class ReusingEngine:
         is_on_grid = BLOCK % network.stride == 0 and not (plane.width % network.stride or plane.height % network.stride)
         self._has_parts = isinstance(backend, DividingBackend) and is_on_grid and network.receptive_field is not None
         self._part_engine: PartEngine | None = None
+        self.fastest = math.inf
+        """Seconds that the fastest whole plane has taken."""
         self._tried: set[Kind] = set()
         self._turn = threading.Lock()
 
@@ -182,8 +185,7 @@ class ReusingWorker:
     def _restore_whole(self, source: Luma, target: Luma) -> None:
         begin = time.monotonic()
         self._whole.restore(source, target)
-        if self._engine.windows:
-            self._engine.windows.measure(time.monotonic() - begin)
+        self._engine.fastest = min(self._engine.fastest, time.monotonic() - begin)
 
     def _copied(self, same: Picture, target: Luma) -> int | None:
         """Copy the result of an equal plane; returns the number of pixels, or None if that plane has no result."""
@@ -204,6 +206,7 @@ class ReusingWorker:
         windows = self._engine.windows
         if windows is None:
             return None
+        windows.measure(self._engine.fastest)
         needed, kept = _divided(picture, others, windows)
         useless = [other for other in others if all(other is not each for each, _ in kept)]
         others[:] = [each for each, _ in kept]
