@@ -226,6 +226,40 @@ def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> Non
 
 
 @main.command()
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+@material()
+@click.option("--levels", default="20,30,40,50", show_default=True, callback=numbers, help="Levels, in equal steps.")
+@click.option("--shares", required=True, callback=numbers, help="Share of the second at each level, 0 to 1.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .safetensors file.")
+def blend_levels(
+    first: Path,
+    second: Path,
+    images: tuple[Path, ...],
+    work: Path,
+    levels: list[float],
+    shares: list[float],
+    out: Path,
+) -> None:
+    """Write the weights of a network between those of the recipes FIRST and SECOND, which starts from FIRST.
+
+    \b
+    A recipe with start = "NAME" reads them from WORK/runs/NAME/weights.safetensors.
+    """
+    from train.export import without_drift
+    from train.material.gather import Gatherer
+    from train.merge_levels import blend_levels as blend
+    from train.recipe import load_recipe
+
+    try:
+        gatherer, recipes = Gatherer(images, work), [load_recipe(path) for path in (first, second)]
+        networks = [without_drift(recipe, gatherer.valid(recipe), work / "runs") for recipe in recipes]
+        blend(networks[0], networks[1], levels, shares, out)
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from reason
+
+
+@main.command()
 @material()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Output folder.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)

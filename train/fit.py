@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -289,16 +289,16 @@ class _Stepper:
         crops = self._own_part(self._crops.draw(self._recipe.batch))
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bf16):
             outputs = outputs_of(self._network, crops.source, crops.q)
-            targets = self._targets(crops)
             outputs = tuple(output.float() for output in outputs)
-            loss = state.objective(outputs, targets, crops.weight, self._done)
+            crops = self._taught(crops)
+            loss = state.objective(outputs, crops, self._done)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), GRADIENT_NORM)
         state.optimizer.step()
         if state.judge is not None:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bf16):
-                judged = state.objective.discriminator_loss(tuple(output.detach() for output in outputs), targets)
+                judged = state.objective.discriminator_loss(tuple(output.detach() for output in outputs), crops.targets)
             state.judge.zero_grad(set_to_none=True)
             judged.backward()  # type: ignore[no-untyped-call]
             state.judge.step()
@@ -313,16 +313,17 @@ class _Stepper:
         own = self._own
         return Crops(crops.source[own], tuple(t[own] for t in crops.targets), crops.q[own], crops.weight[own])
 
-    def _targets(self, crops: Crops) -> tuple[Tensor, ...]:
-        """The originals, interpolated with the teacher's output, if any (Hinton et al. 2015, arXiv 1503.02531).
+    def _taught(self, crops: Crops) -> Crops:
+        """``crops``; its originals are interpolated with a teacher's output (Hinton et al. 2015, arXiv 1503.02531).
 
         With squared error this has the same gradient as the weighted sum of both losses.
         """
         if self._state.teacher is None:
-            return crops.targets
+            return crops
         with torch.no_grad():
             answer = outputs_of(self._state.teacher, crops.source, crops.q)[0].float()
-            return torch.lerp(crops.targets[0], answer, self._recipe.teacher_share), *crops.targets[1:]
+            taught = torch.lerp(crops.targets[0], answer, self._recipe.teacher_share)
+            return replace(crops, targets=(taught, *crops.targets[1:]))
 
 
 def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:

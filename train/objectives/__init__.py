@@ -12,6 +12,7 @@ OBJECTIVES: Registry[Objective] = Registry(
         "charbonnier": "train.objectives.pixel:Charbonnier",
         "perceptual": "train.objectives.perceptual:Perceptual",
         "adversarial": "train.objectives.adversarial:Adversarial",
+        "flat": "train.objectives.flat:Flat",
         "vmaf-neg": "train.objectives.vmaf:VmafNeg",
         "sum": "train.objectives.sum:Sum",
     },

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from train.material.crops import Crops
 from train.objectives.objective import Objective
 
 NEGATIVE_SLOPE = 0.2
@@ -50,11 +51,11 @@ class Adversarial(Objective):
         """The discriminator."""
         return self.judge
 
-    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+    def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the network, with a fixed discriminator."""
         for parameter in self.judge.parameters():
             parameter.requires_grad_(False)
-        restored, original = self.judge(outputs[0]), self.judge(targets[0])
+        restored, original = self.judge(outputs[0]), self.judge(crops.targets[0])
         for parameter in self.judge.parameters():
             parameter.requires_grad_(True)
         return _relativistic(real=restored, fake=original)

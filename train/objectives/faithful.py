@@ -3,6 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
+from train.material.crops import Crops
 from train.objectives.objective import Objective
 
 
@@ -14,9 +15,9 @@ class Faithful(Objective):
         super().__init__()
         self.l1_share = l1_share
 
-    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
-        """The loss of the first of ``outputs``, (N, C, H, W), against the first of ``targets``; weights are (N,)."""
+    def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
+        """The loss of the first of ``outputs`` against the original."""
         if done < self.l1_share:
-            return F.l1_loss(outputs[0], targets[0])
+            return F.l1_loss(outputs[0], crops.targets[0])
         # Scaled so that both losses have gradients of the same order.
-        return 25 * ((outputs[0] - targets[0]).square().mean(dim=(1, 2, 3)) * weights).mean()
+        return 25 * ((outputs[0] - crops.targets[0]).square().mean(dim=(1, 2, 3)) * crops.weight).mean()

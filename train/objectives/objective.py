@@ -5,15 +5,16 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from train.material.crops import Crops
+
 
 class Objective(nn.Module):
     """A loss, the smaller the better.
 
-    ``forward(outputs, targets, weights, done)`` returns a scalar:
+    ``forward(outputs, crops, done)`` returns a scalar:
 
     - ``outputs``: the network's outputs, float (N, C, H, W) in about 0..1, the final one first;
-    - ``targets``: the original first, then other targets, such as a clean small picture;
-    - ``weights``: (N,), weights of the crops, 1 on average;
+    - ``crops``: the network's input, its targets (the original first) and the weights of the crops;
     - ``done``: share of finished steps, 0 to 1, for schedules.
     """
 
@@ -25,7 +26,7 @@ class Objective(nn.Module):
         """The discriminator of an adversarial objective; None for others."""
         return None
 
-    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+    def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the network."""
         raise NotImplementedError
 

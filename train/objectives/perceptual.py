@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
+from train.material.crops import Crops
 from train.objectives.objective import Objective, mean_over
 from train.objectives.vgg import DEFAULT_WEIGHTS, load_vgg
 
@@ -41,14 +42,14 @@ class Perceptual(Objective):
         self.weighted = weighted
         self.vgg = load_vgg(Path(weights), len(self.share))
 
-    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+    def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the network."""
         of_answer = self.vgg(outputs[0], active=False)
-        of_original = self.vgg(targets[0], active=False)
+        of_original = self.vgg(crops.targets[0], active=False)
         loss = outputs[0].new_zeros(())
         for share, made, wanted in zip(self.share, of_answer, of_original, strict=True):
             if share:
                 error = F.l1_loss(made.float(), wanted.float(), reduction="none")
                 size = wanted.float().abs().mean().clamp(min=1e-6)
-                loss = loss + share * mean_over(error, weights if self.weighted else None) / size
+                loss = loss + share * mean_over(error, crops.weight if self.weighted else None) / size
         return loss

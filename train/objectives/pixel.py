@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from train.material.crops import Crops
 from train.objectives.objective import Objective, matched, mean_over
 
 # Scale of squared error that makes its gradients similar to those of L1.
@@ -25,11 +26,11 @@ class Pixel(Objective):
         self.weighted = weighted
         self.stages = stages
 
-    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+    def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the network."""
         errors = [
-            mean_over(self.error(output.float() - target), weights if self.weighted else None)
-            for output, target in matched(outputs if self.stages else outputs[:1], targets)
+            mean_over(self.error(output.float() - target), crops.weight if self.weighted else None)
+            for output, target in matched(outputs if self.stages else outputs[:1], crops.targets)
         ]
         final, *others = errors
         for error in others:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
+from train.material.crops import Crops
 from train.objectives.objective import Objective
 from train.registry import is_number
 
@@ -68,12 +69,12 @@ class Sum(Objective):
         """Weight of a term after a share ``done`` of the steps."""
         return _weight_at(self.schedules[index], done)
 
-    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+    def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the network."""
         loss = outputs[0].new_zeros(())
         for index, term in enumerate(self._parts()):
             if weight := self.weight(index, done):
-                loss = loss + weight * term(outputs, targets, weights, done)
+                loss = loss + weight * term(outputs, crops, done)
         return loss
 
     def discriminator_loss(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> Tensor:

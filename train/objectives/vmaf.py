@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from train.material.crops import Crops
 from train.objectives.objective import Objective
 
 PEAK = 255
@@ -33,12 +34,13 @@ class VmafNeg(Objective):
             raise ValueError(f"VMAF-NEG needs vmaf-torch: pip install vmaf-torch ({reason})") from reason
         self.vmaf = VMAF(enable_motion=False, NEG=True)
 
-    def forward(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...], weights: Tensor, done: float) -> Tensor:
+    def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the network."""
-        if min(targets[0].shape[2:]) < SMALLEST or targets[0].shape[1] != 1:
-            shape = "x".join(map(str, targets[0].shape[1:]))
+        original = crops.targets[0]
+        if min(original.shape[2:]) < SMALLEST or original.shape[1] != 1:
+            shape = "x".join(map(str, original.shape[1:]))
             raise ValueError(f"VMAF-NEG takes luma crops of {SMALLEST} pixels and more, not {shape}: raise crop")
-        with torch.autocast(targets[0].device.type, enabled=False):
+        with torch.autocast(original.device.type, enabled=False):
             # The reference comes first.
-            scores: Tensor = self.vmaf(targets[0].float() * PEAK, outputs[0].float() * PEAK)
+            scores: Tensor = self.vmaf(original.float() * PEAK, outputs[0].float() * PEAK)
         return (100 - scores.mean()) / 100

@@ -9,11 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from train.material.crops import Crops
 from train.objectives import OBJECTIVES
 from train.objectives.objective import Objective, matched
 from train.objectives.vgg import STAGES, Vgg, load_vgg, write_vgg_weights
-
-EVEN = torch.ones(2)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +30,15 @@ def photograph(side: int = 64) -> Tensor:
     return torch.from_numpy(luma).float()[None, None]
 
 
-def loss(objective: Objective, output: Tensor, target: Tensor, done: float = 0.0) -> Tensor:
-    value: Tensor = objective((output,), (target,), torch.ones(len(output)), done)
+def crops_of(*targets: Tensor, source: Tensor | None = None, weight: Tensor | None = None) -> Crops:
+    even = torch.ones(len(targets[0]))
+    return Crops(targets[0] if source is None else source, targets, 30 * even, even if weight is None else weight)
+
+
+def loss(
+    objective: Objective, output: Tensor, target: Tensor, done: float = 0.0, source: Tensor | None = None
+) -> Tensor:
+    value: Tensor = objective((output,), crops_of(target, source=source), done)
     return value
 
 
@@ -48,9 +54,11 @@ def test_crops_count_by_their_weights_unless_set_otherwise() -> None:
     target = torch.zeros(2, 1, 4, 4)
     output = torch.stack((torch.full((1, 4, 4), 0.1), torch.full((1, 4, 4), 0.3)))
     weights = torch.tensor([1.5, 0.5])
-    assert OBJECTIVES.make("l1")((output,), (target,), weights, 0).item() == pytest.approx((0.15 + 0.15) / 2)
+    assert OBJECTIVES.make("l1")((output,), crops_of(target, weight=weights), 0).item() == pytest.approx(
+        (0.15 + 0.15) / 2
+    )
     plain = OBJECTIVES.make("l1", weighted=False)
-    assert plain((output,), (target,), weights, 0).item() == pytest.approx(0.2)
+    assert plain((output,), crops_of(target, weight=weights), 0).item() == pytest.approx(0.2)
 
 
 def test_other_outputs_count_together_as_much_as_stages_says() -> None:
@@ -58,7 +66,7 @@ def test_other_outputs_count_together_as_much_as_stages_says() -> None:
     outputs = (target + 0.1, target + 0.2, torch.full((2, 1, 4, 4), 0.4))
     for stages, expected in ((0.0, 0.1), (1.0, 0.1 + 0.3), (0.5, 0.1 + 0.15)):
         objective = OBJECTIVES.make("l1", stages=stages)
-        assert objective(outputs, (target,), EVEN, 0).item() == pytest.approx(expected, rel=1e-4)
+        assert objective(outputs, crops_of(target), 0).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_an_output_is_compared_with_the_target_of_its_size_or_the_original_made_smaller() -> None:
@@ -180,6 +188,37 @@ def test_vmaf_neg_refuses_crops_that_are_too_small() -> None:
     pytest.importorskip("vmaf_torch", reason="VMAF-NEG is not installed: pip install vmaf-torch")
     with pytest.raises(ValueError, match="luma crops of 192 pixels and more, not 1x64x64: raise crop"):
         loss(OBJECTIVES.make("vmaf-neg"), photograph(), photograph())
+
+
+def weave(amplitude: float, side: int = 68) -> Tensor:
+    """Stripes of ``amplitude`` codes with a period of four pixels, (1, 1, side, side)."""
+    return (amplitude / 255) * torch.where(torch.arange(side) % 4 < 2, 1.0, -1.0).expand(1, 1, side, side)
+
+
+def test_a_pattern_on_a_flat_source_costs_its_squared_detail() -> None:
+    source = torch.full((1, 1, 68, 68), 0.5)
+    cost = [loss(OBJECTIVES.make("flat"), source + weave(size), source, source=source).item() for size in (0, 1, 2)]
+    assert cost[0] == pytest.approx(0, abs=1e-9)
+    # The mean over 17 pixels is a seventeenth of the amplitude, on the pixel's own side; less at the borders.
+    assert cost[1] == pytest.approx(25 * (16 / 17 / 255) ** 2, rel=0.03)
+    assert cost[2] == pytest.approx(4 * cost[1], rel=1e-4)
+
+
+def test_a_pattern_on_detail_of_the_source_and_a_change_of_brightness_cost_nothing() -> None:
+    flat, objective = torch.full((1, 1, 68, 68), 0.5), OBJECTIVES.make("flat")
+    textured = flat + weave(8)
+    on_texture = loss(objective, textured + weave(2), textured, source=textured)
+    assert on_texture < 1e-4 * loss(objective, flat + weave(2), flat, source=flat)
+    slope = flat + torch.arange(68) / 255
+    assert loss(objective, slope + 0.1 + weave(2), slope, source=slope) > 0.5 * loss(
+        objective, flat + weave(2), flat, source=flat
+    )
+    assert loss(objective, flat + 0.1, flat, source=flat).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_flat_refuses_networks_that_change_the_size() -> None:
+    with pytest.raises(ValueError, match="flat is for networks that restore a picture of the original's size"):
+        loss(OBJECTIVES.make("flat"), photograph(64), photograph(64), source=photograph(32))
 
 
 def test_a_sum_adds_its_terms_by_their_weights_at_the_time() -> None:
