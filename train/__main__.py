@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from train.systems.commands import COMMANDS
 
+if TYPE_CHECKING:
+    from train.evaluate import Score
+
 type Command = Callable[..., Any]
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+RESULTS = Path("train/results")
 
 
 def material(*, required: bool = True) -> Callable[[Command], Command]:
@@ -226,40 +230,6 @@ def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> Non
 
 
 @main.command()
-@click.argument("first", type=FILE)
-@click.argument("second", type=FILE)
-@material()
-@click.option("--levels", default="20,30,40,50", show_default=True, callback=numbers, help="Levels, in equal steps.")
-@click.option("--shares", required=True, callback=numbers, help="Share of the second at each level, 0 to 1.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .safetensors file.")
-def blend_levels(
-    first: Path,
-    second: Path,
-    images: tuple[Path, ...],
-    work: Path,
-    levels: list[float],
-    shares: list[float],
-    out: Path,
-) -> None:
-    """Write the weights of a network between those of the recipes FIRST and SECOND, which starts from FIRST.
-
-    \b
-    A recipe with start = "NAME" reads them from WORK/runs/NAME/weights.safetensors.
-    """
-    from train.export import without_drift
-    from train.material.gather import Gatherer
-    from train.merge_levels import blend_levels as blend
-    from train.recipe import load_recipe
-
-    try:
-        gatherer, recipes = Gatherer(images, work), [load_recipe(path) for path in (first, second)]
-        networks = [without_drift(recipe, gatherer.valid(recipe), work / "runs") for recipe in recipes]
-        blend(networks[0], networks[1], levels, shares, out)
-    except ValueError as reason:
-        raise click.ClickException(str(reason)) from reason
-
-
-@main.command()
 @material()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Output folder.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
@@ -303,7 +273,9 @@ def draw(out: Path, count: int) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for CSV and Markdown files [default: WORK/scores]."
 )
-@click.option("--record", is_flag=True, help="Update scores, tables and the models' gains in the project's files.")
+@click.option(
+    "--record", is_flag=True, help="Update what was measured in the project's scores, tables and models.json."
+)
 def evaluate(
     folders: tuple[Path, ...],
     work: Path,
@@ -335,13 +307,53 @@ def evaluate(
             click.echo(f"{metric.title}\n{table}\n")
         write_rows((out or work / "scores") / f"{name}.csv", Score, of_set)
         write_report(of_set, name, (out or work / "scores") / f"{name}.md")
-        if record:
-            write_rows(Path("train/results") / f"{name}.csv", Score, of_set)
-            record_gains(of_set, name, Path("engines/models.json"))
     if record:
+        recorded = {name: _recorded(name, of_set) for name, of_set in scores.items()}
+        for name, of_set in recorded.items():
+            write_rows(RESULTS / f"{name}.csv", Score, of_set)
+            record_gains(of_set, name, Path("engines/models.json"))
         write_tables(
-            scores, [Path("README.md"), Path("docs/results/stills.md")], costs_of_tiers(Path("engines/models.json"))
+            recorded, [Path("README.md"), Path("docs/results/stills.md")], costs_of_tiers(Path("engines/models.json"))
         )
+
+
+def _recorded(name: str, measured: "list[Score]") -> "list[Score]":
+    """The recorded scores of the set ``name``, with those that were ``measured``."""
+    from train.evaluate import Score, updated
+    from train.table import read_rows
+
+    path = RESULTS / f"{name}.csv"
+    return updated(read_rows(path, Score) if path.exists() else [], measured)
+
+
+@main.command()
+@click.option(
+    "--images", "folders", multiple=True, type=FOLDER, required=True, help="Test set; never training pictures."
+)
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
+@click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
+@click.option("--record", is_flag=True, help="Write scores to train/results, and tables to docs/results/looks.md.")
+def compare_looks(folders: tuple[Path, ...], work: Path, tiers: tuple[str, ...], record: bool) -> None:
+    """Compare crisp models with faithful ones of any sharpness: PSNR, VMAF-NEG, ST-LPIPS and SSIMULACRA 2."""
+    from train.degradations.av1 import PAIRS
+    from train.looks import LookScore, look_table
+    from train.looks import compare_looks as compare
+    from train.report import replace_marked
+    from train.table import write_rows
+    from vs_srcomp.files import write_atomically
+
+    document = Path("docs/results/looks.md")
+    for path in folders:
+        scores = list(compare(path, work / "evaluation" / path.name, PAIRS, tiers))
+        if not scores:
+            raise click.ClickException("there is no crisp model of these tiers")
+        write_rows((RESULTS if record else work / "scores") / f"looks-{path.name}.csv", LookScore, scores)
+        for tier in (tier for tier in tiers if any(score.method.startswith(f"{tier} ") for score in scores)):
+            table = look_table(scores, tier)
+            click.echo(f"{path.name}, {len({score.picture for score in scores})} pictures, {tier}\n{table}\n")
+            if record:
+                text = replace_marked(document.read_text("utf-8"), f"looks: {path.name} {tier}", table)
+                write_atomically(document, text.encode())
 
 
 @main.command()
@@ -370,7 +382,7 @@ def evaluate_video(
         click.echo(f"{title}\n{table}\n")
     write_rows(work / "scores" / "video.csv", ClipScore, scores)
     if record:
-        write_rows(Path("train/results/video.csv"), ClipScore, scores)
+        write_rows(RESULTS / "video.csv", ClipScore, scores)
         document = Path("docs/results/video.md")
         text = document.read_text("utf-8")
         for title, table in tables.items():

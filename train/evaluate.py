@@ -1,6 +1,6 @@
 """Gain of models over Lanczos, measured through ``vs_srcomp.upscale``."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import vapoursynth as vs
 
-from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, stream_path
+from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, pair_by_slug, stream_path
 from train.material.pictures import Plane, clip_planes, each_luma
 from train.metrics import psnr as psnr  # part of this module's interface
 from train.metrics import ssim, vmaf
 from vs_srcomp.backends import OpenVINO
-from vs_srcomp.geometry import Ratio
+from vs_srcomp.geometry import RATIOS, Ratio
 from vs_srcomp.models import LOOKS, Model, models
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.upscale import upscale
@@ -82,9 +82,37 @@ def evaluate(
         methods = dict(CLASSIC)
         for tier in tiers:
             methods |= _models(tier, pair.ratio, ensemble=ensemble)
-        methods |= {path.stem: _network(path) for path in networks}
+        methods |= {path.stem: network_method(path) for path in networks}
         for name, original in originals:
             yield from _score_picture(stream_path(streams, pair, name), pair, name, original, methods, metrics)
+
+
+def updated(scores: Sequence[Score], measured: Sequence[Score]) -> list[Score]:
+    """``scores`` of a set with those that were ``measured`` again or are new, by pair, picture and method.
+
+    A new method comes after the others of its tier.
+
+    Raises:
+        ValueError: A metric of ``scores`` was not measured.
+    """
+    for metric, column in (("ssim", "ssim_y"), ("vmaf", "vmaf"), ("vmaf-neg", "vmaf_neg")):
+        is_known = any(getattr(score, column) is not None for score in scores)
+        if is_known and any(getattr(score, column) is None for score in measured):
+            raise ValueError(f"the recorded scores have {metric}, too: measure it with --metrics")
+    methods = list(dict.fromkeys(score.method for score in scores))
+    for method in dict.fromkeys(score.method for score in measured):
+        if method not in methods:
+            of_tier = [index for index, other in enumerate(methods) if other.split()[0] == method.split()[0]]
+            methods.insert(of_tier[-1] + 1 if of_tier else len(methods), method)
+    pictures = list(dict.fromkeys(score.picture for score in (*scores, *measured)))
+    by_key = {(score.pair, score.picture, score.method): score for score in (*scores, *measured)}
+
+    def place(score: Score) -> tuple[float, ...]:
+        pair = pair_by_slug(score.pair)
+        at = pictures.index(score.picture), methods.index(score.method)
+        return (RATIOS.index(pair.ratio), pair.q, *at)
+
+    return sorted(by_key.values(), key=place)
 
 
 def _models(tier: str, ratio: Ratio, *, ensemble: bool = False) -> dict[str, Method]:
@@ -92,14 +120,14 @@ def _models(tier: str, ratio: Ratio, *, ensemble: bool = False) -> dict[str, Met
     methods: dict[str, Method] = {}
     for model in models_of(tier, ratio):
         if model.look != "faithful":
-            methods[method_of(tier, str(model.look))] = _network(tier, look=str(model.look))
+            methods[method_of(tier, str(model.look))] = network_method(tier, look=str(model.look))
             continue
-        methods[tier] = _network(tier)
-        methods[sharp(tier)] = _network(tier, sharpness=SHARPNESS)
+        methods[tier] = network_method(tier)
+        methods[sharp(tier)] = network_method(tier, sharpness=SHARPNESS)
         if ensemble:
-            methods[f"{tier} ensemble"] = _network(tier, ensemble=True)
+            methods[f"{tier} ensemble"] = network_method(tier, ensemble=True)
         if model.ranges:
-            methods[int8(tier)] = _network(tier, "int8")
+            methods[int8(tier)] = network_method(tier, "int8")
     return methods
 
 
@@ -148,7 +176,7 @@ def _score_picture(
         )
 
 
-def _network(model: str | Path, precision: Literal["f32", "int8"] = "f32", **options: Any) -> Method:
+def network_method(model: str | Path, precision: Literal["f32", "int8"] = "f32", **options: Any) -> Method:
     """Method of a tier or file, in a precision that does not depend on the processor; ``options`` of `upscale`."""
     backend = OpenVINO(precision=precision)
     return lambda clip, pair, width, height: upscale(

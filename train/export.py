@@ -17,7 +17,6 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from train.export_onnx import network_to_onnx
-from train.exported import is_installed, take_installed
 from train.material.coded import LEVEL_BANDS, Example
 from train.networks.interpolated import InterpolatedStack
 from train.networks.network import Network
@@ -93,21 +92,6 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     }
     enter(entry, engines / "models.json")
     return f"{recipe.name}: {network.parameter_count} parameters, {network.macs_per_pixel / 1000:.1f} kMAC/pixel"
-
-
-def without_drift(recipe: Recipe, valid: Sequence[Example], runs: Path) -> Network:
-    """The network of ``recipe``'s run with a mean residual of zero over ``valid``; without a run, that of the package.
-
-    Raises:
-        ValueError: There is neither.
-    """
-    if not Run(runs / recipe.name).weights.exists() and is_installed(recipe.name):
-        network = recipe.make_network()
-        take_installed(network, recipe.name)
-        return network
-    network = network_of(recipe, runs)
-    remove_drift(network, valid, torch.device("cpu"))
-    return network
 
 
 def history_of(recipe_path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Networks that interpolate between levels, made of networks for one level each, or of two for all levels."""
+"""Merging of networks for one level each into one that interpolates between them, as a start for training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +8,8 @@ import torch
 from onnx import ModelProto, NodeProto, numpy_helper
 from torch import Tensor
 
-from train.export import to_onnx
 from train.networks.interpolated import InterpolatedStack
-from train.networks.network import Network
-from train.networks.plain import PlainStack
 from train.run import save_weights
-from vs_srcomp.models.level import at_level
 
 
 def merge_levels(files: Sequence[Path], levels: Sequence[float], out: Path) -> InterpolatedStack:
@@ -37,50 +33,6 @@ def merge_levels(files: Sequence[Path], levels: Sequence[float], out: Path) -> I
     stride, channels, layers, slope = forms[0]
     network = InterpolatedStack(stride=stride, channels=channels, layers=layers, slope=slope, levels=levels)
     network.set_kernels([_kernels(model) for model in models])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(out, network)
-    return network
-
-
-def blend_levels(
-    first: Network, second: Network, levels: Sequence[float], shares: Sequence[float], out: Path
-) -> InterpolatedStack:
-    """Write the weights of an `InterpolatedStack` between two networks, of which the second starts from the first.
-
-    At each of ``levels`` its kernels are those of ``first`` and, to the share of that level, of ``second`` (Wang et al.
-    2019, Deep Network Interpolation, arXiv 1811.10515): so a look can be weaker where the picture has less to give.
-
-    Args:
-        first: Share 0.
-        second: Share 1.
-        levels: Levels, in equal steps.
-        shares: A number from 0 to 1 for each level.
-        out: As for `merge_levels`.
-
-    Raises:
-        ValueError: There are not as many shares as levels, one is not from 0 to 1, or the networks are no plain stacks
-            of one form.
-    """
-    if not (isinstance(first, PlainStack) and isinstance(second, PlainStack)):
-        raise ValueError("only plain stacks are blended")
-    if len(shares) != len(levels) or not all(0 <= share <= 1 for share in shares):
-        raise ValueError(f"the shares {list(shares)} are not a number from 0 to 1 for each of {list(levels)}")
-    files = [to_onnx(network, "plain") for network in (first, second)]
-    of_levels = [[onnx.load_from_string(at_level(file, level)) for file in files] for level in levels]
-    forms = [_form(model, Path(name)) for model, name in zip(of_levels[0], ("first", "second"), strict=True)]
-    if forms[0] != forms[1]:
-        raise ValueError("the two networks have different forms")
-    stride, channels, layers, slope = forms[0]
-    network = InterpolatedStack(stride=stride, channels=channels, layers=layers, slope=slope, levels=levels)
-    network.set_kernels(
-        [
-            [
-                (torch.lerp(weight, other, share), torch.lerp(bias, other_bias, share))
-                for (weight, bias), (other, other_bias) in zip(*map(_kernels, models), strict=True)
-            ]
-            for models, share in zip(of_levels, shares, strict=True)
-        ]
-    )
     out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(out, network)
     return network

@@ -119,6 +119,33 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "old.csv", Score) == [Score("2by1-q40", "1", "fast", 31.25, 0.5, 0.25)]
 
 
+def test_scores_measured_again_replace_the_old_ones_and_new_methods_join_their_tier() -> None:
+    methods = ("lanczos5", "fast", "fast sharp", "quality")
+    old = [score(pair, m, 30, picture) for pair in ("2by1-q40", "4by3-q20") for picture in "ba" for m in methods]
+    new = [score("2by1-q40", m, 31, picture) for picture in "ba" for m in ("lanczos5", "fast", "fast crisp")]
+    found = evaluate_module.updated(old, [*new, score("2by1-q50", "fast", 32, "b")])
+    assert [(s.pair, s.picture) for s in found] == [
+        *(("2by1-q40", picture) for picture in "ba" for _ in range(5)),
+        ("2by1-q50", "b"),
+        *(("4by3-q20", picture) for picture in "ba" for _ in range(4)),
+    ]
+    assert [(s.method, s.psnr_y) for s in found[:5]] == [
+        ("lanczos5", 31),
+        ("fast", 31),
+        ("fast sharp", 30),
+        ("fast crisp", 31),
+        ("quality", 30),
+    ]
+    assert evaluate_module.updated(old, old) == old
+    assert evaluate_module.updated([], new) == new
+
+
+def test_recorded_metrics_must_be_measured_again() -> None:
+    old = [score("2by1-q40", "fast", 30, ssim_y=0.9, vmaf=70)]
+    with pytest.raises(ValueError, match="the recorded scores have vmaf, too: measure it with --metrics"):
+        evaluate_module.updated(old, [score("2by1-q40", "fast", 31, ssim_y=0.9)])
+
+
 def test_tables_show_gains_of_means_over_the_pictures() -> None:
     scores = [
         score("2by1-q40", "lanczos5", 30, "a", vmaf_neg=50),

@@ -10,9 +10,8 @@ from click.testing import CliRunner
 
 from train.__main__ import main
 from train.export import to_onnx
-from train.merge_levels import blend_levels, merge_levels
+from train.merge_levels import merge_levels
 from train.networks.interpolated import InterpolatedStack
-from train.networks.network import Network
 from train.networks.plain import PlainStack
 from train.run import Run
 from vs_srcomp.models.level import at_level
@@ -44,7 +43,7 @@ def run(network: bytes) -> np.ndarray:
 
 
 @torch.no_grad()
-def restored(network: Network, level: float) -> np.ndarray:
+def restored(network: InterpolatedStack, level: float) -> np.ndarray:
     return np.asarray(network(torch.from_numpy(LUMA), torch.tensor([float(level)])))
 
 
@@ -85,43 +84,3 @@ def test_as_many_files_as_levels_are_needed(files: list[Path], tmp_path: Path) -
     result = CliRunner().invoke(main, ["merge-levels", *map(str, files[:3]), "--out", str(tmp_path / "out")])
     assert result.exit_code == 1
     assert "3 files for 4 levels" in result.output
-
-
-def for_all_levels(seed: int, channels: int = 8) -> PlainStack:
-    torch.manual_seed(seed)
-    network = PlainStack(stride=2, channels=channels, layers=4, slope=0.1)
-    torch.nn.init.normal_(network.shifts, std=0.2)
-    torch.nn.init.normal_(network.gains, std=0.2)
-    return network
-
-
-def test_a_blend_has_at_each_level_the_share_of_the_second_network(tmp_path: Path) -> None:
-    first, second = for_all_levels(0), for_all_levels(1)
-    network = blend_levels(first, second, LEVELS, (0, 1, 1, 0), tmp_path / "weights.safetensors")
-    np.testing.assert_allclose(restored(network, 20), restored(first, 20), atol=1e-5)
-    np.testing.assert_allclose(restored(network, 30), restored(second, 30), atol=1e-5)
-    assert np.abs(restored(first, 30) - restored(second, 30)).max() > 1e-3
-
-
-def test_of_networks_that_differ_in_the_last_layer_a_blend_gives_the_mean(tmp_path: Path) -> None:
-    first, second = for_all_levels(0), for_all_levels(0)
-    torch.nn.init.normal_(second.tail.weight, std=0.1)
-    network = blend_levels(first, second, LEVELS, (0.25,) * 4, tmp_path / "weights.safetensors")
-    expected = 0.75 * restored(first, 40) + 0.25 * restored(second, 40)
-    np.testing.assert_allclose(restored(network, 40), expected, atol=1e-5)
-    assert np.abs(restored(first, 40) - expected).max() > 1e-3
-
-
-@pytest.mark.parametrize("shares", [(0, 1), (0, 0.5, 1, 1.5), (0, 0.5, 1, float("nan"))])
-def test_a_blend_needs_a_share_from_0_to_1_for_each_level(shares: tuple[float, ...], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="are not a number from 0 to 1 for each of"):
-        blend_levels(for_all_levels(0), for_all_levels(1), LEVELS, shares, tmp_path / "weights.safetensors")
-    assert not list(tmp_path.iterdir())
-
-
-def test_networks_of_two_forms_are_not_blended(tmp_path: Path) -> None:
-    out = tmp_path / "weights.safetensors"
-    with pytest.raises(ValueError, match="the two networks have different forms"):
-        blend_levels(for_all_levels(0), for_all_levels(1, channels=12), LEVELS, (0, 0, 0, 1), out)
-    with pytest.raises(ValueError, match="only plain stacks are blended"):
-        blend_levels(for_all_levels(0), InterpolatedStack(stride=2, channels=8, layers=4), LEVELS, (0, 0, 0, 1), out)

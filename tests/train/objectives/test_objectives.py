@@ -1,5 +1,6 @@
 """Every objective in the registry: values by hand, gradients, stages, schedules, and who learns."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ def test_crops_count_by_their_weights_unless_set_otherwise() -> None:
     )
     plain = OBJECTIVES.make("l1", weighted=False)
     assert plain((output,), crops_of(target, weight=weights), 0).item() == pytest.approx(0.2)
+
+
+def test_squared_error_can_count_by_level() -> None:
+    objective = OBJECTIVES.make("faithful", l1_share=0.0, by_level=[[30, 1], [40, 2], [50, 6]])
+    target = torch.zeros(6, 1, 4, 4)
+    for level, weight in ((10, 1), (30, 1), (35, 1.5), (40, 2), (45, 4), (60, 6)):
+        crops = dataclasses.replace(crops_of(target), q=torch.full((6,), float(level)))
+        assert objective((target + 0.1,), crops, 0.5).item() == pytest.approx(25 * 0.01 * weight, rel=1e-5)
+    for wrong in ([], [[30, 1], [30, 2]], [[30, -1]]):
+        with pytest.raises(ValueError, match="by_level is a list of"):
+            OBJECTIVES.make("faithful", by_level=wrong)
 
 
 def test_other_outputs_count_together_as_much_as_stages_says() -> None:
