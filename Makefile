@@ -49,6 +49,7 @@ models: $(VENV)/ready-for-tests
 			--out $(WORK)/runs/$$name-levels/weights.safetensors; \
 	done
 	$(BIN)/python -m train draw --out $(WORK)/drawn
+	test -e $(WORK)/vgg16-conv.safetensors || $(BIN)/python -m train vgg-weights $(WORK)/vgg16-conv.safetensors
 	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train ranges --images $(DATA)/train --work $(WORK)
@@ -67,6 +68,8 @@ systems: $(VENV)/ready-for-tests
 results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
 		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
+	$(BIN)/python -m train compare-looks --record --work $(WORK) \
+		$(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \
 		--videos $(DATA)/video
 	$(BIN)/python -m train rate --record --data $(DATA) --work $(WORK)

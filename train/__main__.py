@@ -363,15 +363,15 @@ def compare_looks(folders: tuple[Path, ...], work: Path, tiers: tuple[str, ...],
 @click.option("--ratio", "ratios", multiple=True, default=("2:1",), show_default=True, help="May be repeated.")
 @click.option("--frames", type=click.IntRange(min=2), default=33, show_default=True, help="Frames per video.")
 @click.option(
-    "--record", is_flag=True, help="Write scores and tables to train/results/video.csv and docs/results/video.md."
+    "--record", is_flag=True, help="Update what was measured in train/results/video.csv and docs/results/video.md."
 )
 def evaluate_video(
     videos: Path, work: Path, tiers: tuple[str, ...], ratios: tuple[str, ...], frames: int, record: bool
 ) -> None:
     """Measure the models on video coded with inter frames: gain and flicker against Lanczos-5."""
     from train.report import replace_marked
-    from train.table import write_rows
-    from train.video import ClipScore, evaluate_videos, video_tables
+    from train.table import read_rows, write_rows
+    from train.video import ClipScore, evaluate_videos, updated_clips, video_tables
     from vs_srcomp.files import write_atomically
     from vs_srcomp.geometry import ratio_by_name
 
@@ -382,7 +382,8 @@ def evaluate_video(
         click.echo(f"{title}\n{table}\n")
     write_rows(work / "scores" / "video.csv", ClipScore, scores)
     if record:
-        write_rows(RESULTS / "video.csv", ClipScore, scores)
+        path = RESULTS / "video.csv"
+        write_rows(path, ClipScore, updated_clips(read_rows(path, ClipScore) if path.exists() else [], scores))
         document = Path("docs/results/video.md")
         text = document.read_text("utf-8")
         for title, table in tables.items():

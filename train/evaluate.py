@@ -69,8 +69,8 @@ def evaluate(
         streams: Folder of their coded streams; missing ones are made.
         pairs: Ratios and compression levels.
         tiers: Models besides the classic kernels; a tier without models for a ratio is skipped. A tier is also
-            measured as "TIER sharp", as "TIER int8" if its ranges are known, and as "TIER crisp" if it has that look.
-            Each gets the level of its pair.
+            measured as "TIER sharp", as "TIER int8" if its ranges are known, and as "TIER crisp" if it has that look,
+            also in integers. Each gets the level of its pair.
         networks: Further ONNX files to score in every pair, named by file name without suffix.
         metrics: Some of :data:`METRICS`; the last two take most of the time.
         ensemble: Whether to measure each tier as "TIER ensemble", too, with ``ensemble=True``: 8 times the work.
@@ -119,15 +119,14 @@ def _models(tier: str, ratio: Ratio, *, ensemble: bool = False) -> dict[str, Met
     """The methods of a tier with models for ``ratio``."""
     methods: dict[str, Method] = {}
     for model in models_of(tier, ratio):
-        if model.look != "faithful":
-            methods[method_of(tier, str(model.look))] = network_method(tier, look=str(model.look))
-            continue
-        methods[tier] = network_method(tier)
-        methods[sharp(tier)] = network_method(tier, sharpness=SHARPNESS)
-        if ensemble:
-            methods[f"{tier} ensemble"] = network_method(tier, ensemble=True)
+        name, look = method_of(tier, str(model.look)), str(model.look)
+        methods[name] = network_method(tier, look=look)
+        if look == "faithful":
+            methods[sharp(tier)] = network_method(tier, sharpness=SHARPNESS)
+            if ensemble:
+                methods[f"{tier} ensemble"] = network_method(tier, ensemble=True)
         if model.ranges:
-            methods[int8(tier)] = network_method(tier, "int8")
+            methods[int8(name)] = network_method(tier, "int8", look=look)
     return methods
 
 
@@ -142,9 +141,9 @@ def method_of(tier: str, look: str) -> str:
     return tier if look == "faithful" else f"{tier} {look}"
 
 
-def int8(tier: str) -> str:
-    """Name of the method for a tier's models in 8-bit integers."""
-    return f"{tier} int8"
+def int8(method: str) -> str:
+    """Name of the method for a tier's models of a look in 8-bit integers."""
+    return f"{method} int8"
 
 
 def sharp(tier: str) -> str:

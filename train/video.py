@@ -213,6 +213,11 @@ def video_tables(scores: Sequence[ClipScore]) -> dict[str, str]:
     return {title: _table(group, [plain[_stream(score)] for score in group]) for title, group in groups.items()}
 
 
+def updated_clips(scores: Iterable[ClipScore], measured: Iterable[ClipScore]) -> list[ClipScore]:
+    """``scores`` with those that were ``measured`` again in their places, and new ones at the end."""
+    return list({(*_stream(score), score.method): score for score in (*scores, *measured)}.values())
+
+
 def _stream(score: ClipScore) -> tuple[str, str, str, int]:
     return score.clip, score.ratio, score.encoder, score.level
 

@@ -26,7 +26,7 @@ from train.report import (
     write_tables,
 )
 from train.table import read_rows, write_rows
-from vs_srcomp.models import find_model, load_network, models, network_at
+from vs_srcomp.models import find_model, load_network, network_at
 from vs_srcomp.resample import lanczos5
 
 PAIR = pair_by_slug("2by1-q40")
@@ -54,7 +54,7 @@ def test_each_picture_gets_every_metric_from_every_method(pictures: Path, tmp_pa
     of_tier = [
         *("fast", "fast sharp"),
         *(["fast int8"] if find_model("fast", PAIR.ratio, PAIR.q).ranges else []),
-        *(["fast crisp"] if any((m.tier, m.ratio, m.look) == ("fast", "2:1", "crisp") for m in models()) else []),
+        *("fast crisp", "fast crisp int8"),
     ]
     assert [(s.picture, s.method) for s in scores] == [
         (picture, method)
@@ -101,6 +101,7 @@ def test_a_tier_with_another_look_and_integers_is_measured_as_those_too(monkeypa
         ([plain], ["fast", "fast sharp"]),
         ([dataclasses.replace(plain, ranges=(1.0,))], ["fast", "fast sharp", "fast int8"]),
         ([crisp, plain], ["fast", "fast sharp", "fast crisp"]),
+        ([plain, dataclasses.replace(crisp, ranges=(1.0,))], ["fast", "fast sharp", "fast crisp", "fast crisp int8"]),
         ([], []),
     ):
         monkeypatch.setattr(evaluate_module, "models", lambda there=there: there)

@@ -17,6 +17,7 @@ from train.video import (
     evaluate_videos,
     list_videos,
     read_video,
+    updated_clips,
     video_tables,
 )
 from vs_srcomp.geometry import ratio_by_name
@@ -115,6 +116,12 @@ def test_scores_are_kept_and_shown_against_lanczos(tmp_path: Path) -> None:
         "| c | libaom | 35 | 0.125 | 30.00 | +1.50 | +3.0 | +3.0 | 0.875 |",
         "| mean | | | 0.125 | 30.00 | +1.50 | +3.0 | +3.0 | 0.875 |",
     ]
+
+
+def test_clips_measured_again_take_their_old_places() -> None:
+    plain, fast, light = (clip_score(method, 30, 2, 80) for method in ("lanczos5", "fast", "light"))
+    again, crisp = clip_score("fast", 31, 2, 81), clip_score("fast crisp", 29, 2, 85)
+    assert updated_clips([plain, fast, light], [plain, again, crisp]) == [plain, again, light, crisp]
 
 
 def test_the_command_stores_what_it_shows_and_records_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

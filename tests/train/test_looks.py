@@ -1,0 +1,79 @@
+"""Comparison of the looks: what is measured, and what the tables say of it."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from train.__main__ import main
+from train.degradations.av1 import decode, pair_by_slug, stream_path
+from train.looks import LookScore, compare_looks, look_table
+from train.material.pictures import clip_planes, each_luma
+from train.metrics import psnr
+from train.table import read_rows
+from vs_srcomp.backends import OpenVINO
+from vs_srcomp.upscale import upscale
+
+PAIR = pair_by_slug("2by1-q30")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    pytest.importorskip("stlpips_pytorch", reason="weights of VGG16 are not installed: pip install stlpips-pytorch")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    y, x = np.mgrid[:96, :96]
+    luma = 128 + 60 * np.sin(x / 5) + 40 * np.cos(y / 7) + np.random.default_rng(1).normal(0, 6, x.shape)
+    Image.fromarray(luma.clip(0, 255).astype(np.uint8)).save(folder / "a.png")
+    return folder
+
+
+def test_faithful_is_measured_with_each_sharpness_beside_crisp(pictures: Path, tmp_path: Path) -> None:
+    scores = {score.method: score for score in compare_looks(pictures, tmp_path, [PAIR], ["fast"])}
+    assert list(scores) == ["lanczos5", "fast", "fast 0.25", "fast 0.5", "fast 0.75", "fast 1", "fast crisp"]
+    ((name, original),) = each_luma(pictures)
+    clip = decode(stream_path(tmp_path, PAIR, name).read_bytes())
+    for method, options in (("fast 0.5", {"sharpness": 0.5}), ("fast crisp", {"look": "crisp"})):
+        made = upscale(clip, ratio="2:1", q=30, model="fast", backend=OpenVINO(precision="f32"), **options)
+        assert scores[method].psnr_y == psnr(clip_planes(made)[0], original)
+    distances = [score.st_lpips for score in scores.values()]
+    assert len(set(distances)) == len(distances)
+    assert all(0 < distance < 2 for distance in distances)
+
+
+def score(method: str, psnr_y: float, vmaf_neg: float = 70, pair: str = "2by1-q30") -> LookScore:
+    return LookScore(pair, "a", method, psnr_y, vmaf_neg, st_lpips=(40 - psnr_y) / 40, ssimulacra2=2 * psnr_y)
+
+
+def test_the_table_ends_with_the_sharpness_of_equal_psnr() -> None:
+    sharp = [("fast", 31, 72), ("fast 0.25", 30.5, 74), ("fast 0.5", 30, 75), ("fast 0.75", 29, 75), ("fast 1", 28, 74)]
+    scores = [score("lanczos5", 30), *(score(*row) for row in sharp), score("fast crisp", 30.75, 76)]
+    # Pairs without the look do not count.
+    scores += [score("lanczos5", 10, 10, "4by3-q20"), score("light", 10, 10, "4by3-q20")]
+    lines = look_table(scores, "fast").splitlines()
+    assert lines[0] == "| | Y-PSNR, dB | VMAF-NEG | ST-LPIPS, less is better | SSIMULACRA 2 |"
+    assert lines[2] == "| lanczos5 | 30.00 | 70.0 | 0.250 | 60.0 |"
+    assert lines[4] == "| fast 0.25 | +0.50 | +4.0 | 0.237 | 61.0 |"
+    assert lines[8] == "| fast crisp | +0.75 | +6.0 | 0.231 | 61.5 |"
+    assert lines[9] == "| fast, sharpened to the PSNR of fast crisp | +0.75 | +3.0 | 0.231 | 61.5 |"
+    below = [dataclasses.replace(s, psnr_y=27) if s.method == "fast crisp" else s for s in scores]
+    assert len(look_table(below, "fast").splitlines()) == 9
+
+
+def test_the_command_writes_scores_and_its_place_in_the_document(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = Path("docs/results/looks.md")
+    (tmp_path / document.parent).mkdir(parents=True)
+    (tmp_path / document).write_text("before\n<!-- looks: pictures fast -->\n<!-- end -->\nafter\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("train.degradations.av1.PAIRS", (PAIR,))
+    arguments = ["compare-looks", "--images", str(pictures), "--record"]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    table = look_table(read_rows(Path("train/results/looks-pictures.csv"), LookScore), "fast")
+    assert table in done.output
+    assert (tmp_path / document).read_text() == f"before\n<!-- looks: pictures fast -->\n{table}\n<!-- end -->\nafter\n"
