@@ -167,7 +167,7 @@ def test_a_recipe_without_steps_keeps_what_it_starts_from(tmp_path: Path) -> Non
 @pytest.mark.parametrize("path", sorted(STARTS.iterdir()), ids=lambda path: path.stem)
 def test_every_start_has_a_recipe_and_its_form(path: Path, tmp_path: Path) -> None:
     recipe = trained_module.recipe_by_name(path.stem)
-    kept = plain(changed("kept", network=recipe.network, steps=0, start=path.stem), [], tmp_path)
+    kept = fit(changed("kept", network=recipe.network, steps=0, start=path.stem), [], [], tmp_path, ALONE)
     for name, value in load_file(path).items():
         torch.testing.assert_close(kept.state_dict()[name], value.float())
     with pytest.raises(ValueError, match="cannot be the start: it has another form"):
