@@ -69,7 +69,7 @@ results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
 		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train compare-looks --record --work $(WORK) \
-		$(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
+		$(foreach set,kodak set5 set14,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \
 		--videos $(DATA)/video
 	$(BIN)/python -m train rate --record --data $(DATA) --work $(WORK)
