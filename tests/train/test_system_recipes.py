@@ -12,6 +12,7 @@ import torch
 import train
 from train.degradations import DEGRADATIONS
 from train.degradations.degradation import covered
+from train.material.crops import Crops
 from train.networks import NETWORKS
 from train.objectives import OBJECTIVES
 from train.recipe import load_recipe
@@ -49,10 +50,11 @@ def test_the_parts_of_a_recipe_fit(name: str) -> None:
     outputs = made if isinstance(made, tuple) else (made,)
     assert outputs[0].shape == wanted[0].shape
     objective = table["objective"]
+    crops = Crops(source, tuple(wanted), q=torch.zeros(1), weight=torch.ones(1))
     terms = [term for term in objective.get("terms", [objective]) if term["name"] not in ("perceptual", "vmaf-neg")]
     for term in terms:
         loss = OBJECTIVES.make(**{key: value for key, value in term.items() if key != "weight"})
-        assert torch.isfinite(loss(outputs, tuple(wanted), torch.ones(1), 0.5))
+        assert torch.isfinite(loss(outputs, crops, 0.5))
     start = table.get("start")
     assert start is None or tables()[start]["network"] == table["network"]
 
