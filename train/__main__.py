@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from train.systems.commands import COMMANDS
-
-if TYPE_CHECKING:
-    from train.evaluate import Score
 
 type Command = Callable[..., Any]
 
@@ -289,12 +286,17 @@ def evaluate(
 ) -> None:
     """Measure the models and classic kernels on pictures, through vs_srcomp.upscale on 8-bit frames."""
     from train.degradations.av1 import PAIRS, pair_by_slug
-    from train.evaluate import Score
+    from train.evaluate import Score, check_metrics, updated
     from train.evaluate import evaluate as scores_of
     from train.report import costs_of_tiers, record_gains, tables, write_report, write_tables
-    from train.table import write_rows
+    from train.table import read_rows, write_rows
 
     pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
+    files = {path.name: RESULTS / f"{path.name}.csv" for path in folders}
+    before = {name: read_rows(path, Score) if path.exists() else [] for name, path in files.items()}
+    if record:
+        for of_set in before.values():
+            check_metrics(of_set, metrics)
     scores = {}
     for path in folders:
         streams = work / "evaluation" / path.name
@@ -308,22 +310,13 @@ def evaluate(
         write_rows((out or work / "scores") / f"{name}.csv", Score, of_set)
         write_report(of_set, name, (out or work / "scores") / f"{name}.md")
     if record:
-        recorded = {name: _recorded(name, of_set) for name, of_set in scores.items()}
+        recorded = {name: updated(before[name], of_set) for name, of_set in scores.items()}
         for name, of_set in recorded.items():
-            write_rows(RESULTS / f"{name}.csv", Score, of_set)
+            write_rows(files[name], Score, of_set)
             record_gains(of_set, name, Path("engines/models.json"))
         write_tables(
             recorded, [Path("README.md"), Path("docs/results/stills.md")], costs_of_tiers(Path("engines/models.json"))
         )
-
-
-def _recorded(name: str, measured: "list[Score]") -> "list[Score]":
-    """The recorded scores of the set ``name``, with those that were ``measured``."""
-    from train.evaluate import Score, updated
-    from train.table import read_rows
-
-    path = RESULTS / f"{name}.csv"
-    return updated(read_rows(path, Score) if path.exists() else [], measured)
 
 
 @main.command()
@@ -377,16 +370,16 @@ def evaluate_video(
 
     chosen = [ratio_by_name(name) for name in ratios]
     scores = list(evaluate_videos(videos, work / "video", chosen, tiers, frames))
-    tables = video_tables(scores)
-    for title, table in tables.items():
+    for title, table in video_tables(scores).items():
         click.echo(f"{title}\n{table}\n")
     write_rows(work / "scores" / "video.csv", ClipScore, scores)
     if record:
         path = RESULTS / "video.csv"
-        write_rows(path, ClipScore, updated_clips(read_rows(path, ClipScore) if path.exists() else [], scores))
+        recorded = updated_clips(read_rows(path, ClipScore) if path.exists() else [], scores)
+        write_rows(path, ClipScore, recorded)
         document = Path("docs/results/video.md")
         text = document.read_text("utf-8")
-        for title, table in tables.items():
+        for title, table in video_tables(recorded).items():
             text = replace_marked(text, f"video: {title}", table)
         write_atomically(document, text.encode())
 

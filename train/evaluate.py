@@ -26,6 +26,9 @@ REFERENCE = "lanczos5"
 METRICS = ("psnr", "ssim", "vmaf", "vmaf-neg")
 """Names of metrics. PSNR is always measured."""
 
+_COLUMNS = {"ssim": "ssim_y", "vmaf": "vmaf", "vmaf-neg": "vmaf_neg"}
+"""Fields of :class:`Score` of the metrics that need not be measured."""
+
 DEFAULT_METRICS = ("psnr", "ssim")
 
 SHARPNESS = 0.25
@@ -87,6 +90,14 @@ def evaluate(
             yield from _score_picture(stream_path(streams, pair, name), pair, name, original, methods, metrics)
 
 
+def check_metrics(recorded: Iterable[Score], metrics: Collection[str]) -> None:
+    """Check that ``metrics`` have all that the ``recorded`` scores have; ValueError if one is missing."""
+    recorded = list(recorded)
+    for metric, column in _COLUMNS.items():
+        if metric not in metrics and any(getattr(score, column) is not None for score in recorded):
+            raise ValueError(f"the recorded scores have {metric}, too: measure it with --metrics")
+
+
 def updated(scores: Sequence[Score], measured: Sequence[Score]) -> list[Score]:
     """``scores`` of a set with those that were ``measured`` again or are new, by pair, picture and method.
 
@@ -95,10 +106,9 @@ def updated(scores: Sequence[Score], measured: Sequence[Score]) -> list[Score]:
     Raises:
         ValueError: A metric of ``scores`` was not measured.
     """
-    for metric, column in (("ssim", "ssim_y"), ("vmaf", "vmaf"), ("vmaf-neg", "vmaf_neg")):
-        is_known = any(getattr(score, column) is not None for score in scores)
-        if is_known and any(getattr(score, column) is None for score in measured):
-            raise ValueError(f"the recorded scores have {metric}, too: measure it with --metrics")
+    check_metrics(
+        scores, [m for m, column in _COLUMNS.items() if all(getattr(s, column) is not None for s in measured)]
+    )
     methods = list(dict.fromkeys(score.method for score in scores))
     for method in dict.fromkeys(score.method for score in measured):
         if method not in methods:

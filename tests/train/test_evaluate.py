@@ -280,6 +280,17 @@ def test_the_command_stores_scores_and_a_report_and_records_tables(
     assert all(f"<!-- {mark}: pictures -->\n{table}\n<!-- end -->" in detailed for mark, table in shown.items())
 
 
+def test_a_metric_of_the_recorded_scores_is_missed_before_anything_is_measured(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path("train/results/pictures.csv"), Score, [score("2by1-q40", "fast", 30, ssim_y=0.9, vmaf=70)])
+    done = CliRunner().invoke(main, ["evaluate", "--record", "--images", str(pictures)])
+    assert done.exit_code == 1
+    assert "the recorded scores have vmaf, too: measure it with --metrics" in done.output
+    assert not Path("work").exists()
+
+
 def test_an_unknown_metric_is_named(pictures: Path) -> None:
     done = CliRunner().invoke(main, ["evaluate", "--images", str(pictures), "--metrics", "psnr,lpips"])
     assert done.exit_code == 2

@@ -45,7 +45,9 @@ def test_faithful_is_measured_with_each_sharpness_beside_crisp(pictures: Path, t
 
 
 def score(method: str, psnr_y: float, vmaf_neg: float = 70, pair: str = "2by1-q30") -> LookScore:
-    return LookScore(pair, "a", method, psnr_y, vmaf_neg, st_lpips=(40 - psnr_y) / 40, ssimulacra2=2 * psnr_y)
+    # Unlike PSNR, these are not the same for the last two rows of the table.
+    bonus = method == "fast crisp"
+    return LookScore(pair, "a", method, psnr_y, vmaf_neg, (40 - psnr_y) / 40 - 0.1 * bonus, 2 * psnr_y + bonus)
 
 
 def test_the_table_ends_with_the_sharpness_of_equal_psnr() -> None:
@@ -57,7 +59,7 @@ def test_the_table_ends_with_the_sharpness_of_equal_psnr() -> None:
     assert lines[0] == "| | Y-PSNR, dB | VMAF-NEG | ST-LPIPS, less is better | SSIMULACRA 2 |"
     assert lines[2] == "| lanczos5 | 30.00 | 70.0 | 0.250 | 60.0 |"
     assert lines[4] == "| fast 0.25 | +0.50 | +4.0 | 0.237 | 61.0 |"
-    assert lines[8] == "| fast crisp | +0.75 | +6.0 | 0.231 | 61.5 |"
+    assert lines[8] == "| fast crisp | +0.75 | +6.0 | 0.131 | 62.5 |"
     assert lines[9] == "| fast, sharpened to the PSNR of fast crisp | +0.75 | +3.0 | 0.231 | 61.5 |"
     below = [dataclasses.replace(s, psnr_y=27) if s.method == "fast crisp" else s for s in scores]
     assert len(look_table(below, "fast").splitlines()) == 9

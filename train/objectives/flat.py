@@ -10,7 +10,7 @@ from train.material.crops import Crops
 from train.objectives.objective import Objective
 from train.objectives.pixel import SQUARED_SCALE
 
-# Side of the square over which a mean is taken, in pixels: four cells of the networks, whose stride is 4.
+# Side of the square over which a mean is taken, in pixels: four cells of a network of stride 4.
 _SIDE: Final = 17
 
 
@@ -31,7 +31,7 @@ class Flat(Objective):
         """The loss of the network.
 
         Raises:
-            ValueError: The output is larger than the source.
+            ValueError: The output has another size than the source.
         """
         source = crops.source.float()
         if source.shape != outputs[0].shape:

@@ -68,6 +68,11 @@ def test_squared_error_can_count_by_level() -> None:
     for level, weight in ((10, 1), (30, 1), (35, 1.5), (40, 2), (45, 4), (60, 6)):
         crops = dataclasses.replace(crops_of(target), q=torch.full((6,), float(level)))
         assert objective((target + 0.1,), crops, 0.5).item() == pytest.approx(25 * 0.01 * weight, rel=1e-5)
+    # Each crop counts by its own level.
+    levels, errors = torch.tensor([30.0, 40, 50, 50, 30, 30]), torch.tensor([0.1, 0.2, 0.3, 0.0, 0.0, 0.0])
+    mixed = dataclasses.replace(crops_of(target), q=levels)
+    expected = 25 * (0.01 * 1 + 0.04 * 2 + 0.09 * 6) / 6
+    assert objective((target + errors.view(6, 1, 1, 1),), mixed, 0.5).item() == pytest.approx(expected, rel=1e-5)
     for wrong in ([], [[30, 1], [30, 2]], [[30, -1]]):
         with pytest.raises(ValueError, match="by_level is a list of"):
             OBJECTIVES.make("faithful", by_level=wrong)
@@ -214,6 +219,14 @@ def test_a_pattern_on_a_flat_source_costs_its_squared_detail() -> None:
     # The mean over 17 pixels is a seventeenth of the amplitude, on the pixel's own side; less at the borders.
     assert cost[1] == pytest.approx(25 * (16 / 17 / 255) ** 2, rel=0.03)
     assert cost[2] == pytest.approx(4 * cost[1], rel=1e-4)
+    # What the original has there does not matter: the network cannot know it.
+    assert loss(OBJECTIVES.make("flat"), source + weave(1), source + weave(20), source=source).item() == cost[1]
+    # The narrower the limit, the less a source with some detail counts.
+    uneven = source + weave(1)
+    narrow, wide = (
+        loss(OBJECTIVES.make("flat", limit=limit), uneven + weave(1), uneven, source=uneven).item() for limit in (1, 4)
+    )
+    assert narrow < 0.6 * wide
 
 
 def test_a_pattern_on_detail_of_the_source_and_a_change_of_brightness_cost_nothing() -> None:
