@@ -292,6 +292,8 @@ def evaluate(
     from train.table import read_rows, write_rows
 
     pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
+    if record and (networks or not set(pairs) <= set(PAIRS)):
+        raise click.UsageError("--record is for the models of the package at the twelve pairs")
     files = {path.name: RESULTS / f"{path.name}.csv" for path in folders}
     before = {name: read_rows(path, Score) if path.exists() else [] for name, path in files.items()}
     if record:
@@ -325,28 +327,44 @@ def evaluate(
 )
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
 @click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
-@click.option("--record", is_flag=True, help="Write scores to train/results, and tables to docs/results/looks.md.")
-def compare_looks(folders: tuple[Path, ...], work: Path, tiers: tuple[str, ...], record: bool) -> None:
+@click.option(
+    "--pair", "slugs", multiple=True, help="A ratio and a level, as in 2by1-q40; may be repeated [default: twelve]."
+)
+@click.option(
+    "--record", is_flag=True, help="Update what was measured in train/results, and tables in docs/results/looks.md."
+)
+def compare_looks(
+    folders: tuple[Path, ...], work: Path, tiers: tuple[str, ...], slugs: tuple[str, ...], record: bool
+) -> None:
     """Compare crisp models with faithful ones of any sharpness: PSNR, VMAF-NEG, ST-LPIPS and SSIMULACRA 2."""
-    from train.degradations.av1 import PAIRS
-    from train.looks import LookScore, look_table
+    from train.degradations.av1 import PAIRS, pair_by_slug
+    from train.evaluate import method_of, updated
+    from train.looks import LookScore, look_table, ratio_table
     from train.looks import compare_looks as compare
-    from train.report import replace_marked
-    from train.table import write_rows
-    from vs_srcomp.files import write_atomically
+    from train.report import write_marked
+    from train.table import read_rows, write_rows
+    from vs_srcomp.models import TIERS
 
-    document = Path("docs/results/looks.md")
+    pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
     for path in folders:
-        scores = list(compare(path, work / "evaluation" / path.name, PAIRS, tiers))
+        scores = list(compare(path, work / "evaluation" / path.name, pairs, tiers))
         if not scores:
             raise click.ClickException("there is no crisp model of these tiers")
-        write_rows((RESULTS if record else work / "scores") / f"looks-{path.name}.csv", LookScore, scores)
-        for tier in (tier for tier in tiers if any(score.method.startswith(f"{tier} ") for score in scores)):
-            table = look_table(scores, tier)
-            click.echo(f"{path.name}, {len({score.picture for score in scores})} pictures, {tier}\n{table}\n")
-            if record:
-                text = replace_marked(document.read_text("utf-8"), f"looks: {path.name} {tier}", table)
-                write_atomically(document, text.encode())
+        file = f"looks-{path.name}.csv"
+        if record:
+            before = read_rows(RESULTS / file, LookScore) if (RESULTS / file).exists() else []
+            scores = updated(before, scores)
+        write_rows((RESULTS if record else work / "scores") / file, LookScore, scores)
+        measured, tables = {score.method for score in scores}, {}
+        for tier in TIERS:
+            if method_of(tier, "crisp") in measured:
+                tables[f"looks: {path.name} {tier}"] = look_table(scores, tier)
+                tables[f"looks by ratio: {path.name} {tier}"] = ratio_table(scores, tier)
+        click.echo(f"{path.name}, {len({score.picture for score in scores})} pictures")
+        for table in tables.values():
+            click.echo(f"{table}\n")
+        if record:
+            write_marked(tables, Path("docs/results/looks.md"))
 
 
 @main.command()
@@ -362,10 +380,9 @@ def evaluate_video(
     videos: Path, work: Path, tiers: tuple[str, ...], ratios: tuple[str, ...], frames: int, record: bool
 ) -> None:
     """Measure the models on video coded with inter frames: gain and flicker against Lanczos-5."""
-    from train.report import replace_marked
+    from train.report import write_marked
     from train.table import read_rows, write_rows
     from train.video import ClipScore, evaluate_videos, updated_clips, video_tables
-    from vs_srcomp.files import write_atomically
     from vs_srcomp.geometry import ratio_by_name
 
     chosen = [ratio_by_name(name) for name in ratios]
@@ -377,11 +394,10 @@ def evaluate_video(
         path = RESULTS / "video.csv"
         recorded = updated_clips(read_rows(path, ClipScore) if path.exists() else [], scores)
         write_rows(path, ClipScore, recorded)
-        document = Path("docs/results/video.md")
-        text = document.read_text("utf-8")
-        for title, table in video_tables(recorded).items():
-            text = replace_marked(text, f"video: {title}", table)
-        write_atomically(document, text.encode())
+        write_marked(
+            {f"video: {title}": table for title, table in video_tables(recorded).items()},
+            Path("docs/results/video.md"),
+        )
 
 
 @main.command()

@@ -36,12 +36,18 @@ SHARPNESS = 0.25
 
 
 @dataclass(frozen=True)
-class Score:
+class OfPicture:
     """One picture, coded for one pair, upscaled by one method."""
 
     pair: str
     picture: str
     method: str
+
+
+@dataclass(frozen=True)
+class Score(OfPicture):
+    """The scores of `evaluate`."""
+
     psnr_y: float
     """PSNR in dB, against a peak of 255, over the whole plane."""
     mean_drift: float
@@ -98,31 +104,26 @@ def check_metrics(recorded: Iterable[Score], metrics: Collection[str]) -> None:
             raise ValueError(f"the recorded scores have {metric}, too: measure it with --metrics")
 
 
-def updated(scores: Sequence[Score], measured: Sequence[Score]) -> list[Score]:
-    """``scores`` of a set with those that were ``measured`` again or are new, by pair, picture and method.
+def updated[S: OfPicture](scores: Sequence[S], measured: Sequence[S]) -> list[S]:
+    """``scores`` of a set, where those of a pair and a method that were ``measured`` again replace all of these.
 
-    A new method comes after the others of its tier.
-
-    Raises:
-        ValueError: A metric of ``scores`` was not measured.
+    Pairs are in order; a new method comes after the others of its tier.
     """
-    check_metrics(
-        scores, [m for m, column in _COLUMNS.items() if all(getattr(s, column) is not None for s in measured)]
-    )
+    again = {(score.pair, score.method) for score in measured}
+    kept = [score for score in scores if (score.pair, score.method) not in again]
     methods = list(dict.fromkeys(score.method for score in scores))
     for method in dict.fromkeys(score.method for score in measured):
         if method not in methods:
             of_tier = [index for index, other in enumerate(methods) if other.split()[0] == method.split()[0]]
             methods.insert(of_tier[-1] + 1 if of_tier else len(methods), method)
     pictures = list(dict.fromkeys(score.picture for score in (*scores, *measured)))
-    by_key = {(score.pair, score.picture, score.method): score for score in (*scores, *measured)}
 
-    def place(score: Score) -> tuple[float, ...]:
+    def place(score: S) -> tuple[float, ...]:
         pair = pair_by_slug(score.pair)
         at = pictures.index(score.picture), methods.index(score.method)
         return (RATIOS.index(pair.ratio), pair.q, *at)
 
-    return sorted(by_key.values(), key=place)
+    return sorted([*kept, *measured], key=place)
 
 
 def _models(tier: str, ratio: Ratio, *, ensemble: bool = False) -> dict[str, Method]:

@@ -2,27 +2,30 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, stream_path
-from train.evaluate import CLASSIC, REFERENCE, Method, method_of, models_of, network_method
+from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, pair_by_slug, stream_path
+from train.evaluate import CLASSIC, REFERENCE, Method, OfPicture, method_of, models_of, network_method
 from train.material.pictures import clip_planes, each_luma
 from train.metrics import METRICS, vmaf
+from vs_srcomp.geometry import RATIOS
+
+type Values = NDArray[np.float64]
+"""A number for each of :data:`COLUMNS`."""
 
 SHARPNESSES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
-class LookScore:
-    """One picture, coded for one pair, upscaled by one method: "lanczos5", "TIER", "TIER SHARPNESS" or "TIER crisp"."""
+class LookScore(OfPicture):
+    """The scores of `compare_looks`; methods are "lanczos5", "TIER", "TIER SHARPNESS" and "TIER crisp"."""
 
-    pair: str
-    picture: str
-    method: str
     psnr_y: float
     """Of 8-bit luma in dB, as all metrics here."""
     vmaf_neg: float
@@ -79,12 +82,55 @@ def compare_looks(images: Path, streams: Path, pairs: Iterable[Pair], tiers: Seq
 def look_table(scores: Sequence[LookScore], tier: str) -> str:
     """Means over pictures and pairs as Markdown; PSNR and VMAF-NEG are gains over Lanczos-5.
 
-    The last row is that of the faithful network with the sharpness at which its PSNR is that of the crisp one: linear
-    interpolation between the rows with a sharpness.
+    The last row is that of `equal_psnr`, if there is such a sharpness.
     """
+    rows = _means(scores, tier)
+    reference = _reference(rows)
+    lines = [*_header("")]
+    lines.append(_row(REFERENCE, rows[REFERENCE], ""))
+    lines += [_row(method, values - reference, "+") for method, values in rows.items() if method != REFERENCE]
+    crisp = method_of(tier, "crisp")
+    equal = equal_psnr([rows[sharpened(tier, sharpness)] for sharpness in SHARPNESSES], rows[crisp][0])
+    if equal is not None:
+        lines.append(_row(f"{tier}, sharpened to the PSNR of {crisp}", equal - reference, "+"))
+    return "\n".join(lines)
+
+
+def ratio_table(scores: Sequence[LookScore], tier: str) -> str:
+    """Crisp, and the faithful network sharpened to its PSNR, by ratio, as Markdown; like :func:`look_table`."""
+    crisp, lines = method_of(tier, "crisp"), [*_header("ratio")]
+    for ratio in RATIOS:
+        of_ratio = [score for score in scores if pair_by_slug(score.pair).ratio == ratio]
+        if not any(score.method == crisp for score in of_ratio):
+            continue
+        rows = _means(of_ratio, tier)
+        reference = _reference(rows)
+        lines.append(_row(f"{ratio.name} | {tier}", rows[tier] - reference, "+"))
+        lines.append(_row(f"{ratio.name} | {crisp}", rows[crisp] - reference, "+"))
+        equal = equal_psnr([rows[sharpened(tier, sharpness)] for sharpness in SHARPNESSES], rows[crisp][0])
+        if equal is not None:
+            lines.append(_row(f"{ratio.name} | {tier}, sharpened to that PSNR", equal - reference, "+"))
+    return "\n".join(lines)
+
+
+def equal_psnr(line: Sequence[Values], psnr_y: float) -> Values | None:
+    """The scores where PSNR is ``psnr_y`` on the ``line`` of rising sharpness, by linear interpolation.
+
+    It is the first such place; None if there is none.
+    """
+    for before, after in pairwise(line):
+        if after[0] <= psnr_y <= before[0]:
+            share = (before[0] - psnr_y) / (before[0] - after[0]) if after[0] < before[0] else 0.0
+            found: Values = before + share * (after - before)
+            return found
+    return None
+
+
+def _means(scores: Sequence[LookScore], tier: str) -> dict[str, Values]:
+    """Means of the columns by method, over the pairs that have the crisp look."""
     crisp = method_of(tier, "crisp")
     pairs = {score.pair for score in scores if score.method == crisp}
-    rows = {
+    return {
         method: np.array(
             [
                 fmean(getattr(s, shown.column) for s in scores if s.method == method and s.pair in pairs)
@@ -93,16 +139,11 @@ def look_table(scores: Sequence[LookScore], tier: str) -> str:
         )
         for method in (REFERENCE, *(sharpened(tier, sharpness) for sharpness in SHARPNESSES), crisp)
     }
-    reference = np.array([*rows[REFERENCE][:2], 0, 0])
-    line = np.array([rows[sharpened(tier, sharpness)] for sharpness in SHARPNESSES])
-    lines = ["| | " + " | ".join(shown.title for shown in COLUMNS) + " |", "| --- |" + " ---: |" * len(COLUMNS)]
-    lines.append(_row(REFERENCE, rows.pop(REFERENCE), ""))
-    lines += [_row(method, values - reference, "+") for method, values in rows.items()]
-    if line[-1, 0] <= rows[crisp][0] <= line[0, 0]:
-        # PSNR falls with sharpness.
-        equal = [np.interp(rows[crisp][0], line[::-1, 0], line[::-1, column]) for column in range(len(COLUMNS))]
-        lines.append(_row(f"{tier}, sharpened to the PSNR of {crisp}", np.array(equal) - reference, "+"))
-    return "\n".join(lines)
+
+
+def _reference(rows: dict[str, Values]) -> Values:
+    """What the columns are relative to: PSNR and VMAF-NEG to Lanczos-5."""
+    return np.array([*rows[REFERENCE][:2], 0, 0])
 
 
 def sharpened(tier: str, sharpness: float) -> str:
@@ -110,7 +151,13 @@ def sharpened(tier: str, sharpness: float) -> str:
     return f"{tier} {sharpness:g}" if sharpness else tier
 
 
-def _row(title: str, values: "np.ndarray", sign: str) -> str:
+def _header(first: str) -> Iterator[str]:
+    titles = ([f" {first} "] if first else []) + [" ", *(f" {shown.title} " for shown in COLUMNS)]
+    yield f"|{'|'.join(titles)}|"
+    yield "| --- |" + " --- |" * bool(first) + " ---: |" * len(COLUMNS)
+
+
+def _row(title: str, values: Values, sign: str) -> str:
     signs = (sign, sign, "", "")
     cells = [f"{v:{s}.{shown.digits}f}" for v, s, shown in zip(values, signs, COLUMNS, strict=True)]
     return f"| {title} | " + " | ".join(cells) + " |"

@@ -201,6 +201,22 @@ def write_tables(
         write_atomically(path, text.encode())
 
 
+def write_marked(tables: Mapping[str, str], document: Path) -> None:
+    """Put ``tables``, by mark, in their places in ``document``.
+
+    Raises:
+        ValueError: There is no place for one of them; the others are written.
+    """
+    text = document.read_text("utf-8")
+    missing = [mark for mark in tables if f"<!-- {mark} -->" not in text]
+    for mark, table in tables.items():
+        text = replace_marked(text, mark, table)
+    write_atomically(document, text.encode())
+    if missing:
+        places = "; ".join(f"<!-- {mark} --> and <!-- end -->" for mark in missing)
+        raise ValueError(f"{document} has no place for tables: write {places} there; the scores are kept")
+
+
 def replace_marked(text: str, mark: str, table: str) -> str:
     """Put ``table`` between all ``<!-- MARK -->`` and ``<!-- end -->`` in ``text``."""
     start = f"<!-- {mark} -->"

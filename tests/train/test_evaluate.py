@@ -123,6 +123,7 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_scores_measured_again_replace_the_old_ones_and_new_methods_join_their_tier() -> None:
     methods = ("lanczos5", "fast", "fast sharp", "quality")
     old = [score(pair, m, 30, picture) for pair in ("2by1-q40", "4by3-q20") for picture in "ba" for m in methods]
+    old.append(score("2by1-q40", "fast", 30, "no longer in the set"))
     new = [score("2by1-q40", m, 31, picture) for picture in "ba" for m in ("lanczos5", "fast", "fast crisp")]
     found = evaluate_module.updated(old, [*new, score("2by1-q50", "fast", 32, "b")])
     assert [(s.pair, s.picture) for s in found] == [
@@ -137,6 +138,7 @@ def test_scores_measured_again_replace_the_old_ones_and_new_methods_join_their_t
         ("fast crisp", 31),
         ("quality", 30),
     ]
+    old.pop()
     assert evaluate_module.updated(old, old) == old
     assert evaluate_module.updated([], new) == new
 
@@ -144,7 +146,8 @@ def test_scores_measured_again_replace_the_old_ones_and_new_methods_join_their_t
 def test_recorded_metrics_must_be_measured_again() -> None:
     old = [score("2by1-q40", "fast", 30, ssim_y=0.9, vmaf=70)]
     with pytest.raises(ValueError, match="the recorded scores have vmaf, too: measure it with --metrics"):
-        evaluate_module.updated(old, [score("2by1-q40", "fast", 31, ssim_y=0.9)])
+        evaluate_module.check_metrics(old, ["psnr", "ssim"])
+    evaluate_module.check_metrics(old, ["ssim", "vmaf"])
 
 
 def test_tables_show_gains_of_means_over_the_pictures() -> None:

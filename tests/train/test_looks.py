@@ -10,10 +10,10 @@ from PIL import Image
 
 from train.__main__ import main
 from train.degradations.av1 import decode, pair_by_slug, stream_path
-from train.looks import LookScore, compare_looks, look_table
+from train.looks import LookScore, compare_looks, equal_psnr, look_table, ratio_table
 from train.material.pictures import clip_planes, each_luma
 from train.metrics import psnr
-from train.table import read_rows
+from train.table import read_rows, write_rows
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.upscale import upscale
 
@@ -65,17 +65,51 @@ def test_the_table_ends_with_the_sharpness_of_equal_psnr() -> None:
     assert len(look_table(below, "fast").splitlines()) == 9
 
 
+def test_each_ratio_has_rows_of_its_own() -> None:
+    sharp = [("fast", 31, 72), ("fast 0.25", 30.5, 74), ("fast 0.5", 30, 75), ("fast 0.75", 29, 75), ("fast 1", 28, 74)]
+    of_2 = [score("lanczos5", 30), *(score(*row) for row in sharp), score("fast crisp", 30.75, 76)]
+    of_4 = [dataclasses.replace(s, pair="4by3-q30", vmaf_neg=s.vmaf_neg + (s.method == "fast crisp")) for s in of_2]
+    lines = ratio_table([*of_4, *of_2, score("lanczos5", 10, 10, "8by5-q20")], "fast").splitlines()
+    assert lines == [
+        "| ratio | | Y-PSNR, dB | VMAF-NEG | ST-LPIPS, less is better | SSIMULACRA 2 |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| 2:1 | fast | +1.00 | +2.0 | 0.225 | 62.0 |",
+        "| 2:1 | fast crisp | +0.75 | +6.0 | 0.131 | 62.5 |",
+        "| 2:1 | fast, sharpened to that PSNR | +0.75 | +3.0 | 0.231 | 61.5 |",
+        "| 4:3 | fast | +1.00 | +2.0 | 0.225 | 62.0 |",
+        "| 4:3 | fast crisp | +0.75 | +7.0 | 0.131 | 62.5 |",
+        "| 4:3 | fast, sharpened to that PSNR | +0.75 | +3.0 | 0.231 | 61.5 |",
+    ]
+
+
+def test_equal_psnr_is_at_the_least_sharpness_that_has_it() -> None:
+    line = [np.array([psnr_y, neg]) for psnr_y, neg in ((30.0, 1.0), (31.0, 2.0), (31.0, 3.0), (29.0, 5.0))]
+    assert equal_psnr(line, 30.5) == pytest.approx([30.5, 3.5])
+    assert equal_psnr(line, 31) == pytest.approx([31, 2])
+    assert equal_psnr(line, 29) == pytest.approx([29, 5])
+    assert equal_psnr(line, 28.9) is None
+    assert equal_psnr(line, 31.1) is None
+
+
 def test_the_command_writes_scores_and_its_place_in_the_document(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = Path("docs/results/looks.md")
     (tmp_path / document.parent).mkdir(parents=True)
-    (tmp_path / document).write_text("before\n<!-- looks: pictures fast -->\n<!-- end -->\nafter\n")
     monkeypatch.chdir(tmp_path)
+    (tmp_path / document).write_text("before\n<!-- looks: pictures fast -->\n<!-- end -->\nafter\n")
+    old = LookScore(PAIR.slug, "a", "light", 1, 2, 3, 4), LookScore(PAIR.slug, "gone", "fast crisp", 1, 2, 3, 4)
+    write_rows(Path("train/results/looks-pictures.csv"), LookScore, old)
     monkeypatch.setattr("train.degradations.av1.PAIRS", (PAIR,))
     arguments = ["compare-looks", "--images", str(pictures), "--record"]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    table = look_table(read_rows(Path("train/results/looks-pictures.csv"), LookScore), "fast")
-    assert table in done.output
-    assert (tmp_path / document).read_text() == f"before\n<!-- looks: pictures fast -->\n{table}\n<!-- end -->\nafter\n"
+    # The table is written, and the one without a place is named.
+    assert done.exit_code == 1, done.output
+    assert "no place for tables: write <!-- looks by ratio: pictures fast --> and <!-- end --> there" in done.output
+    recorded = read_rows(Path("train/results/looks-pictures.csv"), LookScore)
+    assert old[0] in recorded
+    assert old[1] not in recorded
+    tables = [make(recorded, "fast") for make in (look_table, ratio_table)]
+    assert all(table in done.output for table in tables)
+    text = f"before\n<!-- looks: pictures fast -->\n{tables[0]}\n<!-- end -->\nafter\n"
+    assert (tmp_path / document).read_text() == text

@@ -71,6 +71,20 @@ def test_st_lpips_is_that_of_its_package() -> None:
     assert METRICS.make("st-lpips", device="cpu")(restored, original) == pytest.approx(0.014054332859814167, abs=1e-5)
 
 
+def test_st_lpips_of_tiles_does_not_depend_on_what_was_measured_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("stlpips_pytorch")
+    monkeypatch.setattr("train.metrics.stlpips.TILE", 64)
+    monkeypatch.setattr("train.metrics.stlpips.OVERLAP", 16)
+    monkeypatch.setattr("train.metrics.stlpips._KEPT", 3)
+    rng = np.random.default_rng(0)
+    one, other = (rng.integers(0, 256, (112, 112), dtype=np.uint8) for _ in range(2))
+    pairs = [(other, one), (255 - one, one), (one, other), (other, one)]
+    metric = METRICS.make("st-lpips", device="cpu")
+    found = [metric(*pair) for pair in pairs]
+    assert found == [METRICS.make("st-lpips", device="cpu")(*pair) for pair in pairs]
+    assert found[0] != found[1] != found[2]
+
+
 def test_pictures_of_different_sizes_or_without_an_inside_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot be compared"):
         METRICS.make("psnr")(np.zeros((8, 8), np.uint8), np.zeros((8, 9), np.uint8))
