@@ -15,6 +15,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 DATA ?= ../shared/data
 WORK ?= work
+# Where the perceptual objective looks for it, whatever WORK is.
+VGG = work/vgg16-conv.safetensors
 RECIPES = $(wildcard train/recipes/*.toml)
 SYSTEMS = $(wildcard train/recipes/systems/*.toml)
 # The others are what these start from or are compared with.
@@ -49,7 +51,7 @@ models: $(VENV)/ready-for-tests
 			--out $(WORK)/runs/$$name-levels/weights.safetensors; \
 	done
 	$(BIN)/python -m train draw --out $(WORK)/drawn
-	test -e $(WORK)/vgg16-conv.safetensors || $(BIN)/python -m train vgg-weights $(WORK)/vgg16-conv.safetensors
+	mkdir -p $(dir $(VGG)); test -e $(VGG) || $(BIN)/python -m train vgg-weights $(VGG)
 	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train ranges --images $(DATA)/train --work $(WORK)
@@ -60,7 +62,7 @@ FILMS = $(addprefix --images $(DATA)/av1/,beach.webm long_180p_av1.mp4 presentat
 
 # In the order in which they start from one another; what is trained already is kept.
 systems: $(VENV)/ready-for-tests
-	test -e $(WORK)/vgg16-conv.safetensors || $(BIN)/python -m train vgg-weights $(WORK)/vgg16-conv.safetensors
+	mkdir -p $(dir $(VGG)); test -e $(VGG) || $(BIN)/python -m train vgg-weights $(VGG)
 	$(BIN)/python -m train fit $(SYSTEMS) --images $(DATA)/train $(FILMS) --work $(WORK)
 	$(BIN)/python -m train export $(RELEASED) --images $(DATA)/train $(FILMS) --work $(WORK)
 	$(BIN)/python -m train compare-systems --data $(DATA) --work $(WORK)

@@ -132,9 +132,17 @@ def test_looks(carried: Path, ratio: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "what", "todo"),
     [
-        ({"look": "crisp", "model": "quality"}, "no quality model with the look 'crisp'", "use faithful"),
-        ({"look": "soft"}, "no fast model with the look 'soft'", "use faithful or crisp"),
-        ({"look": "crisp", "model": "espcn-2x"}, "espcn-2x has no look 'crisp'", "quality, fast, light"),
+        (
+            {"look": "crisp", "model": "quality"},
+            "no quality model with the look 'crisp'",
+            "use the look faithful, or the model fast or light",
+        ),
+        ({"look": "soft"}, "no fast model with the look 'soft'", "use the look faithful or crisp"),
+        (
+            {"look": "crisp", "model": "espcn-2x"},
+            "espcn-2x has no look 'crisp'",
+            "leave it out, or use the model fast or",
+        ),
         ({"model": "espcn-5x"}, "no model 'espcn-5x'", "quality, fast, light, espcn-2x, espcn-3x, esrgan-4x, vdsr, or"),
         ({"model": "srcomp-fast-2by1"}, "no model 'srcomp-fast-2by1'", "the path of an ONNX file"),
         ({"passes": 2}, "does not enlarge", "leave passes out"),

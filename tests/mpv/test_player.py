@@ -106,11 +106,20 @@ def test_progressive_pictures_of_the_same_clip_are_restored(played: Playing) -> 
     assert found == [OWN, "lanczos5", OWN]
 
 
-def test_looks_are_played_and_slower_steps_have_them_too(played: Playing, carried: Path) -> None:
-    frame = played(blank(), "q=20,look=crisp").get_frame(0)
-    assert frame.props["SrcompModel"] == "srcomp-fast-2by1-crisp"
-    steps = player._steps(Options(model="quality", look="faithful")), player._steps(Options(model="fast", look="crisp"))
-    assert steps == (["quality", "fast", "light", "lanczos5"], ["fast", "light", "lanczos5"])
+def test_looks_are_played_and_a_tier_without_one_plays_the_faithful_network(
+    played: Playing, carried: Path, messages: list[str]
+) -> None:
+    for tier, name in (
+        ("fast", "srcomp-fast-2by1-crisp"),
+        ("light", "srcomp-light-2by1-crisp"),
+        ("quality", "srcomp-quality-2by1"),
+    ):
+        frame = played(blank(), f"q=20,look=crisp,model={tier}").get_frame(0)
+        assert frame.props["SrcompModel"] == name
+    assert [line for line in messages if "look" in line] == [
+        "quality has no look crisp at 2:1: the faithful one is used"
+    ]
+    assert player._steps(Options(model="quality")) == ["quality", "fast", "light", "lanczos5"]
     with pytest.raises(vs.Error, match=r"look=soft cannot be understood\nlook is faithful or crisp"):
         read_options("look=soft")
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from train.material.crops import Crops
 from train.objectives.objective import Objective
 from train.objectives.pixel import SQUARED_SCALE
+from train.objectives.points import read_points
 
 
 class Faithful(Objective):
@@ -28,10 +29,11 @@ class Faithful(Objective):
         """
         super().__init__()
         self.l1_share = l1_share
-        self.by_level = [(float(level), float(weight)) for level, weight in by_level]
-        rises = all(low < high for (low, _), (high, _) in pairwise(self.by_level))
-        if not self.by_level or not rises or min(weight for _, weight in self.by_level) < 0:
-            raise ValueError(f"by_level is a list of [level, weight], with rising levels, not {list(by_level)}")
+        points = read_points(by_level)
+        rises = points is not None and all(low < high for (low, _), (high, _) in pairwise(points))
+        if points is None or not rises or min(weight for _, weight in points) < 0:
+            raise ValueError(f"by_level is a list of [level, weight], with rising levels, not {by_level!r}")
+        self.by_level = points
 
     def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the first of ``outputs`` against the original."""

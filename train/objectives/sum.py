@@ -8,17 +8,15 @@ from torch import Tensor, nn
 
 from train.material.crops import Crops
 from train.objectives.objective import Objective
-from train.registry import is_number
-
-type Schedule = list[list[float]]
-"""Weights at shares of the steps: [share, weight], in order."""
+from train.objectives.points import Points, read_points
 
 
 class Term(NamedTuple):
     """A term of a sum, as a recipe states it."""
 
     name: str
-    schedule: Schedule
+    schedule: Points
+    """Weights at shares of the steps."""
     parameters: dict[str, Any]
 
 
@@ -109,27 +107,18 @@ def read_terms(terms: Any) -> list[Term]:
     return read
 
 
-def _weight_at(schedule: Schedule, done: float) -> float:
+def _weight_at(schedule: Points, done: float) -> float:
     places, weights = zip(*schedule, strict=True)
     return float(np.interp(done, places, weights))
 
 
-def _schedule(name: str, weight: Any) -> Schedule:
-    points = weight if isinstance(weight, list) else [[0.0, weight]]
-    if not points or not all(isinstance(point, list) and len(point) == 2 for point in points):
-        raise _wrong(name, weight)
-    if not all(is_number(number) for point in points for number in point):
-        raise _wrong(name, weight)
-    places = [place for place, _ in points]
-    if places != sorted(places) or places[0] < 0 or places[-1] > 1:
-        raise _wrong(name, weight)
+def _schedule(name: str, weight: Any) -> Points:
+    points = read_points(weight if isinstance(weight, list) else [[0.0, weight]])
+    if points is None or points[0][0] < 0 or points[-1][0] > 1:
+        raise ValueError(
+            f"the term {name}: weight is a number, or a schedule, which is a list of [share of the steps, weight], "
+            f"in order, not {weight!r}"
+        )
     if any(value < 0 for _, value in points):
         raise ValueError(f"the term {name}: a weight is 0 or more, not {weight}")
-    return [[float(place), float(value)] for place, value in points]
-
-
-def _wrong(name: str, weight: object) -> ValueError:
-    return ValueError(
-        f"the term {name}: weight is a number, or a schedule, which is a list of [share of the steps, weight], "
-        f"in order, not {weight!r}"
-    )
+    return points

@@ -17,7 +17,7 @@ from typing import Any
 import vapoursynth as vs
 
 from vs_srcomp.files import write_atomically
-from vs_srcomp.geometry import RATIOS, ratio_by_name, scaled_size
+from vs_srcomp.geometry import RATIOS, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.log import log_info, log_once
 from vs_srcomp.models import TIERS, models
 from vs_srcomp.mpv.options import ENVIRONMENT, Options, read_options
@@ -68,6 +68,7 @@ def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int]
     plain = lanczos5(clip.std.RemoveFrameProps("_FieldBased"), *size).std.CopyFrameProps(clip)
     plain = plain.std.SetFrameProps(SrcompModel=NO_MODEL)
     made = {len(steps) - 1: plain}
+    ratio = nearest_ratio(max(Fraction(size[0], clip.width), Fraction(size[1], clip.height)))
 
     def graph(step: int) -> vs.VideoNode:
         if step not in made:
@@ -77,7 +78,7 @@ def play(clip: vs.VideoNode, *, shown: tuple[int, int], display: tuple[int, int]
                 height=size[1],
                 q=chosen.q,
                 model=steps[step],
-                look=chosen.look,
+                look=_look(steps[step], ratio, chosen.look),
                 sharpness=chosen.sharpness,
             )
         return made[step]
@@ -191,5 +192,12 @@ def _write_status(path: Path | None, status: Mapping[str, Any]) -> None:
 def _steps(options: Options) -> list[str]:
     """Networks to run, best first; the last step is Lanczos alone."""
     faster = TIERS[TIERS.index(options.model) + 1 :] if options.model in TIERS else ()
-    with_look = {model.tier for model in models() if model.look == options.look}
-    return [options.model, *(tier for tier in faster if tier in with_look), NO_MODEL]
+    return [options.model, *faster, NO_MODEL]
+
+
+def _look(model: str, ratio: Ratio, wanted: str) -> str:
+    """The look ``wanted``, or the faithful one, with a message, if a tier does not have it: playback goes on."""
+    if model not in TIERS or any((m.tier, m.ratio, m.look) == (model, ratio.name, wanted) for m in models()):
+        return wanted
+    log_once(f"{model} has no look {wanted} at {ratio.name}: the faithful one is used")
+    return "faithful"

@@ -73,7 +73,7 @@ def test_squared_error_can_count_by_level() -> None:
     mixed = dataclasses.replace(crops_of(target), q=levels)
     expected = 25 * (0.01 * 1 + 0.04 * 2 + 0.09 * 6) / 6
     assert objective((target + errors.view(6, 1, 1, 1),), mixed, 0.5).item() == pytest.approx(expected, rel=1e-5)
-    for wrong in ([], [[30, 1], [30, 2]], [[30, -1]]):
+    for wrong in ([], [[30, 1], [30, 2]], [[30, -1]], [[30, float("nan")]], [[30]], [30, 1], "high", 30, None):
         with pytest.raises(ValueError, match="by_level is a list of"):
             OBJECTIVES.make("faithful", by_level=wrong)
 
