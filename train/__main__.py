@@ -331,10 +331,18 @@ def evaluate(
     "--pair", "slugs", multiple=True, help="A ratio and a level, as in 2by1-q40; may be repeated [default: twelve]."
 )
 @click.option(
+    "--only-crisp", is_flag=True, help="With --record: keep the recorded scores of Lanczos-5 and the faithful networks."
+)
+@click.option(
     "--record", is_flag=True, help="Update what was measured in train/results, and tables in docs/results/looks.md."
 )
 def compare_looks(
-    folders: tuple[Path, ...], work: Path, tiers: tuple[str, ...], slugs: tuple[str, ...], record: bool
+    folders: tuple[Path, ...],
+    work: Path,
+    tiers: tuple[str, ...],
+    slugs: tuple[str, ...],
+    only_crisp: bool,
+    record: bool,
 ) -> None:
     """Compare crisp models with faithful ones of any sharpness: PSNR, VMAF-NEG, ST-LPIPS and SSIMULACRA 2."""
     from train.degradations.av1 import PAIRS, pair_by_slug
@@ -345,21 +353,23 @@ def compare_looks(
     from train.table import read_rows, write_rows
     from vs_srcomp.models import TIERS
 
+    if only_crisp and not record:
+        raise click.UsageError("--only-crisp leaves out what tables compare with: it needs --record")
     pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
     for path in folders:
-        scores = list(compare(path, work / "evaluation" / path.name, pairs, tiers))
+        scores = list(compare(path, work / "evaluation" / path.name, pairs, tiers, only_crisp=only_crisp))
         if not scores:
             raise click.ClickException("there is no crisp model of these tiers")
         file = f"looks-{path.name}.csv"
         if record:
             before = read_rows(RESULTS / file, LookScore) if (RESULTS / file).exists() else []
             scores = updated(before, scores)
-        write_rows((RESULTS if record else work / "scores") / file, LookScore, scores)
         measured, tables = {score.method for score in scores}, {}
         for tier in TIERS:
             if method_of(tier, "crisp") in measured:
                 tables[f"looks: {path.name} {tier}"] = look_table(scores, tier)
                 tables[f"looks by ratio: {path.name} {tier}"] = ratio_table(scores, tier)
+        write_rows((RESULTS if record else work / "scores") / file, LookScore, scores)
         click.echo(f"{path.name}, {len({score.picture for score in scores})} pictures")
         for table in tables.values():
             click.echo(f"{table}\n")

@@ -51,7 +51,9 @@ COLUMNS: Final = (
 )
 
 
-def compare_looks(images: Path, streams: Path, pairs: Iterable[Pair], tiers: Sequence[str]) -> Iterator[LookScore]:
+def compare_looks(
+    images: Path, streams: Path, pairs: Iterable[Pair], tiers: Sequence[str], *, only_crisp: bool = False
+) -> Iterator[LookScore]:
     """Score the looks of ``tiers`` on every picture of the folder ``images``, in float32, through `upscale`.
 
     Args:
@@ -59,16 +61,17 @@ def compare_looks(images: Path, streams: Path, pairs: Iterable[Pair], tiers: Seq
         streams: Folder of their coded streams; missing ones are made.
         pairs: Ratios and compression levels; those for which no tier has a crisp look are skipped.
         tiers: Tiers to measure, where they have the look.
+        only_crisp: Whether to leave out Lanczos-5 and the faithful networks.
     """
     metrics = {name: METRICS.make(name) for name in ("psnr", "st-lpips", "ssimulacra2")}
     chosen = [pair for pair in pairs if any(_has_crisp(tier, pair) for tier in tiers)]
     make_streams(images, streams, chosen, EVALUATION_SPEED)
     originals = list(each_luma(images))
     for pair in chosen:
-        methods = {REFERENCE: CLASSIC[REFERENCE]}
+        methods = {} if only_crisp else {REFERENCE: CLASSIC[REFERENCE]}
         for tier in tiers:
             if _has_crisp(tier, pair):
-                methods |= _methods(tier)
+                methods |= ({} if only_crisp else _faithful(tier)) | _crisp(tier)
         for name, original in originals:
             height, width = original.shape
             clip = decode(stream_path(streams, pair, name).read_bytes())
@@ -127,9 +130,15 @@ def equal_psnr(line: Sequence[Values], psnr_y: float) -> Values | None:
 
 
 def _means(scores: Sequence[LookScore], tier: str) -> dict[str, Values]:
-    """Means of the columns by method, over the pairs that have the crisp look."""
+    """Means of the columns by method, over the pairs that have the crisp look.
+
+    Raises:
+        ValueError: The crisp one alone was measured for a pair.
+    """
     crisp = method_of(tier, "crisp")
     pairs = {score.pair for score in scores if score.method == crisp}
+    if not pairs <= {score.pair for score in scores if score.method == tier}:
+        raise ValueError(f"there is nothing to compare {crisp} with: measure the faithful networks, too")
     return {
         method: np.array(
             [
@@ -167,6 +176,9 @@ def _has_crisp(tier: str, pair: Pair) -> bool:
     return any(model.look == "crisp" for model in models_of(tier, pair.ratio))
 
 
-def _methods(tier: str) -> dict[str, Method]:
-    faithful = {sharpened(tier, sharpness): network_method(tier, sharpness=sharpness) for sharpness in SHARPNESSES}
-    return {**faithful, method_of(tier, "crisp"): network_method(tier, look="crisp")}
+def _faithful(tier: str) -> dict[str, Method]:
+    return {sharpened(tier, sharpness): network_method(tier, sharpness=sharpness) for sharpness in SHARPNESSES}
+
+
+def _crisp(tier: str) -> dict[str, Method]:
+    return {method_of(tier, "crisp"): network_method(tier, look="crisp")}

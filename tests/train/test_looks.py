@@ -113,3 +113,14 @@ def test_the_command_writes_scores_and_its_place_in_the_document(
     assert all(table in done.output for table in tables)
     text = f"before\n<!-- looks: pictures fast -->\n{tables[0]}\n<!-- end -->\nafter\n"
     assert (tmp_path / document).read_text() == text
+    # Measured again, crisp alone: nothing else is touched.
+    measured = list(compare_looks(pictures, tmp_path / "work/evaluation/pictures", [PAIR], ["fast"], only_crisp=True))
+    assert [score.method for score in measured] == ["fast crisp"]
+    CliRunner().invoke(main, [*arguments, "--only-crisp"])
+    assert read_rows(Path("train/results/looks-pictures.csv"), LookScore) == recorded
+    Path("train/results/looks-pictures.csv").unlink()
+    alone = CliRunner().invoke(main, [*arguments, "--only-crisp"])
+    assert "nothing to compare fast crisp with: measure the faithful networks, too" in alone.output
+    assert not Path("train/results/looks-pictures.csv").exists()
+    refused = CliRunner().invoke(main, [*arguments[:-1], "--only-crisp"])
+    assert "--only-crisp leaves out what tables compare with: it needs --record" in refused.output
