@@ -150,3 +150,16 @@ def test_plot_without_matplotlib_states_what_to_install(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("script", sorted(PEERS.glob("*.vpy")), ids=lambda path: path.stem)
 def test_peers_that_come_along_are_scripts(script: Path) -> None:
     compile(script.read_text("utf-8"), script, "exec")
+
+
+def test_a_peer_gets_the_network_at_the_level(tmp_path: Path) -> None:
+    peer = tmp_path / "peer.vpy"
+    peer.write_text(
+        "import onnx\n"
+        "graph = onnx.load(model).graph\n"
+        "assert len(graph.input) == 1\n"
+        "clip.resize.Point(width, height).set_output()\n"
+    )
+    result = run("--only", "lanczos5", "--vs", peer)
+    assert result.exit_code == 0, result.output
+    assert "| peer " in run("--only", "lanczos5", "--vs", peer, "--markdown").output

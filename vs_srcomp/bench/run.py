@@ -5,7 +5,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from vs_srcomp.bench.scene import write_scene
 from vs_srcomp.bench.stage import OF_FILES, ON_REQUEST, TITLES, Kind, Stage
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name, scaled_size
+from vs_srcomp.models import network_for
 from vs_srcomp.processor import core_count
 from vs_srcomp.restore import DEFAULT_Q
 from vs_srcomp.source import source
@@ -113,7 +114,7 @@ def stages_for(
             "height": clip.height,
             "frames": clip.num_frames,
         }
-        stages = tuple(_stages(settings, file, clip))
+        stages = tuple(_stages(settings, file, clip, Path(folder)))
         del clip
         yield facts, stages
 
@@ -148,7 +149,8 @@ def _write_scene(file: Path, settings: Settings) -> None:
     write_scene(file, width, height, settings.bits, _SCENE_FRAMES)
 
 
-def _stages(settings: Settings, file: Path, clip: vs.VideoNode) -> list[Stage]:
+def _stages(settings: Settings, file: Path, clip: vs.VideoNode, folder: Path) -> list[Stage]:
+    """The stages of ``settings`` for the clip in ``file``; what peers need is written to ``folder``."""
     try:
         ratio = ratio_by_name(settings.ratio)
     except ValueError as reason:
@@ -182,7 +184,12 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode) -> list[Stage]:
     kinds = set(settings.only) or TITLES.keys() - ON_REQUEST | set(OF_FILES if settings.clip else ())
     kinds -= set() if settings.reuse else {"file"}
     own = [stage(kind) for kind in TITLES if kind != "script" and kind in kinds]
-    return own + [stage("script", *_peer(text)) for text in settings.peers]
+    if not settings.peers:
+        return own
+    network = folder / "network.onnx"
+    model = Path(settings.model) if settings.model.endswith(".onnx") else settings.model
+    network.write_bytes(network_for(model, ratio, q)[1].onnx)
+    return own + [replace(stage("script", *_peer(text)), network=str(network)) for text in settings.peers]
 
 
 def _peer(text: str) -> tuple[str, dict[str, str]]:

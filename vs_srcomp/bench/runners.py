@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
-from importlib.resources import files
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,7 @@ from vs_srcomp.encoders.library import Encoder, encodable
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.media.picture import describe_picture
-from vs_srcomp.models import find_model, scale_of
-from vs_srcomp.models.catalogue import ENGINES
+from vs_srcomp.models import scale_of
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import Networks
 from vs_srcomp.reuse import forget
@@ -184,7 +182,7 @@ def _script(stage: Stage) -> Runner:
         "clip": _clip(stage),
         "width": stage.width,
         "height": stage.height,
-        "model": _model_file(stage),
+        "model": stage.network,
         **stage.variables,
     }
     try:
@@ -287,14 +285,6 @@ def _clip(stage: Stage) -> vs.VideoNode:
 
 def _model(stage: Stage) -> str | Path:
     return Path(stage.model) if stage.model.endswith(".onnx") else stage.model
-
-
-def _model_file(stage: Stage) -> str:
-    """The ONNX file, for a peer that runs the same network."""
-    if stage.model.endswith(".onnx"):
-        return stage.model
-    found = find_model(stage.model, ratio_by_name(stage.ratio), stage.q)
-    return str(files(ENGINES) / found.file)
 
 
 _MAKERS: dict[Kind, Callable[[Stage], Runner]] = {

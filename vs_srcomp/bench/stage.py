@@ -66,6 +66,8 @@ class Stage:
     """Threads of the core; 0 for its default."""
     script: str = ""
     """Path of a peer's script."""
+    network: str = ""
+    """For a peer: path of the network at the level ``q``, as an ONNX file without an input for it."""
     variables: dict[str, str] = field(default_factory=dict)
     """Further variables of the peer's script."""
 
