@@ -23,6 +23,8 @@ PEER = Path(__file__).parent / "peers" / "mlrt_ov.vpy"
 def compare(settings: Settings, precision: str, streams: int, threads: int, plugin: str | None) -> str:
     """One row of the table."""
     ours, _, theirs = precision.partition("/")
+    if "int8" in (theirs or ours):
+        raise click.BadParameter(f"{precision!r}: vs-mlrt does not run the 8-bit form; give int8/f32 or int8/bf16")
     peer = f"{PEER}:precision={theirs or ours},streams={streams},threads={threads}" + (
         f",plugin={plugin}" if plugin else ""
     )
@@ -44,7 +46,7 @@ def compare(settings: Settings, precision: str, streams: int, threads: int, plug
     multiple=True,
     default=["f32", "bf16", "int8/bf16"],
     show_default=True,
-    help="Of both, or ours/theirs; may be repeated.",
+    help="f32 or bf16 for both, or OURS/THEIRS, as in int8/bf16; may be repeated.",
 )
 @click.option("--seconds", default=3.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", default=5, show_default=True)

@@ -1,12 +1,15 @@
 """The command line of ``python -m train``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from train.systems.commands import COMMANDS
+
+if TYPE_CHECKING:
+    from train.degradations.av1 import Pair
 
 type Command = Callable[..., Any]
 
@@ -37,6 +40,16 @@ def numbers(context: click.Context, parameter: click.Parameter, value: str | Non
         return [float(part) for part in value.split(",")] if value else []
     except ValueError as reason:
         raise click.BadParameter(f"{value!r} is not numbers with commas between them") from reason
+
+
+def chosen_pairs(slugs: tuple[str, ...], *, record: bool) -> "Sequence[Pair]":
+    """The pairs of the option ``--pair``, or all twelve, which alone can be recorded."""
+    from train.degradations.av1 import PAIRS, pair_by_slug
+
+    pairs = [pair_by_slug(slug) for slug in slugs]
+    if record and not set(pairs) <= set(PAIRS):
+        raise click.UsageError("--record keeps the twelve pairs: leave it out to measure others")
+    return pairs or PAIRS
 
 
 class _Training(click.Group):
@@ -285,15 +298,14 @@ def evaluate(
     record: bool,
 ) -> None:
     """Measure the models and classic kernels on pictures, through vs_srcomp.upscale on 8-bit frames."""
-    from train.degradations.av1 import PAIRS, pair_by_slug
-    from train.evaluate import Score, check_metrics, updated
+    from train.evaluate import Score, check_metrics, check_pictures, updated
     from train.evaluate import evaluate as scores_of
     from train.report import costs_of_tiers, record_gains, tables, write_report, write_tables
     from train.table import read_rows, write_rows
 
-    pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
-    if record and (networks or not set(pairs) <= set(PAIRS)):
-        raise click.UsageError("--record is for the models of the package at the twelve pairs")
+    pairs = chosen_pairs(slugs, record=record)
+    if record and networks:
+        raise click.UsageError("--record keeps scores of the package's models: leave it out, or --model")
     files = {path.name: RESULTS / f"{path.name}.csv" for path in folders}
     before = {name: read_rows(path, Score) if path.exists() else [] for name, path in files.items()}
     if record:
@@ -315,6 +327,7 @@ def evaluate(
         recorded = {name: updated(before[name], of_set) for name, of_set in scores.items()}
         for name, of_set in recorded.items():
             write_rows(files[name], Score, of_set)
+            check_pictures(of_set)
             record_gains(of_set, name, Path("engines/models.json"))
         write_tables(
             recorded, [Path("README.md"), Path("docs/results/stills.md")], costs_of_tiers(Path("engines/models.json"))
@@ -345,36 +358,37 @@ def compare_looks(
     record: bool,
 ) -> None:
     """Compare crisp models with faithful ones of any sharpness: PSNR, VMAF-NEG, ST-LPIPS and SSIMULACRA 2."""
-    from train.degradations.av1 import PAIRS, pair_by_slug
-    from train.evaluate import method_of, updated
-    from train.looks import LookScore, look_table, ratio_table
+    from train.evaluate import updated
+    from train.looks import LookScore, check_faithful, crisp_tiers, look_table, marks_of, ratio_table
     from train.looks import compare_looks as compare
-    from train.report import write_marked
+    from train.report import check_places, write_marked
     from train.table import read_rows, write_rows
-    from vs_srcomp.models import TIERS
 
     if only_crisp and not record:
         raise click.UsageError("--only-crisp leaves out what tables compare with: it needs --record")
-    pairs = [pair_by_slug(slug) for slug in slugs] or PAIRS
+    pairs = chosen_pairs(slugs, record=record)
+    if not (tiers := tuple(crisp_tiers(tiers, pairs))):
+        raise click.ClickException("there is no crisp model of these tiers at these ratios")
+    document = Path("docs/results/looks.md")
+    files = {path: (RESULTS if record else work / "scores") / f"looks-{path.name}.csv" for path in folders}
+    before = {path: read_rows(file, LookScore) if record and file.exists() else [] for path, file in files.items()}
+    if record:
+        check_places([mark for path in folders for tier in tiers for mark in marks_of(path, tier)], document)
+    if only_crisp:
+        for of_set in before.values():
+            for tier in tiers:
+                check_faithful(of_set, tier, pairs)
     for path in folders:
-        scores = list(compare(path, work / "evaluation" / path.name, pairs, tiers, only_crisp=only_crisp))
-        if not scores:
-            raise click.ClickException("there is no crisp model of these tiers")
-        file = f"looks-{path.name}.csv"
-        if record:
-            before = read_rows(RESULTS / file, LookScore) if (RESULTS / file).exists() else []
-            scores = updated(before, scores)
-        measured, tables = {score.method for score in scores}, {}
-        for tier in TIERS:
-            if method_of(tier, "crisp") in measured:
-                tables[f"looks: {path.name} {tier}"] = look_table(scores, tier)
-                tables[f"looks by ratio: {path.name} {tier}"] = ratio_table(scores, tier)
-        write_rows((RESULTS if record else work / "scores") / file, LookScore, scores)
+        measured = compare(path, work / "evaluation" / path.name, pairs, tiers, only_crisp=only_crisp)
+        scores = updated(before[path], list(measured))
+        write_rows(files[path], LookScore, scores)
         click.echo(f"{path.name}, {len({score.picture for score in scores})} pictures")
-        for table in tables.values():
-            click.echo(f"{table}\n")
-        if record:
-            write_marked(tables, Path("docs/results/looks.md"))
+        for tier in tiers:
+            tables = dict(zip(marks_of(path, tier), (look_table(scores, tier), ratio_table(scores, tier)), strict=True))
+            for table in tables.values():
+                click.echo(f"{table}\n")
+            if record:
+                write_marked(tables, document)
 
 
 @main.command()

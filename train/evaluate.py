@@ -36,8 +36,8 @@ SHARPNESS = 0.25
 
 
 @dataclass(frozen=True)
-class OfPicture:
-    """One picture, coded for one pair, upscaled by one method."""
+class PictureScore:
+    """What is scored: one picture, coded for one pair, upscaled by one method."""
 
     pair: str
     picture: str
@@ -45,8 +45,8 @@ class OfPicture:
 
 
 @dataclass(frozen=True)
-class Score(OfPicture):
-    """The scores of `evaluate`."""
+class Score(PictureScore):
+    """One score of `evaluate`."""
 
     psnr_y: float
     """PSNR in dB, against a peak of 255, over the whole plane."""
@@ -104,7 +104,19 @@ def check_metrics(recorded: Iterable[Score], metrics: Collection[str]) -> None:
             raise ValueError(f"the recorded scores have {metric}, too: measure it with --metrics")
 
 
-def updated[S: OfPicture](scores: Sequence[S], measured: Sequence[S]) -> list[S]:
+def check_pictures(scores: Iterable[PictureScore]) -> None:
+    """Check that all methods of a pair were measured on the same pictures; ValueError if not."""
+    pictures: dict[str, dict[str, set[str]]] = {}
+    for score in scores:
+        pictures.setdefault(score.pair, {}).setdefault(score.method, set()).add(score.picture)
+    for pair, of_methods in pictures.items():
+        (first, expected), *others = of_methods.items()
+        for method, found in others:
+            if found != expected:
+                raise ValueError(f"{pair}: {method} and {first} were measured on different pictures: measure all again")
+
+
+def updated[S: PictureScore](scores: Sequence[S], measured: Sequence[S]) -> list[S]:
     """``scores`` of a set, where those of a pair and a method that were ``measured`` again replace all of these.
 
     Pairs are in order; a new method comes after the others of its tier.

@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, pair_by_slug, stream_path
-from train.evaluate import CLASSIC, REFERENCE, Method, OfPicture, method_of, models_of, network_method
+from train.evaluate import (
+    CLASSIC,
+    REFERENCE,
+    Method,
+    PictureScore,
+    check_pictures,
+    method_of,
+    models_of,
+    network_method,
+)
 from train.material.pictures import clip_planes, each_luma
 from train.metrics import METRICS, vmaf
 from vs_srcomp.geometry import RATIOS
@@ -23,8 +32,8 @@ SHARPNESSES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
-class LookScore(OfPicture):
-    """The scores of `compare_looks`; methods are "lanczos5", "TIER", "TIER SHARPNESS" and "TIER crisp"."""
+class LookScore(PictureScore):
+    """One score of `compare_looks`; methods are "lanczos5", "TIER", "TIER SHARPNESS" and "TIER crisp"."""
 
     psnr_y: float
     """Of 8-bit luma in dB, as all metrics here."""
@@ -86,14 +95,16 @@ def look_table(scores: Sequence[LookScore], tier: str) -> str:
     """Means over pictures and pairs as Markdown; PSNR and VMAF-NEG are gains over Lanczos-5.
 
     The last row is that of `equal_psnr`, if there is such a sharpness.
+
+    Raises:
+        ValueError: Not all rows were measured on the same pictures and pairs.
     """
     rows = _means(scores, tier)
     reference = _reference(rows)
-    lines = [*_header("")]
-    lines.append(_row(REFERENCE, rows[REFERENCE], ""))
-    lines += [_row(method, values - reference, "+") for method, values in rows.items() if method != REFERENCE]
     crisp = method_of(tier, "crisp")
-    equal = equal_psnr([rows[sharpened(tier, sharpness)] for sharpness in SHARPNESSES], rows[crisp][0])
+    equal = equal_psnr([rows[method] for method in _line(tier)], rows[crisp][0])
+    lines = [_header(""), _row(REFERENCE, rows[REFERENCE], "")]
+    lines += [_row(method, values - reference, "+") for method, values in rows.items() if method != REFERENCE]
     if equal is not None:
         lines.append(_row(f"{tier}, sharpened to the PSNR of {crisp}", equal - reference, "+"))
     return "\n".join(lines)
@@ -101,53 +112,72 @@ def look_table(scores: Sequence[LookScore], tier: str) -> str:
 
 def ratio_table(scores: Sequence[LookScore], tier: str) -> str:
     """Crisp, and the faithful network sharpened to its PSNR, by ratio, as Markdown; like :func:`look_table`."""
-    crisp, lines = method_of(tier, "crisp"), [*_header("ratio")]
+    crisp, lines = method_of(tier, "crisp"), [_header("ratio")]
     for ratio in RATIOS:
         of_ratio = [score for score in scores if pair_by_slug(score.pair).ratio == ratio]
         if not any(score.method == crisp for score in of_ratio):
             continue
         rows = _means(of_ratio, tier)
         reference = _reference(rows)
-        lines.append(_row(f"{ratio.name} | {tier}", rows[tier] - reference, "+"))
-        lines.append(_row(f"{ratio.name} | {crisp}", rows[crisp] - reference, "+"))
-        equal = equal_psnr([rows[sharpened(tier, sharpness)] for sharpness in SHARPNESSES], rows[crisp][0])
+        equal = equal_psnr([rows[method] for method in _line(tier)], rows[crisp][0])
+        lines += [_row(f"{ratio.name} | {method}", rows[method] - reference, "+") for method in (tier, crisp)]
         if equal is not None:
             lines.append(_row(f"{ratio.name} | {tier}, sharpened to that PSNR", equal - reference, "+"))
     return "\n".join(lines)
 
 
 def equal_psnr(line: Sequence[Values], psnr_y: float) -> Values | None:
-    """The scores where PSNR is ``psnr_y`` on the ``line`` of rising sharpness, by linear interpolation.
+    """The scores at the first place where PSNR is ``psnr_y`` on the ``line`` of rising sharpness; None if nowhere.
 
-    It is the first such place; None if there is none.
+    Between the points of the line, all scores are interpolated linearly.
     """
     for before, after in pairwise(line):
-        if after[0] <= psnr_y <= before[0]:
-            share = (before[0] - psnr_y) / (before[0] - after[0]) if after[0] < before[0] else 0.0
+        low, high = sorted((before[0], after[0]))
+        if low <= psnr_y <= high:
+            share = (psnr_y - before[0]) / (after[0] - before[0]) if low < high else 0.0
             found: Values = before + share * (after - before)
             return found
     return None
 
 
-def _means(scores: Sequence[LookScore], tier: str) -> dict[str, Values]:
-    """Means of the columns by method, over the pairs that have the crisp look.
+def marks_of(images: Path, tier: str) -> tuple[str, str]:
+    """Marks of the places for :func:`look_table` and :func:`ratio_table` of a set in the document."""
+    return f"looks: {images.name} {tier}", f"looks by ratio: {images.name} {tier}"
 
-    Raises:
-        ValueError: The crisp one alone was measured for a pair.
-    """
+
+def crisp_tiers(tiers: Iterable[str], pairs: Iterable[Pair]) -> list[str]:
+    """Those of ``tiers`` that have the crisp look at one of ``pairs``."""
+    pairs = list(pairs)
+    return [tier for tier in tiers if any(_has_crisp(tier, pair) for pair in pairs)]
+
+
+def check_faithful(scores: Sequence[LookScore], tier: str, pairs: Iterable[Pair]) -> None:
+    """Check that ``scores`` have what crisp is compared with at ``pairs``; ValueError if not."""
+    for pair in pairs:
+        measured = {score.method for score in scores if score.pair == pair.slug}
+        if _has_crisp(tier, pair) and not {REFERENCE, *_line(tier)} <= measured:
+            raise ValueError(f"there is nothing to compare {tier} crisp with at {pair.slug}: leave out --only-crisp")
+
+
+def _line(tier: str) -> list[str]:
+    """The methods of rising sharpness."""
+    return [sharpened(tier, sharpness) for sharpness in SHARPNESSES]
+
+
+def _means(scores: Sequence[LookScore], tier: str) -> dict[str, Values]:
+    """Means of the columns by method, over the pairs that have the crisp look."""
     crisp = method_of(tier, "crisp")
     pairs = {score.pair for score in scores if score.method == crisp}
-    if not pairs <= {score.pair for score in scores if score.method == tier}:
-        raise ValueError(f"there is nothing to compare {crisp} with: measure the faithful networks, too")
-    return {
-        method: np.array(
-            [
-                fmean(getattr(s, shown.column) for s in scores if s.method == method and s.pair in pairs)
-                for shown in COLUMNS
-            ]
-        )
-        for method in (REFERENCE, *(sharpened(tier, sharpness) for sharpness in SHARPNESSES), crisp)
-    }
+    methods = [REFERENCE, *_line(tier), crisp]
+    shown = [score for score in scores if score.pair in pairs and score.method in methods]
+    check_pictures(shown)
+    means = {}
+    for method in methods:
+        own = [score for score in shown if score.method == method]
+        if {score.pair for score in own} != pairs:
+            raise ValueError(f"{method} was not measured at all pairs that {crisp} was: measure both again")
+        means[method] = np.array([fmean(getattr(score, column.column) for score in own) for column in COLUMNS])
+    return means
 
 
 def _reference(rows: dict[str, Values]) -> Values:
@@ -160,10 +190,10 @@ def sharpened(tier: str, sharpness: float) -> str:
     return f"{tier} {sharpness:g}" if sharpness else tier
 
 
-def _header(first: str) -> Iterator[str]:
-    titles = ([f" {first} "] if first else []) + [" ", *(f" {shown.title} " for shown in COLUMNS)]
-    yield f"|{'|'.join(titles)}|"
-    yield "| --- |" + " --- |" * bool(first) + " ---: |" * len(COLUMNS)
+def _header(first: str) -> str:
+    titles = " | ".join(shown.title for shown in COLUMNS)
+    names, lines = (f"| {first} | |", "| --- | --- |") if first else ("| |", "| --- |")
+    return f"{names} {titles} |\n{lines}{' ---: |' * len(COLUMNS)}"
 
 
 def _row(title: str, values: Values, sign: str) -> str:

@@ -201,28 +201,31 @@ def write_tables(
         write_atomically(path, text.encode())
 
 
-def write_marked(tables: Mapping[str, str], document: Path) -> None:
-    """Put ``tables``, by mark, in their places in ``document``.
-
-    Raises:
-        ValueError: There is no place for one of them; the others are written.
-    """
+def check_places(marks: Iterable[str], document: Path) -> None:
+    """Check that ``document`` has a place for the table of each of ``marks``; ValueError if not."""
     text = document.read_text("utf-8")
-    missing = [mark for mark in tables if f"<!-- {mark} -->" not in text]
+    missing = [mark for mark in marks if not re.search(_place(mark), text, re.DOTALL)]
+    if missing:
+        places = "; ".join(f"<!-- {mark} --> and <!-- end -->" for mark in missing)
+        raise ValueError(f"{document} has no place for tables: write {places} there")
+
+
+def write_marked(tables: Mapping[str, str], document: Path) -> None:
+    """Put ``tables``, by mark, in their places in ``document``. Raises the errors of :func:`check_places`."""
+    check_places(tables, document)
+    text = document.read_text("utf-8")
     for mark, table in tables.items():
         text = replace_marked(text, mark, table)
     write_atomically(document, text.encode())
-    if missing:
-        places = "; ".join(f"<!-- {mark} --> and <!-- end -->" for mark in missing)
-        raise ValueError(f"{document} has no place for tables: write {places} there; the scores are kept")
 
 
 def replace_marked(text: str, mark: str, table: str) -> str:
     """Put ``table`` between all ``<!-- MARK -->`` and ``<!-- end -->`` in ``text``."""
-    start = f"<!-- {mark} -->"
-    return re.sub(
-        f"{re.escape(start)}.*?<!-- end -->", lambda _: f"{start}\n{table}\n<!-- end -->", text, flags=re.DOTALL
-    )
+    return re.sub(_place(mark), lambda _: f"<!-- {mark} -->\n{table}\n<!-- end -->", text, flags=re.DOTALL)
+
+
+def _place(mark: str) -> str:
+    return f"{re.escape(f'<!-- {mark} -->')}.*?<!-- end -->"
 
 
 def _means(scores: Iterable[Score], metric: Metric) -> dict[tuple[str, str], float]:

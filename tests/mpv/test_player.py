@@ -1,5 +1,6 @@
 """The filter in a player: sizes, options, and the decision that a network is too slow."""
 
+import json
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import vapoursynth as vs
 
 from tests.mpv.conftest import Playing
 from vs_srcomp.geometry import RATIOS
-from vs_srcomp.models import find_model
+from vs_srcomp.models import catalogue, find_model
 from vs_srcomp.mpv import pace as paces
 from vs_srcomp.mpv import player
 from vs_srcomp.mpv.options import Options, read_options
@@ -106,18 +107,27 @@ def test_progressive_pictures_of_the_same_clip_are_restored(played: Playing) -> 
     assert found == [OWN, "lanczos5", OWN]
 
 
-def test_looks_are_played_and_a_tier_without_one_plays_the_faithful_network(
-    played: Playing, carried: Path, messages: list[str]
+def test_looks_are_played_and_what_has_none_plays_its_faithful_network(
+    played: Playing, carried: Path, model: Path, messages: list[str]
 ) -> None:
-    for tier, name in (
-        ("fast", "srcomp-fast-2by1-crisp"),
-        ("light", "srcomp-light-2by1-crisp"),
-        ("quality", "srcomp-quality-2by1"),
+    described = json.loads((carried / "models.json").read_text())
+    described["models"] = [entry for entry in described["models"] if entry["name"] != "srcomp-fast-4by3-crisp"]
+    (carried / "models.json").write_text(json.dumps(described))
+    catalogue._catalogue.cache_clear()
+    for options, name in (
+        ("", "srcomp-fast-2by1-crisp"),
+        ("model=light", "srcomp-light-2by1-crisp"),
+        ("model=quality", "srcomp-quality-2by1"),
+        ("ratio=4:3", "srcomp-fast-4by3"),
+        ("ratio=8:5", "srcomp-fast-8by5-crisp"),
+        (f"model={model}", model.name),
     ):
-        frame = played(blank(), f"q=20,look=crisp,model={tier}").get_frame(0)
+        frame = played(blank(), f"q=20,look=crisp,{options}").get_frame(0)
         assert frame.props["SrcompModel"] == name
     assert [line for line in messages if "look" in line] == [
-        "quality has no look crisp at 2:1: the faithful one is used"
+        "quality has no look crisp at 2:1: the faithful one is used",
+        "fast has no look crisp at 4:3: the faithful one is used",
+        f"{model} has no look crisp at 2:1: the faithful one is used",
     ]
     assert player._steps(Options(model="quality")) == ["quality", "fast", "light", "lanczos5"]
     with pytest.raises(vs.Error, match=r"look=soft cannot be understood\nlook is faithful or crisp"):

@@ -294,6 +294,25 @@ def test_a_metric_of_the_recorded_scores_is_missed_before_anything_is_measured(
     assert not Path("work").exists()
 
 
+def test_only_the_package_at_the_twelve_pairs_is_recorded(
+    pictures: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["evaluate", "--record", "--images", str(pictures)]
+    for more, message in ((["--pair", "2by1-q35"], "the twelve pairs"), (["--model", str(model)], "leave it out, or")):
+        done = CliRunner().invoke(main, [*arguments, *more])
+        assert done.exit_code == 2
+        assert message in done.output
+    assert not Path("work").exists()
+
+
+def test_methods_of_a_pair_have_the_same_pictures() -> None:
+    same = [score(pair, method, 30, "a") for pair in ("2by1-q40", "4by3-q20") for method in ("lanczos5", "fast")]
+    evaluate_module.check_pictures(same)
+    with pytest.raises(ValueError, match="4by3-q20: light and lanczos5 were measured on different pictures"):
+        evaluate_module.check_pictures([*same, score("4by3-q20", "light", 30, "b")])
+
+
 def test_an_unknown_metric_is_named(pictures: Path) -> None:
     done = CliRunner().invoke(main, ["evaluate", "--images", str(pictures), "--metrics", "psnr,lpips"])
     assert done.exit_code == 2

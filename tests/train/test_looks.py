@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from PIL import Image
 
 from train.__main__ import main
@@ -18,6 +18,8 @@ from vs_srcomp.backends import OpenVINO
 from vs_srcomp.upscale import upscale
 
 PAIR = pair_by_slug("2by1-q30")
+DOCUMENT = Path("docs/results/looks.md")
+RECORDED = Path("train/results/looks-pictures.csv")
 
 
 @pytest.fixture
@@ -84,43 +86,78 @@ def test_each_ratio_has_rows_of_its_own() -> None:
 
 def test_equal_psnr_is_at_the_least_sharpness_that_has_it() -> None:
     line = [np.array([psnr_y, neg]) for psnr_y, neg in ((30.0, 1.0), (31.0, 2.0), (31.0, 3.0), (29.0, 5.0))]
-    assert equal_psnr(line, 30.5) == pytest.approx([30.5, 3.5])
+    assert equal_psnr(line, 30.5) == pytest.approx([30.5, 1.5])
     assert equal_psnr(line, 31) == pytest.approx([31, 2])
+    assert equal_psnr(line, 29.5) == pytest.approx([29.5, 4.5])
     assert equal_psnr(line, 29) == pytest.approx([29, 5])
     assert equal_psnr(line, 28.9) is None
     assert equal_psnr(line, 31.1) is None
+    flat = [np.array([30.0, neg]) for neg in (1.0, 2.0)]
+    assert equal_psnr(flat, 30) == pytest.approx([30, 1])
 
 
-def test_the_command_writes_scores_and_its_place_in_the_document(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    document = Path("docs/results/looks.md")
-    (tmp_path / document.parent).mkdir(parents=True)
+def test_rows_of_a_table_are_of_the_same_pictures_and_pairs() -> None:
+    sharp = [("fast", 31), ("fast 0.25", 30.5), ("fast 0.5", 30), ("fast 0.75", 29), ("fast 1", 28)]
+    scores = [score("lanczos5", 30), *(score(*row) for row in sharp), score("fast crisp", 30.75)]
+    more = dataclasses.replace(scores[-1], picture="b")
+    with pytest.raises(ValueError, match="2by1-q30: fast crisp and lanczos5 were measured on different pictures"):
+        look_table([*scores, more], "fast")
+    elsewhere = [dataclasses.replace(each, pair="2by1-q40") for each in scores if each.method != "fast 0.5"]
+    with pytest.raises(ValueError, match=r"fast 0\.5 was not measured at all pairs that fast crisp was"):
+        ratio_table([*scores, *elsewhere], "fast")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: it has the project's own document, whose Kodak is the set ``pictures``."""
+    text = (Path(__file__).resolve().parents[2] / DOCUMENT).read_text("utf-8")
+    (tmp_path / DOCUMENT.parent).mkdir(parents=True)
+    (tmp_path / DOCUMENT).write_text(text.replace(": kodak fast -->", ": pictures fast -->"), "utf-8")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / document).write_text("before\n<!-- looks: pictures fast -->\n<!-- end -->\nafter\n")
-    old = LookScore(PAIR.slug, "a", "light", 1, 2, 3, 4), LookScore(PAIR.slug, "gone", "fast crisp", 1, 2, 3, 4)
-    write_rows(Path("train/results/looks-pictures.csv"), LookScore, old)
     monkeypatch.setattr("train.degradations.av1.PAIRS", (PAIR,))
-    arguments = ["compare-looks", "--images", str(pictures), "--record"]
-    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    # The table is written, and the one without a place is named.
-    assert done.exit_code == 1, done.output
-    assert "no place for tables: write <!-- looks by ratio: pictures fast --> and <!-- end --> there" in done.output
-    recorded = read_rows(Path("train/results/looks-pictures.csv"), LookScore)
+    return tmp_path
+
+
+def looks(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["compare-looks", *map(str, arguments)])
+
+
+def test_the_command_writes_scores_and_their_places_in_the_document(pictures: Path, project: Path) -> None:
+    old = LookScore(PAIR.slug, "a", "light", 1, 2, 3, 4), LookScore(PAIR.slug, "gone", "fast crisp", 1, 2, 3, 4)
+    write_rows(RECORDED, LookScore, old)
+    done = looks("--images", pictures, "--record")
+    assert done.exit_code == 0, done.output
+    recorded = read_rows(RECORDED, LookScore)
     assert old[0] in recorded
     assert old[1] not in recorded
     tables = [make(recorded, "fast") for make in (look_table, ratio_table)]
-    assert all(table in done.output for table in tables)
-    text = f"before\n<!-- looks: pictures fast -->\n{tables[0]}\n<!-- end -->\nafter\n"
-    assert (tmp_path / document).read_text() == text
-    # Measured again, crisp alone: nothing else is touched.
-    measured = list(compare_looks(pictures, tmp_path / "work/evaluation/pictures", [PAIR], ["fast"], only_crisp=True))
-    assert [score.method for score in measured] == ["fast crisp"]
-    CliRunner().invoke(main, [*arguments, "--only-crisp"])
-    assert read_rows(Path("train/results/looks-pictures.csv"), LookScore) == recorded
-    Path("train/results/looks-pictures.csv").unlink()
-    alone = CliRunner().invoke(main, [*arguments, "--only-crisp"])
-    assert "nothing to compare fast crisp with: measure the faithful networks, too" in alone.output
-    assert not Path("train/results/looks-pictures.csv").exists()
-    refused = CliRunner().invoke(main, [*arguments[:-1], "--only-crisp"])
-    assert "--only-crisp leaves out what tables compare with: it needs --record" in refused.output
+    text = (project / DOCUMENT).read_text("utf-8")
+    for mark, table in zip(("looks", "looks by ratio"), tables, strict=True):
+        assert table in done.output
+        assert f"<!-- {mark}: pictures fast -->\n{table}\n<!-- end -->" in text
+
+
+def test_crisp_alone_can_be_measured_again(pictures: Path, project: Path) -> None:
+    assert looks("--images", pictures, "--record").exit_code == 0
+    measured = read_rows(RECORDED, LookScore)
+    # If it were measured, too, the mark of the faithful network would go.
+    marked = [dataclasses.replace(each, psnr_y=each.psnr_y + 1) for each in measured]
+    write_rows(RECORDED, LookScore, marked)
+    done = looks("--images", pictures, "--record", "--only-crisp")
+    assert done.exit_code == 0, done.output
+    assert read_rows(RECORDED, LookScore) == [*marked[:-1], measured[-1]]
+
+
+def test_what_would_be_missing_is_said_before_anything_is_measured(pictures: Path, project: Path) -> None:
+    assert "there is nothing to compare fast crisp with at 2by1-q30: leave out --only-crisp" in (
+        looks("--images", pictures, "--record", "--only-crisp").output
+    )
+    assert "it needs --record" in looks("--images", pictures, "--only-crisp").output
+    assert "--record keeps the twelve pairs" in looks("--images", pictures, "--record", "--pair", "2by1-q35").output
+    assert "no crisp model of these tiers" in looks("--images", pictures, "--tier", "quality").output
+    (project / DOCUMENT).write_text(
+        "<!-- looks: pictures fast -->\n<!-- end -->\n<!-- looks by ratio: pictures fast -->"
+    )
+    done = looks("--images", pictures, "--record")
+    assert "no place for tables: write <!-- looks by ratio: pictures fast --> and <!-- end --> there" in done.output
+    assert not Path("work").exists()

@@ -60,13 +60,14 @@ class StLpips(Metric):
 
     def _features_of_original(self, place: tuple[int, int], tile: Tensor) -> list[Tensor]:
         kept = self._of_original.get(place)
-        if kept is None or not torch.equal(kept[0], tile):
-            self._of_original.pop(place, None)
-            if len(self._of_original) >= _KEPT:
-                # The oldest one: of another picture, or of this one's beginning.
-                del self._of_original[next(iter(self._of_original))]
-            kept = self._of_original[place] = tile, self._vgg(tile)
-        return kept[1]
+        if kept is not None and torch.equal(kept[0], tile):
+            return kept[1]
+        if kept is not None:  # It is another original.
+            self._of_original.clear()
+        features: list[Tensor] = self._vgg(tile)
+        if len(self._of_original) < _KEPT:
+            self._of_original[place] = tile, features
+        return features
 
     def _distance(self, restored: list[Tensor], original: list[Tensor]) -> float:
         pairs: Any = zip(self._shares, restored, original, strict=True)

@@ -187,8 +187,8 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode, folder: Path) ->
     if not settings.peers:
         return own
     network = folder / "network.onnx"
-    model = Path(settings.model) if settings.model.endswith(".onnx") else settings.model
-    network.write_bytes(network_for(model, ratio, q)[1].onnx)
+    # Whole levels, as in the graph.
+    network.write_bytes(network_for(settings.model, ratio, round(q))[1].onnx)
     return own + [replace(stage("script", *_peer(text)), network=str(network)) for text in settings.peers]
 
 

@@ -98,23 +98,24 @@ def find_model(tier: str, ratio: Ratio, q: float, look: str = "faithful") -> Mod
     of_tier = [model for model in models() if model.tier == tier]
     if look not in {model.look for model in of_tier}:
         looks = sorted({str(model.look) for model in of_tier}, key=LOOKS.index)
-        others = tiers_with(look)
-        or_model = f", or the model {_one_of(others)}" if others else ""
-        raise error(f"there is no {tier} model with the look {look!r}", f"use the look {_one_of(looks)}{or_model}")
+        what = f"there is no {tier} model with the look {look!r}"
+        raise error(what, f"use the look {_one_of(looks)}{or_model(look)}")
     found = [model for model in of_tier if (model.ratio, model.look) == (ratio.name, look)]
     if not found:
         ratios = sorted({str(model.ratio) for model in of_tier if model.look == look})
         raise error(
-            f"there is no {look} {tier} model for the ratio {ratio.name}", f"use {_one_of(ratios)}, or another look"
+            f"there is no {look} {tier} model for the ratio {ratio.name}",
+            f"use {_one_of(ratios)}, or the look faithful",
         )
     # Of several models for single levels, the nearest one; of two, the one for stronger compression.
     return min(found, key=lambda model: _distance(q, model.levels or (0, 0)))
 
 
-def tiers_with(look: str) -> list[str]:
-    """The tiers that have a model of ``look``, best first."""
+def or_model(look: str) -> str:
+    """The end of an advice: the tiers that have ``look``, if there are any."""
     having = {model.tier for model in models() if model.look == look}
-    return [tier for tier in TIERS if tier in having]
+    tiers = [tier for tier in TIERS if tier in having]
+    return f", or the model {_one_of(tiers)}" if tiers else ""
 
 
 def find_named(name: str) -> Model:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio
-from vs_srcomp.models.catalogue import TIERS, Model, find_model, find_named, load_network, tiers_with
+from vs_srcomp.models.catalogue import TIERS, Model, find_model, find_named, load_network, or_model
 from vs_srcomp.models.level import network_at
 from vs_srcomp.models.network import Network
 
@@ -32,9 +32,7 @@ def find(model: ModelName, ratio: Ratio, q: float, look: str = "faithful") -> Mo
     else:
         found = find_named(str(model))
     if look != "faithful":
-        having = tiers_with(look)
-        or_tiers = f", or use the model {' or '.join(having)}" if having else ""
-        raise error(f"{found.name} has no look {look!r}", f"leave it out{or_tiers}")
+        raise error(f"{found.name} has no look {look!r}", f"leave it out{or_model(look)}")
     return found
 
 

@@ -196,8 +196,8 @@ def _steps(options: Options) -> list[str]:
 
 
 def _look(model: str, ratio: Ratio, wanted: str) -> str:
-    """The look ``wanted``, or the faithful one, with a message, if a tier does not have it: playback goes on."""
-    if model not in TIERS or any((m.tier, m.ratio, m.look) == (model, ratio.name, wanted) for m in models()):
+    """The look ``wanted``, or the faithful one, with a message, if ``model`` does not have it: playback goes on."""
+    if wanted == "faithful" or any((m.tier, m.ratio, m.look) == (model, ratio.name, wanted) for m in models()):
         return wanted
     log_once(f"{model} has no look {wanted} at {ratio.name}: the faithful one is used")
     return "faithful"

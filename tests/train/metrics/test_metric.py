@@ -71,16 +71,26 @@ def test_st_lpips_is_that_of_its_package() -> None:
     assert METRICS.make("st-lpips", device="cpu")(restored, original) == pytest.approx(0.014054332859814167, abs=1e-5)
 
 
-def test_st_lpips_of_tiles_does_not_depend_on_what_was_measured_before(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kept", "runs"), [(4, 4 * 4 + 3 * 4), (3, 4 * 4 + 3 * 4 + 1), (0, 2 * 4 * 4)])
+def test_st_lpips_keeps_the_features_of_an_original_alone(
+    kept: int, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("stlpips_pytorch")
+    from train.metrics.stlpips import StLpips
+
     monkeypatch.setattr("train.metrics.stlpips.TILE", 64)
     monkeypatch.setattr("train.metrics.stlpips.OVERLAP", 16)
-    monkeypatch.setattr("train.metrics.stlpips._KEPT", 3)
+    monkeypatch.setattr("train.metrics.stlpips._KEPT", kept)
     rng = np.random.default_rng(0)
     one, other = (rng.integers(0, 256, (112, 112), dtype=np.uint8) for _ in range(2))
+    # Four tiles each; only the second pair has the original of the pair before it.
     pairs = [(other, one), (255 - one, one), (one, other), (other, one)]
     metric = METRICS.make("st-lpips", device="cpu")
+    assert isinstance(metric, StLpips)
+    counted: list[object] = []
+    metric._vgg.register_forward_hook(lambda *_: counted.append(0))
     found = [metric(*pair) for pair in pairs]
+    assert len(counted) == runs
     assert found == [METRICS.make("st-lpips", device="cpu")(*pair) for pair in pairs]
     assert found[0] != found[1] != found[2]
 
