@@ -138,6 +138,8 @@ def fit(
                 save_checkpoint(run.checkpoint, state.networks, state.optimizers, step, recipe.digest)
     if team.leads:
         draw_curves(run.log, run.curves, recipe.name)
+        if recipe.blend is not None:
+            _blend(state.average, recipe, runs)
         save_weights(run.weights, state.average)
     # Another run may start from these weights.
     team.wait()
@@ -337,14 +339,14 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
     Raises:
         ValueError: The start is not trained yet, or the run was begun with another recipe.
     """
-    start = recipe.start
-    if start is not None and not _weights(start, runs).exists() and not is_installed(start):
-        raise ValueError(f"{start} cannot be the start: there is no {Run(runs / start).weights}; train it first")
+    for name, role in ((recipe.start, "start"), (recipe.blend, "blend")):
+        if name is not None and not _weights(name, runs).exists() and not is_installed(name):
+            raise ValueError(f"{name} cannot be the {role}: there is no {Run(runs / name).weights}; train it first")
     if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():
         checkpoint_step(checkpoint, recipe.digest)
 
 
-def _take_weights(network: Network, name: str, runs: Path) -> None:
+def _take_weights(network: Network, name: str, runs: Path, role: str = "start") -> None:
     from safetensors.torch import load_file
 
     path = _weights(name, runs)
@@ -356,7 +358,17 @@ def _take_weights(network: Network, name: str, runs: Path) -> None:
     except SafetensorError as reason:
         raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
     except (RuntimeError, ValueError) as reason:
-        raise ValueError(f"{name} cannot be the start: it has another form") from reason
+        raise ValueError(f"{name} cannot be the {role}: it has another form") from reason
+
+
+@torch.no_grad()
+def _blend(network: Network, recipe: Recipe, runs: Path) -> None:
+    """Mix the weights of the recipe's ``blend`` into those of ``network``."""
+    assert recipe.blend is not None
+    other = copy.deepcopy(network)
+    _take_weights(other, recipe.blend, runs, "blend")
+    for own, added in zip(network.parameters(), other.parameters(), strict=True):
+        own.lerp_(added, recipe.blend_share)
 
 
 def _weights(name: str, runs: Path) -> Path:

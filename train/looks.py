@@ -30,6 +30,9 @@ type Values = NDArray[np.float64]
 
 SHARPNESSES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
+# Steps of sharpness in the search for that of equal PSNR, and the rounding of polynomials in dB.
+_STEPS, _EXACT = 2000, 1e-9
+
 
 @dataclass(frozen=True)
 class LookScore(PictureScore):
@@ -127,15 +130,17 @@ def ratio_table(scores: Sequence[LookScore], tier: str) -> str:
 
 
 def equal_psnr(line: Sequence[Values], psnr_y: float) -> Values | None:
-    """The scores at the first place where PSNR is ``psnr_y`` on the ``line`` of rising sharpness; None if nowhere.
+    """The scores at the least sharpness with the PSNR ``psnr_y``, None if there is none.
 
-    Between the points of the line, all scores are interpolated linearly.
+    ``line`` has the scores at `SHARPNESSES`; between them is the polynomial through all. Linear interpolation would
+    favour what it is compared with, because PSNR falls with the square of the sharpness.
     """
-    for before, after in pairwise(line):
-        low, high = sorted((before[0], after[0]))
-        if low <= psnr_y <= high:
-            share = (psnr_y - before[0]) / (after[0] - before[0]) if low < high else 0.0
-            found: Values = before + share * (after - before)
+    coefficients = np.polyfit(SHARPNESSES, np.array(line), len(SHARPNESSES) - 1)
+    values: Values = np.vander(np.linspace(0, 1, _STEPS + 1), len(SHARPNESSES)) @ coefficients
+    found: Values
+    for found, after in pairwise(values):
+        low, high = sorted((found[0], after[0]))
+        if low - _EXACT <= psnr_y <= high + _EXACT:
             return found
     return None
 

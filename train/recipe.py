@@ -72,6 +72,12 @@ class Recipe:
     """Name of a finished run whose output is part of the target (distillation)."""
     teacher_share: float = 0.5
     """Share of the teacher in the target; the rest is the original."""
+    blend: str | None = None
+    """Name of a run or of a network of the package, as for ``start``, whose weights are part of the final ones: between
+    networks that come from the same weights, all scores change smoothly (Wang et al. 2019, Deep Network Interpolation,
+    arXiv 1811.10515)."""
+    blend_share: float = 0.5
+    """Share of ``blend`` in the final weights; the rest is trained."""
     tier: str | None = None
     """``"light"``, ``"fast"`` or ``"quality"``, for models that `upscale` chooses by tier."""
     look: str = "faithful"
@@ -90,8 +96,9 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Digest of all fields: a run is resumed only with its own recipe."""
-        return hashlib.sha256(repr(sorted(dataclasses.asdict(self).items())).encode()).hexdigest()[:16]
+        """Digest of all fields that count before a run's end: it is resumed only with its own recipe."""
+        counting = {name: value for name, value in dataclasses.asdict(self).items() if not name.startswith("blend")}
+        return hashlib.sha256(repr(sorted(counting.items())).encode()).hexdigest()[:16]
 
     def make_network(self) -> Network:
         """The network, with random weights."""
@@ -129,9 +136,11 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]]:
-    """Recipes in order of their dependencies (``start``, ``teacher``); ValueError if they are circular."""
+    """Recipes in order of their dependencies (``start``, ``teacher``, ``blend``); ValueError if they are circular."""
     by_name = {recipe.name: (path, recipe) for path, recipe in recipes}
-    needs = {name: {recipe.start, recipe.teacher} & by_name.keys() for name, (_, recipe) in by_name.items()}
+    needs = {
+        name: {recipe.start, recipe.teacher, recipe.blend} & by_name.keys() for name, (_, recipe) in by_name.items()
+    }
     try:
         return [by_name[name] for name in TopologicalSorter(needs).static_order() if name is not None]
     except CycleError as reason:
@@ -194,6 +203,8 @@ VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "start": _NAME,
     "teacher": _NAME,
     "teacher_share": ("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
+    "blend": _NAME,
+    "blend_share": ("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
     "tier": _one_of(TIERS),
     "look": _one_of(LOOKS),
     "seed": _whole(0),

@@ -174,6 +174,26 @@ def test_every_start_has_a_recipe_and_its_form(path: Path, tmp_path: Path) -> No
         plain(changed("another", steps=0, start=path.stem), [], tmp_path)
 
 
+def test_final_weights_are_blended_with_those_of_another_network(tmp_path: Path) -> None:
+    examples = blurred()
+    first = fit(changed("first", steps=1, seed=2), examples, examples, tmp_path, ALONE).state_dict()
+    alone = changed("alone", steps=2)
+    trained = fit(alone, examples, examples, tmp_path, ALONE).state_dict()
+    found = fit(changed("both", alone, blend="first", blend_share=0.25), examples, examples, tmp_path, ALONE)
+    for name, value in found.state_dict().items():
+        torch.testing.assert_close(value, 0.75 * trained[name] + 0.25 * first[name])
+    saved = load_file(Run(tmp_path / "both").weights)
+    assert all(torch.equal(saved[name], value) for name, value in found.state_dict().items())
+    # A finished run is blended anew from its checkpoint, not from its blended weights.
+    again = fit(changed("both", alone, blend="first", blend_share=0.25), examples, examples, tmp_path, ALONE)
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in saved.items())
+    wider = changed("wider", network={**TINY.network, "channels": 4}, blend="first")
+    with pytest.raises(ValueError, match="first cannot be the blend: it has another form"):
+        fit(wider, examples, examples, tmp_path, ALONE)
+    with pytest.raises(ValueError, match=r"nobody cannot be the blend: .*; train it first"):
+        fit(changed("lost", blend="nobody"), examples, examples, tmp_path, ALONE)
+
+
 def test_a_warm_start_from_another_form_is_refused(tmp_path: Path) -> None:
     examples = blurred()
     fit(changed(TINY.name, steps=1), examples, examples, tmp_path, ALONE)

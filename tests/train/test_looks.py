@@ -10,7 +10,7 @@ from PIL import Image
 
 from train.__main__ import main
 from train.degradations.av1 import decode, pair_by_slug, stream_path
-from train.looks import LookScore, compare_looks, equal_psnr, look_table, ratio_table
+from train.looks import SHARPNESSES, LookScore, compare_looks, equal_psnr, look_table, ratio_table
 from train.material.pictures import clip_planes, each_luma
 from train.metrics import psnr
 from train.table import read_rows, write_rows
@@ -52,48 +52,47 @@ def score(method: str, psnr_y: float, vmaf_neg: float = 70, pair: str = "2by1-q3
     return LookScore(pair, "a", method, psnr_y, vmaf_neg, (40 - psnr_y) / 40 - 0.1 * bonus, 2 * psnr_y + bonus)
 
 
+# PSNR 31 - 4 s^2 and VMAF-NEG 72 + 4 s at the sharpness s: at s = 0.4 these are 30.36 and 73.6.
+SHARP = [("fast", 31, 72), ("fast 0.25", 30.75, 73), ("fast 0.5", 30, 74), ("fast 0.75", 28.75, 75), ("fast 1", 27, 76)]
+
+
 def test_the_table_ends_with_the_sharpness_of_equal_psnr() -> None:
-    sharp = [("fast", 31, 72), ("fast 0.25", 30.5, 74), ("fast 0.5", 30, 75), ("fast 0.75", 29, 75), ("fast 1", 28, 74)]
-    scores = [score("lanczos5", 30), *(score(*row) for row in sharp), score("fast crisp", 30.75, 76)]
+    scores = [score("lanczos5", 30), *(score(*row) for row in SHARP), score("fast crisp", 30.36, 76)]
     # Pairs without the look do not count.
     scores += [score("lanczos5", 10, 10, "4by3-q20"), score("light", 10, 10, "4by3-q20")]
     lines = look_table(scores, "fast").splitlines()
     assert lines[0] == "| | Y-PSNR, dB | VMAF-NEG | ST-LPIPS, less is better | SSIMULACRA 2 |"
     assert lines[2] == "| lanczos5 | 30.00 | 70.0 | 0.250 | 60.0 |"
-    assert lines[4] == "| fast 0.25 | +0.50 | +4.0 | 0.237 | 61.0 |"
-    assert lines[8] == "| fast crisp | +0.75 | +6.0 | 0.131 | 62.5 |"
-    assert lines[9] == "| fast, sharpened to the PSNR of fast crisp | +0.75 | +3.0 | 0.231 | 61.5 |"
-    below = [dataclasses.replace(s, psnr_y=27) if s.method == "fast crisp" else s for s in scores]
+    assert lines[4] == "| fast 0.25 | +0.75 | +3.0 | 0.231 | 61.5 |"
+    assert lines[8] == "| fast crisp | +0.36 | +6.0 | 0.141 | 61.7 |"
+    assert lines[9] == "| fast, sharpened to the PSNR of fast crisp | +0.36 | +3.6 | 0.241 | 60.7 |"
+    below = [dataclasses.replace(s, psnr_y=26) if s.method == "fast crisp" else s for s in scores]
     assert len(look_table(below, "fast").splitlines()) == 9
 
 
 def test_each_ratio_has_rows_of_its_own() -> None:
-    sharp = [("fast", 31, 72), ("fast 0.25", 30.5, 74), ("fast 0.5", 30, 75), ("fast 0.75", 29, 75), ("fast 1", 28, 74)]
-    of_2 = [score("lanczos5", 30), *(score(*row) for row in sharp), score("fast crisp", 30.75, 76)]
+    of_2 = [score("lanczos5", 30), *(score(*row) for row in SHARP), score("fast crisp", 30.36, 76)]
     of_4 = [dataclasses.replace(s, pair="4by3-q30", vmaf_neg=s.vmaf_neg + (s.method == "fast crisp")) for s in of_2]
     lines = ratio_table([*of_4, *of_2, score("lanczos5", 10, 10, "8by5-q20")], "fast").splitlines()
     assert lines == [
         "| ratio | | Y-PSNR, dB | VMAF-NEG | ST-LPIPS, less is better | SSIMULACRA 2 |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
         "| 2:1 | fast | +1.00 | +2.0 | 0.225 | 62.0 |",
-        "| 2:1 | fast crisp | +0.75 | +6.0 | 0.131 | 62.5 |",
-        "| 2:1 | fast, sharpened to that PSNR | +0.75 | +3.0 | 0.231 | 61.5 |",
+        "| 2:1 | fast crisp | +0.36 | +6.0 | 0.141 | 61.7 |",
+        "| 2:1 | fast, sharpened to that PSNR | +0.36 | +3.6 | 0.241 | 60.7 |",
         "| 4:3 | fast | +1.00 | +2.0 | 0.225 | 62.0 |",
-        "| 4:3 | fast crisp | +0.75 | +7.0 | 0.131 | 62.5 |",
-        "| 4:3 | fast, sharpened to that PSNR | +0.75 | +3.0 | 0.231 | 61.5 |",
+        "| 4:3 | fast crisp | +0.36 | +7.0 | 0.141 | 61.7 |",
+        "| 4:3 | fast, sharpened to that PSNR | +0.36 | +3.6 | 0.241 | 60.7 |",
     ]
 
 
 def test_equal_psnr_is_at_the_least_sharpness_that_has_it() -> None:
-    line = [np.array([psnr_y, neg]) for psnr_y, neg in ((30.0, 1.0), (31.0, 2.0), (31.0, 3.0), (29.0, 5.0))]
-    assert equal_psnr(line, 30.5) == pytest.approx([30.5, 1.5])
-    assert equal_psnr(line, 31) == pytest.approx([31, 2])
-    assert equal_psnr(line, 29.5) == pytest.approx([29.5, 4.5])
-    assert equal_psnr(line, 29) == pytest.approx([29, 5])
-    assert equal_psnr(line, 28.9) is None
-    assert equal_psnr(line, 31.1) is None
-    flat = [np.array([30.0, neg]) for neg in (1.0, 2.0)]
-    assert equal_psnr(flat, 30) == pytest.approx([30, 1])
+    # Polynomials in the sharpness s: PSNR 30 + 2 s - 4 s^2 has its peak at 0.25; the other score is 10 s.
+    line = [np.array([30 + 2 * s - 4 * s**2, 10 * s]) for s in SHARPNESSES]
+    for psnr_y, s in ((30, 0), (30.16, 0.1), (30.25, 0.25), (29.5, 0.683), (28, 1)):
+        assert equal_psnr(line, psnr_y) == pytest.approx([psnr_y, 10 * s], abs=0.02)
+    assert equal_psnr(line, 27.9) is None
+    assert equal_psnr(line, 30.3) is None
 
 
 def test_rows_of_a_table_are_of_the_same_pictures_and_pairs() -> None:

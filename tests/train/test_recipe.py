@@ -65,12 +65,14 @@ def test_the_digest_is_of_everything_that_decides_what_is_learned() -> None:
         changed(TINY.name, degradation={"name": "av1", "ratio": "4:3"}),
     ]
     assert len({TINY.digest, *(other.digest for other in others)}) == 5
+    # The weights that are blended in at the end decide nothing before.
+    assert changed(TINY.name, blend="other", blend_share=0.25).digest == TINY.digest
 
 
 def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
     path = Path("recipe.toml")
     pupil = changed("pupil", teacher=TINY.name, start="elsewhere")
-    last = changed("last", start=pupil.name)
+    last = changed("last", blend=pupil.name)
     assert [recipe for _, recipe in in_order((path, recipe) for recipe in (last, pupil, TINY))] == [TINY, pupil, last]
     with pytest.raises(ValueError, match="wait for each other"):
         in_order((path, recipe) for recipe in (pupil, changed(TINY.name, start=pupil.name)))
@@ -91,6 +93,7 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
         (COMPLETE + "crop = 97", "not a multiple of stride 2"),
         (COMPLETE + "crop = 100", "and of 8"),
         (COMPLETE + "teacher_share = 2", "teacher_share is a number from 0 to 1, not 2"),
+        (COMPLETE + "blend_share = true", "blend_share is a number from 0 to 1, not True"),
         (COMPLETE + 'optimizer = "sgd"', "optimizer is one of adam, muon, not 'sgd'"),
         (COMPLETE + "scales = [1, 2]", r"above 0, and 1 at most, not \[1, 2\]"),
         (COMPLETE + "scales = []", "above 0, and 1 at most"),
