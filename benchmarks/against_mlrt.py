@@ -25,10 +25,9 @@ def compare(settings: Settings, precision: str, streams: int, threads: int, plug
     ours, _, theirs = precision.partition("/")
     if "int8" in (theirs or ours):
         raise click.BadParameter(f"{precision!r}: vs-mlrt does not run the 8-bit form; give int8/f32 or int8/bf16")
-    peer = f"{PEER}:precision={theirs or ours},streams={streams},threads={threads}" + (
-        f",plugin={plugin}" if plugin else ""
-    )
-    own = f"openvino:precision={ours},streams={streams},threads={threads}"
+    counts = f"streams={streams},threads={threads}"
+    peer = f"{PEER}:precision={theirs or ours},{counts}" + (f",plugin={plugin}" if plugin else "")
+    own = f"openvino:precision={ours},{counts}"
     values = vars(settings) | {"backend": own, "peers": (peer,), "only": ("inference", "graph")}
     raw, graph, other = bench(Settings(**values)).stages
     ratios = [a.fps / b.fps for a, b in zip(graph.rounds, other.rounds, strict=True)]
