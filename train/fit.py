@@ -31,6 +31,7 @@ from train.run import (
     save_weights,
     start_log,
 )
+from train.trained import recipe_by_name
 from train.validation import Validation
 
 STARTS: Final = Path(__file__).parent / "starts"
@@ -337,9 +338,9 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
     """Check what `fit` needs of earlier runs, before the material is made.
 
     Raises:
-        ValueError: The start is not trained yet, or the run was begun with another recipe.
+        ValueError: The start, the teacher or the blend is not trained yet, or the run was begun with another recipe.
     """
-    for name, role in ((recipe.start, "start"), (recipe.blend, "blend")):
+    for name, role in ((recipe.start, "start"), (recipe.teacher, "teacher"), (recipe.blend, "blend")):
         if name is not None and not _weights(name, runs).exists() and not is_installed(name):
             raise ValueError(f"{name} cannot be the {role}: there is no {Run(runs / name).weights}; train it first")
     if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():
@@ -378,13 +379,12 @@ def _weights(name: str, runs: Path) -> Path:
 
 
 def _teacher(recipe: Recipe, runs: Path, network: Network, device: torch.device) -> Network:
-    from train.trained import load_trained
-
     assert recipe.teacher is not None
-    teacher = load_trained(recipe.teacher, runs)
+    teacher = recipe_by_name(recipe.teacher).make_network()
+    _take_weights(teacher, recipe.teacher, runs, "teacher")
     if teacher.scale != network.scale:
         raise ValueError(f"{recipe.teacher} cannot be the teacher: it has scale {teacher.scale}")
-    return to_working_format(teacher, device).requires_grad_(False)
+    return to_working_format(teacher, device).eval().requires_grad_(False)
 
 
 def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

@@ -69,7 +69,8 @@ class Recipe:
     """Name of a finished run with the initial weights or, without such a run, of weights in train/starts or of a
     network of the package."""
     teacher: str | None = None
-    """Name of a finished run whose output is part of the target (distillation)."""
+    """Name of a run or of a network of the package, as for ``start``, whose output is part of the target
+    (distillation). It may have another form, which the recipe of that name states."""
     teacher_share: float = 0.5
     """Share of the teacher in the target; the rest is the original."""
     blend: str | None = None

@@ -12,15 +12,6 @@ from train.run import Run
 RECIPES = Path(__file__).parent / "recipes"
 
 
-def load_trained(name: str, runs: Path, recipes: Path = RECIPES) -> Network:
-    """The network of the finished run ``name``, with averaged weights, on the processor.
-
-    Raises:
-        ValueError: There is no recipe of that name, or its run is not finished.
-    """
-    return network_of(recipe_by_name(name, recipes), runs)
-
-
 def network_of(recipe: Recipe, runs: Path) -> Network:
     """The network of ``recipe``; ValueError if its run is not finished or the weights do not fit."""
     path = Run(runs / recipe.name).weights

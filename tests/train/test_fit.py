@@ -216,7 +216,7 @@ def test_damaged_weights_of_a_start_are_reported(tmp_path: Path) -> None:
 def test_a_pupil_that_is_its_own_teacher_has_nothing_to_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = blurred()
     fit(TINY, examples, examples, tmp_path, ALONE)
-    monkeypatch.setattr(trained_module, "recipe_by_name", lambda name, recipes: TINY)
+    monkeypatch.setattr(fit_module, "recipe_by_name", lambda name: TINY)
     squared = {"name": "squared", "weighted": False}
     taught = changed("taught", start=TINY.name, teacher=TINY.name, teacher_share=1.0, steps=1, objective=squared)
     losses = []
@@ -228,15 +228,27 @@ def test_a_pupil_that_is_its_own_teacher_has_nothing_to_learn(tmp_path: Path, mo
     assert losses[1] == pytest.approx(losses[2] / 4, rel=0.01)
 
 
+def test_a_network_of_the_package_is_a_teacher(tmp_path: Path) -> None:
+    name = "srcomp-light-2by1"
+    light = trained_module.recipe_by_name(name)
+    squared = {"name": "squared", "weighted": False}
+    pupil = changed("pupil", network=light.network, start=name, teacher=name, teacher_share=1.0, objective=squared)
+    losses = []
+    for recipe in (changed("taught", pupil, steps=1), changed("untaught", pupil, steps=1, teacher=None)):
+        fit(recipe, blurred(), blurred(), tmp_path, ALONE)
+        losses.append(float(read_log(Run(tmp_path / recipe.name).log)[0]["loss"]))
+    assert losses[0] < 1e-4 < losses[1]
+
+
 def test_a_teacher_must_be_trained_and_of_the_same_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = blurred()
-    with pytest.raises(ValueError, match="there is no recipe whose name is nobody"):
+    with pytest.raises(ValueError, match=r"nobody cannot be the teacher: .*; train it first"):
         fit(changed("pupil", teacher="nobody"), examples, examples, tmp_path, ALONE)
-    monkeypatch.setattr(trained_module, "recipe_by_name", lambda name, recipes: TINY)
-    with pytest.raises(ValueError, match="tiny is not trained yet"):
+    monkeypatch.setattr(fit_module, "recipe_by_name", lambda name: TINY)
+    with pytest.raises(ValueError, match=r"tiny cannot be the teacher: .*; train it first"):
         fit(changed("pupil", teacher=TINY.name), examples, examples, tmp_path, ALONE)
     larger = changed("larger", network={"name": "espcn", "scale": 2})
-    monkeypatch.setattr(trained_module, "recipe_by_name", lambda name, recipes: larger)
+    monkeypatch.setattr(fit_module, "recipe_by_name", lambda name: larger)
     Run(tmp_path / larger.name).folder.mkdir()
     save_weights(Run(tmp_path / larger.name).weights, larger.make_network())
     with pytest.raises(ValueError, match="larger cannot be the teacher: it has scale 2"):
