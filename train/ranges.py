@@ -34,8 +34,9 @@ MOST_ADDED_IN_QUIET: Final = 0.1
 """Limit of the squared error that rounding adds, in 8-bit codes, over the smoothest part of each picture, where the
 same noise matters most: clean pictures have an error of about 4 there (42 dB)."""
 
-LEAST_KEPT: Final = 0.988
-"""Least share of the float32 correction of hard edges, by projection on it. The goal is 0.95."""
+LEAST_KEPT: Final = (0.988, 0.98)
+"""Least share of the float32 correction of hard edges, by projection on it, and the least where more layers can then
+run in integers. The goal is 0.95."""
 
 _FACTORS: Final = (1.0, 0.92, 0.85, 0.78)
 _DRAWN: Final = 2
@@ -81,9 +82,14 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
         ValueError: A picture is too small, or the network is not a stack of convolutions with a global skip.
     """
     levels = [_Level(form) for form in forms]
+    # The first of equal shares, which keeps the most.
+    return max((_choose(levels, least) for least in LEAST_KEPT), key=lambda found: found.share)
+
+
+def _choose(levels: Sequence["_Level"], least_kept: float) -> Ranges:
     whole = np.max([level.highest() for level in levels], 0).astype(np.float64)
     costs = levels[0].costs()
-    keeping = [factor for factor in _FACTORS if _kept(levels, factor * whole) >= LEAST_KEPT]
+    keeping = [factor for factor in _FACTORS if _kept(levels, factor * whole) >= least_kept]
     ranges = whole * min(keeping or [1.0], key=lambda factor: _lost(levels, factor * whole))
     # Loss of each layer by itself: rounding errors add like noise.
     alone = [_lost(levels, np.where(np.arange(len(whole)) == index, ranges, 0)) for index in range(len(whole))]
