@@ -18,6 +18,8 @@ WORK ?= work
 # Where the perceptual objective looks for it, whatever WORK is.
 VGG = work/vgg16-conv.safetensors
 RECIPES = $(wildcard train/recipes/*.toml)
+# The first parts, but those of fast crisp, which take hours: what the last ones start from is in train/starts.
+DRAFTS = $(wildcard $(addprefix train/recipes/trials/,fast-2by1-draft1.toml light-*.toml quality-*.toml))
 SYSTEMS = $(wildcard train/recipes/systems/*.toml)
 # The others are what these start from or are compared with.
 RELEASED = $(filter-out %-local.toml %/artefacts-1x.toml %-mixed.toml %-psnr.toml,$(SYSTEMS))
@@ -52,7 +54,7 @@ models: $(VENV)/ready-for-tests
 	done
 	$(BIN)/python -m train draw --out $(WORK)/drawn
 	mkdir -p $(dir $(VGG)); test -e $(VGG) || $(BIN)/python -m train vgg-weights $(VGG)
-	$(BIN)/python -m train fit $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
+	$(BIN)/python -m train fit $(RECIPES) $(DRAFTS) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train ranges --images $(DATA)/train --work $(WORK)
 
@@ -70,6 +72,8 @@ systems: $(VENV)/ready-for-tests
 results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
 		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
+	$(BIN)/python -m train compare-looks --record --work $(WORK) --tier light \
+		$(foreach q,20 30 40 50,--pair 2by1-q$(q)) --images $(DATA)/test/kodak
 	$(BIN)/python -m train compare-looks --record --work $(WORK) \
 		$(foreach set,kodak set5 set14,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \

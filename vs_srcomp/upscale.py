@@ -62,8 +62,7 @@ def upscale(
             after Lanczos in, restored luma out, and optionally a second input ``q``, [N] float32, the level. A network
             whose output is 2, 3 or 4 times as large as its input gets the clip's own luma instead. Its scale is the
             default ratio; Catmull-Rom brings its output to smaller sizes, Lanczos-5 to larger ones.
-        look: For tiers: ``"faithful"``, the least error, or, of ``"fast"`` alone, ``"crisp"``, what people prefer to
-            look at.
+        look: For tiers: ``"faithful"``, the least error, or ``"crisp"``, what people prefer to look at.
         passes: 2 runs a network that enlarges twice: a 2x network then gives 4x.
         sharpness: Unsharp masking of the luma after the network with a 3x3 binomial blur, 0 to 1 in steps of 1/32.
             Networks are trained for the least error, which looks a little soft; 0.25 looks crisper, scores higher in

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+import train.ranges as ranges_module
 from tests.helpers.networks import make_onnx, random_stack
 from tests.helpers.pictures import picture
-from train.ranges import CROP, LEAST_KEPT, MOST_LOST, Seen, choose_ranges, hard_edges, middle
+from train.ranges import CROP, LEAST_KEPT, MOST_LOST, Ranges, Seen, choose_ranges, hard_edges, middle
 from vs_srcomp.backends.base import PlaneFormat
 
 
@@ -22,6 +23,15 @@ def test_ranges_take_in_what_layers_see_and_keep_hard_edges() -> None:
 
 def test_layers_that_lose_too_much_stay_out_of_integers() -> None:
     assert choose_ranges([Seen(two_layers(500), planes(1))]).ranges == (0.0,)
+
+
+@pytest.mark.parametrize(("shares", "kept"), [((0.9, 0.9), 0.988), ((0.7, 0.9), 0.98), ((0.9, 0.7), 0.988)])
+def test_edges_are_given_up_only_for_more_integers(
+    monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float], kept: float
+) -> None:
+    by_least = dict(zip(LEAST_KEPT, shares, strict=True))
+    monkeypatch.setattr(ranges_module, "_choose", lambda levels, least: Ranges((), 0, least, by_least[least]))
+    assert choose_ranges([]).kept == kept
 
 
 def test_noise_in_smooth_parts_counts_whatever_the_pictures_own_error() -> None:

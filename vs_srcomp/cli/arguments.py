@@ -251,7 +251,7 @@ look_option = click.option(
     type=click.Choice(["faithful", "crisp"]),
     default="faithful",
     show_default=True,
-    help="faithful: least error; crisp: what people prefer to look at (with --model fast).",
+    help="faithful: least error; crisp: what people prefer to look at (tiers only).",
 )
 
 _passes_option = click.option(
