@@ -18,8 +18,9 @@ WORK ?= work
 # Where the perceptual objective looks for it, whatever WORK is.
 VGG = work/vgg16-conv.safetensors
 RECIPES = $(wildcard train/recipes/*.toml)
-# The first parts, but those of fast crisp, which take hours: what the last ones start from is in train/starts.
-DRAFTS = $(wildcard $(addprefix train/recipes/trials/,fast-2by1-draft1.toml light-*.toml quality-*.toml))
+# The first parts of light and quality crisp. Those of fast are in train/starts: trained again, one has other weights,
+# which must not be blended with what descends from the old ones.
+DRAFTS = $(wildcard $(addprefix train/recipes/trials/,light-*.toml quality-*.toml))
 SYSTEMS = $(wildcard train/recipes/systems/*.toml)
 # The others are what these start from or are compared with.
 RELEASED = $(filter-out %-local.toml %/artefacts-1x.toml %-mixed.toml %-psnr.toml,$(SYSTEMS))
@@ -55,7 +56,7 @@ models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train draw --out $(WORK)/drawn
 	mkdir -p $(dir $(VGG)); test -e $(VGG) || $(BIN)/python -m train vgg-weights $(VGG)
 	$(BIN)/python -m train fit $(RECIPES) $(DRAFTS) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
-	$(BIN)/python -m train export $(RECIPES) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
+	$(BIN)/python -m train export $(RECIPES) $(DRAFTS) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
 	$(BIN)/python -m train ranges --images $(DATA)/train --work $(WORK)
 
 # What espcn-2x-video learns from; it is measured on the videos in $(DATA)/video.

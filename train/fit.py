@@ -81,7 +81,7 @@ def fit(
 
     Raises:
         Diverged: The loss became infinite or not a number after the last checkpoint.
-        ValueError: The start or the teacher is missing or has another architecture, the run was begun with another
+        ValueError: The start, the teacher or the blend is missing or does not fit, the run was begun with another
             recipe, or the batch cannot be divided evenly.
     """
     run, device = Run(runs / recipe.name), team.device
@@ -338,11 +338,14 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
     """Check what `fit` needs of earlier runs, before the material is made.
 
     Raises:
-        ValueError: The start, the teacher or the blend is not trained yet, or the run was begun with another recipe.
+        ValueError: The start, the teacher or the blend is not trained yet, the teacher has no recipe, or the run was
+            begun with another recipe.
     """
     for name, role in ((recipe.start, "start"), (recipe.teacher, "teacher"), (recipe.blend, "blend")):
         if name is not None and not _weights(name, runs).exists() and not is_installed(name):
             raise ValueError(f"{name} cannot be the {role}: there is no {Run(runs / name).weights}; train it first")
+    if recipe.teacher is not None:
+        recipe_by_name(recipe.teacher)
     if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():
         checkpoint_step(checkpoint, recipe.digest)
 

@@ -35,8 +35,8 @@ MOST_ADDED_IN_QUIET: Final = 0.1
 same noise matters most: clean pictures have an error of about 4 there (42 dB)."""
 
 LEAST_KEPT: Final = (0.988, 0.98)
-"""Least share of the float32 correction of hard edges, by projection on it, and the least where more layers can then
-run in integers. The goal is 0.95."""
+"""Least share of the float32 correction of hard edges, by projection on it; the second one counts only where it puts
+more of the work into integers. The goal is 0.95."""
 
 _FACTORS: Final = (1.0, 0.92, 0.85, 0.78)
 _DRAWN: Final = 2
@@ -82,7 +82,7 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
         ValueError: A picture is too small, or the network is not a stack of convolutions with a global skip.
     """
     levels = [_Level(form) for form in forms]
-    # The first of equal shares, which keeps the most.
+    # Of equal shares the first, which keeps more.
     return max((_choose(levels, least) for least in LEAST_KEPT), key=lambda found: found.share)
 
 

@@ -39,8 +39,8 @@ class Recipe:
     """How one model is trained. Every field is a key of the TOML file; those with defaults are optional."""
 
     name: str
-    """Name of the run and of the model: ``"srcomp-fast-2by1"``. A name with ``-draft`` marks a run that is only the
-    start of others. Its model is not exported."""
+    """Name of the run and of the model: ``"srcomp-fast-2by1"``. A name with ``-draft`` marks a run that only others
+    need, as their start or blend. Its model is not exported."""
     network: Part
     degradation: Part
     """Table of the degradation. ``av1`` needs a ``ratio``, and codes every picture at several levels."""
@@ -70,7 +70,7 @@ class Recipe:
     network of the package."""
     teacher: str | None = None
     """Name of a run or of a network of the package, as for ``start``, whose output is part of the target
-    (distillation). It may have another form, which the recipe of that name states."""
+    (distillation). It may have another form, which the recipe of that name in train/recipes states."""
     teacher_share: float = 0.5
     """Share of the teacher in the target; the rest is the original."""
     blend: str | None = None
@@ -87,7 +87,7 @@ class Recipe:
 
     @property
     def is_draft(self) -> bool:
-        """Whether the model is only the start of others."""
+        """Whether only other runs need the model."""
         return "-draft" in self.name
 
     @property

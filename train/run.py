@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vs_srcomp.files import atomic_path
+from vs_srcomp.geometry import RATIOS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -156,23 +157,33 @@ def draw_curves(log: Path, target: Path, title: str) -> None:
 
 
 def draw_gains(logs: Iterable[Path], target: Path) -> None:
-    """Draw the validation gain of several runs over their steps, a panel per group of names (up to the last -)."""
+    """Draw the validation gain of several runs over their steps, with the ratios of a tier and a look in one panel."""
     from matplotlib.figure import Figure
 
-    groups: dict[str, list[Path]] = {}
+    groups: dict[str, list[tuple[str, Path]]] = {}
     for log in sorted(logs):
-        groups.setdefault(log.stem.rpartition("-")[0], []).append(log)
+        group, label = _panel_of(log.stem)
+        groups.setdefault(group, []).append((label, log))
     figure = Figure(figsize=(4 * len(groups), 3), layout="constrained")
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     for axes, (group, members) in zip(panels, groups.items(), strict=True):
         axes.set(title=group, xlabel="step")
-        for log in members:
+        for label, log in members:
             rows = read_log(log)
             steps, gains = ([float(row[field]) for row in rows] for field in ("step", "valid_gain_db"))
-            axes.plot(steps, gains, "o-", markersize=2, label=log.stem.rpartition("-")[2])
+            axes.plot(steps, gains, "o-", markersize=2, label=label)
         axes.legend(loc="lower right")
     panels[0].set_ylabel("gain over Lanczos-5, dB")
     _save(figure, target)
+
+
+def _panel_of(run: str) -> tuple[str, str]:
+    """The panel for a run and its label there: the ratio, or the end of the name."""
+    for ratio in RATIOS:
+        if f"-{ratio.slug}" in run:
+            return run.replace(f"-{ratio.slug}", ""), ratio.name
+    group, _, label = run.rpartition("-")
+    return group, label
 
 
 def _save(figure: "Figure", target: Path) -> None:

@@ -26,9 +26,9 @@ def network_of(recipe: Recipe, runs: Path) -> Network:
         return network.eval()
 
 
-def recipe_by_name(name: str, recipes: Path = RECIPES) -> Recipe:
+def recipe_by_name(name: str) -> Recipe:
     """The recipe of the run ``name``; ValueError if there is no such recipe."""
-    for path in sorted(recipes.rglob("*.toml")):
+    for path in sorted(RECIPES.rglob("*.toml")):
         recipe = load_recipe(path)
         if recipe.name == name:
             return recipe

@@ -36,10 +36,10 @@ def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> Non
         assert recipe.name == f"srcomp-{recipe.tier}-{recipe.ratio.slug}{crisp}"
 
 
-def test_every_start_and_teacher_has_a_recipe_or_is_merged() -> None:
+def test_every_start_teacher_and_blend_has_a_recipe_or_is_merged() -> None:
     recipes = [load_recipe(path) for path in RECIPES.rglob("*.toml")]
     assert len({recipe.name for recipe in recipes}) == len(recipes)
-    named = {name for recipe in recipes for name in (recipe.start, recipe.teacher) if name}
+    named = {name for recipe in recipes for name in (recipe.start, recipe.teacher, recipe.blend) if name}
     # `make models` merges those of one level each, whose recipes are in the history.
     merged = {f"{recipe.name}-levels" for recipe in recipes if recipe.network["name"] == "interpolated"}
     assert named <= {recipe.name for recipe in recipes} | merged
