@@ -22,8 +22,6 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing})); from train.
 def test_missing_packages_are_reported_with_what_to_do(
     missing: str, arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
-    if arguments[0] == "fit":
-        arguments = ("fit", str(next((ROOT / "train" / "recipes").glob("*.toml"))), *arguments[2:])
     if arguments[-1] == "--out":
         arguments = (*arguments, str(tmp_path))
     program = WITHOUT.format(missing=[missing])
@@ -42,7 +40,7 @@ def test_missing_packages_are_reported_with_what_to_do(
         ("evaluate", "--images"),
         ("evaluate-video", "--videos"),
         ("dataset", "--out", "out", "--images"),
-        ("fit", "train/recipes/fast-2by1.toml", "--images"),
+        ("fit", str(ROOT / "train" / "recipes" / "light-2by1.toml"), "--images"),
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -52,8 +50,6 @@ def test_folders_without_material_are_reported(arguments: tuple[str, ...], tmp_p
 
     from train.__main__ import main
 
-    if arguments[0] == "fit":
-        arguments = ("fit", str(next((ROOT / "train" / "recipes").glob("*.toml"))), *arguments[2:])
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.MonkeyPatch.context() as patch:
