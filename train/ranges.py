@@ -82,17 +82,26 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
         ValueError: A picture is too small, or the network is not a stack of convolutions with a global skip.
     """
     levels = [_Level(form) for form in forms]
-    # Of equal shares the first, which keeps more.
-    return max((_choose(levels, least) for least in LEAST_KEPT), key=lambda found: found.share)
-
-
-def _choose(levels: Sequence["_Level"], least_kept: float) -> Ranges:
     whole = np.max([level.highest() for level in levels], 0).astype(np.float64)
+    # Of equal shares the first, which keeps more.
+    return max(
+        (_within_limits(levels, factor * whole) for factor in _factors(levels, whole)), key=lambda found: found.share
+    )
+
+
+def _factors(levels: Sequence["_Level"], whole: NDArray[np.float64]) -> list[float]:
+    """The factor for each of `LEAST_KEPT`, if they differ."""
+    kept = {factor: _kept(levels, factor * whole) for factor in _FACTORS}
+    lost = {factor: _lost(levels, factor * whole) for factor in _FACTORS}
+    allowed = [[factor for factor in _FACTORS if kept[factor] >= least] or [1.0] for least in LEAST_KEPT]
+    return list(dict.fromkeys(min(factors, key=lost.__getitem__) for factors in allowed))
+
+
+def _within_limits(levels: Sequence["_Level"], ranges: NDArray[np.float64]) -> Ranges:
+    """``ranges`` without the layers that lose too much in integers."""
     costs = levels[0].costs()
-    keeping = [factor for factor in _FACTORS if _kept(levels, factor * whole) >= least_kept]
-    ranges = whole * min(keeping or [1.0], key=lambda factor: _lost(levels, factor * whole))
     # Loss of each layer by itself: rounding errors add like noise.
-    alone = [_lost(levels, np.where(np.arange(len(whole)) == index, ranges, 0)) for index in range(len(whole))]
+    alone = [_lost(levels, np.where(np.arange(len(ranges)) == index, ranges, 0)) for index in range(len(ranges))]
     floor = _lost(levels, np.zeros_like(ranges))
     own = np.maximum(np.array(alone) - floor, 0)
     order = list(np.argsort(-own / costs[1:]))

@@ -29,9 +29,10 @@ def test_layers_that_lose_too_much_stay_out_of_integers() -> None:
 def test_edges_are_given_up_only_for_more_integers(
     monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float], kept: float
 ) -> None:
-    by_least = dict(zip(LEAST_KEPT, shares, strict=True))
-    monkeypatch.setattr(ranges_module, "_choose", lambda levels, least: Ranges((), 0, least, by_least[least]))
-    assert choose_ranges([]).kept == kept
+    found = [Ranges((), 0, least, share) for least, share in zip(LEAST_KEPT, shares, strict=True)]
+    monkeypatch.setattr(ranges_module, "_factors", lambda levels, whole: [1.0, 0.5])
+    monkeypatch.setattr(ranges_module, "_within_limits", lambda levels, ranges: found.pop(0))
+    assert choose_ranges([Seen(random_stack(4, 8, 4), planes(1))]).kept == kept
 
 
 def test_noise_in_smooth_parts_counts_whatever_the_pictures_own_error() -> None:
