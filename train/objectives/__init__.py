@@ -13,6 +13,7 @@ OBJECTIVES: Registry[Objective] = Registry(
         "perceptual": "train.objectives.perceptual:Perceptual",
         "adversarial": "train.objectives.adversarial:Adversarial",
         "flat": "train.objectives.flat:Flat",
+        "tone": "train.objectives.tone:Tone",
         "vmaf-neg": "train.objectives.vmaf:VmafNeg",
         "sum": "train.objectives.sum:Sum",
     },

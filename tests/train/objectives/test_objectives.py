@@ -246,6 +246,31 @@ def test_flat_refuses_networks_that_change_the_size() -> None:
         loss(OBJECTIVES.make("flat"), photograph(64), photograph(64), source=photograph(32))
 
 
+def test_a_shift_of_brightness_costs_its_square_and_detail_costs_nearly_nothing() -> None:
+    objective, target = OBJECTIVES.make("tone"), photograph(68)
+    assert loss(objective, target, target).item() == 0
+    shift, pattern = (loss(objective, target + change, target).item() for change in (2 / 255, weave(2)))
+    assert shift == pytest.approx(25 * (2 / 255) ** 2, rel=1e-4)
+    # The mean over 17 pixels is a seventeenth of the amplitude; more at the borders, where it is over fewer pixels.
+    assert shift / 17**2 < pattern < 2 * shift / 17**2
+
+
+def test_the_tone_of_each_crop_counts_by_its_weight() -> None:
+    target = photograph(64).expand(2, -1, -1, -1)
+    output = target + torch.tensor([0.0, 0.1]).view(2, 1, 1, 1)
+    costs = [
+        OBJECTIVES.make("tone")((output,), crops_of(target, weight=torch.tensor(weights)), 0).item()
+        for weights in ((1.0, 1.0), (9.0, 1.0), (1.0, 3.0))
+    ]
+    assert costs[1] == costs[0]
+    assert costs[2] == pytest.approx(3 * costs[0])
+
+
+def test_tone_refuses_networks_whose_output_is_not_as_large_as_the_original() -> None:
+    with pytest.raises(ValueError, match="tone is for networks whose output has the original's size"):
+        loss(OBJECTIVES.make("tone"), photograph(32), photograph(64))
+
+
 def test_a_sum_adds_its_terms_by_their_weights_at_the_time() -> None:
     terms = [{"name": "l1", "weight": 2}, {"name": "squared", "weight": [[0.5, 0.0], [1.0, 4.0]]}]
     objective = OBJECTIVES.make("sum", terms=terms)
