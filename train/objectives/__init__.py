@@ -14,6 +14,7 @@ OBJECTIVES: Registry[Objective] = Registry(
         "adversarial": "train.objectives.adversarial:Adversarial",
         "flat": "train.objectives.flat:Flat",
         "tone": "train.objectives.tone:Tone",
+        "ssim": "train.objectives.ssim:Ssim",
         "vmaf-neg": "train.objectives.vmaf:VmafNeg",
         "sum": "train.objectives.sum:Sum",
     },

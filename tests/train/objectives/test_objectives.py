@@ -9,8 +9,10 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from train.material.crops import Crops
+from train.metrics import ssim
 from train.objectives import OBJECTIVES
 from train.objectives.objective import Objective, matched
 from train.objectives.vgg import STAGES, Vgg, load_vgg, write_vgg_weights
@@ -269,6 +271,21 @@ def test_the_tone_of_each_crop_counts_by_its_weight() -> None:
 def test_tone_refuses_networks_whose_output_is_not_as_large_as_the_original() -> None:
     with pytest.raises(ValueError, match="tone is for networks whose output has the original's size"):
         loss(OBJECTIVES.make("tone"), photograph(32), photograph(64))
+
+
+def test_ssim_is_that_of_the_measurements_at_each_scale() -> None:
+    target = (photograph(64) * 255).round()
+    output = (target + 8 * torch.randn(target.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 255).round()
+    half = [F.avg_pool2d(plane, 2) for plane in (output, target)]
+    expected = [ssim(*(plane[0, 0].numpy() for plane in planes)) for planes in ((output, target), half)]
+    for scales in (1, 2):
+        measured = 1 - loss(OBJECTIVES.make("ssim", scales=scales), output / 255, target / 255).item()
+        assert measured == pytest.approx(np.mean(expected[:scales]), abs=2e-5)
+
+
+def test_ssim_needs_crops_in_which_its_window_fits() -> None:
+    with pytest.raises(ValueError, match="SSIM at 4 scales needs crops of 88 and more"):
+        loss(OBJECTIVES.make("ssim", scales=4), photograph(80), photograph(80))
 
 
 def test_a_sum_adds_its_terms_by_their_weights_at_the_time() -> None:
