@@ -19,7 +19,6 @@ from train.material.crops import CropBank, Crops
 from train.material.stream import CropStream, Stream, open_crops
 from train.muon import Muon
 from train.networks.network import Network, outputs_of
-from train.objectives.local import mean_around
 from train.parallel import Team
 from train.recipe import Recipe
 from train.run import (
@@ -326,8 +325,6 @@ class _Stepper:
             return crops
         with torch.no_grad():
             answer = outputs_of(self._state.teacher, crops.source, crops.q)[0].float()
-            if self._recipe.teacher_part == "detail":
-                answer += mean_around(crops.targets[0] - answer)
             taught = torch.lerp(crops.targets[0], answer, self._recipe.teacher_share)
             return replace(crops, targets=(taught, *crops.targets[1:]))
 

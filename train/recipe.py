@@ -25,7 +25,6 @@ from vs_srcomp.geometry import Ratio, ratio_by_name
 from vs_srcomp.models import LOOKS, TIERS
 
 OPTIMIZERS = ("adam", "muon")
-TEACHER_PARTS = ("picture", "detail")
 # A run's folder and a model's file have this name.
 NAME = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
 # Objectives that need files or packages beyond these: a recipe can be read without them.
@@ -74,9 +73,6 @@ class Recipe:
     (distillation). It may have another form, which the recipe of that name in train/recipes states."""
     teacher_share: float = 0.5
     """Share of the teacher in the target; the rest is the original."""
-    teacher_part: str = "picture"
-    """``"picture"``, or ``"detail"``: the teacher's picture with the local means of the original, so that the pupil
-    does not learn the teacher's errors of brightness."""
     blend: str | None = None
     """Name of a run or of a network of the package, as for ``start``, whose weights are part of the final ones: between
     networks that come from the same weights, all scores change smoothly (Wang et al. 2019, Deep Network Interpolation,
@@ -208,7 +204,6 @@ VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "start": _NAME,
     "teacher": _NAME,
     "teacher_share": ("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
-    "teacher_part": _one_of(TEACHER_PARTS),
     "blend": _NAME,
     "blend_share": ("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
     "tier": _one_of(TIERS),

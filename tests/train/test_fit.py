@@ -19,7 +19,7 @@ import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
 from train.fit import STARTS, VALIDATIONS, Diverged, check_runs, fit, has_bf16_units, learning_rate
 from train.material.coded import Example
-from train.networks.plain import RESIDUAL_SCALE, PlainStack
+from train.networks.plain import PlainStack
 from train.parallel import Team
 from train.recipe import Recipe
 from train.run import Run, read_log, save_weights
@@ -238,25 +238,6 @@ def test_a_network_of_the_package_is_a_teacher(tmp_path: Path) -> None:
         fit(recipe, blurred(), blurred(), tmp_path, ALONE)
         losses.append(float(read_log(Run(tmp_path / recipe.name).log)[0]["loss"]))
     assert losses[0] < 1e-4 < losses[1]
-
-
-def test_a_teacher_of_detail_does_not_teach_its_brightness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = blurred()
-    pupil = fit(TINY, examples, examples, tmp_path, ALONE)
-    brighter = changed("brighter")
-    with torch.no_grad():
-        list(pupil.parameters())[-1].add_(0.25 / RESIDUAL_SCALE)
-    Run(tmp_path / brighter.name).folder.mkdir()
-    save_weights(Run(tmp_path / brighter.name).weights, pupil)
-    monkeypatch.setattr(fit_module, "recipe_by_name", lambda name: TINY)
-    squared = {"name": "squared", "weighted": False}
-    taught = changed("picture", start=TINY.name, teacher=brighter.name, teacher_share=1.0, steps=1, objective=squared)
-    losses = []
-    for recipe in (taught, changed("detail", taught, teacher_part="detail")):
-        fit(recipe, examples, examples, tmp_path, ALONE)
-        losses.append(float(read_log(Run(tmp_path / recipe.name).log)[0]["loss"]))
-    assert losses[0] == pytest.approx(25 * 0.25**2, rel=0.01)
-    assert losses[1] < 0.01 * losses[0]
 
 
 def test_a_teacher_must_be_trained_and_of_the_same_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
