@@ -18,9 +18,9 @@ WORK ?= work
 # Where the perceptual objective looks for it, whatever WORK is.
 VGG = work/vgg16-conv.safetensors
 RECIPES = $(wildcard train/recipes/*.toml)
-# The first parts of light and quality crisp. Those of fast are in train/starts: trained again, one has other weights,
-# which must not be blended with what descends from the old ones.
-DRAFTS = $(wildcard $(addprefix train/recipes/trials/,light-*.toml quality-*.toml))
+# The parts of crisp that the last ones start from or learn from. Those of fast that are missing here are not needed:
+# what follows them starts from train/starts.
+DRAFTS = $(wildcard $(addprefix train/recipes/trials/,light-*.toml quality-*.toml fast-8by5-crisp-draft3.toml))
 SYSTEMS = $(wildcard train/recipes/systems/*.toml)
 # The others are what these start from or are compared with.
 RELEASED = $(filter-out %-local.toml %/artefacts-1x.toml %-mixed.toml %-psnr.toml,$(SYSTEMS))

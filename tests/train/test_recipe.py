@@ -23,7 +23,9 @@ batch = 1
 SUM = 'objective = {{ name = "sum", terms = [{{ name = "l1", weight = {} }}] }}'
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted([*RECIPES.glob("*.toml"), *RECIPES.glob("trials/*.toml")]), ids=lambda path: path.stem
+)
 def test_recipes_can_be_read_and_are_named_for_what_they_make(path: Path) -> None:
     recipe = load_recipe(path)
     assert recipe.name == f"srcomp-{path.stem}"

@@ -1,4 +1,4 @@
-"""SSIM at several scales, differentiable."""
+"""SSIM at several sizes, differentiable."""
 
 from typing import ClassVar
 
@@ -15,14 +15,23 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 class Ssim(Objective):
-    """1 - SSIM of each picture, the mean over the full size and its halves."""
+    """1 - SSIM, the mean over ``scales`` sizes, each half the one before.
+
+    MS-SSIM (Wang et al. 2003) is a product instead, in which the finest detail hardly counts. Crops are not weighted.
+    """
 
     window: Tensor
-    paper: ClassVar[str] = "Wang et al. 2004; at several scales Wang et al. 2003"
+    paper: ClassVar[str] = "Wang et al. 2004"
 
     def __init__(self, *, scales: int = 1) -> None:
-        """``scales``: how many sizes are compared, each half the one before; all count the same."""
+        """Make it.
+
+        Raises:
+            ValueError: ``scales`` is not a whole number of 1 or more.
+        """
         super().__init__()
+        if not isinstance(scales, int) or scales < 1:
+            raise ValueError(f"scales is a whole number of 1 or more, not {scales!r}")
         self.scales = scales
         self.register_buffer("window", _gaussian(), persistent=False)
 
@@ -30,18 +39,23 @@ class Ssim(Objective):
         """The loss of the network.
 
         Raises:
-            ValueError: The smallest size is smaller than the window.
+            ValueError: The output has another size than the original, or the smallest size is smaller than the window.
         """
-        with torch.autocast(outputs[0].device.type, enabled=False):
-            output, original = outputs[0].float(), crops.targets[0].float()
-            if min(original.shape[2:]) >> (self.scales - 1) < _SIDE:
-                raise ValueError(f"SSIM at {self.scales} scales needs crops of {_SIDE << (self.scales - 1)} and more")
-            total = output.new_zeros(())
-            for scale in range(self.scales):
-                if scale:
-                    output, original = F.avg_pool2d(output, 2), F.avg_pool2d(original, 2)
-                total = total + 1 - self._ssim(output, original)
-            return total / self.scales
+        output, original = outputs[0].float(), crops.targets[0].float()
+        if output.shape != original.shape:
+            raise ValueError("the objective ssim is for networks whose output has the original's size")
+        if min(original.shape[2:]) >> (self.scales - 1) < _SIDE:
+            raise ValueError(f"SSIM at {self.scales} scales needs crops of {_SIDE << (self.scales - 1)} and more")
+        # Variances are small differences of large numbers: they need all digits of float32.
+        with (
+            torch.autocast(output.device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            losses = [1 - self._ssim(output, original)]
+            while len(losses) < self.scales:
+                output, original = F.avg_pool2d(output, 2), F.avg_pool2d(original, 2)
+                losses.append(1 - self._ssim(output, original))
+            return torch.stack(losses).mean()
 
     def _ssim(self, a: Tensor, b: Tensor) -> Tensor:
         """The mean over the area where the window fits, and over all planes."""

@@ -9,10 +9,10 @@ from train.objectives.pixel import SQUARED_SCALE
 
 
 class Tone(Objective):
-    """Squared error of the means over 17x17 pixels, weighted by crop as for `Pixel`.
+    """Squared error of the means over 17x17 pixels, times 25 as in `Squared`, weighted by crop.
 
-    Perceptual objectives and VMAF-NEG gain by contrast between areas, too: without this term, dark areas become darker
-    and bright ones brighter by about a code. Where the picture is nearly right already, that is most of the error.
+    VMAF-NEG, and features less so, gain by contrast between areas, too: without this term, dark areas become darker
+    and bright ones brighter by up to a code. Where the picture is nearly right already, that is most of the error.
     """
 
     def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
