@@ -70,13 +70,15 @@ systems: $(VENV)/ready-for-tests
 	$(BIN)/python -m train export $(RELEASED) --images $(DATA)/train $(FILMS) --work $(WORK)
 	$(BIN)/python -m train compare-systems --data $(DATA) --work $(WORK)
 
+AT_2_TO_1 = $(foreach q,20 30 40 50,--pair 2by1-q$(q))
+
 results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
 		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
-	$(BIN)/python -m train compare-looks --record --work $(WORK) --tier light \
-		$(foreach q,20 30 40 50,--pair 2by1-q$(q)) --images $(DATA)/test/kodak
-	$(BIN)/python -m train compare-looks --record --work $(WORK) \
-		$(foreach set,kodak set5 set14,--images $(DATA)/test/$(set))
+	$(BIN)/python -m train compare-looks --record --work $(WORK) --images $(DATA)/test/kodak
+	$(BIN)/python -m train compare-looks --record --work $(WORK) $(AT_2_TO_1) \
+		$(foreach set,set5 set14,--images $(DATA)/test/$(set))
+	$(BIN)/python -m train compare-looks --record --work $(WORK) $(AT_2_TO_1) --tier light --images $(DATA)/test/kodak
 	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \
 		--videos $(DATA)/video
 	$(BIN)/python -m train rate --record --data $(DATA) --work $(WORK)
