@@ -30,8 +30,8 @@ def ssim(luma: Plane, original: Plane) -> float:
     Raises:
         ValueError: The planes are smaller than the window, or of different sizes.
     """
-    if luma.shape != original.shape or min(luma.shape) < len(_WINDOW):
-        raise ValueError(f"{luma.shape} and {original.shape}: SSIM needs one size of {len(_WINDOW)}x{len(_WINDOW)} up")
+    if luma.shape != original.shape or min(luma.shape) < len(WINDOW):
+        raise ValueError(f"{luma.shape} and {original.shape}: SSIM needs one size of {len(WINDOW)}x{len(WINDOW)} up")
     x, y = (plane.astype(np.float64) for plane in (luma, original))
     mean_x, mean_y, square_x, square_y, product = (_windowed(plane) for plane in (x, y, x * x, y * y, x * y))
     c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
@@ -41,8 +41,9 @@ def ssim(luma: Plane, original: Plane) -> float:
     return float(similarity.mean())
 
 
-_WINDOW = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
-_WINDOW /= _WINDOW.sum()
+WINDOW = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+WINDOW /= WINDOW.sum()
+"""Weights of the window of SSIM along one side; their product over both sides is the Gaussian."""
 
 
 def _windowed(plane: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -51,8 +52,8 @@ def _windowed(plane: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _down_the_rows(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    length = len(plane) - len(_WINDOW) + 1
+    length = len(plane) - len(WINDOW) + 1
     total = np.zeros((length, plane.shape[1]))
-    for offset, weight in enumerate(_WINDOW):
+    for offset, weight in enumerate(WINDOW):
         total += weight * plane[offset : offset + length]
     return total

@@ -47,6 +47,14 @@ def _of_size(output: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
     return F.interpolate(targets[0], output.shape[2:], mode="bicubic", antialias=True)
 
 
+def of_one_size(outputs: tuple[Tensor, ...], crops: Crops, name: str) -> tuple[Tensor, Tensor]:
+    """The final output and the original in float32; ValueError if the objective ``name`` cannot compare them."""
+    output, original = outputs[0].float(), crops.targets[0].float()
+    if output.shape != original.shape:
+        raise ValueError(f"the objective {name} is for networks whose output has the original's size")
+    return output, original
+
+
 def mean_over(error: Tensor, weights: Tensor | None) -> Tensor:
     """The mean of ``error`` (N, C, H, W), weighted by crop."""
     return error.mean() if weights is None else (error * weights.view(-1, 1, 1, 1)).mean()

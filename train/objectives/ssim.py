@@ -7,10 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from train.material.crops import Crops
-from train.objectives.objective import Objective
+from train.metrics.fidelity import WINDOW
+from train.objectives.objective import Objective, of_one_size
 
-# Wang et al. 2004: an 11x11 Gaussian window, and two constants for a peak of 1.
-_SIDE, _SIGMA = 11, 1.5
+_SIDE = len(WINDOW)
+# Wang et al. 2004, for a peak of 1.
 _C1, _C2 = 0.01**2, 0.03**2
 
 
@@ -33,7 +34,7 @@ class Ssim(Objective):
         if not isinstance(scales, int) or scales < 1:
             raise ValueError(f"scales is a whole number of 1 or more, not {scales!r}")
         self.scales = scales
-        self.register_buffer("window", _gaussian(), persistent=False)
+        self.register_buffer("window", torch.from_numpy(WINDOW).float(), persistent=False)
 
     def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the network.
@@ -41,9 +42,7 @@ class Ssim(Objective):
         Raises:
             ValueError: The output has another size than the original, or the smallest size is smaller than the window.
         """
-        output, original = outputs[0].float(), crops.targets[0].float()
-        if output.shape != original.shape:
-            raise ValueError("the objective ssim is for networks whose output has the original's size")
+        output, original = of_one_size(outputs, crops, "ssim")
         if min(original.shape[2:]) >> (self.scales - 1) < _SIDE:
             raise ValueError(f"SSIM at {self.scales} scales needs crops of {_SIDE << (self.scales - 1)} and more")
         # Variances are small differences of large numbers: they need all digits of float32.
@@ -70,8 +69,3 @@ class Ssim(Objective):
         flat = planes.flatten(0, -3).unsqueeze(1)
         smooth = F.conv2d(F.conv2d(flat, self.window[None, None, :, None]), self.window[None, None, None])
         return smooth.view(*planes.shape[:-2], *smooth.shape[-2:])
-
-
-def _gaussian() -> Tensor:
-    weights = torch.exp(-((torch.arange(_SIDE) - _SIDE // 2) ** 2) / (2 * _SIGMA**2))
-    return weights / weights.sum()

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from train.material.crops import Crops
 from train.objectives.local import mean_around
-from train.objectives.objective import Objective, mean_over
+from train.objectives.objective import Objective, mean_over, of_one_size
 from train.objectives.pixel import SQUARED_SCALE
 
 
@@ -21,7 +21,6 @@ class Tone(Objective):
         Raises:
             ValueError: The output has another size than the original.
         """
-        if outputs[0].shape != crops.targets[0].shape:
-            raise ValueError("the objective tone is for networks whose output has the original's size")
-        shift = mean_around(outputs[0].float() - crops.targets[0].float())
+        output, original = of_one_size(outputs, crops, "tone")
+        shift = mean_around(output - original)
         return SQUARED_SCALE * mean_over(shift.square(), crops.weight)
