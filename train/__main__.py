@@ -392,6 +392,32 @@ def compare_looks(
 
 
 @main.command()
+@click.argument("recipes", nargs=-1, required=True, type=FILE)
+@material()
+@click.option("--crops", type=click.IntRange(min=1), default=24, show_default=True, help="Crops to score.")
+def judge(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, crops: int) -> None:
+    """Judge the trained crisp runs of RECIPES on crops of validation pictures, without a look at a test set.
+
+    Each is compared with the package's faithful network of any sharpness: PSNR, VMAF-NEG, ST-LPIPS and SSIMULACRA 2.
+    A second table has the shift of brightness of constant pictures.
+    """
+    from train.judge import faithful_of, shift_table
+    from train.judge import judge as judged
+    from train.looks import look_table
+    from train.material.gather import Gatherer
+    from train.recipe import load_recipe
+    from train.trained import network_of
+
+    gatherer = Gatherer(images, work)
+    for path in recipes:
+        recipe = load_recipe(path)
+        faithful, network = faithful_of(recipe), network_of(recipe, work / "runs")
+        scores = list(judged(recipe, network, faithful, gatherer.valid(recipe), crops))
+        click.echo(f"{recipe.name}, {len({score.picture for score in scores})} crops")
+        click.echo(f"{look_table(scores, str(recipe.tier))}\n\n{shift_table(network)}\n")
+
+
+@main.command()
 @click.option("--videos", type=FOLDER, required=True, help="Folder of videos of good quality.")
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
 @click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -414,4 +415,5 @@ def has_bf16_units(device: torch.device) -> bool:
 
 def _progress(team: Team) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[gain]}"), disable=not team.leads)
+    gain = TextColumn("{task.fields[gain]}")
+    return Progress(*columns, gain, console=Console(stderr=True), disable=not team.leads)

@@ -21,6 +21,7 @@ import vapoursynth as vs
 from train.estimators import ESTIMATORS
 from train.material.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
 from train.metrics import psnr
+from train.progress import tracked
 from train.systems.commands import folders
 from vs_srcomp.files import atomic_path
 from vs_srcomp.geometry import QUANTIZERS, nearest_quantizer, quantizer_of_index
@@ -124,14 +125,12 @@ def main(data: Path, work: Path, tier: str, results: Path, tables_only: bool) ->
 
 def measure(data: Path, folder: Path, tier: str) -> Iterator[Stream]:
     """Code and restore every clip with every encoder at every level."""
-    from rich.progress import track
-
     folder.mkdir(parents=True, exist_ok=True)
     originals = {}
-    for clip in track([*VIDEOS, *PANS], "preparing"):
+    for clip in tracked([*VIDEOS, *PANS], "preparing"):
         originals[clip] = read_video(data, clip) if clip in VIDEOS else make_pan(data, clip)
     jobs = [(clip, encoder, level) for clip in originals for encoder in ENCODERS for level in encoder.levels]
-    for clip, encoder, level in track(jobs, "restoring"):
+    for clip, encoder, level in tracked(jobs, "restoring"):
         path = folder / f"{clip}-{encoder.name.replace('/', ' per ').replace(' ', '-')}-{level}.mkv"
         original = originals[clip][: encoder.length]
         if not path.exists():

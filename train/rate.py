@@ -19,6 +19,7 @@ from train.degradations.av1 import encoder_argv
 from train.evaluate import REFERENCE
 from train.material.pictures import Plane, clip_planes, list_pictures, planes_to_clip, read_yuv420
 from train.metrics import psnr, vmaf
+from train.progress import tracked
 from train.table import read_rows, write_rows
 from train.video import list_videos, read_video
 from vs_srcomp.files import write_atomically
@@ -136,11 +137,8 @@ def measure(
     Returns:
         All points, including those of earlier runs and other tiers.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     points = Points(work / "points.csv")
-    for original in track(list(originals(stills, videos, pictures)), "coding", console=Console(stderr=True)):
+    for original in tracked(list(originals(stills, videos, pictures)), "coding"):
         for ratio in (FULL_SIZE, *(ratio.name for ratio in RATIOS)):
             methods = [NATIVE] if ratio == FULL_SIZE else [REFERENCE, *tiers]
             for level in levels:

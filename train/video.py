@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from train.evaluate import REFERENCE, method_of, models_of
 from train.material.pictures import Plane, clip_planes, planes_to_clip
 from train.metrics import psnr, vmaf
+from train.progress import tracked
 from vs_srcomp.files import atomic_path
 from vs_srcomp.geometry import Ratio
 from vs_srcomp.resample import lanczos5
@@ -79,15 +80,12 @@ def evaluate_videos(
         tiers: Models; a tier without a model for a ratio is skipped.
         frames: Number of frames, from the first; shorter videos are used in full.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     ratios, tiers = list(ratios), list(tiers)
     work.mkdir(parents=True, exist_ok=True)
     paths = list_videos(videos)
     if not paths:
         raise ValueError(f"no videos are in {videos}")
-    for path in track(paths, "scoring", console=Console(stderr=True)):
+    for path in tracked(paths, "scoring"):
         original = read_video(path, frames)
         for ratio in ratios:
             for encoder, options in ENCODERS.items():

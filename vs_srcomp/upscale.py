@@ -96,7 +96,7 @@ def upscale(
     limit_cache(codes, None if codes is luma else _SPARE)
     chosen = _Chosen(model, look, nearest, _checked_q(q), backend or default_backend(), passes, reuse)
     restored = (_ensembled if ensemble else _restored)(codes, chosen)
-    y = _sharpened(restored, amount)
+    y = sharpened(restored, amount)
     if codes is not luma:
         y = y.std.CopyFrameProps(codes).resize.Point(format=luma.format.id)
     if scale > 1:
@@ -160,7 +160,7 @@ def _moved(luma: vs.VideoNode, ways: tuple[str, ...]) -> vs.VideoNode:
     return luma
 
 
-def _sharpened(luma: vs.VideoNode, amount: float) -> vs.VideoNode:
+def sharpened(luma: vs.VideoNode, amount: float) -> vs.VideoNode:
     """Unsharp masking of integer luma in one convolution: (1 + amount) identity - amount blur."""
     corner = -round(32 * amount)
     if not corner:

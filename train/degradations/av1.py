@@ -20,6 +20,7 @@ import vapoursynth as vs
 
 from train.degradations.degradation import Degraded, Picture
 from train.material.pictures import clip_planes, planes_to_clip, read_yuv420, scaled_name, some_pictures
+from train.progress import tracked
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, RATIOS, Ratio, ratio_by_name
 from vs_srcomp.resample import lanczos5
@@ -142,8 +143,6 @@ def make_streams(
 
     Pictures are first resized by ``scale``.
     """
-    from rich.progress import track
-
     jobs = [
         (path, scale, pair, cpu_used, target)
         for pair in pairs
@@ -154,7 +153,7 @@ def make_streams(
         return
     with worker_pool(processes) as pool:
         futures = [pool.submit(_make_stream, *job) for job in jobs]
-        for future in track(as_completed(futures), "coding", total=len(futures)):
+        for future in tracked(as_completed(futures), "coding", total=len(futures)):
             future.result()
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from train.degradations.av1 import decode_frames, encoder_argv, worker_pool
 from train.material.pictures import Plane, clip_planes, read_rgb8, rgb_to_yuv420, scaled_rgb
+from train.progress import tracked
 from vs_srcomp.av1 import Parser
 from vs_srcomp.av1.estimate import effective_q_idx
 from vs_srcomp.files import write_atomically
@@ -111,8 +112,6 @@ class Example:
 
 def code(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> None:
     """Make the missing files of ``jobs``, in parallel."""
-    from rich.progress import track
-
     missing: dict[Path, list[Coding]] = {}
     for job in jobs:
         if not job.file(folder).exists():
@@ -121,7 +120,7 @@ def code(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> 
         return
     with worker_pool(processes) as pool:
         futures = [pool.submit(_code_picture, of_one, folder) for of_one in missing.values()]
-        for future in track(as_completed(futures), "coding", total=len(futures)):
+        for future in tracked(as_completed(futures), "coding", total=len(futures)):
             future.result()
 
 

@@ -52,8 +52,10 @@ class Gatherer:
         return self._last[1]
 
     def valid(self, recipe: Recipe) -> list[Example]:
-        """The validation set of ``recipe``, without its training set."""
+        """The validation set of ``recipe``, without its training set; missing coded files are made."""
         _, measured = _split(recipe, self._places, self._work)
+        if recipe.degradation["name"] == "av1":
+            _code(recipe, measured, self._work, self._processes)
         return _load(_loader(recipe, self._work), measured, self._processes)
 
 
@@ -80,8 +82,7 @@ def gather(
     """
     learned, measured = _split(recipe, places, work)
     if recipe.degradation["name"] == "av1":
-        jobs = codings((path for _, path in learned + measured), str(recipe.degradation["ratio"]), clips=recipe.clips)
-        code(jobs, work / "coded", processes)
+        _code(recipe, learned + measured, work, processes)
     else:
         DEGRADATIONS.make(**recipe.degradation)  # Reports mistakes before the workers start.
     load = _loader(recipe, work)
@@ -107,6 +108,11 @@ def _split(recipe: Recipe, places: Iterable[Path], work: Path) -> tuple[list[Ite
     if not all(parts):
         raise ValueError(f"{len(files)} pictures are too few to learn from one part and measure on another")
     return parts
+
+
+def _code(recipe: Recipe, items: Iterable[Item], work: Path, processes: int | None) -> None:
+    jobs = codings((path for _, path in items), str(recipe.degradation["ratio"]), clips=recipe.clips)
+    code(jobs, work / "coded", processes)
 
 
 def _load(load: Callable[[Item], list[Example]], items: Iterable[Item], processes: int | None) -> list[Example]:
