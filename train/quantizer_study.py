@@ -18,11 +18,11 @@ import imageio_ffmpeg
 import numpy as np
 import vapoursynth as vs
 
+from train.commands.options import folders
 from train.estimators import ESTIMATORS
 from train.material.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
 from train.metrics import psnr
 from train.progress import tracked
-from train.systems.commands import folders
 from vs_srcomp.files import atomic_path
 from vs_srcomp.geometry import QUANTIZERS, nearest_quantizer, quantizer_of_index
 from vs_srcomp.resample import lanczos5

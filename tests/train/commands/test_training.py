@@ -1,4 +1,4 @@
-"""Commands about the parts that recipes name."""
+"""Commands about training, and the parts that recipes name."""
 
 from pathlib import Path
 

@@ -1,0 +1,201 @@
+"""Commands that train networks, and make the package's models of them."""
+
+from pathlib import Path
+
+import click
+
+from train.commands.options import FILE, FOLDER, material, numbers
+
+
+@click.command(name="list")
+@click.argument("kind", type=click.Choice(["networks", "degradations", "objectives", "materials", "metrics"]))
+def list_command(kind: str) -> None:
+    """Print the parts of one KIND that recipes can name: parameters, cost, paper."""
+    from train.listing import list_parts
+
+    for line in list_parts(kind):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+def vgg_weights(out: Path) -> None:
+    """Write the weights of VGG16 to OUT, for the perceptual objective, from the package stlpips-pytorch."""
+    from train.objectives.vgg import write_vgg_weights
+
+    try:
+        write_vgg_weights(out)
+    except (ValueError, OSError) as reason:
+        raise click.ClickException(str(reason)) from reason
+    click.echo(out)
+
+
+@click.command()
+@click.argument("recipes", nargs=-1, required=True, type=FILE)
+@material()
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads [default: all].")
+@click.option(
+    "--seconds",
+    callback=numbers,
+    help="Time limit per run, to which the schedule is adapted: one number, or one per recipe, with commas.",
+)
+def fit(
+    recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, threads: int | None, seconds: list[float]
+) -> None:
+    """Train the models of RECIPES, in the order of their dependencies. A stopped run is resumed.
+
+    \b
+    On several cards or machines that share a file system:
+      torchrun --nproc-per-node 4 -m train fit RECIPE --images DIR
+    """
+    import torch
+
+    from train.fit import Diverged, check_runs
+    from train.fit import fit as fit_one
+    from train.material.gather import Gatherer
+    from train.parallel import team
+    from train.recipe import in_order, load_recipe
+
+    if len(seconds) not in (0, 1, len(recipes)):
+        raise click.UsageError(f"--seconds has {len(seconds)} numbers for {len(recipes)} recipes")
+    if any(not budget > 0 for budget in seconds):
+        raise click.UsageError("--seconds takes numbers above 0")
+    if threads:
+        torch.set_num_threads(threads)
+    (work / "runs").mkdir(parents=True, exist_ok=True)
+    try:
+        budgets = dict(zip(recipes, seconds * len(recipes) if len(seconds) == 1 else seconds, strict=False))
+        with team() as processes:
+            gatherer = Gatherer(images, work)
+            for path, recipe in in_order((path, load_recipe(path)) for path in recipes):
+                check_runs(recipe, work / "runs")
+                if not processes.leads:
+                    processes.wait()
+                train, valid = gatherer.of(recipe) if recipe.steps else ([], [])
+                if processes.leads:
+                    processes.wait()
+                fit_one(recipe, train, valid, work / "runs", processes, budgets.get(path))
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped; the same command goes on from the last checkpoint") from None
+    except (ValueError, RuntimeError) as reason:
+        if isinstance(reason, Diverged | ValueError) or "encoder failed" in str(reason):
+            raise click.ClickException(str(reason)) from reason
+        raise
+
+
+@click.command()
+@click.argument("recipes", nargs=-1, required=True, type=FILE)
+@material()
+@click.option("--crops", type=click.IntRange(min=1), default=24, show_default=True, help="Crops to score.")
+def judge(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, crops: int) -> None:
+    """Judge the trained crisp runs of RECIPES on crops of validation pictures, without a look at a test set.
+
+    Each is compared with the package's faithful network of any sharpness: PSNR, VMAF-NEG, ST-LPIPS and SSIMULACRA 2.
+    A second table has the shift of brightness of constant pictures.
+    """
+    from train.judge import faithful_of, shift_table
+    from train.judge import judge as judged
+    from train.looks import look_table
+    from train.material.gather import Gatherer
+    from train.recipe import load_recipe
+    from train.trained import network_of
+
+    gatherer = Gatherer(images, work)
+    for path in recipes:
+        recipe = load_recipe(path)
+        faithful, network = faithful_of(recipe), network_of(recipe, work / "runs")
+        scores = list(judged(recipe, network, faithful, gatherer.valid(recipe), crops))
+        click.echo(f"{recipe.name}, {len({score.picture for score in scores})} crops")
+        click.echo(f"{look_table(scores, str(recipe.tier))}\n\n{shift_table(network)}\n")
+
+
+@click.command()
+@click.argument("recipes", nargs=-1, required=True, type=FILE)
+@material(required=False)
+@click.option("--engines", type=FOLDER, default=Path("engines"), help="Folder of models and models.json.")
+@click.option("--levels", callback=numbers, help="Write a model per level to OUT instead: 20,30,40,50.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Output folder for --levels.")
+def export(
+    recipes: tuple[Path, ...],
+    images: tuple[Path, ...],
+    work: Path,
+    engines: Path,
+    levels: list[float],
+    out: Path | None,
+) -> None:
+    """Export the trained models of RECIPES as ONNX files, with catalogue entries and logs. This needs --images.
+
+    With --levels, convert exported models to one file per level, which takes only a picture, as in the original
+    scheme: for programs without support for levels.
+    """
+    from train.export import export_levels, export_run
+    from train.material.gather import Gatherer
+    from train.recipe import load_recipe
+
+    if bool(levels) != (out is not None):
+        raise click.UsageError("--levels and --out belong together")
+    if not levels and not images:
+        raise click.UsageError("--images is missing: give the training material of the models")
+    gatherer = Gatherer(images, work)
+    for path in recipes:
+        recipe = load_recipe(path)
+        if out is not None:
+            for file in export_levels(recipe, engines, levels, out):
+                click.echo(file)
+            continue
+        # The export of our own networks needs the validation set; that of the papers' systems does not.
+        valid = gatherer.valid(recipe) if recipe.steps and recipe.degradation["name"] == "av1" else []
+        click.echo(export_run(recipe, path, valid, work / "runs", engines))
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--levels",
+    default="20,30,40,50",
+    show_default=True,
+    callback=numbers,
+    help="Levels of the files, in the same order.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .safetensors file.")
+def merge_levels(files: tuple[Path, ...], levels: list[float], out: Path) -> None:
+    """Merge FILES, each the ONNX model of one level, into the weights of a network that interpolates between them.
+
+    \b
+    A recipe with start = "NAME" reads them from WORK/runs/NAME/weights.safetensors.
+    """
+    from train.merge_levels import merge_levels as merge
+
+    merge(files, levels, out)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--images", type=FOLDER, required=True, help="Photographs of the training set.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
+@click.option("--engines", type=FOLDER, default=Path("engines"), help="Folder of models and models.json.")
+@click.option("--pictures", type=click.IntRange(min=1), default=8, show_default=True, help="Number of photographs.")
+def ranges(names: tuple[str, ...], images: Path, work: Path, engines: Path, pictures: int) -> None:
+    """Measure the 8-bit integer ranges of the models NAMES [default: all of ours], and write them to models.json.
+
+    The channels of a model are first equalised, which changes its file but not its results. `evaluate` then measures
+    the loss of integers on a test set, as the method "TIER int8".
+    """
+    from train.calibrate import calibrate
+
+    for line in calibrate(engines, images, work / "ranges", names, pictures):
+        click.echo(line)
+
+
+@click.command()
+@click.option("--runs", type=FOLDER, default=Path("train/runs"), show_default=True, help="Folder of logs.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/images/curves.png"), show_default=True, help="A PNG."
+)
+def curves(runs: Path, out: Path) -> None:
+    """Plot the gain on the validation set during training."""
+    from train.run import draw_gains
+
+    if not (logs := list(runs.glob("*.csv"))):
+        raise click.BadParameter(f"no logs are in {runs}", param_hint="--runs")
+    draw_gains(logs, out)
