@@ -17,12 +17,13 @@ from safetensors.torch import load_file
 import train.fit as fit_module
 import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
-from train.fit import STARTS, VALIDATIONS, Diverged, check_runs, fit, has_bf16_units, learning_rate
+from train.fit import STARTS, VALIDATIONS, Diverged, check_runs, fit, learning_rate
 from train.material.coded import Example
 from train.networks.plain import PlainStack
 from train.parallel import Team
 from train.recipe import Recipe
 from train.run import Run, read_log, save_weights
+from train.stepper import Stepper, has_bf16_units
 from train.validation import Validation
 
 CPU = torch.device("cpu")
@@ -76,19 +77,19 @@ def test_a_run_that_was_stopped_ends_where_it_would_have(
     recipe = changed("stopped", **fields)
     fit(recipe, examples, examples, tmp_path / "whole", ALONE)
 
-    take, taken = fit_module._Stepper.take, 0
+    take, taken = Stepper.take, 0
 
-    def interrupted(stepper: fit_module._Stepper, rate: float) -> None:
+    def interrupted(stepper: Stepper, rate: float) -> None:
         nonlocal taken
         if taken == 37:
             raise KeyboardInterrupt
         taken += 1
         take(stepper, rate)
 
-    monkeypatch.setattr(fit_module._Stepper, "take", interrupted)
+    monkeypatch.setattr(Stepper, "take", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(recipe, examples, examples, tmp_path / "stopped", ALONE)
-    monkeypatch.setattr(fit_module._Stepper, "take", take)
+    monkeypatch.setattr(Stepper, "take", take)
     whole, stopped = (Run(tmp_path / folder / recipe.name) for folder in ("whole", "stopped"))
     assert stopped.checkpoint.exists()
     assert not stopped.weights.exists()
@@ -138,7 +139,7 @@ def test_a_run_by_the_clock_is_measured_less_often_where_that_takes_long(tmp_pat
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_module._Stepper, "loss_of", lambda stepper, steps: float("nan"))
+    monkeypatch.setattr(Stepper, "loss_of", lambda stepper, steps: float("nan"))
     examples = blurred()
     with pytest.raises(Diverged, match="the loss is nan at step 25; lower learning_rate"):
         fit(TINY, examples, examples, tmp_path, ALONE)
