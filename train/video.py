@@ -20,6 +20,7 @@ from train.evaluate import REFERENCE, method_of, models_of
 from train.material.pictures import Plane, clip_planes, planes_to_clip
 from train.metrics import psnr, vmaf
 from train.progress import tracked
+from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
 from vs_srcomp.files import atomic_path
 from vs_srcomp.geometry import Ratio
 from vs_srcomp.resample import lanczos5
@@ -39,8 +40,6 @@ ENCODERS = {
     "SVT-AV1": "-c:v libsvtav1 -preset 8 -crf {level} -svtav1-params lp=1",
 }
 """FFmpeg's options by encoder name. Lookahead, pyramid and quantizers are the encoder's defaults."""
-
-SUFFIXES = frozenset({".264", ".265", ".avi", ".ivf", ".m4v", ".mkv", ".mov", ".mp4", ".obu", ".webm", ".y4m"})
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def evaluate_videos(
 
 def list_videos(folder: Path) -> list[Path]:
     """The video files directly in ``folder``, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
 
 
 def read_video(path: Path, frames: int) -> list[list[Plane]]:

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from train.material.pictures import SUFFIXES
 from train.metrics.metric import paper_luma
 from train.systems.classic import Plane
 from train.systems.scores import middle
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 
 def lumas(folder: Path, count: int | None = None, side: int | None = None) -> Iterator[tuple[str, Plane]]:
