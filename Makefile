@@ -1,7 +1,7 @@
 # make demo      upscale the clip in examples/, show a frame beside Lanczos, and say where they are
 # make test      lint, types and every test
 # make test-mpv  test the player's side with a real mpv; builds one if there is none (root, debootstrap, minutes)
-# make models    make all models again (many hours), from the photographs in $(DATA)/train and four networks of 0.2.0
+# make models    make all models again (many hours), from the photographs in $(DATA)/train and the networks of 0.2.0
 # make systems   train the systems of the papers, export them, compare them (hours): docs/results/systems.md
 # make results   measure the models on $(DATA) and write the tables of README and docs/results, and their pictures
 # make docs      build the site of the documents and the API in site/
@@ -18,9 +18,10 @@ WORK ?= work
 # Where the perceptual objective looks for it, whatever WORK is.
 VGG = work/vgg16-conv.safetensors
 RECIPES = $(wildcard train/recipes/*.toml)
-# The parts of crisp that the last ones start from or learn from. Those of fast that are missing here are not needed:
-# what follows them starts from train/starts.
-DRAFTS = $(wildcard $(addprefix train/recipes/trials/,light-*.toml quality-*.toml fast-8by5-crisp-draft3.toml))
+# The parts that the last ones start from or learn from. Those of fast that are missing here are not needed: what follows
+# them starts from train/starts.
+DRAFTS = $(wildcard $(addprefix train/recipes/trials/,light-*.toml quality-*.toml \
+	fast-8by5-draft1.toml fast-8by5-crisp-draft3.toml fast-4by3-draft1.toml))
 SYSTEMS = $(wildcard train/recipes/systems/*.toml)
 # The others are what these start from or are compared with.
 RELEASED = $(filter-out %-local.toml %/artefacts-1x.toml %-mixed.toml %-psnr.toml,$(SYSTEMS))

@@ -37,6 +37,9 @@ from train.validation import Validation
 STARTS: Final = Path(__file__).parent / "starts"
 """Weights, in half precision, of runs whose networks are not in the package, but worth going on from."""
 
+MERGED: Final = "-levels"
+"""End of the names of weights that `python -m train merge-levels` makes, which have no recipe."""
+
 VALIDATIONS: Final = 20
 """Number of validations and checkpoints of a run."""
 
@@ -186,7 +189,8 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
     """
     for name, role in ((recipe.start, "start"), (recipe.teacher, "teacher"), (recipe.blend, "blend")):
         if name is not None and not _weights(name, runs).exists() and not is_installed(name):
-            raise ValueError(f"{name} cannot be the {role}: there is no {Run(runs / name).weights}; train it first")
+            how = "make it as `make models` does" if name.endswith(MERGED) else "train it first"
+            raise ValueError(f"{name} cannot be the {role}: there is no {Run(runs / name).weights}; {how}")
     if recipe.teacher is not None:
         recipe_by_name(recipe.teacher)
     if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from train.evaluate import REFERENCE, method_of
 from train.exported import take_installed
-from train.looks import SHARPNESSES, LookScore, sharpened
+from train.looks import SHARPNESSES, LookScore, sharpened_name
 from train.material.coded import Example
 from train.material.pictures import Plane, clip_planes, planes_to_clip
 from train.metrics import METRICS, vmaf
 from train.networks.network import Network, outputs_of
 from train.recipe import Recipe
 from train.trained import recipe_by_name
-from train.validation import VALIDATION_CROP, middles
+from train.validation import VALIDATION_CROP, middles, remove_drift
 from vs_srcomp.models import models
-from vs_srcomp.upscale import sharpened as unsharp_masked
+from vs_srcomp.upscale import sharpened
 
 LEVELS: Final = (20.0, 30.0, 40.0, 50.0)
 _CODES: Final = (16, 48, 80, 112, 144, 176, 208, 235)
@@ -58,32 +58,52 @@ def faithful_of(recipe: Recipe) -> Network:
 def judge(
     recipe: Recipe, network: Network, faithful: Network, valid: Sequence[Example], crops: int
 ) -> Iterator[LookScore]:
-    """Score ``network`` beside ``faithful`` of any sharpness on centre crops of ``crops`` of the examples ``valid``.
+    """Score ``network`` beside ``faithful`` of any sharpness on centre crops of at most ``crops`` examples.
 
-    The methods are those of `train.looks.compare_looks`; all scores have the recipe's name as their pair. The networks
-    run in PyTorch in float32.
+    These are spread evenly over the levels of ``valid``. The methods are those of `train.looks.compare_looks`; all
+    scores have the recipe's name as their pair. The networks run in PyTorch in float32.
 
     Raises:
         ValueError: No example is as large as a crop.
     """
-    large = [example for example in valid if min(example.original.shape) >= VALIDATION_CROP]
-    if not large:
-        raise ValueError(f"no validation picture is as large as a crop of {VALIDATION_CROP}x{VALIDATION_CROP}")
     metrics = {name: METRICS.make(name) for name in ("psnr", "st-lpips", "ssimulacra2")}
     tier = str(recipe.tier)
-    evenly = large[:: -(-len(large) // crops)]
-    for index, (source, original, q) in enumerate(middles(evenly, _CPU)):
+    for index, (source, original, q) in enumerate(middles(evenly(valid, crops), _CPU)):
         restored = _codes(_run(faithful, source, q))
         clip = planes_to_clip([restored], vs.GRAY8)
         lumas = {REFERENCE: _codes(source)}
         for sharpness in SHARPNESSES:
-            lumas[sharpened(tier, sharpness)] = clip_planes(unsharp_masked(clip, sharpness))[0]
+            lumas[sharpened_name(tier, sharpness)] = clip_planes(sharpened(clip, sharpness))[0]
         lumas[method_of(tier, "crisp")] = _codes(_run(network, source, q))
         target = _codes(original)
         scores = vmaf(list(lumas.values()), [target] * len(lumas), stills=True)
         for (method, luma), of_vmaf in zip(lumas.items(), scores, strict=True):
             psnr, distance, ssimulacra2 = (metric(luma, target) for metric in metrics.values())
             yield LookScore(recipe.name, f"{index}", method, psnr, of_vmaf.neg, distance, ssimulacra2)
+
+
+def evenly(examples: Sequence[Example], count: int) -> list[Example]:
+    """At most ``count`` of the examples that are as large as a crop, evenly from the lowest to the highest level.
+
+    Raises:
+        ValueError: None is as large.
+    """
+    large = sorted(
+        (example for example in examples if min(example.original.shape) >= VALIDATION_CROP),
+        key=lambda example: example.q,
+    )
+    if not large:
+        size = f"{VALIDATION_CROP}x{VALIDATION_CROP}"
+        raise ValueError(f"no validation picture is as large as a crop of {size}: give larger ones with --images")
+    # The middle of each of as many equal parts.
+    parts = min(count, len(large))
+    return [large[(2 * part + 1) * len(large) // (2 * parts)] for part in range(parts)]
+
+
+def without_drift(network: Network, valid: Sequence[Example]) -> Network:
+    """``network`` as it would be exported: its mean residual on ``valid`` is taken out."""
+    remove_drift(network, valid, _CPU)
+    return network
 
 
 def shifts(network: Network) -> list[Shift]:

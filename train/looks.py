@@ -166,7 +166,7 @@ def check_faithful(scores: Sequence[LookScore], tier: str, pairs: Iterable[Pair]
 
 def _line(tier: str) -> list[str]:
     """The methods of rising sharpness."""
-    return [sharpened(tier, sharpness) for sharpness in SHARPNESSES]
+    return [sharpened_name(tier, sharpness) for sharpness in SHARPNESSES]
 
 
 def _means(scores: Sequence[LookScore], tier: str) -> dict[str, Values]:
@@ -190,7 +190,7 @@ def _reference(rows: dict[str, Values]) -> Values:
     return np.array([*rows[REFERENCE][:2], 0, 0])
 
 
-def sharpened(tier: str, sharpness: float) -> str:
+def sharpened_name(tier: str, sharpness: float) -> str:
     """Name of the method for a tier's faithful models with ``sharpness``."""
     return f"{tier} {sharpness:g}" if sharpness else tier
 
@@ -212,7 +212,7 @@ def _has_crisp(tier: str, pair: Pair) -> bool:
 
 
 def _faithful(tier: str) -> dict[str, Method]:
-    return {sharpened(tier, sharpness): network_method(tier, sharpness=sharpness) for sharpness in SHARPNESSES}
+    return {sharpened_name(tier, sharpness): network_method(tier, sharpness=sharpness) for sharpness in SHARPNESSES}
 
 
 def _crisp(tier: str) -> dict[str, Method]:

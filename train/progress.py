@@ -1,4 +1,4 @@
-"""Progress bars of commands, on standard error: standard output has their results."""
+"""Simple progress bars, on standard error: standard output has the results of a command."""
 
 from collections.abc import Iterable
 

@@ -18,7 +18,7 @@ import imageio_ffmpeg
 import numpy as np
 import vapoursynth as vs
 
-from train.commands.options import folders
+from train.commands.options import data_and_work
 from train.estimators import ESTIMATORS
 from train.material.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
 from train.metrics import psnr
@@ -105,7 +105,7 @@ class Stream:
 
 
 @click.command(context_settings={"max_content_width": 110})
-@folders(data="Folder with video and test.", work="Folder for coded streams.")
+@data_and_work(data="Folder with video and test.", work="Folder for coded streams.")
 @click.option("--tier", default="fast", show_default=True, help="The network.")
 @click.option(
     "--results",

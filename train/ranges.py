@@ -34,11 +34,11 @@ MOST_ADDED_IN_QUIET: Final = 0.1
 """Limit of the squared error that rounding adds, in 8-bit codes, over the smoothest part of each picture, where the
 same noise matters most: clean pictures have an error of about 4 there (42 dB)."""
 
-LEAST_KEPT: Final = (0.988, 0.98)
-"""Least share of the float32 correction of hard edges, by projection on it; the second one counts only where it puts
-more of the work into integers. The goal is 0.95."""
+LEAST_KEPT: Final = (0.988, 0.98, 0.965)
+"""Least share of the float32 correction of hard edges, by projection on it; a later one counts only where it puts more
+of the work into integers. The goal is 0.95."""
 
-_FACTORS: Final = (1.0, 0.92, 0.85, 0.78)
+_FACTORS: Final = (1.0, 0.92, 0.85, 0.78, 0.7, 0.62, 0.55)
 _DRAWN: Final = 2
 
 # Every ratio repeats after eight pixels.

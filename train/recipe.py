@@ -97,8 +97,16 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Digest of all fields that count before a run's end: it is resumed only with its own recipe."""
-        counting = {name: value for name, value in dataclasses.asdict(self).items() if not name.startswith("blend")}
+        """Digest of all fields that count before a run's end: it is resumed only with its own recipe.
+
+        Fields with their default are left out, so that a new field does not part recipes from their runs.
+        """
+        defaults = type(self)(name="", network={}, degradation={}, steps=0, batch=0)
+        counting = {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if not name.startswith("blend") and value != getattr(defaults, name)
+        }
         return hashlib.sha256(repr(sorted(counting.items())).encode()).hexdigest()[:16]
 
     def make_network(self) -> Network:

@@ -1,4 +1,4 @@
-"""One step of training, and the state that a checkpoint keeps."""
+"""One step of training, and what it reads and changes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,14 +22,14 @@ DISCRIMINATOR_RATE: Final = 1e-4
 
 
 class State:
-    """The state in a checkpoint."""
+    """What a step reads and changes; networks and optimisers are in the checkpoint."""
 
     def __init__(self, recipe: Recipe, network: Network, average: Network, device: torch.device) -> None:
         self.network, self.average = network, average.requires_grad_(False)
         self.objective = to_working_format(recipe.make_objective(), device)
         self.optimizer = _optimizer(recipe, network)
         self.discriminator = self.objective.discriminator
-        self.judge = (
+        self.discriminator_optimizer = (
             None
             if self.discriminator is None
             else torch.optim.Adam(
@@ -48,7 +48,7 @@ class State:
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """The optimisers by their names in checkpoints."""
         found = {"optimizer": self.optimizer}
-        return found if self.judge is None else {**found, "judge": self.judge}
+        return found if self.discriminator_optimizer is None else {**found, "judge": self.discriminator_optimizer}
 
 
 class Stepper:
@@ -140,12 +140,12 @@ class Stepper:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), GRADIENT_NORM)
         state.optimizer.step()
-        if state.judge is not None:
+        if state.discriminator_optimizer is not None:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bf16):
                 judged = state.objective.discriminator_loss(tuple(output.detach() for output in outputs), crops.targets)
-            state.judge.zero_grad(set_to_none=True)
+            state.discriminator_optimizer.zero_grad(set_to_none=True)
             judged.backward()  # type: ignore[no-untyped-call]
-            state.judge.step()
+            state.discriminator_optimizer.step()
         with torch.no_grad():
             self._total.add_(loss.detach())
             average = [p.detach() for p in state.average.parameters()]

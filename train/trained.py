@@ -2,28 +2,32 @@
 
 from pathlib import Path
 
-import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from train.networks.network import Network
 from train.recipe import Recipe, load_recipe
-from train.run import Run
+from train.run import Run, checkpoint_step
 
 RECIPES = Path(__file__).parent / "recipes"
 
 
 def network_of(recipe: Recipe, runs: Path) -> Network:
-    """The network of ``recipe``; ValueError if its run is not finished or the weights do not fit."""
-    path = Run(runs / recipe.name).weights
+    """The network of ``recipe``; ValueError if its run is not finished, or it is another recipe's."""
+    run = Run(runs / recipe.name)
+    path = run.weights
     if not path.exists():
-        raise ValueError(f"{recipe.name} is not trained yet: there is no {path}")
+        raise ValueError(f"{recipe.name} is not trained yet: there is no {path}; train it with `python -m train fit`")
+    if run.checkpoint.exists():
+        checkpoint_step(run.checkpoint, recipe.digest)
     network = recipe.make_network()
     try:
         network.load_state_dict(load_file(path))
+    except SafetensorError as reason:
+        raise ValueError(f"{path} is damaged ({reason}); remove it and train {recipe.name} again") from reason
     except RuntimeError as reason:
         raise ValueError(f"{path} has another form than the recipe {recipe.name}") from reason
-    with torch.no_grad():
-        return network.eval()
+    return network.eval()
 
 
 def recipe_by_name(name: str) -> Recipe:

@@ -25,12 +25,20 @@ def test_layers_that_lose_too_much_stay_out_of_integers() -> None:
     assert choose_ranges([Seen(two_layers(500), planes(1))]).ranges == (0.0,)
 
 
-@pytest.mark.parametrize(("shares", "kept"), [((0.9, 0.9), 0.988), ((0.7, 0.9), 0.98), ((0.9, 0.7), 0.988)])
+@pytest.mark.parametrize(
+    ("shares", "kept"),
+    [
+        ((0.9, 0.9, 0.9), 0.988),
+        ((0.7, 0.9, 0.9), 0.98),
+        ((0.7, 0.7, 0.9), 0.965),
+        ((0.9, 0.7, 0.8), 0.988),
+    ],
+)
 def test_edges_are_given_up_only_for_more_integers(
-    monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float], kept: float
+    monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float, float], kept: float
 ) -> None:
     found = [Ranges((), 0, least, share) for least, share in zip(LEAST_KEPT, shares, strict=True)]
-    monkeypatch.setattr(ranges_module, "_factors", lambda levels, whole: [1.0, 0.5])
+    monkeypatch.setattr(ranges_module, "_factors", lambda levels, whole: [1.0, 0.8, 0.5])
     monkeypatch.setattr(ranges_module, "_within_limits", lambda levels, ranges: found.pop(0))
     assert choose_ranges([Seen(random_stack(4, 8, 4), planes(1))]).kept == kept
 

@@ -2,17 +2,22 @@
 
 import dataclasses
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.train.examples import TINY, changed
+from train.fit import STARTS
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
 from train.recipe import in_order, load_recipe
 from vs_srcomp.models import LOOKS, TIERS
 
-RECIPES = Path(__file__).resolve().parents[2] / "train" / "recipes"
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = ROOT / "train" / "recipes"
+# `make models` merges those of one level each, whose recipes are in the history.
+MERGED = {f"srcomp-{tier}-{ratio}-levels" for tier in ("fast", "quality") for ratio in ("8by5", "4by3")}
 COMPLETE = """
 name = "srcomp-test"
 network = { name = "plain", stride = 2, channels = 8, layers = 3 }
@@ -42,9 +47,17 @@ def test_every_start_teacher_and_blend_has_a_recipe_or_is_merged() -> None:
     recipes = [load_recipe(path) for path in RECIPES.rglob("*.toml")]
     assert len({recipe.name for recipe in recipes}) == len(recipes)
     named = {name for recipe in recipes for name in (recipe.start, recipe.teacher, recipe.blend) if name}
-    # `make models` merges those of one level each, whose recipes are in the history.
-    merged = {f"{recipe.name}-levels" for recipe in recipes if recipe.network["name"] == "interpolated"}
-    assert named <= {recipe.name for recipe in recipes} | merged
+    assert named <= {recipe.name for recipe in recipes} | MERGED
+
+
+def test_make_models_makes_all_that_its_recipes_start_or_learn_from() -> None:
+    asked = ["make", "--silent", "--eval=recipes: ; @echo $(RECIPES) $(DRAFTS)", "recipes"]
+    listed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    recipes = [load_recipe(ROOT / path) for path in listed]
+    made = {recipe.name for recipe in recipes} | {path.stem for path in STARTS.glob("*.safetensors")}
+    named = {name for recipe in recipes for name in (recipe.start, recipe.teacher, recipe.blend) if name}
+    assert named <= made | MERGED
+    assert named >= MERGED
 
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from train.commands.options import FILE, FOLDER, folders
+from train.commands.options import FILE, FOLDER, data_and_work
 
 if TYPE_CHECKING:
     from train.degradations.av1 import Pair
@@ -197,7 +197,7 @@ def evaluate_video(
 
 
 @click.command()
-@folders(data="Folder with test/kodak and video.", work="Streams and points go to WORK/rate.")
+@data_and_work(data="Folder with test/kodak and video.", work="Streams and points go to WORK/rate.")
 @click.option("--tier", "tiers", multiple=True, default=("light", "fast", "quality"), show_default=True)
 @click.option("--pictures", type=click.IntRange(min=0), help="Number of Kodak pictures; 0 for none [default: all].")
 @click.option("--videos/--no-videos", default=True, show_default=True)
@@ -218,12 +218,12 @@ def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, v
     for mark, table in tables(points).items():
         click.echo(f"\n{mark}\n{table}")
     if record:
-        write_rows(Path("train/results/rate.csv"), Point, points)
+        write_rows(RESULTS / "rate.csv", Point, points)
         write(points, Path("docs/results/rate.md"))
 
 
 @click.command()
-@folders(
+@data_and_work(
     data="Folder with test/set5, set14, kodak and clic, and video.",
     work="Finished runs are in WORK/runs; scores go to WORK/systems.",
 )

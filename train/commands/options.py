@@ -28,7 +28,7 @@ def material(*, required: bool = True) -> Callable[[Command], Command]:
     return lambda command: images(work(command))
 
 
-def folders[F: Callable[..., Any]](data: str, work: str) -> Callable[[F], F]:
+def data_and_work[F: Callable[..., Any]](data: str, work: str) -> Callable[[F], F]:
     """The options ``--data`` and ``--work``, with the help texts ``data`` and ``work``."""
     folder = click.Path(file_okay=False, path_type=Path)
     shared = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -77,8 +77,8 @@ def fit(
                 fit_one(recipe, train, valid, work / "runs", processes, budgets.get(path))
     except KeyboardInterrupt:
         raise click.ClickException("stopped; the same command goes on from the last checkpoint") from None
-    except (ValueError, RuntimeError) as reason:
-        if isinstance(reason, Diverged | ValueError) or "encoder failed" in str(reason):
+    except RuntimeError as reason:
+        if isinstance(reason, Diverged) or "encoder failed" in str(reason):
             raise click.ClickException(str(reason)) from reason
         raise
 
@@ -86,26 +86,29 @@ def fit(
 @click.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @material()
-@click.option("--crops", type=click.IntRange(min=1), default=24, show_default=True, help="Crops to score.")
+@click.option("--crops", type=click.IntRange(min=1), default=24, show_default=True, help="Crops to score, at most.")
 def judge(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, crops: int) -> None:
     """Judge the trained crisp runs of RECIPES on crops of validation pictures, without a look at a test set.
 
     Each is compared with the package's faithful network of any sharpness: PSNR, VMAF-NEG, ST-LPIPS and SSIMULACRA 2.
     A second table has the shift of brightness of constant pictures.
     """
-    from train.judge import faithful_of, shift_table
+    from train.judge import faithful_of, shift_table, without_drift
     from train.judge import judge as judged
     from train.looks import look_table
     from train.material.gather import Gatherer
     from train.recipe import load_recipe
     from train.trained import network_of
 
+    read = [load_recipe(path) for path in recipes]
+    # Mistakes are reported before any picture is read.
+    networks = [(faithful_of(recipe), network_of(recipe, work / "runs")) for recipe in read]
     gatherer = Gatherer(images, work)
-    for path in recipes:
-        recipe = load_recipe(path)
-        faithful, network = faithful_of(recipe), network_of(recipe, work / "runs")
-        scores = list(judged(recipe, network, faithful, gatherer.valid(recipe), crops))
-        click.echo(f"{recipe.name}, {len({score.picture for score in scores})} crops")
+    for recipe, (faithful, trained) in zip(read, networks, strict=True):
+        valid = gatherer.valid(recipe)
+        network = without_drift(trained, valid)
+        scores = list(judged(recipe, network, faithful, valid, crops))
+        click.echo(f"{recipe.name}, crops: {len({score.picture for score in scores})}")
         click.echo(f"{look_table(scores, str(recipe.tier))}\n\n{shift_table(network)}\n")
 
 

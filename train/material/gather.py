@@ -106,7 +106,10 @@ def _split(recipe: Recipe, places: Iterable[Path], work: Path) -> tuple[list[Ite
     for item in enumerate(files):
         parts[item[1].stem in measured].append(item)
     if not all(parts):
-        raise ValueError(f"{len(files)} pictures are too few to learn from one part and measure on another")
+        raise ValueError(
+            f"{', '.join(map(str, places))}: {len(files)} pictures are too few to learn from one part and measure on "
+            "another; give more with --images"
+        )
     return parts
 
 
