@@ -11,7 +11,6 @@ from typing import Final
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import SafetensorError
 from torch import nn
 
 from train.exported import is_installed, take_installed
@@ -26,6 +25,7 @@ from train.run import (
     checkpoint_step,
     draw_curves,
     load_checkpoint,
+    read_weights,
     save_checkpoint,
     save_weights,
     start_log,
@@ -198,16 +198,13 @@ def check_runs(recipe: Recipe, runs: Path) -> None:
 
 
 def _take_weights(network: Network, name: str, runs: Path, role: str = "start") -> None:
-    from safetensors.torch import load_file
-
     path = _weights(name, runs)
+    weights = read_weights(path, name) if path.exists() else None
     try:
-        if path.exists():
-            network.load_state_dict(load_file(path))
-        else:
+        if weights is None:
             take_installed(network, name)
-    except SafetensorError as reason:
-        raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
+        else:
+            network.load_state_dict(weights)
     except (RuntimeError, ValueError) as reason:
         raise ValueError(f"{name} cannot be the {role}: it has another form") from reason
 

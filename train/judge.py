@@ -11,18 +11,17 @@ from torch import Tensor
 
 from train.evaluate import REFERENCE, method_of
 from train.exported import take_installed
-from train.looks import SHARPNESSES, LookScore, sharpened_name
+from train.looks import SHARPNESSES, LookScore, LookScorer, sharpened_name
 from train.material.coded import Example
 from train.material.pictures import Plane, clip_planes, planes_to_clip
-from train.metrics import METRICS, vmaf
 from train.networks.network import Network, outputs_of
 from train.recipe import Recipe
 from train.trained import recipe_by_name
 from train.validation import VALIDATION_CROP, middles, remove_drift
+from vs_srcomp.geometry import QUANTIZERS
 from vs_srcomp.models import models
 from vs_srcomp.upscale import sharpened
 
-LEVELS: Final = (20.0, 30.0, 40.0, 50.0)
 _CODES: Final = (16, 48, 80, 112, 144, 176, 208, 235)
 # Side of what is measured of a constant picture: whole cells of every stride.
 _INSIDE: Final = 16
@@ -33,7 +32,7 @@ _CPU: Final = torch.device("cpu")
 class Shift:
     """How far a network moves constant pictures at a level, in codes: the least and the largest over `_CODES`."""
 
-    q: float
+    q: int
     least: float
     largest: float
 
@@ -66,7 +65,7 @@ def judge(
     Raises:
         ValueError: No example is as large as a crop.
     """
-    metrics = {name: METRICS.make(name) for name in ("psnr", "st-lpips", "ssimulacra2")}
+    scorer = LookScorer()
     tier = str(recipe.tier)
     for index, (source, original, q) in enumerate(middles(evenly(valid, crops), _CPU)):
         restored = _codes(_run(faithful, source, q))
@@ -75,11 +74,7 @@ def judge(
         for sharpness in SHARPNESSES:
             lumas[sharpened_name(tier, sharpness)] = clip_planes(sharpened(clip, sharpness))[0]
         lumas[method_of(tier, "crisp")] = _codes(_run(network, source, q))
-        target = _codes(original)
-        scores = vmaf(list(lumas.values()), [target] * len(lumas), stills=True)
-        for (method, luma), of_vmaf in zip(lumas.items(), scores, strict=True):
-            psnr, distance, ssimulacra2 = (metric(luma, target) for metric in metrics.values())
-            yield LookScore(recipe.name, f"{index}", method, psnr, of_vmaf.neg, distance, ssimulacra2)
+        yield from scorer.scores(recipe.name, f"{index}", lumas, _codes(original))
 
 
 def evenly(examples: Sequence[Example], count: int) -> list[Example]:
@@ -107,7 +102,7 @@ def without_drift(network: Network, valid: Sequence[Example]) -> Network:
 
 
 def shifts(network: Network) -> list[Shift]:
-    """How far ``network`` moves constant pictures of dark to bright codes, at each of `LEVELS`."""
+    """How far ``network`` moves constant pictures of dark to bright codes, at each of `QUANTIZERS`."""
     codes = torch.tensor(_CODES, dtype=torch.float32).view(-1, 1, 1, 1)
     # Padding does not reach the middle.
     border = -(-network.receptive_field // (2 * _INSIDE)) * _INSIDE
@@ -115,8 +110,8 @@ def shifts(network: Network) -> list[Shift]:
     pictures = (codes / 255).expand(-1, 1, side, side).contiguous()
     inside = slice(border, border + _INSIDE)
     found = []
-    for level in LEVELS:
-        away = 255 * (_run(network, pictures, torch.full((len(_CODES),), level)) - pictures)
+    for level in QUANTIZERS:
+        away = 255 * (_run(network, pictures, torch.full((len(_CODES),), float(level))) - pictures)
         means = away[:, 0, inside, inside].mean(dim=(1, 2))
         found.append(Shift(level, float(means.min()), float(means.max())))
     return found
@@ -124,7 +119,7 @@ def shifts(network: Network) -> list[Shift]:
 
 def shift_table(network: Network) -> str:
     """The :func:`shifts` of ``network`` as Markdown."""
-    rows = [f"| {shift.q:g} | {shift.least:+.2f} to {shift.largest:+.2f} |" for shift in shifts(network)]
+    rows = [f"| {shift.q} | {shift.least:+.2f} to {shift.largest:+.2f} |" for shift in shifts(network)]
     return "\n".join(["| Q | shift of constant pictures, codes |", "| ---: | ---: |", *rows])
 
 

@@ -1,6 +1,6 @@
 """Comparison of the looks: crisp networks against faithful ones with any sharpness, on pictures."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ from train.evaluate import (
     models_of,
     network_method,
 )
-from train.material.pictures import clip_planes, each_luma
+from train.material.pictures import Plane, clip_planes, each_luma
 from train.metrics import METRICS, vmaf
 from vs_srcomp.geometry import RATIOS
 
@@ -75,7 +75,7 @@ def compare_looks(
         tiers: Tiers to measure, where they have the look.
         only_crisp: Whether to leave out Lanczos-5 and the faithful networks.
     """
-    metrics = {name: METRICS.make(name) for name in ("psnr", "st-lpips", "ssimulacra2")}
+    scorer = LookScorer()
     chosen = [pair for pair in pairs if any(_has_crisp(tier, pair) for tier in tiers)]
     make_streams(images, streams, chosen, EVALUATION_SPEED)
     originals = list(each_luma(images))
@@ -87,11 +87,23 @@ def compare_looks(
         for name, original in originals:
             height, width = original.shape
             clip = decode(stream_path(streams, pair, name).read_bytes())
-            lumas = [clip_planes(run(clip, pair, width, height))[0] for run in methods.values()]
-            scores = vmaf(lumas, [original] * len(lumas), stills=True)
-            for method, luma, of_vmaf in zip(methods, lumas, scores, strict=True):
-                psnr, distance, ssimulacra2 = (metric(luma, original) for metric in metrics.values())
-                yield LookScore(pair.slug, name, method, psnr, of_vmaf.neg, distance, ssimulacra2)
+            lumas = {method: clip_planes(run(clip, pair, width, height))[0] for method, run in methods.items()}
+            yield from scorer.scores(pair.slug, name, lumas, original)
+
+
+class LookScorer:
+    """Scores what several methods made of a picture by all metrics of a `LookScore`."""
+
+    def __init__(self) -> None:
+        """Make the metrics; ValueError if one is not installed."""
+        self._metrics = [METRICS.make(name) for name in ("psnr", "st-lpips", "ssimulacra2")]
+
+    def scores(self, pair: str, picture: str, lumas: Mapping[str, Plane], original: Plane) -> Iterator[LookScore]:
+        """The scores of ``lumas``, by method, against ``original``, all of one size."""
+        of_all = vmaf(list(lumas.values()), [original] * len(lumas), stills=True)
+        for (method, luma), of_vmaf in zip(lumas.items(), of_all, strict=True):
+            psnr, distance, ssimulacra2 = (metric(luma, original) for metric in self._metrics)
+            yield LookScore(pair, picture, method, psnr, of_vmaf.neg, distance, ssimulacra2)
 
 
 def look_table(scores: Sequence[LookScore], tier: str) -> str:

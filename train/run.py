@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -52,6 +52,14 @@ def save_weights(path: Path, network: nn.Module) -> None:
     """Write the weights of ``network``."""
     with atomic_path(path) as temporary:
         save_file(_contiguous(network), temporary)
+
+
+def read_weights(path: Path, name: str) -> dict[str, Tensor]:
+    """The weights of the run ``name`` that `save_weights` wrote; ValueError if the file is damaged."""
+    try:
+        return load_file(path)
+    except SafetensorError as reason:
+        raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
 
 
 def save_checkpoint(

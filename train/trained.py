@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from train.networks.network import Network
 from train.recipe import Recipe, load_recipe
-from train.run import Run, checkpoint_step
+from train.run import Run, checkpoint_step, read_weights
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -22,9 +19,7 @@ def network_of(recipe: Recipe, runs: Path) -> Network:
         checkpoint_step(run.checkpoint, recipe.digest)
     network = recipe.make_network()
     try:
-        network.load_state_dict(load_file(path))
-    except SafetensorError as reason:
-        raise ValueError(f"{path} is damaged ({reason}); remove it and train {recipe.name} again") from reason
+        network.load_state_dict(read_weights(path, recipe.name))
     except RuntimeError as reason:
         raise ValueError(f"{path} has another form than the recipe {recipe.name}") from reason
     return network.eval()

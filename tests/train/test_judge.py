@@ -12,13 +12,14 @@ from tests.train.examples import changed
 from tests.train.photographs import write_photographs
 from train.__main__ import main
 from train.exported import take_installed
-from train.judge import LEVELS, evenly, faithful_of, judge, shift_table, shifts
+from train.judge import evenly, faithful_of, judge, shift_table, shifts
 from train.material.coded import Example
 from train.material.pictures import clip_planes, planes_to_clip
 from train.metrics import psnr
 from train.networks.plain import PlainStack
 from train.recipe import load_recipe
 from train.run import Run, save_weights
+from vs_srcomp.geometry import QUANTIZERS
 from vs_srcomp.models import models
 from vs_srcomp.upscale import sharpened
 
@@ -96,7 +97,7 @@ def test_the_shift_of_constant_pictures_is_that_of_the_network() -> None:
             return luma + residual
 
     found = shifts(Tilted(stride=4, channels=4, layers=3))
-    assert [shift.q for shift in found] == list(LEVELS)
+    assert [shift.q for shift in found] == list(QUANTIZERS)
     for shift in found:
         assert shift.least == pytest.approx((16 / 255 - 0.5) * shift.q / 50, abs=1e-3)
         assert shift.largest == pytest.approx((235 / 255 - 0.5) * shift.q / 50, abs=1e-3)

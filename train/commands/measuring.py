@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from train.commands.options import FILE, FOLDER, data_and_work
+from train.commands.options import FILE, FOLDER, data_and_work, test_sets
 
 if TYPE_CHECKING:
     from train.degradations.av1 import Pair
@@ -35,14 +35,7 @@ def metric_names(names: str) -> tuple[str, ...]:
 
 
 @click.command()
-@click.option(
-    "--images", "folders", multiple=True, type=FOLDER, required=True, help="Test set; never training pictures."
-)
-@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
-@click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
-@click.option(
-    "--pair", "slugs", multiple=True, help="A ratio and a level, as in 2by1-q40; may be repeated [default: twelve]."
-)
+@test_sets
 @click.option("--model", "networks", multiple=True, type=FILE, help="Another ONNX file to measure, at every pair.")
 @click.option(
     "--metrics",
@@ -107,14 +100,7 @@ def evaluate(
 
 
 @click.command()
-@click.option(
-    "--images", "folders", multiple=True, type=FOLDER, required=True, help="Test set; never training pictures."
-)
-@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
-@click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
-@click.option(
-    "--pair", "slugs", multiple=True, help="A ratio and a level, as in 2by1-q40; may be repeated [default: twelve]."
-)
+@test_sets
 @click.option(
     "--only-crisp", is_flag=True, help="With --record: keep the recorded scores of Lanczos-5 and the faithful networks."
 )

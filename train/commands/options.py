@@ -31,15 +31,34 @@ def material(*, required: bool = True) -> Callable[[Command], Command]:
 def data_and_work[F: Callable[..., Any]](data: str, work: str) -> Callable[[F], F]:
     """The options ``--data`` and ``--work``, with the help texts ``data`` and ``work``."""
     folder = click.Path(file_okay=False, path_type=Path)
-    shared = click.Path(exists=True, file_okay=False, path_type=Path)
 
     def decorate(command: F) -> F:
         command = click.option("--work", type=folder, default=Path("work"), show_default=True, help=work)(command)
-        return click.option("--data", type=shared, default=Path("../shared/data"), show_default=True, help=data)(
+        return click.option("--data", type=FOLDER, default=Path("../shared/data"), show_default=True, help=data)(
             command
         )
 
     return decorate
+
+
+def test_sets[F: Callable[..., Any]](command: F) -> F:
+    """The options of commands that measure models on test sets: folders, work, tiers and slugs of pairs."""
+    options = (
+        click.option(
+            "--images", "folders", multiple=True, type=FOLDER, required=True, help="Test set; never training pictures."
+        ),
+        click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams."),
+        click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure."),
+        click.option(
+            "--pair",
+            "slugs",
+            multiple=True,
+            help="A ratio and a level, as in 2by1-q40; may be repeated [default: twelve].",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float]:

@@ -27,7 +27,7 @@ def dataset(ratios: tuple[str, ...], quantizers: tuple[str, ...], **options: Any
 
     try:
         made = make_dataset(DatasetOptions(pairs=choose_pairs(ratios, quantizers), **options))
-    except (ValueError, RuntimeError) as reason:
+    except RuntimeError as reason:
         raise click.ClickException(str(reason)) from reason
     for path in made.files:
         click.echo(path)

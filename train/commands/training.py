@@ -25,7 +25,7 @@ def vgg_weights(out: Path) -> None:
 
     try:
         write_vgg_weights(out)
-    except (ValueError, OSError) as reason:
+    except OSError as reason:
         raise click.ClickException(str(reason)) from reason
     click.echo(out)
 
