@@ -1,9 +1,9 @@
 """Ranges for 8-bit integers: the magnitudes of the layers' inputs, measured on pictures.
 
 A range is the largest magnitude on photographs and drawn edges, times a factor. A factor below 1 makes steps finer and
-clips the strongest corrections; of the factors that keep hard edges, the one that loses least is chosen. Layers whose
-rounding still costs too much are not quantised, those with the highest loss per operation first: as a rule the last
-layers, whose errors no later layer averages.
+clips the strongest corrections; of the factors that keep hard edges, those that lose least are chosen: first one for
+all layers, then each layer's by itself. Layers whose rounding still costs too much are not quantised, those with the
+highest loss per operation first: as a rule the last layers, whose errors no later layer averages.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ LEAST_KEPT: Final = (0.988, 0.98, 0.965)
 """Least share of the float32 correction of hard edges, by projection on it; a later one counts only where it puts more
 of the work into integers. The goal is 0.95."""
 
-_FACTORS: Final = (1.0, 0.92, 0.85, 0.78, 0.7, 0.62, 0.55)
+_FACTORS: Final = (1.0, 0.92, 0.85, 0.78, 0.7, 0.62, 0.55, 0.48)
 _DRAWN: Final = 2
 
 # Every ratio repeats after eight pixels.
@@ -83,18 +83,39 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     """
     levels = [_Level(form) for form in forms]
     whole = np.max([level.highest() for level in levels], 0).astype(np.float64)
+    found: list[Ranges] = []
+    for least in LEAST_KEPT:
+        found.append(_within_limits(levels, whole * _factors(levels, whole, least)))
+        if found[-1].share == 1:
+            break
     # Of equal shares the first, which keeps more.
-    return max(
-        (_within_limits(levels, factor * whole) for factor in _factors(levels, whole)), key=lambda found: found.share
-    )
+    return max(found, key=lambda ranges: ranges.share)
 
 
-def _factors(levels: Sequence["_Level"], whole: NDArray[np.float64]) -> list[float]:
-    """The factor for each of `LEAST_KEPT`, if they differ."""
-    kept = {factor: _kept(levels, factor * whole) for factor in _FACTORS}
-    lost = {factor: _lost(levels, factor * whole) for factor in _FACTORS}
-    allowed = [[factor for factor in _FACTORS if kept[factor] >= least] or [1.0] for least in LEAST_KEPT]
-    return list(dict.fromkeys(min(factors, key=lost.__getitem__) for factors in allowed))
+def _factors(levels: Sequence["_Level"], whole: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """The factor of each layer with which all together lose least and keep ``least``."""
+
+    def lost(places: Sequence[int]) -> float:
+        ranges = whole * np.take(_FACTORS, places)
+        return _lost(levels, ranges) if _kept(levels, ranges) >= least else np.inf
+
+    layers = len(whole)
+    best_loss, place = min((lost([place] * layers), place) for place in range(len(_FACTORS)))
+    if best_loss == np.inf:
+        return np.ones(layers)
+    best = [place] * layers
+    for layer in range(layers):
+        # Downhill one way, and if that is uphill, the other way.
+        for way in (1, -1):
+            moved = False
+            while 0 <= best[layer] + way < len(_FACTORS):
+                places = [*best[:layer], best[layer] + way, *best[layer + 1 :]]
+                if (loss := lost(places)) >= best_loss:
+                    break
+                best, best_loss, moved = places, loss, True
+            if moved:
+                break
+    return np.take(_FACTORS, best)
 
 
 def _within_limits(levels: Sequence["_Level"], ranges: NDArray[np.float64]) -> Ranges:

@@ -32,15 +32,28 @@ def test_layers_that_lose_too_much_stay_out_of_integers() -> None:
         ((0.7, 0.9, 0.9), 0.98),
         ((0.7, 0.7, 0.9), 0.965),
         ((0.9, 0.7, 0.8), 0.988),
+        ((0.9, 1.0, 1.0), 0.98),
     ],
 )
 def test_edges_are_given_up_only_for_more_integers(
     monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float, float], kept: float
 ) -> None:
     found = [Ranges((), 0, least, share) for least, share in zip(LEAST_KEPT, shares, strict=True)]
-    monkeypatch.setattr(ranges_module, "_factors", lambda levels, whole: [1.0, 0.8, 0.5])
+    monkeypatch.setattr(ranges_module, "_factors", lambda levels, whole, least: np.ones(3))
     monkeypatch.setattr(ranges_module, "_within_limits", lambda levels, ranges: found.pop(0))
     assert choose_ranges([Seen(random_stack(4, 8, 4), planes(1))]).kept == kept
+
+
+@pytest.mark.parametrize(
+    ("least", "factors"), [(0.0, (0.7, 1.0, 0.48)), (2.3, (0.78, 1.0, 0.55)), (4.0, (1.0, 1.0, 1.0))]
+)
+def test_each_layer_has_the_factor_that_loses_least_and_keeps_enough(
+    monkeypatch: pytest.MonkeyPatch, least: float, factors: tuple[float, ...]
+) -> None:
+    whole, best = np.array([3.0, 5.0, 2.0]), np.array([0.7, 1.0, 0.5])
+    monkeypatch.setattr(ranges_module, "_lost", lambda levels, ranges: float(np.square(ranges / whole - best).sum()))
+    monkeypatch.setattr(ranges_module, "_kept", lambda levels, ranges: float((ranges / whole).sum()))
+    assert tuple(ranges_module._factors([], whole, least)) == factors
 
 
 def test_noise_in_smooth_parts_counts_whatever_the_pictures_own_error() -> None:
