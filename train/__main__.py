@@ -25,8 +25,17 @@ class _Training(click.Group):
         except OSError as reason:
             if reason.filename is None:
                 raise
-            what = f"{reason.filename}: {reason.strerror}"
-            raise click.ClickException(f"{what}; give another folder with --work, --engines or --out") from reason
+            raise click.ClickException(f"{reason.filename}: {reason.strerror}{self._paths(ctx)}") from reason
+
+    def _paths(self, ctx: click.Context) -> str:
+        """What to do about a path: the options of the command that take one."""
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        options = [
+            option.opts[0]
+            for option in (command.params if command else ())
+            if isinstance(option, click.Option) and isinstance(option.type, click.Path)
+        ]
+        return f"; give another path with {' or '.join(options)}" if options else ""
 
 
 @click.group(cls=_Training, context_settings={"max_content_width": 110})

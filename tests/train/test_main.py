@@ -71,7 +71,7 @@ RECIPE = str(ROOT / "train" / "recipes" / "systems" / "espcn-2x.toml")
         (("--seconds", "-5"), "--seconds takes numbers above 0"),
         (("--threads", "-3"), "-3 is not in the range x>=1"),
         (("--work", __file__), "test_main.py"),
-        (("--work", "/proc/none"), "/proc/none"),
+        (("--work", "/proc/none"), "; give another path with --images or --work"),
     ],
     ids=lambda value: " ".join(value[:1]) if isinstance(value, tuple) else "",
 )
