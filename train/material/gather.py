@@ -41,11 +41,11 @@ class Gatherer:
         """See `gather` for the arguments."""
         self._places, self._work, self._processes = list(places), work, processes
         self._last: tuple[object, Split] | None = None
+        self._last_valid: tuple[object, list[Example]] | None = None
 
     def of(self, recipe: Recipe) -> Split:
         """See `gather`."""
-        material = (recipe.degradation, recipe.scales, recipe.copies, recipe.clips, recipe.valid_share, recipe.seed)
-        key = (recipe.material, material, recipe.make_network().channels)
+        key = _data_key(recipe)
         if self._last is None or self._last[0] != key:
             self._last = None
             self._last = key, gather(recipe, self._places, self._work, self._processes)
@@ -53,10 +53,20 @@ class Gatherer:
 
     def valid(self, recipe: Recipe) -> list[Example]:
         """The validation set of ``recipe``, without its training set; missing coded files are made."""
-        _, measured = _split(recipe, self._places, self._work)
-        if recipe.degradation["name"] == "av1":
-            _code(recipe, measured, self._work, self._processes)
-        return _load(_loader(recipe, self._work), measured, self._processes)
+        key = _data_key(recipe)
+        if self._last_valid is None or self._last_valid[0] != key:
+            self._last_valid = None
+            _, measured = _split(recipe, self._places, self._work)
+            if recipe.degradation["name"] == "av1":
+                _code(recipe, measured, self._work, self._processes)
+            self._last_valid = key, _load(_loader(recipe, self._work), measured, self._processes)
+        return self._last_valid[1]
+
+
+def _data_key(recipe: Recipe) -> object:
+    """What the data of ``recipe`` depend on."""
+    material = (recipe.degradation, recipe.scales, recipe.copies, recipe.clips, recipe.valid_share, recipe.seed)
+    return recipe.material, material, recipe.make_network().channels
 
 
 def gather(

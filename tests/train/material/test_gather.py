@@ -38,6 +38,8 @@ def test_a_recipe_gets_its_examples_split_by_picture(pictures: Path, tmp_path: P
     assert gatherer.of(changed("other", recipe, steps=7))[0] is again
     alone = gatherer.valid(recipe)
     assert [(example.picture, example.q) for example in alone] == [(example.picture, example.q) for example in valid]
+    assert gatherer.valid(changed("other", recipe, steps=7)) is alone
+    assert gatherer.valid(changed("another", recipe, seed=recipe.seed + 1)) is not alone
     with pytest.raises(ValueError, match="4 pictures are too few"):
         gather(changed("none", recipe, valid_share=0.0), [pictures], tmp_path, processes=1)
 
