@@ -10,7 +10,7 @@ import numpy as np
 
 from train.degradations.av1 import TRAINING_SPEED, Pair, decode, encode, stream_path
 from train.equalize import equalized
-from train.material.pictures import clip_planes, list_pictures, read_yuv420
+from train.material.pictures import clip_planes, read_rgb8, read_yuv420, some_pictures
 from train.ranges import CROP, Plane, Ranges, Seen, channel_peaks, choose_ranges
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS, ratio_by_name
@@ -30,13 +30,19 @@ def calibrate(
         streams: Folder for their coded streams.
         names: Names of models; by default all of ours.
         pictures: Number of photographs.
+
+    Raises:
+        ValueError: There is no photograph of at least `CROP` pixels, or no model of ours has one of ``names``.
     """
     catalogue = engines / "models.json"
     chosen = _photographs(images, pictures)
-    for name in [entry["name"] for entry in _entries(catalogue)]:
+    ours = [entry["name"] for entry in _entries(catalogue) if entry["system"] == SYSTEM]
+    if unknown := [name for name in names if name not in ours]:
+        raise ValueError(f"there is no model {', '.join(unknown)}: there are {', '.join(ours)}")
+    for name in ours:
         entries = _entries(catalogue)
         (entry,) = (entry for entry in entries if entry["name"] == name)
-        if entry["system"] != SYSTEM or (names and name not in names):
+        if names and name not in names:
             continue
         file = engines / entry["file"]
         found = calibrate_entry(entry, file, chosen, streams)
@@ -76,8 +82,12 @@ def _form(network: bytes, entry: dict[str, Any], q: int) -> bytes:
 
 
 def _photographs(images: Path, count: int) -> list[Path]:
-    found = list_pictures(images)
-    return found[:: max(1, len(found) // count)][:count]
+    found = some_pictures(images)
+    spread = found[:: max(1, len(found) // count)][:count]
+    large = [path for path in spread if min(read_rgb8(path).shape[:2]) >= CROP]
+    if not large:
+        raise ValueError(f"no picture of {images} is {CROP} pixels wide and high: give larger ones")
+    return large
 
 
 def _coded(photographs: list[Path], pair: Pair, streams: Path) -> tuple[list[Plane], list[Plane]]:
@@ -85,8 +95,6 @@ def _coded(photographs: list[Path], pair: Pair, streams: Path) -> tuple[list[Pla
     seen, originals = [], []
     for path in photographs:
         picture = read_yuv420(path)
-        if min(picture.width, picture.height) < CROP:
-            continue
         stream = stream_path(streams, pair, path.stem)
         if not stream.exists():
             stream.parent.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,8 @@ def fit(
         valid: Validation data, used ``VALIDATIONS`` times.
         runs: Folder of all runs; the files of this run go to its subfolder with the recipe's name.
         team: The processes that train together. bfloat16 is used if the device has units for it. Crops do not depend
-            on the number of processes, so results differ only by rounding.
+            on the number of processes, so results differ only by rounding, and by means over crops that an objective
+            takes (adversarial, perceptual), which each process takes over its own.
         seconds: Time limit of the run, to which the schedule is adapted if it ends before the last step. Validations
             take at most a tenth of it before the end, so large networks are validated less often.
 
@@ -91,7 +92,7 @@ def fit(
     run.folder.mkdir(parents=True, exist_ok=True)
     if recipe.steps == 0:
         if team.leads:
-            save_weights(run.weights, network)
+            save_weights(run.weights, network, recipe.digest_of_weights)
         team.wait()
         return network
     state = State(recipe, network, copy.deepcopy(network), device)
@@ -105,7 +106,7 @@ def fit(
     if team.leads:
         start_log(run.log, first)
     validation = Validation(valid, device)
-    clock = _Clock(recipe.steps, seconds, first)
+    clock = _Clock(recipe.steps, seconds, first, team)
     with open_crops(train, recipe.crop, device) as crops, _progress(team) as progress:
         stepper = Stepper(recipe, state, team.synchronised(network), crops, team)
         bar = progress.add_task(recipe.name, completed=first, total=recipe.steps, gain="")
@@ -125,6 +126,7 @@ def fit(
             loss = team.mean(stepper.loss_of(step - begun))
             if not math.isfinite(loss):
                 raise Diverged(f"{recipe.name}: the loss is {loss} at step {step}; lower learning_rate")
+            rate = learning_rate(recipe, step, clock.done(step))
             if team.leads:
                 cost = validation.pixels / (_BACKWARD * recipe.batch * recipe.crop**2) * clock.mean_step(step)
                 if over or clock.may_measure(cost):
@@ -132,14 +134,13 @@ def fit(
                     gain = validation.gain(state.average)
                     clock.measuring += time.monotonic() - begun_at
                     progress.update(bar, gain=f"{gain:+.3f} dB")
-                    rate = learning_rate(recipe, step, clock.done(step))
                     append_log(run.log, (step, f"{rate:.2e}", f"{loss:.5f}", f"{gain:.4f}"))
                 save_checkpoint(run.checkpoint, state.networks, state.optimizers, step, recipe.digest)
     if team.leads:
         draw_curves(run.log, run.curves, recipe.name)
         if recipe.blend is not None:
             _blend(state.average, recipe, runs)
-        save_weights(run.weights, state.average)
+        save_weights(run.weights, state.average, recipe.digest_of_weights)
     # Another run may start from these weights.
     team.wait()
     return state.average
@@ -147,11 +148,15 @@ def fit(
 
 @dataclass
 class _Clock:
-    """Progress of a run: by its steps, or by its time limit if that is shorter."""
+    """Progress of a run: by its steps, or by its time limit if that is shorter.
+
+    The leader's time counts, so that all processes take the same steps at the same rates: all ask at the same points.
+    """
 
     steps: int
     seconds: float | None
     first: int
+    team: Team
     measuring: float = 0.0
     """Seconds spent in validations."""
 
@@ -174,7 +179,8 @@ class _Clock:
         if self.seconds is None:
             return by_steps
         before = self.first / self.steps
-        return max(by_steps, before + (1 - before) * min(1.0, (time.monotonic() - self._begin) / self.seconds))
+        passed = self.team.of_leader(time.monotonic() - self._begin)
+        return max(by_steps, before + (1 - before) * min(1.0, passed / self.seconds))
 
     def is_over(self, step: int) -> bool:
         return self.done(step) >= 1

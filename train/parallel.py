@@ -45,6 +45,23 @@ class Team:
         distributed.all_reduce(total)
         return total.item() / self.size
 
+    def of_leader(self, value: float) -> float:
+        """The leader's ``value``."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
+        distributed.broadcast(shared, 0)
+        return shared.item()
+
+    def average(self, network: nn.Module) -> None:
+        """Average the gradients of ``network``, which `synchronised` does not wrap, over all processes."""
+        if self.size == 1:
+            return
+        for parameter in network.parameters():
+            if parameter.grad is not None:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= self.size
+
     def wait(self) -> None:
         """Wait for all processes."""
         if self.size > 1:

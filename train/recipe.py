@@ -43,7 +43,7 @@ class Recipe:
     need, as their start or blend. Its model is not exported."""
     network: Part
     degradation: Part
-    """Table of the degradation. ``av1`` needs a ``ratio``, and codes every picture at several levels."""
+    """Table of the degradation. ``av1`` has a ``ratio`` alone, and codes every picture at several levels."""
     material: Part = field(default_factory=lambda: {"name": "photographs"})
     objective: Part = field(default_factory=lambda: {"name": "faithful"})
     steps: int
@@ -58,9 +58,9 @@ class Recipe:
     """``"adam"``, or ``"muon"``, which needs a third of the steps."""
     warmup: int = 200
     scales: tuple[float, ...] = (1.0,)
-    """Scales of pictures before the degradation. AV1 always uses a third of them at 0.6, too."""
+    """Scales of pictures before the degradation; not with AV1, which uses a third of them at 0.6, too."""
     copies: int = 1
-    """Degraded versions of each picture, if the degradation is random."""
+    """Degraded versions of each picture, if the degradation is random; not with AV1."""
     clips: bool = True
     """Whether to train on clips made of the pictures, too, coded with inter prediction; AV1 only."""
     valid_share: float = 0.1
@@ -97,15 +97,21 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Digest of all fields that count before a run's end: it is resumed only with its own recipe.
+        """Digest of all fields that count before a run's end: it is resumed only with its own recipe."""
+        return self._digest(lambda name: not name.startswith("blend"))
 
-        Fields with their default are left out, so that a new field does not part recipes from their runs.
-        """
+    @property
+    def digest_of_weights(self) -> str:
+        """Digest of all fields that the final weights depend on."""
+        return self._digest(lambda name: True)
+
+    def _digest(self, counts: Callable[[str], bool]) -> str:
+        # Fields with their default are left out, so that a new field does not part recipes from their runs.
         defaults = type(self)(name="", network={}, degradation={}, steps=0, batch=0)
         counting = {
             name: value
             for name, value in dataclasses.asdict(self).items()
-            if not name.startswith("blend") and value != getattr(defaults, name)
+            if counts(name) and value != getattr(defaults, name)
         }
         return hashlib.sha256(repr(sorted(counting.items())).encode()).hexdigest()[:16]
 
@@ -145,8 +151,16 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]]:
-    """Recipes in order of their dependencies (``start``, ``teacher``, ``blend``); ValueError if they are circular."""
-    by_name = {recipe.name: (path, recipe) for path, recipe in recipes}
+    """Recipes in order of their dependencies (``start``, ``teacher``, ``blend``).
+
+    Raises:
+        ValueError: They are circular, or two files have recipes of one name.
+    """
+    by_name: dict[str, tuple[Path, Recipe]] = {}
+    for path, recipe in recipes:
+        other, _ = by_name.setdefault(recipe.name, (path, recipe))
+        if other.resolve() != path.resolve():
+            raise ValueError(f"{other} and {path} have the same name, {recipe.name}: rename one")
     needs = {
         name: {recipe.start, recipe.teacher, recipe.blend} & by_name.keys() for name, (_, recipe) in by_name.items()
     }
@@ -270,6 +284,10 @@ def _check(recipe: Recipe) -> None:
     if recipe.degradation["name"] == "av1":
         if "ratio" not in recipe.degradation:
             raise ValueError('the degradation av1 needs a ratio: "2:1", "8:5" or "4:3"')
+        if further := recipe.degradation.keys() - {"name", "ratio"}:
+            raise ValueError(f"the degradation av1 of a recipe has no {', '.join(sorted(further))}: levels are fixed")
+        if recipe.scales != (1.0,) or recipe.copies != 1:
+            raise ValueError("scales and copies are for other degradations: av1 codes each picture at five levels")
         assert recipe.ratio is not None
         if network.scale != 1:
             raise ValueError(

@@ -48,10 +48,10 @@ class Run:
         return self.folder / "curves.png"
 
 
-def save_weights(path: Path, network: nn.Module) -> None:
-    """Write the weights of ``network``."""
+def save_weights(path: Path, network: nn.Module, recipe: str | None = None) -> None:
+    """Write the weights of ``network``, made by the recipe whose digest of weights is ``recipe``."""
     with atomic_path(path) as temporary:
-        save_file(_contiguous(network), temporary)
+        save_file(_contiguous(network), temporary, metadata=None if recipe is None else {"recipe": recipe})
 
 
 def read_weights(path: Path, name: str) -> dict[str, Tensor]:
@@ -60,6 +60,23 @@ def read_weights(path: Path, name: str) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as reason:
         raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
+
+
+def check_weights(path: Path, name: str, recipe: str) -> None:
+    """Check that the weights of the run ``name`` are of the recipe with this digest of weights.
+
+    Weights without a digest, as of merged networks, pass.
+
+    Raises:
+        ValueError: They are of another recipe, or the file is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as reason:
+        raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
+    if metadata.get("recipe", recipe) != recipe:
+        raise ValueError(f"{path} is of another recipe {name}; run `python -m train fit` again")
 
 
 def save_checkpoint(

@@ -58,7 +58,7 @@ class Stepper:
         self, recipe: Recipe, state: State, network: nn.Module, crops: CropBank | CropStream, team: Team
     ) -> None:
         self._recipe, self._state, self._network, self._crops = recipe, state, network, crops
-        self._device = team.device
+        self._team, self._device = team, team.device
         self._own = team.share(recipe.batch)
         self._has_bf16 = has_bf16_units(team.device)
         self._captures = team.device.type == "cuda" and team.size == 1 and isinstance(crops, CropBank)
@@ -70,7 +70,7 @@ class Stepper:
         self._count = 0
 
     def begin(self, step: int, done: float) -> None:
-        """Start a part of the run. Its crops depend only on the seed and on ``step``."""
+        """Start a part of the run. Its crops depend only on the seed and on ``step``, unless they are streamed."""
         torch.manual_seed(self._recipe.seed * 1_000_003 + step)
         self._done, self._count = done, step
         self._total.zero_()
@@ -145,6 +145,8 @@ class Stepper:
                 judged = state.objective.discriminator_loss(tuple(output.detach() for output in outputs), crops.targets)
             state.discriminator_optimizer.zero_grad(set_to_none=True)
             judged.backward()  # type: ignore[no-untyped-call]
+            assert state.discriminator is not None
+            self._team.average(state.discriminator)
             state.discriminator_optimizer.step()
         with torch.no_grad():
             self._total.add_(loss.detach())

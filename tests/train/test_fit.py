@@ -29,18 +29,33 @@ from train.validation import Validation
 CPU = torch.device("cpu")
 ALONE = Team(CPU)
 ROOT = Path(__file__).resolve().parents[2]
-# What each of two processes runs: the same as the test itself, on the other half of each batch.
+# What each of two processes runs: the same as the test itself, on the other half of each batch; then a run by the clock
+# with an adversary, whose networks it keeps.
 TWO_PROCESSES = """
 import sys
 from pathlib import Path
 import torch
 from tests.train.examples import TINY, blurred
+import train.fit
+from tests.train.examples import changed
 from train.fit import fit
 from train.parallel import team
+from train.run import save_weights
+from train.stepper import State
 torch.set_num_threads(1)
+states = []
+def kept(*arguments):
+    states.append(State(*arguments))
+    return states[-1]
+train.fit.State = kept
 with team() as processes:
     assert processes.size == 2
     fit(TINY, blurred(), blurred(), Path(sys.argv[1]) / "together", processes)
+    terms = ({"name": "l1"}, {"name": "adversarial", "width": 4, "weight": 0.1})
+    timed = changed("timed", steps=10_000_000, optimizer="adam", objective={"name": "sum", "terms": terms})
+    fit(timed, blurred(), blurred(), Path(sys.argv[1]) / "together", processes, seconds=2)
+    for name, network in states[-1].networks.items():
+        save_weights(Path(sys.argv[1]) / f"{name}-{processes.rank}.safetensors", network)
 """
 
 
@@ -271,6 +286,10 @@ def test_two_processes_train_the_same_network_as_one(tmp_path: Path) -> None:
         assert moved > 0, name
         # Each process rounds its half of the gradient on its own, in bfloat16 where the processor has it.
         assert (value - together[name]).norm() < (0.1 if has_bf16_units(CPU) else 0.02) * moved, name
+    for network in ("network", "average", "discriminator"):
+        of_both = [load_file(tmp_path / f"{network}-{rank}.safetensors") for rank in range(2)]
+        for name, value in of_both[0].items():
+            assert torch.equal(value, of_both[1][name]), f"{network}: {name}"
 
 
 def test_a_batch_is_shared_evenly_or_refused() -> None:

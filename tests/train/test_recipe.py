@@ -62,9 +62,9 @@ def test_make_models_makes_all_that_its_recipes_start_or_learn_from() -> None:
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
-    path.write_text(COMPLETE + "scales = [1, 0.5]\n")
+    path.write_text(COMPLETE)
     recipe = load_recipe(path)
-    assert (recipe.scales, recipe.crop, recipe.optimizer, recipe.look) == ((1, 0.5), 96, "muon", "faithful")
+    assert (recipe.scales, recipe.crop, recipe.optimizer, recipe.look) == ((1,), 96, "muon", "faithful")
     assert recipe.ratio is not None
     assert recipe.ratio.name == "8:5"
     assert not recipe.is_draft
@@ -81,7 +81,15 @@ def test_the_digest_is_of_everything_that_decides_what_is_learned() -> None:
     ]
     assert len({TINY.digest, *(other.digest for other in others)}) == 5
     # The weights that are blended in at the end decide nothing before.
-    assert changed(TINY.name, blend="other", blend_share=0.25).digest == TINY.digest
+    blended = changed(TINY.name, blend="other", blend_share=0.25)
+    assert blended.digest == TINY.digest
+    assert blended.digest_of_weights != TINY.digest_of_weights
+
+
+def test_two_recipes_of_one_name_are_not_one() -> None:
+    with pytest.raises(ValueError, match=r"a\.toml and b\.toml have the same name, tiny: rename one"):
+        in_order([(Path("a.toml"), TINY), (Path("b.toml"), changed(TINY.name, steps=7))])
+    assert in_order([(Path("a.toml"), TINY), (Path("a.toml"), TINY)]) == [(Path("a.toml"), TINY)]
 
 
 def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
@@ -105,6 +113,9 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
         (COMPLETE.replace('"plain"', '"plane"'), "there is no network 'plane'"),
         (COMPLETE.replace("channels", "chanels"), "chanels"),
         (COMPLETE.replace('{ name = "plain", stride = 2, channels = 8, layers = 3 }', '{ name = "espcn" }'), "scale"),
+        (COMPLETE.replace('"8:5"', '"8:5", lowest = 40'), "av1 of a recipe has no lowest"),
+        (COMPLETE + "scales = [1, 0.5]", "scales and copies are for other degradations"),
+        (COMPLETE + "copies = 2", "scales and copies are for other degradations"),
         (COMPLETE + "crop = 97", "not a multiple of stride 2"),
         (COMPLETE + "crop = 100", "and of 8"),
         (COMPLETE + "teacher_share = 2", "teacher_share is a number from 0 to 1, not 2"),

@@ -1,0 +1,41 @@
+"""What `train ranges` refuses before it changes a model."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from train.__main__ import main
+
+ENGINES = Path(__file__).resolve().parents[2] / "engines"
+
+
+@pytest.mark.parametrize(
+    ("size", "names", "message"),
+    [
+        (None, (), "no pictures are in images"),
+        ((255, 400), (), "no picture of images is 256 pixels wide and high: give larger ones"),
+        ((300, 400), ("srcomp-fast-3by1",), "there is no model srcomp-fast-3by1: there are srcomp-"),
+    ],
+)
+def test_models_stay_where_nothing_can_be_measured(
+    size: tuple[int, int] | None,
+    names: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("engines", "images"):
+        Path(folder).mkdir()
+    for file in ("models.json", "srcomp-light-2by1.onnx"):
+        shutil.copy(ENGINES / file, "engines")
+    if size:
+        Image.new("RGB", size).save("images/one.png")
+    before = {path.name: path.read_bytes() for path in Path("engines").iterdir()}
+    done = CliRunner().invoke(main, ["ranges", *names, "--images", "images"])
+    assert done.exit_code == 1, done.output
+    assert message in done.output
+    assert {path.name: path.read_bytes() for path in Path("engines").iterdir()} == before
