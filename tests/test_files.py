@@ -1,7 +1,9 @@
+import os
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +37,20 @@ def test_the_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
     plain.touch()
     write_atomically(atomic, b"")
     assert stat.S_IMODE(atomic.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_threads_that_write_at_once_leave_the_mask_of_permissions(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: write_atomically(tmp_path / f"{number}", b""), range(200)))
+        assert os.umask(0o027) == 0o027
+    finally:
+        sys.setswitchinterval(interval)
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o640}
 
 
 def test_what_came_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from vs_srcomp.models import Network, load_network, models, network_at
 from vs_srcomp.models.inspection import margin_of
 from vs_srcomp.processor import has_amx
 from vs_srcomp.reuse.engine import ReusingEngine, restored_part
-from vs_srcomp.reuse.memory import Memory, bytes_of
+from vs_srcomp.reuse.memory import Memory, Picture, bytes_of
 from vs_srcomp.reuse.windows import BLOCK, Rectangle, Windows, rectangles
 
 PLANE = PlaneFormat(192, 128, 8)
@@ -260,6 +260,35 @@ def test_memory_is_bounded_and_forgets_what_was_used_least_recently() -> None:
     ]
     assert memory.bytes <= 4 * each
     assert memory.put("another key", planes[0], shape).same is None
+
+
+def test_planes_that_are_put_in_at_once_keep_the_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = (64, 64)
+    memory = Memory(2 * bytes_of(shape, shape, np.dtype(np.uint8)))
+    take_in, inner = Picture.take_in, []
+
+    def during(taken: Picture, key: object, source: Luma) -> None:
+        # What other workers do meanwhile.
+        if len(inner) < 2:
+            inner.append(memory.put("key", source + np.uint8(1), shape).picture)
+        assert memory.bytes <= 2 * taken.bytes
+        take_in(taken, key, source)
+
+    monkeypatch.setattr(Picture, "take_in", during)
+    assert memory.put("key", np.zeros(shape, np.uint8), shape).picture
+    assert sum(found is not None for found in inner) == 1
+
+
+def test_nothing_is_dropped_for_a_plane_that_has_no_room_even_then() -> None:
+    shape = (64, 64)
+    memory = Memory(2 * bytes_of(shape, shape, np.dtype(np.uint8)))
+    unused = memory.put("key", np.zeros(shape, np.uint8), shape).picture
+    assert unused
+    memory.finish(unused)
+    assert memory.put("another", np.ones(shape, np.uint8), shape).picture  # in use from now on
+    larger = (96, 64)
+    assert memory.put("key", np.ones(larger, np.uint8), larger).picture is None
+    assert memory.bytes == 2 * bytes_of(shape, shape, np.dtype(np.uint8))
 
 
 def test_a_plane_for_which_there_is_no_room_is_computed() -> None:

@@ -157,12 +157,16 @@ def test_sizes(arguments: dict[str, object], size: tuple[int, int], ratio: str, 
 
 
 def test_pixels_keep_their_shape_unless_the_picture_changes_it(network: Path) -> None:
-    clip = textured(vs.YUV420P8).std.SetFrameProps(_SARNum=4, _SARDen=3)
-    for arguments, aspect in (
-        ({"ratio": "8:5"}, Fraction(4, 3)),
-        ({"width": 128, "height": 96}, Fraction(4, 3)),
+    unknown = textured(vs.YUV420P8)
+    square = unknown.std.SetFrameProps(_SARNum=1, _SARDen=1)
+    wide = unknown.std.SetFrameProps(_SARNum=4, _SARDen=3)
+    for clip, arguments, aspect in (
+        (wide, {"ratio": "8:5"}, Fraction(4, 3)),
+        (wide, {"width": 128, "height": 96}, Fraction(4, 3)),
         # 4:3 pixels on 64x48 show 16:9; on 128x72 that takes square ones.
-        ({"width": 128, "height": 72}, Fraction(1)),
+        (wide, {"width": 128, "height": 72}, Fraction(1)),
+        (square, {"width": 128, "height": 64}, Fraction(2, 3)),
+        (unknown, {"width": 128, "height": 64}, Fraction(2, 3)),
     ):
         with vs_srcomp.upscale(clip, model=network, backend=F32, **arguments).get_frame(0) as frame:
             assert Fraction(frame.props["_SARNum"], frame.props["_SARDen"]) == aspect

@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ _MARK = ".srcomp-"
 
 # Temporary files and folders that exist now.
 _unfinished: set[Path] = set()
+
+_umask_lock = threading.Lock()
 
 
 def is_of_file_system(number: int | None) -> bool:
@@ -172,9 +175,16 @@ def write_atomically(target: Path, data: bytes) -> None:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """The process's mask of permissions, read without setting it where the system can tell: other threads make files,
+    too."""
+    with suppress(OSError), Path("/proc/self/status").open(encoding="ascii", errors="replace") as status:
+        for line in status:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    with _umask_lock:
+        mask = os.umask(0)
+        os.umask(mask)
+        return mask
 
 
 def path_text(path: Path) -> str:

@@ -51,7 +51,8 @@ def upscale(
         ratio: ``"2:1"`` (the default), ``"8:5"`` or ``"4:3"``, for both axes. The size is rounded to what the chroma
             subsampling can hold, ties upwards.
         width: Target width in luma pixels, instead of a ratio. If only one of width and height is given, the other
-            keeps the shape of the picture. The model is that of the nearest ratio.
+            keeps the shape of the picture. With both, pixels take the shape with which the picture keeps its own. The
+            model is that of the nearest ratio.
         height: Target height in luma pixels.
         q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4).
             ``"auto"`` reads the property ``SrcompQ`` of each frame, which `vs_srcomp.source` sets on AV1; frames
@@ -107,7 +108,19 @@ def upscale(
     out = out.std.CopyFrameProps(clip).std.CopyFrameProps(restored, props=OWN_PROPS)
     out = keep_assumed_colours(out, clip.width, clip.height)
     stretch = Fraction(target_height * clip.width, target_width * clip.height)
-    return out if abs(stretch - 1) < SAME_SHAPE else out.std.CopyFrameProps(up, props=["_SARNum", "_SARDen"])
+    return out if abs(stretch - 1) < SAME_SHAPE else _with_pixel_shape(out, up, stretch)
+
+
+def _with_pixel_shape(out: vs.VideoNode, up: vs.VideoNode, square: Fraction) -> vs.VideoNode:
+    """``out`` with the pixel shape of ``up``; ``square`` is what becomes of square pixels, and of unknown ones."""
+
+    def shaped(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
+        frame, known = f[0].copy(), f[1].props
+        shape = Fraction(known["_SARNum"], known["_SARDen"]) if known.get("_SARDen") else square
+        frame.props["_SARNum"], frame.props["_SARDen"] = shape.as_integer_ratio()
+        return frame
+
+    return out.std.ModifyFrame([out, up], shaped)
 
 
 @dataclass(frozen=True)

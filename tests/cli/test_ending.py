@@ -1,5 +1,6 @@
 """Signals end a command in seconds, also while the main thread waits in native code."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -95,3 +96,23 @@ def test_a_signal_whose_exception_is_dropped_is_sent_again() -> None:
         [sys.executable, "-c", LOSES_THE_EXCEPTION], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["lost", "stopped"]
+
+
+@pytest.mark.parametrize("command", [("models",), ("models", "--json"), ("--help",)], ids=" ".join)
+def test_a_reader_that_has_read_enough_is_no_error(command: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    argv = [sys.executable, "-m", "vs_srcomp", *command]
+    try:
+        done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_full_standard_output_is_named() -> None:
+    argv = [sys.executable, "-m", "vs_srcomp", "models", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("vs-srcomp: error: a file or standard output: no space left on device\n")

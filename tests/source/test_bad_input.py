@@ -198,3 +198,23 @@ def test_another_size_in_mid_stream_is_an_error_of_those_frames(tmp_path: Path) 
     with pytest.raises(vs.Error, match=r"srcomp: frame 6 of .* is yuv420p 96x64, but the clip began as yuv420p 64x48"):
         clip.get_frame(6)
     assert clip_digest(clip, 2) == linear_digests(small)[2]
+
+
+@pytest.mark.parametrize("path", ["x" * 300 + ".mkv", "/proc/self/mem"])
+def test_files_that_cannot_be_read_are_errors_of_the_package(path: str) -> None:
+    with pytest.raises(vs.Error, match=r"srcomp: .* cannot be read: .*\ncheck the path and its permissions"):
+        source(path)
+
+
+def test_a_file_that_is_cut_off_is_reported_once_it_is_opened(
+    tmp_path: Path, shared_data: Path, messages: list[str]
+) -> None:
+    whole = shared_data / "av1" / "beach.webm"
+    source(whole)
+    assert messages == []
+    part = tmp_path / "part.webm"
+    part.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    source(part)
+    (message,) = messages
+    assert "part.webm' ends after " in message
+    assert message.endswith("it seems to be cut off")

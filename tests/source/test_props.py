@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import vapoursynth as vs
 
+from tests.helpers.films import Studio
 from vs_srcomp.source import source
 from vs_srcomp.source.props import orientation
+from vs_srcomp.upscale import upscale
 
 from .reference import scene, shared_files, video_frame, write_scenes, write_video
 
@@ -210,3 +212,18 @@ def test_a_mirrored_picture_is_flipped_vertically_and_turned(shared_data: Path) 
     assert orientation(matrix(0, flip_horizontal=True)) == {"Rotation": 180, "FlipVertical": 1}
     assert orientation(None) == {}
     assert source(shared_data / "video/portrait_4k60.mp4").get_frame(0).props["Rotation"] == 90
+
+
+def test_interlaced_frames_in_a_progressive_stream_are_interlaced(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    parts = [
+        studio.picture(name, "-c:v", "mpeg2video", *options)
+        for name, options in (("p.m2v", ()), ("i.m2v", ("-flags", "+ildct+ilme")))
+    ]
+    mixed = tmp_path / "mixed.m2v"
+    mixed.write_bytes(b"".join(part.read_bytes() for part in parts))
+    clip = source(mixed)
+    fields = [frame.props["_FieldBased"] for frame in clip.frames(close=True)]
+    assert fields == [vs.FIELD_PROGRESSIVE] * 10 + [vs.FIELD_TOP] * 10
+    with pytest.raises(vs.Error, match="interlaced"):
+        upscale(clip, q=30).get_frame(15)

@@ -4,18 +4,11 @@ from bisect import bisect_left
 from fractions import Fraction
 from itertools import pairwise
 
-import av
-
 from vs_srcomp.batch.records import Segment
 from vs_srcomp.encoders.feed import later
 from vs_srcomp.encoders.library import Encoder
-from vs_srcomp.log import log_info
 from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.transcode.prepare import PreparedJob, prepare
-
-# The video may be shorter than the file by this share of the length and these seconds: audio may be longer, and headers
-# may be a little wrong.
-_INEXACT, _SECONDS = Fraction(1, 10), Fraction(1, 2)
 
 
 def cut(job: Job, *, threads: int = 0) -> list[Segment]:
@@ -39,9 +32,6 @@ def cut_prepared(work: PreparedJob) -> list[Segment]:
     _try_header(work)
     info, section, timeline = work.info, work.info.section, work.timeline()
     timestamps = timeline.timestamps
-    _report_missing_end(
-        Fraction(work.source.duration or 0, av.time_base), (timestamps[-1] - timestamps[0]) * info.time_base
-    )
     shown = (timestamps[section.stop - 1] - timestamps[section.first]) * info.time_base
     mean = info.rate or (Fraction(section.stop - section.first) / shown if shown > 0 else Fraction(25))
     length = max(1, round(Fraction(work.job.segment_seconds) * mean))
@@ -81,9 +71,3 @@ def first_frames(first: int, stop: int, keys: list[int], length: int) -> list[in
         # of unlimited length would lose more at an interruption.
         firsts.append(min((key for key in near if key > firsts[-1]), key=lambda key: abs(key - goal), default=goal))
     return firsts
-
-
-def _report_missing_end(stated: Fraction, found: Fraction) -> None:
-    """Log if much of the video is missing, as after an interrupted download."""
-    if found < stated * (1 - _INEXACT) - _SECONDS:
-        log_info(f"the file ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")

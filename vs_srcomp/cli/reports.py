@@ -79,6 +79,10 @@ class ReportingGroup(HintingGroup):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as failure:
+            if isinstance(failure, BrokenPipeError) and failure.filename is None:
+                # Who reads standard output has read enough, as with `| head`.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                ctx.exit(1)  # as click and rich do
             if ctx.meta.get(_DEBUG):
                 raise
             _report(explain(failure))
@@ -168,7 +172,8 @@ def explain(failure: Exception) -> str:
         return message_of(failure)
     if isinstance(failure, OSError) and failure.strerror:
         names = " to ".join(repr(os.fsdecode(name)) for name in (failure.filename, failure.filename2) if name)
-        return f"{names or 'a file'}: {failure.strerror.lower()}\ncheck the path, its permissions and the free space"
+        names = names or "a file or standard output"
+        return f"{names}: {failure.strerror.lower()}\ncheck the path, its permissions and the free space"
     if isinstance(failure, MemoryError):
         return "there is not enough memory\ngive a smaller size, or close other programs"
     return f"{type(failure).__name__}: {failure}\nthis is a bug in vs-srcomp; --debug shows the traceback"

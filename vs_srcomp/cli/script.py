@@ -59,6 +59,9 @@ _MPV_MATRICES = {1: "bt.709", 5: "bt.601", 6: "bt.601", 7: "smpte-240m", 9: "bt.
 _LOCATIONS = {1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom"}
 _RANGES = {1: "limited", 2: "full"}
 
+# In seconds: the finest clock of the usual containers, and a delay that nobody notices.
+_TICKS, _LEAST_DELAY = 90_000, Fraction(1, 1000)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
@@ -72,6 +75,8 @@ class Clip:
     """In frames per second; None if it varies."""
     others: int = 0
     """Other streams of the file."""
+    delay: Fraction = Fraction(0)
+    """Seconds from the start of the file to the first frame, which comes at 0 through the pipe."""
 
 
 def _checked_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
@@ -182,7 +187,8 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
     from vs_srcomp.media.hdr import content_light, mastering_in_decimals
 
     picture, colour = clip.picture, clip.picture.colour
-    yield from ("ffmpeg", "-i", "-", "-i", str(clip.source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?")
+    later = ("-itsoffset", f"{float(clip.delay):.6f}") if clip.delay else ()
+    yield from ("ffmpeg", *later, "-i", "-", "-i", str(clip.source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?")
     yield from ("-map_metadata", "1", "-map_chapters", "1", "-c", "copy")
     yield from ("-c:v", "libsvtav1", "-crf", "26", "-preset", "8")
     tags = {
@@ -261,6 +267,8 @@ def _mpv(clip: Clip) -> Iterator[str]:
     yield "mpv"
     if any(settings.values()):
         yield f"--vf=format={_joined(settings, '=', ':')}"
+    if clip.delay:
+        yield f"--audio-delay={-float(clip.delay):.6f}"
     yield from (f"--audio-file={clip.source}", "-")
 
 
@@ -276,6 +284,7 @@ _PROGRAMS = {"svtav1": "SvtAv1EncApp", "x265": "x265"}
 
 def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinterlace: bool) -> tuple[Clip, str | None]:
     """The output, and the name of the format to convert it to for SVT-AV1."""
+    import av
     import vapoursynth as vs
 
     import vs_srcomp
@@ -296,7 +305,12 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     conversion = None if out.format.id == upscaled.format.id else out.format.name
     with open_container(str(source)) as container:
         others = len(container.streams) - 1
-    return Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate, others=others), conversion
+        begin = Fraction(container.start_time or 0, av.time_base)
+    first = clip.get_frame(0).props
+    delay = Fraction(first["_AbsoluteTime"]).limit_denominator(_TICKS) - begin if others else Fraction(0)
+    delay = delay if delay >= _LEAST_DELAY else Fraction(0)
+    described = Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate, others=others, delay=delay)
+    return described, conversion
 
 
 # As `vs_srcomp.transcode.deinterlace` does it.

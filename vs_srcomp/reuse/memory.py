@@ -116,6 +116,8 @@ class Memory:
         # Least recently used first.
         self._pictures: list[Picture] = []
         self._spare: list[Picture] = []
+        # Those that a worker fills just now: nobody else can find them yet.
+        self._filling: list[Picture] = []
 
     @property
     def bytes(self) -> int:
@@ -137,6 +139,7 @@ class Memory:
             return Found()
         picture.take_in(key, source)
         with self._lock:
+            self._filling.remove(picture)
             others = [other for other in reversed(self._pictures) if other.key == key]
             for other in others:
                 if np.array_equal(other.samples, picture.samples) and other.is_equal(picture):
@@ -179,18 +182,21 @@ class Memory:
     def _room(self, source: tuple[int, int], target: tuple[int, int], dtype: np.dtype[Any]) -> Picture | None:
         """A picture for planes of these shapes, in use by the caller; old ones make room. None if there is no room."""
         limit = round(self._limit * max(1, target[0] * target[1] / LIMIT_PIXELS))
+        needed = bytes_of(source, target, dtype)
         with self._lock:
             picture = next((spare for spare in self._spare if spare.fits(source, target, dtype)), None)
             self._spare.clear()
-            while self._bytes() + bytes_of(source, target, dtype) > limit:
-                old = next((old for old in self._pictures if not old.users), None)
-                if old is None:
-                    return None
+            unused = [old for old in self._pictures if not old.users]
+            if self._bytes() - sum(old.bytes for old in unused) + needed > limit:
+                return None
+            while self._bytes() + needed > limit:
+                old = unused.pop(0)
                 self._pictures.remove(old)
                 if old.fits(source, target, dtype):
                     picture = old
             picture = picture or Picture(source, target, dtype)
             picture.users = 1
+            self._filling.append(picture)
         return picture
 
     def _last(self, picture: Picture) -> None:
@@ -199,7 +205,7 @@ class Memory:
             self._pictures.append(picture)
 
     def _bytes(self) -> int:
-        return sum(picture.bytes for picture in (*self._pictures, *self._spare))
+        return sum(picture.bytes for picture in (*self._pictures, *self._spare, *self._filling))
 
 
 def _most_alike(picture: Picture, others: Sequence[Picture]) -> list[Picture]:

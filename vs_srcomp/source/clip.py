@@ -2,6 +2,7 @@
 
 import os
 import weakref
+from fractions import Fraction
 
 import vapoursynth as vs
 from av.sidedata.sidedata import Type
@@ -12,11 +13,16 @@ from vs_srcomp.log import log_info
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.grid import damaged_grid, read_grid
+from vs_srcomp.source.index import UNKNOWN
 from vs_srcomp.source.media import Cropping, StreamInfo, local_file, open_container, tracks
 from vs_srcomp.source.props import ChangeOfDescription, PropsMaker
 from vs_srcomp.source.quantizer import Quantizers, quantizers_of
 from vs_srcomp.source.reader import FrameReader, LostFrameError
 from vs_srcomp.source.timing import timing
+
+# The video may be shorter than the file by this share of the length and these seconds: audio may be longer, and headers
+# may be a little wrong.
+_INEXACT, _SECONDS = Fraction(1, 10), Fraction(1, 2)
 
 
 def open_clip(
@@ -113,6 +119,7 @@ class _Clip:
             reason = "as it asks for" if asked else "which the chroma subsampling divides"
             log_info(f"{file!r} is cropped to {self._width}x{self._height}, {reason}")
         self._change = ChangeOfDescription(file)
+        self._report_missing_end(stream.stated_length)
 
     def node(self) -> vs.VideoNode:
         if not (self._width and self._height):
@@ -132,6 +139,14 @@ class _Clip:
             keep=True,
         )
         return template.std.ModifyFrame(template, self._frame)
+
+    def _report_missing_end(self, stated: Fraction) -> None:
+        """Log if much of the video is missing, as after an interrupted download."""
+        if (self._reader.index.times == UNKNOWN).any():
+            return  # what a raw stream states is a guess from its first bytes
+        found = (int(self._timing.start[-1]) - int(self._timing.start[0])) * self._timing.time_base
+        if found < stated * (1 - _INEXACT) - _SECONDS:
+            log_info(f"{self._file!r} ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")
 
     def _frame(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         try:

@@ -8,7 +8,7 @@ from math import isqrt
 from pathlib import Path
 
 import av
-from av.container import InputContainer
+from av.container import Container, InputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -62,6 +62,7 @@ class StreamInfo:
         field_order: FFmpeg's AVFieldOrder; 0 where unknown.
         cropping: Rows and columns to crop.
         is_tile: Whether it is a tile of a picture (see `vs_srcomp.source.grid`).
+        stated_length: Length of the file in seconds, as the container states it; 0 where unknown.
     """
 
     sample_aspect_ratio: Fraction | None
@@ -70,6 +71,7 @@ class StreamInfo:
     field_order: int
     cropping: Cropping
     is_tile: bool
+    stated_length: Fraction
 
 
 def stream_info(stream: VideoStream) -> StreamInfo:
@@ -83,7 +85,12 @@ def stream_info(stream: VideoStream) -> StreamInfo:
         context.field_order if context else 0,
         cropping_of(stream),
         _is_tile(stream),
+        _stated_length(stream.container),
     )
+
+
+def _stated_length(container: Container) -> Fraction:
+    return Fraction(container.duration or 0, av.time_base) if isinstance(container, InputContainer) else Fraction(0)
 
 
 def _is_tile(stream: VideoStream) -> bool:
@@ -111,12 +118,16 @@ def local_file(path: str | os.PathLike[str]) -> str:
     if address := address_in(name):
         raise error(f"{address!r} is an address, not a file", "download it first: only local files are read")
     file = Path(name)
-    if not file.exists():
-        raise error(f"{name!r} does not exist", "check the path")
-    if not file.is_file():
-        raise error(f"{name!r} is not a regular file", "give the path of a video file")
-    with file.open("rb") as opened:
-        head = opened.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    try:
+        if not file.exists():
+            raise error(f"{name!r} does not exist", "check the path")
+        if not file.is_file():
+            raise error(f"{name!r} is not a regular file", "give the path of a video file")
+        with file.open("rb") as opened:
+            head = opened.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    except OSError as reason:
+        what = f"{name!r} cannot be read: {os.strerror(reason.errno or 0).lower()}"
+        raise error(what, "check the path and its permissions") from reason
     if not head:
         raise error(f"{name!r} is empty", "give the path of a video file")
     if head.startswith(_PLAYLIST_HEADS):

@@ -43,7 +43,8 @@ class PropsMaker:
         """Store the facts about the whole stream."""
         self._pixel_format = pixel_format
         self._timing = timing
-        self._field_order = _FIELD_ORDERS.get(stream.field_order)
+        # Interlaced frames in a stream that does not say so: nearly all such video has the top field first.
+        self._field_order = _FIELD_ORDERS.get(stream.field_order, vs.FIELD_TOP)
         self._of_stream: Props = orientation(stream.display_matrix)
 
     def props(self, number: int, frame: VideoFrame, pixel_shape: Fraction | None) -> Props:
@@ -53,10 +54,7 @@ class PropsMaker:
             props["_SARNum"], props["_SARDen"] = pixel_shape.as_integer_ratio()
         if letter := _PICTURE_TYPES.get(frame.pict_type):
             props["_PictType"] = letter
-        if not frame.interlaced_frame:
-            props["_FieldBased"] = vs.FIELD_PROGRESSIVE
-        elif self._field_order is not None:
-            props["_FieldBased"] = self._field_order
+        props["_FieldBased"] = self._field_order if frame.interlaced_frame else vs.FIELD_PROGRESSIVE
         props["_AbsoluteTime"] = self._timing.seconds(number)
         if length := self._timing.length(number):
             props["_DurationNum"], props["_DurationDen"] = length.as_integer_ratio()
