@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.films import Studio
+from vs_srcomp.mpv.options import _READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
@@ -111,6 +112,14 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# What vspipe would do with a script.
+FRAME_OF_EACH_OUTPUT = """
+import vapoursynth
+for output in vapoursynth.get_outputs().values():
+    output.clip.get_frame(0).close()
+"""
+
+
 @pytest.mark.usefixtures("configured_vapoursynth")
 @pytest.mark.parametrize("document", [document for document in DOCUMENTS if blocks(document)], ids=str)
 def test_what_a_document_prints_runs(
@@ -129,7 +138,7 @@ def test_what_a_document_prints_runs(
         else:
             # Later blocks use the names of earlier ones.
             script += block.text
-            run(document, block.text, [sys.executable, "-c", script], checkout)
+            run(document, block.text, [sys.executable, "-c", script + FRAME_OF_EACH_OUTPUT], checkout)
 
 
 def run(document: Path, text: str, command: list[str], folder: Path) -> None:
@@ -187,3 +196,9 @@ def test_files_of_the_project_that_a_document_names_are_there(document: Path) ->
     named = re.findall(r"`((?:vs_srcomp|train|tests|benchmarks|examples|engines|docs|scripts)/[\w./-]+)`", text)
     # NAME stands for what the reader adds.
     assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+def test_the_options_of_the_player_are_listed() -> None:
+    text = (ROOT / "examples" / "README.md").read_text("utf-8")
+    table = text[text.index("| option | default | |") :].partition("\n\n")[0]
+    assert set(re.findall(r"(?m)^\| `(\w+)` \|", table)) == set(_READERS)

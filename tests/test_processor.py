@@ -12,9 +12,8 @@ import pytest
 
 from vs_srcomp.processor import ordinary_threads
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or os.geteuid() != 0, reason="only root gets real-time priority, on Linux"
-)
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shows a process's threads")
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gets real-time priority")
 
 # What FFmpeg's encoder does by itself, and what this package makes of it.
 _OF_THREADS = """
@@ -53,6 +52,7 @@ def another_thread() -> Iterator[int]:
         thread.join()
 
 
+@only_root
 def test_real_time_priority_is_taken_back_from_threads_that_got_it_within() -> None:
     with ExitStack() as threads:
         with ordinary_threads():
@@ -62,6 +62,7 @@ def test_real_time_priority_is_taken_back_from_threads_that_got_it_within() -> N
         assert {os.sched_getscheduler(begun_within), os.sched_getscheduler(0)} == {os.SCHED_OTHER}
 
 
+@only_root
 def test_real_time_priority_that_was_there_before_stays() -> None:
     with another_thread() as number:
         os.sched_setscheduler(number, os.SCHED_FIFO, os.sched_param(1))

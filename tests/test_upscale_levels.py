@@ -75,6 +75,13 @@ def test_frames_of_an_unknown_level_get_the_default_one(carried: Path) -> None:
     assert f"without it get {DEFAULT_Q:g}," in str(vs_srcomp.upscale.__doc__)
 
 
+@pytest.mark.parametrize(("foreign", "q"), [(200.0, 63), (-5, 0), (float("inf"), 63)])
+def test_a_level_beyond_the_scale_is_the_last_one_on_it(foreign: float, q: float) -> None:
+    clip = textured(vs.YUV420P8).std.SetFrameProps(SrcompQ=foreign)
+    with vs_srcomp.upscale(clip).get_frame(0) as frame:
+        assert frame.props["SrcompQ"] == q
+
+
 @pytest.mark.parametrize("name", BACKENDS)
 def test_backends_run_the_network_of_a_level(carried: Path, name: str) -> None:
     backend = BACKENDS[name]

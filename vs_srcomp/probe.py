@@ -59,7 +59,7 @@ class Frame(NamedTuple):
     q: float | None = None
     """The estimate, 0 to 63 on libaom's quantizer scale: what `vs_srcomp.source` gives as ``SrcompQ``."""
     level: int | None = None
-    """The nearest compression level that networks are made for: what ``upscale(q="auto")`` chooses."""
+    """The nearest of 20, 30, 40 and 50: what ``upscale(q="auto")`` takes on TensorRT."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,7 @@ class Networks:
         if self._q is not None:
             return self._q
         if "SrcompQ" in props:
-            return float(props["SrcompQ"])
+            return min(max(float(props["SrcompQ"]), 0.0), float(MAX_QUANTIZER))
         if self._for(0) != self._for(MAX_QUANTIZER):
             log_once(
                 f"the compression level of the frames is not known: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "

@@ -300,7 +300,9 @@ _PRESETS = "; ".join(
 )
 
 _UPSCALE_OPTIONS = (
-    click.option("--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="Scale factor.  [default: 2:1]"),
+    click.option(
+        "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="Scale factor.  [default: 2:1, or a network's own]"
+    ),
     click.option("--width", type=click.IntRange(min=1), help="Target width, instead of --ratio; the height follows."),
     click.option("--height", type=click.IntRange(min=1), help="Target height, instead of --ratio; the width follows."),
     click.option(

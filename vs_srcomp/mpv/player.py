@@ -16,7 +16,6 @@ from typing import Any
 
 import vapoursynth as vs
 
-from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import RATIOS, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.log import log_info, log_once
 from vs_srcomp.models import TIERS, models
@@ -186,7 +185,10 @@ def _write_status(path: Path | None, status: Mapping[str, Any]) -> None:
     if path is not None:
         # Playback does not depend on it.
         with suppress(OSError):
-            write_atomically(path, json.dumps(status).encode())
+            # Readers see the old file or the new one. Unlike other files it need not last: frames wait for this.
+            temporary = path.with_name(f".{path.name}-{os.getpid()}")
+            temporary.write_text(json.dumps(status), encoding="utf-8")
+            temporary.replace(path)
 
 
 def _steps(options: Options) -> list[str]:
