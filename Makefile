@@ -76,13 +76,17 @@ AT_2_TO_1 = $(foreach q,20 30 40 50,--pair 2by1-q$(q))
 
 results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
-		--metrics psnr,ssim,vmaf,vmaf-neg $(foreach set,kodak set5 set14 clic,--images $(DATA)/test/$(set))
+		--metrics psnr,ssim,vmaf,vmaf-neg --images $(DATA)/test/kodak
+	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
+		--ensemble $(foreach set,set5 set14,--images $(DATA)/test/$(set))
+	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
+		--images $(DATA)/test/clic
 	$(BIN)/python -m train compare-looks --record --work $(WORK) --images $(DATA)/test/kodak
 	$(BIN)/python -m train compare-looks --record --work $(WORK) $(AT_2_TO_1) \
 		$(foreach set,set5 set14,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train compare-looks --record --work $(WORK) $(AT_2_TO_1) --tier light --images $(DATA)/test/kodak
 	$(BIN)/python -m train evaluate-video --record --work $(WORK) --tier light --tier fast --tier quality \
-		--videos $(DATA)/video
+		--ratio 2:1 --ratio 8:5 --ratio 4:3 --videos $(DATA)/video
 	$(BIN)/python -m train rate --record --data $(DATA) --work $(WORK)
 	$(BIN)/python -m train curves
 	$(BIN)/python examples/side_by_side.py examples/demo.mkv docs/images/before-after.png 60

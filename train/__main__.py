@@ -1,10 +1,12 @@
 """The command line of ``python -m train``."""
 
+import sys
 from typing import Any
 
 import click
 
 from train.commands import COMMANDS
+from train.errors import DivergedError, EncoderError
 
 
 class _Training(click.Group):
@@ -20,12 +22,20 @@ class _Training(click.Group):
             raise click.ClickException(
                 f"training needs {missing.name}, which is not installed: pip install '.[train]'"
             ) from missing
-        except ValueError as wrong:  # from the material or the arguments
+        except (ValueError, EncoderError, DivergedError) as wrong:  # a ValueError is about material or arguments
             raise click.ClickException(str(wrong)) from wrong
         except OSError as reason:
             if reason.filename is None:
                 raise
             raise click.ClickException(f"{reason.filename}: {reason.strerror}{self._paths(ctx)}") from reason
+        except Exception as wrong:
+            # Training works without VapourSynth, too.
+            vapoursynth = sys.modules.get("vapoursynth")
+            if vapoursynth is None or not isinstance(wrong, vapoursynth.Error):
+                raise
+            from vs_srcomp.errors import message_of
+
+            raise click.ClickException(message_of(wrong)) from wrong
 
     def _paths(self, ctx: click.Context) -> str:
         """What to do about a path: the options of the command that take one."""

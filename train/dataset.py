@@ -99,7 +99,7 @@ def make_dataset(options: DatasetOptions) -> Dataset:
     Raises:
         ValueError: There are too few pictures, an existing file was made from other input, or another run is writing
             to the same folder.
-        RuntimeError: The encoder failed.
+        EncoderError: The encoder failed.
     """
     sources = find_sources(options.images, options.test_images)
     name = options.name or (DIV2K if sources.is_div2k else options.images.resolve().name)

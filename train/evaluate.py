@@ -116,13 +116,25 @@ def check_pictures(scores: Iterable[PictureScore]) -> None:
                 raise ValueError(f"{pair}: {method} and {first} were measured on different pictures: measure all again")
 
 
-def updated[S: PictureScore](scores: Sequence[S], measured: Sequence[S]) -> list[S]:
+def updated[S: PictureScore](scores: Sequence[S], measured: Sequence[S], tiers: Collection[str] = ()) -> list[S]:
     """``scores`` of a set, where those of a pair and a method that were ``measured`` again replace all of these.
 
     Pairs are in order; a new method comes after the others of its tier.
+
+    Args:
+        scores: Scores of before.
+        measured: New ones.
+        tiers: Tiers of which all was measured: what these have besides, such as an ensemble, is left out at the pairs
+            that were measured. It may be of other networks.
     """
     again = {(score.pair, score.method) for score in measured}
-    kept = [score for score in scores if (score.pair, score.method) not in again]
+    pairs = {score.pair for score in measured}
+    kept = [
+        score
+        for score in scores
+        if (score.pair, score.method) not in again
+        and not (score.pair in pairs and score.method.partition(" ")[0] in tiers)
+    ]
     methods = list(dict.fromkeys(score.method for score in scores))
     for method in dict.fromkeys(score.method for score in measured):
         if method not in methods:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from train.errors import DivergedError
 from train.exported import is_installed, take_installed
 from train.material.coded import Example
 from train.material.stream import Stream, open_crops
@@ -52,10 +53,6 @@ _FOR_MEASURING: Final = 0.1
 _AT_A_TIME: Final = 25
 
 
-class Diverged(RuntimeError):  # noqa: N818 - reads as what happened
-    """The loss is infinite or not a number."""
-
-
 def fit(
     recipe: Recipe,
     train: Sequence[Example] | Stream,
@@ -79,7 +76,7 @@ def fit(
             take at most a tenth of it before the end, so large networks are validated less often.
 
     Raises:
-        Diverged: The loss became infinite or not a number after the last checkpoint.
+        DivergedError: The loss became infinite or not a number after the last checkpoint.
         ValueError: The start, the teacher or the blend is missing or does not fit, the run was begun with another
             recipe, or the batch cannot be divided evenly.
     """
@@ -125,7 +122,7 @@ def fit(
             over = clock.is_over(step)
             loss = team.mean(stepper.loss_of(step - begun))
             if not math.isfinite(loss):
-                raise Diverged(f"{recipe.name}: the loss is {loss} at step {step}; lower learning_rate")
+                raise DivergedError(f"{recipe.name}: the loss is {loss} at step {step}; lower learning_rate")
             rate = learning_rate(recipe, step, clock.done(step))
             if team.leads:
                 cost = validation.pixels / (_BACKWARD * recipe.batch * recipe.crop**2) * clock.mean_step(step)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, NodeProto, numpy_helper
 from torch import Tensor
 
@@ -21,11 +22,11 @@ def merge_levels(files: Sequence[Path], levels: Sequence[float], out: Path) -> I
         out: File of the weights. ``start`` of a recipe finds ``WORK/runs/NAME/weights.safetensors`` by NAME.
 
     Raises:
-        ValueError: There are not as many files as levels, or one has another architecture.
+        ValueError: There are not as many files as levels, one is not an ONNX file, or one has another architecture.
     """
     if len(files) != len(levels):
         raise ValueError(f"there are {len(files)} files for {len(levels)} levels")
-    models = [onnx.load(path) for path in files]
+    models = [_read(path) for path in files]
     forms = [_form(model, path) for model, path in zip(models, files, strict=True)]
     for form, path in zip(forms, files, strict=True):
         if form != forms[0]:
@@ -36,6 +37,13 @@ def merge_levels(files: Sequence[Path], levels: Sequence[float], out: Path) -> I
     out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(out, network)
     return network
+
+
+def _read(path: Path) -> ModelProto:
+    try:
+        return onnx.load(path)
+    except DecodeError as reason:
+        raise ValueError(f"{path} is not an ONNX file ({reason})") from reason
 
 
 def _form(model: ModelProto, path: Path) -> tuple[int, int, int, float]:

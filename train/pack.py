@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from train.material.coded import code, codings
-from train.material.pictures import some_pictures
+from train.material.pictures import check_names, some_pictures
 from vs_srcomp.files import atomic_path
 
 
@@ -15,6 +15,7 @@ def pack(folders: Iterable[Path], ratios: Iterable[str], work: Path, out: Path, 
     Unpacked in one folder, they give ``images`` for ``--images`` of `train fit`, and ``coded`` for its ``--work``.
     """
     pictures = [path for folder in folders for path in some_pictures(folder)]
+    check_names(pictures)
     members = [(path, f"images/{path.name}") for path in pictures]
     for ratio in ratios:
         jobs = list(codings(pictures, ratio))

@@ -12,6 +12,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from train.degradations.av1 import Pair, decode, encode, encoder_argv, encoder_version, libaom_version, still_options
+from train.errors import EncoderError
 from train.material.pictures import Plane, clip_planes, read_yuv420
 from train.npz import read_array, write_npz
 from vs_srcomp.resample import lanczos5
@@ -136,7 +137,7 @@ def make_shard(shard: Shard) -> None:
     """Cut the patches of a photograph from the picture in playback, and from the original at the same positions.
 
     Raises:
-        RuntimeError: The encoder failed; the message names the picture.
+        EncoderError: The encoder failed; the message names the picture.
     """
     picture = read_yuv420(shard.photograph.path)
     original = clip_planes(picture)[0]
@@ -144,8 +145,8 @@ def make_shard(shard: Shard) -> None:
     corners = choose_corners(original, shard.size, shard.count, seed)
     try:
         decoded = decode(encode(picture, shard.pair, shard.cpu_used))
-    except RuntimeError as reason:
-        raise RuntimeError(f"{shard.photograph.path.name}: {reason}") from reason
+    except EncoderError as reason:
+        raise EncoderError(f"{shard.photograph.path.name}: {reason}") from reason
     degraded = clip_planes(lanczos5(decoded, picture.width, picture.height))[0]
     shard.folder.mkdir(parents=True, exist_ok=True)
     write_npz(shard.path, {"lr": _cut(degraded, corners, shard.size), "hr": _cut(original, corners, shard.size)})

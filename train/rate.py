@@ -16,6 +16,7 @@ import numpy as np
 import vapoursynth as vs
 
 from train.degradations.av1 import encoder_argv
+from train.errors import EncoderError
 from train.evaluate import REFERENCE
 from train.material.pictures import Plane, clip_planes, list_pictures, planes_to_clip, read_yuv420
 from train.metrics import psnr, vmaf
@@ -163,7 +164,7 @@ def _coded(original: Original, ratio: str, level: int, folder: Path) -> Path:
     argv = encoder_argv(width, height, ENCODER, level, len(original.frames))
     done = subprocess.run(argv, input=b"".join(raw), capture_output=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{target.name}: the encoder failed: {done.stderr.decode(errors='replace').strip()}")
+        raise EncoderError.of(target.name, done.stderr)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, done.stdout)
     return target

@@ -203,11 +203,15 @@ def write_tables(
 
 def check_places(marks: Iterable[str], document: Path) -> None:
     """Check that ``document`` has a place for the table of each of ``marks``; ValueError if not."""
-    text = document.read_text("utf-8")
-    missing = [mark for mark in marks if not re.search(_place(mark), text, re.DOTALL)]
+    missing = [mark for mark in marks if not has_place(mark, document)]
     if missing:
         places = "; ".join(f"<!-- {mark} --> and <!-- end -->" for mark in missing)
         raise ValueError(f"{document} has no place for tables: write {places} there")
+
+
+def has_place(mark: str, document: Path) -> bool:
+    """Whether ``document`` has a place for the table of ``mark``."""
+    return bool(re.search(_place(mark), document.read_text("utf-8"), re.DOTALL))
 
 
 def write_marked(tables: Mapping[str, str], document: Path) -> None:

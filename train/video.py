@@ -16,13 +16,14 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from train.errors import EncoderError
 from train.evaluate import REFERENCE, method_of, models_of
 from train.material.pictures import Plane, clip_planes, planes_to_clip
 from train.metrics import psnr, vmaf
 from train.progress import tracked
 from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
 from vs_srcomp.files import atomic_path
-from vs_srcomp.geometry import Ratio
+from vs_srcomp.geometry import RATIOS, Ratio
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
 from vs_srcomp.upscale import upscale
@@ -132,7 +133,7 @@ def encode_clip(original: Sequence[list[Plane]], ratio: Ratio, options: str, tar
         target: Output file, written atomically.
 
     Raises:
-        RuntimeError: The encoder failed.
+        EncoderError: The encoder failed.
     """
     height, width = (int(side / ratio.factor) for side in original[0][0].shape)
     lowered = (clip_planes(lanczos5(planes_to_clip(planes, vs.YUV420P8), width, height)) for planes in original)
@@ -143,7 +144,7 @@ def encode_clip(original: Sequence[list[Plane]], ratio: Ratio, options: str, tar
         argv += [*options.split(), "-f", "matroska", "-y", str(temporary)]
         done = subprocess.run(argv, input=raw, capture_output=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{target.name}: the encoder failed: {done.stderr.decode(errors='replace').strip()}")
+            raise EncoderError.of(target.name, done.stderr)
 
 
 def _score(
@@ -210,6 +211,25 @@ def video_tables(scores: Sequence[ClipScore]) -> dict[str, str]:
     return {title: _table(group, [plain[_stream(score)] for score in group]) for title, group in groups.items()}
 
 
+def video_means(scores: Sequence[ClipScore]) -> str:
+    """Markdown with a row for each ratio and method: the last rows of `video_tables`, and the least gain of a clip."""
+    plain = {_stream(score): score for score in scores if score.method == REFERENCE}
+    titles = ("bits per pixel", f"{REFERENCE}, dB", "gain, dB", "VMAF", "VMAF-NEG", "change of error", "least, dB")
+    lines = [
+        f"| ratio | method | {' | '.join(titles)} |",
+        "| --- | --- |" + " ---: |" * 7,
+    ]
+    groups: dict[tuple[str, str], list[ClipScore]] = {}
+    for score in sorted(scores, key=lambda score: [ratio.name for ratio in RATIOS].index(score.ratio)):
+        if score.method != REFERENCE:
+            groups.setdefault((score.ratio, score.method), []).append(score)
+    for (ratio, method), group in groups.items():
+        columns = list(zip(*(_values(score, plain[_stream(score)]) for score in group), strict=True))
+        cells = _cells([fmean(column) for column in columns])
+        lines.append(f"| {ratio} | {method} | {cells} | {min(columns[2]):+.2f} |")
+    return "\n".join(lines)
+
+
 def updated_clips(scores: Iterable[ClipScore], measured: Iterable[ClipScore]) -> list[ClipScore]:
     """``scores`` with those that were ``measured`` again in their places, and new ones at the end."""
     return list({(*_stream(score), score.method): score for score in (*scores, *measured)}.values())
@@ -226,18 +246,23 @@ def _table(scores: Sequence[ClipScore], plain: Sequence[ClipScore]) -> str:
     ]
     columns = []
     for score, before in zip(scores, plain, strict=True):
-        values = [
-            before.bits_per_pixel,
-            before.psnr_y,
-            score.psnr_y - before.psnr_y,
-            score.vmaf - before.vmaf,
-            score.vmaf_neg - before.vmaf_neg,
-            score.error_change / before.error_change,
-        ]
+        values = _values(score, before)
         columns.append(values)
         lines.append(f"| {score.clip} | {score.encoder} | {score.level} | {_cells(values)} |")
     means = [fmean(column) for column in zip(*columns, strict=True)]
     return "\n".join([*lines, f"| mean | | | {_cells(means)} |"])
+
+
+def _values(score: ClipScore, plain: ClipScore) -> list[float]:
+    """The numbers of a row, against those of Lanczos-5."""
+    return [
+        plain.bits_per_pixel,
+        plain.psnr_y,
+        score.psnr_y - plain.psnr_y,
+        score.vmaf - plain.vmaf,
+        score.vmaf_neg - plain.vmaf_neg,
+        score.error_change / plain.error_change,
+    ]
 
 
 def _cells(values: Sequence[float]) -> str:

@@ -294,6 +294,40 @@ def test_a_metric_of_the_recorded_scores_is_missed_before_anything_is_measured(
     assert not Path("work").exists()
 
 
+def test_what_a_tier_measured_before_goes_where_it_may_be_of_other_networks() -> None:
+    old = [
+        score(pair, method, 30) for pair in ("2by1-q40", "2by1-q50") for method in ("fast", "fast ensemble", "light")
+    ]
+    found = evaluate_module.updated(old, [score("2by1-q40", "fast", 31)], ["fast"])
+    assert [(s.pair, s.method, s.psnr_y) for s in found] == [
+        *(("2by1-q40", "fast", 31), ("2by1-q40", "light", 30)),
+        *(("2by1-q50", method, 30) for method in methods),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--images", "a/set", "--images", "b/set"), "several folders are called set: measure them one by one"),
+        (("--images", "a/set"), "have the same name: rename one"),
+        (("--images", "b/set", "--tier", "fats"), "'fats' is not one of 'quality', 'fast', 'light'"),
+        (("--images", "b/set", "--model", "junk.onnx"), "junk.onnx"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_error(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/set/one.png", "a/set/one.jpg", "b/set/one.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 64)).save(name)
+    Path("junk.onnx").write_bytes(b"junk")
+    done = CliRunner().invoke(main, ["evaluate", *arguments, "--pair", "2by1-q40"])
+    assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit)
+    assert message in done.output
+
+
 def test_only_the_package_at_the_twelve_pairs_is_recorded(
     pictures: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 import train.fit as fit_module
 import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
-from train.fit import STARTS, VALIDATIONS, Diverged, check_runs, fit, learning_rate
+from train.errors import DivergedError
+from train.fit import STARTS, VALIDATIONS, check_runs, fit, learning_rate
 from train.material.coded import Example
 from train.networks.plain import PlainStack
 from train.parallel import Team
@@ -156,7 +157,7 @@ def test_a_run_by_the_clock_is_measured_less_often_where_that_takes_long(tmp_pat
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stepper, "loss_of", lambda stepper, steps: float("nan"))
     examples = blurred()
-    with pytest.raises(Diverged, match="the loss is nan at step 25; lower learning_rate"):
+    with pytest.raises(DivergedError, match="the loss is nan at step 25; lower learning_rate"):
         fit(TINY, examples, examples, tmp_path, ALONE)
     assert not Run(tmp_path / TINY.name).checkpoint.exists()
 

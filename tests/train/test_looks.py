@@ -153,7 +153,7 @@ def test_what_would_be_missing_is_said_before_anything_is_measured(pictures: Pat
     )
     assert "it needs --record" in looks("--images", pictures, "--only-crisp").output
     assert "--record keeps the twelve pairs" in looks("--images", pictures, "--record", "--pair", "2by1-q35").output
-    assert "no crisp model of these tiers" in looks("--images", pictures, "--tier", "edsr").output
+    assert "'edsr' is not one of 'quality', 'fast', 'light'" in looks("--images", pictures, "--tier", "edsr").output
     (project / DOCUMENT).write_text(
         "<!-- looks: pictures fast -->\n<!-- end -->\n<!-- looks by ratio: pictures fast -->"
     )

@@ -84,3 +84,11 @@ def test_as_many_files_as_levels_are_needed(files: list[Path], tmp_path: Path) -
     result = CliRunner().invoke(main, ["merge-levels", *map(str, files[:3]), "--out", str(tmp_path / "out")])
     assert result.exit_code == 1
     assert "3 files for 4 levels" in result.output
+
+
+def test_what_is_no_onnx_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "junk.onnx").write_bytes(b"junk")
+    argv = ["merge-levels", str(tmp_path / "junk.onnx"), "--levels", "20", "--out", str(tmp_path / "out.safetensors")]
+    result = CliRunner().invoke(main, argv)
+    assert result.exit_code == 1
+    assert "junk.onnx is not an ONNX file" in result.output

@@ -4,7 +4,7 @@ import pytest
 import train.ranges as ranges_module
 from tests.helpers.networks import make_onnx, random_stack
 from tests.helpers.pictures import picture
-from train.ranges import CROP, LEAST_KEPT, MOST_LOST, Ranges, Seen, choose_ranges, hard_edges, middle
+from train.ranges import CROP, LEAST_KEPT, MOST_LOST, Ranges, Seen, channel_peaks, choose_ranges, hard_edges, middle
 from vs_srcomp.backends.base import PlaneFormat
 
 
@@ -12,13 +12,18 @@ def planes(count: int = 2) -> list[np.ndarray]:
     return [picture(PlaneFormat(CROP + 16, CROP, 8), seed) for seed in range(count)]
 
 
-def test_ranges_take_in_what_layers_see_and_keep_hard_edges() -> None:
-    network = random_stack(4, 8, 4)
-    found = choose_ranges([Seen(network, planes())])
-    assert len(found.ranges) == 3
-    assert found.kept >= min(LEAST_KEPT) or not any(found.ranges)
-    assert found.lost <= MOST_LOST or not any(found.ranges)
-    assert 0 < found.share <= 1
+def test_ranges_are_what_layers_see_times_a_factor() -> None:
+    network, seen = random_stack(4, 8, 4), planes()
+    found = choose_ranges([Seen(network, seen)])
+    whole = [peaks.max() for peaks in channel_peaks(network, seen)]
+    factors = [limit / peak for limit, peak in zip(found.ranges, whole, strict=True)]
+    assert len(factors) == 3
+    assert any(factors)
+    for factor in factors:
+        assert min(abs(factor - listed) for listed in (0, *ranges_module._FACTORS)) < 1e-3
+    assert found.kept >= min(LEAST_KEPT)
+    assert found.lost <= MOST_LOST
+    assert 0.5 < found.share <= 1
 
 
 def test_layers_that_lose_too_much_stay_out_of_integers() -> None:

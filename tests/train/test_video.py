@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,6 +19,7 @@ from train.video import (
     list_videos,
     read_video,
     updated_clips,
+    video_means,
     video_tables,
 )
 from vs_srcomp.geometry import ratio_by_name
@@ -126,6 +128,7 @@ def test_clips_measured_again_take_their_old_places() -> None:
 
 def test_the_command_stores_what_it_shows_and_records_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_module, "LEVELS", (40,))
+    monkeypatch.setattr(video_module, "FRAMES", 3)
     monkeypatch.setattr(video_module, "ENCODERS", {"SVT-AV1": video_module.ENCODERS["SVT-AV1"]})
     (tmp_path / "videos").mkdir()
     make_video(tmp_path / "videos" / "moving.y4m", "96x64")
@@ -143,3 +146,20 @@ def test_the_command_stores_what_it_shows_and_records_it(tmp_path: Path, monkeyp
     assert read_rows(Path("train/results/video.csv"), ClipScore) == scores
     table = video_tables(scores)["fast 2:1"]
     assert f"<!-- video: fast 2:1 -->\n{table}\n<!-- end -->" in document.read_text("utf-8")
+    assert f"<!-- video: means -->\n{video_means(scores)}\n<!-- end -->" in document.read_text("utf-8")
+
+
+def test_scores_over_fewer_frames_are_not_recorded(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["evaluate-video", "--record", "--videos", str(tmp_path), "--frames", "9"])
+    assert done.exit_code == 2
+    assert "--record keeps scores over 33 frames" in done.output
+
+
+def test_means_have_a_row_for_each_ratio_and_method() -> None:
+    scores = [clip_score("lanczos5", 30, 2, 80), clip_score("fast", 31.5, 1.75, 83)]
+    other = [dataclasses.replace(score, clip="d", psnr_y=score.psnr_y - (score.method == "fast")) for score in scores]
+    at_2 = [dataclasses.replace(score, ratio="2:1") for score in scores]
+    assert video_means([*scores, *other, *at_2]).splitlines()[2:] == [
+        "| 2:1 | fast | 0.125 | 30.00 | +1.50 | +3.0 | +3.0 | 0.875 | +1.50 |",
+        "| 8:5 | fast | 0.125 | 30.00 | +1.00 | +3.0 | +3.0 | 0.875 | +0.50 |",
+    ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from train.commands.options import FILE, FOLDER, data_and_work, test_sets
+from train.commands.options import tiers as tiers_option
 
 if TYPE_CHECKING:
     from train.degradations.av1 import Pair
@@ -65,17 +66,19 @@ def evaluate(
     """Measure the models and classic kernels on pictures, through vs_srcomp.upscale on 8-bit frames."""
     from train.evaluate import Score, check_metrics, check_pictures, updated
     from train.evaluate import evaluate as scores_of
-    from train.report import costs_of_tiers, record_gains, tables, write_report, write_tables
+    from train.report import check_places, costs_of_tiers, record_gains, tables, write_report, write_tables
     from train.table import read_rows, write_rows
 
     pairs = chosen_pairs(slugs, record=record)
     if record and networks:
         raise click.UsageError("--record keeps scores of the package's models: leave it out, or --model")
+    documents = [Path("README.md"), Path("docs/results/stills.md")]
     files = {path.name: RESULTS / f"{path.name}.csv" for path in folders}
     before = {name: read_rows(path, Score) if path.exists() else [] for name, path in files.items()}
     if record:
         for of_set in before.values():
             check_metrics(of_set, metrics)
+        check_places([f"gains: {name}" for name in files], documents[-1])
     scores = {}
     for path in folders:
         streams = work / "evaluation" / path.name
@@ -89,14 +92,13 @@ def evaluate(
         write_rows((out or work / "scores") / f"{name}.csv", Score, of_set)
         write_report(of_set, name, (out or work / "scores") / f"{name}.md")
     if record:
-        recorded = {name: updated(before[name], of_set) for name, of_set in scores.items()}
+        recorded = {name: updated(before[name], of_set, tiers) for name, of_set in scores.items()}
+        for of_set in recorded.values():
+            check_pictures(of_set)
         for name, of_set in recorded.items():
             write_rows(files[name], Score, of_set)
-            check_pictures(of_set)
             record_gains(of_set, name, Path("engines/models.json"))
-        write_tables(
-            recorded, [Path("README.md"), Path("docs/results/stills.md")], costs_of_tiers(Path("engines/models.json"))
-        )
+        write_tables(recorded, documents, costs_of_tiers(Path("engines/models.json")))
 
 
 @click.command()
@@ -139,20 +141,25 @@ def compare_looks(
     for path in folders:
         measured = compare(path, work / "evaluation" / path.name, pairs, tiers, only_crisp=only_crisp)
         scores = updated(before[path], list(measured))
+        tables = {
+            mark: table
+            for tier in tiers
+            for mark, table in zip(
+                marks_of(path, tier), (look_table(scores, tier), ratio_table(scores, tier)), strict=True
+            )
+        }
         write_rows(files[path], LookScore, scores)
         click.echo(f"{path.name}, {len({score.picture for score in scores})} pictures")
-        for tier in tiers:
-            tables = dict(zip(marks_of(path, tier), (look_table(scores, tier), ratio_table(scores, tier)), strict=True))
-            for table in tables.values():
-                click.echo(f"{table}\n")
-            if record:
-                write_marked(tables, document)
+        for table in tables.values():
+            click.echo(f"{table}\n")
+        if record:
+            write_marked(tables, document)
 
 
 @click.command()
 @click.option("--videos", type=FOLDER, required=True, help="Folder of videos of good quality.")
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams.")
-@click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure.")
+@tiers_option("fast")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1",), show_default=True, help="May be repeated.")
 @click.option("--frames", type=click.IntRange(min=2), default=33, show_default=True, help="Frames per video.")
 @click.option(
@@ -162,11 +169,16 @@ def evaluate_video(
     videos: Path, work: Path, tiers: tuple[str, ...], ratios: tuple[str, ...], frames: int, record: bool
 ) -> None:
     """Measure the models on video coded with inter frames: gain and flicker against Lanczos-5."""
-    from train.report import write_marked
+    from train.report import check_places, has_place, write_marked
     from train.table import read_rows, write_rows
-    from train.video import ClipScore, evaluate_videos, updated_clips, video_tables
+    from train.video import FRAMES, ClipScore, evaluate_videos, updated_clips, video_means, video_tables
     from vs_srcomp.geometry import ratio_by_name
 
+    if record and frames != FRAMES:
+        raise click.UsageError(f"--record keeps scores over {FRAMES} frames: leave it out, or --frames")
+    document, means = Path("docs/results/video.md"), "video: means"
+    if record:
+        check_places([means], document)
     chosen = [ratio_by_name(name) for name in ratios]
     scores = list(evaluate_videos(videos, work / "video", chosen, tiers, frames))
     for title, table in video_tables(scores).items():
@@ -175,16 +187,15 @@ def evaluate_video(
     if record:
         path = RESULTS / "video.csv"
         recorded = updated_clips(read_rows(path, ClipScore) if path.exists() else [], scores)
+        tables = {f"video: {title}": table for title, table in video_tables(recorded).items()}
         write_rows(path, ClipScore, recorded)
-        write_marked(
-            {f"video: {title}": table for title, table in video_tables(recorded).items()},
-            Path("docs/results/video.md"),
-        )
+        shown = {mark: table for mark, table in tables.items() if has_place(mark, document)}
+        write_marked({means: video_means(recorded), **shown}, document)
 
 
 @click.command()
 @data_and_work(data="Folder with test/kodak and video.", work="Streams and points go to WORK/rate.")
-@click.option("--tier", "tiers", multiple=True, default=("light", "fast", "quality"), show_default=True)
+@tiers_option("light", "fast", "quality")
 @click.option("--pictures", type=click.IntRange(min=0), help="Number of Kodak pictures; 0 for none [default: all].")
 @click.option("--videos/--no-videos", default=True, show_default=True)
 @click.option("--record", is_flag=True, help="Write points to train/results/rate.csv, tables and plot to docs/results.")

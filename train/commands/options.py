@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from vs_srcomp.models import TIERS
+
 type Command = Callable[..., Any]
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -41,14 +43,33 @@ def data_and_work[F: Callable[..., Any]](data: str, work: str) -> Callable[[F], 
     return decorate
 
 
-def test_sets[F: Callable[..., Any]](command: F) -> F:
+def tiers(*default: str) -> Callable[[Command], Command]:
+    """The option ``--tier``."""
+    return click.option(
+        "--tier",
+        "tiers",
+        type=click.Choice(TIERS),
+        multiple=True,
+        default=default,
+        show_default=True,
+        help="Models to measure; may be repeated.",
+    )
+
+
+def test_sets(command: Command) -> Command:
     """The options of commands that measure models on test sets: folders, work, tiers and slugs of pairs."""
     options = (
         click.option(
-            "--images", "folders", multiple=True, type=FOLDER, required=True, help="Test set; never training pictures."
+            "--images",
+            "folders",
+            multiple=True,
+            type=FOLDER,
+            required=True,
+            callback=_distinct,
+            help="Test set; never training pictures. May be repeated.",
         ),
         click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for coded streams."),
-        click.option("--tier", "tiers", multiple=True, default=("fast",), show_default=True, help="Models to measure."),
+        tiers("fast"),
         click.option(
             "--pair",
             "slugs",
@@ -56,9 +77,18 @@ def test_sets[F: Callable[..., Any]](command: F) -> F:
             help="A ratio and a level, as in 2by1-q40; may be repeated [default: twelve].",
         ),
     )
+    decorated: Command = command
     for option in reversed(options):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated
+
+
+def _distinct(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Folders, which scores and streams are named for."""
+    names = [folder.resolve().name for folder in folders]
+    if same := {name for name in names if names.count(name) > 1}:
+        raise click.BadParameter(f"several folders are called {', '.join(sorted(same))}: measure them one by one")
+    return folders
 
 
 def numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float]:

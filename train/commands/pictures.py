@@ -25,10 +25,7 @@ def dataset(ratios: tuple[str, ...], quantizers: tuple[str, ...], **options: Any
     """
     from train.dataset import DatasetOptions, choose_pairs, make_dataset
 
-    try:
-        made = make_dataset(DatasetOptions(pairs=choose_pairs(ratios, quantizers), **options))
-    except RuntimeError as reason:
-        raise click.ClickException(str(reason)) from reason
+    made = make_dataset(DatasetOptions(pairs=choose_pairs(ratios, quantizers), **options))
     for path in made.files:
         click.echo(path)
     if made.skipped:

@@ -50,7 +50,7 @@ def fit(
     """
     import torch
 
-    from train.fit import Diverged, check_runs
+    from train.fit import check_runs
     from train.fit import fit as fit_one
     from train.material.gather import Gatherer
     from train.parallel import team
@@ -77,10 +77,6 @@ def fit(
                 fit_one(recipe, train, valid, work / "runs", processes, budgets.get(path))
     except KeyboardInterrupt:
         raise click.ClickException("stopped; the same command goes on from the last checkpoint") from None
-    except RuntimeError as reason:
-        if isinstance(reason, Diverged) or "encoder failed" in str(reason):
-            raise click.ClickException(str(reason)) from reason
-        raise
 
 
 @click.command()

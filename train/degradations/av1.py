@@ -19,7 +19,8 @@ import numpy as np
 import vapoursynth as vs
 
 from train.degradations.degradation import Degraded, Picture
-from train.material.pictures import clip_planes, planes_to_clip, read_yuv420, scaled_name, some_pictures
+from train.errors import EncoderError
+from train.material.pictures import check_names, clip_planes, planes_to_clip, read_yuv420, scaled_name, some_pictures
 from train.progress import tracked
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, RATIOS, Ratio, ratio_by_name
@@ -99,14 +100,18 @@ def libaom_version() -> str:
 
 
 def encode(picture: vs.VideoNode, pair: Pair, cpu_used: int) -> bytes:
-    """Downscale ``picture`` (YUV420P8, one frame) by the pair's ratio with Lanczos-5, and code it with libaom."""
+    """Downscale ``picture`` (YUV420P8, one frame) by the pair's ratio with Lanczos-5, and code it with libaom.
+
+    Raises:
+        EncoderError: The encoder failed.
+    """
     width, height = (int(size / pair.ratio.factor) for size in (picture.width, picture.height))
     small = b"".join(plane.tobytes() for plane in clip_planes(lanczos5(picture, width, height)))
     coded = subprocess.run(
         encoder_argv(width, height, still_options(cpu_used), pair.q), input=small, capture_output=True, check=False
     )
     if coded.returncode:
-        raise RuntimeError(f"the encoder failed: {coded.stderr.decode(errors='replace').strip()}")
+        raise EncoderError.of(f"a picture of {width}x{height} at Q{pair.q}", coded.stderr)
     return coded.stdout
 
 
@@ -142,11 +147,17 @@ def make_streams(
     """Code every picture of a folder for every pair, in parallel; existing streams are kept.
 
     Pictures are first resized by ``scale``.
+
+    Raises:
+        ValueError: There is no picture, or two have the same name.
+        EncoderError: The encoder failed.
     """
+    paths = some_pictures(pictures)
+    check_names(paths)
     jobs = [
         (path, scale, pair, cpu_used, target)
         for pair in pairs
-        for path in some_pictures(pictures)
+        for path in paths
         if not (target := stream_path(folder, pair, scaled_name(path, scale))).exists()
     ]
     if not jobs:

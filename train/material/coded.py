@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from train.degradations.av1 import decode_frames, encoder_argv, worker_pool
+from train.errors import EncoderError
 from train.material.pictures import Plane, clip_planes, read_rgb8, rgb_to_yuv420, scaled_rgb
 from train.progress import tracked
 from vs_srcomp.av1 import Parser
@@ -176,7 +177,7 @@ def _encoded(frames: list[NDArray[np.uint8]], job: Coding) -> bytes:
     argv = encoder_argv(*size, ENCODERS[job.encoder], job.q, len(frames))
     coded = subprocess.run(argv, input=b"".join(raw), capture_output=True, check=False)
     if coded.returncode:
-        raise RuntimeError(f"{job.name}: the encoder failed: {coded.stderr.decode(errors='replace').strip()}")
+        raise EncoderError.of(job.name, coded.stderr)
     return coded.stdout
 
 

@@ -12,7 +12,7 @@ from train.degradations import DEGRADATIONS
 from train.degradations.av1 import worker_pool
 from train.degradations.degradation import covered
 from train.material.coded import CLIP_BANDS, CLIP_SIZE, KEPT_FRAMES, LEVEL_BANDS, Example, code, codings, load_picture
-from train.material.pictures import clip_planes, read_rgb8, read_yuv420, scaled_rgb
+from train.material.pictures import check_names, clip_planes, read_rgb8, read_yuv420, scaled_rgb
 from train.material.stream import Stream
 from train.recipe import Recipe
 from vs_srcomp.memory import memory_limit
@@ -107,10 +107,7 @@ def gather(
 def _split(recipe: Recipe, places: Iterable[Path], work: Path) -> tuple[list[Item], list[Item]]:
     material = recipe.make_material()
     files = material.files(places, work)
-    by_name: dict[str, Path] = {}
-    for path in files:
-        if (other := by_name.setdefault(path.stem, path)) is not path:
-            raise ValueError(f"{other} and {path} have the same name: rename one")
+    check_names(files)
     measured = material.measured(files, recipe.valid_share, recipe.seed)
     parts: tuple[list[Item], list[Item]] = [], []
     for item in enumerate(files):

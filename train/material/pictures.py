@@ -1,7 +1,7 @@
 """Picture files as 4:2:0 originals."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,19 @@ def list_pictures(folder: Path) -> list[Path]:
     """The picture files directly in ``folder``, in natural order ("2.png" before "10.png")."""
     files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     return sorted(files, key=_natural)
+
+
+def check_names(paths: Iterable[Path]) -> None:
+    """Check that no two of ``paths`` have the same name without suffix, which names their streams.
+
+    Raises:
+        ValueError: Two have.
+    """
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in by_name:
+            raise ValueError(f"{by_name[path.stem]} and {path} have the same name: rename one")
+        by_name[path.stem] = path
 
 
 def some_pictures(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 import vs_srcomp
 from train.material.material import shuffled_share
-from train.material.pictures import clip_planes
+from train.material.pictures import check_names, clip_planes
 from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
 from vs_srcomp.files import atomic_path
 
@@ -51,12 +51,17 @@ class Videos:
 
     def files(self, places: Iterable[Path], work: Path) -> list[Path]:
         """See `Material.files`."""
+        videos = [
+            file
+            for place in places
+            for file in (sorted(place.iterdir()) if place.is_dir() else [place])
+            if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()
+        ]
+        check_names(videos)
         found: list[Path] = []
-        for place in places:
-            for file in sorted(place.iterdir()) if place.is_dir() else [place]:
-                if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file():
-                    folder = f"{file.stem}-{zlib.crc32(str(file.resolve()).encode()):08x}-{self.frames}"
-                    found += write_frames(file, work / "frames" / folder, self.frames)
+        for file in videos:
+            folder = f"{file.stem}-{zlib.crc32(str(file.resolve()).encode()):08x}-{self.frames}"
+            found += write_frames(file, work / "frames" / folder, self.frames)
         return found
 
     def measured(self, files: Sequence[Path], share: float, seed: int) -> set[str]:

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -92,7 +93,11 @@ def load_vgg(path: Path, stages: int = 4) -> Vgg:
         raise ValueError(f"{path}: no weights of VGG16 there; python -m train vgg-weights {path} writes them")
     network = Vgg(stages)
     beyond = tuple(f"stages.{stage}." for stage in range(stages, len(STAGES)))
-    state = {name: tensor.float() for name, tensor in load_file(path).items() if not name.startswith(beyond)}
+    try:
+        stored = load_file(path)
+    except SafetensorError as reason:
+        raise ValueError(f"{path} is damaged ({reason}); remove it, and write it again") from reason
+    state = {name: tensor.float() for name, tensor in stored.items() if not name.startswith(beyond)}
     try:
         network.load_state_dict(network.state_dict() | state)
     except RuntimeError as reason:

@@ -126,6 +126,13 @@ def test_the_classifier_does_not_learn_but_the_picture_gets_gradients(vgg_file: 
     assert not any(parameter.requires_grad for parameter in objective.parameters())
 
 
+def test_damaged_weights_of_the_classifier_are_reported(tmp_path: Path) -> None:
+    file = tmp_path / "vgg.safetensors"
+    file.write_bytes(b"junk")
+    with pytest.raises(ValueError, match=r"vgg\.safetensors is damaged .*; remove it, and write it again"):
+        load_vgg(file)
+
+
 def test_the_file_of_weights_is_half_precision_and_small_enough_to_carry(vgg_file: Path) -> None:
     assert vgg_file.stat().st_size < 16_000_000
     network = load_vgg(vgg_file)
