@@ -17,7 +17,7 @@ import vapoursynth as vs
 
 from train.degradations.av1 import encoder_argv
 from train.errors import EncoderError
-from train.evaluate import REFERENCE
+from train.evaluate import REFERENCE, models_of
 from train.material.pictures import Plane, clip_planes, list_pictures, planes_to_clip, read_yuv420
 from train.metrics import psnr, vmaf
 from train.progress import tracked
@@ -61,6 +61,8 @@ class Point:
     psnr_y: float
     """PSNR in dB, against a peak of 255."""
     vmaf_neg: float
+    network: str = ""
+    """See `digest_of`."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,22 @@ def originals(stills: Path | None, videos: Path | None, pictures: int | None = N
         yield Original(VIDEOS, path.stem, read_video(path, FRAMES))
 
 
+def digest_of(ratio: str, method: str) -> str:
+    """The beginning of the SHA-256 of the tier's network for a ratio; empty for methods without one."""
+    if method in (NATIVE, REFERENCE):
+        return ""
+    found = models_of(method, ratio_by_name(ratio))
+    return found[0].sha256[:12] if found else ""
+
+
 class Points:
     """All measured points, in a file to which each stream's points are appended."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file at ``path``, which may not exist."""
+        """Open the file at ``path``, which may not exist. Points of other networks than today's are left out."""
         self._path = path
-        self.points = read_rows(path, Point) if path.exists() else []
+        read = read_rows(path, Point) if path.exists() else []
+        self.points = [point for point in read if point.network == digest_of(point.ratio, point.method)]
         self._done = {_key(point) for point in self.points}
 
     def lacks(self, original: Original, ratio: str, level: int, method: str) -> bool:
@@ -136,7 +147,7 @@ def measure(
         levels: Quantizers.
 
     Returns:
-        All points, including those of earlier runs and other tiers.
+        All points, including those of earlier runs of the same networks and of other tiers.
     """
     points = Points(work / "points.csv")
     for original in tracked(list(originals(stills, videos, pictures)), "coding"):
@@ -196,6 +207,7 @@ def _measured(original: Original, ratio: str, level: int, stream: Path, methods:
             rate,
             fmean(psnr(luma, wanted) for luma, wanted in zip(restored, lumas, strict=True)),
             fmean(score.neg for score in vmaf(restored, lumas, stills=original.set == STILLS)),
+            digest_of(ratio, method),
         )
 
 

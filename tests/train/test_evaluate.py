@@ -295,9 +295,8 @@ def test_a_metric_of_the_recorded_scores_is_missed_before_anything_is_measured(
 
 
 def test_what_a_tier_measured_before_goes_where_it_may_be_of_other_networks() -> None:
-    old = [
-        score(pair, method, 30) for pair in ("2by1-q40", "2by1-q50") for method in ("fast", "fast ensemble", "light")
-    ]
+    methods = ("fast", "fast ensemble", "light")
+    old = [score(pair, method, 30) for pair in ("2by1-q40", "2by1-q50") for method in methods]
     found = evaluate_module.updated(old, [score("2by1-q40", "fast", 31)], ["fast"])
     assert [(s.pair, s.method, s.psnr_y) for s in found] == [
         *(("2by1-q40", "fast", 31), ("2by1-q40", "light", 30)),

@@ -1,5 +1,6 @@
 """Rate and quality: points that are measured once, curves through them, and their report."""
 
+import dataclasses
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from train.__main__ import main
-from train.rate import NATIVE, STILLS, Point, coded_bytes, measure
+from train.rate import NATIVE, STILLS, Point, Points, coded_bytes, digest_of, measure
 from train.rate_report import (
     METRICS,
     bjontegaard,
@@ -23,7 +24,7 @@ from train.rate_report import (
     summary,
     tables,
 )
-from train.table import read_rows
+from train.table import read_rows, write_rows
 
 RATES = np.geomspace(0.02, 1.5, 8)
 PSNR = METRICS[0]
@@ -72,6 +73,12 @@ def test_a_point_for_each_stream_and_method_is_measured_once(
 
     monkeypatch.setattr(subprocess, "run", no_encoder)
     assert len(measure(picture, None, work, ["light"], levels=(20, 50)).points) == len(found)
+    # What a network of other weights gave is measured again.
+    others = [dataclasses.replace(point, network="0" * 12) if point.method == "light" else point for point in found]
+    write_rows(work / "points.csv", Point, others)
+    left = Points(work / "points.csv")
+    assert len(left.points) == len(found) - 3 * 2
+    assert {point.network for point in found if point.method == "light"} >= {digest_of("2:1", "light")} != {""}
 
 
 def test_gain_at_equal_rate_is_what_lies_between_two_curves() -> None:
