@@ -265,7 +265,8 @@ def test_memory_is_bounded_and_forgets_what_was_used_least_recently() -> None:
 def test_planes_that_are_put_in_at_once_keep_the_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = (64, 64)
     memory = Memory(2 * bytes_of(shape, shape, np.dtype(np.uint8)))
-    take_in, inner = Picture.take_in, []
+    take_in = Picture.take_in
+    inner: list[Picture | None] = []
 
     def during(taken: Picture, key: object, source: Luma) -> None:
         # What other workers do meanwhile.

@@ -10,7 +10,7 @@ import numpy as np
 
 from train.degradations.av1 import TRAINING_SPEED, Pair, decode, encode, stream_path
 from train.equalize import equalized
-from train.material.pictures import clip_planes, read_rgb8, read_yuv420, some_pictures
+from train.material.pictures import clip_planes, read_yuv420, size_of, some_pictures
 from train.ranges import CROP, Plane, Ranges, Seen, channel_peaks, choose_ranges
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS, ratio_by_name
@@ -82,12 +82,10 @@ def _form(network: bytes, entry: dict[str, Any], q: int) -> bytes:
 
 
 def _photographs(images: Path, count: int) -> list[Path]:
-    found = some_pictures(images)
-    spread = found[:: max(1, len(found) // count)][:count]
-    large = [path for path in spread if min(read_rgb8(path).shape[:2]) >= CROP]
-    if not large:
+    found = [path for path in some_pictures(images) if min(size_of(path)) >= CROP]
+    if not found:
         raise ValueError(f"no picture of {images} is {CROP} pixels wide and high: give larger ones")
-    return large
+    return found[:: max(1, len(found) // count)][:count]
 
 
 def _coded(photographs: list[Path], pair: Pair, streams: Path) -> tuple[list[Plane], list[Plane]]:

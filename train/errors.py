@@ -6,7 +6,7 @@ class EncoderError(RuntimeError):
 
     @classmethod
     def of(cls, what: str, said: bytes) -> "EncoderError":
-        """The error for ``what`` was to be encoded; FFmpeg wrote ``said`` to standard error."""
+        """The error for ``what``, which was to be encoded; FFmpeg wrote ``said`` to standard error."""
         return cls(f"{what}: the encoder failed: {said.decode(errors='replace').strip()}")
 
 

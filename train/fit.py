@@ -110,6 +110,7 @@ def fit(
         step = first
         over = clock.is_over(step)
         while not over:
+            clock.read()
             part = min(VALIDATIONS - 1, int(VALIDATIONS * clock.done(step)))
             stepper.begin(step, part / VALIDATIONS)
             begun = step
@@ -118,6 +119,7 @@ def fit(
                     stepper.take(learning_rate(recipe, step, clock.done(step)))
                     step += 1
                 stepper.wait()
+                clock.read()
                 progress.update(bar, completed=step)
             over = clock.is_over(step)
             loss = team.mean(stepper.loss_of(step - begun))
@@ -147,7 +149,7 @@ def fit(
 class _Clock:
     """Progress of a run: by its steps, or by its time limit if that is shorter.
 
-    The leader's time counts, so that all processes take the same steps at the same rates: all ask at the same points.
+    The leader's time counts, so that all processes take the same steps at the same rates.
     """
 
     steps: int
@@ -159,6 +161,12 @@ class _Clock:
 
     def __post_init__(self) -> None:
         self._begin = time.monotonic()
+        self._passed = 0.0
+
+    def read(self) -> None:
+        """Read the leader's time, which counts until this is called again. All processes call it at the same steps."""
+        if self.seconds is not None:
+            self._passed = self.team.of_leader(time.monotonic() - self._begin)
 
     def mean_step(self, step: int) -> float:
         """Seconds per step."""
@@ -176,8 +184,7 @@ class _Clock:
         if self.seconds is None:
             return by_steps
         before = self.first / self.steps
-        passed = self.team.of_leader(time.monotonic() - self._begin)
-        return max(by_steps, before + (1 - before) * min(1.0, passed / self.seconds))
+        return max(by_steps, before + (1 - before) * min(1.0, self._passed / self.seconds))
 
     def is_over(self, step: int) -> bool:
         return self.done(step) >= 1

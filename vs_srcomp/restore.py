@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ class Networks:
         """
         if self._q is not None:
             return self._q
-        if "SrcompQ" in props:
+        if "SrcompQ" in props and not isnan(props["SrcompQ"]):
             return min(max(float(props["SrcompQ"]), 0.0), float(MAX_QUANTIZER))
         if self._for(0) != self._for(MAX_QUANTIZER):
             log_once(

@@ -1,6 +1,7 @@
 """Unreadable input is one clear error, and damage affects only the frames concerned."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import av
 import pytest
 import vapoursynth as vs
 
+from tests.helpers.films import Studio
 from vs_srcomp.av1.tile_list import is_tile_list
 from vs_srcomp.source import source
 
 from .reference import clip_digest, linear_digests, write_scenes
 
+only_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no /proc/self/mem")
 AV1: dict[str, Any] = {"codec": "libsvtav1", "options": {"g": "10", "preset": "12"}}
 
 
@@ -200,13 +203,13 @@ def test_another_size_in_mid_stream_is_an_error_of_those_frames(tmp_path: Path) 
     assert clip_digest(clip, 2) == linear_digests(small)[2]
 
 
-@pytest.mark.parametrize("path", ["x" * 300 + ".mkv", "/proc/self/mem"])
+@pytest.mark.parametrize("path", ["x" * 300 + ".mkv", pytest.param("/proc/self/mem", marks=only_linux)])
 def test_files_that_cannot_be_read_are_errors_of_the_package(path: str) -> None:
     with pytest.raises(vs.Error, match=r"srcomp: .* cannot be read: .*\ncheck the path and its permissions"):
         source(path)
 
 
-def test_a_file_that_is_cut_off_is_reported_once_it_is_opened(
+def test_a_file_that_is_cut_off_is_reported_when_it_is_opened(
     tmp_path: Path, shared_data: Path, messages: list[str]
 ) -> None:
     whole = shared_data / "av1" / "beach.webm"
@@ -218,3 +221,36 @@ def test_a_file_that_is_cut_off_is_reported_once_it_is_opened(
     (message,) = messages
     assert "part.webm' ends after " in message
     assert message.endswith("it seems to be cut off")
+
+
+def _picture(rate: str, seconds: int) -> tuple[str, ...]:
+    return ("-f", "lavfi", "-i", f"testsrc2=size=64x48:rate={rate}:duration={seconds}")
+
+
+_SOUND = ("-f", "lavfi", "-i", "sine=duration=6")
+_CODED = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+# Whole files whose picture ends before the file, begins after it, or is shown for long: FFmpeg's arguments.
+_WHOLE = {
+    "two.mp4": (*_picture("1", 2), *_CODED),
+    "slide.mkv": (*_picture("0.2", 15), *_CODED),
+    "slide.gif": _picture("0.2", 10),
+    "late.mkv": ("-itsoffset", "2", *_picture("25", 4), *_SOUND, *_CODED),
+    "longer-sound.mp4": (*_picture("25", 1), *_SOUND, *_CODED),
+    "longer-sound.mkv": (*_picture("25", 1), *_SOUND, *_CODED),
+}
+
+
+@pytest.mark.parametrize("name", _WHOLE)
+def test_whole_files_are_not_called_cut_off(name: str, tmp_path: Path, messages: list[str]) -> None:
+    source(Studio(tmp_path).make(*_WHOLE[name], name))
+    assert [message for message in messages if "cut off" in message] == []
+
+
+def test_a_file_that_is_cut_off_is_reported_once_per_process(
+    tmp_path: Path, shared_data: Path, messages: list[str]
+) -> None:
+    part = tmp_path / "again.webm"
+    part.write_bytes((shared_data / "av1" / "beach.webm").read_bytes()[:200_000])
+    for _ in range(2):
+        source(part)
+    assert len(messages) == 1

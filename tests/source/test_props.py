@@ -227,3 +227,10 @@ def test_interlaced_frames_in_a_progressive_stream_are_interlaced(tmp_path: Path
     assert fields == [vs.FIELD_PROGRESSIVE] * 10 + [vs.FIELD_TOP] * 10
     with pytest.raises(vs.Error, match="interlaced"):
         upscale(clip, q=30).get_frame(15)
+
+
+def test_dv_has_the_bottom_field_first(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    options = ("-vf", "setfield=bff", "-pix_fmt", "yuv420p", "-c:v", "dvvideo")
+    film = studio.picture("dv.avi", *options, "-flags", "+ildct", size="720x576")
+    assert {frame.props["_FieldBased"] for frame in source(film).frames(close=True)} == {vs.FIELD_BOTTOM}

@@ -202,7 +202,7 @@ def evaluate_video(
 def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, videos: bool, record: bool) -> None:
     """Measure whether a lower resolution pays: quality over bits of native AV1, and of each ratio, restored.
 
-    Earlier points are kept, and a stopped run is resumed.
+    Earlier points of the same networks are kept, those of others are dropped, and a stopped run is resumed.
     """
     from train.rate import Point, measure
     from train.rate_report import record as write

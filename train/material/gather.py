@@ -1,18 +1,18 @@
 """Training and validation data for a recipe."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from train.degradations import DEGRADATIONS
 from train.degradations.av1 import worker_pool
 from train.degradations.degradation import covered
 from train.material.coded import CLIP_BANDS, CLIP_SIZE, KEPT_FRAMES, LEVEL_BANDS, Example, code, codings, load_picture
-from train.material.pictures import check_names, clip_planes, read_rgb8, read_yuv420, scaled_rgb
+from train.material.pictures import check_names, clip_planes, read_rgb8, read_yuv420, scaled_rgb, size_of
 from train.material.stream import Stream
 from train.recipe import Recipe
 from vs_srcomp.memory import memory_limit
@@ -162,7 +162,7 @@ def _degraded(recipe: Recipe, item: Item) -> list[Example]:
 def _bytes_of(recipe: Recipe, items: Sequence[Item]) -> float:
     """Estimated size of the examples of ``items``."""
     looked_at = items[:: -(-len(items) // _LOOKED_AT)]
-    pixels = len(items) * float(np.mean([_pixels(path) for _, path in looked_at]))
+    pixels = len(items) * float(np.mean([math.prod(size_of(path)) for _, path in looked_at]))
     if recipe.degradation["name"] == "av1":
         clips = len(items) * len(CLIP_BANDS) * len(KEPT_FRAMES) * 2 * CLIP_SIZE[0] * CLIP_SIZE[1] if recipe.clips else 0
         # The original, and a decoded plane per band.
@@ -170,11 +170,3 @@ def _bytes_of(recipe: Recipe, items: Sequence[Item]) -> float:
     network = recipe.make_network()
     of_pixel = (1 + 1 / network.scale**2) * recipe.copies * network.channels
     return pixels * of_pixel * sum(scale**2 for scale in recipe.scales)
-
-
-def _pixels(path: Path) -> int:
-    try:
-        with Image.open(path) as image:
-            return image.width * image.height
-    except (OSError, ValueError) as reason:
-        raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason

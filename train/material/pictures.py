@@ -81,6 +81,15 @@ def scaled_rgb(rgb: Plane, scale: float) -> Plane:
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS))
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of a picture file, from its header; ValueError if it is not readable."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError) as reason:
+        raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason
+
+
 def read_rgb8(path: Path) -> Plane:
     """Read a picture file as (H, W, 3); ValueError if it is not readable or too large, as in `read_yuv420`."""
     try:

@@ -1,6 +1,7 @@
 """Messages of the commands on standard error: errors, progress, and the core's log."""
 
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,14 +80,21 @@ class ReportingGroup(HintingGroup):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as failure:
-            if isinstance(failure, BrokenPipeError) and failure.filename is None:
-                # Who reads standard output has read enough, as with `| head`.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                ctx.exit(1)  # as click and rich do
             if ctx.meta.get(_DEBUG):
                 raise
+            if isinstance(failure, BrokenPipeError) and _nobody_reads():
+                # Whoever read standard output has read enough, as with `| head`.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                ctx.exit(1)  # as click and rich do
             _report(explain(failure))
             ctx.exit(1)
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe that has been closed at its other end."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _report(message: str) -> None:

@@ -6,6 +6,7 @@ compiled engines in ``backends.engine_store``, measured speed in ``pace``. Nodes
 
 import json
 import os
+import secrets
 import sys
 import time
 from collections.abc import Mapping
@@ -186,9 +187,12 @@ def _write_status(path: Path | None, status: Mapping[str, Any]) -> None:
         # Playback does not depend on it.
         with suppress(OSError):
             # Readers see the old file or the new one. Unlike other files it need not last: frames wait for this.
-            temporary = path.with_name(f".{path.name}-{os.getpid()}")
-            temporary.write_text(json.dumps(status), encoding="utf-8")
-            temporary.replace(path)
+            temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+            try:
+                temporary.write_text(json.dumps(status), encoding="utf-8")
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
 
 def _steps(options: Options) -> list[str]:

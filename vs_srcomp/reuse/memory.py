@@ -137,7 +137,12 @@ class Memory:
         picture = self._room(shape, target, source.dtype)
         if picture is None:
             return Found()
-        picture.take_in(key, source)
+        try:
+            picture.take_in(key, source)
+        except BaseException:
+            with self._lock:
+                self._filling.remove(picture)
+            raise
         with self._lock:
             self._filling.remove(picture)
             others = [other for other in reversed(self._pictures) if other.key == key]

@@ -9,7 +9,7 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from vs_srcomp.errors import check_flags, error
-from vs_srcomp.log import log_info
+from vs_srcomp.log import log_info, log_once
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.grid import damaged_grid, read_grid
@@ -20,8 +20,8 @@ from vs_srcomp.source.quantizer import Quantizers, quantizers_of
 from vs_srcomp.source.reader import FrameReader, LostFrameError
 from vs_srcomp.source.timing import timing
 
-# The video may be shorter than the file by this share of the length and these seconds: audio may be longer, and headers
-# may be a little wrong.
+# The video may be shorter than stated by this share of the length and these seconds: headers may be a little wrong, and
+# where only the length of the file is stated, audio may be longer.
 _INEXACT, _SECONDS = Fraction(1, 10), Fraction(1, 2)
 
 
@@ -119,7 +119,8 @@ class _Clip:
             reason = "as it asks for" if asked else "which the chroma subsampling divides"
             log_info(f"{file!r} is cropped to {self._width}x{self._height}, {reason}")
         self._change = ChangeOfDescription(file)
-        self._report_missing_end(stream.stated_length)
+        if report:
+            self._report_missing_end(stream)
 
     def node(self) -> vs.VideoNode:
         if not (self._width and self._height):
@@ -140,13 +141,14 @@ class _Clip:
         )
         return template.std.ModifyFrame(template, self._frame)
 
-    def _report_missing_end(self, stated: Fraction) -> None:
+    def _report_missing_end(self, stream: StreamInfo) -> None:
         """Log if much of the video is missing, as after an interrupted download."""
         if (self._reader.index.times == UNKNOWN).any():
             return  # what a raw stream states is a guess from its first bytes
-        found = (int(self._timing.start[-1]) - int(self._timing.start[0])) * self._timing.time_base
+        times, stated = self._timing, stream.stated_end
+        found = (int(times.start[-1]) + int(times.duration[-1])) * times.time_base - stream.begin
         if found < stated * (1 - _INEXACT) - _SECONDS:
-            log_info(f"{self._file!r} ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")
+            log_once(f"{self._file!r} ends after {float(found):.1f} s of {float(stated):.1f} s: it seems to be cut off")
 
     def _frame(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         try:

@@ -1,14 +1,16 @@
 """Opening a local file: its container, the wanted video stream, and a decoder for it."""
 
 import os
+import re
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
 from pathlib import Path
+from stat import S_ISREG
 
 import av
-from av.container import Container, InputContainer
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -23,6 +25,12 @@ type VideoPacket = Packet[VideoStream]
 # HLS, FFmpeg's concat scripts and SDP, whose demuxers open the files or addresses that they name.
 _PLAYLIST_HEADS = (b"#EXTM3U", b"ffconcat", b"v=0")
 
+
+# How Matroska's writers state the end of a track.
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)$")
+
+# FFmpeg's AVFieldOrder of codecs whose streams do not state it: DV has the bottom field first.
+_USUAL_ORDER = {"dvvideo": 3}
 
 # Pictures beside the video
 _BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -62,7 +70,9 @@ class StreamInfo:
         field_order: FFmpeg's AVFieldOrder; 0 where unknown.
         cropping: Rows and columns to crop.
         is_tile: Whether it is a tile of a picture (see `vs_srcomp.source.grid`).
-        stated_length: Length of the file in seconds, as the container states it; 0 where unknown.
+        begin: Start of the file in seconds.
+        stated_end: End of the stream in seconds after ``begin``, as the container states it, or that of the whole file
+            where it does not state the stream's; 0 where unknown.
     """
 
     sample_aspect_ratio: Fraction | None
@@ -71,7 +81,8 @@ class StreamInfo:
     field_order: int
     cropping: Cropping
     is_tile: bool
-    stated_length: Fraction
+    begin: Fraction
+    stated_end: Fraction
 
 
 def stream_info(stream: VideoStream) -> StreamInfo:
@@ -82,15 +93,23 @@ def stream_info(stream: VideoStream) -> StreamInfo:
         Fraction(ratio.num, ratio.den) if ratio else None,
         not _WITHOUT_PIXEL_SHAPE.isdisjoint(stream.container.format.name.split(",")),
         context.coded_side_data.get("display_matrix") if context else None,
-        context.field_order if context else 0,
+        (context.field_order or _USUAL_ORDER.get(context.name, 0)) if context else 0,
         cropping_of(stream),
         _is_tile(stream),
-        _stated_length(stream.container),
+        *_stated_times(stream),
     )
 
 
-def _stated_length(container: Container) -> Fraction:
-    return Fraction(container.duration or 0, av.time_base) if isinstance(container, InputContainer) else Fraction(0)
+def _stated_times(stream: VideoStream) -> tuple[Fraction, Fraction]:
+    """Where the file begins, and where ``stream`` ends after that, in seconds."""
+    container = stream.container
+    assert isinstance(container, InputContainer)
+    begin = Fraction(container.start_time or 0, av.time_base)
+    if stream.duration and stream.time_base:
+        return begin, stream.duration * Fraction(stream.time_base.numerator, stream.time_base.denominator)
+    if match := _DURATION_TAG.match(stream.metadata.get("DURATION", "")):  # Matroska
+        return begin, int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+    return begin, Fraction(container.duration or 0, av.time_base)
 
 
 def _is_tile(stream: VideoStream) -> bool:
@@ -119,12 +138,12 @@ def local_file(path: str | os.PathLike[str]) -> str:
         raise error(f"{address!r} is an address, not a file", "download it first: only local files are read")
     file = Path(name)
     try:
-        if not file.exists():
-            raise error(f"{name!r} does not exist", "check the path")
-        if not file.is_file():
+        if not S_ISREG(file.stat().st_mode):
             raise error(f"{name!r} is not a regular file", "give the path of a video file")
         with file.open("rb") as opened:
             head = opened.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    except (FileNotFoundError, NotADirectoryError):
+        raise error(f"{name!r} does not exist", "check the path") from None
     except OSError as reason:
         what = f"{name!r} cannot be read: {os.strerror(reason.errno or 0).lower()}"
         raise error(what, "check the path and its permissions") from reason

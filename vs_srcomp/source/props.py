@@ -43,7 +43,7 @@ class PropsMaker:
         """Store the facts about the whole stream."""
         self._pixel_format = pixel_format
         self._timing = timing
-        # Interlaced frames in a stream that does not say so: nearly all such video has the top field first.
+        # Interlaced frames in a stream that does not say so: most such video has the top field first.
         self._field_order = _FIELD_ORDERS.get(stream.field_order, vs.FIELD_TOP)
         self._of_stream: Props = orientation(stream.display_matrix)
 
