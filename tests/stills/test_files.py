@@ -16,6 +16,8 @@ from PIL import Image, ImageCms
 
 import vs_srcomp
 from tests.stills.conftest import SIZE, XMP, as_it_is, decoded, luma_of
+from tests.stills.hand_made import write_raw_tiff
+from vs_srcomp.batch.sequence import upscale_sequence
 from vs_srcomp.probe import probe
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.stills.colour import clip_of
@@ -360,3 +362,29 @@ def test_lossy_files_are_alike_in_other_decoders(
             assert np.abs(by_ffmpeg - np.asarray(image)).mean() < 8  # by the way chroma is enlarged
         assert np.abs(by_ffmpeg - rgb).mean() < (12 if quality > 90 else 24)
     assert sizes[1] < sizes[0] / 2
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2"])
+def test_colours_of_tiff_that_are_multiplied_by_alpha_are_divided(dtype: str, unchanging: Path, tmp_path: Path) -> None:
+    peak = np.iinfo(np.dtype(dtype)).max
+    rgba = np.zeros((32, 32, 4), dtype)
+    rgba[:, :, 3] = peak // 2
+    rgba[:, :, :3] = peak // 2  # white behind half of it
+    rgba[:, :8, :] = 0
+    write_raw_tiff(tmp_path / "in.tif", [rgba], extra=1)
+    upscale_picture(as_it_is(tmp_path / "in.tif", tmp_path / "o.png", unchanging, width=32))
+    out = decoded(tmp_path / "o.png", "rgba" if peak == 255 else "rgba64le")
+    assert out[:, 12:, :3].min() >= peak * 0.996
+    assert (out[:, 12:, 3] == peak // 2).all()
+
+
+def test_pages_of_16_bits_in_colour_are_refused_and_grey_ones_are_read(unchanging: Path, tmp_path: Path) -> None:
+    for count in (3, 1):
+        write_raw_tiff(tmp_path / "in.tif", [np.full((32, 32, count), 30000, "<u2")] * 2)
+        job = as_it_is(tmp_path / "in.tif", tmp_path / "%d.png", unchanging, width=32)
+        if count == 3:
+            with pytest.raises(vs.Error, match="pages of 16 bits in colour"):
+                upscale_sequence(job)
+        else:
+            assert upscale_sequence(job).count == 2
+            assert abs(int(decoded(tmp_path / "2.png", "gray16le")[16, 16]) - 30000) <= 1

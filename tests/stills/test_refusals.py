@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from tests.stills.conftest import as_it_is
+from tests.stills.hand_made import write_raw_tiff
 from vs_srcomp.stills.picture import Metadata
 from vs_srcomp.stills.png import write_png
 from vs_srcomp.stills.run import upscale_picture
@@ -53,6 +54,10 @@ def _damaged(file: Path, write: Callable[[], object]) -> None:
 def _damaged_tiff(file: Path) -> None:
     noise = np.random.default_rng(1).integers(0, 65536, (64, 64, 3), np.uint16)
     _damaged(file, lambda: write_tiff(file, noise, Metadata()))
+
+
+def _deep(file: Path, channels: int = 3, **options: Any) -> None:
+    write_raw_tiff(file, [np.full((32, 32, channels), 30000, "<u2")], **options)
 
 
 CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, str]] = {
@@ -108,6 +113,9 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
         *("in.png", lambda f: Image.new("L", (32, 32)).save(f), "in.png/o.png", {}),
         *("in.png' is not one", "make it"),
     ),
+    "deep tiles": ("in.tif", lambda f: _deep(f, tile=16), "o.png", {}, "16 bits a sample in tiles", "PNG"),
+    "deep planes": ("in.tif", lambda f: _deep(f, planar=True), "o.png", {}, "with separate planes", "PNG"),
+    "signed": ("in.tif", lambda f: _deep(f, 1, sample_format=2), "o.png", {}, "signed samples", "unsigned"),
     "missing": ("in.png", lambda _: None, "o.png", {}, "does not exist", "check the path"),
 }
 

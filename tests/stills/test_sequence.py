@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import vs_srcomp
+from tests.helpers.films import Studio
 from tests.stills.conftest import SIZE, as_it_is, decoded, luma_of
 from vs_srcomp.batch.sequence import numbered_files, upscale_sequence
 from vs_srcomp.stills.formats import is_pattern
@@ -139,3 +140,42 @@ def test_two_pictures_of_one_number_are_refused(rgb: NDArray[np.uint8], unchangi
     job = as_it_is(tmp_path / "%d.png", tmp_path / "up" / "%d.png", unchanging)
     with pytest.raises(vs.Error, match=r"01\.png and 1\.png have the same number\nkeep one of them in "):
         upscale_sequence(job)
+
+
+@pytest.mark.parametrize("turn", [("90",), ("180",), ("270",), ("0", "h"), ("90", "h"), ("270", "h")], ids="-".join)
+def test_a_video_that_is_turned_becomes_upright_pictures(
+    turn: tuple[str, ...], unchanging: Path, tmp_path: Path
+) -> None:
+    studio = Studio(tmp_path)
+    studio.picture("plain.mp4", seconds=0.04)
+    flip = ("-display_hflip",) if "h" in turn else ()
+    film = studio.make("-display_rotation", turn[0], *flip, "-i", "plain.mp4", "-c", "copy", "turned.mp4")
+    upright = studio.make("-i", "turned.mp4", "-frames:v", "1", "upright.png")  # FFmpeg turns it
+    width = 64 if turn[0] in ("90", "270") else 96
+    upscale_sequence(as_it_is(film, tmp_path / "o%d.png", unchanging, width=width))
+    found, expected = (decoded(path, "rgb24").astype(int) for path in (tmp_path / "o1.png", upright))
+    assert found.shape == expected.shape
+    # Chroma is enlarged in another way; turned wrongly, it is 60 and more.
+    assert np.abs(found - expected).mean() < 10
+
+
+def test_what_avif_has_beside_its_pictures_is_kept_or_named(
+    rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with_alpha = Image.fromarray(np.dstack([rgb, np.full(rgb.shape[:2], 128, np.uint8)]))
+    with_alpha.save(tmp_path / "one.avif", exif=exif)
+    with_alpha.save(tmp_path / "two.avif", save_all=True, append_images=[with_alpha])
+    for name, size, mode in (("one", SIZE[::-1], "RGBA"), ("two", SIZE, "RGB")):
+        job = as_it_is(tmp_path / f"{name}.avif", tmp_path / f"{name}%d.png", unchanging, width=size[0])
+        notes = upscale_sequence(job).notes
+        with Image.open(tmp_path / f"{name}1.png") as out:
+            assert (out.size, out.mode) == (size, mode)
+        assert ("the alpha of an animation is left out" in notes) == (mode == "RGB")
+
+
+def test_pixels_that_are_not_square_are_named(unchanging: Path, tmp_path: Path) -> None:
+    film = Studio(tmp_path).picture("wide.mp4", "-vf", "setsar=4/3", seconds=0.04)
+    result = upscale_sequence(as_it_is(film, tmp_path / "%d.png", unchanging, width=96))
+    assert "its pixels are 4/3 times as wide as high, which pictures cannot state" in result.notes

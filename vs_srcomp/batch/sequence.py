@@ -5,8 +5,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import vapoursynth as vs
 
@@ -18,7 +20,8 @@ from vs_srcomp.source import source
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
 from vs_srcomp.stills.job import PictureJob
-from vs_srcomp.stills.picture import Metadata, Picture, Tags
+from vs_srcomp.stills.metadata import metadata_of
+from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Tags
 from vs_srcomp.stills.reading import frames_of, opened, read_picture
 
 
@@ -116,6 +119,10 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
     )
 
 
+# EXIF's orientation for the properties of `vs_srcomp.source`: a vertical flip or none, then degrees clockwise.
+_ORIENTATIONS = {(0, 0): 1, (1, 180): 2, (0, 180): 3, (1, 0): 4, (1, 90): 5, (0, 90): 6, (1, 270): 7, (0, 270): 8}
+
+
 def numbered_files(pattern: Path) -> dict[int, Path]:
     """The files that ``pattern`` stands for by number, in order; there may be gaps.
 
@@ -147,30 +154,55 @@ def _numbered(pattern: Path, number: int) -> Path:
 
 def _pictures(file: Path) -> tuple[list[int], Iterator[Callable[[], Picture]]]:
     """The numbers of all pictures in ``file``, and what reads each of them, in order."""
-    if is_picture(file) and file.suffix.lower() != ".avif":
+    described = None
+    if is_picture(file):
         with opened(file) as image:
             count = getattr(image, "n_frames", 1)
+            metadata, orientation = metadata_of(image, UNSPECIFIED, None)
+            alpha = ("the alpha of an animation is left out",) if "A" in image.getbands() else ()
+            described = _Described(metadata, orientation, alpha)
         if count == 1:
             return [1], iter([partial(read_picture, file)])
-        # Each is what changes in the one before, which has to be decoded in any case.
-        return list(range(1, count + 1)), (partial(_itself, picture) for picture in frames_of(file))
+        # Each is what changes in the one before, which has to be decoded in any case. AVIF is YUV of up to 12 bits.
+        if file.suffix.lower() != ".avif":
+            return list(range(1, count + 1)), (partial(_itself, picture) for picture in frames_of(file))
     clip = source(file)
-    return list(range(1, clip.num_frames + 1)), (partial(_frame, clip[number]) for number in range(clip.num_frames))
+    numbers = range(clip.num_frames)
+    return [number + 1 for number in numbers], (partial(_frame, clip[number], described) for number in numbers)
 
 
 def _itself(picture: Picture) -> Picture:
     return picture
 
 
-def _frame(clip: vs.VideoNode) -> Picture:
-    """A frame of a video, whose colours are what players take them for."""
+@dataclass(frozen=True)
+class _Described:
+    """What an animation has beside its samples."""
+
+    metadata: Metadata
+    orientation: int
+    notes: tuple[str, ...]
+
+
+def _frame(clip: vs.VideoNode, described: _Described | None = None) -> Picture:
+    """A frame of a video, or of the animation that is ``described``; its colours are what players take them for."""
     props = clip.get_frame(0).props
     tags = Tags(props.get("_Primaries", 2), props.get("_Transfer", 2))
     bits = clip.format.bits_per_sample
-    metadata = Metadata(tags=tags)
+    turn = int(props.get("FlipVertical", 0)), int(props.get("Rotation", 0))
+    described = described or _Described(Metadata(), _ORIENTATIONS.get(turn, 1), ())
+    notes = described.notes
+    if (shape := Fraction(props.get("_SARNum", 1), props.get("_SARDen", 1) or 1)) != 1:
+        notes = (*notes, f"its pixels are {shape} times as wide as high, which pictures cannot state")
+    of_file: dict[str, Any] = {
+        "bits": bits,
+        "metadata": replace(described.metadata, tags=tags),
+        "orientation": described.orientation,
+        "notes": notes,
+    }
     if clip.format.color_family == vs.RGB:
-        return Picture(clip=rgb_to_yuv(clip), bits=bits, is_rgb=True, metadata=metadata)
+        return Picture(clip=rgb_to_yuv(clip), is_rgb=True, **of_file)
     colours = assumed_colours(props, clip.width, clip.height)
     limited = props.get("_Range", vs.RANGE_LIMITED)
     clip = clip.std.SetFrameProps(_Matrix=colours.matrix, _Primaries=colours.primaries, _Range=int(limited))
-    return Picture(clip=clip, bits=bits, q=props.get("SrcompQ"), metadata=metadata)
+    return Picture(clip=clip, q=props.get("SrcompQ"), **of_file)

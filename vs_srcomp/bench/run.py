@@ -97,7 +97,7 @@ def stages_for(
     """A description of the clip, and the stages to measure. A synthetic clip exists for the duration of the block.
 
     Raises:
-        vs.Error: There is no such clip, stage or peer.
+        vs.Error: There is no such clip, stage or peer, or no stage is left.
     """
     with tempfile.TemporaryDirectory(prefix="srcomp-bench-") as folder:
         file = settings.clip.absolute() if settings.clip else Path(folder) / "scene.mkv"
@@ -115,6 +115,8 @@ def stages_for(
             "frames": clip.num_frames,
         }
         stages = tuple(_stages(settings, file, clip, Path(folder)))
+        if not stages:
+            raise error("nothing is left to measure", "choose other stages with --only, or leave out --no-reuse")
         del clip
         yield facts, stages
 

@@ -19,7 +19,7 @@ from vs_srcomp.stills.decoding import alpha_item, channels_of_frame, decoded_fra
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import container_colours, has_gain_map, metadata_of
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Plane, Tags
-from vs_srcomp.stills.tiff import checked_bits
+from vs_srcomp.stills.tiff import checked_bits, has_premultiplied_alpha
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -150,8 +150,17 @@ def _read(image: "Image.Image", file: Path) -> Picture:
         image.load()  # FFmpeg fills in what is missing from a damaged file without a word.
     if kind in _RANGE:
         picture = _from_video(image, file, kind)
-    elif kind == "PNG" or (kind == "TIFF" and checked_bits(image, file) > 8):
-        picture = _from_packed(decoded_packet(file, kind.lower()), has_colours=kind == "PNG")
+    elif kind == "PNG":
+        picture = _from_packed(decoded_packet(file, "png"), has_colours=True)
+    elif kind == "TIFF" and (bits := checked_bits(image, file)) > 8:
+        picture = _from_packed(
+            decoded_packet(file, "tiff"), has_colours=False, is_premultiplied=has_premultiplied_alpha(image)
+        )
+        if picture is None:
+            raise error(
+                f"{str(file)!r} has {bits} bits a sample, of a kind that is not read",
+                "convert it to PNG with another program first",
+            )
     return _with_extras(picture or from_pillow(image), image, file)
 
 
@@ -232,18 +241,30 @@ def _alpha(image: "Image.Image", file: Path, bits: int) -> tuple[Plane | None, t
     return to_bits(plane, 16), ("of its alpha, 8 bits can be read",)
 
 
-def _from_packed(frame: "VideoFrame", *, has_colours: bool) -> Picture | None:
+def _from_packed(frame: "VideoFrame", *, has_colours: bool, is_premultiplied: bool = False) -> Picture | None:
     """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes.
 
     Args:
         frame: The picture.
         has_colours: Whether the file has a place for them. TIFF has none: FFmpeg gives gamma 2.2 of all that is grey.
+        is_premultiplied: Whether colours are multiplied by alpha.
     """
     channels = channels_of_frame(frame)
     if channels is None:
         return None
+    if is_premultiplied and len(channels) in (2, 4):
+        channels = [*(_divided(channel, channels[-1]) for channel in channels[:-1]), channels[-1]]
     tags = Tags(frame.color_primaries or 2, frame.color_trc or 2) if has_colours else UNSPECIFIED
     return _from_channels(channels, 8 * channels[0].itemsize, tags)
+
+
+def _divided(colour: Plane, alpha: Plane) -> Plane:
+    """A channel that is not multiplied by ``alpha`` any more; 0 where nothing is to be seen."""
+    peak = np.iinfo(alpha.dtype).max
+    parts = alpha.astype(np.uint64)
+    whole = (colour.astype(np.uint64) * peak + parts // 2) // np.maximum(parts, 1)
+    divided = np.where(parts > 0, np.minimum(whole, peak), 0)
+    return divided.astype(np.uint8) if alpha.dtype == np.uint8 else divided.astype(np.uint16)
 
 
 def _from_channels(channels: list[Plane], bits: int, tags: Tags = UNSPECIFIED) -> Picture:
@@ -323,7 +344,24 @@ def frames_of(file: Path) -> "Iterator[Picture]":
     with opened(file) as image, _decoding_errors(file):
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
-            if image.mode == "CMYK":
-                yield _with_extras(_from_cmyk(image, file), image, file)
-            else:
-                yield _with_extras(from_pillow(image), image, file)
+            yield _with_extras(_page(image, file), image, file)
+
+
+def _page(image: "Image.Image", file: Path) -> Picture:
+    """A page or a picture of an animation, as Pillow decodes it: of colours, 8 bits."""
+    if image.mode == "CMYK":
+        return _from_cmyk(image, file)
+    if image.format == "TIFF" and checked_bits(image, file) > 8 and not image.mode.startswith("I"):
+        raise error(
+            f"{str(file)!r} has pages of 16 bits in colour, which are not read", "write each page to a file of its own"
+        )
+    picture = from_pillow(image)
+    if image.format == "PNG" and _png_bits(file) > 8:
+        return replace(picture, notes=(*picture.notes, "of the 16 bits of an animation, 8 are read"))
+    return picture
+
+
+def _png_bits(file: Path) -> int:
+    """Bits of a sample of a PNG file: the ninth byte of its first chunk, which comes after 16 bytes."""
+    with file.open("rb") as opened_file:
+        return opened_file.read(25)[24]

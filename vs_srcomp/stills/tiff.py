@@ -28,10 +28,10 @@ _SAMPLES, _ROWS, _BYTES, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _PREDICTOR, _EXTRA
     338,
 )
 _XMP, _ICC = 700, 34675
-_DEFLATE, _DIFFERENCES, _STRAIGHT_ALPHA, _INCH = 8, 2, 2, 2
+_DEFLATE, _DIFFERENCES, _PREMULTIPLIED, _STRAIGHT_ALPHA, _INCH = 8, 2, 1, 2, 2
 
-_TILES, _TILE_BYTES, _SAMPLE_FORMAT = 324, 325, 339
-_OLD_DEFLATE, _FLOATING = 32946, 3
+_PLANAR, _TILES, _TILE_BYTES, _SAMPLE_FORMAT = 284, 324, 325, 339
+_OLD_DEFLATE, _SEPARATE, _SIGNED, _FLOATING = 32946, 2, 2, 3
 
 _EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
 
@@ -53,11 +53,25 @@ def checked_bits(image: Image.Image, file: Path) -> int:
         zlib.error: The file is damaged.
     """
     tags = image.tag_v2  # type: ignore[attr-defined]
-    if _FLOATING in tags.get(_SAMPLE_FORMAT, ()):
+    formats = tags.get(_SAMPLE_FORMAT, ())
+    if _FLOATING in formats:
         raise error(f"{str(file)!r} has floating-point samples of unspecified range", "convert it to 16 bits first")
     bits: int = max(tags.get(_BITS, (1,)))
     if bits > 16:
         raise error(f"{str(file)!r} has {bits} bits a sample", "convert it to 16 bits first")
+    if _SIGNED in formats:
+        raise error(f"{str(file)!r} has signed samples of unspecified range", "convert it to unsigned ones first")
+    if bits > 8:
+        # FFmpeg's decoder, which reads these, makes black of tiles; planes one after the other it does not tell apart.
+        for is_so, what in (
+            (_TILES in tags, "in tiles"),
+            (tags.get(_PLANAR) == _SEPARATE and tags.get(_SAMPLES, 1) > 1, "with separate planes"),
+        ):
+            if is_so:
+                raise error(
+                    f"{str(file)!r} has {bits} bits a sample {what}, which is not read",
+                    "convert it to PNG, or to TIFF in strips, with another program first",
+                )
     if tags.get(_COMPRESSION) in (_DEFLATE, _OLD_DEFLATE):
         places, sizes = (_STRIPS, _BYTES) if _STRIPS in tags else (_TILES, _TILE_BYTES)
         with file.open("rb") as opened:
@@ -65,6 +79,11 @@ def checked_bits(image: Image.Image, file: Path) -> int:
                 opened.seek(place)
                 zlib.decompress(opened.read(size))
     return bits
+
+
+def has_premultiplied_alpha(image: Image.Image) -> bool:
+    """Whether the colours of a TIFF file are multiplied by alpha (TIFF 6.0, section 18: associated alpha)."""
+    return _PREMULTIPLIED in image.tag_v2.get(_EXTRA, ())  # type: ignore[attr-defined]
 
 
 def write_tiff(file: Path, samples: NDArray[Any], metadata: Metadata) -> None:
