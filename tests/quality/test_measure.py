@@ -144,3 +144,14 @@ def test_cancel_stops_at_the_next_frame(reference: Path) -> None:
     with pytest.raises(CancelledError):
         measure(reference, reference, progress=progress, cancel=cancel)
     assert calls == [(1, 10)]
+
+
+@pytest.mark.parametrize("to", ["out_range=full", "out_color_matrix=bt709", "out_range=full:out_color_matrix=bt2020"])
+def test_other_ranges_and_matrices_are_converted(to: str, tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    options = ("-pix_fmt", "yuv444p10le", "-c:v", "ffv1")
+    plain = studio.picture("plain.mkv", "-vf", "scale=out_range=limited:out_color_matrix=bt601", *options)
+    other = studio.make("-i", str(plain), "-vf", f"scale={to}", *options, "other.mkv")
+    for pair in ((plain, other), (other, plain)):
+        # What is left is swscale's rounding; codes taken as they are have less than 30.
+        assert measure(*pair).psnr_y > 40

@@ -16,7 +16,7 @@ from vs_srcomp.compare.inputs import Side
 from vs_srcomp.errors import error
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.quality.libvmaf import Libvmaf
-from vs_srcomp.quality.luma import codes_of, common_depth, psnr, squared_error
+from vs_srcomp.quality.luma import codes_of, common_depth, in_codes_of, psnr, squared_error
 from vs_srcomp.quality.times import FrameTimes
 
 type Progress = Callable[[str, int, int], None]
@@ -126,9 +126,9 @@ def measure(
     if reference is None:
         return _without_reference(candidates, progress)
     metrics = tuple(metric for metric in METRICS if metric.name in names)
-    bits = common_depth(side.clip for side in sides)
+    nodes = [in_codes_of(side.clip, reference.clip) for side in sides]
+    bits = common_depth(nodes)
     size = reference.clip.width, reference.clip.height
-    nodes = [side.clip for side in sides]
     if "ssimulacra2" in names:
         wanted = to_rgb(reference.clip)
         nodes += [wanted.vszip.SSIMULACRA2(to_rgb(side.clip)) for side in candidates]

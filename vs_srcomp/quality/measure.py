@@ -12,7 +12,7 @@ from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.libvmaf import Libvmaf
-from vs_srcomp.quality.luma import codes_of, common_depth, psnr, squared_error
+from vs_srcomp.quality.luma import codes_of, common_depth, in_codes_of, psnr, squared_error
 from vs_srcomp.quality.times import FrameTimes
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
@@ -44,8 +44,8 @@ def measure(
 
     Both are read once, a few frames at a time. Frame n is compared with frame n, and both must have the same time,
     counted from the file's first frame, in the resolution of the files. With different bit depths, codes of the lower
-    one are multiplied; the peak of b bits is ``255 * 2**(b - 8)``, so that scores do not depend on the depth. The film
-    grain of AV1 streams is not applied.
+    one are multiplied; where range or matrix differ, those of ``result`` are converted. The peak of b bits is
+    ``255 * 2**(b - 8)``, so that scores do not depend on the depth. The film grain of AV1 streams is not applied.
 
     Args:
         result: A video file of YUV or GRAY in 8 to 16 bits.
@@ -58,7 +58,8 @@ def measure(
         vs.Error: The files differ in size, or in number or times of frames, or there is no FFmpeg with libvmaf.
         CancelledError: ``cancel`` was set.
     """
-    clips = [_luma_clip(path) for path in (result, reference)]
+    wanted = _luma_clip(reference)
+    clips = [in_codes_of(_luma_clip(result), wanted), wanted]
     sizes = [(clip.width, clip.height) for clip in clips]
     if sizes[0] != sizes[1]:
         raise error(
