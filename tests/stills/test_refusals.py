@@ -155,3 +155,12 @@ def test_an_output_that_exists_is_kept(rgb: NDArray[np.uint8], unchanging: Path,
     upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "o.png", unchanging, overwrite=True))
     with pytest.raises(vs.Error, match="the output is the input"):
         upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "in.png", unchanging, overwrite=True))
+
+
+def test_an_odd_size_of_deep_avif_needs_libaom(
+    unchanging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vs_srcomp.stills.fitting.libaom_program", lambda: None)
+    Image.new("RGB", (33, 33)).save(tmp_path / "in.png")
+    with pytest.raises(vs.Error, match=r"33x33, an odd size, needs the package imageio-ffmpeg\n.*\.png"):
+        upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "o.avif", unchanging, width=33, depth=10))

@@ -73,13 +73,13 @@ def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, i
     if kind is AVIF and needs_tags and job.depth == 8 and not job.lossless:
         raise error("AVIF of 8 bits is written in sRGB only", "leave out --depth 8: 10 bits hold these colours, too")
     if kind is AVIF and (is_deep or needs_tags or job.lossless):
-        return _by_ffmpeg(picture, job, is_deep=is_deep or (needs_tags and not job.lossless))
+        return _by_ffmpeg(picture, job, size, is_deep=is_deep or (needs_tags and not job.lossless))
     bits = kind.bits if is_deep else 8
     notes = [_narrowed(picture, bits, kind)] if picture.bits > bits else []
     return Fit(bits=bits, notes=tuple(notes))
 
 
-def _by_ffmpeg(picture: Picture, job: PictureJob, *, is_deep: bool) -> Fit:
+def _by_ffmpeg(picture: Picture, job: PictureJob, size: tuple[int, int], *, is_deep: bool) -> Fit:
     """AVIF that Pillow does not write: of more than 8 bits, and without loss, which is RGB (or grey).
 
     PyAV has SVT-AV1, which codes 4:2:0 in 10 bits. All else takes libaom, which is in the package imageio-ffmpeg.
@@ -114,6 +114,11 @@ def _by_ffmpeg(picture: Picture, job: PictureJob, *, is_deep: bool) -> Fit:
             coded = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, *subsampling)
     elif job.depth == 12:
         raise error("AVIF of 12 bits needs the package imageio-ffmpeg", f"{INSTALL}, or give --depth 10")
+    elif size[0] % 2 or size[1] % 2:
+        raise error(
+            f"AVIF of 10 bits and {size[0]}x{size[1]}, an odd size, needs the package imageio-ffmpeg",
+            f"{INSTALL}, or give an even size, or write .png",
+        )
     else:
         bits, coded = 10, vs.core.get_video_format(vs.YUV420P10)
     by_libaom = job.lossless or coded.id != vs.YUV420P10
