@@ -40,6 +40,14 @@ _SMALL_SCALE: Final = 0.6
 _SMALL_EVERY: Final = 3
 
 
+# A window of one picture in two is also coded with black borders: bars of films, and lines that scanners and cameras
+# leave. Windows are small, so that many crops reach their borders.
+_FRAMED_EVERY: Final = 2
+_FRAMED_SIDE: Final = 256
+_THIN: Final = 4
+_WIDEST: Final = 40
+
+
 @dataclass(frozen=True)
 class Coding:
     """Parameters of one coded file: a picture, or a clip made of it."""
@@ -54,11 +62,13 @@ class Coding:
     scale: float = 1.0
     """Scale of the picture before all other steps."""
     is_clip: bool = False
+    is_framed: bool = False
+    """A window of it, with black lines or bars at some borders."""
 
     @property
     def name(self) -> str:
         """File name without suffix."""
-        kind = "clip" if self.is_clip else f"{self.scale:g}"
+        kind = "clip" if self.is_clip else "framed" if self.is_framed else f"{self.scale:g}"
         return f"{self.picture.stem}-{kind}-q{self.q}-{self.encoder}"
 
     def file(self, folder: Path) -> Path:
@@ -91,6 +101,10 @@ def codings(pictures: Iterable[Path], ratio: str, *, clips: bool = True) -> Iter
         if clips:
             for low, high in CLIP_BANDS:
                 yield Coding(path, ratio, int(rng.integers(low, high + 1)), str(rng.choice(_OF_CLIPS)), is_clip=True)
+        if zlib.crc32(f"{path.stem} framed".encode()) % _FRAMED_EVERY == 0:
+            for low, high in LEVEL_BANDS:
+                level, encoder = int(rng.integers(low, high + 1)), str(rng.choice(_OF_STILLS))
+                yield Coding(path, ratio, level, encoder, is_framed=True)
 
 
 @dataclass(frozen=True)
@@ -154,14 +168,29 @@ def clip_frames(rgb: NDArray[np.uint8], name: str) -> list[NDArray[np.uint8]] | 
     return frames
 
 
-def _sources(picture: Path, scale: float, *, is_clip: bool) -> list[NDArray[np.uint8]] | None:
-    rgb = read_rgb8(picture)
-    return clip_frames(rgb, picture.stem) if is_clip else [scaled_rgb(rgb, scale)]
+def framed(rgb: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """A window of a picture with black lines of up to 4 pixels, or bars of up to 40, at some of its borders."""
+    rng = np.random.default_rng(zlib.crc32(f"{name} framed".encode()))
+    top, left = (int(rng.integers(max(0, side - _FRAMED_SIDE) + 1)) for side in rgb.shape[:2])
+    window = rgb[top : top + _FRAMED_SIDE, left : left + _FRAMED_SIDE]
+    made = window[: window.shape[0] // 16 * 16, : window.shape[1] // 16 * 16].copy()
+    widest = _THIN if rng.random() < 0.7 else _WIDEST
+    for side in range(4):
+        if rng.random() < 0.6:
+            np.rot90(made, side)[: rng.integers(1, widest + 1)] = 0
+    return made
+
+
+def _sources(job: Coding) -> list[NDArray[np.uint8]] | None:
+    rgb = read_rgb8(job.picture)
+    if job.is_clip:
+        return clip_frames(rgb, job.picture.stem)
+    return [framed(rgb, job.picture.stem) if job.is_framed else scaled_rgb(rgb, job.scale)]
 
 
 def _code_picture(jobs: list[Coding], folder: Path) -> None:
     for job in jobs:
-        frames = _sources(job.picture, job.scale, is_clip=job.is_clip)
+        frames = _sources(job)
         target = job.file(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, b"" if frames is None else _encoded(frames, job))
@@ -184,14 +213,14 @@ def _encoded(frames: list[NDArray[np.uint8]], job: Coding) -> bytes:
 def load_picture(jobs: Iterable[Coding], folder: Path) -> list[Example]:
     """Decode and upscale the files of ``jobs``, all of one picture, as in playback."""
     examples: list[Example] = []
-    originals: dict[tuple[float, bool], list[Plane]] = {}
+    originals: dict[tuple[float, bool, bool], list[Plane]] = {}
     for job in jobs:
         stream = job.file(folder).read_bytes()
         if not stream:
             continue
-        key = job.scale, job.is_clip
+        key = job.scale, job.is_clip, job.is_framed
         if key not in originals:
-            frames = _sources(job.picture, job.scale, is_clip=job.is_clip) or []
+            frames = _sources(job) or []
             originals[key] = [clip_planes(rgb_to_yuv420(rgb))[0] for rgb in frames]
         kept = KEPT_FRAMES if job.is_clip else (0,)
         q = level_of(stream)

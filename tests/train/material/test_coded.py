@@ -22,6 +22,7 @@ from train.material.coded import (
     clip_frames,
     code,
     codings,
+    framed,
     level_of,
     load_picture,
 )
@@ -39,7 +40,7 @@ def test_each_picture_is_coded_in_every_band_and_some_at_a_smaller_size_too() ->
     elsewhere = codings([Path("elsewhere") / path for path in paths], "2:1")
     assert [job.name for job in elsewhere] == [job.name for job in jobs]
     for path in paths:
-        stills = [job for job in jobs if job.picture == path and not job.is_clip]
+        stills = [job for job in jobs if job.picture == path and not job.is_clip and not job.is_framed]
         clips = [job for job in jobs if job.picture == path and job.is_clip]
         scales = sorted({job.scale for job in stills})
         assert scales in ([1.0], [0.6, 1.0])
@@ -47,11 +48,38 @@ def test_each_picture_is_coded_in_every_band_and_some_at_a_smaller_size_too() ->
         for of_scale in ([job for job in stills if job.scale == scale] for scale in scales):
             assert all(low <= job.q <= high for job, (low, high) in zip(of_scale, LEVEL_BANDS, strict=True))
         assert all(low <= job.q <= high for job, (low, high) in zip(clips, CLIP_BANDS, strict=True))
+        in_frames = [job for job in jobs if job.picture == path and job.is_framed]
+        assert len(in_frames) in (0, len(LEVEL_BANDS))
+        assert all(low <= job.q <= high for job, (low, high) in zip(in_frames, LEVEL_BANDS, strict=False))
+    assert 20 < len({job.picture for job in jobs if job.is_framed}) < 40
+    assert not {job.name for job in jobs if job.is_framed} & {job.name for job in jobs if not job.is_framed}
     smaller = {job.picture for job in jobs if job.scale == 0.6}
     assert 10 < len(smaller) < 30
     assert {job.encoder for job in jobs} == ENCODERS.keys()
     assert not any(job.is_clip for job in codings(paths, "2:1", clips=False))
     assert [job.q for job in codings(paths, "4:3")] != [job.q for job in jobs]
+
+
+def test_frames_are_black_borders_of_a_window() -> None:
+    rgb = np.random.default_rng(1).integers(1, 256, (300, 400, 3)).astype(np.uint8)
+    widths = set()
+    for number in range(40):
+        made = framed(rgb, f"{number}")
+        assert made.shape == (256, 256, 3)
+        assert np.array_equal(made, framed(rgb, f"{number}"))
+        black = (made == 0).all(2)
+        borders = [int(np.rot90(black, side).all(1).argmin()) for side in range(4)]
+        widths.update(borders)
+        top, right, bottom, left = borders
+        inside = made[top : 256 - bottom, left : 256 - right]
+        assert (inside > 0).all()
+        assert any(
+            np.array_equal(inside, rgb[y : y + inside.shape[0], x : x + inside.shape[1]])
+            for y in range(top, 45 + top)
+            for x in range(left, 145 + left)
+        )
+    assert {0, 1, 2, 3, 4} <= widths
+    assert 20 < max(widths) <= 40
 
 
 @pytest.mark.parametrize(

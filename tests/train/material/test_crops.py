@@ -62,6 +62,16 @@ def test_crops_begin_where_every_ratio_repeats_and_reach_every_place() -> None:
     assert corners == {7 * row + column for row in range(4) for column in range(6)}
 
 
+def test_borders_of_pictures_come_more_often_than_by_chance() -> None:
+    plane = np.tile(np.arange(240, dtype=np.uint8), (240, 1))
+    bank = CropBank([Example(plane, plane, 30.0, "a")], 40, torch.device("cpu"))
+    source = bank.draw(4000, torch.Generator().manual_seed(1)).source
+    corners = (255 * source).round().amin((1, 2, 3))  # the column of its left border
+    shares = [(corners == column).float().mean().item() for column in (0, 96, 200)]
+    # 26 places each way; a twentieth on each side comes on top, of 1.1 in all.
+    assert shares == pytest.approx([(0.05 + 1 / 26) / 1.1, 1 / 26 / 1.1, (0.05 + 1 / 26) / 1.1], abs=0.015)
+
+
 def test_each_crop_comes_from_one_picture_with_its_level_and_weight() -> None:
     rng = np.random.default_rng(0)
     examples = []
