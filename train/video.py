@@ -24,6 +24,7 @@ from train.progress import tracked
 from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
 from vs_srcomp.files import atomic_path
 from vs_srcomp.geometry import RATIOS, Ratio
+from vs_srcomp.models import TIERS
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
 from vs_srcomp.upscale import upscale
@@ -220,7 +221,8 @@ def video_means(scores: Sequence[ClipScore]) -> str:
         "| --- | --- |" + " ---: |" * 7,
     ]
     groups: dict[tuple[str, str], list[ClipScore]] = {}
-    for score in sorted(scores, key=lambda score: [ratio.name for ratio in RATIOS].index(score.ratio)):
+    ratios = [ratio.name for ratio in RATIOS]
+    for score in sorted(scores, key=lambda score: (ratios.index(score.ratio), _place_of(score.method))):
         if score.method != REFERENCE:
             groups.setdefault((score.ratio, score.method), []).append(score)
     for (ratio, method), group in groups.items():
@@ -228,6 +230,12 @@ def video_means(scores: Sequence[ClipScore]) -> str:
         cells = _cells([fmean(column) for column in columns])
         lines.append(f"| {ratio} | {method} | {cells} | {min(columns[2]):+.2f} |")
     return "\n".join(lines)
+
+
+def _place_of(method: str) -> tuple[int, str]:
+    """Where a method comes among others: tiers by rising cost, each with its looks."""
+    tier = method.partition(" ")[0]
+    return (-TIERS.index(tier) if tier in TIERS else 1), method
 
 
 def updated_clips(scores: Iterable[ClipScore], measured: Iterable[ClipScore]) -> list[ClipScore]:
