@@ -286,14 +286,14 @@ def _check(recipe: Recipe) -> None:
             raise ValueError('the degradation av1 needs a ratio: "2:1", "8:5" or "4:3"')
         if further := recipe.degradation.keys() - {"name", "ratio"}:
             raise ValueError(f"the degradation av1 of a recipe has no {', '.join(sorted(further))}: levels are fixed")
-        if recipe.scales != (1.0,) or recipe.copies != 1:
-            raise ValueError("scales and copies are for other degradations: av1 codes each picture at five levels")
         assert recipe.ratio is not None
         if network.scale != 1:
             raise ValueError(
                 f"a network of scale {network.scale} does not fit the ratio {recipe.ratio.name}: pictures coded with "
                 "AV1 come enlarged, so that the network has scale 1"
             )
+        if recipe.scales != (1.0,) or recipe.copies != 1:
+            raise ValueError("scales and copies are for other degradations: av1 codes each picture at five levels")
         if recipe.crop % network.stride or recipe.crop % PHASES:
             raise ValueError(f"crop {recipe.crop} is not a multiple of stride {network.stride} and of {PHASES}")
     else:
