@@ -54,29 +54,26 @@ def save_weights(path: Path, network: nn.Module, recipe: str | None = None) -> N
         save_file(_contiguous(network), temporary, metadata=None if recipe is None else {"recipe": recipe})
 
 
-def read_weights(path: Path, name: str) -> dict[str, Tensor]:
-    """The weights of the run ``name`` that `save_weights` wrote; ValueError if the file is damaged."""
-    try:
-        return load_file(path)
-    except SafetensorError as reason:
-        raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
+def read_weights(path: Path, name: str, recipe: str | None = None) -> dict[str, Tensor]:
+    """The weights of the run ``name`` that `save_weights` wrote.
 
-
-def check_weights(path: Path, name: str, recipe: str) -> None:
-    """Check that the weights of the run ``name`` are of the recipe with this digest of weights.
-
-    Weights without a digest, as of merged networks, pass.
+    Args:
+        path: The file.
+        name: Name of the run.
+        recipe: The digest of weights that they must have, unless they have none, as those of merged networks.
 
     Raises:
-        ValueError: They are of another recipe, or the file is damaged.
+        ValueError: The file is damaged, or the weights are of another recipe.
     """
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            made_by = (file.metadata() or {}).get("recipe")
+        weights = load_file(path)
     except SafetensorError as reason:
         raise ValueError(f"{path} is damaged ({reason}); remove it and train {name} again") from reason
-    if metadata.get("recipe", recipe) != recipe:
+    if None not in (recipe, made_by) and made_by != recipe:
         raise ValueError(f"{path} is of another recipe {name}; run `python -m train fit` again")
+    return weights
 
 
 def save_checkpoint(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from train.networks.network import Network
 from train.recipe import Recipe, load_recipe
-from train.run import Run, check_weights, checkpoint_step, read_weights
+from train.run import Run, checkpoint_step, read_weights
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -17,10 +17,9 @@ def network_of(recipe: Recipe, runs: Path) -> Network:
         raise ValueError(f"{recipe.name} is not trained yet: there is no {path}; train it with `python -m train fit`")
     if run.checkpoint.exists():
         checkpoint_step(run.checkpoint, recipe.digest)
-    check_weights(path, recipe.name, recipe.digest_of_weights)
     network = recipe.make_network()
     try:
-        network.load_state_dict(read_weights(path, recipe.name))
+        network.load_state_dict(read_weights(path, recipe.name, recipe.digest_of_weights))
     except RuntimeError as reason:
         raise ValueError(f"{path} has another form than the recipe {recipe.name}") from reason
     return network.eval()

@@ -158,13 +158,14 @@ def _pictures(file: Path) -> tuple[list[int], Iterator[Callable[[], Picture]]]:
     if is_picture(file):
         with opened(file) as image:
             count = getattr(image, "n_frames", 1)
-            metadata, orientation = metadata_of(image, UNSPECIFIED, None)
-            alpha = ("the alpha of an animation is left out",) if "A" in image.getbands() else ()
-            described = _Described(metadata, orientation, alpha)
+            if count > 1 and image.format == "AVIF":  # YUV of up to 12 bits, which Pillow has in RGB of 8
+                metadata, orientation = metadata_of(image, UNSPECIFIED, None)
+                alpha = ("the alpha of an animation is left out",) if "A" in image.getbands() else ()
+                described = _Described(metadata, orientation, alpha)
         if count == 1:
             return [1], iter([partial(read_picture, file)])
-        # Each is what changes in the one before, which has to be decoded in any case. AVIF is YUV of up to 12 bits.
-        if file.suffix.lower() != ".avif":
+        if described is None:
+            # Each is what changes in the one before, which has to be decoded in any case.
             return list(range(1, count + 1)), (partial(_itself, picture) for picture in frames_of(file))
     clip = source(file)
     numbers = range(clip.num_frames)
