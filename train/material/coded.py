@@ -32,6 +32,15 @@ CLIP_BANDS: Final = ((15, 34), (35, 55))
 
 CLIP_SIZE: Final = (512, 320)
 CLIP_FRAMES: Final = 9
+
+# A second clip of one picture in two is made at half its size, where detail is sharp to the pixel, as in video that was
+# recorded larger than it is shown.
+_SMALL_CLIP_EVERY: Final = 2
+_SMALL_CLIP_SCALE: Final = 0.5
+_SMALL_CLIP_SIZE: Final = (320, 192)
+# What the camera may cover beyond the frame, in pixels.
+_CLIP_MARGIN: Final = 56
+
 KEPT_FRAMES: Final = (0, 2, 5, 7)
 """Frames used of each clip: a key frame, and frames of the pyramid's other layers."""
 
@@ -68,7 +77,9 @@ class Coding:
     @property
     def name(self) -> str:
         """File name without suffix."""
-        kind = "clip" if self.is_clip else "framed" if self.is_framed else f"{self.scale:g}"
+        kind = "framed" if self.is_framed else f"{self.scale:g}"
+        if self.is_clip:
+            kind = "clip" if self.scale == 1 else f"clip{self.scale:g}"
         return f"{self.picture.stem}-{kind}-q{self.q}-{self.encoder}"
 
     def file(self, folder: Path) -> Path:
@@ -99,8 +110,11 @@ def codings(pictures: Iterable[Path], ratio: str, *, clips: bool = True) -> Iter
             for low, high in LEVEL_BANDS:
                 yield Coding(path, ratio, int(rng.integers(low, high + 1)), str(rng.choice(_OF_STILLS)), scale)
         if clips:
-            for low, high in CLIP_BANDS:
-                yield Coding(path, ratio, int(rng.integers(low, high + 1)), str(rng.choice(_OF_CLIPS)), is_clip=True)
+            is_twice = zlib.crc32(f"{path.stem} clip".encode()) % _SMALL_CLIP_EVERY == 0
+            for scale in [1.0, _SMALL_CLIP_SCALE] if is_twice else [1.0]:
+                for low, high in CLIP_BANDS:
+                    level, encoder = int(rng.integers(low, high + 1)), str(rng.choice(_OF_CLIPS))
+                    yield Coding(path, ratio, level, encoder, scale, is_clip=True)
         if zlib.crc32(f"{path.stem} framed".encode()) % _FRAMED_EVERY == 0:
             for low, high in LEVEL_BANDS:
                 level, encoder = int(rng.integers(low, high + 1)), str(rng.choice(_OF_STILLS))
@@ -140,14 +154,14 @@ def code(jobs: Iterable[Coding], folder: Path, processes: int | None = None) -> 
             future.result()
 
 
-def clip_frames(rgb: NDArray[np.uint8], name: str) -> list[NDArray[np.uint8]] | None:
-    """``CLIP_FRAMES`` frames of a camera that moves over a picture; None if the picture is too small.
+def clip_frames(rgb: NDArray[np.uint8], name: str, size: tuple[int, int] = CLIP_SIZE) -> list[NDArray[np.uint8]] | None:
+    """``CLIP_FRAMES`` frames of a camera that moves over a picture; None if the picture is too small for ``size``.
 
     Per frame it pans by up to four pixels, zooms by up to 0.4 % and turns by up to 0.2 degrees; one clip in five does
     not move. Motion is sub-pixel, with bicubic interpolation.
     """
-    width, height = CLIP_SIZE
-    if rgb.shape[1] < width + 80 or rgb.shape[0] < height + 80:
+    width, height = size
+    if rgb.shape[1] < width + _CLIP_MARGIN or rgb.shape[0] < height + _CLIP_MARGIN:
         return None
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     stands = rng.random() < 0.2
@@ -161,9 +175,9 @@ def clip_frames(rgb: NDArray[np.uint8], name: str) -> list[NDArray[np.uint8]] | 
         away = number - CLIP_FRAMES // 2
         angle, factor = turn * away, zoom**away
         matrix = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        offset = middle + velocity * away - matrix @ (np.array(CLIP_SIZE) / 2)
+        offset = middle + velocity * away - matrix @ (np.array(size) / 2)
         numbers = (*matrix[0], offset[0], *matrix[1], offset[1])
-        moved = image.transform(CLIP_SIZE, Image.Transform.AFFINE, numbers, Image.Resampling.BICUBIC)
+        moved = image.transform(size, Image.Transform.AFFINE, numbers, Image.Resampling.BICUBIC)
         frames.append(np.asarray(moved))
     return frames
 
@@ -183,8 +197,10 @@ def framed(rgb: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
 
 def _sources(job: Coding) -> list[NDArray[np.uint8]] | None:
     rgb = read_rgb8(job.picture)
-    if job.is_clip:
+    if job.is_clip and job.scale == 1:
         return clip_frames(rgb, job.picture.stem)
+    if job.is_clip:
+        return clip_frames(scaled_rgb(rgb, job.scale), f"{job.picture.stem} small", _SMALL_CLIP_SIZE)
     return [framed(rgb, job.picture.stem) if job.is_framed else scaled_rgb(rgb, job.scale)]
 
 

@@ -27,7 +27,7 @@ from train.material.coded import (
     load_picture,
 )
 from train.material.drawn import SIZE, draw, write_drawn
-from train.material.pictures import clip_planes, read_yuv420
+from train.material.pictures import clip_planes, read_yuv420, rgb_to_yuv420, scaled_rgb
 from train.pack import pack
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.resample import lanczos5
@@ -47,10 +47,16 @@ def test_each_picture_is_coded_in_every_band_and_some_at_a_smaller_size_too() ->
         assert len(stills) == len(LEVEL_BANDS) * len(scales)
         for of_scale in ([job for job in stills if job.scale == scale] for scale in scales):
             assert all(low <= job.q <= high for job, (low, high) in zip(of_scale, LEVEL_BANDS, strict=True))
-        assert all(low <= job.q <= high for job, (low, high) in zip(clips, CLIP_BANDS, strict=True))
+        clip_scales = sorted({job.scale for job in clips})
+        assert clip_scales in ([1.0], [0.5, 1.0])
+        for of_scale in ([job for job in clips if job.scale == scale] for scale in clip_scales):
+            assert all(low <= job.q <= high for job, (low, high) in zip(of_scale, CLIP_BANDS, strict=True))
         in_frames = [job for job in jobs if job.picture == path and job.is_framed]
         assert len(in_frames) in (0, len(LEVEL_BANDS))
         assert all(low <= job.q <= high for job, (low, high) in zip(in_frames, LEVEL_BANDS, strict=False))
+    by_kind = [{job.name for job in jobs if job.is_clip and job.scale == scale} for scale in (1.0, 0.5)]
+    assert not by_kind[0] & by_kind[1]
+    assert 20 < len({job.picture for job in jobs if job.is_clip and job.scale < 1}) < 40
     assert 20 < len({job.picture for job in jobs if job.is_framed}) < 40
     assert not {job.name for job in jobs if job.is_framed} & {job.name for job in jobs if not job.is_framed}
     smaller = {job.picture for job in jobs if job.scale == 0.6}
@@ -130,7 +136,7 @@ def test_clips_move_over_the_picture_and_are_coded_with_inter_frames(tmp_path: P
         if (made := clip_frames(np.asarray(Image.open(wide)), name)) is not None
     ]
     assert 0 < sum(stands) < 15
-    assert clip_frames(np.asarray(photograph(3, 580, 420)), "small") is None
+    assert clip_frames(np.asarray(photograph(3, 560, 420)), "small") is None
 
     job = Coding(wide, "2:1", 40, "svt", is_clip=True)
     code([job], tmp_path / "coded", processes=1)
@@ -143,6 +149,19 @@ def test_clips_move_over_the_picture_and_are_coded_with_inter_frames(tmp_path: P
     for example in examples:
         assert example.original.shape == (CLIP_SIZE[1], CLIP_SIZE[0])
         assert 0 < example.error < 400  # the frame that it was made of, not another one
+
+
+def test_a_clip_of_a_picture_made_smaller_is_smaller_itself(tmp_path: Path) -> None:
+    wide = tmp_path / "wide.png"
+    photograph(3, 760, 500).save(wide)
+    job = Coding(wide, "2:1", 40, "svt", 0.5, is_clip=True)
+    code([job], tmp_path / "coded", processes=1)
+    examples = load_picture([job], tmp_path / "coded")
+    assert len(examples) == len(KEPT_FRAMES)
+    small = clip_frames(scaled_rgb(np.asarray(Image.open(wide)), 0.5), "wide small", (320, 192))
+    assert small is not None
+    for example, number in zip(examples, KEPT_FRAMES, strict=True):
+        assert np.array_equal(example.original, clip_planes(rgb_to_yuv420(small[number]))[0])
 
 
 def test_pictures_too_small_for_a_clip_have_an_empty_file_and_no_example(pictures: Path, tmp_path: Path) -> None:
