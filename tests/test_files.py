@@ -39,6 +39,19 @@ def test_the_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
     assert stat.S_IMODE(atomic.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
+def test_a_file_keeps_its_permissions_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    real, link = tmp_path / "kept" / "private.toml", tmp_path / "link.toml"
+    real.write_bytes(b"old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["kept", "link.toml", "private.toml"]
+
+
 def test_threads_that_write_at_once_leave_the_mask_of_permissions(tmp_path: Path) -> None:
     before = os.umask(0o027)
     interval = sys.getswitchinterval()

@@ -114,6 +114,13 @@ def test_what_cannot_be_read_in_time_is_left_out(
     assert found.q is not None
 
 
+def test_a_quick_look_does_not_find_the_rate(film: Path) -> None:
+    found = probe(film, seconds=600)
+    assert found.complete
+    assert found.frame_count == len(found.frames) > 0
+    assert found.variable_frame_rate is None
+
+
 @pytest.mark.parametrize("codec", ["mpeg4", "ffv1"])
 def test_of_other_codecs_only_the_container_is_read(codec: str, tmp_path: Path) -> None:
     found = probe(write_scenes(tmp_path / "o.mkv", 5, (64, 48), codec=codec))

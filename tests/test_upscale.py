@@ -287,8 +287,10 @@ def test_clips_that_cannot_be_used_say_so(bad: str, message: str) -> None:
 
 def test_interlaced_frames_are_refused(network: Path) -> None:
     clip = textured(vs.YUV420P8).std.SetFrameProps(_FieldBased=2)
-    with pytest.raises(vs.Error, match="deinterlace"):
-        vs_srcomp.upscale(clip, model=network, backend=F32).get_frame(0)
+    # Of the second one, no field has a whole number of lines of chroma.
+    for each in (clip, clip.std.CropAbs(clip.width, clip.height // 4 * 4 - 2)):
+        with pytest.raises(vs.Error, match="srcomp: frame 0 is interlaced\ndeinterlace it"):
+            vs_srcomp.upscale(each, model=network, backend=F32).get_frame(0)
 
 
 def test_graphs_are_freed(network: Path) -> None:

@@ -40,7 +40,8 @@ def cannot_write(file: Path, number: int | None) -> SrcompError:
 def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary path next to ``target``, which is renamed to it, after fsync, if the block succeeds.
 
-    If the block raises, the temporary file is removed and ``target`` is unchanged. Temporary files of earlier processes
+    If the block raises, the temporary file is removed and ``target`` is unchanged. An existing target keeps its
+    permissions; if it is a symbolic link, the file that it points to is replaced. Temporary files of earlier processes
     that were killed are removed, too.
 
     Raises:
@@ -48,17 +49,18 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         FileExistsError: ``overwrite`` is false, and ``target`` exists at the end of the block.
     """
     prefix = _prefix(target)
-    _remove_abandoned(target.parent, prefix, target.suffix)
-    handle, temporary = _begin(target, prefix)
+    real = target.resolve() if target.is_symlink() else target
+    _remove_abandoned(real.parent, prefix, target.suffix)
+    handle, temporary = _begin(target, real.parent, prefix)
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(_mode_of(real))
         if overwrite:
-            temporary.replace(target)
+            temporary.replace(real)
         else:
-            rename_without_replacing(temporary, target)
+            rename_without_replacing(temporary, real)
     finally:
         temporary.unlink(missing_ok=True)
         _unfinished.discard(temporary)
@@ -78,7 +80,10 @@ def temporary_folder(target: Path, suffix: str) -> Iterator[Path]:
     _remove_abandoned(target.parent, prefix, suffix)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=target.parent))
-        handle = os.open(folder, os.O_RDONLY)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # another process took it for abandoned
+            continue
         if _locked(handle):
             break
         os.close(handle)
@@ -119,10 +124,10 @@ def _locked(handle: int) -> bool:
     return os.fstat(handle).st_nlink > 0
 
 
-def _begin(target: Path, prefix: str) -> tuple[int, Path]:
-    """A temporary file: its handle, which holds a lock, and its path."""
+def _begin(target: Path, folder: Path, prefix: str) -> tuple[int, Path]:
+    """A temporary file for ``target`` in ``folder``: its handle, which holds a lock, and its path."""
     while True:
-        temporary = target.parent.absolute() / f"{prefix}{secrets.token_hex(4)}{target.suffix}"
+        temporary = folder.absolute() / f"{prefix}{secrets.token_hex(4)}{target.suffix}"
         # Before it exists: a signal may raise an exception as soon as it does.
         _unfinished.add(temporary)
         try:
@@ -140,19 +145,23 @@ def _begin(target: Path, prefix: str) -> tuple[int, Path]:
 def _remove_abandoned(folder: Path, prefix: str, suffix: str) -> None:
     """Remove temporary files of processes that were killed: their locks have ended with them."""
     pattern = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(suffix))
-    # Failure is harmless.
-    with suppress(OSError):
-        for path in [path for path in folder.iterdir() if pattern.fullmatch(path.name)]:
-            # NFS can lock only files that are open for writing; folders cannot be opened so.
-            mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
-            handle = os.open(path, mode | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(path)
-            except OSError:  # it is in use, or the file system has no locks
-                continue
-            finally:
-                os.close(handle)
+    found: list[Path] = []
+    with suppress(OSError):  # failure is harmless
+        found = [path for path in folder.iterdir() if pattern.fullmatch(path.name)]
+    for path in found:
+        with suppress(OSError):  # it is in use or another user's, or the file system has no locks
+            _remove_if_unlocked(path)
+
+
+def _remove_if_unlocked(path: Path) -> None:
+    # NFS can lock only files that are open for writing; folders cannot be opened so.
+    mode = os.O_RDONLY if path.is_dir() else os.O_RDWR
+    handle = os.open(path, mode | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(path)
+    finally:
+        os.close(handle)
 
 
 def rename_without_replacing(temporary: Path, target: Path) -> None:
@@ -174,9 +183,19 @@ def write_atomically(target: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def _mode_of(target: Path) -> int:
+    """The permissions of ``target``; those of a new file if it does not exist."""
+    try:
+        return target.stat().st_mode & 0o777
+    except OSError:
+        return 0o666 & ~_umask()
+
+
 def _umask() -> int:
-    """The process's mask of permissions, read without setting it where the system can tell: other threads make files,
-    too."""
+    """The process's mask of permissions.
+
+    It is read from the system where that is possible: to set it, even for a moment, changes what other threads make.
+    """
     with suppress(OSError), Path("/proc/self/status").open(encoding="ascii", errors="replace") as status:
         for line in status:
             if line.startswith("Umask:"):

@@ -119,6 +119,15 @@ class Networks:
         return network_for(self._model, self.ratio, level, self._look)
 
 
+def refuse_interlaced(n: int, frame: vs.VideoFrame) -> None:
+    """Raise an error if ``frame``, of number ``n``, is interlaced: networks learned from progressive pictures."""
+    if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE):
+        raise error(
+            f"frame {n} is interlaced",
+            "deinterlace it, with --deinterlace or in a script with bwdif; a progressive one needs _FieldBased=0",
+        )
+
+
 # Around a cut, frames of two levels alternate. A worker keeps its engine alive, so few are kept.
 _WORKERS = 2
 
@@ -132,11 +141,7 @@ class FrameRestorer:
 
     def __call__(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         """The restored luma plane of frame ``n``, with only the properties ``OWN_PROPS``."""
-        if f.props.get("_FieldBased", 0):
-            raise error(
-                f"frame {n} is interlaced",
-                "deinterlace it, with --deinterlace or in a script with bwdif; a progressive one needs _FieldBased=0",
-            )
+        refuse_interlaced(n, f)
         q = self._networks.q_of(f.props)
         scale = self._networks.scale
         out = vs.core.create_video_frame(f.format, f.width * scale, f.height * scale)

@@ -15,7 +15,7 @@ from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_nam
 from vs_srcomp.memory import limit_cache
 from vs_srcomp.models import ModelName, scale_of
 from vs_srcomp.resample import lanczos5
-from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks
+from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks, refuse_interlaced
 from vs_srcomp.target_size import check_target
 
 SAME_SHAPE = 0.01
@@ -90,6 +90,8 @@ def upscale(
     scale = _checked_passes(passes, scale_of(model))
     target_width, target_height, nearest = _target(clip, ratio, width, height, scale)
     check_target(clip, (width, height), (target_width, target_height))
+    if clip.height % (2 << clip.format.subsampling_h) or target_height % (2 << clip.format.subsampling_h):
+        clip = _never_interlaced(clip)
     up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)
     luma = (clip if scale > 1 else up).std.ShufflePlanes(0, vs.GRAY)
     # zimg converts float luma to codes, and back below, by the frame's range property.
@@ -109,6 +111,16 @@ def upscale(
     out = keep_assumed_colours(out, clip.width, clip.height)
     stretch = Fraction(target_height * clip.width, target_width * clip.height)
     return out if abs(stretch - 1) < SAME_SHAPE else _with_pixel_shape(out, up, stretch)
+
+
+def _never_interlaced(clip: vs.VideoNode) -> vs.VideoNode:
+    """``clip``, whose interlaced frames are refused here: the fields are too small for zimg, whose error says less."""
+
+    def checked(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        refuse_interlaced(n, f)
+        return f
+
+    return limit_cache(clip.std.ModifyFrame(clip, checked), None)
 
 
 def _with_pixel_shape(out: vs.VideoNode, up: vs.VideoNode, square: Fraction) -> vs.VideoNode:
@@ -175,9 +187,9 @@ def _moved(luma: vs.VideoNode, ways: tuple[str, ...]) -> vs.VideoNode:
 
 def sharpened(luma: vs.VideoNode, amount: float) -> vs.VideoNode:
     """Unsharp masking of integer luma in one convolution: (1 + amount) identity - amount blur."""
-    corner = -round(32 * amount)
-    if not corner:
+    if not amount:
         return luma
+    corner = -max(1, round(32 * amount))
     edge, middle = 2 * corner, 512 - 12 * corner
     kernel = [corner, edge, corner, edge, middle, edge, corner, edge, corner]
     return limit_cache(luma.std.Convolution(kernel, divisor=512), None)

@@ -132,10 +132,29 @@ def test_a_file_is_measured_with_and_without_reuse(film: Path, model: Path, tmp_
         (["--size", "97x64"], "even size"),
         (["--vs", "peer.py"], "is not a script"),
         (["--only", "beads"], "no stage 'beads'"),
+        (["--seconds", "nan"], "nan is not a finite number"),
+        (["--plot", "chart.mkv"], "is not a kind of picture to draw"),
+        (["--plot", "one.svg", "--json", "one.svg"], "are the same file"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(arguments: list[str], wrong: str) -> None:
     assert wrong in run(*arguments).output
+
+
+def test_the_clip_is_not_replaced(film: Path) -> None:
+    before = film.read_bytes()
+    result = CliRunner().invoke(main, ["bench", str(film), "--json", str(film)])
+    assert result.exit_code != 0
+    assert "the output is the input" in str(result.exception) + result.output
+    assert film.read_bytes() == before
+
+
+@pytest.mark.parametrize("stage", ["graph", "encode"])
+def test_a_stage_without_its_limit_is_drawn(stage: str, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs it")
+    result = run("--only", stage, "--model", model, "--plot", tmp_path / "o.svg")
+    assert result.exit_code == 0, result.output
+    assert "<svg" in (tmp_path / "o.svg").read_text()
 
 
 def test_a_clip_has_its_own_size(film: Path) -> None:

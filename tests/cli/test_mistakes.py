@@ -148,6 +148,7 @@ MISTAKES = [
     ("upscale in.mkv out.mkv --backend openvino:tile=-3", 2, "tile=-3: it cannot be negative", "0 for the default"),
     ("upscale in.mkv out.mkv --backend openvino:threads=100000", 2, "threads=100000 is too many", "up to 1024"),
     ("upscale in.mkv out.mkv --backend onnxruntime:streams=9999", 2, "streams=9999 is too many", "up to 256"),
+    ("upscale in.mkv out.mkv --sharpness nan", 2, "nan is not a finite number", "upscale --help"),
     ("upscale in.mkv out.mkv --svt-params foo", 2, "'foo' in the settings of SVT-AV1 is not name=value", "name=value"),
     ("upscale in.mkv out.mkv --svt-params foo=1", 2, "error parsing option foo", "change the settings"),
     ("upscale in.mkv out.mkv --encoder-options foo=1", 2, "there is no option 'foo'", "encoder=libsvtav1"),

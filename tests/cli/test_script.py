@@ -250,6 +250,31 @@ def test_the_backend_goes_into_the_script(studio: Studio) -> None:
     exec(result.stdout, {})
 
 
+def test_what_matroska_needs_and_has_room_for_comes_along(
+    studio: Studio, shell: dict[str, str], tmp_path: Path
+) -> None:
+    """Text of MP4 as plain text, the rotation, and the name and language of the video; from Matroska, fonts."""
+    picture = studio.picture("turned.mkv", "-metadata:s:v:0", "language=ger")
+    video = ("-display_rotation", "90", "-i", str(picture), "-i", "subtitles.srt", "-map", "0:v", "-map", "1")
+    turned = studio.make(*video, "-c:v", "copy", "-c:s", "mov_text", "turned.mp4")
+    font = ("-attach", "font.ttf", "-metadata:s:t", "mimetype=font/ttf", "-metadata:s:v:0", "title=A name")
+    fonts = studio.make("-i", str(picture), *font, "-c", "copy", "fonts.mkv")
+    for film in (turned, fonts):
+        written = run(film, "-o", tmp_path / "s.vpy")
+        assert written.exit_code == 0, written.output
+        done = in_shell(written.stdout, shell, tmp_path)
+        assert done.returncode == 0, done.stderr
+    with av.open(tmp_path / "turned.srcomp.mkv") as container:
+        assert [stream.codec_context.name for stream in container.streams.subtitles] == ["srt"]
+        assert next(container.decode(video=0)).rotation == 90
+        assert container.streams.video[0].metadata["language"] == "ger"
+    with av.open(tmp_path / "fonts.srcomp.mkv") as container:
+        assert container.streams.video[0].metadata["title"] == "A name"
+        assert [stream.type for stream in container.streams] == ["video", "attachment"]
+    assert "--video-rotate=270" in words(run(turned, "-o", tmp_path / "s.vpy", "--for", "mpv"))
+    assert "turn the picture by 270 degrees" in run(turned, "-o", tmp_path / "s.vpy", "--for", "x265").stderr
+
+
 def test_pixels_that_are_not_square(studio: Studio, tmp_path: Path) -> None:
     film = studio.picture("wide.mkv", "-vf", "setsar=16/15")
     assert after(words(run(film, "-o", tmp_path / "s.vpy", "--for", "x265")), "--sar") == "16:15"

@@ -41,6 +41,11 @@ def test_what_was_compared_is_in_it(report: Path, bad: Path, original: Path) -> 
     assert all(metric["version"] for metric in data["metrics"])
 
 
+def test_a_codec_that_only_its_tag_hides_is_named(shared_data: Path) -> None:
+    film = shared_data / "av1/video_dovi_3840x2160_30fps_dav1_10.mp4"  # FFmpeg knows no decoder for this tag
+    assert candidate_from_file(film).facts["codec"] == "av1"
+
+
 def test_crops_are_lossless(report: Path, bad: Path, original: Path) -> None:
     html = report.read_text("utf-8")
     data, pictures = json.loads(embedded(html, "report")), json.loads(embedded(html, "pictures"))

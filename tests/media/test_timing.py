@@ -126,7 +126,7 @@ def test_cut_of_subtitles_and_chapters(film: Path, upscaled: Upscaled, tmp_path:
     assert len(times_of(output)) == 20
     for index in (3, 4):
         assert [float(time) for time, _ in packets_of(output, index)] == [0, 0.5]
-    assert durations_of(output, 4) == [Fraction(3, 10), Fraction(2, 5)]
+    assert durations_of(output, 4) == [Fraction(3, 10), Fraction(3, 10)]  # cut at the start, and at the end
     with av.open(str(output)) as container:
         chapters = [(c["start"] / 1e9, c["end"] / 1e9, c["metadata"]["title"]) for c in container.chapters()]
     assert chapters == [(0, 0.4, "Beginning"), (0.4, 0.8, "Ende")]

@@ -237,6 +237,8 @@ _WHOLE = {
     "late.mkv": ("-itsoffset", "2", *_picture("25", 4), *_SOUND, *_CODED),
     "longer-sound.mp4": (*_picture("25", 1), *_SOUND, *_CODED),
     "longer-sound.mkv": (*_picture("25", 1), *_SOUND, *_CODED),
+    "from-60-s.mkv": (*_picture("25", 2), *_CODED, "-output_ts_offset", "60"),
+    "from-60-s.webm": (*_picture("25", 1), "-c:v", "libvpx-vp9", "-output_ts_offset", "60"),
 }
 
 

@@ -48,8 +48,10 @@ def stored_files() -> list[Path]:
     Raises:
         OSError: The folder cannot be read.
     """
-    folder = engines_folder()
-    return sorted(path for path in folder.iterdir() if _FILE.fullmatch(path.name)) if folder.is_dir() else []
+    try:
+        return sorted(path for path in engines_folder().iterdir() if _FILE.fullmatch(path.name) and path.is_file())
+    except FileNotFoundError:
+        return []
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,31 @@ from pathlib import Path
 
 from vs_srcomp.bench.report import Report
 from vs_srcomp.errors import error
-from vs_srcomp.files import atomic_path
+from vs_srcomp.files import atomic_path, cannot_write
+
+# Decoding is many times faster than inference: on the same scale, the other bars would be too short.
+_FAST = ("decode", "lanczos5")
 
 
-def plotter() -> Callable[[Report, Path], None]:
-    """matplotlib, imported before any measurement, because it may be missing.
+def plotter(target: Path) -> Callable[[Report], None]:
+    """What draws a report to ``target``; asked for before any measurement, because it may be impossible.
 
     Raises:
-        vs.Error: matplotlib is not installed.
+        vs.Error: matplotlib is not installed, or has no such format.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise error("--plot needs matplotlib, which is not installed", "pip install 'vs-srcomp[plot]'") from None
 
-    def draw(report: Report, target: Path) -> None:
-        # Decoding is many times faster than inference: on the same scale, the other bars would be too short.
+    known = Figure().canvas.get_supported_filetypes()
+    if target.suffix.lower()[1:] not in known:
+        raise error(f"{str(target)!r} is not a kind of picture to draw", "give another name, such as out.png")
+
+    def draw(report: Report) -> None:
         groups = [
-            [stage for stage in report.stages if (stage.limit or stage.name) in names]
-            for names in (("inference", *(s.name for s in report.stages if s.kind == "script")), ("decode", "lanczos5"))
+            [stage for stage in report.stages if ((stage.limit or stage.name) in _FAST) == is_fast]
+            for is_fast in (False, True)
         ]
         groups = [group for group in groups if group]
         heights = [0.5 * len(group) + 0.8 for group in groups]
@@ -57,7 +63,7 @@ def plotter() -> Callable[[Report, Path], None]:
         try:
             with atomic_path(target) as temporary:
                 figure.savefig(temporary, dpi=120)
-        except (OSError, ValueError) as reason:
-            raise error(f"cannot write {str(target)!r}: {reason}", "give another name, such as out.png") from reason
+        except OSError as reason:
+            raise cannot_write(target, reason.errno) from reason
 
     return draw

@@ -1,6 +1,7 @@
 """Parameter types and options that commands share."""
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,17 @@ class FileName(click.ParamType):  # type: ignore[type-arg]  # generic in click 8
         if self._written and (address := address_in(name)):
             self.fail(f"{address!r} is an address, and the output must be a file\ngive the path of a file", param, ctx)
         return Path(name)
+
+
+class Number(click.FloatRange):
+    """A number in a range; never nan, which no comparison finds outside of one, and never infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, but not before
@@ -268,7 +280,7 @@ _ensemble_option = click.option(
 
 _sharpness_option = click.option(
     "--sharpness",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.0,
     show_default=True,
     help="Strength of sharpening after the network; 0.25 is a good value.",
@@ -334,7 +346,7 @@ _JOB_OPTIONS = (
     ),
     click.option(
         "--crf",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         help=f"Quality of the output; lower is better.  [default: {_CRF_DEFAULTS}]",
     ),
     click.option(

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import FileName, JobOptions, job_options
+from vs_srcomp.cli.arguments import FileName, JobOptions, Number, job_options
 from vs_srcomp.cli.batch_display import BatchDisplay
 from vs_srcomp.cli.batch_plan import print_plan
 from vs_srcomp.cli.ending import SIGNALS, patience
@@ -84,9 +84,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     show_default=True,
     help="Whether all nodes of a cluster see the same files, or get copies.",
 )
-@click.option(
-    "--gpus-per-task", type=click.FloatRange(min=0), default=0.0, help="Graphics cards of a task on a cluster."
-)
+@click.option("--gpus-per-task", type=Number(min=0), default=0.0, help="Graphics cards of a task on a cluster.")
 @click.option("--verify", "verifies", is_flag=True, help="Compare each output with its source, stream by stream.")
 @click.option(
     "--metrics",
@@ -102,7 +100,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
 @click.option("--ignore-space", is_flag=True, help="Begin even if the disk seems too small.")
 @click.option(
     "--segment-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=10.0,
     show_default=True,
     help="Length of the pieces that are done one by one.",

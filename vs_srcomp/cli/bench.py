@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vs_srcomp.cli.arguments import BackendName, FileName, ModelName, Quantizer, check_model
+from vs_srcomp.cli.arguments import BackendName, FileName, ModelName, Number, Quantizer, check_model
 from vs_srcomp.cli.reports import debug_option, progress_bar, stderr
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0.001),
     default=2.0,
     show_default=True,
     help="Duration of one measurement.",
@@ -115,13 +115,18 @@ def bench(
     from vs_srcomp.bench import Settings
     from vs_srcomp.bench.plot import plotter
     from vs_srcomp.files import write_atomically
-    from vs_srcomp.named_files import check_output
+    from vs_srcomp.named_files import check_output, check_replaceable
     from vs_srcomp.source.media import local_file
 
-    for output in filter(None, (json_file, plot)):
+    outputs = [output for output in (json_file, plot) if output]
+    for output in outputs:
         check_output(output)
+        if clip:
+            check_replaceable(output, clip)
+    if len({output.resolve() for output in outputs}) < len(outputs):
+        raise click.UsageError("--json and --plot are the same file: give one of them another name.")
     check_model(how["model"], "faithful", how["ratio"], how["q"])
-    draw = plotter() if plot else None
+    draw = plotter(plot) if plot else None
     if clip:
         local_file(clip)
     how["model"] = str(how["model"])
@@ -129,9 +134,9 @@ def bench(
     report = _measured(settings)
     if json_file:
         write_atomically(json_file, (json.dumps(asdict(report), indent=2) + "\n").encode())
-    if plot and draw:
-        draw(report, plot)
     _print(report, markdown=markdown)
+    if draw:
+        draw(report)
 
 
 def _measured(settings: "Settings") -> "Report":

@@ -3,15 +3,12 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
 from vs_srcomp.cli.arguments import FileName, ModelName, Quantizer, check_model, look_option
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, print_line, progress_bar
-
-if TYPE_CHECKING:
-    pass
 
 _METRICS = ("vmaf-neg", "vmaf", "psnr", "ssim", "ssimulacra2")
 

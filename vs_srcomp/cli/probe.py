@@ -47,20 +47,21 @@ def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
       vs-srcomp probe in.mkv --quick --json
       vs-srcomp probe in.mkv --plot quantizer.png
     """
-    from vs_srcomp.named_files import check_output
+    from vs_srcomp.named_files import check_output, check_replaceable
     from vs_srcomp.probe import probe as read
 
     if plot:
         check_output(plot)
+        check_replaceable(plot, file)
     draw = _plotter() if plot else None
     found = read(file, seconds=_QUICK if quick else None)
+    if plot and draw:
+        draw(found, plot)
     if as_json:
         for line in _short_json(found) if quick else _json(found):
             click.echo(line)
     else:
         _print(found)
-    if plot and draw:
-        draw(found, plot)
 
 
 def _short_json(found: "Probe") -> Iterator[str]:
@@ -247,6 +248,7 @@ def _course(frames: "Sequence[Frame]", width: int) -> str:
 def _plotter() -> "Callable[[Probe, Path], None]":
     """What draws; asked for before any work is done, because it may be missing."""
     from vs_srcomp.errors import error
+    from vs_srcomp.files import atomic_path, cannot_write
     from vs_srcomp.geometry import quantizer_of_index
 
     try:
@@ -272,8 +274,11 @@ def _plotter() -> "Callable[[Probe, Path], None]":
         axes.set(xlabel="seconds", ylabel="Q", ylim=(0, 63), title=Path(found.file).name)
         axes.legend(loc="upper right")
         try:
-            figure.savefig(target, dpi=120)
-        except (OSError, ValueError) as reason:
+            with atomic_path(target) as temporary:
+                figure.savefig(temporary, dpi=120)
+        except OSError as reason:
+            raise cannot_write(target, reason.errno) from reason
+        except ValueError as reason:
             raise error(f"cannot write {str(target)!r}: {reason}", "give another name, such as out.png") from reason
 
     return draw

@@ -7,7 +7,7 @@ Matroska adds the time of every frame. The command line restores the rest.
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
 from shutil import which
@@ -36,6 +36,7 @@ _PRIMARIES = {
     7: "smpte240m",
     8: "film",
     9: "bt2020",
+    10: "smpte428",
     11: "smpte431",
     12: "smpte432",
 }
@@ -46,13 +47,27 @@ _TRANSFERS = {
     6: "smpte170m",
     7: "smpte240m",
     8: "linear",
+    11: "iec61966-2-4",
     13: "iec61966-2-1",
     14: "bt2020-10",
     15: "bt2020-12",
     16: "smpte2084",
+    17: "smpte428",
     18: "arib-std-b67",
 }
-_MATRICES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
+_MATRICES = {
+    1: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "ycgco",
+    9: "bt2020nc",
+    10: "bt2020c",
+    12: "chroma-derived-nc",
+    13: "chroma-derived-c",
+    14: "ictcp",
+}
 _MPV_PRIMARIES = {1: "bt.709", 4: "bt.470m", 5: "bt.601-625", 6: "bt.601-525", 7: "bt.601-525", 9: "bt.2020"}
 _MPV_TRANSFERS = {**dict.fromkeys((1, 6, 7, 14, 15), "bt.1886"), 8: "linear", 13: "srgb", 16: "pq", 18: "hlg"}
 _MPV_MATRICES = {1: "bt.709", 5: "bt.601", 6: "bt.601", 7: "smpte-240m", 9: "bt.2020-ncl", 10: "bt.2020-cl"}
@@ -77,6 +92,14 @@ class Clip:
     """Other streams of the file."""
     delay: Fraction = Fraction(0)
     """Seconds from the start of the file to the first frame, which comes at 0 through the pipe."""
+    turn: int = 0
+    """Degrees by which players turn the picture clockwise, and ..."""
+    is_flipped: bool = False
+    """... whether they flip it before."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Title and language of the video, if it has them."""
+    has_timed_text: bool = False
+    """Whether there are subtitles of MP4 files, which Matroska cannot hold."""
 
 
 def _checked_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
@@ -116,8 +139,9 @@ def script(
 ) -> None:
     """Print a VapourSynth script that upscales IN, and the command that pipes it into a player or an encoder.
 
-    The command restores what a pipe of raw frames loses: colour tags, range, pixel aspect ratio and HDR metadata of
-    this file. If the frame rate varies, the frames are piped as Matroska, which keeps their times.
+    The command restores what a pipe of raw frames loses: colour tags, range, pixel aspect ratio, rotation, HDR
+    metadata, and the name of the video. With ffmpeg all other streams of the file are kept, too. If the frame rate
+    varies, the frames are piped as Matroska, which keeps the time at which each begins.
 
     \b
     Examples:
@@ -188,9 +212,18 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
 
     picture, colour = clip.picture, clip.picture.colour
     later = ("-itsoffset", f"{float(clip.delay):.6f}") if clip.delay else ()
-    yield from ("ffmpeg", *later, "-i", "-", "-i", str(clip.source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?")
+    # FFmpeg counts against the clock, and would turn the picture itself.
+    turned = ("-noautorotate", "-display_rotation", str(-clip.turn % 360)) if clip.turn else ()
+    yield from ("ffmpeg", *later, *turned, "-i", "-", "-i", str(clip.source), "-map", "0:v")
+    # Attachments: fonts of subtitles.
+    for kind in "ast":
+        yield from ("-map", f"1:{kind}?")
     yield from ("-map_metadata", "1", "-map_chapters", "1", "-c", "copy")
+    if clip.has_timed_text:
+        yield from ("-c:s", "srt")
     yield from ("-c:v", "libsvtav1", "-crf", "26", "-preset", "8")
+    for name, value in clip.tags.items():
+        yield from ("-metadata:s:v:0", f"{name}={value}")
     tags = {
         "range": _RANGES.get(colour.range),
         "colorspace": _MATRICES.get(colour.matrix),
@@ -267,6 +300,8 @@ def _mpv(clip: Clip) -> Iterator[str]:
     yield "mpv"
     if any(settings.values()):
         yield f"--vf=format={_joined(settings, '=', ':')}"
+    if clip.turn:
+        yield f"--video-rotate={clip.turn}"
     if clip.delay:
         yield f"--audio-delay={-float(clip.delay):.6f}"
     yield from (f"--audio-file={clip.source}", "-")
@@ -290,7 +325,8 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     import vs_srcomp
     from vs_srcomp.encoders.library import encodable
     from vs_srcomp.media.picture import describe_picture
-    from vs_srcomp.source.media import open_container
+    from vs_srcomp.media.subtitles import is_timed_text
+    from vs_srcomp.source.media import open_container, video_stream
     from vs_srcomp.transcode.deinterlace import deinterlaced
 
     clip = vs_srcomp.source(source)
@@ -306,10 +342,23 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     with open_container(str(source)) as container:
         others = len(container.streams) - 1
         begin = Fraction(container.start_time or 0, av.time_base)
+        of_video = video_stream(container, 0).metadata
+        has_timed_text = any(is_timed_text(stream) for stream in container.streams)
     first = clip.get_frame(0).props
     delay = Fraction(first["_AbsoluteTime"]).limit_denominator(_TICKS) - begin if others else Fraction(0)
     delay = delay if delay >= _LEAST_DELAY else Fraction(0)
-    described = Clip(source=source, picture=picture, frames=clip.num_frames, rate=rate, others=others, delay=delay)
+    described = Clip(
+        source=source,
+        picture=picture,
+        frames=clip.num_frames,
+        rate=rate,
+        others=others,
+        delay=delay,
+        turn=int(first.get("Rotation", 0)),
+        is_flipped=bool(first.get("FlipVertical", 0)),
+        tags={name: of_video[name] for name in ("title", "language") if of_video.get(name, "und") != "und"},
+        has_timed_text=has_timed_text,
+    )
     return described, conversion
 
 
@@ -362,6 +411,10 @@ def _notes(program: str, clip: Clip) -> Iterator[str]:
     if made and clip.others:
         muxed = shlex.join(["mkvmerge", "-o", f"{clip.source.stem}.srcomp.mkv", made, "--no-video", str(clip.source)])
         yield f"{made} has only the video; {muxed} adds the other {counted(clip.others, 'stream')}"
+    if clip.is_flipped:
+        yield "that players flip the picture is left out: add std.FlipVertical to the script"
+    elif clip.turn and program in _PROGRAMS:
+        yield f"that players turn the picture by {clip.turn} degrees clockwise is left out: give it to the muxer"
     if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
         sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
         yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"

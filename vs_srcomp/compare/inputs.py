@@ -16,7 +16,7 @@ from vs_srcomp.geometry import ratio_by_name, scaled_size
 from vs_srcomp.models import Model, ModelName, find, is_file
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
-from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.source.media import codec_of, local_file, open_container, video_stream
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.upscale import upscale
 
@@ -117,7 +117,7 @@ def _facts_of_file(path: Path) -> tuple[dict[str, Any], Fraction]:
         stream = video_stream(container, 0)
         tick = Fraction(stream.time_base.numerator, stream.time_base.denominator)
         encoder = stream.metadata.get("ENCODER") or stream.metadata.get("encoder") or ""
-        codec = stream.codec_context.codec.canonical_name
+        codec = codec_of(stream)
         sizes, first, last = 0, None, None
         for packet in container.demux(stream):
             sizes += packet.size

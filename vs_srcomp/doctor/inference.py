@@ -83,7 +83,7 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
         remedy = 'OpenVINO lacks code for a layer: use precision="bf16" or "f32", and report this processor'
         return Finding(name=name, state="broken", message=f"{message}, which is wrong: {wrong}", remedy=remedy)
     if speed < _REAL_TIME:
-        remedy = "not enough for real time in 1080p: mpv then uses Lanczos alone"
+        remedy = "not enough for real time in 1080p: mpv then takes the smaller network light, or Lanczos alone"
         return Finding(name=name, state="note", message=message, remedy=remedy)
     return Finding(name=name, state="fine", message=message)
 

@@ -32,7 +32,8 @@ _OF_THE_ENCODING = {"encoder", "alpha_mode"}
 def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iterator[AnyPacket]:
     """The packets to copy, in file order, on the file's clock or, if that restarts, on a continuous one.
 
-    A packet belongs to the section if it begins there; a subtitle that is visible at the start of the section is cut.
+    A packet belongs to the section if it begins there; a subtitle that is visible at the start or at the end of the
+    section is cut.
 
     Args:
         source: The file. Other streams are discarded from now on.
@@ -72,7 +73,9 @@ def copied_packets(source: InputContainer, plan: Plan, section: Section) -> Iter
             unfinished.discard(packet.stream_index)
             if not unfinished:
                 return
-        elif section.start is None or shown >= section.start or _cut_subtitle(packet, section):
+        elif section.start is None or shown >= section.start or _is_visible_at_start(packet, section.start):
+            if packet.stream.type == "subtitle":
+                _cut(packet, section)
             yield _without_repeated_header(packet)
 
 
@@ -119,17 +122,22 @@ def _without_repeated_header(packet: AnyPacket) -> AnyPacket:
     return plain
 
 
-def _cut_subtitle(packet: AnyPacket, section: Section) -> bool:
-    """Whether ``packet`` is a subtitle that is visible at the start of the section; if so, it is cut to begin there."""
-    if packet.stream.type != "subtitle" or section.start is None:
-        return False
+def _is_visible_at_start(packet: AnyPacket, start: Fraction) -> bool:
+    """Whether ``packet`` is a subtitle that is visible at ``start``."""
+    end = ((packet.pts or 0) + (packet.duration or 0)) * fraction(packet.time_base)
+    return packet.stream.type == "subtitle" and end > start
+
+
+def _cut(packet: AnyPacket, section: Section) -> None:
+    """Cut the subtitle ``packet`` to the section."""
     time_base = fraction(packet.time_base)
-    end = (packet.pts or 0) + (packet.duration or 0)
-    if end * time_base <= section.start:
-        return False
-    packet.pts = packet.dts = round(section.start / time_base)
-    packet.duration = end - packet.pts
-    return True
+    begin = packet.pts or 0
+    end = begin + (packet.duration or 0)
+    if section.start is not None and begin * time_base < section.start:
+        packet.pts = packet.dts = begin = round(section.start / time_base)
+    if section.end is not None:
+        end = min(end, round(section.end / time_base))
+    packet.duration = max(0, end - begin)
 
 
 def copied_chapters(source: InputContainer, section: Section) -> list[Any]:

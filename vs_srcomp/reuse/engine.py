@@ -31,8 +31,9 @@ def reusing(engine: Engine, network: Network, backend: BackendConfig, plane: Pla
     """Wrap ``engine`` so that it computes only what is not in the memory of this process.
 
     The result is the same to the bit. Repeated planes cost no inference with any backend. Parts of planes are reused
-    only where a pixel's result does not depend on the size of the plane: with OpenVINO on the processor, at every
-    precision. Other libraries may choose their kernels by the plane's size.
+    only where a pixel's result does not depend on the size of the plane: with OpenVINO on the processor, without
+    ``tile``, at every precision but bfloat16 without matrix units. Other libraries may choose their kernels by the
+    plane's size.
 
     Args:
         engine: Runs ``network`` on planes of the format ``plane``.

@@ -101,15 +101,19 @@ def stream_info(stream: VideoStream) -> StreamInfo:
 
 
 def _stated_times(stream: VideoStream) -> tuple[Fraction, Fraction]:
-    """Where the file begins, and where ``stream`` ends after that, in seconds."""
+    """Where the file begins, and where ``stream`` ends after that, in seconds.
+
+    What Matroska states is the time of the end, in files that FFmpeg writes.
+    """
     container = stream.container
     assert isinstance(container, InputContainer)
     begin = Fraction(container.start_time or 0, av.time_base)
     if stream.duration and stream.time_base:
         return begin, stream.duration * Fraction(stream.time_base.numerator, stream.time_base.denominator)
     if match := _DURATION_TAG.match(stream.metadata.get("DURATION", "")):  # Matroska
-        return begin, int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
-    return begin, Fraction(container.duration or 0, av.time_base)
+        return begin, int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3]) - begin
+    whole = Fraction(container.duration or 0, av.time_base)
+    return begin, whole - begin if "matroska" in container.format.name else whole
 
 
 def _is_tile(stream: VideoStream) -> bool:

@@ -23,7 +23,11 @@ def open_source(job: Job, *, threads: int = 0) -> vs.VideoNode:
         job: What to do.
         threads: Threads of the decoder; 0 for its default.
     """
-    clip = source(job.source, film_grain=job.film_grain == "apply", threads=threads)
+    return _opened(job, threads, film_grain=job.film_grain == "apply")
+
+
+def _opened(job: Job, threads: int, *, film_grain: bool) -> vs.VideoNode:
+    clip = source(job.source, film_grain=film_grain, threads=threads)
     return deinterlaced(clip) if job.deinterlace else clip
 
 
@@ -41,7 +45,7 @@ def upscaled(clip: vs.VideoNode, job: Job, *, first: int = 0, threads: int = 0) 
         return encodable(clip, kind)
     up = upscale(clip, **job.arguments() | {"backend": _limited(backend_of(job), threads)})
     if job.film_grain == "restore":
-        grainy = source(job.source, film_grain=True, threads=threads)[first : first + clip.num_frames]
+        grainy = _opened(job, threads, film_grain=True)[first : first + clip.num_frames]
         up = restore_grain(up, clip, grainy)
     return encodable(up, kind)
 
