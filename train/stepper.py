@@ -7,6 +7,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from train.bf16 import has_bf16_units
 from train.material.crops import CropBank, Crops
 from train.material.stream import CropStream
 from train.muon import Muon
@@ -183,11 +184,3 @@ def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     on_card = next(network.parameters()).is_cuda
     rate = torch.tensor(recipe.learning_rate, device="cuda") if on_card else recipe.learning_rate
     return torch.optim.Adam(network.parameters(), lr=rate, capturable=on_card, foreach=True)
-
-
-def has_bf16_units(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32: on current CUDA cards, and processors with AMX or AVX-512 BF16."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))

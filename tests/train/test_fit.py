@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 import train.fit as fit_module
 import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
+from train.bf16 import has_bf16_units
 from train.errors import DivergedError
 from train.fit import STARTS, VALIDATIONS, check_runs, fit, learning_rate
 from train.material.coded import Example
@@ -24,7 +25,7 @@ from train.networks.plain import PlainStack
 from train.parallel import Team
 from train.recipe import Recipe
 from train.run import Run, read_log, save_weights
-from train.stepper import Stepper, has_bf16_units
+from train.stepper import Stepper
 from train.validation import Validation
 
 CPU = torch.device("cpu")
