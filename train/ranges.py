@@ -81,8 +81,8 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     Raises:
         ValueError: A picture is too small, or the network is not a stack of convolutions with a global skip.
     """
-    levels = [_Level(form) for form in forms]
-    whole = np.max([level.highest() for level in levels], 0).astype(np.float64)
+    levels = _Levels(forms)
+    whole = levels.highest()
     found: list[Ranges] = []
     for least in LEAST_KEPT:
         found.append(_within_limits(levels, whole * _factors(levels, whole, least)))
@@ -92,12 +92,12 @@ def choose_ranges(forms: Sequence[Seen]) -> Ranges:
     return max(found, key=lambda ranges: ranges.share)
 
 
-def _factors(levels: Sequence["_Level"], whole: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+def _factors(levels: "_Levels", whole: NDArray[np.float64], least: float) -> NDArray[np.float64]:
     """The factor of each layer with which all together lose least and keep ``least``."""
 
     def lost(places: Sequence[int]) -> float:
         ranges = whole * np.take(_FACTORS, places)
-        return _lost(levels, ranges) if _kept(levels, ranges) >= least else np.inf
+        return levels.lost(ranges) if levels.kept(ranges) >= least else np.inf
 
     layers = len(whole)
     best_loss, place = min((lost([place] * layers), place) for place in range(len(_FACTORS)))
@@ -118,22 +118,22 @@ def _factors(levels: Sequence["_Level"], whole: NDArray[np.float64], least: floa
     return np.take(_FACTORS, best)
 
 
-def _within_limits(levels: Sequence["_Level"], ranges: NDArray[np.float64]) -> Ranges:
+def _within_limits(levels: "_Levels", ranges: NDArray[np.float64]) -> Ranges:
     """``ranges`` without the layers that lose too much in integers."""
-    costs = levels[0].costs()
+    costs = levels.costs()
     # Loss of each layer by itself: rounding errors add like noise.
-    alone = [_lost(levels, np.where(np.arange(len(ranges)) == index, ranges, 0)) for index in range(len(ranges))]
-    floor = _lost(levels, np.zeros_like(ranges))
+    alone = [levels.lost(np.where(np.arange(len(ranges)) == index, ranges, 0)) for index in range(len(ranges))]
+    floor = levels.lost(np.zeros_like(ranges))
     own = np.maximum(np.array(alone) - floor, 0)
     order = list(np.argsort(-own / costs[1:]))
     # The estimate keeps slightly too many layers in integers; measurement decides.
     while order and floor + own[ranges > 0].sum() > 1.2 * MOST_LOST:
         ranges[order.pop(0)] = 0
-    while order and _lost(levels, ranges) > MOST_LOST:
+    while order and levels.lost(ranges) > MOST_LOST:
         ranges[order.pop(0)] = 0
     share = (costs[0] + costs[1:][ranges > 0].sum()) / costs.sum()
     rounded = tuple(float(f"{limit:.4g}") for limit in ranges)
-    return Ranges(rounded, _lost(levels, ranges), _kept(levels, ranges), float(share))
+    return Ranges(rounded, levels.lost(ranges), levels.kept(ranges), float(share))
 
 
 def middle(plane: Plane) -> tuple[int, int]:
@@ -178,6 +178,33 @@ def hard_edges() -> Iterator[Plane]:
 def channel_peaks(onnx: bytes, planes: Sequence[Plane]) -> list[NDArray[np.float32]]:
     """The largest magnitude of each input channel of each convolution but the first."""
     return _Level(Seen(onnx, planes)).peaks()
+
+
+class _Levels:
+    """A network at several levels, which remembers what it has measured: for each of `LEAST_KEPT` much comes again."""
+
+    def __init__(self, forms: Sequence[Seen]) -> None:
+        self._levels = [_Level(form) for form in forms]
+        self._lost: dict[bytes, float] = {}
+        self._kept: dict[bytes, float] = {}
+
+    def highest(self) -> NDArray[np.float64]:
+        return np.max([level.highest() for level in self._levels], 0).astype(np.float64)
+
+    def costs(self) -> NDArray[np.float64]:
+        return self._levels[0].costs()
+
+    def lost(self, ranges: NDArray[np.float64]) -> float:
+        key = ranges.tobytes()
+        if key not in self._lost:
+            self._lost[key] = float(np.mean([level.lost(ranges) for level in self._levels]))
+        return self._lost[key]
+
+    def kept(self, ranges: NDArray[np.float64]) -> float:
+        key = ranges.tobytes()
+        if key not in self._kept:
+            self._kept[key] = min(level.kept(ranges) for level in self._levels)
+        return self._kept[key]
 
 
 class _Level:
@@ -272,11 +299,3 @@ def _run(model: "ov.Model") -> Any:
     how = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"}
     compiled = load_openvino().Core().compile_model(model, "CPU", how)
     return lambda plane: list(compiled([(plane / np.float32(255)).astype(np.float32)[None, None]]).values())
-
-
-def _lost(levels: Sequence[_Level], ranges: NDArray[np.float64]) -> float:
-    return float(np.mean([level.lost(ranges) for level in levels]))
-
-
-def _kept(levels: Sequence[_Level], ranges: NDArray[np.float64]) -> float:
-    return min(level.kept(ranges) for level in levels)

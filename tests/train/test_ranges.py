@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import train.ranges as ranges_module
 from tests.helpers.networks import make_onnx, random_stack
@@ -56,9 +57,23 @@ def test_each_layer_has_the_factor_that_loses_least_and_keeps_enough(
     monkeypatch: pytest.MonkeyPatch, least: float, factors: tuple[float, ...]
 ) -> None:
     whole, best = np.array([3.0, 5.0, 2.0]), np.array([0.7, 1.0, 0.5])
-    monkeypatch.setattr(ranges_module, "_lost", lambda levels, ranges: float(np.square(ranges / whole - best).sum()))
-    monkeypatch.setattr(ranges_module, "_kept", lambda levels, ranges: float((ranges / whole).sum()))
-    assert tuple(ranges_module._factors([], whole, least)) == factors
+    measured: list[tuple[float, ...]] = []
+
+    class OneLevel:
+        def __init__(self, form: Seen) -> None:
+            pass
+
+        def lost(self, ranges: NDArray[np.float64]) -> float:
+            measured.append(tuple(ranges))
+            return float(np.square(ranges / whole - best).sum())
+
+        def kept(self, ranges: NDArray[np.float64]) -> float:
+            return float((ranges / whole).sum())
+
+    monkeypatch.setattr(ranges_module, "_Level", OneLevel)
+    levels = ranges_module._Levels([Seen(b"", [])])
+    assert tuple(ranges_module._factors(levels, whole, least)) == factors
+    assert len(set(measured)) == len(measured)
 
 
 def test_noise_in_smooth_parts_counts_whatever_the_pictures_own_error() -> None:
