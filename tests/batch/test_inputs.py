@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import vapoursynth as vs
 
+from vs_srcomp.batch.checkpoint import beside
 from vs_srcomp.batch.inputs import gather, name_outputs, read_list
 
 
@@ -84,3 +85,25 @@ def test_two_inputs_of_one_output_are_refused(clips: Path) -> None:
 def test_an_input_is_never_its_own_output(clips: Path) -> None:
     with pytest.raises(vs.Error, match=r"b\.mkv' is the input\ngive another --out, or a --suffix"):
         name_outputs(gather([str(clips / "b.mkv")], recursive=False, exclude=clips), clips, suffix="", container="mkv")
+
+
+def test_an_output_is_no_input_of_another(clips: Path) -> None:
+    (clips / "b2.mkv").touch()
+    for pattern in (clips, clips / "b*.mkv"):
+        pairs = gather([str(pattern)], recursive=False, exclude=clips)
+        with pytest.raises(vs.Error, match=r"the output of .*b\.mkv' is an input, .*b2\.mkv'"):
+            name_outputs(pairs, clips, suffix="2", container="mkv")
+
+
+def test_earlier_outputs_are_no_inputs(clips: Path) -> None:
+    for output in (clips / "b2.mkv", clips / "deep/c2.webm"):
+        output.touch()
+        beside(output, "json").parent.mkdir(exist_ok=True)
+        beside(output, "json").touch()
+    assert names(clips, recursive=True, exclude=clips) == ["[1].ts", "a.MP4", "b.mkv", "deep/c.webm", "out/e.mkv"]
+    assert names(clips / "b*.mkv", exclude=clips) == ["b.mkv"]
+    assert names(clips / "b2.mkv", exclude=clips) == ["b2.mkv"]
+
+
+def test_one_file_by_two_names_is_done_once(clips: Path) -> None:
+    assert names(clips / "b.mkv", clips / "deep/../b.mkv") == ["b.mkv"]

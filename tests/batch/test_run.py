@@ -1,5 +1,6 @@
 """A batch does all possible work exactly once, whatever interrupts it."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import vapoursynth as vs
@@ -143,7 +145,7 @@ def test_a_run_that_was_cut_off_goes_on_with_the_same_result(job: Job, uninterru
 
 def test_an_output_that_nobody_has_noted_is_made_again_from_its_segments(job: Job, uninterrupted: Path) -> None:
     class ForgetfulLedger(Checkpoint):
-        def finish(self, result: object) -> None:
+        def finish(self, result: object, passed: object) -> None:
             raise PowerCutError
 
     with pytest.MonkeyPatch.context() as patch:
@@ -424,7 +426,10 @@ def test_a_full_disk_is_one_clear_error_and_the_work_goes_on_later(
     assert "no space left on device\ncheck the folder" in notebook.outcomes["film.mkv"].message
     assert "not begun, because of another clip: cannot write" in notebook.outcomes["2.mkv"].message
     filler.unlink()
-    outcome = run(job)["film.mkv"]
+    assert not list(small_disk.rglob("whole*"))
+    again = Notebook()
+    run_batch([job], Here(), again, ignore_space=True)
+    outcome = again.outcomes["film.mkv"]
     assert outcome.status == "done"
     assert outcome.reused > 0
     assert packets_of(job.target, 0) == packets_of(uninterrupted, 0)
@@ -467,3 +472,94 @@ def test_checks_are_made_of_the_output_and_decide(job: Job) -> None:
     run_batch([job], Here(), notebook, checks=[Count])
     assert notebook.outcomes["film.mkv"].checks == {"count": {"frames": 40}}
     assert json.dumps(notebook.outcomes["film.mkv"].checks)
+
+
+class Frames:
+    """A check that an output has 40 frames, or more where ``least`` is set."""
+
+    name = "frames"
+    least = 40
+    made: ClassVar[list[Path]] = []
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def run(self, share: Share, progress: object, cancel: object) -> dict[str, int]:
+        self.made.append(self.job.target)
+        frames = len(times_of(self.job.target))
+        if frames < self.least:
+            raise vs.Error(f"srcomp: {frames} frames\nlook at them")
+        return {"frames": frames}
+
+
+def checked(job: Job, *, least: int = 40, restart: bool = False, checks: bool = True) -> JobReport:
+    notebook = Notebook()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Frames, "least", least)
+        patch.setattr(Frames, "made", [])
+        run_batch([job], Here(), notebook, checks=[Frames] if checks else [], restart=restart)
+        outcome = notebook.outcomes["film.mkv"]
+        assert (outcome.checks != {}) <= (Frames.made != [])
+    return outcome
+
+
+def test_what_is_finished_is_checked_once(job: Job) -> None:
+    assert run(job)["film.mkv"].status == "done"
+    first, second = checked(job), checked(job)
+    assert (first.status, first.checks) == ("skipped", {"frames": {"frames": 40}})
+    assert (second.status, second.checks) == ("skipped", {})
+
+
+def test_what_fails_a_check_after_it_was_finished_is_redone_on_demand(job: Job) -> None:
+    run(job)
+    for _ in range(2):
+        assert checked(job, least=41).status == "failed"
+    assert checked(job, restart=True).status == "done"
+    assert checked(job).status == "skipped"
+
+
+def test_what_has_failed_a_check_is_not_done_without_it(job: Job) -> None:
+    assert checked(job, least=41).status == "failed"
+    outcome = checked(job, checks=False)
+    assert outcome.status == "failed"
+    assert "has failed a check before (frames)\nrepeat the check" in outcome.message
+    assert checked(job).status == "done"
+
+
+@pytest.mark.parametrize("has_hard_links", [True, False])
+def test_what_a_check_has_rejected_is_replaced_and_no_other_file(
+    job: Job, monkeypatch: pytest.MonkeyPatch, has_hard_links: bool
+) -> None:
+    if not has_hard_links:
+
+        def refused(path: Path, target: Path) -> None:
+            raise PermissionError(errno.EPERM, "no hard links", str(path))
+
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+    assert checked(job, least=41).status == "failed"
+    assert checked(job).status == "done"
+    job.target.unlink()
+    assert checked(job, least=41).status == "failed"
+    job.target.unlink()
+    job.target.write_bytes(b"somebody else's")
+    for restart in (False, True):
+        outcome = checked(job, restart=restart)
+        assert outcome.status == "failed"
+        assert "replace it with --overwrite" in outcome.message
+    assert job.target.read_bytes() == b"somebody else's"
+
+
+def test_a_clip_that_stops_for_another_is_not_blamed(job: Job) -> None:
+    class Full(Here):
+        def wait(self, seconds: float) -> list[Event]:
+            (event,) = super().wait(seconds)
+            if len(self.encoded) == 1:
+                return [Failed(event.ticket, "cannot write it\nfree some space", disk_full=True)]
+            return [event]
+
+    first, second = (replace(job, target=job.target.with_name(f"{name}.mkv")) for name in "ab")
+    outcomes = run(first, second, pool=Full())
+    assert {outcome.status for outcome in outcomes.values()} == {"failed"}
+    messages = sorted(outcome.message for outcome in outcomes.values())
+    assert messages[0].startswith("cannot write it")
+    assert "because of another clip: cannot write it\nfree some space" in messages[1]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import ARGV, Command
 from tests.helpers.films import packets_of, times_of
@@ -143,6 +144,36 @@ def test_a_plan_writes_nothing(command: Command, film: Path, settings: Arguments
     assert problem.endswith("empty.mkv' is empty")
     assert total.startswith("2 clips: about 0:00:")
     assert [path.name for path in tmp_path.iterdir()] == ["empty.mkv"]
+
+
+def test_a_plan_names_what_the_run_would_refuse(
+    command: Command, film: Path, settings: Arguments, tmp_path: Path
+) -> None:
+    (tmp_path / "film.mkv").write_bytes(b"somebody else's")
+    arguments = ("batch", film, "--out", tmp_path, "--dry-run", *settings)
+    done = command(*arguments)
+    assert done.returncode == 1
+    assert f"{tmp_path / 'film.mkv'} exists: write to another folder, or replace it with --overwrite" in done.stderr
+    assert command(*arguments, "--overwrite").returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("container", ["mkv", "png"])
+def test_work_goes_on_without_a_report(
+    command: Command, film: Path, settings: Arguments, tmp_path: Path, container: str
+) -> None:
+    sources = [tmp_path / f"{number}{'.png' if container == 'png' else film.suffix}" for number in range(2)]
+    for source in sources:
+        if container == "png":
+            Image.new("RGB", (64, 48)).save(source)
+        else:
+            shutil.copy(film, source)
+    options = settings[:2] if container == "png" else settings  # the others are for videos
+    out = tmp_path / "out"
+    done = command("batch", *sources, "--out", out, "--report", "/dev/full", "--container", container, *options)
+    assert done.returncode == 1
+    assert done.stderr.count("not in the report: cannot write '/dev/full': no space left on device") == 2
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == [f"0.{container}", f"1.{container}"]
 
 
 def test_a_plan_refuses_outputs_of_one_name(command: Command, film: Path, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,12 @@ class _Entry:
     segments: list[list[int]]
     """First frame, and frame after the last, of each segment."""
     output: dict[str, int]
-    """Size and time of change of the finished file."""
+    """Size and time of change of the finished file, or of the one that a check has rejected."""
     result: dict[str, Any]
-    rejected: bool = False
-    """Whether a check of the output has failed."""
+    rejected: str = ""
+    """Name of the check of the output that has failed."""
+    passed: list[str] = field(default_factory=list)
+    """Names of the checks that the finished output has passed."""
 
 
 class Checkpoint:
@@ -131,16 +133,17 @@ class Checkpoint:
                     "redo it with --restart, or write to another folder",
                 )
         if entry and not changes:
-            if entry.state is State.FINISHED and ours:
+            if entry.state is State.FINISHED and ours and not (restart and entry.rejected):
+                self._entry = entry
                 self.clear()
                 return State.FINISHED
             if entry.state is State.BEGUN and not (restart and entry.rejected):
-                entry.replaces = entry.replaces or overwrite or self._is_joined()
+                entry.replaces = entry.replaces or overwrite or ours or self._is_joined()
                 self._refuse_to_replace(entry.replaces)
                 self._entry = entry
                 self.parts.mkdir(exist_ok=True)
                 return State.BEGUN
-        replaces = overwrite or (restart and entry is not None and (ours or entry.rejected))
+        replaces = overwrite or (restart and entry is not None and (ours or self._is_joined()))
         self._refuse_to_replace(replaces)
         self.clear()
         self.parts.mkdir(exist_ok=True)
@@ -196,19 +199,38 @@ class Checkpoint:
         """Store that a segment is finished and its file in place."""
         write_atomically(self.parts / _record_name(record.index), seal(record.to_json()))
 
-    def finish(self, result: Result) -> None:
-        """Store that the output is finished, and remove the segments."""
+    @property
+    def rejected(self) -> str:
+        """Name of the check of the output that has failed; empty if none has."""
+        return self._entry.rejected if self._entry else ""
+
+    @property
+    def passed(self) -> Collection[str]:
+        """Names of the checks that the finished output has passed."""
+        return self._entry.passed if self._entry else ()
+
+    def finish(self, result: Result, passed: Collection[str]) -> None:
+        """Store that the output is finished and which checks it has passed, and remove the segments."""
         assert self._entry is not None
         self._entry.state = State.FINISHED
+        self._entry.rejected, self._entry.passed = "", sorted(passed)
         self._entry.output = stamp(self.target)
         self._entry.result = {"frames": result.frames, "models": result.models, "seconds": round(result.seconds, 3)}
         self._write()
         self.clear()
 
-    def reject(self) -> None:
-        """Store that a check of the output has failed. The segments stay, so that it can be joined again."""
+    def accept(self, passed: Collection[str]) -> None:
+        """Store which further checks the finished output has passed."""
         assert self._entry is not None
-        self._entry.rejected = True
+        self._entry.rejected = ""
+        self._entry.passed = sorted({*self._entry.passed, *passed})
+        self._write()
+
+    def reject(self, check: str) -> None:
+        """Store which check of the output has failed. Segments stay, so that it can be joined again."""
+        assert self._entry is not None
+        self._entry.rejected = check
+        self._entry.output = stamp(self.target)
         self._write()
 
     def clear(self) -> None:

@@ -22,15 +22,12 @@ class DiskSpace:
         self._pixels += segment.frames * segment.info.picture.width * segment.info.picture.height
         self._bytes += record.bytes
 
-    def needed(self, job: Job, segments: Iterable[Segment]) -> int:
-        """Bytes that ``job`` needs, about: its segments, and the joined output."""
-        todo = list(segments)
-        if not todo:
-            return 0
-        picture = todo[0].info.picture
-        pixels = sum(segment.frames for segment in todo) * picture.width * picture.height
-        copied = todo[0].info.source.bytes  # other streams: at most the whole source
-        return round(2 * pixels * self._bytes_per_pixel(job)) + copied
+    def needed(self, job: Job, todo: Iterable[Segment], finished: Iterable[SegmentRecord] = ()) -> int:
+        """Bytes that ``job`` needs, about: the segments ``todo``, and the output that joins them to the others."""
+        pixels = sum(segment.frames * segment.info.picture.width * segment.info.picture.height for segment in todo)
+        joined = sum(record.bytes for record in finished)
+        copied = job.source.stat().st_size  # other streams: at most the whole source
+        return round(2 * pixels * self._bytes_per_pixel(job)) + joined + copied
 
     def check(self, job: Job, needed: int, taken: int) -> None:
         """Raise an error if the disk is too small.

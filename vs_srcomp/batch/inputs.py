@@ -29,20 +29,21 @@ def gather(names: Iterable[str], *, recursive: bool, exclude: Path, suffixes: fr
     Args:
         names: Files, folders, and patterns with ``*``, ``?``, ``[...]`` and ``**``.
         recursive: Search subfolders, too; outputs then are in subfolders of the same names.
-        exclude: The folder of the outputs. It is skipped; if it is named itself, earlier outputs in it are.
+        exclude: The folder of the outputs. It is skipped; if it is named itself, or a pattern names files in it,
+            earlier outputs in it are.
         suffixes: Suffixes, in lower case, of the files to take from folders.
 
     Raises:
         vs.Error: Nothing is found for a name.
     """
-    found: dict[Path, Path] = {}
+    found: dict[Path, tuple[Path, Path]] = {}
     for name in names:
         pairs = list(_files_of(name, recursive, exclude.resolve(), suffixes))
         if not pairs:
             raise _names_nothing(name, recursive, suffixes)
         for file, relative in pairs:
-            found.setdefault(file, relative)
-    return list(found.items())
+            found.setdefault(file.resolve(), (file, relative))
+    return list(found.values())
 
 
 def _names_nothing(name: str, recursive: bool, suffixes: frozenset[str]) -> vs.Error:
@@ -68,8 +69,9 @@ def name_outputs(pairs: Pairs, folder: Path, *, suffix: str, container: str) -> 
         container: Suffix of the outputs without the dot.
 
     Raises:
-        vs.Error: Two inputs have the same output, or an output is its own input.
+        vs.Error: Two inputs have the same output, or an output is an input.
     """
+    inputs = {(status.st_dev, status.st_ino): file for file, _ in pairs if (status := _status(file))}
     outputs: dict[Path, Path] = {}
     for file, relative in pairs:
         target = folder / relative.with_name(f"{relative.stem}{suffix}.{container}")
@@ -78,10 +80,18 @@ def name_outputs(pairs: Pairs, folder: Path, *, suffix: str, container: str) -> 
                 f"{str(outputs[target])!r} and {str(file)!r} would both become {str(target)!r}",
                 "do them in two runs, with different --out or --suffix",
             )
-        if target.exists() and file.exists() and target.samefile(file):
-            raise error(f"the output of {str(file)!r} is the input", "give another --out, or a --suffix")
+        if (status := _status(target)) and (taken := inputs.get((status.st_dev, status.st_ino))):
+            what = "the input" if taken == file else f"an input, {str(taken)!r}"
+            raise error(f"the output of {str(file)!r} is {what}", "give another --out, or a --suffix")
         outputs[target] = file
     return [(file, target) for target, file in outputs.items()]
+
+
+def _status(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None
 
 
 def _files_of(name: str, recursive: bool, exclude: Path, suffixes: frozenset[str]) -> Iterator[tuple[Path, Path]]:
@@ -94,7 +104,7 @@ def _files_of(name: str, recursive: bool, exclude: Path, suffixes: frozenset[str
         yield path, Path(path.name)
     else:
         for match in sorted(glob.glob(name, recursive=True)):  # noqa: PTH207  # patterns may begin at the root
-            if Path(match).is_file():
+            if Path(match).is_file() and not _is_output(Path(match), exclude):
                 yield Path(match), Path(Path(match).name)
 
 
@@ -106,8 +116,12 @@ def _files_in(folder: Path, recursive: bool, exclude: Path, suffixes: frozenset[
             for name in folders
             if recursive and name != FOLDER and not name.startswith(".") and (inside / name).resolve() != exclude
         )
-        has_outputs = inside.resolve() == exclude
         for name in sorted(files):
-            is_output = has_outputs and beside(inside / name, "json").exists()
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes and not is_output:
+            is_wanted = not name.startswith(".") and Path(name).suffix.lower() in suffixes
+            if is_wanted and not _is_output(inside / name, exclude):
                 yield inside / name
+
+
+def _is_output(file: Path, folder: Path) -> bool:
+    """Whether ``file`` is what an earlier batch has made in ``folder``, or in a folder in it."""
+    return file.parent.resolve().is_relative_to(folder) and beside(file, "json").exists()

@@ -54,11 +54,15 @@ def join(
     check_unchanged(job.source, info.source)
     whole.unlink(missing_ok=True)  # it may be a second name of a finished file
     with writing(job.target), open_job(job) as opened:
-        with opened.muxer(whole, info, records[0].stream) as muxer:
-            for packet in _packets(records, folder, info.time_base):
-                check_cancelled(cancel)
-                muxer.write(packet)
-            muxer.finish()
+        try:
+            with opened.muxer(whole, info, records[0].stream) as muxer:
+                for packet in _packets(records, folder, info.time_base):
+                    check_cancelled(cancel)
+                    muxer.write(packet)
+                muxer.finish()
+        except BaseException:
+            whole.unlink(missing_ok=True)  # on a full disk, nothing else could be written
+            raise
         _publish(whole, job)
     return Result.of(
         job,

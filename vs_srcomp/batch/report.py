@@ -1,16 +1,41 @@
 """The machine-readable report of a batch: JSON lines, one for each job."""
 
+import errno
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from vs_srcomp.batch.run import JobReport
+from vs_srcomp.errors import error
 from vs_srcomp.files import path_text
 
 
-class Report:
-    """A file that gets a line for each finished job. Several processes may write to the same file.
+class Lines:
+    """A file that gets JSON objects, one a line. Several processes may write to the same file."""
+
+    def __init__(self, path: Path) -> None:
+        """Append to ``path``, which is created if it does not exist."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
+    def add_object(self, values: Mapping[str, Any]) -> None:
+        """Write a line; OSError if it cannot be written, or not as a whole."""
+        # In a single call, so that lines of processes do not mix.
+        line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
+        if os.write(self._handle, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
+
+
+class Report(Lines):
+    """A file that gets a line for each finished job.
 
     Each line is an object with
 
@@ -24,13 +49,8 @@ class Report:
     - ``checks``: what each check has found, by its name
     """
 
-    def __init__(self, path: Path) -> None:
-        """Append to ``path``, which is created if it does not exist."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-
     def add(self, report: JobReport) -> None:
-        """Write a line."""
+        """Write a line; OSError if it cannot be written, or not as a whole."""
         result = report.result
         values = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -50,9 +70,15 @@ class Report:
             "work_seconds": result and round(result.seconds, 3),
             "checks": report.checks,
         }
-        # In a single call, so that lines of processes do not mix.
-        os.write(self._handle, json.dumps(values, ensure_ascii=False).encode() + b"\n")
+        self.add_object(values)
 
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._handle)
+
+def open_report[Kind: Lines](path: Path, kind: type[Kind]) -> Kind:
+    """A report at ``path``; vs.Error if it cannot be written."""
+    try:
+        return kind(path)
+    except OSError as reason:
+        raise error(
+            f"cannot write the report {str(path)!r}: {(reason.strerror or str(reason)).lower()}",
+            "make the folder writable, or give another --out or --report",
+        ) from reason

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.disk_space import DiskSpace
@@ -37,7 +37,7 @@ class JobReport:
 
     job: Job
     status: Literal["done", "skipped", "failed", "cancelled"]
-    """``skipped``: an earlier run has finished it."""
+    """``skipped``: an earlier run has finished it, and it has passed the checks that were asked for, then or now."""
     message: str = ""
     """The error, unless it is done or skipped."""
     notes: tuple[str, ...] = ()
@@ -67,6 +67,7 @@ class Watcher(Protocol):
         """A job has ended."""
 
 
+@runtime_checkable
 class Check(Task, Protocol):
     """A check of a finished output. ``run`` returns JSON values, or raises vs.Error."""
 
@@ -93,6 +94,9 @@ class _RunningJob:
     failure: str = ""
     reused: int = 0
     result: Result | None = None
+    was_finished: bool = False
+    """Whether an earlier run has made the output, which lacks a check."""
+    to_check: deque[Check] = field(default_factory=deque)
     checks: dict[str, Any] = field(default_factory=dict)
 
     def done_frames(self) -> int:
@@ -121,7 +125,7 @@ def run_batch(
         watcher: Receives the progress, and a report of every job.
         restart: Start again if the identity of a job has changed; otherwise that is an error.
         ignore_space: Begin jobs even if the disk seems too small.
-        checks: Checks of each finished output.
+        checks: Checks of each finished output; what has passed one in an earlier run is not checked again.
         cancel: When set, it stops the work.
 
     Returns:
@@ -203,8 +207,22 @@ class _Batch:
         except Exception as failure:
             self._fail(current, failed(0, failure))
             return
+        checks = [make(job) for make in self.checks]
         if state is State.FINISHED:
-            self._end(current, "skipped")
+            current.was_finished = True
+            current.to_check.extend(check for check in checks if check.name not in checkpoint.passed)
+            if current.to_check:
+                self._submit(current, current.to_check.popleft())
+            else:
+                self._end(current, "skipped")
+            return
+        current.to_check.extend(checks)
+        if checkpoint.rejected and checkpoint.rejected not in {check.name for check in checks}:
+            reason = error(
+                f"{str(job.target)!r} has failed a check before ({checkpoint.rejected})",
+                "repeat the check with the same options, or redo it with --restart",
+            )
+            self._fail(current, failed(0, reason))
             return
         # The checkpoint knows whether the output may be replaced.
         current.job = replace(job, overwrite=checkpoint.replaces)
@@ -233,8 +251,8 @@ class _Batch:
             with writing(current.job.target):
                 if isinstance(event, Finished):
                     self._proceed(current, task, event)
-                elif current.result and not event.cancelled:
-                    current.checkpoint.reject()
+                elif isinstance(task, Check) and not event.cancelled:
+                    current.checkpoint.reject(task.name)
         except Exception as failure:
             event = failed(0, failure)
         if isinstance(event, Failed):
@@ -250,20 +268,23 @@ class _Batch:
             self.space.learn(task.segment, event.value)
         elif isinstance(task, Join):
             current.result = event.value
-        else:
-            current.checks[task.name] = event.value  # type: ignore[attr-defined]
+        elif isinstance(task, Check):
+            current.checks[task.name] = event.value
         self._show(current)
         if current.failure:
             self._end_failed(current)
         elif current.todo or current.running:
             return
-        elif current.result is None:
+        elif current.result is None and not current.was_finished:
             records = [current.records[segment.index] for segment in current.segments]
             self._submit(current, Join(current.job, current.segments, records, current.checkpoint.parts))
-        elif len(current.checks) < len(self.checks):
-            self._submit(current, self.checks[len(current.checks)](current.job))
+        elif current.to_check:
+            self._submit(current, current.to_check.popleft())
+        elif current.result is None:
+            current.checkpoint.accept(current.checks)
+            self._end(current, "skipped")
         else:
-            current.checkpoint.finish(current.result)
+            current.checkpoint.finish(current.result, current.checks)
             self._end(current, "done")
 
     def _take_segments(self, current: _RunningJob, segments: list[Segment]) -> None:
@@ -272,8 +293,13 @@ class _Batch:
         current.reused = len(current.records)
         current.todo.extend(segment for segment in segments if segment.index not in current.records)
         if not self.ignore_space:
-            others = sum(self.space.needed(other.job, other.todo) for other in self.active if other is not current)
-            self.space.check(current.job, self.space.needed(current.job, current.todo), others)
+            others = sum(self._space_of(other) for other in self.active if other is not current)
+            self.space.check(current.job, self._space_of(current), others)
+
+    def _space_of(self, current: _RunningJob) -> int:
+        """Bytes that ``current`` still needs."""
+        is_joined = not current.segments or current.result is not None
+        return 0 if is_joined else self.space.needed(current.job, current.todo, current.records.values())
 
     def _show(self, current: _RunningJob) -> None:
         if current.segments:
@@ -288,7 +314,8 @@ class _Batch:
             # Other jobs write to the same disk, and would fail one after another.
             self.stop = event.message
             for other in [other for other in self.active if other.todo and other is not current]:
-                other.failure = event.message
+                what, _, remedy = event.message.rpartition("\n")
+                other.failure = f"stopped, because of another clip: {what}\n{remedy}"
                 other.todo.clear()
                 self._end_failed(other)
         self._end_failed(current)

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -186,14 +185,13 @@ def batch(
         pool = _pool(jobs or 1, cluster, storage, gpus_per_task)
         try:
             if dry_run:
-                complete = print_plan(work, pool, stopped.event)
+                complete = print_plan(work, pool, stopped.event, restart=restart)
             else:
                 checks = _checks(verifies, references, shows=report_file is not None)
                 report_file = report_file or folder / _REPORT
-                counts = _run(
+                complete = _run(
                     work, pool, checks, stopped.event, report_file, restart=restart, ignore_space=ignore_space
                 )
-                complete = counts["done"] + counts["skipped"] == len(work)
         finally:
             pool.close()
     _end(stopped, complete)
@@ -323,19 +321,12 @@ def _run(
     *,
     restart: bool,
     ignore_space: bool,
-) -> Counter[str]:
-    """Do the work; gives the number of clips by status."""
-    from vs_srcomp.batch.report import Report
+) -> bool:
+    """Do the work; False if a clip is not done, or not in the report."""
+    from vs_srcomp.batch.report import Report, open_report
     from vs_srcomp.batch.run import run_batch
-    from vs_srcomp.errors import error
 
-    try:
-        report = Report(report_file)
-    except OSError as reason:
-        raise error(
-            f"cannot write the report {str(report_file)!r}: {(reason.strerror or str(reason)).lower()}",
-            "make the folder writable, or give another --out or --report",
-        ) from reason
+    report = open_report(report_file, Report)
     display = BatchDisplay(len(work), report)
     try:
         with display.progress:
@@ -345,4 +336,4 @@ def _run(
     finally:
         report.close()
     display.summarize(len(work))
-    return counts
+    return counts["done"] + counts["skipped"] == len(work) and display.is_report_whole

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vs_srcomp.cli.batch_plan import print_table
-from vs_srcomp.cli.reports import counted, counting_bar, print_line
+from vs_srcomp.cli.reports import counted, counting_bar, explain, print_line
+from vs_srcomp.files import cannot_write
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -25,6 +26,8 @@ class BatchDisplay:
         self._all = self.progress.add_task("all clips", total=clips, unit="clips")
         self._bars: dict[Path, TaskID] = {}
         self._reports: list[JobReport] = []
+        self.is_report_whole = True
+        """Whether every line of the report could be written."""
 
     def began(self, job: "Job") -> None:
         """See ``Watcher``."""
@@ -40,8 +43,14 @@ class BatchDisplay:
 
     def ended(self, report: "JobReport") -> None:
         """See ``Watcher``."""
-        self._file.add(report)
         self._reports.append(report)
+        try:
+            self._file.add(report)
+        except OSError as reason:  # the work goes on without it
+            self.is_report_whole = False
+            print_line(
+                f"{report.job.source}: not in the report: {explain(cannot_write(self._file.path, reason.errno))}"
+            )
         bar = self._bars.pop(report.job.target, None)
         if bar is not None:
             self.progress.remove_task(bar)

@@ -21,7 +21,7 @@ _WIDTH_OF_FILES = 240
 _BETWEEN_LOOKS = 0.25
 
 
-def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> bool:
+def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event, *, restart: bool) -> bool:
     """Print a table of what a batch would do; False if something cannot be done. No file is written.
 
     The time is extrapolated from a few frames of each clip, which are encoded and discarded. The space is what the
@@ -29,7 +29,7 @@ def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> 
     """
     from rich.table import Table
 
-    from vs_srcomp.batch.checkpoint import Checkpoint
+    from vs_srcomp.batch.checkpoint import Checkpoint, State
     from vs_srcomp.batch.disk_space import DiskSpace, free_bytes, size_text
     from vs_srcomp.batch.identity import identity_of
 
@@ -46,6 +46,10 @@ def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> 
             problems.append(f"{job.source}: {found}")
             continue
         state = Checkpoint(job.target).state(identity_of(job))
+        if state is State.EXISTS and not job.overwrite:
+            problems.append(f"{job.target} exists: write to another folder, or replace it with --overwrite")
+        if state is State.CHANGED and not restart:
+            problems.append(f"{job.target} is of another source or settings: redo it with --restart")
         info = found.segments[0].info
         size = info.picture.width, info.picture.height
         frames = sum(segment.frames for segment in found.segments)

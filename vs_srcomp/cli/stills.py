@@ -1,11 +1,10 @@
 """Pictures in ``vs-srcomp upscale`` and ``vs-srcomp batch``."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -178,7 +177,8 @@ def batch_pictures(
         report_file: Gets a JSON line a picture.
     """
     from vs_srcomp.batch.pictures import Resumable
-    from vs_srcomp.files import path_text
+    from vs_srcomp.batch.report import Lines, open_report
+    from vs_srcomp.files import cannot_write, path_text
     from vs_srcomp.stills.fitting import check_options
 
     work = [stills.job(source, target, options) for source, target in outputs]
@@ -189,21 +189,24 @@ def batch_pictures(
     if dry_run:
         with core_log_on_stderr():
             return _print_plan(work, resumable, cancel)
-    report_file.parent.mkdir(parents=True, exist_ok=True)
-    with report_file.open("a", encoding="utf-8") as report, core_log_on_stderr(), ThreadPoolExecutor(jobs) as pool:
+    with closing(open_report(report_file, Lines)) as report, core_log_on_stderr(), ThreadPoolExecutor(jobs) as pool:
+        missing: list[PictureJob] = []
 
         def do(job: "PictureJob") -> str:
             line = {"status": "cancelled", "error": None} if cancel.is_set() else _one(job, resumable)
             paths = {"source": path_text(job.source), "target": path_text(job.target)}
             entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **paths, **line}
-            report.write(json.dumps(entry, ensure_ascii=False) + "\n")
-            report.flush()
+            try:
+                report.add_object(entry)
+            except OSError as reason:  # the work goes on without it
+                missing.append(job)
+                print_line(f"{job.source}: not in the report: {explain(cannot_write(report_file, reason.errno))}")
             return str(line["status"])
 
         statuses = list(pool.map(do, work))
     counts = [f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)]
     print_line(f"{counted(len(work), 'picture')}: {', '.join(counts)}")
-    return set(statuses) <= {"done", "skipped"}
+    return set(statuses) <= {"done", "skipped"} and not missing
 
 
 def _print_plan(work: "Sequence[PictureJob]", resumable: "Resumable", cancel: threading.Event) -> bool:

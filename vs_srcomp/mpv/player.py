@@ -129,6 +129,10 @@ def target_size(
     return None
 
 
+# More frames than a player asks for at the same time.
+_AT_ONCE = 64
+
+
 class _Watch:
     """Measures the frames of one load of the script, from one callback to the other."""
 
@@ -144,6 +148,9 @@ class _Watch:
     def begin(self, n: int) -> int:
         """Start of frame ``n``; returns the step to run."""
         with self._pace.lock:
+            # A frame that failed has no end: what began long before this one counts no more.
+            for old in [other for other in self._running if not n - _AT_ONCE < other < n + _AT_ONCE]:
+                del self._running[old]
             if not self._running:
                 self._since = time.monotonic()
             self._running[n] = self._pace.step
