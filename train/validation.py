@@ -37,9 +37,13 @@ class Validation:
         ]
         self.pixels = sum(original.shape[0] * original.shape[2] * original.shape[3] for _, original, _ in self._batches)
 
-    @torch.no_grad()
     def gain(self, network: nn.Module) -> float:
         """Mean PSNR in dB, minus that of the sources if these have the size of the originals."""
+        return self.gains(network).mean().item()
+
+    @torch.no_grad()
+    def gains(self, network: nn.Module) -> Tensor:
+        """The PSNR of each example, (N,), as in `gain`; in the same order for every network."""
         gains = []
         for source, original, q in self._batches:
             restored = (outputs_of(network, source, q)[0].float().clamp(0, 1) * 255).round() / 255
@@ -48,7 +52,7 @@ class Validation:
             if source.shape == original.shape:
                 before = (source - original).square().mean(dim=(1, 2, 3)).clamp_min(_LEAST_ERROR)
             gains.append(10 * torch.log10(before / after))
-        return torch.cat(gains).mean().item()
+        return torch.cat(gains)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from train.commands.measuring import compare_looks, compare_systems, evaluate, evaluate_video, rate
 from train.commands.pictures import dataset, draw, frames, inspect, pack
-from train.commands.training import curves, export, fit, judge, list_command, merge_levels, ranges, vgg_weights
+from train.commands.training import curves, export, fit, gains, judge, list_command, merge_levels, ranges, vgg_weights
 
 COMMANDS = (
     dataset,
@@ -13,6 +13,7 @@ COMMANDS = (
     list_command,
     vgg_weights,
     fit,
+    gains,
     judge,
     export,
     merge_levels,

@@ -82,6 +82,32 @@ def fit(
 @click.command()
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @material()
+def gains(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path) -> None:
+    """Show what the trained runs of RECIPES gain on each kind of validation material, beside the package's networks.
+
+    Photographs, small ones, clips, sharp clips, and windows with black borders: a mean over all hides what one loses.
+    """
+    from train.exported import is_installed, take_installed
+    from train.gains import gains_by_kind, gains_table
+    from train.material.gather import Gatherer
+    from train.recipe import load_recipe
+    from train.trained import network_of
+
+    read = [load_recipe(path) for path in recipes]
+    trained = [network_of(recipe, work / "runs") for recipe in read]
+    gatherer = Gatherer(images, work)
+    for recipe, network in zip(read, trained, strict=True):
+        networks = {"trained": network}
+        if is_installed(recipe.name):
+            package = recipe.make_network()
+            take_installed(package, recipe.name)
+            networks = {"package": package.eval(), **networks}
+        click.echo(f"{recipe.name}\n{gains_table(gains_by_kind(networks, gatherer.valid(recipe)))}\n")
+
+
+@click.command()
+@click.argument("recipes", nargs=-1, required=True, type=FILE)
+@material()
 @click.option("--crops", type=click.IntRange(min=1), default=24, show_default=True, help="Crops to score, at most.")
 def judge(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, crops: int) -> None:
     """Judge the trained crisp runs of RECIPES on crops of validation pictures, without a look at a test set.

@@ -77,10 +77,16 @@ class Coding:
     @property
     def name(self) -> str:
         """File name without suffix."""
-        kind = "framed" if self.is_framed else f"{self.scale:g}"
+        return f"{self.picture.stem}-{self.kind.removeprefix('still')}-q{self.q}-{self.encoder}"
+
+    @property
+    def kind(self) -> str:
+        """``"still1"``, ``"still0.6"``, ``"clip"``, ``"clip0.5"`` or ``"framed"``."""
+        if self.is_framed:
+            return "framed"
         if self.is_clip:
-            kind = "clip" if self.scale == 1 else f"clip{self.scale:g}"
-        return f"{self.picture.stem}-{kind}-q{self.q}-{self.encoder}"
+            return "clip" if self.scale == 1 else f"clip{self.scale:g}"
+        return f"still{self.scale:g}"
 
     def file(self, folder: Path) -> Path:
         """Path of its stream in ``folder``."""
@@ -133,6 +139,8 @@ class Example:
     """Name of the source photograph."""
     clean: Plane | None = None
     """The small picture before compression, if it is a further target."""
+    kind: str = ""
+    """Of pictures coded with AV1: see `Coding.kind`."""
 
     @cached_property
     def error(self) -> float:
@@ -245,7 +253,7 @@ def load_picture(jobs: Iterable[Coding], folder: Path) -> list[Example]:
                 original = originals[key][number]
                 height, width = original.shape
                 upscaled = clip_planes(lanczos5(clip, width, height))[0]
-                examples.append(Example(upscaled, original, q, job.picture.stem))
+                examples.append(Example(upscaled, original, q, job.picture.stem, kind=job.kind))
     return examples
 
 
