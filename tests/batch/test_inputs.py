@@ -107,3 +107,5 @@ def test_earlier_outputs_are_no_inputs(clips: Path) -> None:
 
 def test_one_file_by_two_names_is_done_once(clips: Path) -> None:
     assert names(clips / "b.mkv", clips / "deep/../b.mkv") == ["b.mkv"]
+    (clips / "link.mkv").symlink_to("b.mkv")
+    assert names(clips / "b.mkv", clips / "link.mkv") == ["b.mkv", "link.mkv"]

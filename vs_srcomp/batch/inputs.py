@@ -42,7 +42,8 @@ def gather(names: Iterable[str], *, recursive: bool, exclude: Path, suffixes: fr
         if not pairs:
             raise _names_nothing(name, recursive, suffixes)
         for file, relative in pairs:
-            found.setdefault(file.resolve(), (file, relative))
+            # Links to one file stay different inputs.
+            found.setdefault(Path(os.path.abspath(file)), (file, relative))  # noqa: PTH100 - which follows no links
     return list(found.values())
 
 

@@ -88,7 +88,8 @@ class BatchDisplay:
 
 def _ending(report: "JobReport") -> str:
     if report.status == "skipped":
-        return f"{report.job.source}: was finished before"
+        checked = f"; checked now: {', '.join(report.checks)}" if report.checks else ""
+        return f"{report.job.source}: was finished before{checked}"
     if report.result is None or report.status != "done":
         return f"{report.job.source}: {report.status}: {report.message}"
     result = report.result
