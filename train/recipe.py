@@ -73,6 +73,9 @@ class Recipe:
     (distillation). It may have another form, which the recipe of that name in train/recipes states."""
     teacher_share: float = 0.5
     """Share of the teacher in the target; the rest is the original."""
+    teacher_spares_black: bool = False
+    """Whether the target beside black, as at bars of films, is the original alone: for a teacher that has not seen
+    such borders."""
     blend: str | None = None
     """Name of a run or of a network of the package, as for ``start``, whose weights are part of the final ones: between
     networks that come from the same weights, all scores change smoothly (Wang et al. 2019, Deep Network Interpolation,
@@ -226,6 +229,7 @@ VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "start": _NAME,
     "teacher": _NAME,
     "teacher_share": ("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
+    "teacher_spares_black": ("true or false", lambda value: isinstance(value, bool)),
     "blend": _NAME,
     "blend_share": ("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
     "tier": _one_of(TIERS),

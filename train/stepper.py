@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from train.bf16 import has_bf16_units
 from train.material.crops import CropBank, Crops
@@ -18,6 +19,10 @@ from train.recipe import Recipe
 # Weights averaged over about this many steps generalise a little better than the last ones (Polyak averaging).
 AVERAGE_OVER: Final = 500
 GRADIENT_NORM: Final = 0.5
+# Black of limited range, and how far from it, in pixels, Lanczos-5 rings at 2:1, and a network sees it.
+_BLACK: Final = 16.5 / 255
+_BESIDE: Final = 12
+
 # Adam's learning rate for the discriminator of an adversarial objective.
 DISCRIMINATOR_RATE: Final = 1e-4
 
@@ -169,8 +174,17 @@ class Stepper:
             return crops
         with torch.no_grad():
             answer = outputs_of(self._state.teacher, crops.source, crops.q)[0].float()
-            taught = torch.lerp(crops.targets[0], answer, self._recipe.teacher_share)
-            return replace(crops, targets=(taught, *crops.targets[1:]))
+            original, share = crops.targets[0], torch.tensor(self._recipe.teacher_share, device=answer.device)
+            if self._recipe.teacher_spares_black:
+                share = share * (1 - beside_black(original))
+            return replace(crops, targets=(torch.lerp(original, answer, share), *crops.targets[1:]))
+
+
+def beside_black(luma: Tensor) -> Tensor:
+    """1 at pixels of ``luma``, (N, C, H, W) in 0..1, no farther than ``_BESIDE`` from black ones in either direction,
+    else 0.
+    """
+    return F.max_pool2d((luma <= _BLACK).float(), 2 * _BESIDE + 1, 1, _BESIDE)
 
 
 def to_working_format[N: nn.Module](network: N, device: torch.device) -> N:

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from tests.train.examples import TINY, blurred
+from tests.train.examples import TINY, blurred, changed
 from train.material.crops import CropBank, Crops
 from train.parallel import Team
-from train.stepper import State, Stepper
+from train.stepper import State, Stepper, beside_black
 
 CPU = torch.device("cpu")
 
@@ -42,6 +42,32 @@ def test_the_average_is_the_mean_of_the_weights_so_far() -> None:
         mean = torch.stack([weights[index] for weights in seen]).mean(0)
         torch.testing.assert_close(average, mean)
         assert not torch.equal(average, seen[-1][index])
+
+
+def test_beside_black_is_where_lanczos_rings() -> None:
+    luma = torch.full((1, 1, 64, 96), 17 / 255)
+    luma[..., 60:, :] = 16 / 255
+    luma[..., 10, 40] = 0
+    found = beside_black(luma)[0, 0]
+    assert found[48:].all()
+    assert found[:23, 28:53].all()
+    assert found.sum() == 16 * 96 + 23 * 25
+
+
+def test_a_teacher_is_not_heard_beside_black() -> None:
+    recipe = changed("taught", teacher_share=0.75, teacher_spares_black=True)
+    network = TINY.make_network()
+    state = State(recipe, network, copy.deepcopy(network), CPU)
+    state.teacher = copy.deepcopy(network)
+    stepper = Stepper(recipe, state, network, Recorded(), Team(CPU))
+    original = torch.full((1, 1, 64, 64), 0.5)
+    original[..., :8] = 0
+    crops = Crops(torch.full_like(original, 0.4), (original,), torch.tensor([30.0]), torch.ones(1))
+    (target,) = stepper._taught(crops).targets
+    with torch.no_grad():
+        answer = state.teacher(crops.source, crops.q)
+    assert torch.equal(target[..., :20], original[..., :20])
+    torch.testing.assert_close(target[..., 20:], 0.25 * original[..., 20:] + 0.75 * answer[..., 20:])
 
 
 def test_the_loss_is_the_mean_over_the_steps_since_the_beginning() -> None:
