@@ -60,7 +60,7 @@ class _Stored:
 
     unit: Fraction
     may_be_cut: bool
-    """Whether a packet that is visible at the start of the section belongs to it: subtitles."""
+    """Whether packets are cut to the section, and what is visible at its start belongs to it: subtitles."""
     times: "array[int]" = field(default_factory=lambda: array("q"))
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
     sums: "array[int]" = field(default_factory=lambda: array("L"))
@@ -141,6 +141,8 @@ class Original:
                     continue
                 time, length = self.first, time + length - self.first
             if self.stop is None or time < self.stop:
+                if of.may_be_cut and self.stop is not None:
+                    length = min(length, self.stop - time)
                 yield CopiedPacket(time - self.zero, length, of.sums[number])
 
     def _clock_beside(self, of: _Stored, number: int) -> Fraction:
