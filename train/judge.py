@@ -10,13 +10,12 @@ import vapoursynth as vs
 from torch import Tensor
 
 from train.evaluate import REFERENCE, method_of
-from train.exported import take_installed
 from train.looks import SHARPNESSES, LookScore, LookScorer, sharpened_name
 from train.material.coded import Example
 from train.material.pictures import Plane, clip_planes, planes_to_clip
 from train.networks.network import Network, outputs_of
 from train.recipe import Recipe
-from train.trained import recipe_by_name
+from train.trained import installed_network, recipe_by_name
 from train.validation import VALIDATION_CROP, middles, remove_drift
 from vs_srcomp.geometry import QUANTIZERS
 from vs_srcomp.models import models
@@ -49,9 +48,8 @@ def faithful_of(recipe: Recipe) -> Network:
     of_tier = [m for m in models() if (m.tier, m.ratio, m.look) == (recipe.tier, ratio.name, "faithful")]
     if not of_tier:
         raise ValueError(f"there is no faithful {recipe.tier} at {ratio.name} to compare with")
-    network = recipe_by_name(of_tier[0].name).make_network()
-    take_installed(network, of_tier[0].name)
-    return network.eval()
+    name = of_tier[0].name
+    return installed_network(recipe_by_name(name), name)
 
 
 def judge(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from train.exported import take_installed
 from train.networks.network import Network
 from train.recipe import Recipe, load_recipe
 from train.run import Run, checkpoint_step, read_weights
@@ -22,6 +23,13 @@ def network_of(recipe: Recipe, runs: Path) -> Network:
         network.load_state_dict(read_weights(path, recipe.name, recipe.digest_of_weights))
     except RuntimeError as reason:
         raise ValueError(f"{path} has another form than the recipe {recipe.name}") from reason
+    return network.eval()
+
+
+def installed_network(recipe: Recipe, name: str) -> Network:
+    """The package's network ``name``, in the form of ``recipe``."""
+    network = recipe.make_network()
+    take_installed(network, name)
     return network.eval()
 
 

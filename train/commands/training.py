@@ -87,11 +87,11 @@ def gains(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path) -> No
 
     Photographs, small ones, clips, sharp clips, and windows with black borders: a mean over all hides what one loses.
     """
-    from train.exported import is_installed, take_installed
+    from train.exported import is_installed
     from train.gains import gains_by_kind, gains_table
     from train.material.gather import Gatherer
     from train.recipe import load_recipe
-    from train.trained import network_of
+    from train.trained import installed_network, network_of
 
     read = [load_recipe(path) for path in recipes]
     trained = [network_of(recipe, work / "runs") for recipe in read]
@@ -99,9 +99,7 @@ def gains(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path) -> No
     for recipe, network in zip(read, trained, strict=True):
         networks = {"trained": network}
         if is_installed(recipe.name):
-            package = recipe.make_network()
-            take_installed(package, recipe.name)
-            networks = {"package": package.eval(), **networks}
+            networks = {"package": installed_network(recipe, recipe.name), **networks}
         click.echo(f"{recipe.name}\n{gains_table(gains_by_kind(networks, gatherer.valid(recipe)))}\n")
 
 
