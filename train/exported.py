@@ -40,6 +40,10 @@ def take_exported(network: Network, file: bytes) -> None:
     try:
         if isinstance(network, PlainStack):
             _take_plain(network, values)
+        elif isinstance(network, InterpolatedStack) and "table" in values:
+            plain = network.as_plain()
+            _take_plain(plain, values)
+            network.take_plain(plain)
         elif isinstance(network, InterpolatedStack):
             _take_interpolated(network, values)
         else:

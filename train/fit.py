@@ -17,6 +17,7 @@ from train.errors import DivergedError
 from train.exported import is_installed, take_installed
 from train.material.coded import Example
 from train.material.stream import Stream, open_crops
+from train.networks.interpolated import InterpolatedStack
 from train.networks.network import Network
 from train.parallel import Team
 from train.recipe import Recipe
@@ -213,6 +214,10 @@ def _take_weights(network: Network, name: str, runs: Path, role: str = "start") 
     try:
         if weights is None:
             take_installed(network, name)
+        elif isinstance(network, InterpolatedStack) and "gains" in weights:
+            plain = network.as_plain()
+            plain.load_state_dict(weights)
+            network.take_plain(plain)
         else:
             network.load_state_dict(weights)
     except (RuntimeError, ValueError) as reason:

@@ -67,7 +67,7 @@ class Recipe:
     """Share of the pictures for validation."""
     start: str | None = None
     """Name of a finished run with the initial weights or, without such a run, of weights in train/starts or of a
-    network of the package."""
+    network of the package. The start of an `InterpolatedStack` may be a `PlainStack`."""
     teacher: str | None = None
     """Name of a run or of a network of the package, as for ``start``, whose output is part of the target
     (distillation). It may have another form, which the recipe of that name in train/recipes states."""

@@ -43,6 +43,14 @@ def test_the_weights_come_back(kind: type[PlainStack | InterpolatedStack]) -> No
         np.testing.assert_allclose(back.state_dict()[name], value, rtol=off, atol=off, err_msg=name)
 
 
+def test_kernels_of_each_level_begin_with_those_of_a_plain_stack() -> None:
+    plain = of_chance(PlainStack(stride=2, channels=8, layers=4, slope=0.1))
+    network = InterpolatedStack(stride=2, channels=8, layers=4, slope=0.1)
+    take_exported(network, to_onnx(plain, "test"))
+    luma, q = torch.rand(4, 1, 16, 24), torch.tensor(network.levels)
+    torch.testing.assert_close(network(luma, q), plain(luma, q), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.name)
 def test_every_network_of_the_package_is_a_start(model: Model) -> None:
     network = load_recipe(ROOT / model.recipe).make_network()
@@ -65,7 +73,8 @@ def test_another_form_is_refused() -> None:
         PlainStack(stride=2, channels=8, layers=5),
         PlainStack(stride=4, channels=8, layers=4),
         PlainStack(stride=2, channels=16, layers=4),
-        InterpolatedStack(stride=2, channels=8, layers=4),
+        InterpolatedStack(stride=2, channels=8, layers=5),
+        InterpolatedStack(stride=2, channels=16, layers=4),
     ):
         with pytest.raises(ValueError, match="another form"):
             take_exported(other, file)

@@ -172,6 +172,19 @@ def test_a_warm_start_takes_the_weights_of_another_run(tmp_path: Path) -> None:
         assert torch.equal(network.state_dict()[name], value), name
 
 
+def test_kernels_of_each_level_start_from_a_plain_stack(tmp_path: Path) -> None:
+    start = fit(TINY, blurred(), blurred(), tmp_path, ALONE)
+    kept = fit(
+        changed("kept", network={**TINY.network, "name": "interpolated"}, steps=0, start=TINY.name),
+        [],
+        [],
+        tmp_path,
+        ALONE,
+    )
+    luma, q = torch.rand(2, 1, 16, 24), torch.tensor([20.0, 50.0])
+    torch.testing.assert_close(kept(luma, q), start(luma, q), atol=1e-5, rtol=0)
+
+
 def test_a_recipe_without_steps_keeps_what_it_starts_from(tmp_path: Path) -> None:
     expected = plain(TINY, blurred(), tmp_path)
     kept = changed("kept", steps=0, start=TINY.name)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.networks.network import Network
-from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, hats
+from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, hats
 
 LEVELS: Final = (20.0, 30.0, 40.0, 50.0)
 
@@ -110,6 +110,15 @@ class InterpolatedStack(Network):
                     weight, bias = weight / RESIDUAL_SCALE, bias / RESIDUAL_SCALE
                 layer.weight.copy_(weight)
                 layer.bias.copy_(bias)
+
+    def as_plain(self) -> PlainStack:
+        """A new `PlainStack` of the same form."""
+        head, *hidden, _ = _convolutions(self.stacks[0])
+        return PlainStack(stride=self.stride, channels=head.out_channels, layers=len(hidden) + 2, slope=self.slope)
+
+    def take_plain(self, network: PlainStack) -> None:
+        """Set all kernels to those of ``network``, of the same form: it is equal to it at each of its levels."""
+        self.set_kernels([network.kernels_at(level) for level in self.levels])
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:

@@ -107,6 +107,16 @@ class PlainStack(Network):
             (self.tail.weight * RESIDUAL_SCALE, self.tail.bias * RESIDUAL_SCALE),
         ]
 
+    def kernels_at(self, q: float) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each convolution at level ``q``, with the level's scales and shifts folded in."""
+        *hidden, (tail, tail_bias) = self.kernels()
+        assert tail_bias is not None
+        found = []
+        for (weight, bias), (scale, shift) in zip(hidden, self.of_level(torch.tensor([float(q)])), strict=True):
+            scale, shift = scale.flatten(), shift.flatten()
+            found.append((weight * scale[:, None, None, None], shift if bias is None else bias * scale + shift))
+        return [*found, (tail, tail_bias)]
+
     @torch.no_grad()
     def set_kernels(self, weights: Sequence[Tensor], bias: Tensor) -> None:
         """Set the weight of each convolution, and the bias of the last one: the inverse of `kernels`."""

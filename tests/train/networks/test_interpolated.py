@@ -58,6 +58,19 @@ def test_it_begins_as_one_network_for_all_levels() -> None:
         torch.testing.assert_close(other, restored[0])
 
 
+def test_it_equals_a_plain_stack_at_its_levels_when_it_takes_that() -> None:
+    network = InterpolatedStack(stride=2, channels=8, layers=4, slope=0.1)
+    plain = network.as_plain()
+    torch.manual_seed(7)
+    for parameter in plain.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    network.take_plain(plain)
+    luma = torch.rand(4, 1, 24, 16)
+    q = torch.tensor(network.levels)
+    torch.testing.assert_close(network(luma, q), plain(luma, q), atol=1e-5, rtol=0)
+    assert (plain(luma, q) - plain(luma, q.flip(0))).abs().max() > 1e-2
+
+
 def test_kernels_that_are_set_are_those_that_it_has() -> None:
     network, other = awake(4, 8, 4), InterpolatedStack(stride=4, channels=8, layers=4)
     tables = network.kernels()
