@@ -104,6 +104,8 @@ MISTAKES = [
     ("batch in.mkv --out there.mkv", 1, "'there.mkv' cannot be made", "another folder"),
     ("batch in.mkv --out there.mkv/up", 1, "there.mkv' is a file", "another folder"),
     ("batch in.mkv --out done --jobs 2 --cluster", 2, "exclude each other", "--help"),
+    ("batch in.mkv --out done --storage copied", 2, "--storage is for a cluster", "--help"),
+    ("batch in.mkv --out done --gpus-per-task 1", 2, "--gpus-per-task is for a cluster", "--help"),
     ("batch in.mkv --out .", 1, "the output of 'in.mkv' is the input", "another --out"),
     ("script nothere.mkv", 1, "nothere.mkv' does not exist", "check the path"),
     ("script in.mkv -o nowhere/in.vpy", 1, "the folder 'nowhere' does not exist", "make it"),

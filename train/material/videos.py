@@ -4,11 +4,8 @@ import math
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import click
 import numpy as np
 import vapoursynth as vs
 from PIL import Image
@@ -17,14 +14,12 @@ import vs_srcomp
 from train.material.material import shuffled_share
 from train.material.pictures import check_names, clip_planes
 from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
+from vs_srcomp.cli.reports import core_log_on_stderr
 from vs_srcomp.files import atomic_path
 
 BT709, UNKNOWN = 1, 2
 
 SPLITS = ("time", "file")
-
-# A video with less than this share of the duration that its container states ends early: sound may last longer.
-_WHOLE = Fraction(9, 10)
 
 
 class Videos:
@@ -83,8 +78,8 @@ def write_frames(video: Path, folder: Path, count: int) -> Iterator[Path]:
         ValueError: The video cannot be read.
     """
     try:
-        clip = vs_srcomp.source(video)
-        _warn_of_end(video, len(clip) / clip.fps if clip.fps else None)
+        with core_log_on_stderr():
+            clip = vs_srcomp.source(video)
         chosen = np.unique(np.linspace(0, len(clip) - 1, min(count, len(clip))).round().astype(int))
         folder.mkdir(parents=True, exist_ok=True)
         for number in chosen.tolist():
@@ -95,16 +90,6 @@ def write_frames(video: Path, folder: Path, count: int) -> Iterator[Path]:
             yield path
     except vs.Error as reason:
         raise ValueError(str(reason).replace("\n", "; ")) from reason
-
-
-def _warn_of_end(video: Path, seconds: Fraction | None) -> None:
-    """Name a video that is much shorter than its container says, such as an interrupted download."""
-    with av.open(str(video)) as container:
-        stated = Fraction(container.duration, av.time_base) if container.duration else None
-    if stated and seconds and seconds < _WHOLE * stated:
-        read = f"{float(seconds):.1f} of {float(stated):.1f} seconds can be read"
-        what = f"{video} ends early: {read}, and frames are taken from these; give a whole copy if there is one"
-        click.echo(what, err=True)
 
 
 def _rgb(frame: vs.VideoNode) -> np.ndarray:

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Literal
 
 import click
+from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import FileName, JobOptions, Number, job_options
 from vs_srcomp.cli.batch_display import BatchDisplay
@@ -153,6 +154,8 @@ def batch(
 
     if jobs and cluster:
         raise click.UsageError("--jobs and --cluster exclude each other.")
+    if cluster is None:
+        _check_no_cluster()
     names = [file_named(name) for name in (*inputs, *(read_list(listing) if listing else []))]
     if not names:
         raise click.UsageError("Name at least one input, or give a --list.")
@@ -239,6 +242,14 @@ def _batch_pictures(
             report_file=report_file,
         )
     _end(stopped, complete)
+
+
+def _check_no_cluster() -> None:
+    """Raise the usage error of options that are for a cluster alone."""
+    context = click.get_current_context()
+    for name, option in (("storage", "--storage"), ("gpus_per_task", "--gpus-per-task")):
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} is for a cluster: give --cluster, too.")
 
 
 def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], gpus_per_task: float) -> "Pool":

@@ -15,13 +15,16 @@ from train.material.videos import Videos
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    path = tmp_path / "film.mkv"
+    return film(tmp_path / "film.mkv", frames=9)
+
+
+def film(path: Path, frames: int) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", 25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(9):
+        for number in range(frames):
             frame = av.VideoFrame(64, 48, "yuv420p")
-            for part, value in zip(frame.planes, (16 + 20 * number, 128, 128), strict=True):
+            for part, value in zip(frame.planes, (16 + 20 * number % 220, 128, 128), strict=True):
                 part.update(bytes([value]) * part.buffer_size)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -88,12 +91,13 @@ def test_a_video_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_video_that_ends_early_gives_the_frames_that_it_has_and_says_so(
-    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    whole = film(tmp_path / "whole.mkv", frames=75)
     short = tmp_path / "short.mkv"
-    short.write_bytes(video.read_bytes()[: len(video.read_bytes()) * 2 // 3])
-    files = Videos().files([short, video], tmp_path / "work")
-    assert 0 < len([file for file in files if file.name.startswith("short")]) < 9
+    short.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    files = Videos().files([short, whole], tmp_path / "work")
+    assert 0 < len([file for file in files if file.name.startswith("short")]) < 75
     (message,) = capsys.readouterr().err.splitlines()
-    assert message.startswith(f"{short} ends early: 0.")
-    assert message.endswith("give a whole copy if there is one")
+    assert message.startswith(f"'{short}' ends after 1.")
+    assert message.endswith("of 3.0 s: it seems to be cut off")
