@@ -25,9 +25,10 @@ class _Training(click.Group):
         except (ValueError, EncoderError, DivergedError) as wrong:  # a ValueError is about material or arguments
             raise click.ClickException(str(wrong)) from wrong
         except OSError as reason:
-            if reason.filename is None:
+            if reason.errno is None:
                 raise
-            raise click.ClickException(f"{reason.filename}: {reason.strerror}{self._paths(ctx)}") from reason
+            place = f"{reason.filename}: " if reason.filename else ""
+            raise click.ClickException(f"{place}{reason.strerror}{self._paths(ctx)}") from reason
         except Exception as wrong:
             # Training works without VapourSynth, too.
             vapoursynth = sys.modules.get("vapoursynth")

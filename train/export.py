@@ -170,7 +170,7 @@ def enter(entry: dict[str, Any], catalogue: Path) -> None:
 def _place(entry: dict[str, Any]) -> tuple[Any, ...]:
     if entry["system"] != "srcomp":
         return True, entry["name"]
-    return False, entry["tier"], -Fraction(*map(int, entry["ratio"].split(":"))), entry["look"] != "faithful"
+    return False, entry["tier"] or "", -Fraction(*map(int, entry["ratio"].split(":"))), entry["look"] != "faithful"
 
 
 def to_onnx(network: LevelNetwork, name: str) -> bytes:

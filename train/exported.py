@@ -1,8 +1,9 @@
 """Weights of this project's networks as the package has them: the inverse of the export."""
 
+import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
+from onnx import GraphProto, numpy_helper
 from torch import Tensor
 
 from train.networks.interpolated import InterpolatedStack
@@ -33,23 +34,29 @@ def take_exported(network: Network, file: bytes) -> None:
     Raises:
         ValueError: ``network`` has another form.
     """
-    values = {
-        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
-        for tensor in onnx.load_from_string(file).graph.initializer
-    }
+    graph = onnx.load_from_string(file).graph
+    values = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
+    if not isinstance(network, PlainStack | InterpolatedStack):
+        raise ValueError(f"a {type(network).__name__} has no weights in the package")
+    _check_slope(network, graph)
     try:
         if isinstance(network, PlainStack):
             _take_plain(network, values)
-        elif isinstance(network, InterpolatedStack) and "table" in values:
+        elif "table" in values:
             plain = network.as_plain()
             _take_plain(plain, values)
             network.take_plain(plain)
-        elif isinstance(network, InterpolatedStack):
-            _take_interpolated(network, values)
         else:
-            raise ValueError(f"a {type(network).__name__} has no weights in the package")
+            _take_interpolated(network, values)
     except (KeyError, RuntimeError) as reason:
         raise ValueError("it has another form") from reason
+
+
+def _check_slope(network: PlainStack | InterpolatedStack, graph: GraphProto) -> None:
+    """ValueError if the activations of ``graph`` are other ones than those of ``network``."""
+    slopes = {attribute.f for node in graph.node if node.op_type == "LeakyRelu" for attribute in node.attribute}
+    if slopes != ({np.float32(network.slope)} if network.slope else set()):
+        raise ValueError("it has another slope")
 
 
 def _take_plain(network: PlainStack, values: dict[str, Tensor]) -> None:

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,7 +88,11 @@ def fit(
     if recipe.start is not None:
         _take_weights(network, recipe.start, runs)
     run.folder.mkdir(parents=True, exist_ok=True)
+    if recipe.blend is not None:
+        _take_weights(copy.deepcopy(network), recipe.blend, runs, "blend")  # a blend of another form is found out now
     if recipe.steps == 0:
+        if recipe.blend is not None:
+            _blend(network, recipe, runs)
         if team.leads:
             save_weights(run.weights, network, recipe.digest_of_weights)
         team.wait()
@@ -191,20 +195,20 @@ class _Clock:
         return self.done(step) >= 1
 
 
-def check_runs(recipe: Recipe, runs: Path) -> None:
-    """Check what `fit` needs of earlier runs, before the material is made.
+def check_runs(recipe: Recipe, runs: Path, expected: Container[str | None] = ()) -> None:
+    """Check what `fit` needs of earlier runs, before the material is made; ``expected`` are runs still to come.
 
     Raises:
         ValueError: The start, the teacher or the blend is not trained yet, the teacher has no recipe, or the run was
             begun with another recipe.
     """
     for name, role in ((recipe.start, "start"), (recipe.teacher, "teacher"), (recipe.blend, "blend")):
-        if name is not None and not _weights(name, runs).exists() and not is_installed(name):
+        if name is not None and name not in expected and not _weights(name, runs).exists() and not is_installed(name):
             how = "make it as `make models` does" if name.endswith(MERGED) else "train it first"
             raise ValueError(f"{name} cannot be the {role}: there is no {Run(runs / name).weights}; {how}")
     if recipe.teacher is not None:
-        recipe_by_name(recipe.teacher)
-    if recipe.steps and (checkpoint := Run(runs / recipe.name).checkpoint).exists():
+        _recipe_of_teacher(recipe.teacher)
+    if (checkpoint := Run(runs / recipe.name).checkpoint).exists():
         checkpoint_step(checkpoint, recipe.digest)
 
 
@@ -240,9 +244,16 @@ def _weights(name: str, runs: Path) -> Path:
     return path if path.exists() else STARTS / f"{name}.safetensors"
 
 
+def _recipe_of_teacher(name: str) -> Recipe:
+    try:
+        return recipe_by_name(name)
+    except ValueError as reason:
+        raise ValueError(f"{name} cannot be the teacher: {reason}") from reason
+
+
 def _teacher(recipe: Recipe, runs: Path, network: Network, device: torch.device) -> Network:
     assert recipe.teacher is not None
-    teacher = recipe_by_name(recipe.teacher).make_network()
+    teacher = _recipe_of_teacher(recipe.teacher).make_network()
     _take_weights(teacher, recipe.teacher, runs, "teacher")
     if teacher.scale != network.scale:
         raise ValueError(f"{recipe.teacher} cannot be the teacher: it has scale {teacher.scale}")

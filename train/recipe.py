@@ -66,8 +66,8 @@ class Recipe:
     valid_share: float = 0.1
     """Share of the pictures for validation."""
     start: str | None = None
-    """Name of a finished run with the initial weights or, without such a run, of weights in train/starts or of a
-    network of the package. The start of an `InterpolatedStack` may be a `PlainStack`."""
+    """Name of a finished run with the initial weights or, without such a run, of weights in train/starts or of one of
+    this project's networks in the package. The start of an `InterpolatedStack` may be a `PlainStack`."""
     teacher: str | None = None
     """Name of a run or of a network of the package, as for ``start``, whose output is part of the target
     (distillation). It may have another form, which the recipe of that name in train/recipes states."""
@@ -234,7 +234,10 @@ VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "blend_share": ("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
     "tier": _one_of(TIERS),
     "look": _one_of(LOOKS),
-    "seed": _whole(0),
+    "seed": (
+        "a whole number from 0 to 4294967295",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32,
+    ),
 }
 
 
@@ -284,7 +287,12 @@ def _check_scale(recipe: Recipe, network: Network) -> None:
 def _check(recipe: Recipe) -> None:
     if recipe.steps == 0 and recipe.start is None:
         raise ValueError(f"{recipe.steps} steps: a recipe has some, or a start that it keeps")
-    network = recipe.make_network()
+    if recipe.teacher_spares_black and recipe.teacher is None:
+        raise ValueError("teacher_spares_black needs a teacher")
+    try:
+        network = recipe.make_network()
+    except (RuntimeError, ArithmeticError) as reason:
+        raise ValueError(f"network {recipe.network['name']} cannot be made so ({reason})") from reason
     if recipe.degradation["name"] == "av1":
         if "ratio" not in recipe.degradation:
             raise ValueError('the degradation av1 needs a ratio: "2:1", "8:5" or "4:3"')

@@ -81,10 +81,14 @@ class Registry[T](Mapping[str, type[T]]):
         for key in known.keys() & parameters.keys():
             meaning, kinds = KINDS.get(known[key].annotation, ("", (object,)))
             value = parameters[key]
-            if not isinstance(value, kinds) or (isinstance(value, bool) and known[key].annotation in (int, float)):
+            of_number = known[key].annotation in (int, float)
+            if not isinstance(value, kinds) or (of_number and not is_number(value)):
                 raise ValueError(f"{self.kind} {name}: {key} is {meaning}, not {value!r}")
 
 
 def is_number(value: object) -> bool:
-    """Whether a recipe's ``value`` is a finite number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    """Whether a recipe's ``value`` is a number that fits a float, and finite; true and false are none."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:
+        return False

@@ -50,8 +50,16 @@ class Run:
 
 def save_weights(path: Path, network: nn.Module, recipe: str | None = None) -> None:
     """Write the weights of ``network``, made by the recipe whose digest of weights is ``recipe``."""
+    _save_tensors(path, _contiguous(network), None if recipe is None else {"recipe": recipe})
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> None:
+    """Write a safetensors file; ValueError if that fails, as on a full disk."""
     with atomic_path(path) as temporary:
-        save_file(_contiguous(network), temporary, metadata=None if recipe is None else {"recipe": recipe})
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as reason:
+            raise ValueError(f"{path} cannot be written ({reason}); make space, or choose another folder") from reason
 
 
 def read_weights(path: Path, name: str, recipe: str | None = None) -> dict[str, Tensor]:
@@ -86,8 +94,7 @@ def save_checkpoint(
     for of, optimizer in optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{of}.{index}.{name}": value.contiguous() for name, value in state.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"step": str(step), "recipe": recipe})
+    _save_tensors(path, tensors, {"step": str(step), "recipe": recipe})
 
 
 def load_checkpoint(

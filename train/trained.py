@@ -11,7 +11,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 def network_of(recipe: Recipe, runs: Path) -> Network:
-    """The network of ``recipe``; ValueError if its run is not finished, or it is another recipe's."""
+    """The network of ``recipe``; ValueError if no run of it was finished, or it is another recipe's."""
     run = Run(runs / recipe.name)
     path = run.weights
     if not path.exists():
@@ -39,4 +39,4 @@ def recipe_by_name(name: str) -> Recipe:
         recipe = load_recipe(path)
         if recipe.name == name:
             return recipe
-    raise ValueError(f"there is no recipe whose name is {name}")
+    raise ValueError(f"there is no recipe of that name in {RECIPES}")

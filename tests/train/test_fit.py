@@ -225,6 +225,39 @@ def test_final_weights_are_blended_with_those_of_another_network(tmp_path: Path)
         fit(changed("lost", blend="nobody"), examples, examples, tmp_path, ALONE)
 
 
+def test_a_blend_of_another_form_is_found_out_before_training(tmp_path: Path) -> None:
+    fit(changed("wider", steps=1, network={**TINY.network, "channels": 4}), blurred(), blurred(), tmp_path, ALONE)
+    with pytest.raises(ValueError, match="wider cannot be the blend: it has another form"):
+        fit(changed("both", blend="wider"), blurred(), blurred(), tmp_path, ALONE)
+    assert not Run(tmp_path / "both").checkpoint.exists()
+
+
+def test_a_recipe_without_steps_is_blended_too(tmp_path: Path) -> None:
+    first, second = (
+        fit(changed(name, steps=1, seed=seed), blurred(), blurred(), tmp_path, ALONE).state_dict()
+        for seed, name in enumerate(("first", "second"))
+    )
+    mixed = fit(changed("mixed", steps=0, start="first", blend="second", blend_share=0.25), [], [], tmp_path, ALONE)
+    for name, value in mixed.state_dict().items():
+        torch.testing.assert_close(value, 0.75 * first[name] + 0.25 * second[name])
+
+
+def test_a_run_is_not_replaced_by_a_start_under_its_name(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        fit(changed(name, steps=1), blurred(), blurred(), tmp_path, ALONE)
+    before = Run(tmp_path / "first").weights.read_bytes()
+    with pytest.raises(ValueError, match="first was begun under another recipe; remove"):
+        fit(changed("first", steps=0, start="second"), [], [], tmp_path, ALONE)
+    assert Run(tmp_path / "first").weights.read_bytes() == before
+
+
+def test_runs_still_to_come_are_not_missing(tmp_path: Path) -> None:
+    follower = changed("follower", start="first")
+    check_runs(follower, tmp_path, {"first"})
+    with pytest.raises(ValueError, match="first cannot be the start"):
+        check_runs(follower, tmp_path, {"follower"})
+
+
 def test_a_warm_start_from_another_form_is_refused(tmp_path: Path) -> None:
     examples = blurred()
     fit(changed(TINY.name, steps=1), examples, examples, tmp_path, ALONE)

@@ -164,6 +164,19 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
         (COMPLETE + SUM.format("0"), "all weights of the sum are 0 at 0 of the steps"),
         (COMPLETE + SUM.format("[[0.0, 1.0], [0.5, 0.0]]"), r"all weights of the sum are 0 at 0\.5 of the steps"),
         (re.sub("steps = .*", "steps = 0", COMPLETE), "0 steps: a recipe has some, or a start"),
+        (COMPLETE + "seed = 4294967296", "seed is a whole number from 0 to 4294967295"),
+        (COMPLETE + f"learning_rate = 1{'0' * 400}", "learning_rate is a number above 0"),
+        (COMPLETE + "teacher_spares_black = true", "teacher_spares_black needs a teacher"),
+        (COMPLETE.replace("stride = 2", "stride = 0"), "stride is a whole number of 1 or more, not 0"),
+        (COMPLETE.replace("layers = 3", "layers = 1"), "layers is a whole number of 2 or more, not 1"),
+        (COMPLETE.replace("channels = 8", "channels = 0"), "channels is a whole number of 1 or more, not 0"),
+        (
+            COMPLETE.replace('"plain", stride = 2, channels = 8, layers = 3', '"vdsr", width = -1'),
+            "network vdsr cannot be",
+        ),
+        (COMPLETE.replace("layers = 3", "layers = 3, slope = nan"), "network plain: slope is a number, not nan"),
+        (COMPLETE + 'objective = { name = "faithful", l1_share = 2 }', "l1_share is a number from 0 to 1, not 2"),
+        (COMPLETE + 'objective = { name = "faithful", l1_share = nan }', "l1_share is a number, not nan"),
     ],
 )
 def test_a_wrong_recipe_states_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

@@ -67,8 +67,10 @@ def fit(
         budgets = dict(zip(recipes, seconds * len(recipes) if len(seconds) == 1 else seconds, strict=False))
         with team() as processes:
             gatherer = Gatherer(images, work)
-            for path, recipe in in_order((path, load_recipe(path)) for path in recipes):
-                check_runs(recipe, work / "runs")
+            ordered = in_order((path, load_recipe(path)) for path in recipes)
+            for _, recipe in ordered:
+                check_runs(recipe, work / "runs", {each.name for _, each in ordered})
+            for path, recipe in ordered:
                 if not processes.leads:
                     processes.wait()
                 train, valid = gatherer.of(recipe) if recipe.steps else ([], [])

@@ -6,12 +6,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
 import av
 import numpy as np
+import vapoursynth as vs
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -76,8 +77,9 @@ class Coding:
 
     @property
     def name(self) -> str:
-        """File name without suffix."""
-        return f"{self.picture.stem}-{self.kind.removeprefix('still')}-q{self.q}-{self.encoder}"
+        """File name without suffix. With the picture's content, so that another one of its name is coded, too."""
+        kind = self.kind.removeprefix("still")
+        return f"{self.picture.stem}-{_checksum(self.picture)}-{kind}-q{self.q}-{self.encoder}"
 
     @property
     def kind(self) -> str:
@@ -91,6 +93,17 @@ class Coding:
     def file(self, folder: Path) -> Path:
         """Path of its stream in ``folder``."""
         return folder / ratio_by_name(self.ratio).slug / f"{self.name}.ivf"
+
+
+def _checksum(picture: Path) -> str:
+    stat = picture.stat()
+    return _checksum_of(picture, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _checksum_of(picture: Path, size: int, changed: int) -> str:
+    """Of the picture's content; ``size`` and ``changed`` tell one state of the file from another."""
+    return f"{zlib.crc32(picture.read_bytes()):08x}"
 
 
 ENCODERS: Final = {
@@ -240,21 +253,32 @@ def load_picture(jobs: Iterable[Coding], folder: Path) -> list[Example]:
     originals: dict[tuple[float, bool, bool], list[Plane]] = {}
     for job in jobs:
         stream = job.file(folder).read_bytes()
-        if not stream:
-            continue
+        if job.is_clip and not stream:
+            continue  # the picture is too small for it
         key = job.scale, job.is_clip, job.is_framed
         if key not in originals:
             frames = _sources(job) or []
             originals[key] = [clip_planes(rgb_to_yuv420(rgb))[0] for rgb in frames]
         kept = KEPT_FRAMES if job.is_clip else (0,)
-        q = level_of(stream)
-        for number, clip in enumerate(decode_frames(stream)):
+        q, clips = _read(stream, job.file(folder), CLIP_FRAMES if job.is_clip else 1)
+        for number, clip in enumerate(clips):
             if number in kept:
                 original = originals[key][number]
                 height, width = original.shape
                 upscaled = clip_planes(lanczos5(clip, width, height))[0]
                 examples.append(Example(upscaled, original, q, job.picture.stem, kind=job.kind))
     return examples
+
+
+def _read(stream: bytes, path: Path, count: int) -> tuple[float, list[vs.VideoNode]]:
+    """Level and frames of the ``stream`` at ``path``, which has ``count``."""
+    try:
+        level, frames = level_of(stream), list(decode_frames(stream))
+        if len(frames) != count:
+            raise ValueError(f"it has {len(frames)} frames instead of {count}")
+    except (ValueError, av.error.FFmpegError) as reason:
+        raise ValueError(f"{path} is damaged ({reason}); remove it, and it is coded again") from reason
+    return level, frames
 
 
 def level_of(stream: bytes) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.networks.network import Network
-from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, hats
+from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, check_form, hats
 
 LEVELS: Final = (20.0, 30.0, 40.0, 50.0)
 
@@ -42,6 +42,7 @@ class InterpolatedStack(Network):
         ``slope`` is the activation's negative slope; ``levels`` rise in equal steps.
         """
         super().__init__(scale=1, channels=1, stride=stride)
+        check_form(channels, layers)
         steps = {after - before for before, after in pairwise(levels)}
         if len(steps) != 1 or min(steps) <= 0:
             raise ValueError(f"levels {list(levels)} do not rise in equal steps")

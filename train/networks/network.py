@@ -27,7 +27,12 @@ class Network(nn.Module):
             scale: Output size over input size; 1 for a network that works on the upscaled picture.
             channels: 1 for luma, 3 for RGB.
             stride: Input sizes must be multiples of it.
+
+        Raises:
+            ValueError: ``stride`` is below 1.
         """
+        if stride < 1:
+            raise ValueError(f"stride is a whole number of 1 or more, not {stride}")
         super().__init__()
         self.scale = scale
         self.channels = channels

@@ -26,7 +26,7 @@ class PlainStack(Network):
     The first convolution has stride ``stride`` (it equals space-to-depth and a 3x3 convolution); the last is followed
     by depth-to-space (sub-pixel convolution, Shi et al. 2016, arXiv 1609.05158). Each hidden channel has a scale and a
     shift, piecewise linear in the compression level (as in FiLM, Perez et al. 2018, arXiv 1709.07871). At a given level
-    they fold into the convolution before them. The activation is ReLU, whose output fits unsigned 8-bit integers.
+    they fold into the convolution before them. The activation is ReLU, leaky with a ``slope``.
 
     ``forward`` takes luma (N, 1, H, W) in 0..1, H and W divisible by ``stride``, and levels (N,) in 0..63; it returns
     (N, 1, H, W).
@@ -38,6 +38,7 @@ class PlainStack(Network):
     def __init__(self, *, stride: int = 4, channels: int = 64, layers: int = 6, slope: float = 0.0) -> None:
         """Weights of the last layer start small but not zero; ``slope`` is the activation's negative slope."""
         super().__init__(scale=1, channels=1, stride=stride)
+        check_form(channels, layers)
         self.slope = slope
         self.head = nn.Conv2d(1, channels, 3 * stride, stride, padding=stride, bias=False)
         hidden = [nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(layers - 2)]
@@ -143,6 +144,14 @@ class PlainStack(Network):
         """Side in pixels of the square that an output pixel can depend on, at any position in its cell."""
         layers = len(self.body) + 2
         return 2 * (self.stride * layers + self.stride - 1)
+
+
+def check_form(channels: int, layers: int) -> None:
+    """ValueError if no stack of convolutions can be made so."""
+    if channels < 1:
+        raise ValueError(f"channels is a whole number of 1 or more, not {channels}")
+    if layers < 2:
+        raise ValueError(f"layers is a whole number of 2 or more, not {layers}")
 
 
 def _weight(layer: nn.Module) -> Tensor:

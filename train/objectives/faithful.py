@@ -25,9 +25,11 @@ class Faithful(Objective):
                 in a sum, how faithful the network is to be at each level.
 
         Raises:
-            ValueError: The levels do not rise, or a weight is below 0.
+            ValueError: ``l1_share`` is not from 0 to 1, the levels do not rise, or a weight is below 0.
         """
         super().__init__()
+        if not 0 <= l1_share <= 1:
+            raise ValueError(f"l1_share is a number from 0 to 1, not {l1_share!r}")
         self.l1_share = l1_share
         points = read_points(by_level)
         rises = points is not None and all(low < high for (low, _), (high, _) in pairwise(points))

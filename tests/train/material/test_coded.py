@@ -34,8 +34,14 @@ from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
 
 
-def test_each_picture_is_coded_in_every_band_and_some_at_a_smaller_size_too() -> None:
+def test_each_picture_is_coded_in_every_band_and_some_at_a_smaller_size_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     paths = [Path(f"{index}.png") for index in range(60)]
+    Path("elsewhere").mkdir()
+    for path in (*paths, *(Path("elsewhere") / path for path in paths)):
+        path.write_bytes(path.stem.encode())
     jobs = list(codings(paths, "2:1"))
     elsewhere = codings([Path("elsewhere") / path for path in paths], "2:1")
     assert [job.name for job in elsewhere] == [job.name for job in jobs]
@@ -117,6 +123,41 @@ def test_what_is_coded_is_kept_and_not_coded_again(pictures: Path, tmp_path: Pat
     kept.write_bytes(b"kept")
     code([job], tmp_path, processes=1)
     assert kept.read_bytes() == b"kept"
+
+
+def test_another_picture_of_the_same_name_is_coded_too(pictures: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "1.png"
+    other.parent.mkdir()
+    Image.open(pictures / "1.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
+    first, second = (Coding(path, "2:1", 40, "aomintra") for path in (pictures / "1.png", other))
+    code([first, second], tmp_path, processes=1)
+    assert first.file(tmp_path).read_bytes() != second.file(tmp_path).read_bytes()
+    first.picture.write_bytes(other.read_bytes())
+    assert first.file(tmp_path) == second.file(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 44, 100])
+def test_a_damaged_stream_is_named(kept: int, pictures: Path, tmp_path: Path) -> None:
+    job = Coding(pictures / "1.png", "2:1", 20, "aomintra")
+    code([job], tmp_path, processes=1)
+    stream = job.file(tmp_path)
+    whole = stream.read_bytes()
+    assert len(whole) > 100
+    stream.write_bytes(whole[:kept])
+    with pytest.raises(ValueError, match=rf"{stream.name} is damaged \(.*; remove it, and it is coded again"):
+        load_picture([job], tmp_path)
+
+
+def test_a_clip_with_a_lost_end_is_named(tmp_path: Path) -> None:
+    wide = tmp_path / "wide.png"
+    Image.fromarray(np.random.default_rng(3).integers(0, 256, (400, 600, 3)).astype(np.uint8)).save(wide)
+    job = Coding(wide, "2:1", 50, "svt", is_clip=True)
+    code([job], tmp_path, processes=1)
+    stream = job.file(tmp_path)
+    whole = stream.read_bytes()
+    stream.write_bytes(whole[: 32 + 12 + int.from_bytes(whole[32:36], "little")])
+    with pytest.raises(ValueError, match=rf"{stream.name} is damaged \(it has . frames instead of 9"):
+        load_picture([job], tmp_path)
 
 
 def test_clips_move_over_the_picture_and_are_coded_with_inter_frames(tmp_path: Path) -> None:
