@@ -56,7 +56,7 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(_mode_of(real))
+        temporary.chmod(mode_of(real))
         if overwrite:
             temporary.replace(real)
         else:
@@ -183,7 +183,7 @@ def write_atomically(target: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def _mode_of(target: Path) -> int:
+def mode_of(target: Path) -> int:
     """The permissions of ``target``; those of a new file if it does not exist."""
     try:
         return target.stat().st_mode & 0o777

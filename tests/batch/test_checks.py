@@ -2,14 +2,16 @@
 
 import json
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import vapoursynth as vs
 
 from tests.helpers.films import Studio
-from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck
+from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck, reference_of
 from vs_srcomp.batch.pool import Event, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
 from vs_srcomp.batch.run import JobReport, run_batch
@@ -82,7 +84,8 @@ def test_checks_are_in_the_outcome(studio: Studio, job: Job, film: Path, tmp_pat
     references.mkdir()
     made = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "checks-reference.mkv")
     made.rename(references / "film.mkv")
-    outcome = outcome_of(job, VerifyCheck, partial(MetricsCheck, reference=references))
+    metrics_check = partial(MetricsCheck, reference=references / "film.mkv")
+    outcome = outcome_of(job, VerifyCheck, metrics_check)
     assert outcome.status == "done", outcome.message
     assert outcome.checks["verify"] == {"lost": []}
     metrics = json.loads(json.dumps(outcome.checks["metrics"], allow_nan=False))
@@ -112,6 +115,48 @@ def test_a_spoilt_output_counts_as_failed(job: Job) -> None:
 def test_a_missing_reference_is_named(job: Job, tmp_path: Path) -> None:
     references = tmp_path / "references"
     references.mkdir()
-    outcome = outcome_of(job, partial(MetricsCheck, reference=references))
+    outcome = outcome_of(job, lambda job: MetricsCheck(job, reference_of(job, references, tmp_path)))
     assert outcome.status == "failed"
     assert "named 'film'" in outcome.message
+
+
+def test_a_reference_is_at_the_place_of_its_output(job: Job, tmp_path: Path) -> None:
+    out, references = tmp_path / "out", tmp_path / "references"
+    (references / "sub").mkdir(parents=True)
+    for path in (references / "film.mkv", references / "sub" / "film.mp4"):
+        path.touch()
+    below = replace(job, target=out / "sub" / "film.mkv")
+    assert reference_of(replace(job, target=out / "film.mkv"), references, out) == references / "film.mkv"
+    assert reference_of(below, references, out) == references / "sub" / "film.mp4"
+    with pytest.raises(vs.Error, match=r"there are 0 files in .*other' named 'film'"):
+        reference_of(replace(job, target=out / "other" / "film.mkv"), references, out)
+
+
+def test_an_output_is_not_its_own_reference(job: Job, tmp_path: Path) -> None:
+    job.target.write_text("made before")
+    for reference in (job.target, tmp_path):
+        with pytest.raises(vs.Error, match=r"the reference '.*film\.mkv' is the output"):
+            reference_of(job, reference, tmp_path)
+    (tmp_path / "film.mp4").touch()
+    assert reference_of(job, tmp_path, tmp_path) == tmp_path / "film.mp4"
+
+
+def test_another_reference_is_measured_too(studio: Studio, job: Job, film: Path, tmp_path: Path) -> None:
+    made = ("-i", str(film), "-map", "0:v", "-c:v", "ffv1", "-vf")
+    first = studio.make(*made, "scale=192:128", "reference-first.mkv")
+    second = studio.make(*made, "scale=192:128,negate", "reference-second.mkv")
+    assert outcome_of(job, partial(MetricsCheck, reference=first)).checks["metrics"]["psnr_y"] > 20
+    assert outcome_of(job, partial(MetricsCheck, reference=first)).checks == {}
+    other = outcome_of(job, partial(MetricsCheck, reference=second))
+    assert other.status == "skipped"
+    assert other.checks["metrics"]["psnr_y"] < 20
+
+
+def test_a_page_that_is_gone_is_made_again(studio: Studio, job: Job, film: Path) -> None:
+    like = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "checks-again.mkv")
+    check = partial(ComparisonCheck, reference=like)
+    page = Path(outcome_of(job, check).checks["comparison"]["page"])
+    assert outcome_of(job, check).checks == {}
+    page.unlink()
+    assert outcome_of(job, check).status == "skipped"
+    assert page.exists()

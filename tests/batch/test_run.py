@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
@@ -245,6 +246,39 @@ def test_files_that_no_batch_has_made_are_replaced_only_on_demand(job: Job, rest
     assert job.target.read_text() == "put here later"
 
 
+def test_what_failed_before_any_work_does_not_stop_the_corrected_command(job: Job) -> None:
+    assert "no frame is shown" in run(replace(job, start=Fraction(99)))["film.mkv"].message
+    assert not list(job.target.parent.rglob("*.parts"))
+    assert run(job)["film.mkv"].status == "done"
+
+
+def test_what_is_replaced_keeps_its_permissions_and_links(job: Job, tmp_path: Path) -> None:
+    real = tmp_path / "elsewhere.mkv"
+    real.write_text("precious")
+    real.chmod(0o600)
+    job.target.symlink_to(real)
+    assert "exists" in run(job)["film.mkv"].message
+    assert run(replace(job, overwrite=True))["film.mkv"].status == "done"
+    assert job.target.is_symlink()
+    assert times_of(real) == times_of(job.source)
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert run(replace(job, overwrite=True))["film.mkv"].status == "skipped"
+
+
+def test_a_link_to_nothing_is_found_before_the_work(job: Job) -> None:
+    job.target.symlink_to("nowhere.mkv")
+    pool = Here()
+    assert "exists" in run(job, pool=pool)["film.mkv"].message
+    assert pool.done == []
+
+
+def test_a_file_behind_a_link_to_another_disk_is_replaced(job: Job, small_disk: Path) -> None:
+    job.target.symlink_to(small_disk / "film.mkv")
+    outcome = run(replace(job, overwrite=True))["film.mkv"]
+    assert outcome.status == "done", outcome.message
+    assert times_of(small_disk / "film.mkv") == times_of(job.source)
+
+
 def test_a_missing_output_is_made_again(job: Job, uninterrupted: Path) -> None:
     run(job)
     job.target.unlink()
@@ -435,6 +469,12 @@ def test_a_full_disk_is_one_clear_error_and_the_work_goes_on_later(
     assert packets_of(job.target, 0) == packets_of(uninterrupted, 0)
 
 
+def test_a_name_that_is_too_long_is_a_clear_error(job: Job) -> None:
+    name = "a" * 252 + ".mkv"
+    message = run(replace(job, target=job.target.with_name(name)))[name].message
+    assert message.endswith("file name too long\ncheck the folder, its permissions and the free space")
+
+
 def test_long_and_foreign_names(job: Job) -> None:
     for name in ("größer ✓ 画.mkv", "a" * 250 + ".mkv", os.fsdecode(b"\xff\xfe.mkv")):
         one = replace(job, target=job.target.with_name(name))
@@ -444,7 +484,7 @@ def test_long_and_foreign_names(job: Job) -> None:
 
 def test_checks_are_made_of_the_output_and_decide(job: Job) -> None:
     class Count:
-        name = "count"
+        name = key = "count"
 
         def __init__(self, job: Job) -> None:
             self.job = job
@@ -477,7 +517,7 @@ def test_checks_are_made_of_the_output_and_decide(job: Job) -> None:
 class Frames:
     """A check that an output has 40 frames, or more where ``least`` is set."""
 
-    name = "frames"
+    name = key = "frames"
     least = 40
     made: ClassVar[list[Path]] = []
 

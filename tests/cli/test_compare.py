@@ -90,6 +90,23 @@ def test_mistakes_are_reported(folder: Path, arguments: tuple[str, ...], code: i
     assert {path.name for path in folder.iterdir()} == before
 
 
+def test_what_is_compared_is_never_replaced(folder: Path) -> None:
+    before = (folder / "original.mkv").read_bytes()
+    picture = folder / "a.png"
+    picture.write_bytes(b"not read")
+    for arguments in (
+        ("a.png", "b.png", "--picture", "a.png"),
+        ("a.mkv", "b.mkv", "--reference", "a.png", "--picture", "a.png"),
+    ):
+        argv = [*ARGV, "compare", *arguments, "-o", "new.html", "--overwrite"]
+        done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "the output is the input\ngive the output another name" in done.stderr
+    assert picture.read_bytes() == b"not read"
+    picture.unlink()
+    assert (folder / "original.mkv").read_bytes() == before
+
+
 def test_an_interrupt_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     long = studio.picture("long.mkv", "-c:v", "ffv1", size="640x360", seconds=20)
@@ -133,6 +150,6 @@ def test_a_batch_needs_no_packages_of_pages(monkeypatch: pytest.MonkeyPatch) -> 
     batch = importlib.import_module("vs_srcomp.cli.batch")
 
     monkeypatch.setattr("vs_srcomp.compare.report.find_spec", lambda name: None)
-    checks = batch._checks(verifies=False, references=Path("original.mkv"), shows=True)
+    checks = batch._checks(verifies=False, references=Path("original.mkv"), folder=Path("out"), shows=True)
     assert len(checks) == 1
-    assert len(batch._checks(verifies=True, references=Path("original.mkv"), shows=False)) == 2
+    assert len(batch._checks(verifies=True, references=Path("original.mkv"), folder=Path("out"), shows=False)) == 2

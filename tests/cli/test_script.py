@@ -161,6 +161,31 @@ def test_a_failing_script_fails_the_command(studio: Studio, shell: dict[str, str
     assert "srcomp: there is no model 'none'" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["-dash.mkv", "co:lon.mkv"])
+def test_names_that_look_like_options_or_addresses(
+    name: str, studio: Studio, shell: dict[str, str], tmp_path: Path
+) -> None:
+    film = studio.picture("plain-name.mkv", seconds=0.2).rename(tmp_path / name)
+    result = run(film)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    (tmp_path / f"{Path(name).stem}.vpy").write_text(result.stdout)
+    done = in_shell(lines[2].removeprefix("#   "), shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / f"{Path(name).stem}.srcomp.mkv").stat().st_size > 0
+
+
+def test_a_line_break_in_a_name_never_becomes_program_text(studio: Studio, tmp_path: Path) -> None:
+    film = studio.picture("broken-line.mkv", seconds=0.2).rename(tmp_path / "a\nraise SystemExit.mkv")
+    result = run(film)
+    assert result.exit_code != 0
+    assert result.stdout == ""
+    assert "has a line break" in result.stderr
+    written = run(film, "-o", tmp_path / "s.vpy")
+    assert written.exit_code == 0, written.output
+    compile((tmp_path / "s.vpy").read_text(), "s.vpy", "exec")
+
+
 def test_sound_and_chapters_come_along(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
     film = studio.film()
     written = run(film, "-o", tmp_path / "s.vpy", "--ratio", "4:3")

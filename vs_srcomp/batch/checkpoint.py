@@ -76,7 +76,12 @@ class _Entry:
     rejected: str = ""
     """Name of the check of the output that has failed."""
     passed: list[str] = field(default_factory=list)
-    """Names of the checks that the finished output has passed."""
+    """Keys of the checks that the finished output has passed."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the work failed before anything was made."""
+        return self.state is State.BEGUN and not self.segments and not self.rejected
 
 
 class Checkpoint:
@@ -124,6 +129,8 @@ class Checkpoint:
         """
         entry = self._read(restart=restart)
         changes = differences(entry.identity, identity) if entry else []
+        if entry and changes and entry.is_empty:
+            entry, changes = None, []
         ours = entry is not None and self._is_output(entry)
         if entry and changes and not restart:
             what = "was made" if entry.state is State.FINISHED else "was begun"
@@ -159,7 +166,10 @@ class Checkpoint:
             return State.CHANGED
         ours = entry is not None and self._is_output(entry)
         if entry and (ours or entry.state is State.BEGUN):
-            return State.CHANGED if differences(entry.identity, identity) else entry.state
+            if not differences(entry.identity, identity):
+                return entry.state
+            if not entry.is_empty:
+                return State.CHANGED
         return State.EXISTS if self.target.exists() else State.NEW
 
     @property
@@ -206,7 +216,7 @@ class Checkpoint:
 
     @property
     def passed(self) -> Collection[str]:
-        """Names of the checks that the finished output has passed."""
+        """Keys of the checks that the finished output has passed."""
         return self._entry.passed if self._entry else ()
 
     def finish(self, result: Result, passed: Collection[str]) -> None:
@@ -232,6 +242,11 @@ class Checkpoint:
         self._entry.rejected = check
         self._entry.output = stamp(self.target)
         self._write()
+
+    def clear_if_empty(self) -> None:
+        """Remove the folder of segments if nothing was made."""
+        if self._entry and self._entry.is_empty:
+            self.clear()
 
     def clear(self) -> None:
         """Remove the segments and no other files."""
@@ -267,7 +282,7 @@ class Checkpoint:
             return False
 
     def _refuse_to_replace(self, replaces: bool) -> None:
-        if not replaces and self.target.exists():
+        if not replaces and (self.target.exists() or self.target.is_symlink()):
             raise error(f"{str(self.target)!r} exists", "write to another folder, or replace it with --overwrite")
 
     def _is_joined(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from vs_srcomp.batch.records import Share
 from vs_srcomp.errors import error
+from vs_srcomp.files import path_text
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.measure import measure
 from vs_srcomp.quality.verify.run import verify
@@ -28,6 +29,11 @@ class VerifyCheck:
     def name(self) -> str:
         """In the report."""
         return "verify"
+
+    @property
+    def key(self) -> str:
+        """It depends on the source alone, which the output's identity has."""
+        return self.name
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
         """Differences that the container or the codec cannot avoid.
@@ -53,12 +59,16 @@ class MetricsCheck:
 
     job: Job
     reference: Path
-    """A video file, or a folder with a file of the source's name, up to the suffix."""
 
     @property
     def name(self) -> str:
         """In the report."""
         return "metrics"
+
+    @property
+    def key(self) -> str:
+        """With the state of the reference."""
+        return f"{self.name} {_state(self.reference)}"
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
         """The scores. PSNR is None if it is infinite, because the pictures are equal.
@@ -68,7 +78,7 @@ class MetricsCheck:
         """
         found = measure(
             self.job.target,
-            reference_of(self.job, self.reference),
+            self.reference,
             threads=max(1, share.threads),
             progress=progress,
             cancel=cancel,
@@ -77,21 +87,48 @@ class MetricsCheck:
         return {"psnr_y": psnr, "ssim": round(found.ssim, 6), "vmaf": round(found.vmaf, 4), "frames": found.frames}
 
 
-def reference_of(job: Job, reference: Path) -> Path:
-    """The reference for a job: the file, or the one in the folder with the source's name, up to the suffix.
+def reference_of(job: Job, reference: Path, folder: Path) -> Path:
+    """The reference for a job whose output is in ``folder``, or below it.
+
+    Args:
+        job: The job.
+        reference: The file, or a folder with one of the source's name, up to the suffix, at the place that the output
+            has in ``folder``.
+        folder: The folder of all outputs.
 
     Raises:
-        vs.Error: There is no such file, or the folder has several.
+        vs.Error: There is no such file, the folder has several, or it is the output.
     """
     if not reference.is_dir():
-        return Path(local_file(reference))
-    found = [file for file in reference.iterdir() if file.stem == job.source.stem and file.is_file()]
-    if len(found) == 1:
-        return found[0]
+        found = [Path(local_file(reference))]
+    else:
+        place = reference / job.target.parent.relative_to(folder)
+        files = place.iterdir() if place.is_dir() else ()
+        found = [file for file in files if file.stem == job.source.stem and file.is_file()]
+    others = [file for file in found if not _is_output(file, job)]
+    if len(others) == 1:
+        return others[0]
+    if found and not others:
+        raise error(
+            f"the reference {str(found[0])!r} is the output", "write to another folder, or give another reference"
+        )
     raise error(
-        f"there are {len(found)} files in {str(reference)!r} named {job.source.stem!r}",
+        f"there are {len(others)} files in {str(place)!r} named {job.source.stem!r}",
         "the folder of references needs one for each source, of the same name up to the suffix",
     )
+
+
+def _is_output(file: Path, job: Job) -> bool:
+    return file.absolute() == job.target.absolute() or (job.target.exists() and job.target.samefile(file))
+
+
+def _state(file: Path) -> str:
+    """What tells one state of a file from another."""
+    try:
+        status = file.stat()
+    except OSError:
+        return f"{path_text(file)} missing"
+    return f"{path_text(file)} {status.st_size} {status.st_mtime_ns}"
 
 
 @dataclass(frozen=True)
@@ -100,12 +137,21 @@ class ComparisonCheck:
 
     job: Job
     reference: Path
-    """See `MetricsCheck`."""
 
     @property
     def name(self) -> str:
         """In the report."""
         return "comparison"
+
+    @property
+    def key(self) -> str:
+        """With the states of the reference and of the page, which is made again if it is missing."""
+        return f"{self.name} {_state(self.reference)} {_state(self.page)}"
+
+    @property
+    def page(self) -> Path:
+        """The HTML file."""
+        return self.job.target.with_name(f"{self.job.target.stem}.compare.html")
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
         """The path of the page.
@@ -125,7 +171,6 @@ class ComparisonCheck:
         plain = enlarged(candidate_from_file(self.job.source), output.clip.width, output.clip.height)
         # A section of the source, or a deinterlaced one, has other frames.
         candidates = [plain, output] if plain.clip.num_frames == output.clip.num_frames else [output]
-        page = self.job.target.with_name(f"{self.job.target.stem}.compare.html")
         options = Options(threads=max(1, share.threads), title=self.job.target.name, overwrite=True)
-        write_report(candidates, candidate_from_file(reference_of(self.job, self.reference)), page, options, show)
-        return {"page": str(page)}
+        write_report(candidates, candidate_from_file(self.reference), self.page, options, show)
+        return {"page": str(self.page)}

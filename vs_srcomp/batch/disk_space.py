@@ -8,6 +8,10 @@ from vs_srcomp.batch.records import Segment, SegmentRecord
 from vs_srcomp.errors import error
 from vs_srcomp.transcode.job import Job, encoder_settings
 
+# For so many pixels, five seconds of 1080p, typical values count as if they had been measured: a short clip says little
+# about others.
+_TYPICAL = 250_000_000
+
 
 class DiskSpace:
     """Estimates the disk space of jobs, better with each finished segment."""
@@ -46,13 +50,11 @@ class DiskSpace:
             )
 
     def _bytes_per_pixel(self, job: Job) -> float:
-        if self._pixels:
-            return self._bytes / self._pixels
         settings = encoder_settings(job)
         bits = settings.kind.bits_per_pixel
         if settings.kind.crf and settings.crf is not None:
             bits *= 2 ** ((settings.kind.crf.default - settings.crf) / settings.kind.crf.halving)
-        return bits / 8
+        return (self._bytes + _TYPICAL * bits / 8) / (self._pixels + _TYPICAL)
 
 
 def free_bytes(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from av.packet import Packet
 
 from vs_srcomp.batch.records import Segment, SegmentRecord
 from vs_srcomp.errors import error
-from vs_srcomp.files import rename_without_replacing
+from vs_srcomp.files import atomic_path, mode_of, rename_without_replacing
 from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.media.timestamps import decoding_times
 from vs_srcomp.progress import check_cancelled
@@ -109,10 +110,16 @@ def _packets(records: Sequence[SegmentRecord], folder: Path, time_base: Fraction
 
 
 def _publish(whole: Path, job: Job) -> None:
-    """Rename the finished file."""
+    """Rename the finished file. What is replaced keeps its permissions and links, as with `atomic_path`."""
     with whole.open("rb") as file:
         os.fsync(file.fileno())
-    if job.overwrite:
-        whole.replace(job.target)
+    if not job.overwrite:
+        rename_without_replacing(whole, job.target)
         return
-    rename_without_replacing(whole, job.target)
+    real = job.target.resolve() if job.target.is_symlink() else job.target
+    if real.parent.stat().st_dev != whole.stat().st_dev:
+        with atomic_path(real) as temporary:
+            shutil.copyfile(whole, temporary)
+        return
+    whole.chmod(mode_of(real))
+    whole.replace(real)

@@ -78,6 +78,11 @@ def open_report[Kind: Lines](path: Path, kind: type[Kind]) -> Kind:
     try:
         return kind(path)
     except OSError as reason:
+        if not path.parent.is_dir():
+            raise error(
+                f"cannot make the folder {str(path.parent)!r}: {(reason.strerror or str(reason)).lower()}",
+                "give another folder",
+            ) from reason
         raise error(
             f"cannot write the report {str(path)!r}: {(reason.strerror or str(reason)).lower()}",
             "make the folder writable, or give another --out or --report",

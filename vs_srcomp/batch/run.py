@@ -75,6 +75,10 @@ class Check(Task, Protocol):
     def name(self) -> str:
         """Its name in the report."""
 
+    @property
+    def key(self) -> str:
+        """Its name, and what else it depends on: what has passed a check of the same key is not checked again."""
+
 
 @dataclass
 class _RunningJob:
@@ -98,6 +102,8 @@ class _RunningJob:
     """Whether an earlier run has made the output, which lacks a check."""
     to_check: deque[Check] = field(default_factory=deque)
     checks: dict[str, Any] = field(default_factory=dict)
+    passed: list[str] = field(default_factory=list)
+    """Keys of the checks that it has passed."""
 
     def done_frames(self) -> int:
         """Finished frames of all segments."""
@@ -191,9 +197,9 @@ class _Batch:
             if self.stop:
                 what, _, remedy = self.stop.rpartition("\n")
                 raise error(f"not begun, because of another clip: {what}", remedy)
-            check_replaceable(job.target, job.source)
             identity = identity_of(job)
             with writing(job.target):
+                check_replaceable(job.target, job.source)
                 if not checkpoint.acquire():
                     self.locked.append(job)
                     return
@@ -204,13 +210,13 @@ class _Batch:
         try:
             with writing(job.target):
                 state = checkpoint.begin(identity, restart=self.restart, overwrite=job.overwrite)
+                checks = [make(job) for make in self.checks]
         except Exception as failure:
             self._fail(current, failed(0, failure))
             return
-        checks = [make(job) for make in self.checks]
         if state is State.FINISHED:
             current.was_finished = True
-            current.to_check.extend(check for check in checks if check.name not in checkpoint.passed)
+            current.to_check.extend(check for check in checks if check.key not in checkpoint.passed)
             if current.to_check:
                 self._submit(current, current.to_check.popleft())
             else:
@@ -270,6 +276,7 @@ class _Batch:
             current.result = event.value
         elif isinstance(task, Check):
             current.checks[task.name] = event.value
+            current.passed.append(task.key)
         self._show(current)
         if current.failure:
             self._end_failed(current)
@@ -281,10 +288,10 @@ class _Batch:
         elif current.to_check:
             self._submit(current, current.to_check.popleft())
         elif current.result is None:
-            current.checkpoint.accept(current.checks)
+            current.checkpoint.accept(current.passed)
             self._end(current, "skipped")
         else:
-            current.checkpoint.finish(current.result, current.checks)
+            current.checkpoint.finish(current.result, current.passed)
             self._end(current, "done")
 
     def _take_segments(self, current: _RunningJob, segments: list[Segment]) -> None:
@@ -330,6 +337,8 @@ class _Batch:
     ) -> None:
         if current in self.active:
             self.active.remove(current)
+            if status == "failed":
+                current.checkpoint.clear_if_empty()
             current.checkpoint.release()
         self.counts[status] += 1
         self.watcher.ended(

@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Literal
@@ -181,7 +180,7 @@ def batch(
         _batch_pictures(outputs, options, stills, jobs or 1, restart, dry_run, report_file or folder / _REPORT)
         return
     if references:
-        _check_references(work, references)
+        _check_references(work, references, folder)
     if options.backend and cluster is None:
         _check_backend(options.backend)
     with patience(), _cancelling() as stopped:
@@ -190,7 +189,7 @@ def batch(
             if dry_run:
                 complete = print_plan(work, pool, stopped.event, restart=restart)
             else:
-                checks = _checks(verifies, references, shows=report_file is not None)
+                checks = _checks(verifies, references, folder, shows=report_file is not None)
                 report_file = report_file or folder / _REPORT
                 complete = _run(
                     work, pool, checks, stopped.event, report_file, restart=restart, ignore_space=ignore_space
@@ -262,29 +261,29 @@ def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], 
     return ClusterPool(ClusterConfig(address=cluster, storage=storage, gpus_per_task=gpus_per_task))
 
 
-def _checks(verifies: bool, references: Path | None, *, shows: bool) -> "list[Callable[[Job], Check]]":
+def _checks(verifies: bool, references: Path | None, folder: Path, *, shows: bool) -> "list[Callable[[Job], Check]]":
     """What is to be found out about each output."""
-    from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck
+    from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck, reference_of
     from vs_srcomp.compare import missing_packages
 
     checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
     if references:
-        checks.append(partial(MetricsCheck, reference=references))
+        checks.append(lambda job: MetricsCheck(job, reference_of(job, references, folder)))
         if shows and (missing := missing_packages()):
             print_line(f"HTML pages are left out: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
         elif shows:
-            checks.append(partial(ComparisonCheck, reference=references))
+            checks.append(lambda job: ComparisonCheck(job, reference_of(job, references, folder)))
     return checks
 
 
-def _check_references(work: "Sequence[Job]", references: Path) -> None:
+def _check_references(work: "Sequence[Job]", references: Path, folder: Path) -> None:
     """Raise the error of outputs that could not be measured when they are done."""
     from vs_srcomp.batch.checks import reference_of
     from vs_srcomp.quality.libvmaf import vmaf_program
 
     vmaf_program()
     for job in work:
-        reference_of(job, references)
+        reference_of(job, references, folder)
 
 
 def _check_backend(backend: "BackendConfig") -> None:

@@ -111,6 +111,7 @@ def compare(
     from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report
     from vs_srcomp.compare.inputs import distinct_names
     from vs_srcomp.compare.report import check_number, check_picture, check_target
+    from vs_srcomp.named_files import check_replaceable
     from vs_srcomp.processor import core_count
 
     with core_log_on_stderr():
@@ -118,6 +119,10 @@ def compare(
         check_target(target, overwrite=overwrite)
         if picture:
             check_picture(picture, overwrite=overwrite)
+        for written in (target, picture):
+            for read in (*files, *((reference,) if reference else ())):
+                if written:
+                    check_replaceable(written, read)
         if models is not None:
             candidates = made_candidates(files[0], models, ratio=ratio, q=q, look=look)
         else:

@@ -153,6 +153,10 @@ def script(
         from vs_srcomp.named_files import check_output
 
         check_output(output)
+    elif "\n" in source.name or "\r" in source.name:
+        from vs_srcomp.errors import error
+
+        raise error(f"{source.name!r} has a line break, and a script has its command in one line", "give -o OUT.vpy")
     arguments = _arguments(options)
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program, deinterlace=deinterlace)
@@ -203,8 +207,18 @@ def command_line(program: str, clip: Clip, script_path: Path) -> str:
             f"the frame rate varies, and {_PROGRAMS[program]} reads only y4m, which cannot record that",
             "use --for ffmpeg, which takes Matroska, or vs-srcomp upscale",
         )
-    pipe = [_vspipe(), "-c", container, str(script_path), "-"]
+    pipe = [_vspipe(), "-c", container, _as_argument(str(script_path)), "-"]
     return f"set -o pipefail; {shlex.join(pipe)} | {shlex.join(_COMMANDS[program](clip))}"
+
+
+def _as_argument(path: str) -> str:
+    """A relative path that no program takes for an option or an address."""
+    return f"./{path}" if path.startswith("-") or (":" in path and not path.startswith("/")) else path
+
+
+def _output(clip: Clip, suffix: str) -> str:
+    """The name of what the command makes."""
+    return _as_argument(f"{clip.source.stem}.srcomp.{suffix}")
 
 
 def _ffmpeg(clip: Clip) -> Iterator[str]:
@@ -247,14 +261,14 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
         yield from ("-svtav1-params", _joined(params, "=", ":"))
     if clip.rate is None:
         yield from ("-fps_mode", "passthrough")
-    yield clip.source.stem + ".srcomp.mkv"
+    yield _output(clip, "mkv")
 
 
 def _svtav1(clip: Clip) -> Iterator[str]:
     from vs_srcomp.media.hdr import content_light, mastering_in_decimals
 
     picture, colour = clip.picture, clip.picture.colour
-    yield from ("SvtAv1EncApp", "-i", "stdin", "-b", clip.source.stem + ".srcomp.ivf", "--crf", "26", "--preset", "8")
+    yield from ("SvtAv1EncApp", "-i", "stdin", "-b", _output(clip, "ivf"), "--crf", "26", "--preset", "8")
     yield from ("--color-primaries", str(colour.primaries), "--transfer-characteristics", str(colour.transfer))
     yield from ("--matrix-coefficients", str(colour.matrix))
     yield from _options(
@@ -271,7 +285,7 @@ def _x265(clip: Clip) -> Iterator[str]:
     from vs_srcomp.media.hdr import content_light, mastering_in_units
 
     picture, colour = clip.picture, clip.picture.colour
-    yield from ("x265", "--y4m", "--input", "-", "--output", clip.source.stem + ".srcomp.hevc", "--crf", "20")
+    yield from ("x265", "--y4m", "--input", "-", "--output", _output(clip, "hevc"), "--crf", "20")
     square = picture.sample_aspect_ratio == 1
     yield from _options(
         {
@@ -407,9 +421,9 @@ def _facts(clip: Clip) -> str:
 
 
 def _notes(program: str, clip: Clip) -> Iterator[str]:
-    made = {"svtav1": f"{clip.source.stem}.srcomp.ivf", "x265": f"{clip.source.stem}.srcomp.hevc"}.get(program)
+    made = {"svtav1": _output(clip, "ivf"), "x265": _output(clip, "hevc")}.get(program)
     if made and clip.others:
-        muxed = shlex.join(["mkvmerge", "-o", f"{clip.source.stem}.srcomp.mkv", made, "--no-video", str(clip.source)])
+        muxed = shlex.join(["mkvmerge", "-o", _output(clip, "mkv"), made, "--no-video", str(clip.source)])
         yield f"{made} has only the video; {muxed} adds the other {counted(clip.others, 'stream')}"
     if clip.is_flipped:
         yield "that players flip the picture is left out: add std.FlipVertical to the script"
