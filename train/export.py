@@ -51,12 +51,14 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
     is exported unchanged.
 
     Raises:
-        ValueError: The run is not finished.
+        ValueError: The run is not finished, or the package cannot play such a network.
     """
     network = network_of(recipe, runs)
     if network.channels != 1:
         what = f"{recipe.name} takes {network.channels} channels"
         raise ValueError(f"{what}: upscale plays networks for luma alone (channels = 1); others are evaluated in train")
+    if isinstance(network, PlainStack | InterpolatedStack) and recipe.ratio is None:
+        raise ValueError(f"{recipe.name} is not exported: networks that take a level are for pictures coded with AV1")
     if recipe.steps:
         history = history_of(recipe_path)
         history.mkdir(parents=True, exist_ok=True)

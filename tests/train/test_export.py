@@ -10,8 +10,9 @@ import vapoursynth as vs
 from click.testing import CliRunner
 
 import vs_srcomp
+from tests.train.examples import changed
 from train.__main__ import main
-from train.export import export_system
+from train.export import export_run, export_system
 from train.recipe import load_recipe
 from train.run import Run, save_weights
 
@@ -64,6 +65,17 @@ def test_a_finished_run_is_exported_with_its_log(tmp_path: Path, monkeypatch: py
     assert result.exit_code == 0, result.output
     assert Path("train/runs/systems/espcn-2x.csv").read_text() == run.log.read_text()
     assert {file.name for file in Path("engines").iterdir()} == {"espcn-2x.onnx", "models.json"}
+
+
+def test_a_network_with_levels_is_for_coded_pictures(tmp_path: Path) -> None:
+    network = {"name": "plain", "stride": 2, "channels": 8, "layers": 3}
+    recipe = changed("other", network=network, degradation={"name": "jpeg", "ratio": 1})
+    run = Run(tmp_path / "runs" / recipe.name)
+    run.folder.mkdir(parents=True)
+    save_weights(run.weights, recipe.make_network())
+    run.log.write_text("step,learning_rate,loss,valid_gain_db\n")
+    with pytest.raises(ValueError, match="other is not exported: networks that take a level are for"):
+        export_run(recipe, tmp_path / "other.toml", [], tmp_path / "runs", tmp_path / "engines")
 
 
 def test_a_network_for_rgb_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
