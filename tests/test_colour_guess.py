@@ -8,7 +8,8 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.helpers.films import Studio, write_model
-from vs_srcomp.cli.script import _examine, command_line
+from vs_srcomp.cli.programs import command_line
+from vs_srcomp.cli.script import _examine
 from vs_srcomp.colour_guess import Colours, assumed_colours, keep_assumed_colours, tags_to_keep
 from vs_srcomp.quality.verify.run import verify
 from vs_srcomp.transcode import Job, transcode

@@ -1,105 +1,20 @@
-"""``vs-srcomp script``: a VapourSynth script for a file, and the command line that plays or encodes it.
+"""``vs-srcomp script``: a VapourSynth script for a file, and the command line that plays or encodes it."""
 
-y4m has size, depth and a constant frame rate, but no colour tags, range, pixel aspect ratio or HDR metadata. vspipe's
-Matroska adds the time of every frame. The command line restores the rest.
-"""
-
-import shlex
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
-from shutil import which
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from vs_srcomp.cli.arguments import (
-    FileName,
-    UpscaleOptions,
-    deinterlace_option,
-    upscale_options,
-)
-from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option
+from vs_srcomp.cli.arguments import FileName, UpscaleOptions, deinterlace_option, upscale_options
+from vs_srcomp.cli.programs import PROGRAMS, Clip, command_line, notes
+from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 from vs_srcomp.settings import UpscaleSettings
-
-if TYPE_CHECKING:
-    from vs_srcomp.media.picture import Picture
-
-# Names in FFmpeg and x265, and in mpv, of the numbers of ITU-T H.273. Others are left out.
-_PRIMARIES = {
-    1: "bt709",
-    4: "bt470m",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "film",
-    9: "bt2020",
-    10: "smpte428",
-    11: "smpte431",
-    12: "smpte432",
-}
-_TRANSFERS = {
-    1: "bt709",
-    4: "bt470m",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "linear",
-    11: "iec61966-2-4",
-    13: "iec61966-2-1",
-    14: "bt2020-10",
-    15: "bt2020-12",
-    16: "smpte2084",
-    17: "smpte428",
-    18: "arib-std-b67",
-}
-_MATRICES = {
-    1: "bt709",
-    4: "fcc",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "ycgco",
-    9: "bt2020nc",
-    10: "bt2020c",
-    12: "chroma-derived-nc",
-    13: "chroma-derived-c",
-    14: "ictcp",
-}
-_MPV_PRIMARIES = {1: "bt.709", 4: "bt.470m", 5: "bt.601-625", 6: "bt.601-525", 7: "bt.601-525", 9: "bt.2020"}
-_MPV_TRANSFERS = {**dict.fromkeys((1, 6, 7, 14, 15), "bt.1886"), 8: "linear", 13: "srgb", 16: "pq", 18: "hlg"}
-_MPV_MATRICES = {1: "bt.709", 5: "bt.601", 6: "bt.601", 7: "smpte-240m", 9: "bt.2020-ncl", 10: "bt.2020-cl"}
-_LOCATIONS = {1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom"}
-_RANGES = {1: "limited", 2: "full"}
 
 # In seconds: the finest clock of the usual containers, and a delay that nobody notices.
 _TICKS, _LEAST_DELAY = 90_000, Fraction(1, 1000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """Properties of a file that the command line depends on."""
-
-    source: Path
-    picture: "Picture"
-    """Of the output."""
-    frames: int
-    rate: Fraction | None
-    """In frames per second; None if it varies."""
-    others: int = 0
-    """Other streams of the file."""
-    delay: Fraction = Fraction(0)
-    """Seconds from the start of the file to the first frame, which comes at 0 through the pipe."""
-    turn: int = 0
-    """Degrees by which players turn the picture clockwise, and ..."""
-    is_flipped: bool = False
-    """... whether they flip it before."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    """Title and language of the video, if it has them."""
-    has_timed_text: bool = False
-    """Whether there are subtitles of MP4 files, which Matroska cannot hold."""
 
 
 def _checked_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
@@ -114,7 +29,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
 @click.option(
     "--for",
     "program",
-    type=click.Choice(["ffmpeg", "svtav1", "x265", "mpv"]),
+    type=click.Choice(PROGRAMS),
     default="ffmpeg",
     show_default=True,
     help="Program that reads the frames.",
@@ -170,7 +85,7 @@ def script(
 
         write_atomically(output, text.encode())
         click.echo(command)
-    for note in _notes(program, clip):
+    for note in notes(program, clip):
         click.echo(note, err=True)
     if program != "mpv":
         from vs_srcomp.media.containers import container_for
@@ -191,144 +106,6 @@ def _arguments(options: UpscaleOptions) -> dict[str, Any]:
     elif options.model in TIERS and not (options.ratio or options.width or options.height):
         given["ratio"] = "2:1"  # Other networks have their own scale.
     return {name: value for name, value in given.items() if name in ("q", "model") or value != defaults[name]}
-
-
-def command_line(program: str, clip: Clip, script_path: Path) -> str:
-    """The shell command that pipes the frames of the script into ``program``.
-
-    Raises:
-        vs.Error: The program cannot read frames at a varying rate.
-    """
-    container = "y4m" if clip.rate else "mkv"
-    if not clip.rate and program in ("svtav1", "x265"):
-        from vs_srcomp.errors import error
-
-        raise error(
-            f"the frame rate varies, and {_PROGRAMS[program]} reads only y4m, which cannot record that",
-            "use --for ffmpeg, which takes Matroska, or vs-srcomp upscale",
-        )
-    pipe = [_vspipe(), "-c", container, _as_argument(str(script_path)), "-"]
-    return f"set -o pipefail; {shlex.join(pipe)} | {shlex.join(_COMMANDS[program](clip))}"
-
-
-def _as_argument(path: str) -> str:
-    """A relative path that no program takes for an option or an address."""
-    return f"./{path}" if path.startswith("-") or (":" in path and not path.startswith("/")) else path
-
-
-def _output(clip: Clip, suffix: str) -> str:
-    """The name of what the command makes."""
-    return _as_argument(f"{clip.source.stem}.srcomp.{suffix}")
-
-
-def _ffmpeg(clip: Clip) -> Iterator[str]:
-    from vs_srcomp.media.hdr import content_light, mastering_in_decimals
-
-    picture, colour = clip.picture, clip.picture.colour
-    later = ("-itsoffset", f"{float(clip.delay):.6f}") if clip.delay else ()
-    # FFmpeg counts against the clock, and would turn the picture itself.
-    turned = ("-noautorotate", "-display_rotation", str(-clip.turn % 360)) if clip.turn else ()
-    yield from ("ffmpeg", *later, *turned, "-i", "-", "-i", str(clip.source), "-map", "0:v")
-    # Attachments: fonts of subtitles.
-    for kind in "ast":
-        yield from ("-map", f"1:{kind}?")
-    yield from ("-map_metadata", "1", "-map_chapters", "1", "-c", "copy")
-    if clip.has_timed_text:
-        yield from ("-c:s", "srt")
-    yield from ("-c:v", "libsvtav1", "-crf", "26", "-preset", "8")
-    for name, value in clip.tags.items():
-        yield from ("-metadata:s:v:0", f"{name}={value}")
-    tags = {
-        "range": _RANGES.get(colour.range),
-        "colorspace": _MATRICES.get(colour.matrix),
-        "color_primaries": _PRIMARIES.get(colour.primaries),
-        "color_trc": _TRANSFERS.get(colour.transfer),
-    }
-    filters = [f"setparams={_joined(tags, '=', ':')}"] if any(tags.values()) else []
-    if picture.sample_aspect_ratio != 1:
-        filters.append("setsar={}/{}".format(*picture.sample_aspect_ratio.as_integer_ratio()))
-    if filters:
-        yield from ("-vf", ",".join(filters))
-    if colour.chroma_location in _LOCATIONS:
-        yield from ("-chroma_sample_location", _LOCATIONS[colour.chroma_location])
-    params = {
-        "mastering-display": mastering_in_decimals(picture),
-        "content-light": content_light(picture),
-        # SVT-AV1 takes the timestamps' clock for the frame rate, and refuses it. Only rate control depends on it.
-        **({} if clip.rate else {"fps-num": "25", "fps-denom": "1"}),
-    }
-    if any(params.values()):
-        yield from ("-svtav1-params", _joined(params, "=", ":"))
-    if clip.rate is None:
-        yield from ("-fps_mode", "passthrough")
-    yield _output(clip, "mkv")
-
-
-def _svtav1(clip: Clip) -> Iterator[str]:
-    from vs_srcomp.media.hdr import content_light, mastering_in_decimals
-
-    picture, colour = clip.picture, clip.picture.colour
-    yield from ("SvtAv1EncApp", "-i", "stdin", "-b", _output(clip, "ivf"), "--crf", "26", "--preset", "8")
-    yield from ("--color-primaries", str(colour.primaries), "--transfer-characteristics", str(colour.transfer))
-    yield from ("--matrix-coefficients", str(colour.matrix))
-    yield from _options(
-        {
-            "--color-range": {1: "0", 2: "1"}.get(colour.range),
-            "--chroma-sample-position": {1: "left", 3: "topleft"}.get(colour.chroma_location),
-            "--mastering-display": mastering_in_decimals(picture),
-            "--content-light": content_light(picture),
-        }
-    )
-
-
-def _x265(clip: Clip) -> Iterator[str]:
-    from vs_srcomp.media.hdr import content_light, mastering_in_units
-
-    picture, colour = clip.picture, clip.picture.colour
-    yield from ("x265", "--y4m", "--input", "-", "--output", _output(clip, "hevc"), "--crf", "20")
-    square = picture.sample_aspect_ratio == 1
-    yield from _options(
-        {
-            "--range": _RANGES.get(colour.range),
-            "--colormatrix": _MATRICES.get(colour.matrix),
-            "--colorprim": _PRIMARIES.get(colour.primaries),
-            "--transfer": _TRANSFERS.get(colour.transfer),
-            "--chromaloc": str(colour.chroma_location - 1) if colour.chroma_location else None,
-            "--sar": None if square else "{}:{}".format(*picture.sample_aspect_ratio.as_integer_ratio()),
-            "--master-display": mastering_in_units(picture),
-            "--max-cll": content_light(picture),
-        }
-    )
-
-
-def _mpv(clip: Clip) -> Iterator[str]:
-    picture, colour = clip.picture, clip.picture.colour
-    shape = picture.sample_aspect_ratio * picture.width / picture.height
-    settings = {
-        "colormatrix": _MPV_MATRICES.get(colour.matrix),
-        "primaries": _MPV_PRIMARIES.get(colour.primaries),
-        "gamma": _MPV_TRANSFERS.get(colour.transfer),
-        "colorlevels": _RANGES.get(colour.range),
-        "dar": None if picture.sample_aspect_ratio == 1 else f"{float(shape):.6f}",
-    }
-    yield "mpv"
-    if any(settings.values()):
-        yield f"--vf=format={_joined(settings, '=', ':')}"
-    if clip.turn:
-        yield f"--video-rotate={clip.turn}"
-    if clip.delay:
-        yield f"--audio-delay={-float(clip.delay):.6f}"
-    yield from (f"--audio-file={clip.source}", "-")
-
-
-_COMMANDS: Mapping[str, Callable[[Clip], Iterator[str]]] = {
-    "ffmpeg": _ffmpeg,
-    "svtav1": _svtav1,
-    "x265": _x265,
-    "mpv": _mpv,
-}
-
-_PROGRAMS = {"svtav1": "SvtAv1EncApp", "x265": "x265"}
 
 
 def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinterlace: bool) -> tuple[Clip, str | None]:
@@ -418,34 +195,3 @@ def _python(value: object) -> str:
 def _facts(clip: Clip) -> str:
     rate = f"{float(clip.rate):.3f} frames a second".replace(".000", "") if clip.rate else "a varying frame rate"
     return f"{clip.frames} frames of {clip.picture.width}x{clip.picture.height} in {clip.picture.bits} bits, {rate}"
-
-
-def _notes(program: str, clip: Clip) -> Iterator[str]:
-    made = {"svtav1": _output(clip, "ivf"), "x265": _output(clip, "hevc")}.get(program)
-    if made and clip.others:
-        muxed = shlex.join(["mkvmerge", "-o", _output(clip, "mkv"), made, "--no-video", str(clip.source)])
-        yield f"{made} has only the video; {muxed} adds the other {counted(clip.others, 'stream')}"
-    if clip.is_flipped:
-        yield "that players flip the picture is left out: add std.FlipVertical to the script"
-    elif clip.turn and program in _PROGRAMS:
-        yield f"that players turn the picture by {clip.turn} degrees clockwise is left out: give it to the muxer"
-    if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
-        sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
-        yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"
-
-
-def _joined(settings: Mapping[str, str | None], between: str, after: str) -> str:
-    return after.join(f"{key}{between}{value}" for key, value in settings.items() if value is not None)
-
-
-def _options(settings: Mapping[str, str | None]) -> Iterator[str]:
-    for key, value in settings.items():
-        if value is not None:
-            yield from (key, value)
-
-
-def _vspipe() -> str:
-    """The program's name, if a shell finds the one next to this Python; otherwise its path."""
-    beside = Path(sys.executable).with_name("vspipe")
-    found = which("vspipe")
-    return "vspipe" if found and Path(found).parent.resolve() == beside.parent.resolve() else str(beside)
