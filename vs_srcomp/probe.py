@@ -26,7 +26,7 @@ from vs_srcomp.source.index import Packets, build_index
 from vs_srcomp.source.media import Cropping, codec_of, local_file, open_container, stream_info, video_stream
 from vs_srcomp.source.scan import ScanCancelledError, scan
 from vs_srcomp.source.timing import timing
-from vs_srcomp.stills.formats import is_picture
+from vs_srcomp.stills.formats import JPEG, WEBP
 
 
 class Frame(NamedTuple):
@@ -194,7 +194,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
 
 def _picture(file: Path, width: int, height: int) -> tuple[Frame, ...]:
     """A picture whose level its file has in another way than AV1; nothing for all other files."""
-    if not is_picture(file) or file.suffix.lower() == ".avif":
+    if file.suffix.lower() not in (*JPEG.suffixes, *WEBP.suffixes):
         return ()
     from vs_srcomp.stills.level import level_of
     from vs_srcomp.stills.reading import opened

@@ -2,8 +2,8 @@
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 import vapoursynth as vs
 
 from tests.helpers.films import Studio
-from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck, reference_of
+from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, Reference, VerifyCheck
 from vs_srcomp.batch.pool import Event, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
 from vs_srcomp.batch.run import JobReport, run_batch
@@ -67,6 +67,11 @@ class Watcher:
         self.outcomes.append(outcome)
 
 
+def against(kind: Callable[[Job, Reference], Any], file: Path) -> Callable[[Job], Any]:
+    """The check of a ``kind`` with the reference ``file``."""
+    return lambda job: kind(job, Reference.of(job, file, job.target.parent))
+
+
 def outcome_of(job: Job, *checks: Any, spoil: bool = False) -> JobReport:
     watcher = Watcher()
     run_batch([job], AtOnce(spoil), watcher, checks=checks, ignore_space=True)
@@ -84,7 +89,7 @@ def test_checks_are_in_the_outcome(studio: Studio, job: Job, film: Path, tmp_pat
     references.mkdir()
     made = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "checks-reference.mkv")
     made.rename(references / "film.mkv")
-    metrics_check = partial(MetricsCheck, reference=references / "film.mkv")
+    metrics_check = against(MetricsCheck, references / "film.mkv")
     outcome = outcome_of(job, VerifyCheck, metrics_check)
     assert outcome.status == "done", outcome.message
     assert outcome.checks["verify"] == {"lost": []}
@@ -96,7 +101,7 @@ def test_checks_are_in_the_outcome(studio: Studio, job: Job, film: Path, tmp_pat
 
 def test_a_page_is_beside_the_output(studio: Studio, job: Job, film: Path) -> None:
     like = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "checks-like.mkv")
-    outcome = outcome_of(job, partial(ComparisonCheck, reference=like))
+    outcome = outcome_of(job, against(ComparisonCheck, like))
     assert outcome.status == "done", outcome.message
     page = job.target.with_name("film.compare.html")
     assert outcome.checks == {"comparison": {"page": str(page)}}
@@ -115,7 +120,7 @@ def test_a_spoilt_output_counts_as_failed(job: Job) -> None:
 def test_a_missing_reference_is_named(job: Job, tmp_path: Path) -> None:
     references = tmp_path / "references"
     references.mkdir()
-    outcome = outcome_of(job, lambda job: MetricsCheck(job, reference_of(job, references, tmp_path)))
+    outcome = outcome_of(job, lambda job: MetricsCheck(job, Reference.of(job, references, tmp_path)))
     assert outcome.status == "failed"
     assert "named 'film'" in outcome.message
 
@@ -126,35 +131,35 @@ def test_a_reference_is_at_the_place_of_its_output(job: Job, tmp_path: Path) -> 
     for path in (references / "film.mkv", references / "sub" / "film.mp4"):
         path.touch()
     below = replace(job, target=out / "sub" / "film.mkv")
-    assert reference_of(replace(job, target=out / "film.mkv"), references, out) == references / "film.mkv"
-    assert reference_of(below, references, out) == references / "sub" / "film.mp4"
+    assert Reference.of(replace(job, target=out / "film.mkv"), references, out).file == references / "film.mkv"
+    assert Reference.of(below, references, out).file == references / "sub" / "film.mp4"
     with pytest.raises(vs.Error, match=r"there are 0 files in .*other' named 'film'"):
-        reference_of(replace(job, target=out / "other" / "film.mkv"), references, out)
+        Reference.of(replace(job, target=out / "other" / "film.mkv"), references, out)
 
 
 def test_an_output_is_not_its_own_reference(job: Job, tmp_path: Path) -> None:
     job.target.write_text("made before")
     for reference in (job.target, tmp_path):
         with pytest.raises(vs.Error, match=r"the reference '.*film\.mkv' is the output"):
-            reference_of(job, reference, tmp_path)
+            Reference.of(job, reference, tmp_path)
     (tmp_path / "film.mp4").touch()
-    assert reference_of(job, tmp_path, tmp_path) == tmp_path / "film.mp4"
+    assert Reference.of(job, tmp_path, tmp_path).file == tmp_path / "film.mp4"
 
 
 def test_another_reference_is_measured_too(studio: Studio, job: Job, film: Path, tmp_path: Path) -> None:
     made = ("-i", str(film), "-map", "0:v", "-c:v", "ffv1", "-vf")
     first = studio.make(*made, "scale=192:128", "reference-first.mkv")
     second = studio.make(*made, "scale=192:128,negate", "reference-second.mkv")
-    assert outcome_of(job, partial(MetricsCheck, reference=first)).checks["metrics"]["psnr_y"] > 20
-    assert outcome_of(job, partial(MetricsCheck, reference=first)).checks == {}
-    other = outcome_of(job, partial(MetricsCheck, reference=second))
+    assert outcome_of(job, against(MetricsCheck, first)).checks["metrics"]["psnr_y"] > 20
+    assert outcome_of(job, against(MetricsCheck, first)).checks == {}
+    other = outcome_of(job, against(MetricsCheck, second))
     assert other.status == "skipped"
     assert other.checks["metrics"]["psnr_y"] < 20
 
 
 def test_a_page_that_is_gone_is_made_again(studio: Studio, job: Job, film: Path) -> None:
     like = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "checks-again.mkv")
-    check = partial(ComparisonCheck, reference=like)
+    check = against(ComparisonCheck, like)
     page = Path(outcome_of(job, check).checks["comparison"]["page"])
     assert outcome_of(job, check).checks == {}
     page.unlink()

@@ -17,8 +17,9 @@ import pytest
 import vapoursynth as vs
 
 from tests.helpers.films import Studio, packets_of, times_of, write_model
-from vs_srcomp.batch.checkpoint import Checkpoint
+from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.cut import cut
+from vs_srcomp.batch.identity import identity_of
 from vs_srcomp.batch.pool import Encode, Event, Failed, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
 from vs_srcomp.batch.run import JobReport, run_batch
@@ -277,6 +278,35 @@ def test_a_file_behind_a_link_to_another_disk_is_replaced(job: Job, small_disk: 
     outcome = run(replace(job, overwrite=True))["film.mkv"]
     assert outcome.status == "done", outcome.message
     assert times_of(small_disk / "film.mkv") == times_of(job.source)
+
+
+def test_what_a_user_may_replace_is_that_file_and_no_later_one(job: Job) -> None:
+    with pytest.raises(PowerCutError):
+        run(replace(job, overwrite=True), pool=Here(cut_off_after=2))
+    job.target.write_text("put here meanwhile")
+    assert "exists" in run(job)["film.mkv"].message
+    assert job.target.read_text() == "put here meanwhile"
+    with pytest.raises(PowerCutError):
+        run(replace(job, overwrite=True), pool=Here(cut_off_after=1))
+    assert run(job)["film.mkv"].status == "done"
+
+
+def test_an_output_is_still_known_after_a_restart_that_was_cut_off(job: Job) -> None:
+    run(job)
+    with pytest.raises(PowerCutError):
+        run(replace(job, crf=30), restart=True, pool=Here(cut_off_after=0))
+    assert run(job)["film.mkv"].status == "done"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_link_into_a_missing_folder_is_found_before_the_work(job: Job, overwrite: bool) -> None:
+    job.target.symlink_to("nowhere/film.mkv")
+    job = replace(job, overwrite=overwrite)
+    pool = Here()
+    message = run(job, pool=pool)["film.mkv"].message
+    assert ("whose folder does not exist" if overwrite else "exists") in message
+    assert pool.done == []
+    assert Checkpoint(job.target).state(identity_of(job)) in (State.EXISTS, State.BEGUN)
 
 
 def test_a_missing_output_is_made_again(job: Job, uninterrupted: Path) -> None:
@@ -556,6 +586,16 @@ def test_what_fails_a_check_after_it_was_finished_is_redone_on_demand(job: Job) 
         assert checked(job, least=41).status == "failed"
     assert checked(job, restart=True).status == "done"
     assert checked(job).status == "skipped"
+
+
+def test_a_finished_output_that_failed_a_check_is_not_skipped_without_it(job: Job) -> None:
+    run(job)
+    assert checked(job, least=41).status == "failed"
+    outcome = checked(job, checks=False)
+    assert outcome.status == "failed"
+    assert "has failed a check before (frames)\nrepeat the check" in outcome.message
+    assert checked(job).status == "skipped"
+    assert checked(job, checks=False).status == "skipped"
 
 
 def test_what_has_failed_a_check_is_not_done_without_it(job: Job) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from tests.cli.conftest import Command
 from tests.source.reference import shared_files, write_scenes
@@ -77,6 +78,27 @@ def test_plot(stream: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["probe", str(stream), "--plot", str(target)])
     assert result.exit_code == 0, result.stderr
     assert target.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_plot_replaces_a_file_only_on_demand(stream: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs it")
+    target = tmp_path / "q.png"
+    target.write_text("precious")
+    arguments = ["probe", str(stream), "--plot", str(target)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "exists" in result.stderr
+    assert target.read_text() == "precious"
+    assert CliRunner().invoke(main, [*arguments, "--overwrite"]).exit_code == 0
+    assert target.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("suffix", [".ppm", ".bmp", ".jp2", ".gif"])
+def test_pictures_that_tell_no_level(suffix: str, tmp_path: Path) -> None:
+    Image.new("RGB", (48, 32)).save(tmp_path / f"x{suffix}")
+    result = CliRunner().invoke(main, ["probe", str(tmp_path / f"x{suffix}")])
+    assert result.exit_code == 0, result.stderr
+    assert "48x32" in result.stdout
 
 
 def test_plot_of_nothing_is_an_error(tmp_path: Path) -> None:

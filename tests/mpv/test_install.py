@@ -48,10 +48,11 @@ def test_every_option_of_the_script_is_reported() -> None:
     assert {"ratio", "q", "model", "sharpness", "adapt"} <= {name for name, _, _ in options()} & set(_READERS)
 
 
-def test_options_that_were_changed_stay(folder: Path) -> None:
+@pytest.mark.parametrize("change", [("#q=auto", "q=30"), (r"#?command=.*", "command=")])
+def test_options_that_were_changed_stay(change: tuple[str, str], folder: Path) -> None:
     install(folder)
     conf = folder / "script-opts/srcomp.conf"
-    conf.write_text(conf.read_text().replace("#q=auto", "q=30"))
+    conf.write_text(re.sub(*change, conf.read_text()))
     text = conf.read_text()
     install(folder)
     assert conf.read_text() == text

@@ -13,6 +13,7 @@ import pytest
 import vapoursynth as vs
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 import vs_srcomp
 from tests.stills.conftest import SIZE, XMP, as_it_is, decoded, luma_of
@@ -67,6 +68,21 @@ def test_sixteen_bits(name: str, count: int, unchanging: Path, tmp_path: Path) -
             high = np.asarray(image).astype(int) >> (8 if image.mode.startswith("I") else 0)
         high = high[:, :, [0, 3]] if count == 2 else high  # which Pillow takes for RGBA
         assert np.abs(high - (back.astype(int) >> 8).reshape(high.shape)).max() == 0
+
+
+@pytest.mark.parametrize(("gamma", "tags"), [(45455, UNSPECIFIED), (100000, (1, 8))])
+def test_the_gamma_of_png_is_srgb_or_a_number(
+    gamma: int, tags: tuple[int, int], unchanging: Path, tmp_path: Path
+) -> None:
+    info = PngInfo()
+    info.add(b"gAMA", gamma.to_bytes(4, "big"))
+    Image.new("RGB", (64, 32), (30, 90, 200)).save(tmp_path / "in.png", pnginfo=info)
+    assert read_picture(tmp_path / "in.png").metadata.tags == tags
+    upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "out.png", unchanging))
+    assert (b"cICP" in (tmp_path / "out.png").read_bytes()) == (tags != UNSPECIFIED)
+    if tags == UNSPECIFIED:
+        upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "out.jpg", unchanging))
+        assert (tmp_path / "out.jpg").stat().st_size > 0
 
 
 def test_grey_tiff_has_no_colour_tags(unchanging: Path, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class _Entry:
     identity: Identity
     state: State
     replaces: bool
-    """Whether the user has allowed to replace an existing output."""
+    """Whether the user has allowed to replace ``existing``."""
     segments: list[list[int]]
     """First frame, and frame after the last, of each segment."""
     output: dict[str, int]
@@ -75,6 +75,8 @@ class _Entry:
     result: dict[str, Any]
     rejected: str = ""
     """Name of the check of the output that has failed."""
+    existing: dict[str, int] = field(default_factory=dict)
+    """Size and time of change of the file that there was when the work began; empty if there was none."""
     passed: list[str] = field(default_factory=list)
     """Keys of the checks that the finished output has passed."""
 
@@ -129,12 +131,12 @@ class Checkpoint:
         """
         entry = self._read(restart=restart)
         changes = differences(entry.identity, identity) if entry else []
-        if entry and changes and entry.is_empty:
-            entry, changes = None, []
         ours = entry is not None and self._is_output(entry)
+        # A file that came later is another one.
+        permitted = entry is not None and entry.replaces and entry.existing == self._existing()
         if entry and changes and not restart:
             what = "was made" if entry.state is State.FINISHED else "was begun"
-            if entry.state is not State.FINISHED or ours:
+            if not entry.is_empty and (entry.state is not State.FINISHED or ours):
                 raise error(
                     f"{str(self.target)!r} {what} from something else ({'; '.join(changes)})",
                     "redo it with --restart, or write to another folder",
@@ -145,16 +147,19 @@ class Checkpoint:
                 self.clear()
                 return State.FINISHED
             if entry.state is State.BEGUN and not (restart and entry.rejected):
-                entry.replaces = entry.replaces or overwrite or ours or self._is_joined()
+                entry.replaces = overwrite or permitted or ours or self._is_joined()
                 self._refuse_to_replace(entry.replaces)
                 self._entry = entry
+                if entry.existing != self._existing():
+                    entry.existing = self._existing()
+                    self._write()
                 self.parts.mkdir(exist_ok=True)
                 return State.BEGUN
-        replaces = overwrite or (restart and entry is not None and (ours or self._is_joined()))
+        replaces = overwrite or permitted or (restart and entry is not None and (ours or self._is_joined()))
         self._refuse_to_replace(replaces)
         self.clear()
         self.parts.mkdir(exist_ok=True)
-        self._entry = _Entry(identity, State.BEGUN, replaces, [], {}, {})
+        self._entry = _Entry(identity, State.BEGUN, replaces, [], {}, {}, existing=self._existing())
         self._write()
         return State.NEW
 
@@ -170,7 +175,7 @@ class Checkpoint:
                 return entry.state
             if not entry.is_empty:
                 return State.CHANGED
-        return State.EXISTS if self.target.exists() else State.NEW
+        return State.EXISTS if self._existing() or self.target.is_symlink() else State.NEW
 
     @property
     def replaces(self) -> bool:
@@ -229,10 +234,11 @@ class Checkpoint:
         self._write()
         self.clear()
 
-    def accept(self, passed: Collection[str]) -> None:
-        """Store which further checks the finished output has passed."""
+    def accept(self, passed: Collection[str], checks: Collection[str]) -> None:
+        """Store which further checks the finished output has passed: their keys ``passed``, and their names."""
         assert self._entry is not None
-        self._entry.rejected = ""
+        if self._entry.rejected in checks:
+            self._entry.rejected = ""
         self._entry.passed = sorted({*self._entry.passed, *passed})
         self._write()
 
@@ -281,9 +287,15 @@ class Checkpoint:
         except OSError:
             return False
 
+    def _existing(self) -> dict[str, int]:
+        """Size and time of change of the file of the output's name; empty if there is none."""
+        return stamp(self.target) if self.target.exists() else {}
+
     def _refuse_to_replace(self, replaces: bool) -> None:
         if not replaces and (self.target.exists() or self.target.is_symlink()):
             raise error(f"{str(self.target)!r} exists", "write to another folder, or replace it with --overwrite")
+        if not (real := self.target.resolve()).parent.is_dir():
+            raise error(f"{str(self.target)!r} is a link to {str(real)!r}, whose folder does not exist", "remove it")
 
     def _is_joined(self) -> bool:
         """Whether the work was interrupted just after the output got its name: its temporary name still exists."""

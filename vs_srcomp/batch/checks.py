@@ -54,11 +54,51 @@ class VerifyCheck:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A video file that an output is measured against."""
+
+    file: Path
+    state: str
+    """What tells one state of the file from another."""
+
+    @classmethod
+    def of(cls, job: Job, place: Path, folder: Path) -> "Reference":
+        """The reference for a job whose output is in ``folder``, or below it.
+
+        Args:
+            job: The job.
+            place: The file, or a folder with one of the source's name, up to the suffix, where the output is in
+                ``folder``.
+            folder: The folder of all outputs.
+
+        Raises:
+            vs.Error: There is no such file, the folder has several, or it is the output.
+        """
+        if place.is_dir():
+            place = place / job.target.parent.relative_to(folder)
+            files = place.iterdir() if place.is_dir() else ()
+            found = [file for file in files if file.stem == job.source.stem and file.is_file()]
+        else:
+            found = [Path(local_file(place))]
+        others = [file for file in found if not _is_output(file, job)]
+        if len(others) == 1:
+            return cls(others[0], _state(others[0]))
+        if found and not others:
+            raise error(
+                f"the reference {str(found[0])!r} is the output", "write to another folder, or give another reference"
+            )
+        raise error(
+            f"there are {len(others)} files in {str(place)!r} named {job.source.stem!r}",
+            "the folder of references needs one for each source, of the same name up to the suffix",
+        )
+
+
+@dataclass(frozen=True)
 class MetricsCheck:
     """Measures the output against a reference; see `vs_srcomp.quality.measure.measure`."""
 
     job: Job
-    reference: Path
+    reference: Reference
 
     @property
     def name(self) -> str:
@@ -67,8 +107,8 @@ class MetricsCheck:
 
     @property
     def key(self) -> str:
-        """With the state of the reference."""
-        return f"{self.name} {_state(self.reference)}"
+        """With the state of the reference before it was measured."""
+        return f"{self.name} {self.reference.state}"
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
         """The scores. PSNR is None if it is infinite, because the pictures are equal.
@@ -78,7 +118,7 @@ class MetricsCheck:
         """
         found = measure(
             self.job.target,
-            self.reference,
+            self.reference.file,
             threads=max(1, share.threads),
             progress=progress,
             cancel=cancel,
@@ -87,56 +127,12 @@ class MetricsCheck:
         return {"psnr_y": psnr, "ssim": round(found.ssim, 6), "vmaf": round(found.vmaf, 4), "frames": found.frames}
 
 
-def reference_of(job: Job, reference: Path, folder: Path) -> Path:
-    """The reference for a job whose output is in ``folder``, or below it.
-
-    Args:
-        job: The job.
-        reference: The file, or a folder with one of the source's name, up to the suffix, at the place that the output
-            has in ``folder``.
-        folder: The folder of all outputs.
-
-    Raises:
-        vs.Error: There is no such file, the folder has several, or it is the output.
-    """
-    if not reference.is_dir():
-        found = [Path(local_file(reference))]
-    else:
-        place = reference / job.target.parent.relative_to(folder)
-        files = place.iterdir() if place.is_dir() else ()
-        found = [file for file in files if file.stem == job.source.stem and file.is_file()]
-    others = [file for file in found if not _is_output(file, job)]
-    if len(others) == 1:
-        return others[0]
-    if found and not others:
-        raise error(
-            f"the reference {str(found[0])!r} is the output", "write to another folder, or give another reference"
-        )
-    raise error(
-        f"there are {len(others)} files in {str(place)!r} named {job.source.stem!r}",
-        "the folder of references needs one for each source, of the same name up to the suffix",
-    )
-
-
-def _is_output(file: Path, job: Job) -> bool:
-    return file.absolute() == job.target.absolute() or (job.target.exists() and job.target.samefile(file))
-
-
-def _state(file: Path) -> str:
-    """What tells one state of a file from another."""
-    try:
-        status = file.stat()
-    except OSError:
-        return f"{path_text(file)} missing"
-    return f"{path_text(file)} {status.st_size} {status.st_mtime_ns}"
-
-
 @dataclass(frozen=True)
 class ComparisonCheck:
     """Writes an HTML page next to the output: Lanczos-5 and the output against a reference; see `vs_srcomp.compare`."""
 
     job: Job
-    reference: Path
+    reference: Reference
 
     @property
     def name(self) -> str:
@@ -145,8 +141,8 @@ class ComparisonCheck:
 
     @property
     def key(self) -> str:
-        """With the states of the reference and of the page, which is made again if it is missing."""
-        return f"{self.name} {_state(self.reference)} {_state(self.page)}"
+        """With the states of the reference before, and of the page, which is made again if it is missing."""
+        return f"{self.name} {self.reference.state} {_state(self.page)}"
 
     @property
     def page(self) -> Path:
@@ -172,5 +168,18 @@ class ComparisonCheck:
         # A section of the source, or a deinterlaced one, has other frames.
         candidates = [plain, output] if plain.clip.num_frames == output.clip.num_frames else [output]
         options = Options(threads=max(1, share.threads), title=self.job.target.name, overwrite=True)
-        write_report(candidates, candidate_from_file(self.reference), self.page, options, show)
+        write_report(candidates, candidate_from_file(self.reference.file), self.page, options, show)
         return {"page": str(self.page)}
+
+
+def _is_output(file: Path, job: Job) -> bool:
+    return file.absolute() == job.target.absolute() or (job.target.exists() and job.target.samefile(file))
+
+
+def _state(file: Path) -> str:
+    """What tells one state of a file from another."""
+    try:
+        status = file.stat()
+    except OSError:
+        return f"{path_text(file)} missing"
+    return f"{path_text(file)} {status.st_size} {status.st_mtime_ns}"

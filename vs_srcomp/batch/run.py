@@ -214,6 +214,13 @@ class _Batch:
         except Exception as failure:
             self._fail(current, failed(0, failure))
             return
+        if checkpoint.rejected and checkpoint.rejected not in {check.name for check in checks}:
+            reason = error(
+                f"{str(job.target)!r} has failed a check before ({checkpoint.rejected})",
+                "repeat the check with the same options, or redo it with --restart",
+            )
+            self._fail(current, failed(0, reason))
+            return
         if state is State.FINISHED:
             current.was_finished = True
             current.to_check.extend(check for check in checks if check.key not in checkpoint.passed)
@@ -223,13 +230,6 @@ class _Batch:
                 self._end(current, "skipped")
             return
         current.to_check.extend(checks)
-        if checkpoint.rejected and checkpoint.rejected not in {check.name for check in checks}:
-            reason = error(
-                f"{str(job.target)!r} has failed a check before ({checkpoint.rejected})",
-                "repeat the check with the same options, or redo it with --restart",
-            )
-            self._fail(current, failed(0, reason))
-            return
         # The checkpoint knows whether the output may be replaced.
         current.job = replace(job, overwrite=checkpoint.replaces)
         self.watcher.began(job)
@@ -288,7 +288,7 @@ class _Batch:
         elif current.to_check:
             self._submit(current, current.to_check.popleft())
         elif current.result is None:
-            current.checkpoint.accept(current.passed)
+            current.checkpoint.accept(current.passed, current.checks)
             self._end(current, "skipped")
         else:
             current.checkpoint.finish(current.result, current.passed)

@@ -263,27 +263,27 @@ def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], 
 
 def _checks(verifies: bool, references: Path | None, folder: Path, *, shows: bool) -> "list[Callable[[Job], Check]]":
     """What is to be found out about each output."""
-    from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, VerifyCheck, reference_of
+    from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, Reference, VerifyCheck
     from vs_srcomp.compare import missing_packages
 
     checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
     if references:
-        checks.append(lambda job: MetricsCheck(job, reference_of(job, references, folder)))
+        checks.append(lambda job: MetricsCheck(job, Reference.of(job, references, folder)))
         if shows and (missing := missing_packages()):
             print_line(f"HTML pages are left out: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
         elif shows:
-            checks.append(lambda job: ComparisonCheck(job, reference_of(job, references, folder)))
+            checks.append(lambda job: ComparisonCheck(job, Reference.of(job, references, folder)))
     return checks
 
 
 def _check_references(work: "Sequence[Job]", references: Path, folder: Path) -> None:
     """Raise the error of outputs that could not be measured when they are done."""
-    from vs_srcomp.batch.checks import reference_of
+    from vs_srcomp.batch.checks import Reference
     from vs_srcomp.quality.libvmaf import vmaf_program
 
     vmaf_program()
     for job in work:
-        reference_of(job, references, folder)
+        Reference.of(job, references, folder)
 
 
 def _check_backend(backend: "BackendConfig") -> None:

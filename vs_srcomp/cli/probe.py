@@ -33,8 +33,9 @@ _BIN = 4
 @click.option("--json", "as_json", is_flag=True, help="Print everything, with an object for each frame, as JSON.")
 @click.option("--quick", is_flag=True, help="Stop reading after a second; with --json, print a short form.")
 @click.option("--plot", type=FileName(written=True), metavar="OUT.png", help="Draw a picture of it.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 @debug_option
-def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
+def probe(file: Path, as_json: bool, quick: bool, plot: Path | None, overwrite: bool) -> None:
     """Show what FILE is, how strongly each of its frames was compressed, and which networks q="auto" takes for them.
 
     Only headers are read, nothing is decoded. AV1 has the strength of compression in them, and so have pictures in JPEG
@@ -47,12 +48,11 @@ def probe(file: Path, as_json: bool, quick: bool, plot: Path | None) -> None:
       vs-srcomp probe in.mkv --quick --json
       vs-srcomp probe in.mkv --plot quantizer.png
     """
-    from vs_srcomp.named_files import check_output, check_replaceable
+    from vs_srcomp.named_files import check_new_output
     from vs_srcomp.probe import probe as read
 
     if plot:
-        check_output(plot)
-        check_replaceable(plot, file)
+        check_new_output(plot, file, overwrite=overwrite)
     draw = _plotter() if plot else None
     found = read(file, seconds=_QUICK if quick else None)
     if plot and draw:

@@ -68,10 +68,10 @@ def script(
         from vs_srcomp.named_files import check_output
 
         check_output(output)
-    elif "\n" in source.name or "\r" in source.name:
+    elif set("\r\n") & set(str(source.resolve())):
         from vs_srcomp.errors import error
 
-        raise error(f"{source.name!r} has a line break, and a script has its command in one line", "give -o OUT.vpy")
+        raise error(f"{str(source)!r} has a line break, and a script has its command in one line", "give -o OUT.vpy")
     arguments = _arguments(options)
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program, deinterlace=deinterlace)

@@ -23,6 +23,8 @@ COMPANION = HERE / "srcomp.lua"
 
 _OPTION = re.compile(r"^    (?P<name>\w+) = (?P<value>[^,]+), +-- (?P<meaning>.+)$", re.MULTILINE)
 
+_COMMAND = re.compile(r"command=/.*/vs-srcomp")
+
 # In the first line of both files. A file without it is not ours.
 _MARK = b"vs-srcomp"
 
@@ -139,6 +141,6 @@ def _defaults() -> str:
 
 
 def _settings(text: str) -> list[str]:
-    """What a file of options sets, except the path of the command."""
+    """What a file of options sets, except the path that `_defaults` writes, of this Python or of an earlier one."""
     lines = [line.strip() for line in text.splitlines()]
-    return [line for line in lines if line and not line.startswith(("#", "command="))]
+    return [line for line in lines if line and not line.startswith("#") and not _COMMAND.fullmatch(line)]

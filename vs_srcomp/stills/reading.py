@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MATRIX_BT601 = 5
 _UNSPECIFIED = 2
+_GAMMA22 = 4
 
 # How files of the kind are shown by default: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
 _RANGE = {"JPEG": vs.RANGE_FULL, "WEBP": vs.RANGE_LIMITED, "AVIF": vs.RANGE_FULL}
@@ -254,8 +255,17 @@ def _from_packed(frame: "VideoFrame", *, has_colours: bool, is_premultiplied: bo
         return None
     if is_premultiplied and len(channels) in (2, 4):
         channels = [*(_divided(channel, channels[-1]) for channel in channels[:-1]), channels[-1]]
-    tags = Tags(frame.color_primaries or 2, frame.color_trc or 2) if has_colours else UNSPECIFIED
+    tags = _tags_of_packed(frame) if has_colours else UNSPECIFIED
     return _from_channels(channels, 8 * channels[0].itemsize, tags)
+
+
+def _tags_of_packed(frame: "VideoFrame") -> Tags:
+    """What the numbers (cICP) or the gamma (gAMA, cHRM) of a PNG file mean, of which FFmpeg makes numbers."""
+    tags = Tags(frame.color_primaries or _UNSPECIFIED, frame.color_trc or _UNSPECIFIED)
+    if tags.transfer == _GAMMA22 and tags.primaries in (1, _UNSPECIFIED):
+        return UNSPECIFIED  # what most programs write for sRGB
+    # A gamma alone does not say which primaries: as without both.
+    return tags if tags.transfer == _UNSPECIFIED or tags.primaries != _UNSPECIFIED else Tags(1, tags.transfer)
 
 
 def _divided(colour: Plane, alpha: Plane) -> Plane:
