@@ -547,12 +547,16 @@ def test_checks_are_made_of_the_output_and_decide(job: Job) -> None:
 class Frames:
     """A check that an output has 40 frames, or more where ``least`` is set."""
 
-    name = key = "frames"
+    name = "frames"
     least = 40
     made: ClassVar[list[Path]] = []
 
     def __init__(self, job: Job) -> None:
         self.job = job
+
+    @property
+    def key(self) -> str:
+        return f"frames {self.least}"
 
     def run(self, share: Share, progress: object, cancel: object) -> dict[str, int]:
         self.made.append(self.job.target)
@@ -595,6 +599,10 @@ def test_a_finished_output_that_failed_a_check_is_not_skipped_without_it(job: Jo
     assert outcome.status == "failed"
     assert "has failed a check before (frames)\nrepeat the check" in outcome.message
     assert checked(job).status == "skipped"
+    assert checked(job, checks=False).status == "skipped"
+    # A check that was passed before in another way, as with another reference, is made again after it has failed.
+    assert checked(job, least=41).status == "failed"
+    assert checked(job).checks != {}
     assert checked(job, checks=False).status == "skipped"
 
 

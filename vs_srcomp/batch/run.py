@@ -223,7 +223,9 @@ class _Batch:
             return
         if state is State.FINISHED:
             current.was_finished = True
-            current.to_check.extend(check for check in checks if check.key not in checkpoint.passed)
+            current.to_check.extend(
+                check for check in checks if check.key not in checkpoint.passed or check.name == checkpoint.rejected
+            )
             if current.to_check:
                 self._submit(current, current.to_check.popleft())
             else:
