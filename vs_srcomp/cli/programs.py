@@ -66,6 +66,10 @@ _LOCATIONS = {1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6
 _RANGES = {1: "limited", 2: "full"}
 
 
+# In a second: the finest clock of the usual containers.
+TICKS = 90_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clip:
     """Properties of a file that the command line depends on."""
@@ -122,7 +126,7 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
     from vs_srcomp.media.hdr import content_light, mastering_in_decimals
 
     picture, colour = clip.picture, clip.picture.colour
-    later = ("-itsoffset", f"{float(clip.delay):.6f}") if clip.delay else ()
+    later = ("-itsoffset", f"{float(clip.delay):.6f}") if clip.delay and not clip.rate else ()
     # FFmpeg counts against the clock, and would turn the picture itself.
     turned = ("-noautorotate", "-display_rotation", str(-clip.turn % 360)) if clip.turn else ()
     yield from ("ffmpeg", *later, *turned, "-i", "-", "-i", str(clip.source), "-map", "0:v")
@@ -141,7 +145,13 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
         "color_primaries": _PRIMARIES.get(colour.primaries),
         "color_trc": _TRANSFERS.get(colour.transfer),
     }
-    filters = [f"setparams={_joined(tags, '=', ':')}"] if any(tags.values()) else []
+    filters = []
+    if clip.delay and clip.rate:
+        # The clock of y4m ticks once a frame, and -itsoffset would be rounded to that.
+        yield from ("-enc_time_base", f"1:{TICKS}")
+        filters += [f"settb=1/{TICKS}", f"setpts=PTS+{round(clip.delay * TICKS)}"]
+    if any(tags.values()):
+        filters.append(f"setparams={_joined(tags, '=', ':')}")
     if picture.sample_aspect_ratio != 1:
         filters.append("setsar={}/{}".format(*picture.sample_aspect_ratio.as_integer_ratio()))
     if filters:

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from vs_srcomp.cli.arguments import FileName, UpscaleOptions, deinterlace_option, upscale_options
-from vs_srcomp.cli.programs import PROGRAMS, Clip, command_line, notes
+from vs_srcomp.cli.programs import PROGRAMS, TICKS, Clip, command_line, notes
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 from vs_srcomp.settings import UpscaleSettings
 
-# In seconds: the finest clock of the usual containers, and a delay that nobody notices.
-_TICKS, _LEAST_DELAY = 90_000, Fraction(1, 1000)
+# In seconds: a delay that nobody notices.
+_LEAST_DELAY = Fraction(1, 1000)
 
 
 def _checked_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
@@ -136,7 +136,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
         of_video = video_stream(container, 0).metadata
         has_timed_text = any(is_timed_text(stream) for stream in container.streams)
     first = clip.get_frame(0).props
-    delay = Fraction(first["_AbsoluteTime"]).limit_denominator(_TICKS) - begin if others else Fraction(0)
+    delay = Fraction(first["_AbsoluteTime"]).limit_denominator(TICKS) - begin if others else Fraction(0)
     delay = delay if delay >= _LEAST_DELAY else Fraction(0)
     described = Clip(
         source=source,
