@@ -21,7 +21,7 @@ RECIPES = $(wildcard train/recipes/*.toml)
 # The parts that the last ones start from or learn from. Those of fast that are missing here are not needed: what follows
 # them starts from train/starts.
 DRAFTS = $(wildcard $(addprefix train/recipes/trials/,light-*.toml quality-*.toml \
-	fast-8by5-draft*.toml fast-4by3-draft*.toml fast-2by1-draft2.toml fast-2by1-draft3.toml \
+	fast-8by5-draft*.toml fast-4by3-draft*.toml fast-2by1-draft2.toml \
 	fast-2by1-crisp-draft5.toml fast-8by5-crisp-draft3.toml fast-8by5-crisp-draft4.toml fast-4by3-crisp-draft3.toml))
 SYSTEMS = $(wildcard train/recipes/systems/*.toml)
 # The others are what these start from or are compared with.
