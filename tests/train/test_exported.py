@@ -24,7 +24,7 @@ def constants(file: bytes) -> dict[str, np.ndarray]:
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(file).graph.initializer}
 
 
-def of_chance(network: torch.nn.Module) -> torch.nn.Module:
+def of_chance[N: torch.nn.Module](network: N) -> N:
     torch.manual_seed(5)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
