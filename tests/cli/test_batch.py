@@ -201,4 +201,4 @@ def test_wrong_usage(command: Command, tmp_path: Path, options: Arguments) -> No
 def test_a_folder_that_cannot_be_written_to(command: Command, film: Path) -> None:
     done = command("batch", film, "--out", "/proc/nowhere")
     assert done.returncode == 1
-    assert "cannot write the report '/proc/nowhere/srcomp-report.jsonl'" in done.stderr
+    assert "cannot make the folder '/proc/nowhere'" in done.stderr
