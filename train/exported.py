@@ -43,9 +43,7 @@ def take_exported(network: Network, file: bytes) -> None:
         if isinstance(network, PlainStack):
             _take_plain(network, values)
         elif "table" in values:
-            plain = network.as_plain()
-            _take_plain(plain, values)
-            network.take_plain(plain)
+            network.take_plain(lambda plain: _take_plain(plain, values))
         else:
             _take_interpolated(network, values)
     except (KeyError, RuntimeError) as reason:

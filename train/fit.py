@@ -219,9 +219,7 @@ def _take_weights(network: Network, name: str, runs: Path, role: str = "start") 
         if weights is None:
             take_installed(network, name)
         elif isinstance(network, InterpolatedStack) and "gains" in weights:
-            plain = network.as_plain()
-            plain.load_state_dict(weights)
-            network.take_plain(plain)
+            network.take_plain(lambda plain: plain.load_state_dict(weights))
         else:
             network.load_state_dict(weights)
     except (RuntimeError, ValueError) as reason:

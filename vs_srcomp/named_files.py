@@ -84,7 +84,7 @@ def check_replaceable(target: Path, source: Path) -> None:
 
 def check_new_output(target: Path, source: Path, *, overwrite: bool) -> None:
     """Raise an error, before any work, if the output of ``source`` cannot be written to ``target``."""
+    check_output(target)
     check_replaceable(target, source)
     if target.exists() and not overwrite:
         raise error(f"{str(target)!r} exists", "give the output another name, or replace it with --overwrite")
-    check_output(target)

@@ -1,6 +1,6 @@
 """Plain stacks of convolutions for a few levels, with interpolated kernels in between."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -112,14 +112,15 @@ class InterpolatedStack(Network):
                 layer.weight.copy_(weight)
                 layer.bias.copy_(bias)
 
-    def as_plain(self) -> PlainStack:
-        """A new `PlainStack` of the same form."""
-        head, *hidden, _ = _convolutions(self.stacks[0])
-        return PlainStack(stride=self.stride, channels=head.out_channels, layers=len(hidden) + 2, slope=self.slope)
+    def take_plain(self, load: Callable[[PlainStack], object]) -> None:
+        """Set the kernels of each level to those that a `PlainStack` of the same form has there.
 
-    def take_plain(self, network: PlainStack) -> None:
-        """Set all kernels to those of ``network``, of the same form: it is equal to it at each of its levels."""
-        self.set_kernels([network.kernels_at(level) for level in self.levels])
+        ``load`` is called with a new one, and sets its weights.
+        """
+        head, *hidden, _ = _convolutions(self.stacks[0])
+        plain = PlainStack(stride=self.stride, channels=head.out_channels, layers=len(hidden) + 2, slope=self.slope)
+        load(plain)
+        self.set_kernels([plain.kernels_at(level) for level in self.levels])
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:

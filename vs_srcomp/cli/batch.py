@@ -9,12 +9,12 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Literal
 
 import click
-from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import FileName, JobOptions, Number, job_options
 from vs_srcomp.cli.batch_display import BatchDisplay
 from vs_srcomp.cli.batch_plan import print_plan
 from vs_srcomp.cli.ending import SIGNALS, patience
+from vs_srcomp.cli.given import is_given
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import debug_option, print_line, stderr
 from vs_srcomp.cli.stills import PICTURE_FORMATS, StillOptions, batch_pictures, check_for, still_options
@@ -245,9 +245,8 @@ def _batch_pictures(
 
 def _check_no_cluster() -> None:
     """Raise the usage error of options that are for a cluster alone."""
-    context = click.get_current_context()
     for name, option in (("storage", "--storage"), ("gpus_per_task", "--gpus-per-task")):
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+        if is_given(name):
             raise click.UsageError(f"{option} is for a cluster: give --cluster, too.")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from vs_srcomp.cli.arguments import FileName, ModelName, Quantizer, check_model, look_option
+from vs_srcomp.cli.given import is_given
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, debug_option, print_line, progress_bar
 
 _METRICS = ("vmaf-neg", "vmaf", "psnr", "ssim", "ssimulacra2")
@@ -155,10 +156,8 @@ def compare(
 def _check(files: tuple[Path, ...], reference: Path | None, models: tuple[str | Path, ...] | None) -> None:
     if models is not None and len(files) > 1:
         raise click.UsageError("--models compares what is made of one file: name one, or leave --models out.")
-    context = click.get_current_context()
     for name in ("ratio", "q", "look"):
-        source = context.get_parameter_source(name)
-        if models is None and source is not click.core.ParameterSource.DEFAULT:
+        if models is None and is_given(name):
             raise click.UsageError(f"--{name} goes with --models.")
-    if reference is None and context.get_parameter_source("metrics") is not click.core.ParameterSource.DEFAULT:
+    if reference is None and is_given("metrics"):
         raise click.UsageError("--metrics goes with --reference: without one there is nothing to measure against.")

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import in_one_argument, usage_errors
+from vs_srcomp.cli.given import is_given
 
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Job
@@ -31,8 +31,7 @@ class PipeOptions:
         """Raise a usage error if the command cannot be run, or if options for encoders are given, too."""
         if self.pipe is None:
             return
-        context = click.get_current_context()
-        given = [name for name in _EXCLUDED if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+        given = [name for name in _EXCLUDED if is_given(name)]
         if given:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             raise click.UsageError(f"--pipe and {names} exclude each other: settings go into the command.")

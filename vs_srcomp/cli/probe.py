@@ -48,11 +48,10 @@ def probe(file: Path, as_json: bool, quick: bool, plot: Path | None, overwrite: 
       vs-srcomp probe in.mkv --quick --json
       vs-srcomp probe in.mkv --plot quantizer.png
     """
-    from vs_srcomp.named_files import check_new_output, check_output
+    from vs_srcomp.named_files import check_new_output
     from vs_srcomp.probe import probe as read
 
     if plot:
-        check_output(plot)
         check_new_output(plot, file, overwrite=overwrite)
     draw = _plotter() if plot else None
     found = read(file, seconds=_QUICK if quick else None)

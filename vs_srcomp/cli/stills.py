@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
-from click.core import ParameterSource
 
 from vs_srcomp.cli.arguments import JobOptions, in_one_argument
 from vs_srcomp.cli.ending import can_go_on, leave_at_end
+from vs_srcomp.cli.given import is_given
 from vs_srcomp.cli.reports import core_log_on_stderr, counted, explain, print_line, progress_bar
 from vs_srcomp.stills.formats import is_pattern, is_picture, kind_of
 
@@ -66,19 +66,16 @@ def still_options[F: Callable[..., Any]](command: F) -> F:
 
 def check_for(*, pictures: bool) -> None:
     """Raise the usage error of options that are for the other kind of output."""
-    context = click.get_current_context()
     wrong = _FOR_VIDEOS if pictures else _FOR_PICTURES
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in wrong and source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
+    for parameter in click.get_current_context().command.params:
+        if parameter.name in wrong and is_given(parameter.name):
             own, other = ("a picture", "videos") if pictures else ("a video", "pictures")
             raise click.UsageError(f"{parameter.opts[0]} is for {other}, and the output is {own}.")
 
 
 def _check_quality(kind: "PictureKind", stills: StillOptions) -> None:
     """Raise the usage error of a quality that changes nothing."""
-    context = click.get_current_context()
-    if context.get_parameter_source("quality") is not ParameterSource.COMMANDLINE:
+    if not is_given("quality"):
         return
     if kind.lossless == "always":
         raise click.UsageError(f"--quality is for .jpg, .avif and .webp: {kind.suffix} is written without loss.")
