@@ -51,10 +51,10 @@ def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     write_models(folder)
     monkeypatch.setattr(catalogue, "_engines", lambda: folder)
-    for known in (catalogue._catalogue, catalogue.load_network):
+    for known in (catalogue._catalogue, catalogue._installed):
         known.cache_clear()
     yield folder
-    for known in (catalogue._catalogue, catalogue.load_network):
+    for known in (catalogue._catalogue, catalogue._installed):
         known.cache_clear()
 
 

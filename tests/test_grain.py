@@ -82,3 +82,15 @@ def test_clips_that_do_not_belong_together_are_refused() -> None:
     half = clip.resize.Point(format=vs.YUV420PH)
     with pytest.raises(vs.Error, match=r"^srcomp: .*\n.+$"):
         restore_grain(half, half, half)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_is_no_clip_of_one_size_and_format_is_refused(place: int) -> None:
+    clip = core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=2)
+    varied = core.std.Splice([clip, clip.resize.Point(32, 32)], mismatch=True)
+    deep = core.std.BlankClip(format=vs.GRAY32, width=64, height=48, length=2)
+    for wrong in (None, "clip", core.std.BlankAudio(), varied, deep):
+        clips = [clip] * 3
+        clips[place] = wrong
+        with pytest.raises(vs.Error, match=r"^srcomp: .*\n"):
+            restore_grain(*clips)

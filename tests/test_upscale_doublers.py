@@ -200,6 +200,17 @@ def test_models_of_other_systems_are_chosen_by_name(carried: Path) -> None:
             assert frame.props["SrcompModel"] == name
 
 
+def test_a_clip_keeps_its_network_and_the_next_one_takes_the_new_file(tmp_path: Path) -> None:
+    clip, model = textured(vs.GRAY8), tmp_path / "model.onnx"
+    for seed, scale in ((1, 2), (2, 2), (3, 3)):
+        data = random_doubler(seed=seed, scale=scale)
+        model.write_bytes(data)
+        out = vs_srcomp.upscale(clip, model=model, backend=Evaluated())
+        model.write_bytes(random_doubler(seed=9))
+        assert out.width == scale * clip.width
+        assert np.array_equal(luma(out, 1), reference(data, luma(clip, 1), 8, 1, scale))
+
+
 def test_two_passes_are_the_network_on_what_it_has_made(doubler: Path) -> None:
     clip = textured(vs.YUV420P10).std.SetFrameProps(SrcompQ=31.5)
     out = vs_srcomp.upscale(clip, model=doubler, passes=2, backend=Evaluated())

@@ -75,6 +75,13 @@ def test_frames_of_an_unknown_level_get_the_default_one(carried: Path) -> None:
     assert f"without it get {DEFAULT_Q:g}," in str(vs_srcomp.upscale.__doc__)
 
 
+@pytest.mark.parametrize("foreign", ["high", [20.0, 30.0], float("nan")])
+def test_what_is_no_level_is_unknown(foreign: object) -> None:
+    clip = textured(vs.YUV420P8).std.SetFrameProps(SrcompQ=foreign)
+    with vs_srcomp.upscale(clip).get_frame(0) as frame:
+        assert frame.props["SrcompQ"] == DEFAULT_Q
+
+
 @pytest.mark.parametrize(("foreign", "q"), [(200.0, 63), (-5, 0), (float("inf"), 63)])
 def test_a_level_beyond_the_scale_is_the_last_one_on_it(foreign: float, q: float) -> None:
     clip = textured(vs.YUV420P8).std.SetFrameProps(SrcompQ=foreign)

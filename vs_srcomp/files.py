@@ -1,4 +1,4 @@
-"""Atomic writing of files, and temporary folders."""
+"""Atomic writing of files, temporary folders, and how errors of the file system and odd names are shown."""
 
 import errno
 import fcntl

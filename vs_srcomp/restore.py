@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, Ratio, nearest_quantizer
 from vs_srcomp.log import log_once
 from vs_srcomp.memory import give_back_free_memory
-from vs_srcomp.models import ModelName, Network, network_for, scale_of
+from vs_srcomp.models import ModelName, Network, is_file, load_network, network_at, network_for, scale_of
 from vs_srcomp.reuse import reusing
 
 DEFAULT_Q = 25.0
@@ -69,6 +70,8 @@ class Networks:
         self._q = q
         self._backend = backend
         self._reuse = reuse
+        # A file may be replaced while the clip is played.
+        self._own = load_network(Path(model)) if is_file(model) and look == "faithful" else None
         ready = [DEFAULT_Q if q is None else q]
         if q is None and isinstance(backend, StoringBackend):
             # Building an engine may take minutes, so do it before the host requests frames.
@@ -79,7 +82,7 @@ class Networks:
     @property
     def scale(self) -> int:
         """Output size over input size."""
-        return scale_of(self._model)
+        return self._own.scale if self._own else scale_of(self._model)
 
     @property
     def workers(self) -> int:
@@ -94,8 +97,9 @@ class Networks:
         """
         if self._q is not None:
             return self._q
-        if "SrcompQ" in props and not isnan(props["SrcompQ"]):
-            return min(max(float(props["SrcompQ"]), 0.0), float(MAX_QUANTIZER))
+        known = props.get("SrcompQ")
+        if isinstance(known, int | float) and not isnan(known):
+            return min(max(float(known), 0.0), float(MAX_QUANTIZER))
         if self._for(0) != self._for(MAX_QUANTIZER):
             log_once(
                 f"the compression level of the frames is not known: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "
@@ -116,6 +120,8 @@ class Networks:
 
     def _for(self, q: float) -> tuple[str, Network]:
         level = nearest_quantizer(q) if isinstance(self._backend, StoringBackend) else round(q)
+        if self._own:
+            return Path(self._model).name, network_at(self._own, float(level))
         return network_for(self._model, self.ratio, level, self._look)
 
 

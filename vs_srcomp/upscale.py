@@ -13,7 +13,7 @@ from vs_srcomp.colour_guess import keep_assumed_colours
 from vs_srcomp.errors import check_flags, error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.memory import limit_cache
-from vs_srcomp.models import ModelName, scale_of
+from vs_srcomp.models import LOOKS, ModelName, scale_of
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks, refuse_interlaced
 from vs_srcomp.target_size import check_target
@@ -54,10 +54,11 @@ def upscale(
             keeps the shape of the picture. With both, pixels take the shape with which the picture keeps its own. The
             model is that of the nearest ratio.
         height: Target height in luma pixels.
-        q: The compression level on libaom's quantizer scale, 0 to 63 (``-crf`` of libaom and SVT-AV1, base_q_idx / 4).
-            ``"auto"`` reads the property ``SrcompQ`` of each frame, which `vs_srcomp.source` sets on AV1; frames
-            without it get 25, with a message. The level is rounded to a whole number within the levels of the
-            model's training; on TensorRT, which takes minutes for each level, to 20, 30, 40 or 50.
+        q: The compression level, 0 to 63: base_q_idx / 4 of AV1 stills that look as good. Video that was coded with
+            ``-crf N`` has a level some ten lower than N. ``"auto"`` reads the property ``SrcompQ`` of each frame, which
+            `vs_srcomp.source` sets on AV1; frames without it get 25, with a message. The level is rounded to a whole
+            number within the levels of the model's training; on TensorRT, which takes minutes for each level, to 20,
+            30, 40 or 50.
         model: A tier (``"light"``, ``"fast"``, ``"quality"``); another system's model by name, such as
             ``"espcn-2x"``; or the path of an ONNX file with the same contract: [N, 1, H, W] float32, luma in 0..1
             after Lanczos in, restored luma out, and optionally a second input ``q``, [N] float32, the level. A network
@@ -84,7 +85,7 @@ def upscale(
     """
     _check_clip(clip)
     check_flags(ensemble=ensemble, reuse=reuse)
-    _check_model(model)
+    _check_model(model, look)
     _check_backend(backend)
     amount = _checked_sharpness(sharpness)
     scale = _checked_passes(passes, scale_of(model))
@@ -227,9 +228,11 @@ def _check_clip(clip: vs.VideoNode) -> None:
         )
 
 
-def _check_model(model: ModelName) -> None:
+def _check_model(model: ModelName, look: str) -> None:
     if not isinstance(model, str | os.PathLike):
         raise error(f"model={model!r} is not a model", 'give a name, such as "fast", or the path of an ONNX file')
+    if not isinstance(look, str):
+        raise error(f"look={look!r} is not a look", f"use one of {', '.join(LOOKS)}")
 
 
 def _check_backend(backend: BackendConfig | None) -> None:
@@ -248,7 +251,7 @@ def _target(
         return scale * clip.width, scale * clip.height, Ratio(f"{scale}:1", f"{scale}by1", Fraction(scale))
     if width is None and height is None:
         try:
-            chosen = ratio_by_name(ratio or "2:1")
+            chosen = ratio_by_name("2:1" if ratio is None else ratio)
         except ValueError as reason:
             raise error(str(reason), "use one of these, or width= and height=") from None
         return *scaled_size(clip.width, clip.height, chosen.factor, *subsampling), chosen
@@ -264,7 +267,7 @@ def _target(
     if target_width < clip.width or target_height < clip.height:
         raise error(
             f"{target_width}x{target_height} is smaller than the clip ({clip.width}x{clip.height})",
-            "give a size that is not smaller; to go down, use resize",
+            "give a size that is not smaller",
         )
     return target_width, target_height, nearest_ratio(max(factors))
 
@@ -277,9 +280,9 @@ def _checked_sharpness(sharpness: float) -> float:
 
 def _checked_passes(passes: int, scale: int) -> int:
     """Output size over input size of all passes together."""
-    if passes == 1:
+    if type(passes) is int and passes == 1:
         return scale
-    if passes != 2:
+    if type(passes) is not int or passes != 2:
         raise error(f"passes is {passes!r}", "give 1 or 2")
     if scale == 1:
         raise error(

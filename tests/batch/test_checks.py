@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 import vapoursynth as vs
 
 from tests.helpers.films import Studio
+from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, Reference, VerifyCheck
+from vs_srcomp.batch.identity import identity_of
 from vs_srcomp.batch.pool import Event, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
 from vs_srcomp.batch.run import JobReport, run_batch
@@ -155,6 +158,55 @@ def test_another_reference_is_measured_too(studio: Studio, job: Job, film: Path,
     other = outcome_of(job, against(MetricsCheck, second))
     assert other.status == "skipped"
     assert other.checks["metrics"]["psnr_y"] < 20
+
+
+def test_a_wrong_reference_is_no_fault_of_the_output(studio: Studio, job: Job, film: Path) -> None:
+    wrong = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=96:64", "-c:v", "ffv1", "reference-small.mkv")
+    right = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "reference-fits.mkv")
+    for _ in range(2):
+        outcome = outcome_of(job, VerifyCheck, against(MetricsCheck, wrong))
+        assert outcome.status == "failed", outcome
+    assert Checkpoint(job.target).preview(identity_of(job), restart=False, overwrite=False) is State.FINISHED
+    assert outcome_of(job).status == "skipped"
+    assert set(outcome_of(job, VerifyCheck, against(MetricsCheck, right)).checks) == {"metrics"}
+
+
+def test_what_begins_and_what_is_planned_agree(job: Job) -> None:
+    checkpoint, identity = Checkpoint(job.target), identity_of(job)
+    assert outcome_of(job, VerifyCheck, spoil=True).status == "failed"
+    for checks, restart in (((), False), (("verify",), False), ((), True)):
+        with suppress(vs.Error):
+            checkpoint.preview(identity, restart=restart, overwrite=False, checks=checks)
+            continue
+        assert not checks
+        assert not restart
+        assert outcome_of(job).status == "failed"
+    job.target.unlink()
+    job.target.write_bytes(b"somebody else's")
+    with pytest.raises(vs.Error, match="exists"):
+        checkpoint.preview(identity, restart=False, overwrite=False, checks=("verify",))
+    assert job.target.read_bytes() == b"somebody else's"
+
+
+def test_a_page_has_names_of_any_bytes(studio: Studio, job: Job, film: Path) -> None:
+    like = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "reference-bytes.mkv")
+    strange = replace(job, target=job.target.with_name("film-\udcff.mkv"))
+    outcome = outcome_of(strange, against(ComparisonCheck, like))
+    assert outcome.status == "done", outcome.message
+    assert outcome.checks["comparison"]["page"].endswith("film-\\xff.compare.html")
+    assert "film-" in strange.target.with_name("film-\udcff.compare.html").read_text("utf-8")
+
+
+def test_a_page_replaces_pages_only(studio: Studio, job: Job, film: Path) -> None:
+    like = studio.make("-i", str(film), "-map", "0:v", "-vf", "scale=192:128", "-c:v", "ffv1", "reference-page.mkv")
+    check = against(ComparisonCheck, like)(job)
+    check.check_page()
+    check.page.write_text("my own page")
+    with pytest.raises(vs.Error, match=r"film\.compare\.html' exists"):
+        check.check_page()
+    check.page.unlink()
+    assert outcome_of(job, against(ComparisonCheck, like)).status == "done"
+    check.check_page()
 
 
 def test_a_page_that_is_gone_is_made_again(studio: Studio, job: Job, film: Path) -> None:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
+import onnx
 import pytest
 import vapoursynth as vs
 
@@ -195,7 +196,10 @@ def test_changes_are_noticed_and_never_mixed(job: Job, tmp_path: Path, cut_off_a
     assert "start: none, now 1" in refused(replace(job, start=1))  # type: ignore[arg-type]
     assert "segment_seconds: 0.4, now 0.8" in refused(replace(job, segment_seconds=0.8))
     assert "encoder: svt-av1, now x264" in refused(replace(job, encoder="x264", preset=None))
-    model.write_bytes(model.read_bytes() + b"\x00\x00")
+    network = onnx.load(str(model))
+    network.producer_name = "somebody else"
+    onnx.save(network, str(model))
+    assert "model: " in refused(job)
     os.utime(film, ns=(0, 0))
     assert "the source file has changed" in refused(job)
     with pytest.MonkeyPatch.context() as patch:
@@ -208,11 +212,9 @@ def test_another_model_of_the_same_name_is_noticed(job: Job, tmp_path: Path) -> 
     for path in (first, second):
         path.parent.mkdir()
         write_model(path)
-    from onnx import load, save
-
-    changed = load(str(second))
+    changed = onnx.load(str(second))
     changed.producer_name = "somebody else"
-    save(changed, str(second))
+    onnx.save(changed, str(second))
     run(replace(job, model=first))
     assert run(replace(job, model=first))["film.mkv"].status == "skipped"
     message = run(replace(job, model=second))["film.mkv"].message
@@ -289,6 +291,19 @@ def test_what_a_user_may_replace_is_that_file_and_no_later_one(job: Job) -> None
     with pytest.raises(PowerCutError):
         run(replace(job, overwrite=True), pool=Here(cut_off_after=1))
     assert run(job)["film.mkv"].status == "done"
+
+
+def test_leave_to_replace_ends_with_the_work(job: Job) -> None:
+    job.target.write_bytes(b"somebody else's")
+    before = job.target.stat()
+    run(replace(job, overwrite=True))
+    job.target.write_bytes(b"somebody else's")
+    os.utime(job.target, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for again in (job, replace(job, preset=11)):
+        outcomes = run(again)
+        assert outcomes["film.mkv"].status == "failed"
+        assert "replace it with --overwrite" in outcomes["film.mkv"].message
+    assert job.target.read_bytes() == b"somebody else's"
 
 
 def test_an_output_is_still_known_after_a_restart_that_was_cut_off(job: Job) -> None:
@@ -515,6 +530,7 @@ def test_long_and_foreign_names(job: Job) -> None:
 def test_checks_are_made_of_the_output_and_decide(job: Job) -> None:
     class Count:
         name = key = "count"
+        rejects = True
 
         def __init__(self, job: Job) -> None:
             self.job = job
@@ -548,6 +564,7 @@ class Frames:
     """A check that an output has 40 frames, or more where ``least`` is set."""
 
     name = "frames"
+    rejects = True
     least = 40
     made: ClassVar[list[Path]] = []
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import vs_srcomp
 from tests.cli.conftest import Command
 from vs_srcomp.cli import main
-from vs_srcomp.models import Model, load_network
+from vs_srcomp.models import Model, catalogue
 
 ENGINES = Path(__file__).resolve().parents[2] / "engines"
 
@@ -139,7 +139,7 @@ def test_a_damaged_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     sound, *_ = vs_srcomp.models()
     other = Model(**{**vars(sound), "name": "other", "sha256": "0" * 64})
     monkeypatch.setattr(vs_srcomp, "models", lambda: (sound, other))
-    load_network.cache_clear()
+    catalogue._installed.cache_clear()
     result = CliRunner().invoke(main, ["models", "--verify"])
     assert result.exit_code == 1
     assert f"{sound.name}: sound" in result.stderr

@@ -50,10 +50,12 @@ _WAITS = {
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("waits", _WAITS)
 def test_a_stop_is_prompt_and_leaves_nothing(waits: str, number: signal.Signals, tmp_path: Path) -> None:
     code = _STUCK.replace("{waits}", _WAITS[waits])
+    # The tests themselves may run under nohup.
+    code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n{code}"
     arguments = [sys.executable, "-c", code, "work", str(tmp_path / "out.mkv")]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -65,6 +67,16 @@ def test_a_stop_is_prompt_and_leaves_nothing(waits: str, number: signal.Signals,
     assert process.returncode == 128 + number
     assert errors == f"vs-srcomp: stopped by {number.name}, nothing unfinished is left behind\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("handler", ["SIG_DFL", "SIG_IGN"])
+def test_a_closed_terminal_ends_what_does_not_ignore_it(handler: str) -> None:
+    code = (
+        f"import signal; signal.signal(signal.SIGHUP, signal.{handler})\n"
+        "from vs_srcomp.cli.ending import SIGNALS; print(signal.SIGHUP in SIGNALS)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == f"{handler == 'SIG_DFL'}\n"
 
 
 LOSES_THE_EXCEPTION = """

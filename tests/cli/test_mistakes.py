@@ -73,7 +73,7 @@ MISTAKES = [
     ),
     ("upscale . out.mkv", 1, "is not a regular file", "path of a video file"),
     ("upscale notes.txt out.mkv", 1, "cannot be opened", "a video file"),
-    ("upscale empty.mkv out.mkv", 1, "is empty", "path of a video file"),
+    ("upscale empty.mkv out.mkv", 1, "is empty", "give a file that is whole"),
     ("upscale there.mkv out.mkv", 1, "cannot be opened", "video file"),
     ("upscale in.png out.mkv", 1, "RGB", "ffmpeg -i IN"),
     ("upscale in.mkv there.mkv", 1, "'there.mkv' exists", "--overwrite"),
@@ -82,7 +82,7 @@ MISTAKES = [
     ("upscale in.mkv out", 1, "no container that can be written", ".mkv, .mp4 or .webm"),
     ("upscale in.mkv nowhere/out.mkv", 1, "the folder 'nowhere' does not exist", "make it"),
     ("upscale in.mkv out.webm --encoder x264", 1, ".webm files cannot hold", "another encoder"),
-    ("upscale in.mkv out.mkv --width 48", 1, "is smaller than the clip (96x64)", "to go down, use resize"),
+    ("upscale in.mkv out.mkv --width 48", 1, "is smaller than the clip (96x64)", "give a size that is not smaller"),
     ("upscale in.mkv out.mkv --width 100000", 1, "100000x66666 is too large", "smaller size"),
     (
         "upscale in.mkv out.mkv --width 16000 --height 8800",

@@ -114,3 +114,20 @@ def test_plot_without_matplotlib_states_what_to_install(stream: Path, monkeypatc
     result = CliRunner().invoke(main, ["probe", str(stream), "--plot", "q.png"])
     assert result.exit_code == 1
     assert "pip install" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["cost $_{$ 5.mkv", "n\udcff.mkv"])
+def test_plot_of_a_file_of_any_name(name: str, stream: Path, tmp_path: Path, command: Command) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs it")
+    file = tmp_path / name
+    file.write_bytes(stream.read_bytes())
+    done = command("probe", "--json", "--quick", file, "--plot", tmp_path / "q.png")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "q.png").exists()
+
+
+def test_a_plot_of_no_kind_is_refused_before_the_work(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs it")
+    result = CliRunner().invoke(main, ["probe", str(tmp_path / "missing.mkv"), "--plot", str(tmp_path / "plot")])
+    assert result.exit_code == 1
+    assert "is not a kind of picture to draw" in result.stderr

@@ -51,7 +51,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["script", *map(str, arguments), "--q", "20"])
+    return CliRunner().invoke(main, ["script", *map(str, arguments), "--q", "20", "--overwrite"])
 
 
 def in_shell(command: str, environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -355,3 +355,28 @@ def test_the_times_of_frames_are_exact(studio: Studio, shell: dict[str, str], tm
     written = run(film, "-o", tmp_path / "s.vpy")
     assert in_shell(written.stdout, shell, tmp_path).returncode == 0
     assert vs_srcomp.source(tmp_path / "ntsc.srcomp.mkv").fps == Fraction(30000, 1001)
+
+
+def test_a_script_that_was_changed_is_replaced_only_on_demand(studio: Studio, tmp_path: Path) -> None:
+    film, target = studio.picture("edited.mkv"), tmp_path / "s.vpy"
+
+    def again(*more: str) -> Result:
+        return CliRunner().invoke(main, ["script", str(film), "-o", str(target), *more])
+
+    assert [again().exit_code for _ in range(2)] == [0, 0]
+    target.write_text("# mine\n")
+    done = again()
+    assert done.exit_code == 1
+    assert "exists and differs\ngive the script another name, or replace it with --overwrite" in done.stderr
+    assert target.read_text() == "# mine\n"
+    assert again("--overwrite").exit_code == 0
+    assert "vs_srcomp.upscale" in target.read_text()
+
+
+def test_a_script_whose_name_vspipe_cannot_read_is_refused(studio: Studio, tmp_path: Path) -> None:
+    film = studio.picture("named.mkv")
+    strange = tmp_path / "film-\udcff.mkv"
+    strange.write_bytes(film.read_bytes())
+    done = CliRunner().invoke(main, ["script", str(strange)])
+    assert done.exit_code == 1
+    assert "is not UTF-8, and vspipe opens no such script\ngive -o OUT.vpy another name" in done.stderr

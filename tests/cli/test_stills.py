@@ -7,16 +7,22 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import vapoursynth as vs
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from tests.cli.conftest import ARGV, Command
 from tests.tolerances import PRINTED_Q
+from vs_srcomp.batch.pictures import Resumable
 from vs_srcomp.cli import main
+from vs_srcomp.stills.job import PictureJob
+from vs_srcomp.stills.picture import Picture
 from vs_srcomp.stills.reading import read_picture
 
 
@@ -183,6 +189,58 @@ def test_a_batch_knows_what_its_outputs_were_made_from(photos: Path, model: Path
     assert "was made from something else (q: auto, now 30)" in refused.stderr
     assert "--restart" in refused.stderr
     assert run(*other, "--restart").stderr.splitlines()[-1] == "2 pictures: 2 done"
+
+
+def test_what_comes_during_the_work_is_not_replaced(photos: Path, model: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.png"
+    job = PictureJob(source=photos / "a.jpg", target=target, model=model)
+
+    def read() -> Picture:
+        target.write_text("mine")
+        return read_picture(job.source)
+
+    resumable = Resumable(job, restart=False, redo="--restart")
+    with pytest.raises(vs.Error, match=r"a\.png' exists"):
+        resumable.upscale(job, read)
+    assert target.read_text() == "mine"
+    assert resumable.upscale(replace(job, overwrite=True), partial(read_picture, job.source)) is not None
+
+
+def test_a_link_to_nothing_is_not_written_through(photos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").symlink_to(tmp_path / "later.png")
+    arguments = ["batch", photos / "a.jpg", "--out", out, "--container", "png", "--model", model]
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert "a.png' exists" in done.stderr
+    assert run(*arguments, "--overwrite").exit_code == 0
+    assert (tmp_path / "later.png").exists()
+    assert (out / "a.png").is_symlink()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_stop_waits_for_the_pictures_at_work_and_a_second_one_does_not(times: int, tmp_path: Path) -> None:
+    for number in range(2):
+        Image.effect_noise((1200, 900), 60).convert("RGB").save(tmp_path / f"{number}.png")
+    out = tmp_path / "out"
+    arguments = ["batch", tmp_path, "--out", out, "--container", "png", "--model", "quality"]
+    with subprocess.Popen([*ARGV, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not (out / ".srcomp" / "0.png.lock").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert "stop it again to end at once" in process.stderr.readline()
+        if times == 2:
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 128 + signal.SIGINT, errors
+    assert "the same command goes on with it" in errors
+    lines = [json.loads(line)["status"] for line in (out / "srcomp-report.jsonl").read_text().splitlines()]
+    assert lines == (["done", "cancelled"] if times == 1 else [])
+    assert [path.name for path in sorted(out.glob("*.png"))] == (["0.png"] if times == 1 else [])
+    assert not list(out.glob(".*.png"))
 
 
 def test_a_picture_that_failed_binds_nothing(photos: Path, model: Path, tmp_path: Path) -> None:

@@ -314,3 +314,15 @@ def test_tensors_of_another_size_than_they_say_are_refused(tmp_path: Path) -> No
     path = with_external_weights(tmp_path, "own.bin", offset=16, length=8)
     with pytest.raises(vs.Error, match="is not a valid ONNX file"):
         load_network(path)
+
+
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = random_network(2, channels=4), random_network(4, channels=4)
+    monkeypatch.chdir(tmp_path)
+    assert load_network(Path(written(tmp_path, first).name)).stride == 2
+    assert load_network(Path(written(tmp_path, second).name)).stride == 4
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    written(folder, first)
+    monkeypatch.chdir(folder)
+    assert load_network(Path("own.onnx")).stride == 2

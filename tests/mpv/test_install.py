@@ -48,7 +48,9 @@ def test_every_option_of_the_script_is_reported() -> None:
     assert {"ratio", "q", "model", "sharpness", "adapt"} <= {name for name, _, _ in options()} & set(_READERS)
 
 
-@pytest.mark.parametrize("change", [("#q=auto", "q=30"), (r"#?command=.*", "command=")])
+@pytest.mark.parametrize(
+    "change", [("#q=auto", "q=30"), (r"#?command=.*", "command="), ("#q=auto", "#q=40"), ("#q=auto", "# mine\n#q=auto")]
+)
 def test_options_that_were_changed_stay(change: tuple[str, str], folder: Path) -> None:
     install(folder)
     conf = folder / "script-opts/srcomp.conf"

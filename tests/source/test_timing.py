@@ -157,3 +157,19 @@ def test_a_stream_that_may_reorder_frames_but_does_not_keeps_its_times(tmp_path:
         tmp_path / "i.mkv", len(pts), codec="libx264", pts=pts, time_base=Fraction(1, 1000), options=options
     )
     assert times(source(file)) == [time / 1000 for time in pts]
+
+
+@pytest.mark.parametrize("options", [{}, {"use_editlist": "0"}, {"movflags": "negative_cts_offsets"}])
+def test_times_of_mp4_are_those_of_display(options: dict[str, str], tmp_path: Path) -> None:
+    made = write_scenes(tmp_path / "made.mp4", 8, codec="libsvtav1", options={"preset": "12"}, rate=25)
+    late = tmp_path / "late.mp4"
+    with av.open(str(made)) as before, av.open(str(late), "w", options=options) as after:
+        stream = after.add_stream_from_template(before.streams.video[0], opaque=True)
+        for packet in before.demux(video=0):
+            if packet.size:
+                packet.pts = (packet.pts or 0) + 3 * (packet.duration or 0)
+                packet.stream = stream
+                after.mux(packet)
+    with av.open(str(late)) as container:
+        shown = [frame.time for frame in container.decode(video=0)]
+    assert times(source(late)) == shown

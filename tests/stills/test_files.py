@@ -1,6 +1,7 @@
 """Files as other programs see them: what FFmpeg has written is read by Pillow, and the other way round."""
 
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,67 @@ def test_the_gamma_of_png_is_srgb_or_a_number(
     if tags == UNSPECIFIED:
         upscale_picture(as_it_is(tmp_path / "in.png", tmp_path / "out.jpg", unchanging))
         assert (tmp_path / "out.jpg").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("gamma", "notes"), [(45455, ()), (45000, ()), (100000, ()), (55556, ("its gamma of 1.8 has",))]
+)
+def test_a_gamma_without_a_number_is_named(gamma: int, notes: tuple[str, ...], tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add(b"gAMA", gamma.to_bytes(4, "big"))
+    Image.new("RGB", (64, 32), (30, 90, 200)).save(tmp_path / "in.png", pnginfo=info)
+    found = read_picture(tmp_path / "in.png").notes
+    assert [note.startswith(start) for note, start in zip(found, notes, strict=True)] == [True] * len(notes)
+
+
+def test_xmp_behind_the_samples_of_png_is_kept(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    exif = Image.Exif()
+    exif[MAKE] = "Camera"
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    Image.fromarray(rgb).save(source, pnginfo=info, exif=exif)
+    data = source.read_bytes()
+    chunks, place = [], 8
+    while place < len(data):
+        length = int.from_bytes(data[place : place + 4], "big") + 12
+        chunks.append(data[place : place + length])
+        place += length
+    of_xmp = [chunk for chunk in chunks if chunk[4:8] == b"iTXt"]
+    first, last = [chunk for chunk in chunks if chunk not in of_xmp][:-1], chunks[-1]
+    # EXIF comes first, for Pillow reads to the end if there is none before the samples.
+    first.sort(key=lambda chunk: [b"IHDR", b"eXIf", b"IDAT"].index(chunk[4:8]))
+    source.write_bytes(data[:8] + b"".join([*first, *of_xmp, last]))
+    upscale_picture(as_it_is(source, target, unchanging))
+    with Image.open(target) as image:
+        image.load()
+        assert b'tiff:Make="Camera"' in image.info["xmp"]
+        assert image.getexif()[MAKE] == "Camera"
+
+
+def test_a_profile_of_greys_is_not_kept_in_colour(unchanging: Path, tmp_path: Path) -> None:
+    # Pillow makes none; its other fields do not matter here.
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = b"GRAY"
+    Image.new("L", SIZE, 90).save(tmp_path / "in.jpg", icc_profile=bytes(profile))
+    notes = upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.webp", unchanging)).notes
+    assert any("the profile, which is of greys, is not kept" in note for note in notes)
+    upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.png", unchanging))
+    with Image.open(tmp_path / "out.webp") as webp, Image.open(tmp_path / "out.png") as png:
+        assert "icc_profile" not in webp.info
+        assert png.info["icc_profile"] == bytes(profile)
+
+
+def test_exif_that_cannot_be_written_does_not_stop_a_picture(unchanging: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jpg", tmp_path / "out.png"
+    # A little-endian directory of one entry: the copyright, which is a text, as a DOUBLE.
+    entry = struct.pack("<HHII", 0x8298, 12, 1, 26)
+    exif = b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0) + struct.pack("<d", 0.5)
+    Image.new("RGB", SIZE).save(source, exif=b"Exif\0\0" + exif)
+    result = upscale_picture(as_it_is(source, target, unchanging))
+    assert "its EXIF is damaged, and is not kept" in result.notes
+    with Image.open(target) as image:
+        assert not image.getexif()
 
 
 def test_grey_tiff_has_no_colour_tags(unchanging: Path, tmp_path: Path) -> None:

@@ -60,6 +60,15 @@ def _deep(file: Path, channels: int = 3, **options: Any) -> None:
     write_raw_tiff(file, [np.full((32, 32, channels), 30000, "<u2")], **options)
 
 
+def _damaged_lzw(file: Path) -> None:
+    samples = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint16) * 257
+    Image.fromarray(samples).save(file, compression="tiff_lzw")
+    data = np.fromfile(file, np.uint8)
+    middle = slice(len(data) // 2, len(data) // 2 + 60)
+    data[middle] ^= 0x55
+    data.tofile(file)
+
+
 CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, str]] = {
     "animated WebP": ("in.webp", _animation, "o.png", {}, "animation of 2 pictures", "out.mkv"),
     "GIF": ("in.gif", _animation, "o.png", {}, "animation of 2 pictures", "%05d.png"),
@@ -94,6 +103,7 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
     "float": ("in.tif", lambda f: Image.new("F", (32, 32)).save(f), "o.png", {}, "floating-point", "16 bits"),
     "wide integers": ("in.tif", lambda f: Image.new("I", (32, 32)).save(f), "o.png", {}, "32 bits a sample", "16 bits"),
     "damaged Deflate": ("in.tif", _damaged_tiff, "o.png", {}, "cannot be decoded", "whole"),
+    "damaged LZW of 16 bits": ("in.tif", _damaged_lzw, "o.png", {"width": 64}, "cannot be decoded", "whole"),
     "damaged PNG": (
         *("in.png", lambda file: _damaged(file, lambda: Image.effect_noise((64, 64), 50).save(file)), "o.png", {}),
         *("cannot be decoded", "whole"),

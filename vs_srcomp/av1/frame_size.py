@@ -22,11 +22,9 @@ def frame_and_render_size(bits: BitReader, sequence: SequenceHeader, frame_size_
         height = sequence.max_frame_height
     denom = _superres_denom(bits, sequence)
     if bits.flag():  # render_and_frame_size_different
-        render_width = bits.f(16) + 1
-        render_height = bits.f(16) + 1
-    else:
-        render_width, render_height = width, height
-    return FrameSize(width, _coded_width(width, denom), height, render_width, render_height, denom)
+        bits.f(16)  # render_width_minus_1, a hint that no decoder follows
+        bits.f(16)  # render_height_minus_1
+    return FrameSize(width, _coded_width(width, denom), height, denom)
 
 
 def frame_size_with_refs(

@@ -13,14 +13,12 @@ GmParams = tuple[tuple[int, ...], ...]
 
 
 class FrameSize(NamedTuple):
-    """What frame_size(), superres_params() and render_size() say, in luma samples."""
+    """What frame_size() and superres_params() say, in luma samples."""
 
     upscaled_width: int
     frame_width: int
     """The coded width, before superres."""
     frame_height: int
-    render_width: int
-    render_height: int
     superres_denom: int
 
 

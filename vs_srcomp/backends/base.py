@@ -220,7 +220,7 @@ def check_counts(**counts: int) -> None:
         vs.Error: One is not a whole number, is negative, or is more than the largest computers can use.
     """
     for name, count in counts.items():
-        if not isinstance(count, int):
+        if not isinstance(count, int) or isinstance(count, bool):
             raise error(f"{name}={count!r} is not a whole number", f"give a number, for example {name}=2")
         if count < 0:
             raise error(f"{name}={count}: it cannot be negative", "use 0 for the default")

@@ -115,20 +115,42 @@ class Checkpoint:
         """Release the lock."""
         self._lock.release(force=True)
 
-    def begin(self, identity: Identity, *, restart: bool, overwrite: bool) -> State:
+    def begin(self, identity: Identity, *, restart: bool, overwrite: bool, checks: Collection[str] = ()) -> State:
         """Start or resume the work on the output.
 
         Args:
             identity: What the output depends on now.
             restart: Start again if the identity has changed.
             overwrite: Replace a file that no batch has made.
+            checks: Names of the checks that follow.
 
         Returns:
             The progress. If nothing is done yet, an empty folder of segments has been made.
 
         Raises:
-            vs.Error: The identity has changed, or an existing file would be replaced.
+            vs.Error: The identity has changed, an existing file would be replaced, or the output has failed a check
+                that is not among ``checks``.
         """
+        state, entry, replaces = self._plan(identity, restart, overwrite, checks)
+        self._entry = entry or _Entry(identity, State.BEGUN, replaces, [], {}, {}, existing=self._existing())
+        if state is not State.BEGUN:
+            self.clear()
+        if state is not State.FINISHED:
+            self.parts.mkdir(exist_ok=True)
+            self._entry.replaces = replaces
+            if state is State.NEW or self._entry.existing != self._existing():
+                self._entry.existing = self._existing()
+                self._write()
+        return state
+
+    def preview(self, identity: Identity, *, restart: bool, overwrite: bool, checks: Collection[str] = ()) -> State:
+        """What `begin` would return or raise. Nothing is written."""
+        return self._plan(identity, restart, overwrite, checks)[0]
+
+    def _plan(
+        self, identity: Identity, restart: bool, overwrite: bool, checks: Collection[str]
+    ) -> tuple[State, _Entry | None, bool]:
+        """The progress, the notes if they stay valid, and whether an existing file may be replaced."""
         entry = self._read(restart=restart)
         changes = differences(entry.identity, identity) if entry else []
         ours = entry is not None and self._is_output(entry)
@@ -141,27 +163,18 @@ class Checkpoint:
                     f"{str(self.target)!r} {what} from something else ({'; '.join(changes)})",
                     "redo it with --restart, or write to another folder",
                 )
-        if entry and not changes:
-            if entry.state is State.FINISHED and ours and not (restart and entry.rejected):
-                self._entry = entry
-                self.clear()
-                return State.FINISHED
-            if entry.state is State.BEGUN and not (restart and entry.rejected):
-                entry.replaces = overwrite or permitted or ours or self._is_joined()
-                self._refuse_to_replace(entry.replaces)
-                self._entry = entry
-                if entry.existing != self._existing():
-                    entry.existing = self._existing()
-                    self._write()
-                self.parts.mkdir(exist_ok=True)
-                return State.BEGUN
+        if entry and not changes and not (restart and entry.rejected):
+            if entry.state is State.FINISHED and ours:
+                self._refuse_rejected(entry, checks)
+                return State.FINISHED, entry, False
+            if entry.state is State.BEGUN:
+                replaces = overwrite or permitted or ours or self._is_joined()
+                self._refuse_to_replace(replaces)
+                self._refuse_rejected(entry, checks)
+                return State.BEGUN, entry, replaces
         replaces = overwrite or permitted or (restart and entry is not None and (ours or self._is_joined()))
         self._refuse_to_replace(replaces)
-        self.clear()
-        self.parts.mkdir(exist_ok=True)
-        self._entry = _Entry(identity, State.BEGUN, replaces, [], {}, {}, existing=self._existing())
-        self._write()
-        return State.NEW
+        return State.NEW, None, replaces
 
     def state(self, identity: Identity) -> State:
         """The progress of the output. Nothing is written."""
@@ -216,7 +229,7 @@ class Checkpoint:
 
     @property
     def rejected(self) -> str:
-        """Name of the check of the output that has failed; empty if none has."""
+        """Name of the check that the output has failed; empty if there is none."""
         return self._entry.rejected if self._entry else ""
 
     @property
@@ -229,6 +242,8 @@ class Checkpoint:
         assert self._entry is not None
         self._entry.state = State.FINISHED
         self._entry.rejected, self._entry.passed = "", sorted(passed)
+        # Leave to replace what was there is used up.
+        self._entry.replaces, self._entry.existing = False, {}
         self._entry.output = stamp(self.target)
         self._entry.result = {"frames": result.frames, "models": result.models, "seconds": round(result.seconds, 3)}
         self._write()
@@ -291,10 +306,17 @@ class Checkpoint:
         """Size and time of change of the file of the output's name; empty if there is none."""
         return stamp(self.target) if self.target.exists() else {}
 
+    def _refuse_rejected(self, entry: _Entry, checks: Collection[str]) -> None:
+        if entry.rejected and entry.rejected not in checks:
+            raise error(
+                f"{str(self.target)!r} has failed a check before ({entry.rejected})",
+                "repeat the check with the same options, or redo it with --restart",
+            )
+
     def _refuse_to_replace(self, replaces: bool) -> None:
         if not replaces and (self.target.exists() or self.target.is_symlink()):
             raise error(f"{str(self.target)!r} exists", "write to another folder, or replace it with --overwrite")
-        if not (real := self.target.resolve()).parent.is_dir():
+        if self.target.is_symlink() and not (real := self.target.resolve()).parent.is_dir():
             raise error(f"{str(self.target)!r} is a link to {str(real)!r}, whose folder does not exist", "remove it")
 
     def _is_joined(self) -> bool:

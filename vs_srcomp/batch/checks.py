@@ -35,6 +35,11 @@ class VerifyCheck:
         """It depends on the source alone, which the output's identity has."""
         return self.name
 
+    @property
+    def rejects(self) -> bool:
+        """Other frames than those of the source are a fault of the output."""
+        return True
+
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
         """Differences that the container or the codec cannot avoid.
 
@@ -110,6 +115,11 @@ class MetricsCheck:
         """With the state of the reference before it was measured."""
         return f"{self.name} {self.reference.state}"
 
+    @property
+    def rejects(self) -> bool:
+        """What cannot be measured has the wrong reference."""
+        return False
+
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
         """The scores. PSNR is None if it is infinite, because the pictures are equal.
 
@@ -145,9 +155,21 @@ class ComparisonCheck:
         return f"{self.name} {self.reference.state} {_state(self.page)}"
 
     @property
+    def rejects(self) -> bool:
+        """As for `MetricsCheck`."""
+        return False
+
+    @property
     def page(self) -> Path:
         """The HTML file."""
         return self.job.target.with_name(f"{self.job.target.stem}.compare.html")
+
+    def check_page(self) -> None:
+        """Raise an error if the page would replace a file that is none."""
+        from vs_srcomp.compare.report import is_report
+
+        if self.page.is_dir() or (self.page.exists() and not is_report(self.page)):
+            raise error(f"{str(self.page)!r} exists, and a page of this name belongs to the output", "move it away")
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> dict[str, Any]:
         """The path of the page.
@@ -169,7 +191,7 @@ class ComparisonCheck:
         candidates = [plain, output] if plain.clip.num_frames == output.clip.num_frames else [output]
         options = Options(threads=max(1, share.threads), title=self.job.target.name, overwrite=True)
         write_report(candidates, candidate_from_file(self.reference.file), self.page, options, show)
-        return {"page": str(self.page)}
+        return {"page": path_text(self.page)}
 
 
 def _is_output(file: Path, job: Job) -> bool:

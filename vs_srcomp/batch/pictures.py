@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import vapoursynth as vs
 from filelock import FileLock
 
 from vs_srcomp.batch.checkpoint import FOLDER, beside, seal, stamp, unseal
@@ -50,6 +51,8 @@ class Resumable:
         """
         check_replaceable(job.target, job.source)
         if not job.target.exists():
+            if job.target.is_symlink() and not job.overwrite:
+                raise _exists(job.target)
             return False
         note = _note_of(job.target)
         changes = differences(note["identity"], self._identity(job)) if note else []
@@ -61,7 +64,7 @@ class Resumable:
                 f"redo it with {self._redo}, or write to another folder",
             )
         if not note and not job.overwrite:
-            raise error(f"{str(job.target)!r} exists", "write to another folder, or replace it with --overwrite")
+            raise _exists(job.target)
         return False
 
     def upscale(self, job: PictureJob, read: Callable[[], Picture]) -> PictureResult | None:
@@ -81,13 +84,15 @@ class Resumable:
         try:
             if self.is_finished(job):
                 return None
+            # What comes later may be somebody's own.
+            replaces = job.overwrite or job.target.exists()
 
             # Noted before the output takes its name: an output without a note would be taken for somebody else's. Until
             # then the note of the output that is replaced counts.
             def note(file: Path) -> None:
                 _write_note(job.target, {"identity": identity, "output": stamp(file)})
 
-            return upscale_read(read(), replace(job, overwrite=True), note)
+            return upscale_read(read(), replace(job, overwrite=replaces), note)
         finally:
             lock.release()
 
@@ -95,6 +100,10 @@ class Resumable:
         if job.source not in self._sources:
             self._sources[job.source] = {"source": asdict(fingerprint(Path(local_file(job.source))))}
         return self._sources[job.source] | self._settings
+
+
+def _exists(target: Path) -> vs.Error:
+    return error(f"{str(target)!r} exists", "write to another folder, or replace it with --overwrite")
 
 
 def _make_folder(folder: Path) -> None:

@@ -108,7 +108,7 @@ class Share:
     threads: int = 0
     """Threads for each of decoding, filtering, inference and encoding; 0 for all cores."""
     cache_mib: int = 0
-    """VapourSynth's cache in bytes; 0 for its default."""
+    """VapourSynth's cache in MiB; 0 for its default."""
 
     def apply(self) -> None:
         """Apply it to VapourSynth in this process."""

@@ -25,7 +25,7 @@ class Lines:
     def add_object(self, values: Mapping[str, Any]) -> None:
         """Write a line; OSError if it cannot be written, or not as a whole."""
         # In a single call, so that lines of processes do not mix.
-        line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         if os.write(self._handle, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 

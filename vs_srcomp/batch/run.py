@@ -79,6 +79,10 @@ class Check(Task, Protocol):
     def key(self) -> str:
         """Its name, and what else it depends on: what has passed a check of the same key is not checked again."""
 
+    @property
+    def rejects(self) -> bool:
+        """Whether an output that fails it is wrong; else the output stays as finished, and can be checked again."""
+
 
 @dataclass
 class _RunningJob:
@@ -209,17 +213,11 @@ class _Batch:
         self.active.append(current)
         try:
             with writing(job.target):
-                state = checkpoint.begin(identity, restart=self.restart, overwrite=job.overwrite)
                 checks = [make(job) for make in self.checks]
+                names = {check.name for check in checks}
+                state = checkpoint.begin(identity, restart=self.restart, overwrite=job.overwrite, checks=names)
         except Exception as failure:
             self._fail(current, failed(0, failure))
-            return
-        if checkpoint.rejected and checkpoint.rejected not in {check.name for check in checks}:
-            reason = error(
-                f"{str(job.target)!r} has failed a check before ({checkpoint.rejected})",
-                "repeat the check with the same options, or redo it with --restart",
-            )
-            self._fail(current, failed(0, reason))
             return
         if state is State.FINISHED:
             current.was_finished = True
@@ -260,7 +258,7 @@ class _Batch:
                 if isinstance(event, Finished):
                     self._proceed(current, task, event)
                 elif isinstance(task, Check) and not event.cancelled:
-                    current.checkpoint.reject(task.name)
+                    self._note_failure(current, task)
         except Exception as failure:
             event = failed(0, failure)
         if isinstance(event, Failed):
@@ -295,6 +293,15 @@ class _Batch:
         else:
             current.checkpoint.finish(current.result, current.passed)
             self._end(current, "done")
+
+    def _note_failure(self, current: _RunningJob, check: Check) -> None:
+        """Note that the output of ``current`` has failed ``check``."""
+        if check.rejects:
+            current.checkpoint.reject(check.name)
+        elif current.result is None:
+            current.checkpoint.accept(current.passed, current.checks)
+        else:
+            current.checkpoint.finish(current.result, current.passed)
 
     def _take_segments(self, current: _RunningJob, segments: list[Segment]) -> None:
         current.segments = segments

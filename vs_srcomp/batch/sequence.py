@@ -15,6 +15,7 @@ import vapoursynth as vs
 from vs_srcomp.batch.pictures import Resumable
 from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.errors import error
+from vs_srcomp.media.containers import CONTAINERS
 from vs_srcomp.named_files import check_new_output
 from vs_srcomp.source import source
 from vs_srcomp.stills.colour import rgb_to_yuv
@@ -64,6 +65,8 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
     """
     began = time.monotonic()
     if not is_picture(job.target):
+        if job.target.suffix.lower() not in {kind.suffix for kind in CONTAINERS}:
+            kind_of(job.target)
         raise error(
             "numbered pictures become numbered pictures, not a video",
             "write such as up/%05d.png, and make a video of them: ffmpeg -framerate 25 -i up/%05d.png out.mkv",
@@ -159,9 +162,10 @@ def _pictures(file: Path) -> tuple[list[int], Iterator[Callable[[], Picture]]]:
         with opened(file) as image:
             count = getattr(image, "n_frames", 1)
             if count > 1 and image.format == "AVIF":  # YUV of up to 12 bits, which Pillow has in RGB of 8
-                metadata, orientation = metadata_of(image, UNSPECIFIED, None)
-                alpha = ("the alpha of an animation is left out",) if "A" in image.getbands() else ()
-                described = _Described(metadata, orientation, alpha)
+                metadata, orientation, notes = metadata_of(image, UNSPECIFIED, None)
+                if "A" in image.getbands():
+                    notes = (*notes, "the alpha of an animation is left out")
+                described = _Described(metadata, orientation, notes)
         if count == 1:
             return [1], iter([partial(read_picture, file)])
         if described is None:

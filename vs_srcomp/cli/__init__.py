@@ -1,6 +1,7 @@
 """The command ``vs-srcomp``. Each subcommand is a module here, which imports heavy packages only when it runs."""
 
 import os
+import warnings
 from importlib import import_module
 from typing import Final
 
@@ -54,5 +55,7 @@ def main() -> None:
 
 def run() -> None:
     """The entry point: run `main` with the arguments of the process, and exit."""
+    # What Pillow warns of in metadata, with the places in its own files.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     with leaving():
         main(prog_name="vs-srcomp")

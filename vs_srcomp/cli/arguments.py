@@ -315,7 +315,11 @@ _UPSCALE_OPTIONS = (
     click.option(
         "--ratio", type=click.Choice(["2:1", "8:5", "4:3"]), help="Scale factor.  [default: 2:1, or a network's own]"
     ),
-    click.option("--width", type=click.IntRange(min=1), help="Target width, instead of --ratio; the height follows."),
+    click.option(
+        "--width",
+        type=click.IntRange(min=1),
+        help="Target width, instead of --ratio; the height follows. Of a video, before a player turns it.",
+    ),
     click.option("--height", type=click.IntRange(min=1), help="Target height, instead of --ratio; the width follows."),
     click.option(
         "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."

@@ -1,9 +1,10 @@
 """``vs-srcomp batch``: many files, in any number of attempts."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Literal
@@ -13,7 +14,7 @@ import click
 from vs_srcomp.cli.arguments import FileName, JobOptions, Number, job_options
 from vs_srcomp.cli.batch_display import BatchDisplay
 from vs_srcomp.cli.batch_plan import print_plan
-from vs_srcomp.cli.ending import SIGNALS, patience
+from vs_srcomp.cli.ending import SIGNALS, can_go_on, leave_at_once, patience
 from vs_srcomp.cli.given import is_given
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import debug_option, print_line, stderr
@@ -50,7 +51,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     "--list",
     "listing",
     metavar="FILE",
-    type=click.File("r", encoding="utf-8", errors="surrogateescape"),
+    type=click.File("r", encoding="utf-8-sig", errors="surrogateescape"),
     help="More inputs, one a line; - is standard input.",
 )
 @click.option("--recursive", is_flag=True, help="Look into the folders of folders, too.")
@@ -180,14 +181,15 @@ def batch(
         _batch_pictures(outputs, options, stills, jobs or 1, restart, dry_run, report_file or folder / _REPORT)
         return
     if references:
-        _check_references(work, references, folder)
+        _check_references(work, references, folder, report_file)
     if options.backend and cluster is None:
         _check_backend(options.backend)
     with patience(), _cancelling() as stopped:
         pool = _pool(jobs or 1, cluster, storage, gpus_per_task)
         try:
             if dry_run:
-                complete = print_plan(work, pool, stopped.event, restart=restart)
+                rejecting = ("verify",) if verifies else ()
+                complete = print_plan(work, pool, stopped.event, rejecting, restart=restart)
             else:
                 checks = _checks(verifies, references, folder, shows=report_file is not None)
                 report_file = report_file or folder / _REPORT
@@ -229,7 +231,17 @@ def _batch_pictures(
     dry_run: bool,
     report_file: Path,
 ) -> None:
-    with _cancelling() as stopped:
+    can_go_on()
+
+    def again(number: int) -> None:
+        # A picture at work is finished, which may take long: the next signal does not wait for it.
+        if stopped.event.is_set():
+            leave_at_once(number)
+        # The main thread may hold the lock of the stream.
+        with suppress(OSError):
+            os.write(2, b"vs-srcomp: ends after the pictures at work; stop it again to end at once\n")
+
+    with patience(), _cancelling(again) as stopped:
         complete = batch_pictures(
             outputs,
             options,
@@ -275,14 +287,21 @@ def _checks(verifies: bool, references: Path | None, folder: Path, *, shows: boo
     return checks
 
 
-def _check_references(work: "Sequence[Job]", references: Path, folder: Path) -> None:
-    """Raise the error of outputs that could not be measured when they are done."""
-    from vs_srcomp.batch.checks import Reference
+def _check_references(work: "Sequence[Job]", references: Path, folder: Path, report_file: Path | None) -> None:
+    """Raise the error of outputs that could not be measured, or shown, when they are done."""
+    from vs_srcomp.batch.checks import ComparisonCheck, Reference
+    from vs_srcomp.errors import error
     from vs_srcomp.quality.libvmaf import vmaf_program
 
     vmaf_program()
     for job in work:
-        Reference.of(job, references, folder)
+        comparison = ComparisonCheck(job, Reference.of(job, references, folder))
+        if report_file and report_file == comparison.page:
+            raise error(
+                f"{str(report_file)!r} is the page of an output", "give the report another name, such as report.jsonl"
+            )
+        if report_file:
+            comparison.check_page()
 
 
 def _check_backend(backend: "BackendConfig") -> None:
@@ -305,11 +324,15 @@ class _Stopped:
 
 
 @contextmanager
-def _cancelling() -> Iterator[_Stopped]:
-    """The first signal asks the work to end; later ones do not disturb the cleaning up."""
+def _cancelling(came: Callable[[int], None] = lambda number: None) -> Iterator[_Stopped]:
+    """The first signal asks the work to end; later ones do not disturb the cleaning up.
+
+    ``came`` is called with each of them, with the first before that is noted.
+    """
     stopped = _Stopped()
 
     def stop(number: int, _: FrameType | None) -> None:
+        came(number)
         stopped.number = stopped.number or number
         stopped.event.set()
 

@@ -1,11 +1,11 @@
 """``vs-srcomp batch --dry-run``: the plan of a batch."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vs_srcomp.cli.reports import counted, stderr
+from vs_srcomp.cli.reports import counted, explain, stderr
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,17 +21,21 @@ _WIDTH_OF_FILES = 240
 _BETWEEN_LOOKS = 0.25
 
 
-def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event, *, restart: bool) -> bool:
-    """Print a table of what a batch would do; False if something cannot be done. No file is written.
+def print_plan(
+    work: "Sequence[Job]", pool: "Pool", cancel: threading.Event, checks: Collection[str], *, restart: bool
+) -> bool:
+    """Print a table of what a batch with ``checks`` would do; False if something cannot be done. No file is written.
 
     The time is extrapolated from a few frames of each clip, which are encoded and discarded. The space is what the
     encoder usually needs.
     """
+    import vapoursynth as vs
     from rich.table import Table
 
-    from vs_srcomp.batch.checkpoint import Checkpoint, State
+    from vs_srcomp.batch.checkpoint import Checkpoint
     from vs_srcomp.batch.disk_space import DiskSpace, free_bytes, size_text
     from vs_srcomp.batch.identity import identity_of
+    from vs_srcomp.named_files import check_replaceable
 
     table = Table(box=None, pad_edge=False)
     table.add_column("clip", overflow="fold")
@@ -45,11 +49,13 @@ def print_plan(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event, *, 
         if isinstance(found, str):
             problems.append(f"{job.source}: {found}")
             continue
-        state = Checkpoint(job.target).state(identity_of(job))
-        if state is State.EXISTS and not job.overwrite:
-            problems.append(f"{job.target} exists: write to another folder, or replace it with --overwrite")
-        if state is State.CHANGED and not restart:
-            problems.append(f"{job.target} is of another source or settings: redo it with --restart")
+        checkpoint, identity = Checkpoint(job.target), identity_of(job)
+        state = checkpoint.state(identity)
+        try:
+            check_replaceable(job.target, job.source)
+            checkpoint.preview(identity, restart=restart, overwrite=job.overwrite, checks=checks)
+        except vs.Error as failure:
+            problems.append(f"{job.source}: {explain(failure)}")
         info = found.segments[0].info
         size = info.picture.width, info.picture.height
         frames = sum(segment.frames for segment in found.segments)

@@ -113,9 +113,10 @@ def bench(
     if clip and (size or bits):
         raise click.UsageError("--size and --bits are for the synthetic clip: leave out CLIP or these.")
     from vs_srcomp.bench import Settings
-    from vs_srcomp.bench.plot import plotter
+    from vs_srcomp.bench.plot import draw_bars
     from vs_srcomp.files import write_atomically
     from vs_srcomp.named_files import check_output, check_replaceable
+    from vs_srcomp.plots import check_plot
     from vs_srcomp.source.media import local_file
 
     outputs = [output for output in (json_file, plot) if output]
@@ -126,7 +127,8 @@ def bench(
     if len({output.resolve() for output in outputs}) < len(outputs):
         raise click.UsageError("--json and --plot are the same file: give one of them another name.")
     check_model(how["model"], "faithful", how["ratio"], how["q"])
-    draw = plotter(plot) if plot else None
+    if plot:
+        check_plot(plot)
     if clip:
         local_file(clip)
     how["model"] = str(how["model"])
@@ -135,8 +137,8 @@ def bench(
     if json_file:
         write_atomically(json_file, (json.dumps(asdict(report), indent=2) + "\n").encode())
     _print(report, markdown=markdown)
-    if draw:
-        draw(report)
+    if plot:
+        draw_bars(report, plot)
 
 
 def _measured(settings: "Settings") -> "Report":

@@ -11,7 +11,11 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+# That of a closed terminal is ignored under ``nohup``.
+_IS_IGNORED = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM) if _IS_IGNORED else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Those that end a command."""
 
 # Seconds for the cleanup.
 _PATIENCE = 4.0
@@ -116,7 +120,7 @@ def _impatience(raised: threading.Event) -> Iterator[None]:
         deadline = time.monotonic() + _PATIENCE
         while not ended.wait(_BETWEEN_LOOKS):
             if time.monotonic() > deadline:
-                _leave_at_once(number)
+                leave_at_once(number)
             if not raised.is_set():
                 signal.pthread_kill(main, number)
 
@@ -148,7 +152,8 @@ def stopped(number: int) -> str:
     return f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing unfinished is left behind{rest}"
 
 
-def _leave_at_once(number: int) -> NoReturn:
+def leave_at_once(number: int) -> NoReturn:
+    """End the process after the signal ``number``; unfinished files and programs go."""
     from vs_srcomp.files import remove_unfinished
 
     # If the module was never imported, no program is running.

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,14 +49,15 @@ def probe(file: Path, as_json: bool, quick: bool, plot: Path | None, overwrite: 
       vs-srcomp probe in.mkv --plot quantizer.png
     """
     from vs_srcomp.named_files import check_new_output
+    from vs_srcomp.plots import check_plot
     from vs_srcomp.probe import probe as read
 
     if plot:
         check_new_output(plot, file, overwrite=overwrite)
-    draw = _plotter() if plot else None
+        check_plot(plot)
     found = read(file, seconds=_QUICK if quick else None)
-    if plot and draw:
-        draw(found, plot)
+    if plot:
+        _draw(found, plot, overwrite=overwrite)
     if as_json:
         for line in _short_json(found) if quick else _json(found):
             click.echo(line)
@@ -245,40 +246,30 @@ def _course(frames: "Sequence[Frame]", width: int) -> str:
     return "\n".join(lines)
 
 
-def _plotter() -> "Callable[[Probe, Path], None]":
-    """What draws; asked for before any work is done, because it may be missing."""
+def _draw(found: "Probe", target: Path, *, overwrite: bool) -> None:
+    """Draw the quantizers over time."""
+    from matplotlib.figure import Figure
+
     from vs_srcomp.errors import error
-    from vs_srcomp.files import atomic_path, cannot_write
+    from vs_srcomp.files import path_text
     from vs_srcomp.geometry import quantizer_of_index
+    from vs_srcomp.plots import write_plot
 
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise error("--plot needs matplotlib, which is not installed", "pip install 'vs-srcomp[plot]'") from None
-
-    def draw(found: "Probe", target: Path) -> None:
-        points = [
-            (frame.time, quantizer_of_index(frame.base_q_idx), frame.q)
-            for frame in found.frames
-            if frame.time is not None and frame.base_q_idx is not None and frame.q is not None
-        ]
-        if not points:
-            raise error(f"there is no quantizer to draw of {found.file!r}", "give a file with AV1 video")
-        times, own, estimates = zip(*points, strict=True)
-        figure = Figure(figsize=(12, 5), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(times, own, ".", ms=3, color="0.6", label="base_q_idx / 4")
-        axes.plot(times, estimates, drawstyle="steps-post", color="C3", label="estimate")
-        for threshold in (25, 35, 45):
-            axes.axhline(threshold, color="0.85", zorder=0)
-        axes.set(xlabel="seconds", ylabel="Q", ylim=(0, 63), title=Path(found.file).name)
-        axes.legend(loc="upper right")
-        try:
-            with atomic_path(target) as temporary:
-                figure.savefig(temporary, dpi=120)
-        except OSError as reason:
-            raise cannot_write(target, reason.errno) from reason
-        except ValueError as reason:
-            raise error(f"cannot write {str(target)!r}: {reason}", "give another name, such as out.png") from reason
-
-    return draw
+    points = [
+        (frame.time, quantizer_of_index(frame.base_q_idx), frame.q)
+        for frame in found.frames
+        if frame.time is not None and frame.base_q_idx is not None and frame.q is not None
+    ]
+    if not points:
+        raise error(f"there is no quantizer to draw of {found.file!r}", "give a file with AV1 video")
+    times, own, estimates = zip(*points, strict=True)
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(times, own, ".", ms=3, color="0.6", label="base_q_idx / 4")
+    axes.plot(times, estimates, drawstyle="steps-post", color="C3", label="estimate")
+    for threshold in (25, 35, 45):
+        axes.axhline(threshold, color="0.85", zorder=0)
+    axes.set(xlabel="seconds", ylabel="Q", ylim=(0, 63))
+    axes.set_title(Path(path_text(Path(found.file))).name, parse_math=False)
+    axes.legend(loc="upper right")
+    write_plot(figure, target, overwrite=overwrite)

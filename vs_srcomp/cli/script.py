@@ -18,7 +18,7 @@ _LEAST_DELAY = Fraction(1, 1000)
 
 
 def _checked_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
-    """The path of a script. Other suffixes are refused, because the file is replaced."""
+    """The path of a script, which vspipe and mpv know by its suffix."""
     if output is not None and output.suffix != ".vpy":
         raise click.BadParameter(f"'{output}' does not end in .vpy, as a script does")
     return output
@@ -42,6 +42,7 @@ def _checked_output(context: click.Context, parameter: click.Parameter, output: 
     metavar="OUT.vpy",
     help="Write the script to this file, and print the command.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace an existing script that differs.")
 @upscale_options
 @deinterlace_option
 @debug_option
@@ -49,6 +50,7 @@ def script(
     source: Path,
     program: str,
     output: Path | None,
+    overwrite: bool,
     options: UpscaleOptions,
     deinterlace: bool,
 ) -> None:
@@ -72,18 +74,17 @@ def script(
         from vs_srcomp.errors import error
 
         raise error(f"{str(source)!r} has a line break, and a script has its command in one line", "give -o OUT.vpy")
+    path = output or Path(source.stem + ".vpy")
+    _check_name(path)
     arguments = _arguments(options)
     with core_log_on_stderr():
         clip, conversion = _examine(source.resolve(), arguments, program, deinterlace=deinterlace)
-    path = output or Path(source.stem + ".vpy")
     command = command_line(program, clip, path)
     text = f"# {_facts(clip)}\n" + _script(clip.source, arguments, conversion, deinterlace=deinterlace)
     if output is None:
         click.echo(f"# To be saved as {path} and run with\n#\n#   {command}\n#\n{text}", nl=False)
     else:
-        from vs_srcomp.files import write_atomically
-
-        write_atomically(output, text.encode())
+        _write(output, text.encode(), overwrite=overwrite)
         click.echo(command)
     for note in notes(program, clip):
         click.echo(note, err=True)
@@ -93,6 +94,29 @@ def script(
 
         for loss in losses(str(clip.source), container_for(Path("out.mkv"))):
             click.echo(loss, err=True)
+
+
+def _check_name(path: Path) -> None:
+    """Raise an error if vspipe, which reads names as UTF-8, would not find the script at ``path``."""
+    from vs_srcomp.errors import error
+
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise error(
+            f"{str(path)!r} is not UTF-8, and vspipe opens no such script", "give -o OUT.vpy another name"
+        ) from None
+
+
+def _write(output: Path, script: bytes, *, overwrite: bool) -> None:
+    from vs_srcomp.errors import error
+    from vs_srcomp.files import write_atomically
+
+    if not overwrite and output.exists() and output.read_bytes() != script:
+        raise error(
+            f"{str(output)!r} exists and differs", "give the script another name, or replace it with --overwrite"
+        )
+    write_atomically(output, script)
 
 
 def _arguments(options: UpscaleOptions) -> dict[str, Any]:

@@ -39,6 +39,10 @@ _FACTS = ("file", "bytes", "bits_per_second", "codec", "encoder", "command", "mo
 # Points of a curve for long videos: more than a screen has columns.
 _POINTS = 3000
 
+# In the head of a page.
+_GENERATOR = b'<meta name="generator" content="vs-srcomp '
+_HEAD = 1024
+
 _INSTALL = "install it with: pip install 'vs-srcomp[compare]'"
 
 
@@ -118,12 +122,18 @@ def write_report(
         page["uplot.min.js"] = page["uplot.min.js"].partition("*/")[2].strip()
         parts = {"json": _embedded(data), "pictures": _embedded(pictures), "page": page}
         html = template.render(report=data, best=_best(data), **parts)
-        temporary.write_text(html, "utf-8")
+        temporary.write_text(html, "utf-8", "backslashreplace")  # names may have any bytes
         if options.picture:
             from vs_srcomp.compare.sheet import write_sheet
 
             telling = next((each for each in chosen if DIFFERENT in each.reasons), chosen[len(chosen) // 2])
             write_sheet(sides, len(candidates), telling, options.picture)
+
+
+def is_report(file: Path) -> bool:
+    """Whether `write_report` has made ``file``."""
+    with file.open("rb") as opened:
+        return _GENERATOR in opened.read(_HEAD)
 
 
 def missing_packages() -> list[str]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,8 +16,12 @@ from vs_srcomp.errors import error
 from vs_srcomp.geometry import Ratio, ratio_by_name
 from vs_srcomp.models.level import at_level
 from vs_srcomp.models.network import Network
+from vs_srcomp.named_files import file_named
 
 ENGINES = "vs_srcomp.engines"
+
+# Networks of users' own files in memory.
+_KEPT = 16
 
 SYSTEM = "srcomp"
 """The system whose models are chosen by tier, ratio and look. Other systems' models are chosen by name."""
@@ -138,18 +142,30 @@ def unknown_model(name: str) -> vs.Error:
     )
 
 
-@cache
 def load_network(source: Model | Path) -> Network:
-    """A network from its file, read once per process.
+    """A network from its file, which is read once per process, and again when it has changed.
 
     Raises:
         vs.Error: The file cannot be read, or is not a usable network, or an installed model has another SHA-256 than
             its descriptor.
     """
-    if isinstance(source, Path):
-        from vs_srcomp.models.inspection import read_network  # Imports onnx, which installed models do not need.
+    if isinstance(source, Model):
+        return _installed(source)
+    file = Path(file_named(str(source))).absolute()
+    status = file.stat() if file.exists() else None
+    return _read(file, (status.st_size, status.st_mtime_ns) if status else None)
 
-        return read_network(source)
+
+@lru_cache(maxsize=_KEPT)
+def _read(file: Path, state: tuple[int, int] | None) -> Network:
+    """The network in ``file``, whose ``state`` tells one version of it from another."""
+    from vs_srcomp.models.inspection import read_network  # Imports onnx, which installed models do not need.
+
+    return read_network(file)
+
+
+@cache
+def _installed(source: Model) -> Network:
     data = _read_sound(source.file, source.sha256)
     return Network(
         # Half precision of weights is only for storage.

@@ -91,7 +91,7 @@ def remove(folder: Path) -> list[Path]:
     """
     found = [target for target in _copies(folder) if target.exists() and _is_ours(target)]
     conf = _conf(folder)
-    if conf.exists() and _settings(conf.read_text("utf-8", "replace")) == _settings(_defaults()):
+    if conf.exists() and _lines(conf.read_text("utf-8", "replace")) <= _lines(_defaults()):
         found.append(conf)
     try:
         for target in found:
@@ -140,7 +140,7 @@ def _defaults() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _settings(text: str) -> list[str]:
-    """What a file of options sets, except the path that `_defaults` writes, of this Python or of an earlier one."""
-    lines = [line.strip() for line in text.splitlines()]
-    return [line for line in lines if line and not line.startswith("#") and not _COMMAND.fullmatch(line)]
+def _lines(text: str) -> set[str]:
+    """The lines of a file of options, except the path that `_defaults` writes, of this Python or of an earlier one."""
+    lines = {line.strip() for line in text.splitlines()}
+    return {line for line in lines if line and not _COMMAND.fullmatch(line)}

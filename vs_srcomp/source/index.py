@@ -240,7 +240,8 @@ def _rise(numbers: Ints) -> bool:
 def _from_container_index(container: InputContainer, stream: VideoStream) -> Packets | None:
     """Read the sample table of an MP4 file, without reading the whole file.
 
-    It has decoding times, which are usable only if the codec does not reorder frames. Fragmented files have no complete
+    Its times are those of decoding, without the offsets of display (``ctts``), so it is of use only where these are the
+    same: the codec does not reorder frames, and the first one is shown at its time. Fragmented files have no complete
     table.
     """
     entries = stream.index_entries
@@ -251,6 +252,8 @@ def _from_container_index(container: InputContainer, stream: VideoStream) -> Pac
         return None
     pts, position, size, key, discard = table.T
     if len(pts) > 1 and np.diff(pts).min() <= 0:
+        return None
+    if stream.start_time is not None and (discard == 0).any() and stream.start_time != pts[discard == 0][0]:
         return None
     duration = np.diff(pts, append=pts[-1])
     if stream.duration is not None:

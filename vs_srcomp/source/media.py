@@ -152,7 +152,7 @@ def local_file(path: str | os.PathLike[str]) -> str:
         what = f"{name!r} cannot be read: {os.strerror(reason.errno or 0).lower()}"
         raise error(what, "check the path and its permissions") from reason
     if not head:
-        raise error(f"{name!r} is empty", "give the path of a video file")
+        raise error(f"{name!r} is empty", "give a file that is whole")
     if head.startswith(_PLAYLIST_HEADS):
         raise error(f"{name!r} is a playlist", "give the path of one of the files it names")
     return str(file.absolute())

@@ -6,7 +6,7 @@ import vapoursynth as vs
 
 from vs_srcomp.errors import error
 from vs_srcomp.stills.encoding import INSTALL, libaom_program
-from vs_srcomp.stills.formats import AVIF, PictureKind
+from vs_srcomp.stills.formats import AVIF, WEBP, PictureKind
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.stills.picture import Picture
 
@@ -76,6 +76,8 @@ def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, i
         return _by_ffmpeg(picture, job, size, is_deep=is_deep or (needs_tags and not job.lossless))
     bits = kind.bits if is_deep else 8
     notes = [_narrowed(picture, bits, kind)] if picture.bits > bits else []
+    if kind is WEBP and metadata.has_grey_profile:
+        notes.append(".webp files are in colour: the profile, which is of greys, is not kept")
     return Fit(bits=bits, notes=tuple(notes))
 
 

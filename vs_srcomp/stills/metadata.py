@@ -35,32 +35,38 @@ _ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1"
 _TONE_MAP_ITEM = re.compile(rb"infe(?:\x02.{3}.{2}|\x03.{3}.{4}).{2}tmap", re.DOTALL)
 _NCLX = re.compile(rb"colrnclx(.{7})", re.DOTALL)
 
+_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+
 _HEAD = 1 << 16
 """Bytes of an AVIF file that its descriptions are in."""
 
 
-def metadata_of(image: "Image", tags: Tags, light: tuple[int, int] | None) -> tuple[Metadata, int]:
-    """What goes into the output, and how the picture is to be turned for that.
+def metadata_of(image: "Image", tags: Tags, light: tuple[int, int] | None) -> tuple[Metadata, int, tuple[str, ...]]:
+    """What goes into the output, how the picture is to be turned for that, and what is not kept.
 
     Args:
         image: As Pillow has opened it.
         tags: Of the samples.
         light: Maximum and frame-average light level.
     """
+    if _has_late_xmp(image):
+        image.load()
     exif = image.getexif()
     orientation = exif.get(ORIENTATION, 1)
     dpi = image.info.get("dpi")
     if dpi == (1, 1):  # TIFF's way to say nothing
         dpi = None
+    own = _upright(exif)
     metadata = Metadata(
         tags=tags,
         icc=image.info.get("icc_profile") or None,
-        exif=_upright(exif),
+        exif=own or b"",
         xmp=_plain_xmp(image.info.get("xmp") or b"", has_gain_map=has_gain_map(image)),
         dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
         light=light,
     )
-    return metadata, orientation if orientation in range(1, 9) else 1
+    notes = () if own is not None else ("its EXIF is damaged, and is not kept",)
+    return metadata, orientation if orientation in range(1, 9) else 1, notes
 
 
 def has_gain_map(image: "Image") -> bool:
@@ -104,12 +110,23 @@ def _head_of(file: str | Path) -> bytes:
         return opened.read(_HEAD)
 
 
-def _upright(exif: "Exif") -> bytes:
+def _has_late_xmp(image: "Image") -> bool:
+    """Whether a PNG file has XMP behind the samples, which Pillow does not read before them."""
+    if image.format != "PNG" or "xmp" in image.info:
+        return False
+    return _XMP_KEYWORD in Path(image.filename).read_bytes()  # type: ignore[attr-defined]
+
+
+def _upright(exif: "Exif") -> bytes | None:
+    """What is to be written of ``exif``; None if that cannot be."""
     for tag in [tag for tag in exif if tag in _OF_STORAGE]:
         del exif[tag]
     if ORIENTATION in exif:
         exif[ORIENTATION] = 1
-    return exif.tobytes() if len(exif) else b""
+    try:
+        return exif.tobytes() if len(exif) else b""
+    except Exception:  # anything: values of one type under tags of another
+        return None
 
 
 def _plain_xmp(xmp: bytes | str, *, has_gain_map: bool) -> bytes:

@@ -48,6 +48,11 @@ class Metadata:
     light: tuple[int, int] | None = None
     """Maximum and frame-average content light level in cd/m^2."""
 
+    @property
+    def has_grey_profile(self) -> bool:
+        """Whether the profile is of greys, which describes no colours (ICC.1, 7.2.6)."""
+        return self.icc is not None and self.icc[16:20] == b"GRAY"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:

@@ -29,6 +29,9 @@ _MATRIX_BT601 = 5
 _UNSPECIFIED = 2
 _GAMMA22 = 4
 
+# Of the exponent in a PNG file: 1 / 2.2 is written with two to five digits.
+_SAME_GAMMA = 0.005
+
 # How files of the kind are shown by default: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
 _RANGE = {"JPEG": vs.RANGE_FULL, "WEBP": vs.RANGE_LIMITED, "AVIF": vs.RANGE_FULL}
 
@@ -268,6 +271,13 @@ def _tags_of_packed(frame: "VideoFrame") -> Tags:
     return tags if tags.transfer == _UNSPECIFIED or tags.primaries != _UNSPECIFIED else Tags(1, tags.transfer)
 
 
+def _gamma_without_number(image: "Image.Image", metadata: Metadata) -> float | None:
+    """The exponent of a PNG file whose colours it alone describes, and for which there is no number."""
+    gamma = image.info.get("gamma") if image.format == "PNG" else None
+    described = metadata.icc or "srgb" in image.info or metadata.tags.transfer != _UNSPECIFIED
+    return gamma if gamma and not described and abs(gamma - 1 / 2.2) > _SAME_GAMMA else None
+
+
 def _divided(colour: Plane, alpha: Plane) -> Plane:
     """A channel that is not multiplied by ``alpha`` any more; 0 where nothing is to be seen."""
     peak = np.iinfo(alpha.dtype).max
@@ -335,8 +345,10 @@ def _from_cmyk(image: "Image.Image", file: Path) -> Picture:
 
 def _with_extras(picture: Picture, image: "Image.Image", file: Path) -> Picture:
     """``picture`` with what Pillow finds beside the samples."""
-    metadata, orientation = metadata_of(image, picture.metadata.tags, picture.metadata.light)
-    notes = [*picture.notes]
+    metadata, orientation, lost = metadata_of(image, picture.metadata.tags, picture.metadata.light)
+    notes = [*picture.notes, *lost]
+    if gamma := _gamma_without_number(image, metadata):
+        notes.append(f"its gamma of {1 / gamma:.3g} has no number (CICP), and is not kept")
     if has_gain_map(image):
         notes.append("its gain map is dropped: the output is the picture for ordinary displays")
     elif image.format == "MPO":

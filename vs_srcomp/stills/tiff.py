@@ -46,11 +46,12 @@ _EFFORT = 5
 def checked_bits(image: Image.Image, file: Path) -> int:
     """Bits of a sample of a TIFF file that has been opened.
 
-    Strips that are packed by Deflate are checked: decoders ignore their checksums, and what is damaged becomes black.
+    Packed samples are checked: decoders ignore the checksums of Deflate, and FFmpeg's, which decodes more than 8 bits,
+    fills in what is damaged.
 
     Raises:
         vs.Error: Samples are of a kind that is not read.
-        zlib.error: The file is damaged.
+        zlib.error, OSError: The file is damaged.
     """
     tags = image.tag_v2  # type: ignore[attr-defined]
     formats = tags.get(_SAMPLE_FORMAT, ())
@@ -78,6 +79,8 @@ def checked_bits(image: Image.Image, file: Path) -> int:
             for place, size in zip(tags[places], tags[sizes], strict=True):
                 opened.seek(place)
                 zlib.decompress(opened.read(size))
+    elif bits > 8:
+        image.load()
     return bits
 
 

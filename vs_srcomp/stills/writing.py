@@ -54,6 +54,8 @@ def write_samples(
             beside["dpi"] = metadata.dpi
     if kind is AVIF and samples.ndim == 3 and samples.shape[2] > 2:
         beside["subsampling"] = _SUBSAMPLING.get(subsampling, "4:2:0")
+    if kind is WEBP and metadata.has_grey_profile:
+        del beside["icc_profile"]
     if kind is WEBP:
         beside |= {"lossless": True, "quality": 60, "exact": True} if lossless else {"use_sharp_yuv": True}
     Image.fromarray(samples).save(file, kind.name, **beside)

@@ -5,7 +5,7 @@ and the CUDA runtime are needed to run it.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -53,9 +53,9 @@ class TensorRT:
         if self.precision not in ("fp16", "f32"):
             raise error(f"precision {self.precision!r} is unknown", 'use precision="fp16" or "f32"')
         check_counts(streams=self.streams, tile=self.tile)
-        if not isinstance(self.device, int):
+        if isinstance(self.device, Iterable) and not isinstance(self.device, str):
             object.__setattr__(self, "device", tuple(self.device))
-        if not self._devices or any(device < 0 for device in self._devices):
+        if not self._devices or not all(type(device) is int and device >= 0 for device in self._devices):
             raise error(f"device={self.device!r} is not a card", "use the number of a card, or a list such as [0, 1]")
 
     @property
