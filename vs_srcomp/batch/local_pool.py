@@ -168,9 +168,9 @@ def _start(share: Share) -> _Worker:
 
 def serve(pipe: Connection, share: Share) -> None:
     """The main function of a worker process: run the tasks from ``pipe`` until it is closed."""
-    # A terminal sends interrupts to all processes; the parent handles them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A terminal sends them to all processes, also when it is closed; the parent handles them.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     share.apply()
     tasks: queue.Queue[tuple[int, Task]] = queue.Queue()
     cancel = threading.Event()

@@ -75,7 +75,7 @@ def _signals_kept() -> Iterator[None]:
     """Restore the program's signal handlers, which Ray replaces."""
     kept = {}
     if threading.current_thread() is threading.main_thread():
-        kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
