@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 import click
 
@@ -233,15 +233,15 @@ def _batch_pictures(
 ) -> None:
     can_go_on()
 
-    def again(number: int) -> None:
+    def came(number: int, *, again: bool) -> None:
         # A picture at work is finished, which may take long: the next signal does not wait for it.
-        if stopped.event.is_set():
+        if again:
             leave_at_once(number)
         # The main thread may hold the lock of the stream.
         with suppress(OSError):
             os.write(2, b"vs-srcomp: ends after the pictures at work; stop it again to end at once\n")
 
-    with patience(), _cancelling(again) as stopped:
+    with patience(), _cancelling(came) as stopped:
         complete = batch_pictures(
             outputs,
             options,
@@ -315,6 +315,10 @@ def _check_backend(backend: "BackendConfig") -> None:
         )
 
 
+class _Came(Protocol):
+    def __call__(self, number: int, *, again: bool) -> None: ...
+
+
 class _Stopped:
     """Whether a signal has come, and which."""
 
@@ -324,17 +328,19 @@ class _Stopped:
 
 
 @contextmanager
-def _cancelling(came: Callable[[int], None] = lambda number: None) -> Iterator[_Stopped]:
+def _cancelling(came: "_Came | None" = None) -> Iterator[_Stopped]:
     """The first signal asks the work to end; later ones do not disturb the cleaning up.
 
-    ``came`` is called with each of them, with the first before that is noted.
+    ``came`` is called with each of them, and whether there was one before it.
     """
     stopped = _Stopped()
 
     def stop(number: int, _: FrameType | None) -> None:
-        came(number)
+        again = stopped.event.is_set()
         stopped.number = stopped.number or number
         stopped.event.set()
+        if came:
+            came(number, again=again)
 
     before = [(number, signal.signal(number, stop)) for number in SIGNALS]
     try:
