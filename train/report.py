@@ -177,9 +177,8 @@ def record_gains(scores: Sequence[Score], set_name: str, catalogue: Path) -> Non
         slugs = [Pair(ratio_by_name(entry["ratio"]), q).slug for q in QUANTIZERS]
         if all((method, slug) in mean for slug in slugs):
             gain = fmean(mean[method, slug] - mean[REFERENCE, slug] for slug in slugs)
-            entry["gain_db"][set_name] = round(
-                gain, 4
-            )  # three digits, rounded again to two, would not be what tables say
+            # Three digits, rounded again to two, would not be what tables say.
+            entry["gain_db"][set_name] = round(gain, 4)
     write_atomically(catalogue, (json.dumps(entries, indent=2) + "\n").encode())
 
 

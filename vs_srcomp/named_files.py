@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from vs_srcomp.errors import error
+from vs_srcomp.errors import SrcompError, error
 
 # `Path` removes one of the slashes of a URL.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
@@ -82,9 +82,14 @@ def check_replaceable(target: Path, source: Path) -> None:
         raise error(f"{str(target)!r} is not a file", "give the output another name")
 
 
+def already_there(target: Path, otherwise: str = "give the output another name") -> SrcompError:
+    """The error of a ``target`` that is not replaced unasked; ``otherwise`` is what to do instead of replacing it."""
+    return error(f"{str(target)!r} exists", f"{otherwise}, or replace it with --overwrite")
+
+
 def check_new_output(target: Path, source: Path, *, overwrite: bool) -> None:
     """Raise an error, before any work, if the output of ``source`` cannot be written to ``target``."""
     check_output(target)
     check_replaceable(target, source)
     if target.exists() and not overwrite:
-        raise error(f"{str(target)!r} exists", "give the output another name, or replace it with --overwrite")
+        raise already_there(target)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path, cannot_write
+from vs_srcomp.named_files import already_there
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +35,6 @@ def write_plot(figure: "Figure", target: Path, *, overwrite: bool) -> None:
         with atomic_path(target, overwrite=overwrite) as temporary:
             figure.savefig(temporary, dpi=120)
     except FileExistsError:
-        raise error(f"{str(target)!r} exists", "give the output another name, or replace it with --overwrite") from None
+        raise already_there(target) from None
     except OSError as reason:
         raise cannot_write(target, reason.errno) from reason

@@ -31,6 +31,7 @@ from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
 from vs_srcomp.media.containers import CONTAINERS
+from vs_srcomp.named_files import already_there
 from vs_srcomp.transcode.job import Result
 
 FOLDER = ".srcomp"
@@ -315,7 +316,7 @@ class Checkpoint:
 
     def _refuse_to_replace(self, replaces: bool) -> None:
         if not replaces and (self.target.exists() or self.target.is_symlink()):
-            raise error(f"{str(self.target)!r} exists", "write to another folder, or replace it with --overwrite")
+            raise already_there(self.target, "write to another folder")
         if self.target.is_symlink() and not (real := self.target.resolve()).parent.is_dir():
             raise error(f"{str(self.target)!r} is a link to {str(real)!r}, whose folder does not exist", "remove it")
 

@@ -10,14 +10,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import vapoursynth as vs
 from filelock import FileLock
 
 from vs_srcomp.batch.checkpoint import FOLDER, beside, seal, stamp, unseal
 from vs_srcomp.batch.identity import Identity, differences, identity_of_picture
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
-from vs_srcomp.named_files import check_new_output, check_replaceable
+from vs_srcomp.named_files import already_there, check_new_output, check_replaceable
 from vs_srcomp.source.media import local_file
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.picture import Picture
@@ -52,7 +51,7 @@ class Resumable:
         check_replaceable(job.target, job.source)
         if not job.target.exists():
             if job.target.is_symlink() and not job.overwrite:
-                raise _exists(job.target)
+                raise already_there(job.target, "write to another folder")
             return False
         note = _note_of(job.target)
         changes = differences(note["identity"], self._identity(job)) if note else []
@@ -64,7 +63,7 @@ class Resumable:
                 f"redo it with {self._redo}, or write to another folder",
             )
         if not note and not job.overwrite:
-            raise _exists(job.target)
+            raise already_there(job.target, "write to another folder")
         return False
 
     def upscale(self, job: PictureJob, read: Callable[[], Picture]) -> PictureResult | None:
@@ -100,10 +99,6 @@ class Resumable:
         if job.source not in self._sources:
             self._sources[job.source] = {"source": asdict(fingerprint(Path(local_file(job.source))))}
         return self._sources[job.source] | self._settings
-
-
-def _exists(target: Path) -> vs.Error:
-    return error(f"{str(target)!r} exists", "write to another folder, or replace it with --overwrite")
 
 
 def _make_folder(folder: Path) -> None:

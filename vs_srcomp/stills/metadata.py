@@ -111,8 +111,8 @@ def _head_of(file: str | Path) -> bytes:
 
 
 def _has_late_xmp(image: "Image") -> bool:
-    """Whether a PNG file has XMP behind the samples, which Pillow does not read before them."""
-    if image.format != "PNG" or "xmp" in image.info:
+    """Whether a PNG file has XMP behind the samples, which Pillow does not read if EXIF comes before them."""
+    if image.format != "PNG" or "xmp" in image.info or "exif" not in image.info:
         return False
     return _XMP_KEYWORD in Path(image.filename).read_bytes()  # type: ignore[attr-defined]
 

@@ -18,7 +18,7 @@ from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path, cannot_write, is_of_file_system
 from vs_srcomp.models import depends_on_level
-from vs_srcomp.named_files import check_new_output
+from vs_srcomp.named_files import already_there, check_new_output
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
 from vs_srcomp.stills.bands import bands_of, check_memory
@@ -133,7 +133,7 @@ def writing(file: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise error(f"{str(file)!r} exists", "give the output another name, or replace it with --overwrite") from None
+        raise already_there(file) from None
     except (OSError, ValueError, av.FFmpegError) as reason:
         if not isinstance(reason, ValueError) and is_of_file_system(reason.errno):
             raise cannot_write(file, reason.errno) from reason
