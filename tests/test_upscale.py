@@ -269,9 +269,9 @@ def test_tiles_by_hand_give_the_same_picture(network: Path) -> None:
         ("size", "the clip changes its format or size\n"),
         ("format", "the clip changes its format or size\n"),
         ("32 bit", "Gray32 has more than 16 bits\nconvert"),
-        ("no clip", "a clip is needed, not str\npass a vs.VideoNode"),
-        ("nothing", "a clip is needed, not NoneType\n"),
-        ("sound", "a clip is needed, not AudioNode\n"),
+        ("no clip", "the clip must be a vs.VideoNode, not str\npass one"),
+        ("nothing", "the clip must be a vs.VideoNode, not NoneType\n"),
+        ("sound", "the clip must be a vs.VideoNode, not AudioNode\n"),
     ],
 )
 def test_clips_that_cannot_be_used_say_so(bad: str, message: str) -> None:

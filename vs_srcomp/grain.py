@@ -2,6 +2,7 @@
 
 import vapoursynth as vs
 
+from vs_srcomp.clips import check_clip
 from vs_srcomp.errors import error
 from vs_srcomp.resample import lanczos5
 
@@ -36,7 +37,7 @@ def restore_grain(upscaled: vs.VideoNode, clean: vs.VideoNode, grainy: vs.VideoN
         vs.Error: The clips do not belong together.
     """
     for clip, name in ((upscaled, "upscaled"), (clean, "clean"), (grainy, "grainy")):
-        _check(clip, name)
+        check_clip(clip, f"the {name} clip")
     for clip, name in ((grainy, "grainy"), (upscaled, "upscaled")):
         if (clip.format.id, clip.num_frames) != (clean.format.id, clean.num_frames):
             raise error(
@@ -53,15 +54,3 @@ def restore_grain(upscaled: vs.VideoNode, clean: vs.VideoNode, grainy: vs.VideoN
         raise error(f"{clean.format.name} is too coarse for sums", "convert to 16 bit integers or 32-bit float first")
     grain = vs.core.std.MakeDiff(grainy, clean)
     return vs.core.std.MergeDiff(upscaled, lanczos5(grain, upscaled.width, upscaled.height))
-
-
-def _check(clip: vs.VideoNode, name: str) -> None:
-    if not isinstance(clip, vs.VideoNode):
-        raise error(
-            f"the {name} clip is no clip, but {type(clip).__name__}",
-            "pass a vs.VideoNode, such as vs_srcomp.source(path)",
-        )
-    if clip.format.id == vs.NONE or not (clip.width and clip.height):
-        raise error(f"the {name} clip changes its format or size", "resize it to one format and size")
-    if clip.format.sample_type == vs.INTEGER and clip.format.bits_per_sample > 16:
-        raise error(f"{clip.format.name} has more than 16 bits", "convert to 16 bit integers or 32-bit float first")

@@ -9,6 +9,7 @@ import vapoursynth as vs
 
 from vs_srcomp.backends.base import BackendConfig, PlaneFormat
 from vs_srcomp.backends.choice import default_backend
+from vs_srcomp.clips import check_clip
 from vs_srcomp.colour_guess import keep_assumed_colours
 from vs_srcomp.errors import check_flags, error
 from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
@@ -83,7 +84,8 @@ def upscale(
     Raises:
         vs.Error: An argument or the clip's format cannot be used.
     """
-    _check_clip(clip)
+    check_clip(clip)
+    _check_colours(clip)
     check_flags(ensemble=ensemble, reuse=reuse)
     _check_model(model, look)
     _check_backend(backend)
@@ -209,22 +211,11 @@ def _brought_to(enlarged: vs.VideoNode, width: int, height: int) -> vs.VideoNode
     return enlarged.resize.Bicubic(width, height, filter_param_a=0, filter_param_b=0.5)
 
 
-def _check_clip(clip: vs.VideoNode) -> None:
-    if not isinstance(clip, vs.VideoNode):
-        raise error(
-            f"a clip is needed, not {type(clip).__name__}", "pass a vs.VideoNode, such as vs_srcomp.source(path)"
-        )
-    if clip.format.id == vs.NONE or not (clip.width and clip.height):
-        raise error("the clip changes its format or size", "split it with std.Splice's parts, or resize it to one size")
+def _check_colours(clip: vs.VideoNode) -> None:
     if clip.format.color_family not in (vs.YUV, vs.GRAY):
         raise error(
             f"{clip.format.name} is not YUV or GRAY",
             'convert first, for example resize.Bicubic(format=vs.YUV444P16, matrix_s="709")',
-        )
-    if clip.format.sample_type == vs.INTEGER and clip.format.bits_per_sample > 16:
-        raise error(
-            f"{clip.format.name} has more than 16 bits",
-            "convert to 16 bits or float first, with resize.Point(format=...)",
         )
 
 

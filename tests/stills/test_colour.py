@@ -1,11 +1,9 @@
 """What happens to samples on the way, without files."""
 
 import numpy as np
-import pytest
 import vapoursynth as vs
-from PIL import Image, ImageOps
 
-from vs_srcomp.stills.colour import clip_of, planes_of, rgb_to_yuv, to_bits, to_gray, to_rgb, upright
+from vs_srcomp.stills.colour import clip_of, planes_of, rgb_to_yuv, to_bits, to_gray, to_rgb
 
 FULL = {"_Range": int(vs.RANGE_FULL), "_Matrix": 0}
 
@@ -37,14 +35,6 @@ def test_grey_is_brought_to_full_range() -> None:
     full = clip_of([plane], vs.GRAY8, {"_Range": int(vs.RANGE_FULL)})
     with to_gray(full, 16).get_frame(0) as frame:
         np.testing.assert_array_equal(planes_of(frame)[0], plane.astype(int) * 257)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_turning_is_that_of_pillow(orientation: int) -> None:
-    array = np.arange(24, dtype=np.uint8).reshape(4, 6)
-    image = Image.fromarray(array)
-    image.getexif()[0x0112] = orientation
-    np.testing.assert_array_equal(upright(array, orientation), np.asarray(ImageOps.exif_transpose(image)))
 
 
 def test_bits_there_and_back() -> None:

@@ -20,7 +20,7 @@ from vs_srcomp.named_files import already_there, check_new_output, check_replace
 from vs_srcomp.source.media import local_file
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.picture import Picture
-from vs_srcomp.stills.run import upscale_read, writing
+from vs_srcomp.stills.run import upscale_read, writing_picture
 from vs_srcomp.transcode.info import fingerprint
 
 type _Note = dict[str, Any]
@@ -78,7 +78,7 @@ class Resumable:
         identity = self._identity(job)
         _make_folder(job.target.parent / FOLDER)
         lock = FileLock(beside(job.target, "lock"), thread_local=False)
-        with writing(Path(lock.lock_file)):
+        with writing_picture(Path(lock.lock_file)):
             lock.acquire()
         try:
             if self.is_finished(job):
@@ -102,7 +102,7 @@ class Resumable:
 
 
 def _make_folder(folder: Path) -> None:
-    with writing(folder):
+    with writing_picture(folder):
         try:
             folder.mkdir(exist_ok=True)
         except FileExistsError:
@@ -126,5 +126,5 @@ def _notes(target: Path) -> list[_Note]:
 def _write_note(target: Path, note: _Note) -> None:
     before = _note_of(target) if target.exists() else None
     file = beside(target, "json")
-    with writing(file):
+    with writing_picture(file):
         write_atomically(file, seal({"pictures": [note, before] if before else [note]}))

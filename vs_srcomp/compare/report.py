@@ -22,7 +22,7 @@ from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.log import log_info
-from vs_srcomp.named_files import check_output
+from vs_srcomp.named_files import already_there, check_output
 from vs_srcomp.stills.formats import kind_of
 
 LARGEST_FILE: Final = 10_000_000
@@ -165,7 +165,7 @@ def check_picture(target: Path, *, overwrite: bool) -> None:
 def _check_place(target: Path, *, overwrite: bool) -> None:
     check_output(target)
     if target.exists() and not overwrite:
-        raise error(f"{str(target)!r} exists", "give another name, or overwrite it with --overwrite")
+        raise already_there(target, "give the report another name")
 
 
 def describe(

@@ -62,14 +62,3 @@ def to_bits(plane: Plane, bits: int) -> Plane:
     if bits == 16 and plane.dtype == np.uint8:
         return plane.astype(np.uint16) * np.uint16(257)
     return plane
-
-
-def upright(plane: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn and flip ``plane``, height x width or height x width x channels, as EXIF's ``orientation`` 1 to 8 asks."""
-    if orientation in (5, 6, 7, 8):
-        plane = plane.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        plane = plane[::-1]
-    if orientation in (2, 3, 6, 7):
-        plane = plane[:, ::-1]
-    return plane

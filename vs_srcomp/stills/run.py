@@ -22,12 +22,13 @@ from vs_srcomp.named_files import already_there, check_new_output
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
 from vs_srcomp.stills.bands import bands_of, check_memory
-from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb, upright
+from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb
 from vs_srcomp.stills.encoding import write_avif_by_libaom, write_deep_avif
 from vs_srcomp.stills.fitting import Fit, fit
 from vs_srcomp.stills.formats import kind_of
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.metadata import resized_exif
+from vs_srcomp.stills.orientation import upright, upright_size
 from vs_srcomp.stills.picture import Picture, Plane
 from vs_srcomp.stills.reading import read_picture
 from vs_srcomp.stills.writing import write_samples
@@ -60,7 +61,7 @@ def upscale_read(picture: Picture, job: PictureJob, written: Callable[[Path], No
     began = time.monotonic()
     plan = plan_picture(picture, job)
     write, model = _prepared(picture, plan, job)
-    with writing(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
+    with writing_picture(job.target), atomic_path(job.target, overwrite=job.overwrite) as temporary:
         write(temporary)
         if written:
             written(temporary)
@@ -99,11 +100,11 @@ def plan_picture(picture: Picture, job: PictureJob) -> PicturePlan:
     kind = kind_of(job.target)
     q, notes = _level(picture, job)
     parts = _parts(picture, job, q)
-    size = _shown((parts[0].clip.width, sum(part.rows for part in parts)), picture.orientation)
+    size = upright_size((parts[0].clip.width, sum(part.rows for part in parts)), picture.orientation)
     fitted = fit(picture, kind, job, size)
     check_memory(picture, size, fitted.bits)
     return PicturePlan(
-        source_size=_shown((picture.clip.width, picture.clip.height), picture.orientation),
+        source_size=upright_size((picture.clip.width, picture.clip.height), picture.orientation),
         target_size=size,
         q=q,
         parts=parts,
@@ -114,7 +115,7 @@ def plan_picture(picture: Picture, job: PictureJob) -> PicturePlan:
 
 def enlarged(picture: Picture, job: PictureJob, q: float) -> vs.VideoNode:
     """The picture's clip after Lanczos-5 and the network, as in a video; not turned yet."""
-    width, height = _shown((job.width, job.height), picture.orientation)
+    width, height = upright_size((job.width, job.height), picture.orientation)
     backend = _for_one_plane(job.backend or default_backend())
     given = {"width": width, "height": height, "q": q, "reuse": False, "backend": backend}
     return upscale(picture.clip, **job.arguments() | given)
@@ -128,7 +129,7 @@ def _for_one_plane(backend: BackendConfig) -> BackendConfig:
 
 
 @contextmanager
-def writing(file: Path) -> Iterator[None]:
+def writing_picture(file: Path) -> Iterator[None]:
     """Report errors of the file system, and of encoders, in the user's words."""
     try:
         yield
@@ -149,11 +150,6 @@ def _level(picture: Picture, job: PictureJob) -> tuple[float, tuple[str, ...]]:
         return DEFAULT_Q, ()
     todo = "--q sets another, 12 for not at all"
     return DEFAULT_Q, (f"its compression level is not known: Q {DEFAULT_Q:g} is taken; {todo}",)
-
-
-def _shown[T](size: tuple[T, T], orientation: int) -> tuple[T, T]:
-    """Width and height of a picture once it is turned; the way back is the same."""
-    return size[::-1] if orientation > 4 else size
 
 
 @dataclass(frozen=True)
