@@ -194,8 +194,8 @@ def test_limits_of_control_groups(group: str, limits: dict[str, str], expected: 
 
 def test_no_more_memory_than_the_computer_has() -> None:
     assert 0 < memory_limit() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    check_memory("nothing", 0)
+    check_memory("nothing", 0, "give less")
     with pytest.raises(
         vs.Error, match=r"srcomp: 9x9 takes more than 1000000 GB of memory, and there are .*\ngive a smaller"
     ):
-        check_memory("9x9", 1e15)
+        check_memory("9x9", 1e15, "give a smaller size")

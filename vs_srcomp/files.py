@@ -36,6 +36,13 @@ def cannot_write(file: Path, number: int | None) -> SrcompError:
     )
 
 
+def cannot_read(path: Path | str, reason: OSError) -> SrcompError:
+    """The package's error for ``reason`` when the file or folder ``path`` is read."""
+    return error(
+        f"{str(path)!r} cannot be read: {os.strerror(reason.errno or 0).lower()}", "check the path and its permissions"
+    )
+
+
 @contextmanager
 def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary path next to ``target``, which is renamed to it, after fsync, if the block succeeds.

@@ -20,12 +20,13 @@ _LONGEST_WAIT = 0.25
 """In seconds: after a single slow call, memory must not grow for long."""
 
 
-def check_memory(what: str, needed: float) -> None:
+def check_memory(what: str, needed: float, todo: str) -> None:
     """Raise an error if something cannot fit into memory.
 
     Args:
         what: Its name in messages.
         needed: The least number of bytes that it takes.
+        todo: What to do instead.
 
     Raises:
         vs.Error: There is less memory.
@@ -34,7 +35,7 @@ def check_memory(what: str, needed: float) -> None:
     if needed > there:
         raise error(
             f"{what} takes more than {_gigabytes(needed)} GB of memory, and there are {_gigabytes(there)}",
-            "give a smaller size, or split the picture with std.Crop",
+            todo,
         )
 
 

@@ -57,7 +57,8 @@ class Frame(NamedTuple):
     bytes: int = 0
     """Of all that was coded since the frame before, hidden frames included."""
     q: float | None = None
-    """The estimate, 0 to 63 on libaom's quantizer scale: what `vs_srcomp.source` gives as ``SrcompQ``."""
+    """The estimate, 0 to 63 on libaom's quantizer scale: what `vs_srcomp.source` gives as ``SrcompQ``, rounded to
+    0.001."""
     level: int | None = None
     """The nearest of 20, 30, 40 and 50: what ``upscale(q="auto")`` takes on TensorRT."""
 

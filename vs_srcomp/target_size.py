@@ -28,7 +28,8 @@ def check_target(clip: vs.VideoNode, wanted: tuple[int | None, int | None], targ
     if (width + _MARGIN) * (height + _MARGIN) >= _LARGEST:
         raise error(f"{width}x{height} is too large for a picture", "give a smaller size, such as width=3840")
     chroma = 2 / (1 << clip.format.subsampling_w + clip.format.subsampling_h) if clip.format.num_planes > 1 else 0
-    check_memory(f"{width}x{height}", _FRAMES * width * height * clip.format.bytes_per_sample * (1 + chroma))
+    needed = _FRAMES * width * height * clip.format.bytes_per_sample * (1 + chroma)
+    check_memory(f"{width}x{height}", needed, "give a smaller size, or split the picture with std.Crop")
     changed = [
         f"{name} {asked} becomes {got}"
         for name, asked, got in zip(("width", "height"), wanted, target, strict=True)

@@ -1,5 +1,6 @@
 """The inputs of a batch, and the names of its outputs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,22 @@ def test_what_stands_for_nothing_is_an_error(clips: Path, name: str) -> None:
     (clips / "deep/.srcomp/empty").mkdir()
     with pytest.raises(vs.Error, match=r"names no video file\ncheck the path, or look .* with --recursive"):
         names(clips / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every folder")
+def test_folders_that_cannot_be_read_are_reported(clips: Path, messages: list[str]) -> None:
+    (clips / "deep").chmod(0)
+    try:
+        assert "deep/c.webm" not in names(clips, recursive=True)
+    finally:
+        (clips / "deep").chmod(0o700)
+    assert [message for message in messages if "deep' cannot be read, so that its files are left out" in message]
+    clips.chmod(0)
+    try:
+        with pytest.raises(vs.Error, match=r"cannot be read: permission denied\ncheck the path and its permissions"):
+            names(clips)
+    finally:
+        clips.chmod(0o700)
 
 
 def test_lists_have_one_name_a_line() -> None:

@@ -129,3 +129,8 @@ def test_shares_use_up_the_machine_and_no_more() -> None:
     assert shares(processors).threads == 1
     assert shares(10 * processors).threads == 1
     assert shares(1).cache_mib >= shares(4).cache_mib >= 256
+
+
+def test_the_limit_of_a_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vs_srcomp.batch.local_pool.memory_limit", lambda: 2 << 30)
+    assert shares(1).cache_mib == 512

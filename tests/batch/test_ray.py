@@ -22,6 +22,7 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.helpers.films import Studio, packets_of
+from vs_srcomp.batch.dry_run import DryRun
 from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Logged
 from vs_srcomp.batch.ray.pool import ClusterConfig, ClusterPool
 from vs_srcomp.batch.ray.worker import facts, other_facts
@@ -231,6 +232,11 @@ def test_segments_are_those_that_are_made_at_home(nodes: Nodes, job: Job, tmp_pa
         (cutting,) = ends(events_until(pool, lambda events: len(ends(events)) == 1))
         assert isinstance(cutting, Finished)
         assert cutting.value == segments
+        pool.submit(DryRun(job))
+        (estimating,) = ends(events_until(pool, lambda events: len(ends(events)) == 1))
+        assert isinstance(estimating, Finished)
+        assert estimating.value.segments == segments
+        assert sum(estimating.value.models.values()) == 12
         tickets = {pool.submit(Encode(job, segment, away)): segment for segment in segments}
         events = events_until(pool, lambda events: len(ends(events)) == len(segments))
         found: dict[int, SegmentRecord] = {tickets[event.ticket].index: event.value for event in ends(events)}  # type: ignore[union-attr]

@@ -1,5 +1,6 @@
 """Damage affects only the frames concerned: others are decoded, and lost ones raise the package's error."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -50,6 +51,25 @@ def test_frames_before_the_damage_come_out(name: str, frames: int, good: int, th
         with pytest.raises(vs.Error, match=rf"srcomp: frame {n} of .* its data is damaged\nget an undamaged copy"):
             clip.get_frame(n)
     assert clip_digest(clip, 0) == expected[0]
+
+
+@pytest.mark.parametrize("false", [(25, 28), range(40)], ids=["two", "all"])
+def test_key_packets_that_are_none_lose_no_frame(false: Sequence[int], tmp_path: Path) -> None:
+    """Decoding from them brings nothing; MP4 can mark any sample as one where it can begin."""
+    whole = write_scenes(tmp_path / "whole.mkv", 40, codec="libsvtav1", options={"preset": "12", "g": "20"})
+    file = tmp_path / "false.mp4"
+    with av.open(str(whole)) as container, av.open(str(file), "w") as copy:
+        stream = copy.add_stream_from_template(container.streams.video[0], opaque=True)
+        for number, packet in enumerate(packet for packet in container.demux(video=0) if packet.size):
+            packet.is_keyframe = packet.is_keyframe or number in false
+            packet.stream = stream
+            copy.mux(packet)
+    expected = linear_digests(whole)
+    for n in (29, 39, 26, 3):
+        assert clip_digest(source(file), n) == expected[n]
+    clip = source(file)
+    for n in (39, 21, 0, 30):
+        assert clip_digest(clip, n) == expected[n]
 
 
 def test_what_a_decoder_fills_in_is_reported_once(tmp_path: Path, messages: list[str]) -> None:

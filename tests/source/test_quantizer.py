@@ -87,6 +87,20 @@ def test_a_key_packet_that_is_no_key_frame_is_seen_through(film: Path) -> None:
         assert (props["SrcompQ"], props["SrcompBaseQIdx"]) == want[number]
 
 
+def test_a_jump_to_such_a_packet_ends_the_run_in_progress(tmp_path: Path) -> None:
+    """The key packet before it is near to where the search for a scene's start leaves off."""
+    options = {"preset": "12", "g": "200", "svtav1-params": "lp=1:scd=0"}
+    file = write_scenes(tmp_path / "long.mkv", 900, (64, 64), codec="libsvtav1", options=options)
+    index = index_of(file)
+    key = index.packets.key.copy()
+    key[650] = True
+    found = quantizers_of(str(file), 0, replace(index, packets=replace(index.packets, key=key)))
+    assert found is not None
+    want = expected(file)
+    for number in (*range(12), 660, 670):
+        assert found.props(number)["SrcompQ"] == want[number][0]
+
+
 def test_parsing_leads_far_enough_and_no_further(tmp_path: Path) -> None:
     options = {"preset": "12", "g": "24", "svtav1-params": "lp=1:scd=0"}
     file = write_scenes(tmp_path / "long.mkv", 500, (64, 64), codec="libsvtav1", options=options)

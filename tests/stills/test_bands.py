@@ -60,8 +60,8 @@ def test_only_what_is_large_and_can_be_cut(picture: Picture) -> None:
 
 def test_what_memory_cannot_hold_is_refused(picture: Picture) -> None:
     with pytest.raises(vs.Error, match=r"takes more than \d+ GB of memory.*\ngive a smaller size"):
-        bands.check_memory(picture, (10_000_000, 10_000_000), 8)
-    bands.check_memory(picture, (4000, 3000), 16)
+        bands.check_fits(picture, (10_000_000, 10_000_000), 8)
+    bands.check_fits(picture, (4000, 3000), 16)
 
 
 def test_planes_are_views() -> None:

@@ -32,10 +32,23 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(film: Path, model: Path, 
         if number == 20:
             target.write_text("precious")
 
-    with pytest.raises(vs.Error, match="exists"):
+    with pytest.raises(vs.Error, match=r"exists\n.*--overwrite"):
         transcode(job, progress=intrude)
     assert target.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_source_that_disappears_meanwhile_is_named(film: Path, model: Path, tmp_path: Path) -> None:
+    source = tmp_path / "film.mkv"
+    source.write_bytes(film.read_bytes())
+
+    def remove(number: int, _: int) -> None:
+        if number == 20:
+            source.unlink()
+
+    with pytest.raises(vs.Error, match=r"film\.mkv' cannot be read: no such file or directory\ncheck the path"):
+        transcode(Job(source=source, target=tmp_path / "out.mkv", model=model, preset=12), progress=remove)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("link", ["same", "symbolic", "hard"])

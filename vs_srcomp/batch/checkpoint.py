@@ -29,7 +29,7 @@ from vs_srcomp.batch.records import Segment, SegmentRecord
 from vs_srcomp.encoders.pipe import SUFFIX
 from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
-from vs_srcomp.files import write_atomically
+from vs_srcomp.files import cannot_read, write_atomically
 from vs_srcomp.media.containers import CONTAINERS
 from vs_srcomp.named_files import already_there
 from vs_srcomp.transcode.job import Result
@@ -284,6 +284,8 @@ class Checkpoint:
             return _Entry(**{**values, "state": State(values["state"])})
         except FileNotFoundError:
             return None
+        except OSError as reason:
+            raise cannot_read(self._file, reason) from reason
         except (ValueError, KeyError, TypeError) as reason:
             if restart:
                 return None

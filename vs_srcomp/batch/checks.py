@@ -8,7 +8,7 @@ from typing import Any
 
 from vs_srcomp.batch.records import Share
 from vs_srcomp.errors import error
-from vs_srcomp.files import path_text
+from vs_srcomp.files import cannot_read, path_text
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.measure import measure
 from vs_srcomp.quality.verify.run import verify
@@ -77,11 +77,14 @@ class Reference:
             folder: The folder of all outputs.
 
         Raises:
-            vs.Error: There is no such file, the folder has several, or it is the output.
+            vs.Error: There is no such file, the folder has several or cannot be read, or it is the output.
         """
         if place.is_dir():
             place = place / job.target.parent.relative_to(folder)
-            files = place.iterdir() if place.is_dir() else ()
+            try:
+                files = list(place.iterdir()) if place.is_dir() else []
+            except OSError as reason:
+                raise cannot_read(place, reason) from reason
             found = [file for file in files if file.stem == job.source.stem and file.is_file()]
         else:
             found = [Path(local_file(place))]

@@ -9,6 +9,8 @@ import vapoursynth as vs
 
 from vs_srcomp.batch.checkpoint import FOLDER, beside
 from vs_srcomp.errors import error
+from vs_srcomp.files import cannot_read
+from vs_srcomp.log import log_info
 from vs_srcomp.stills.formats import SUFFIXES_READ
 
 # Suffixes of the files to take from folders. Files that are named themselves may have any.
@@ -34,7 +36,8 @@ def gather(names: Iterable[str], *, recursive: bool, exclude: Path, suffixes: fr
         suffixes: Suffixes, in lower case, of the files to take from folders.
 
     Raises:
-        vs.Error: Nothing is found for a name.
+        vs.Error: Nothing is found for a name, or the folder cannot be read. Folders in it that cannot be read are
+            logged and left out.
     """
     found: dict[Path, tuple[Path, Path]] = {}
     for name in names:
@@ -110,7 +113,12 @@ def _files_of(name: str, recursive: bool, exclude: Path, suffixes: frozenset[str
 
 
 def _files_in(folder: Path, recursive: bool, exclude: Path, suffixes: frozenset[str]) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
+    def report(reason: OSError) -> None:
+        if reason.filename == os.fspath(folder):
+            raise cannot_read(folder, reason) from reason
+        log_info(f"{reason.filename!r} cannot be read, so that its files are left out")
+
+    for root, folders, files in os.walk(folder, onerror=report):
         inside = Path(root)
         folders[:] = sorted(
             name

@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task, failed, forward_log
 from vs_srcomp.batch.records import Share
 from vs_srcomp.encoders.pipe import end_programs
+from vs_srcomp.memory import memory_limit
 from vs_srcomp.processor import core_count
 
 # Seconds between progress reports of a task.
@@ -30,7 +31,7 @@ _ATTEMPTS = 2
 def shares(jobs: int) -> Share:
     """An equal share of this machine for each of ``jobs`` processes."""
     processors = core_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    memory = memory_limit() >> 20
     # A quarter of the memory for cached frames. Frames in progress take a few times as much.
     return Share(threads=max(1, processors // jobs), cache_mib=max(256, min(4096, memory // 4 // jobs)))
 

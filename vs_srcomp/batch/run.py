@@ -212,8 +212,8 @@ class _Batch:
             return
         self.active.append(current)
         try:
+            checks = [make(job) for make in self.checks]
             with writing(job.target):
-                checks = [make(job) for make in self.checks]
                 names = {check.name for check in checks}
                 state = checkpoint.begin(identity, restart=self.restart, overwrite=job.overwrite, checks=names)
         except Exception as failure:

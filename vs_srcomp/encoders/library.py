@@ -48,6 +48,7 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     check_memory(
         f"{clip.width}x{clip.height} in {kind.title}",
         clip.width * clip.height * (at_once + each * min(ahead, clip.num_frames)),
+        "give a smaller size, or take another encoder",
     )
     bits = next((depth for depth in kind.depths if depth >= format_.bits_per_sample), kind.depths[-1])
     subsampling = format_.subsampling_w, format_.subsampling_h

@@ -26,7 +26,7 @@ from vs_srcomp.media.colour_tags import Tagger, missing_tags
 from vs_srcomp.media.picture import Colour, EncodedStream, Picture
 from vs_srcomp.media.timestamps import decoding_times
 from vs_srcomp.processor import core_count
-from vs_srcomp.progress import CancelledError
+from vs_srcomp.progress import CancelledError, check_cancelled
 from vs_srcomp.source.media import VideoPacket
 
 # A larger pipe than the default of 64 KiB means fewer context switches; larger ones need privileges.
@@ -165,7 +165,7 @@ class PipedEncoder:
                 yield packet
 
     def abandon(self) -> None:
-        """End the program with all its child processes."""
+        """End the program, unless it has ended, with all its child processes."""
         if self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -236,7 +236,7 @@ class PipedEncoder:
             raise error(f"{self._program!r} has written nothing{self._last_words()}", "let it write to {out}")
         try:
             with _opened(self._file) as container:
-                packets, shown = _decode(container, self._threads)
+                packets, shown = _decode(container, self._threads, self._cancel)
                 context = container.streams.video[0].codec_context
                 codec, size = context.codec.canonical_name, (context.width, context.height)
                 tags = missing_tags(codec, Colour.of(context), self._picture.colour)
@@ -307,7 +307,7 @@ def _packets(container: InputContainer) -> Iterator[VideoPacket]:
     return (packet for packet in container.demux(container.streams.video[0]) if packet.size)
 
 
-def _decode(container: InputContainer, threads: int) -> tuple[int, list[int | None]]:
+def _decode(container: InputContainer, threads: int, cancel: threading.Event | None) -> tuple[int, list[int | None]]:
     """Number of packets, and their numbers in display order."""
     context = container.streams.video[0].codec_context
     context.thread_count = threads
@@ -315,6 +315,7 @@ def _decode(container: InputContainer, threads: int) -> tuple[int, list[int | No
     shown: list[int | None] = []
     count = 0
     for packet in _packets(container):
+        check_cancelled(cancel)
         packet.pts = packet.dts = count  # which decoders give to the frame
         count += 1
         shown += [frame.pts for frame in packet.decode()]

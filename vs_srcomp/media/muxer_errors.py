@@ -9,6 +9,7 @@ from av import logging
 
 from vs_srcomp.errors import error
 from vs_srcomp.files import cannot_write, is_of_file_system
+from vs_srcomp.named_files import already_there
 
 
 @contextmanager
@@ -34,13 +35,18 @@ def message_of(failure: av.FFmpegError) -> str:
 
 
 @contextmanager
-def writing(file: Path) -> Iterator[None]:
-    """Convert errors of the file system and of muxers into the package's errors about ``file``."""
+def writing(file: Path, todo: str = "try another container or another encoder") -> Iterator[None]:
+    """Convert errors of the file system, and of muxers and encoders, into the package's errors about ``file``.
+
+    Args:
+        file: The output.
+        todo: What to do about an error of a muxer or an encoder.
+    """
     try:
         yield
+    except FileExistsError:
+        raise already_there(file) from None
     except (OSError, av.FFmpegError) as reason:
         if not is_of_file_system(reason.errno):
-            raise error(
-                f"cannot write {str(file)!r}: {str(reason).lower()}", "try another container or another encoder"
-            ) from reason
+            raise error(f"cannot write {str(file)!r}: {str(reason).lower()}", todo) from reason
         raise cannot_write(file, reason.errno) from reason

@@ -84,6 +84,11 @@ class Packets:
         earlier = np.flatnonzero(self.key[: packet + 1])
         return int(earlier[-1]) if len(earlier) else 0
 
+    def earlier_key(self, packet: int, count: int) -> int:
+        """The key packet ``count`` key packets before number ``packet``, or 0."""
+        earlier = np.flatnonzero(self.key[:packet])
+        return int(earlier[-count]) if count <= len(earlier) else 0
+
     def find(self, packet: VideoPacket) -> int | None:
         """The number of ``packet``, if exactly one packet has its position, size and timestamp."""
         same = (self.position == _known(packet.pos)) & (self.size == packet.size)
@@ -118,19 +123,19 @@ class Index:
     def __len__(self) -> int:
         return len(self.packet_of)
 
-    def starts(self) -> tuple[Ints, Ints]:
-        """For each frame, the nearest packet from which to decode it, and the key packet before that.
+    def starts(self) -> Ints:
+        """For each frame, the nearest packet from which to decode it.
 
         It is the last key packet that is not later than the frame in decoding order or in display order: a frame that
         is shown before a key frame but stored after it may refer to frames before both. Packet 0 replaces a missing key
         packet.
         """
-        keys = np.concatenate([[0, 0], np.flatnonzero(self.packets.key)])
+        keys = np.concatenate([[0], np.flatnonzero(self.packets.key)])
         nearest = np.searchsorted(keys, self.packet_of, "right") - 1
         numbers = np.arange(len(self))
-        while (too_late := (nearest > 1) & (self.frame_of[keys[nearest]] > numbers)).any():
+        while (too_late := (nearest > 0) & (self.frame_of[keys[nearest]] > numbers)).any():
             nearest[too_late] -= 1
-        return keys[nearest], keys[np.maximum(nearest - 1, 0)]
+        return keys[nearest]
 
     def first_frame(self, packet: int) -> int:
         """Number of the first frame that decoding from ``packet`` can produce."""

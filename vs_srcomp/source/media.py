@@ -17,6 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vs_srcomp.errors import error
+from vs_srcomp.files import cannot_read
 from vs_srcomp.named_files import address_in, file_named
 
 type VideoPacket = Packet[VideoStream]
@@ -149,8 +150,7 @@ def local_file(path: str | os.PathLike[str]) -> str:
     except (FileNotFoundError, NotADirectoryError):
         raise error(f"{name!r} does not exist", "check the path") from None
     except OSError as reason:
-        what = f"{name!r} cannot be read: {os.strerror(reason.errno or 0).lower()}"
-        raise error(what, "check the path and its permissions") from reason
+        raise cannot_read(name, reason) from reason
     if not head:
         raise error(f"{name!r} is empty", "give a file that is whole")
     if head.startswith(_PLAYLIST_HEADS):

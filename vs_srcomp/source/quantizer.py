@@ -111,6 +111,8 @@ class Quantizers:
             start = int(self._keys[key]) if key >= 0 else 0
             if self._stretch <= packet and start <= self._demuxer.next + NEAR:
                 return
+            # The run in progress ends: it reads from the same demuxer, which is somewhere else from here on.
+            self._run, self._stretch = iter(()), len(self._index.packets)
             records = self._records(start)
             first = next(records, None)
             if start == 0 or (first and first.shown and first.shown.starts_scene):

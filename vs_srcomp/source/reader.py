@@ -92,9 +92,10 @@ class _Worker:
         self._start: int
         self._run_from(0)
         number, self.first = self._decode_first()
-        self._nearest, self._earlier = decoder.index.starts()
-        self._skipped = np.zeros(len(decoder.index), bool)  # decoding from the nearest start did not bring it
+        self._nearest = decoder.index.starts()
+        self._from = self._nearest.copy()  # where to decode each frame from: earlier, where that did not bring it
         self._lost = np.zeros(len(decoder.index), bool)  # neither did an earlier start
+        self._keys_back = 1  # to an earlier start; doubled at starts that bring nothing
 
         frame_bytes = sum(plane.buffer_size for plane in self.first.planes)
         self._ahead = min(max(_AHEAD_BYTES // frame_bytes, _LEAST_AHEAD), _MOST_AHEAD)
@@ -190,7 +191,7 @@ class _Worker:
 
     def _head_for(self, number: int) -> None:
         """Start another run if the current one does not reach frame ``number``, or not on the shortest way."""
-        start = int((self._earlier if self._skipped[number] else self._nearest)[number])
+        start = int(self._from[number])
         if self._run is None or self._delivered >= number or self.decoder.next_packet < start:
             self._run_from(start)
 
@@ -230,11 +231,20 @@ class _Worker:
                 del self._window[other]
 
     def _note_gap(self, end: int) -> None:
-        """Mark the frames between the last returned one and ``end`` as missing in this run."""
+        """Note for the frames between the last returned one and ``end`` that this run does not bring them.
+
+        They are decoded from a key packet before its start, unless they cannot be decoded at all: then a run from
+        packet 0 does not bring them, nor one that begins before their nearest key packet and brings its first frame.
+        A run that does not is no proof: some files mark packets as keys that are none, or all of them.
+        """
         gap = slice(self._delivered + 1, end)
-        if gap.start < gap.stop:
-            self._skipped[gap] = True
-            self._lost[gap] |= (self._nearest[gap] > self._start) | (self._start == 0)
+        if gap.start >= gap.stop:
+            return
+        began_well = gap.start > self.decoder.index.first_frame(self._start)
+        self._lost[gap] |= (self._start == 0) | (began_well & (self._nearest[gap] > self._start))
+        self._keys_back = 1 if began_well else 2 * self._keys_back
+        before = self.decoder.index.packets.earlier_key(self._start, self._keys_back)
+        self._from[gap] = np.where(self._from[gap] >= self._start, before, self._from[gap])
 
     def _decode_first(self) -> tuple[int, VideoFrame]:
         assert self._run is not None

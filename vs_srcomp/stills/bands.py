@@ -4,7 +4,6 @@ Bands overlap by what a row of the output depends on, and begin where a row of t
 and a row of chroma do: every sample is computed from the same samples as without bands.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,8 +11,8 @@ from math import ceil
 
 import vapoursynth as vs
 
-from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name, scaled_size
+from vs_srcomp.memory import check_memory
 from vs_srcomp.models import models
 from vs_srcomp.models.catalogue import TIERS
 from vs_srcomp.stills.job import PictureJob
@@ -70,8 +69,8 @@ def bands_of(picture: Picture, job: PictureJob, *, whole: int = WHOLE, band: int
     return list(_cut(clip.height, step, margin, factor))
 
 
-def check_memory(picture: Picture, size: tuple[int, int], bits: int) -> None:
-    """Refuse an output that does not fit into this computer's memory even in bands.
+def check_fits(picture: Picture, size: tuple[int, int], bits: int) -> None:
+    """Refuse an output that does not fit into memory even in bands.
 
     Args:
         picture: What was read.
@@ -81,12 +80,7 @@ def check_memory(picture: Picture, size: tuple[int, int], bits: int) -> None:
     channels = (1 if picture.clip.format.color_family == vs.GRAY else 3) + (picture.alpha is not None)
     # Once as it is made, once turned or in the encoder's order.
     needed = 2 * size[0] * size[1] * channels * (1 if bits == 8 else 2)
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
-        raise error(
-            f"{size[0]}x{size[1]} takes more than {needed / 1e9:.0f} GB of memory, and there are {there / 1e9:.0f}",
-            "give a smaller size, or cut the picture into parts",
-        )
+    check_memory(f"{size[0]}x{size[1]}", needed, "give a smaller size, or cut the picture into parts")
 
 
 def _cut(height: int, step: int, margin: int, factor: Fraction) -> Iterator[Band]:

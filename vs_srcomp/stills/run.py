@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
@@ -16,12 +15,13 @@ from numpy.typing import NDArray
 from vs_srcomp.backends.base import BackendConfig, ThreadedBackend
 from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.errors import error
-from vs_srcomp.files import atomic_path, cannot_write, is_of_file_system
+from vs_srcomp.files import atomic_path
+from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.models import depends_on_level
-from vs_srcomp.named_files import already_there, check_new_output
+from vs_srcomp.named_files import check_new_output
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
-from vs_srcomp.stills.bands import bands_of, check_memory
+from vs_srcomp.stills.bands import bands_of, check_fits
 from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb
 from vs_srcomp.stills.encoding import write_avif_by_libaom, write_deep_avif
 from vs_srcomp.stills.fitting import Fit, fit
@@ -102,7 +102,7 @@ def plan_picture(picture: Picture, job: PictureJob) -> PicturePlan:
     parts = _parts(picture, job, q)
     size = upright_size((parts[0].clip.width, sum(part.rows for part in parts)), picture.orientation)
     fitted = fit(picture, kind, job, size)
-    check_memory(picture, size, fitted.bits)
+    check_fits(picture, size, fitted.bits)
     return PicturePlan(
         source_size=upright_size((picture.clip.width, picture.clip.height), picture.orientation),
         target_size=size,
@@ -130,15 +130,13 @@ def _for_one_plane(backend: BackendConfig) -> BackendConfig:
 
 @contextmanager
 def writing_picture(file: Path) -> Iterator[None]:
-    """Report errors of the file system, and of encoders, in the user's words."""
-    try:
-        yield
-    except FileExistsError:
-        raise already_there(file) from None
-    except (OSError, ValueError, av.FFmpegError) as reason:
-        if not isinstance(reason, ValueError) and is_of_file_system(reason.errno):
-            raise cannot_write(file, reason.errno) from reason
-        raise error(f"cannot write {str(file)!r}: {str(reason).lower()}", "write .png instead") from reason
+    """As `writing`, and for errors of Pillow's encoders."""
+    todo = "write .png instead"
+    with writing(file, todo):
+        try:
+            yield
+        except ValueError as reason:
+            raise error(f"cannot write {str(file)!r}: {str(reason).lower()}", todo) from reason
 
 
 def _level(picture: Picture, job: PictureJob) -> tuple[float, tuple[str, ...]]:

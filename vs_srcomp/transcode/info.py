@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vs_srcomp.errors import error
+from vs_srcomp.files import cannot_read
 from vs_srcomp.media.picture import Picture
 from vs_srcomp.media.section import Section
 
@@ -47,7 +48,25 @@ class JobInfo:
 
 
 def fingerprint(file: Path) -> Fingerprint:
-    """The fingerprint of ``file``."""
+    """The fingerprint of ``file``.
+
+    Raises:
+        vs.Error: It cannot be read.
+    """
+    try:
+        return _fingerprint(file)
+    except OSError as reason:
+        raise cannot_read(file, reason) from reason
+
+
+def check_unchanged(file: Path, before: Fingerprint) -> None:
+    """Raise an error if ``file`` cannot be read, or its content is not that of the fingerprint ``before``."""
+    now = fingerprint(file)
+    if (now.bytes, now.sample) != (before.bytes, before.sample):
+        raise error(f"{str(file)!r} has changed since the work on it began", "start the job again")
+
+
+def _fingerprint(file: Path) -> Fingerprint:
     status = file.stat()
     digest = hashlib.sha256(f"{status.st_size}\n".encode())
     with file.open("rb") as opened:
@@ -58,10 +77,3 @@ def fingerprint(file: Path) -> Fingerprint:
                 opened.seek((status.st_size - _PIECE_BYTES) * piece // (_PIECES - 1))
                 digest.update(opened.read(_PIECE_BYTES))
     return Fingerprint(bytes=status.st_size, mtime_ns=status.st_mtime_ns, sample=digest.hexdigest())
-
-
-def check_unchanged(file: Path, before: Fingerprint) -> None:
-    """Raise an error if the content of ``file`` is not that of the fingerprint ``before``."""
-    now = fingerprint(file)
-    if (now.bytes, now.sample) != (before.bytes, before.sample):
-        raise error(f"{str(file)!r} has changed since the work on it began", "start the job again")

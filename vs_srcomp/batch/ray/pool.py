@@ -23,6 +23,7 @@ from vs_srcomp.batch.ray.nodes import (
     places,
 )
 from vs_srcomp.batch.ray.worker import (
+    ON_ANY_NODE,
     CopiedFile,
     Facts,
     ProgressActor,
@@ -211,7 +212,7 @@ class ClusterPool:
 
     def _options(self, task: Task) -> dict[str, Any]:
         """Ray's options for ``task``."""
-        if isinstance(task, Cut | Encode):
+        if isinstance(task, ON_ANY_NODE):
             gpus, retries = self._cluster.gpus_per_task, self._cluster.retries
             return {"num_cpus": self._cpus, "num_gpus": gpus, "max_retries": retries}
         # No retries: the output may have got its name just before the node was lost.
@@ -223,12 +224,12 @@ class ClusterPool:
         job = task.job
         if job not in self._identities:
             self._identities[job] = identity_of(job), arithmetic(job)
-        sent = bool(self._folder) and isinstance(task, Cut | Encode)
+        sent = bool(self._folder) and isinstance(task, ON_ANY_NODE)
         model = Path(job.model)
         return RemoteTask(
             number=number,
             task=task,
-            share=Share(threads=max(1, int(self._cpus))),
+            share=Share(threads=max(1, int(self._options(task)["num_cpus"]))),
             facts=self._facts,
             identity=self._identities[job][0],
             arithmetic=self._identities[job][1],

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import av
 import vapoursynth as vs
 from filelock import FileLock
 
 import vs_srcomp
+from vs_srcomp.batch.dry_run import DryRun
 from vs_srcomp.batch.identity import Identity, differences, identity_of, library_of, program_of, shortened
 from vs_srcomp.batch.pool import Cut, Encode, Failed, Finished, Task, failed, forward_log
 from vs_srcomp.batch.records import Share
@@ -51,6 +52,10 @@ class CopiedFile:
     bytes: int
     pieces: tuple[Any, ...]
     """References to its pieces in order, each of type ``ray.ObjectRef``."""
+
+
+ON_ANY_NODE: Final = (Cut, Encode, DryRun)
+"""Tasks that run networks and write nothing but segments; the others write or read finished outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +219,7 @@ class _Work:
         remote = self._remote
         if difference := other_facts(remote.facts, facts_here()):
             raise error("its versions differ: " + "; ".join(difference), "install the same everywhere")
-        if remote.folder and isinstance(remote.task, Cut | Encode):
+        if remote.folder and isinstance(remote.task, ON_ANY_NODE):
             with tempfile.TemporaryDirectory(prefix="task-", dir=node_folder(remote.folder)) as folder:
                 task = _with_local_paths(remote, Path(folder), self.cancel)
                 self._check_identity(task.job)
@@ -257,10 +262,10 @@ def forget(name: str, key: str | None) -> None:
     shutil.rmtree(folder / key if key else folder, ignore_errors=True)
 
 
-def _with_local_paths(remote: RemoteTask, folder: Path, cancel: threading.Event) -> Cut | Encode:
+def _with_local_paths(remote: RemoteTask, folder: Path, cancel: threading.Event) -> Cut | Encode | DryRun:
     """The task with paths on this node; results go to ``folder``."""
     task = remote.task
-    assert isinstance(task, Cut | Encode)
+    assert isinstance(task, ON_ANY_NODE)
     job = task.job
     if remote.source:
         job = replace(job, source=_unpack(remote.source, remote.folder, cancel))
@@ -268,7 +273,7 @@ def _with_local_paths(remote: RemoteTask, folder: Path, cancel: threading.Event)
         job = replace(job, model=_unpack(remote.model, remote.folder, cancel))
     # Only its suffix matters. It must be the same for all segments of a job, whose source stays open.
     job = replace(job, target=node_folder(remote.folder) / f"nothing{job.target.suffix}")
-    return Cut(job) if isinstance(task, Cut) else Encode(job, task.segment, folder)
+    return replace(task, job=job, folder=folder) if isinstance(task, Encode) else replace(task, job=job)
 
 
 def _unpack(copied: CopiedFile, name: str, cancel: threading.Event) -> Path:
