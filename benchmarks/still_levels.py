@@ -76,7 +76,7 @@ def measured(
             out = vs_srcomp.upscale(clip, q=level, model=model, reuse=False)
             with out.get_frame(0) as frame:
                 squares = squared_error(np.asarray(frame[0]), reference)
-            gains[number] += psnr(squares, reference.size, 8) / len(originals)
+            gains[number] += psnr(squares, reference.size, 255) / len(originals)
     return float(np.mean(quantizers)), gains.tolist()
 
 

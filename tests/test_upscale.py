@@ -2,6 +2,7 @@ import gc
 import weakref
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -289,6 +290,15 @@ def test_clips_that_cannot_be_used_say_so(bad: str, message: str) -> None:
         vs_srcomp.upscale(clip)
     assert str(refused.value).startswith(f"srcomp: {message}")
     assert len(str(refused.value).splitlines()) == 2
+
+
+def test_numbers_may_be_those_of_numpy(network: Path) -> None:
+    clip = textured(vs.YUV420P8)
+    numbers: dict[str, Any] = {"width": np.int64(2 * clip.width), "q": np.float32(30), "sharpness": np.float32(0)}
+    out = vs_srcomp.upscale(clip, model=network, **numbers)
+    assert out.width == 2 * clip.width
+    with out.get_frame(0) as frame:
+        assert frame.props["SrcompQ"] == 30
 
 
 def test_interlaced_frames_are_refused(network: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral, Real
 from typing import Literal
 
 import vapoursynth as vs
@@ -249,9 +250,9 @@ def _target(
     if ratio is not None:
         raise error("ratio and width or height exclude each other", "give a ratio, or a size")
     for size in (width, height):
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+        if size is not None and (not isinstance(size, Integral) or isinstance(size, bool) or size < 1):
             raise error(f"{size!r} is not a size in pixels", "give width and height as whole numbers above 0")
-    factors = [Fraction(new, old) for new, old in ((width, clip.width), (height, clip.height)) if new is not None]
+    factors = [Fraction(int(new), old) for new, old in ((width, clip.width), (height, clip.height)) if new is not None]
     sizes = [scaled_size(clip.width, clip.height, factor, *subsampling) for factor in (factors[0], factors[-1])]
     target_width = sizes[-1 if width is None else 0][0]
     target_height = sizes[-1][1]
@@ -264,7 +265,7 @@ def _target(
 
 
 def _checked_sharpness(sharpness: float) -> float:
-    if isinstance(sharpness, int | float) and not isinstance(sharpness, bool) and 0 <= sharpness <= 1:
+    if isinstance(sharpness, Real) and not isinstance(sharpness, bool) and 0 <= sharpness <= 1:
         return float(sharpness)
     raise error(f"sharpness is {sharpness!r}", "give a number from 0, which leaves the luma as it is, to 1")
 
@@ -286,6 +287,6 @@ def _checked_q(q: float | str) -> float | None:
     """The compression level, or None for "auto"."""
     if q == "auto":
         return None
-    if isinstance(q, int | float) and not isinstance(q, bool) and 0 <= q <= MAX_QUANTIZER:
+    if isinstance(q, Real) and not isinstance(q, bool) and 0 <= q <= MAX_QUANTIZER:
         return float(q)
     raise error(f"q={q!r} is not a compression level", f'give a number from 0 to {MAX_QUANTIZER}, or q="auto"')

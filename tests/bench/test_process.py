@@ -35,6 +35,20 @@ def test_a_stage_is_measured_as_often_as_asked(kind: Kind, stage: Stage) -> None
             assert 10 < measured.peak_mb < 10_000
 
 
+@pytest.mark.parametrize("backend", ["openvino", "openvino:tile=96", "onnxruntime"])
+def test_raw_inference_takes_planes_that_are_no_multiple_of_the_stride(stage: Stage, backend: str) -> None:
+    """64x48 becomes 86x64, and `light` steps by four pixels."""
+    odd = replace(stage, kind="inference", model="light", ratio="4:3", backend=backend, width=86, height=64)
+    with StageProcess(odd) as process:
+        assert process.measure(0.01).frames > 0
+
+
+def test_a_file_is_read_to_its_last_frame_however_short_the_measurement(stage: Stage) -> None:
+    whole = replace(stage, kind="no-reuse", model="light", backend="openvino", frames=24)
+    with StageProcess(whole) as process:
+        assert process.measure(0.01).frames == 24
+
+
 def test_a_peer_gets_the_clip_and_its_variables_and_may_print(stage: Stage, tmp_path: Path) -> None:
     code = """
 import vapoursynth as vs

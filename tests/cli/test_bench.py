@@ -95,6 +95,7 @@ def test_a_file_is_measured_and_markdown_is_printed(film: Path) -> None:
     assert result.stdout.startswith(film.name)
     table = [line for line in result.stdout.splitlines() if line.startswith("|")]
     assert len(table) == 4
+    assert "reused" not in table[0]
     assert "% of PyAV" in table[3]
 
 
@@ -135,6 +136,7 @@ def test_a_file_is_measured_with_and_without_reuse(film: Path, model: Path, tmp_
         (["--seconds", "nan"], "nan is not a finite number"),
         (["--plot", "chart.mkv"], "is not a kind of picture to draw"),
         (["--plot", "one.svg", "--json", "one.svg"], "are the same file"),
+        (["--no-reuse"], "--no-reuse is for a CLIP"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(arguments: list[str], wrong: str) -> None:
@@ -147,6 +149,16 @@ def test_the_clip_is_not_replaced(film: Path) -> None:
     assert result.exit_code != 0
     assert "the output is the input" in str(result.exception) + result.output
     assert film.read_bytes() == before
+
+
+def test_peers_are_told_apart(tmp_path: Path) -> None:
+    peer = tmp_path / "peer.vpy"
+    peer.write_text("clip.resize.Point(width, height).set_output()\n")
+    assert "two peers would be called 'peer'" in run("--vs", f"{peer}:kept=/a", "--vs", f"{peer}:kept=/b").output
+    result = run("--only", "lanczos5", "--vs", f"{peer}:streams=1", "--vs", f"{peer}:streams=2")
+    assert result.exit_code == 0, result.output
+    assert "peer (streams 1)" in result.stdout
+    assert "peer (streams 2)" in result.stdout
 
 
 @pytest.mark.parametrize("stage", ["graph", "encode"])

@@ -16,7 +16,7 @@ def measured(scores: list[list[float | None]], *, cuts: list[int], detail: list[
         detail=detail or [1.0] * count,
         tracks=[Track({NEG.name: values}) for values in scores],
         metrics=(NEG,) if scores else (),
-        bits=8,
+        peak=255,
         samples=1,
     )
 

@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import vapoursynth as vs
@@ -18,6 +19,7 @@ from vs_srcomp.compare.inputs import distinct_names
 from vs_srcomp.compare.pictures import draw, most_different
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.models import find_model
+from vs_srcomp.source import source
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -39,6 +41,20 @@ def test_what_was_compared_is_in_it(report: Path, bad: Path, original: Path) -> 
     assert (data["width"], data["height"], data["frames"], data["cuts"]) == (320, 180, 24, [0, 10])
     assert {"vs-srcomp", "VapourSynth", "FFmpeg (VMAF)"} <= {*data["versions"]}
     assert all(metric["version"] for metric in data["metrics"])
+
+
+def test_the_rate_counts_a_last_frame_whose_duration_is_not_stored(shared_data: Path) -> None:
+    film = shared_data / "av1/parkjoy.webm"
+    clip = source(film)
+    with av.open(str(film)) as container:
+        size = sum(packet.size for packet in container.demux(video=0))
+    expected = 8 * size * float(clip.fps) / clip.num_frames
+    assert candidate_from_file(film).facts["bits_per_second"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_picture_has_no_rate(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "1.png")
+    assert candidate_from_file(tmp_path / "1.png").facts["bits_per_second"] is None
 
 
 def test_a_codec_that_only_its_tag_hides_is_named(shared_data: Path) -> None:

@@ -87,7 +87,7 @@ def test_equal_pictures_have_no_finite_psnr(original: Path) -> None:
 def test_the_worst_percentile_is_what_one_frame_in_a_hundred_falls_short_of() -> None:
     (psnr,) = (metric for metric in METRICS if metric.name == "psnr")
     track = Track({"psnr": [float(value) for value in range(1000, 0, -1)]})
-    measured = Measured(times=[0.0] * 1000, cuts=[0], detail=[], tracks=[track], metrics=(psnr,), bits=8, samples=1)
+    measured = Measured(times=[0.0] * 1000, cuts=[0], detail=[], tracks=[track], metrics=(psnr,), peak=255, samples=1)
     assert measured.worst(track, psnr) == pytest.approx(10, abs=1)
 
 
@@ -128,7 +128,7 @@ def test_depths_are_brought_to_the_deepest(studio: Studio, good: Path, original:
     deep = studio.make("-i", str(original), "-vf", "format=yuv420p10le", "-c:v", "ffv1", "deep.mkv")
     found = measure([candidate_from_file(good)], candidate_from_file(deep), ["psnr"], threads=1, progress=silent)
     plain = measure([candidate_from_file(good)], candidate_from_file(original), ["psnr"], threads=1, progress=silent)
-    assert found.bits == 10
+    assert found.peak == 255 * 4
     assert found.tracks[0].scores["psnr"] == pytest.approx(plain.tracks[0].scores["psnr"])
 
 

@@ -3,6 +3,7 @@
 import math
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from tests.helpers.films import Studio, frames_of
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.quality import libvmaf
+from vs_srcomp.quality.luma import comparable, psnr, squared_error
 from vs_srcomp.quality.measure import measure
 
 
@@ -144,6 +146,37 @@ def test_cancel_stops_at_the_next_frame(reference: Path) -> None:
     with pytest.raises(CancelledError):
         measure(reference, reference, progress=progress, cancel=cancel)
     assert calls == [(1, 10)]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+def test_a_picture_has_the_same_psnr_in_any_depth_and_range(bits: int, full: bool) -> None:
+    """By values from 0 to 1, as ITU-T H.273 defines codes."""
+    rng = np.random.default_rng(bits)
+    plain = rng.integers(0, 256, (2, 60, 80))
+    noisy = np.clip(plain + rng.integers(-6, 7, plain.shape), 0, 255)
+    expected = 10 * math.log10(1 / np.mean((plain / 255 - noisy / 255) ** 2))
+    deep = np.rint(noisy / 255 * ((1 << bits) - 1)) if full else np.rint((noisy / 255 * 219 + 16) * (1 << bits - 8))
+    both = comparable([clip_of(deep, bits, full=full), clip_of(plain, 8, full=True)])
+    squares = 0
+    for ours, theirs in zip(*(clip.frames(close=True) for clip in both.clips), strict=True):
+        squares += squared_error(np.asarray(ours[0]), np.asarray(theirs[0]))
+    near = 0.2 if (bits, full) == (8, False) else 0.02  # codes of 8 bits in limited range are steps of 1.16
+    assert psnr(squares, plain.size, both.peak) == pytest.approx(expected, abs=near)
+
+
+def clip_of(codes: NDArray[Any], bits: int, *, full: bool) -> vs.VideoNode:
+    blank = vs.core.std.BlankClip(
+        format=vs.core.query_video_format(vs.GRAY, vs.INTEGER, bits).id, width=80, height=60, length=len(codes)
+    )
+
+    def fill(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        filled = f.copy()
+        np.copyto(np.asarray(filled[0]), codes[n].astype(np.uint8 if bits == 8 else np.uint16))
+        filled.props["_Range"] = int(vs.RANGE_FULL if full else vs.RANGE_LIMITED)
+        return filled
+
+    return blank.std.ModifyFrame(blank, fill)
 
 
 @pytest.mark.parametrize("to", ["out_range=full", "out_color_matrix=bt709", "out_range=full:out_color_matrix=bt2020"])

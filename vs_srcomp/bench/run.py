@@ -99,6 +99,8 @@ def stages_for(
     Raises:
         vs.Error: There is no such clip, stage or peer, or no stage is left.
     """
+    if not _kinds(settings) and not settings.peers:
+        raise error("nothing is left to measure", "choose other stages with --only, or leave out --no-reuse")
     with tempfile.TemporaryDirectory(prefix="srcomp-bench-") as folder:
         file = settings.clip.absolute() if settings.clip else Path(folder) / "scene.mkv"
         if settings.clip is None:
@@ -115,8 +117,6 @@ def stages_for(
             "frames": clip.num_frames,
         }
         stages = tuple(_stages(settings, file, clip, Path(folder)))
-        if not stages:
-            raise error("nothing is left to measure", "choose other stages with --only, or leave out --no-reuse")
         del clip
         yield facts, stages
 
@@ -157,9 +157,6 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode, folder: Path) ->
         ratio = ratio_by_name(settings.ratio)
     except ValueError as reason:
         raise error(str(reason), "use one of these") from None
-    for kind in settings.only:
-        if kind not in TITLES or kind == "script":
-            raise error(f"there is no stage {kind!r}", f"use {', '.join(kind for kind in TITLES if kind != 'script')}")
     with clip.get_frame(0) as frame:
         frame_bytes = sum(frame.get_stride(plane) * frame[plane].shape[0] for plane in range(frame.format.num_planes))
         q = float(frame.props.get("SrcompQ", DEFAULT_Q)) if settings.q == "auto" else settings.q
@@ -183,15 +180,27 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode, folder: Path) ->
             variables=variables or {},
         )
 
-    kinds = set(settings.only) or TITLES.keys() - ON_REQUEST | set(OF_FILES if settings.clip else ())
-    kinds -= set() if settings.reuse else {"file"}
-    own = [stage(kind) for kind in TITLES if kind != "script" and kind in kinds]
+    own = [stage(kind) for kind in _kinds(settings)]
     if not settings.peers:
         return own
     network = folder / "network.onnx"
     # Whole levels, as in the graph.
     network.write_bytes(network_for(settings.model, ratio, round(q))[1].onnx)
-    return own + [replace(stage("script", *_peer(text)), network=str(network)) for text in settings.peers]
+    peers = [replace(stage("script", *_peer(text)), network=str(network)) for text in settings.peers]
+    titles = [peer.title for peer in peers]
+    if twice := next((title for title in titles if titles.count(title) > 1), None):
+        raise error(f"two peers would be called {twice!r}", "copy a script to another name, or leave one out")
+    return own + peers
+
+
+def _kinds(settings: Settings) -> list[Kind]:
+    """The stages of this package to measure, in the order of the table."""
+    for kind in settings.only:
+        if kind not in TITLES or kind == "script":
+            raise error(f"there is no stage {kind!r}", f"use {', '.join(kind for kind in TITLES if kind != 'script')}")
+    kinds = set(settings.only) or TITLES.keys() - ON_REQUEST | set(OF_FILES if settings.clip else ())
+    kinds -= set() if settings.reuse else {"file"}
+    return [kind for kind in TITLES if kind != "script" and kind in kinds]
 
 
 def _peer(text: str) -> tuple[str, dict[str, str]]:

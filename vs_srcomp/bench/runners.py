@@ -4,28 +4,29 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import vapoursynth as vs
 from av.video.frame import VideoFrame
 
-from vs_srcomp.backends.base import Engine, PlaneFormat, TypedEngine, unwrapped
+from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat, TypedEngine, copy_with_edges, unwrapped
 from vs_srcomp.backends.openvino import OpenVINOEngine
 from vs_srcomp.backends.registry import backend_from_text
 from vs_srcomp.bench.hosting import Host, clip_in_memory
-from vs_srcomp.bench.stage import WARM_UP, Kind, Stage
+from vs_srcomp.bench.stage import Kind, Stage
 from vs_srcomp.encoders.feed import feed
 from vs_srcomp.encoders.library import Encoder, encodable
 from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.media.picture import describe_picture
-from vs_srcomp.models import scale_of
+from vs_srcomp.models import network_for
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import Networks
 from vs_srcomp.reuse import forget
@@ -107,7 +108,10 @@ def _repeated(run: Runner) -> Runner:
         while took < seconds:
             frames, elapsed = run(seconds - took)
             if not frames:
-                raise error("the clip has a single frame", "give a clip with more frames to measure decoding")
+                raise error(
+                    "the clip has a single frame, too few to measure decoding",
+                    "give a longer one, or name other stages, as in --only graph",
+                )
             done, took = done + frames, took + elapsed
         return done, took
 
@@ -130,10 +134,11 @@ def _upscaled(stage: Stage) -> vs.VideoNode:
 
 def _file(stage: Stage) -> Runner:
     backend = backend_from_text(stage.backend)
+    count = _PLANES
 
     def run(seconds: float) -> tuple[int, float]:
-        """All frames, at least once; a few in a warm-up."""
-        count = stage.frames if seconds > WARM_UP else _PLANES
+        """All frames, at least once; a few in the first call, the warm-up."""
+        nonlocal count
         frames, took = 0, 0.0
         while took < seconds:
             # As in a new process, but for what is compiled.
@@ -148,6 +153,7 @@ def _file(stage: Stage) -> Runner:
             )
             done, elapsed = Host(up).run(math.inf)
             frames, took = frames + done, took + elapsed
+        count = stage.frames
         return frames, took
 
     return run
@@ -208,8 +214,6 @@ def _script(stage: Stage) -> Runner:
 
 def _inference(stage: Stage) -> Runner:
     engine, planes, target, workers = _engine_and_planes(stage)
-    # Without tiling.
-    engine = unwrapped(engine)
     if isinstance(engine, OpenVINOEngine):
         return _openvino_requests(engine, planes, workers)
     return _worker_threads(engine, planes, target, workers)
@@ -218,23 +222,29 @@ def _inference(stage: Stage) -> Runner:
 def types_of(stage: Stage) -> dict[str, int]:
     """Multiply-accumulates of the network in ``stage`` by type; empty if the library reports none."""
     engine, *_ = _engine_and_planes(stage)
-    engine = unwrapped(engine)
     return dict(engine.run()) if isinstance(engine, TypedEngine) else {}
 
 
 def _engine_and_planes(stage: Stage) -> tuple[Engine, list[npt.NDArray[Any]], tuple[int, int], int]:
-    """The graph's engine, luma planes for it, the shape of its output, and the number of workers."""
+    """The graph's engine without tiling, luma planes for it, the shape of its output, and the number of workers."""
     clip = _clip(stage)
     backend = backend_from_text(stage.backend)
-    model = _model(stage)
-    up = clip if scale_of(model) > 1 else lanczos5(clip, stage.width, stage.height)
+    model, ratio = _model(stage), ratio_by_name(stage.ratio)
+    network = network_for(model, ratio, stage.q)[1]
+    up = clip if network.scale > 1 else lanczos5(clip, stage.width, stage.height)
     plane = PlaneFormat.of(up)
-    networks = Networks(model, "faithful", ratio_by_name(stage.ratio), stage.q, backend, plane)
-    engine = networks.engine(stage.q)
+    # As tiling pads it.
+    height, width = (-(-size // network.stride) * network.stride for size in (plane.height, plane.width))
+    whole: BackendConfig = replace(cast(Any, backend), tile=0)
+    networks = Networks(model, "faithful", ratio, stage.q, whole, PlaneFormat(width, height, plane.bits))
     luma = up.std.ShufflePlanes(0, vs.GRAY)
     codes = luma if luma.format.sample_type == vs.INTEGER else luma.resize.Point(format=vs.GRAY16)
-    planes = [np.array(codes.get_frame(number)[0]) for number in range(_PLANES)]
-    return engine, planes, (codes.height * networks.scale, codes.width * networks.scale), backend.workers
+    planes = [np.empty((height, width), plane.dtype) for _ in range(_PLANES)]
+    for number, padded in enumerate(planes):
+        with codes.get_frame(number) as frame:
+            copy_with_edges(np.asarray(frame[0]), padded)
+    engine = unwrapped(networks.engine(stage.q))
+    return engine, planes, (height * network.scale, width * network.scale), backend.workers
 
 
 def _openvino_requests(engine: OpenVINOEngine, planes: list[npt.NDArray[Any]], count: int) -> Runner:

@@ -112,6 +112,8 @@ def bench(
     """
     if clip and (size or bits):
         raise click.UsageError("--size and --bits are for the synthetic clip: leave out CLIP or these.")
+    if no_reuse and not clip:
+        raise click.UsageError("--no-reuse is for a CLIP, and the synthetic one is not measured with reuse.")
     from vs_srcomp.bench import Settings
     from vs_srcomp.bench.plot import draw_bars
     from vs_srcomp.files import write_atomically
@@ -171,10 +173,12 @@ def _print(report: "Report", *, markdown: bool) -> None:
     console.print()
     table = Table(box=box.MARKDOWN if markdown else None, header_style="bold", pad_edge=markdown)
     table.add_column("", no_wrap=True)
-    for name in ("fps", "ms/frame", "spread", "share of limit", "CPU ms/frame", "peak MB", "reused"):
+    with_reuse = any(stage.reused is not None for stage in report.stages)
+    columns = ["fps", "ms/frame", "spread", "share of limit", "CPU ms/frame", "peak MB", *["reused"] * with_reuse]
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for stage in report.stages:
-        table.add_row(stage.title, *_numbers(stage, report))
+        table.add_row(stage.title, *_numbers(stage, report)[: len(columns)])
     console.print(table)
 
 

@@ -112,20 +112,26 @@ def _hashes(model: ModelName, ratio: str, q: float | Literal["auto"], look: str)
     return {found.name: hashlib.sha256(found.read_bytes()).hexdigest()}
 
 
+def _length(durations: Mapping[int, int]) -> Fraction:
+    """The length of a video by the times of its frames and their durations, 0 where unknown; 0 for a single frame."""
+    if len(durations) < 2:
+        return Fraction(0)
+    first, last = min(durations), max(durations)
+    return last - first + Fraction(durations[last] or Fraction(last - first, len(durations) - 1))
+
+
 def _facts_of_file(path: Path) -> tuple[dict[str, Any], Fraction]:
     with open_container(local_file(path)) as container:
         stream = video_stream(container, 0)
         tick = Fraction(stream.time_base.numerator, stream.time_base.denominator)
         encoder = stream.metadata.get("ENCODER") or stream.metadata.get("encoder") or ""
         codec = codec_of(stream)
-        sizes, first, last = 0, None, None
+        sizes, durations = 0, {}
         for packet in container.demux(stream):
             sizes += packet.size
             if packet.pts is not None:
-                end = packet.pts + (packet.duration or 0)
-                first = packet.pts if first is None else min(first, packet.pts)
-                last = end if last is None else max(last, end)
-    seconds = float((last - first) * tick) if first is not None and last is not None else 0.0
+                durations[packet.pts] = packet.duration or 0
+    seconds = float(_length(durations) * tick)
     return {
         "file": path.name,
         "bytes": path.stat().st_size,

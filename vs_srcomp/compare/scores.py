@@ -16,7 +16,7 @@ from vs_srcomp.compare.inputs import Side
 from vs_srcomp.errors import error
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.quality.libvmaf import Libvmaf
-from vs_srcomp.quality.luma import codes_of, common_depth, in_codes_of, psnr, squared_error
+from vs_srcomp.quality.luma import comparable, psnr, squared_error
 from vs_srcomp.quality.times import FrameTimes
 
 type Progress = Callable[[str, int, int], None]
@@ -65,7 +65,7 @@ class Track:
     q: list[float | None] = field(default_factory=list)
     """The compression level, 0 to 63; None if unknown."""
     squared_errors: list[int] = field(default_factory=list)
-    """Squared error of luma, in squared codes of ``Measured.bits``."""
+    """Squared error of luma, in squared codes of the compared clips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +82,15 @@ class Measured:
     """One for each candidate."""
     metrics: tuple[Metric, ...]
     """Names of the metrics; empty without a reference."""
-    bits: int
+    peak: int
+    """Of PSNR, in codes of the compared clips."""
     samples: int
     """Luma samples of a frame."""
 
     def total(self, track: Track, metric: Metric) -> float | None:
         """The mean over all frames; for PSNR, from the squared error of all frames together. None: infinite."""
         if metric.name == "psnr":
-            return _finite(psnr(sum(track.squared_errors), self.samples * len(self.times), self.bits))
+            return _finite(psnr(sum(track.squared_errors), self.samples * len(self.times), self.peak))
         return float(np.mean([score for score in track.scores[metric.name] if score is not None]))
 
     def worst(self, track: Track, metric: Metric) -> float | None:
@@ -126,8 +127,8 @@ def measure(
     if reference is None:
         return _without_reference(candidates, progress)
     metrics = tuple(metric for metric in METRICS if metric.name in names)
-    nodes = [in_codes_of(side.clip, reference.clip) for side in sides]
-    bits = common_depth(nodes)
+    same = comparable([side.clip for side in sides])
+    nodes, bits = [*same.clips], same.bits
     size = reference.clip.width, reference.clip.height
     if "ssimulacra2" in names:
         wanted = to_rgb(reference.clip)
@@ -144,11 +145,11 @@ def measure(
         for number, frames in enumerate(_together(nodes)):
             own, judged = frames[: len(sides)], frames[len(sides) :]
             times.append(clock.add(number, own))
-            *ours, theirs = (codes_of(frame, bits) for frame in own)
+            *ours, theirs = (np.asarray(frame[0]) for frame in own)
             scenes.add(theirs, bits)
             detail.append(detail_of(theirs, bits))
             for index, track in enumerate(tracks):
-                _compare(track, own[index], ours[index], theirs, bits)
+                _compare(track, own[index], ours[index], theirs, same.peak)
                 if drivers:
                     drivers[index].add(ours[index], theirs)
                 if judged:
@@ -163,7 +164,7 @@ def measure(
         detail=detail,
         tracks=tracks,
         metrics=metrics,
-        bits=bits,
+        peak=same.peak,
         samples=size[0] * size[1],
     )
 
@@ -195,7 +196,7 @@ def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measur
     clock, scenes, times, detail, track = _times_of(candidates[:1]), Scenes(), [], [], Track()
     for number, frame in enumerate(clip.frames(close=True, collect_garbage=False)):
         times.append(clock.add(number, [frame]))
-        codes = codes_of(frame, bits)
+        codes = np.asarray(frame[0])
         scenes.add(codes, bits)
         detail.append(detail_of(codes, bits))
         track.q.append(_level(frame))
@@ -208,17 +209,17 @@ def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measur
         # The others were not decoded.
         tracks=[track, *(Track(q=[None] * len(times)) for _ in candidates[1:])],
         metrics=(),
-        bits=bits,
+        peak=(1 << bits) - 1,
         samples=clip.width * clip.height,
     )
 
 
-def _compare(track: Track, frame: vs.VideoFrame, ours: Luma, theirs: Luma, bits: int) -> None:
+def _compare(track: Track, frame: vs.VideoFrame, ours: Luma, theirs: Luma, peak: int) -> None:
     track.q.append(_level(frame))
     squares = squared_error(ours, theirs)
     track.squared_errors.append(squares)
     if "psnr" in track.scores:
-        track.scores["psnr"].append(_finite(psnr(squares, ours.size, bits)))
+        track.scores["psnr"].append(_finite(psnr(squares, ours.size, peak)))
 
 
 def _take(track: Track, by_frame: Sequence[dict[str, float]]) -> None:

@@ -1,7 +1,8 @@
-"""Luma codes of frames in a common depth, and PSNR from their squared error."""
+"""Luma codes that can be compared, and PSNR from their squared error."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import vapoursynth as vs
@@ -14,32 +15,44 @@ _RANGES = {True: "full", False: "limited"}
 _BT601_OF_625, _BT601 = 5, 6
 
 
-def common_depth(clips: Iterable[vs.VideoNode]) -> int:
-    """The smallest bit depth for all ``clips`` (integers of 8 to 16 bits) that libvmaf takes."""
-    most = max(clip.format.bits_per_sample for clip in clips)
-    return min(depth for depth in PIXEL_FORMATS if depth >= most)
+@dataclass(frozen=True)
+class Comparable:
+    """Clips whose luma codes mean the same."""
+
+    clips: list[vs.VideoNode]
+    """In the order in which they were given."""
+    bits: int
+    """Of their codes; a depth that libvmaf takes."""
+    peak: int
+    """Of PSNR, in codes."""
 
 
-def codes_of(frame: vs.VideoFrame, bits: int) -> Luma:
-    """The luma plane of ``frame`` in ``bits`` bits; codes of a lower depth are multiplied."""
-    plane: Luma = np.asarray(frame[0])
-    shift = bits - frame.format.bits_per_sample
-    return plane.astype(np.uint16) << shift if shift else plane
+def comparable(clips: Sequence[vs.VideoNode]) -> Comparable:
+    """``clips`` with luma codes that mean what those of the last one mean.
 
+    The first frames count, untagged ones as players take them. In limited range, a deeper code is a multiple of one of
+    8 bits, and so is the peak of 255; in full range, the largest codes are the same (ITU-T H.273, equations 20 to 33).
+    So a picture has the same PSNR in any depth. Where values of one depth or range fall between codes of another, all
+    get 16 bits.
 
-def in_codes_of(clip: vs.VideoNode, reference: vs.VideoNode) -> vs.VideoNode:
-    """``clip`` with luma codes that mean what those of ``reference`` mean, in 16 bits where range or matrix differ.
-
-    The first frames count, untagged ones as players take them.
+    Args:
+        clips: YUV or GRAY, integers of 8 to 16 bits.
     """
-    (full, matrix), (theirs_full, theirs_matrix) = _meaning(clip), _meaning(reference)
-    has_matrix = {clip.format.color_family, reference.format.color_family} == {vs.YUV}
-    if full == theirs_full and (matrix == theirs_matrix or not has_matrix):
-        return clip
-    deep = clip.format.replace(sample_type=vs.INTEGER, bits_per_sample=16)
-    ranges = {"range_in_s": _RANGES[full], "range_s": _RANGES[theirs_full]}
-    matrices = {"matrix_in": matrix, "matrix": theirs_matrix} if has_matrix else {}
-    return clip.resize.Bicubic(format=deep.id, **ranges, **matrices)
+    meanings = [_meaning(clip) for clip in clips]
+    full, matrix = meanings[-1]
+    depths = {clip.format.bits_per_sample for clip in clips}
+    has_matrix = all(clip.format.color_family == vs.YUV for clip in clips)
+    is_exact = all(
+        own_range == full and (own_matrix == matrix or not has_matrix) for own_range, own_matrix in meanings
+    ) and (not full or len(depths) == 1)
+    bits = min(depth for depth in PIXEL_FORMATS if depth >= max(depths)) if is_exact else 16
+    converted = []
+    for clip, (own_range, own_matrix) in zip(clips, meanings, strict=True):
+        ranges = {"range_in_s": _RANGES[own_range], "range_s": _RANGES[full]}
+        matrices = {"matrix_in": own_matrix, "matrix": matrix} if has_matrix else {}
+        deep = clip.format.replace(bits_per_sample=bits)
+        converted.append(clip.resize.Bicubic(format=deep.id, **ranges, **matrices))
+    return Comparable(converted, bits, (1 << bits) - 1 if full else 255 << (bits - 8))
 
 
 def _meaning(clip: vs.VideoNode) -> tuple[bool, int]:
@@ -55,10 +68,6 @@ def squared_error(ours: Luma, theirs: Luma) -> int:
     return int(np.vdot(difference, difference))
 
 
-def psnr(squares: int, samples: int, bits: int) -> float:
-    """PSNR in dB from a `squared_error` over so many samples of ``bits`` bits; infinite for equal pictures.
-
-    The peak is ``255 * 2**(bits - 8)``, so that a picture has the same PSNR in any depth.
-    """
-    peak = 255 << (bits - 8)
+def psnr(squares: int, samples: int, peak: int) -> float:
+    """PSNR in dB from a `squared_error` over so many samples; infinite for equal pictures."""
     return 10 * math.log10(peak**2 * samples / squares) if squares else math.inf

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.errors import error
@@ -12,7 +13,7 @@ from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.libvmaf import Libvmaf
-from vs_srcomp.quality.luma import codes_of, common_depth, in_codes_of, psnr, squared_error
+from vs_srcomp.quality.luma import comparable, psnr, squared_error
 from vs_srcomp.quality.times import FrameTimes
 from vs_srcomp.source import source
 from vs_srcomp.source.media import local_file, open_container, video_stream
@@ -43,9 +44,9 @@ def measure(
     """Compare ``result`` with ``reference``.
 
     Both are read once, a few frames at a time. Frame n is compared with frame n, and both must have the same time,
-    counted from the file's first frame, in the resolution of the files. With different bit depths, codes of the lower
-    one are multiplied; where range or matrix differ, those of ``result`` are converted. The peak of b bits is
-    ``255 * 2**(b - 8)``, so that scores do not depend on the depth. The film grain of AV1 streams is not applied.
+    counted from the file's first frame, in the resolution of the files. Luma codes are converted to one depth, and to
+    the range and matrix of ``reference`` (`vs_srcomp.quality.luma.comparable`). The film grain of AV1 streams is not
+    applied.
 
     Args:
         result: A video file of YUV or GRAY in 8 to 16 bits.
@@ -58,8 +59,7 @@ def measure(
         vs.Error: The files differ in size, or in number or times of frames, or there is no FFmpeg with libvmaf.
         CancelledError: ``cancel`` was set.
     """
-    wanted = _luma_clip(reference)
-    clips = [in_codes_of(_luma_clip(result), wanted), wanted]
+    clips = [_luma_clip(result), _luma_clip(reference)]
     sizes = [(clip.width, clip.height) for clip in clips]
     if sizes[0] != sizes[1]:
         raise error(
@@ -73,16 +73,16 @@ def measure(
             "give a reference with the same frames",
         )
     times = FrameTimes([result.name, reference.name], [_tick(result), _tick(reference)])
-    bits = common_depth(clips)
+    both = comparable(clips)
     squares = 0
-    with Libvmaf(sizes[0], bits, f"n_threads={threads}:feature=name=float_ssim") as vmaf:
-        frames = zip(*(clip.frames(close=True, collect_garbage=False) for clip in clips), strict=True)
+    with Libvmaf(sizes[0], both.bits, f"n_threads={threads}:feature=name=float_ssim") as vmaf:
+        frames = zip(*(clip.frames(close=True, collect_garbage=False) for clip in both.clips), strict=True)
         for number, pair in enumerate(frames):
             check_cancelled(cancel)
             times.add(number, pair)
-            codes = [codes_of(frame, bits) for frame in pair]
-            squares += squared_error(codes[0], codes[1])
-            vmaf.add(codes[0], codes[1])
+            ours, theirs = (np.asarray(frame[0]) for frame in pair)
+            squares += squared_error(ours, theirs)
+            vmaf.add(ours, theirs)
             give_back_free_memory()
             if progress:
                 progress(number + 1, clips[0].num_frames)
@@ -90,7 +90,7 @@ def measure(
     samples = clips[0].num_frames * clips[0].width * clips[0].height
     return Metrics(
         frames=clips[0].num_frames,
-        psnr_y=psnr(squares, samples, bits),
+        psnr_y=psnr(squares, samples, both.peak),
         ssim=scores["float_ssim"],
         vmaf=scores["vmaf"],
     )
