@@ -62,7 +62,7 @@ models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train ranges --images $(DATA)/train --work $(WORK)
 
 # What espcn-2x-video learns from; it is measured on the videos in $(DATA)/video.
-FILMS = $(addprefix --images $(DATA)/av1/,beach.webm long_180p_av1.mp4 presentation.webm sample_av1.mp4 \
+FILMS = $(addprefix --images $(DATA)/av1/,beach.webm presentation.webm sample_av1.mp4 \
 	test-25fps.av1.ivf)
 
 # In the order in which they start from one another; what is trained already is kept.

@@ -10,6 +10,7 @@ import numpy as np
 
 from train.degradations.av1 import TRAINING_SPEED, Pair, decode, encode, stream_path
 from train.equalize import equalized
+from train.export import read_entries
 from train.material.pictures import clip_planes, read_yuv420, size_of, some_pictures
 from train.ranges import CROP, Plane, Ranges, Seen, channel_peaks, choose_ranges
 from vs_srcomp.files import write_atomically
@@ -35,12 +36,12 @@ def calibrate(
         ValueError: There is no photograph of at least `CROP` pixels, or no model of ours has one of ``names``.
     """
     catalogue = engines / "models.json"
-    chosen = _photographs(images, pictures)
-    ours = [entry["name"] for entry in _entries(catalogue) if entry["system"] == SYSTEM]
+    ours = [entry["name"] for entry in read_entries(catalogue) if entry["system"] == SYSTEM]
     if unknown := [name for name in names if name not in ours]:
         raise ValueError(f"there is no model {', '.join(unknown)}: there are {', '.join(ours)}")
+    chosen = _photographs(images, pictures)
     for name in ours:
-        entries = _entries(catalogue)
+        entries = read_entries(catalogue)
         (entry,) = (entry for entry in entries if entry["name"] == name)
         if names and name not in names:
             continue
@@ -60,11 +61,6 @@ def calibrate_entry(entry: dict[str, Any], file: Path, photographs: list[Path], 
     write_atomically(file, network)
     entry |= {"sha256": hashlib.sha256(network).hexdigest(), "ranges": list(found.ranges)}
     return found
-
-
-def _entries(catalogue: Path) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = json.loads(catalogue.read_text("utf-8"))["models"]
-    return entries
 
 
 def _levels(entry: dict[str, Any]) -> tuple[int, ...]:
@@ -93,7 +89,7 @@ def _coded(photographs: list[Path], pair: Pair, streams: Path) -> tuple[list[Pla
     seen, originals = [], []
     for path in photographs:
         picture = read_yuv420(path)
-        stream = stream_path(streams, pair, path.stem)
+        stream = stream_path(streams, pair, path)
         if not stream.exists():
             stream.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(stream, encode(picture, pair, TRAINING_SPEED))

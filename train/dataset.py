@@ -1,6 +1,7 @@
 """Datasets in the layout of the original release: a training, a validation and a test file for each pair."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
@@ -338,9 +339,8 @@ class DatasetFile:
         shape = sum(shard.patches for shard in self.shards), self.size, self.size
         arrays = {key: Blocks(shape, self._patches(key)) for key in ("lr", "hr")}
         write_npz(self.path, {**arrays, "p": np.array(self.size), "meta": np.array(self.meta)})
-        for shard in self.shards:
-            shard.path.unlink()
-        self.shard_folder.rmdir()
+        # With what stopped runs with other options have left there.
+        shutil.rmtree(self.shard_folder)
 
     def _patches(self, key: str) -> Iterator[NDArray[np.uint8]]:
         for shard in self.shards:

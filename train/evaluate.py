@@ -92,8 +92,8 @@ def evaluate(
         for tier in tiers:
             methods |= _models(tier, pair.ratio, ensemble=ensemble)
         methods |= {path.stem: network_method(path) for path in networks}
-        for name, original in originals:
-            yield from _score_picture(stream_path(streams, pair, name), pair, name, original, methods, metrics)
+        for path, original in originals:
+            yield from _score_picture(stream_path(streams, pair, path), pair, path.stem, original, methods, metrics)
 
 
 def check_metrics(recorded: Iterable[Score], metrics: Collection[str]) -> None:

@@ -33,7 +33,7 @@ from vs_srcomp.models.level import at_level
 OPSET: Final = 13
 IR_VERSION: Final = 8
 
-LICENCE: Final = "photographs: CC0, public domain, CC BY-SA, Unsplash, Pexels"
+_LICENCE: Final = "photographs: CC0, public domain, CC BY-SA, Unsplash, Pexels"
 
 type LevelNetwork = PlainStack | InterpolatedStack
 """A network of this project, which takes the level."""
@@ -54,6 +54,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
         ValueError: The run is not finished, or the package cannot play such a network.
     """
     network = network_of(recipe, runs)
+    read_entries(engines / "models.json")  # reports damage before anything is written
     if network.channels != 1:
         what = f"{recipe.name} takes {network.channels} channels"
         raise ValueError(f"{what}: upscale plays networks for luma alone (channels = 1); others are evaluated in train")
@@ -90,7 +91,7 @@ def export_run(recipe: Recipe, recipe_path: Path, valid: Sequence[Example], runs
         "recipe": _shown(recipe_path),
         "ranges": [],
         "gain_db": {},
-        "licence": LICENCE,
+        "licence": _licence_of(recipe_path),
     }
     enter(entry, engines / "models.json")
     return f"{recipe.name}: {network.parameter_count} parameters, {network.macs_per_pixel / 1000:.1f} kMAC/pixel"
@@ -101,8 +102,15 @@ def history_of(recipe_path: Path) -> Path:
 
     Logs of a recipe from elsewhere go beside it.
     """
-    parts = recipe_path.parent.parts
-    return Path(*("runs" if part == "recipes" else part for part in parts))
+    parts = list(recipe_path.parent.parts)
+    if "recipes" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("recipes")] = "runs"
+    return Path(*parts)
+
+
+def _licence_of(recipe_path: Path) -> str:
+    """That of the photographs of this project's recipes; for recipes from elsewhere, nothing is known."""
+    return _LICENCE if _shown(recipe_path).startswith("train/recipes/") else "that of your photographs"
 
 
 def _shown(recipe_path: Path) -> str:
@@ -132,7 +140,7 @@ def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: 
         "recipe": _shown(recipe_path),
         "ranges": [],
         "gain_db": {},
-        "licence": LICENCE,
+        "licence": _licence_of(recipe_path),
     }
     enter(entry, engines / "models.json")
     kilo = network.macs_per_pixel / 1000
@@ -163,10 +171,19 @@ def export_levels(recipe: Recipe, engines: Path, levels: Sequence[float], out: P
 
 def enter(entry: dict[str, Any], catalogue: Path) -> None:
     """Add ``entry`` to the catalogue, or replace the entry of the same name; entries stay sorted."""
-    entries = json.loads(catalogue.read_text("utf-8"))["models"] if catalogue.exists() else []
+    entries = read_entries(catalogue)
     entries = [*(other for other in entries if other["name"] != entry["name"]), entry]
     entries.sort(key=_place)
     write_atomically(catalogue, (json.dumps({"models": entries}, indent=2) + "\n").encode())
+
+
+def read_entries(catalogue: Path) -> list[dict[str, Any]]:
+    """The entries of a catalogue, none if it does not exist; ValueError if it is damaged."""
+    try:
+        entries: list[dict[str, Any]] = json.loads(catalogue.read_text("utf-8"))["models"] if catalogue.exists() else []
+    except (ValueError, KeyError, TypeError) as reason:
+        raise ValueError(f"{catalogue} is not a catalogue of models ({reason!r}); restore it, or remove it") from None
+    return entries
 
 
 def _place(entry: dict[str, Any]) -> tuple[Any, ...]:

@@ -1,9 +1,11 @@
 """The training loop: from a recipe to weights and a log. A killed run resumes from its last checkpoint."""
 
 import copy
+import hashlib
 import math
+import os
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,7 @@ from train.networks.network import Network
 from train.parallel import Team
 from train.recipe import Recipe
 from train.run import (
+    Origin,
     Run,
     append_log,
     checkpoint_step,
@@ -99,11 +102,8 @@ def fit(
         return network
     state = State(recipe, network, copy.deepcopy(network), device)
     state.teacher = None if recipe.teacher is None else _teacher(recipe, runs, network, device)
-    first = (
-        load_checkpoint(run.checkpoint, state.networks, state.optimizers, recipe.digest)
-        if run.checkpoint.exists()
-        else 0
-    )
+    origin = Origin(recipe.digest, _digest_of_pictures(valid), _digest_of_weights(recipe, runs))
+    first = load_checkpoint(run.checkpoint, state.networks, state.optimizers, origin) if run.checkpoint.exists() else 0
     team.wait()
     if team.leads:
         start_log(run.log, first)
@@ -139,7 +139,7 @@ def fit(
                     clock.measuring += time.monotonic() - begun_at
                     progress.update(bar, gain=f"{gain:+.3f} dB")
                     append_log(run.log, (step, f"{rate:.2e}", f"{loss:.5f}", f"{gain:.4f}"))
-                save_checkpoint(run.checkpoint, state.networks, state.optimizers, step, recipe.digest)
+                save_checkpoint(run.checkpoint, state.networks, state.optimizers, step, origin)
     if team.leads:
         draw_curves(run.log, run.curves, recipe.name)
         if recipe.blend is not None:
@@ -209,7 +209,7 @@ def check_runs(recipe: Recipe, runs: Path, expected: Container[str | None] = ())
     if recipe.teacher is not None:
         _recipe_of_teacher(recipe.teacher)
     if (checkpoint := Run(runs / recipe.name).checkpoint).exists():
-        checkpoint_step(checkpoint, recipe.digest)
+        checkpoint_step(checkpoint, Origin(recipe.digest))
 
 
 def _take_weights(network: Network, name: str, runs: Path, role: str = "start") -> None:
@@ -234,6 +234,19 @@ def _blend(network: Network, recipe: Recipe, runs: Path) -> None:
     _take_weights(other, recipe.blend, runs, "blend")
     for own, added in zip(network.parameters(), other.parameters(), strict=True):
         own.lerp_(added, recipe.blend_share)
+
+
+def _digest_of_pictures(valid: Iterable[Example]) -> str:
+    names = sorted({example.picture for example in valid})
+    return hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()[:16]
+
+
+def _digest_of_weights(recipe: Recipe, runs: Path) -> str:
+    """Of the start and the teacher; empty without them, and if the run of one is not there."""
+    files = [_weights(name, runs) for name in (recipe.start, recipe.teacher) if name is not None]
+    if not files or not all(file.exists() for file in files):
+        return ""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _weights(name: str, runs: Path) -> Path:

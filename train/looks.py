@@ -84,11 +84,11 @@ def compare_looks(
         for tier in tiers:
             if _has_crisp(tier, pair):
                 methods |= ({} if only_crisp else _faithful(tier)) | _crisp(tier)
-        for name, original in originals:
+        for path, original in originals:
             height, width = original.shape
-            clip = decode(stream_path(streams, pair, name).read_bytes())
+            clip = decode(stream_path(streams, pair, path).read_bytes())
             lumas = {method: clip_planes(run(clip, pair, width, height))[0] for method, run in methods.items()}
-            yield from scorer.scores(pair.slug, name, lumas, original)
+            yield from scorer.scores(pair.slug, path.stem, lumas, original)
 
 
 class LookScorer:

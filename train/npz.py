@@ -81,7 +81,10 @@ def list_members(path: Path) -> list[Member]:
         for name in archive.namelist():
             if name.endswith(SUFFIX):
                 with archive.open(name) as file:
-                    members.append(_read_header(file, name.removesuffix(SUFFIX)))
+                    try:
+                        members.append(_read_header(file, name.removesuffix(SUFFIX)))
+                    except ValueError as reason:
+                        raise ValueError(f"{path.name}: {name} is not an array ({reason})") from None
         return members
 
 

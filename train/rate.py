@@ -18,7 +18,7 @@ import vapoursynth as vs
 from train.degradations.av1 import encoder_argv
 from train.errors import EncoderError
 from train.evaluate import REFERENCE, models_of
-from train.material.pictures import Plane, clip_planes, list_pictures, planes_to_clip, read_yuv420
+from train.material.pictures import Plane, checksum_of, clip_planes, list_pictures, planes_to_clip, read_yuv420
 from train.metrics import psnr, vmaf
 from train.progress import tracked
 from train.table import read_rows, write_rows
@@ -163,7 +163,8 @@ def measure(
 
 def _coded(original: Original, ratio: str, level: int, folder: Path) -> Path:
     """The stream's file, made if it does not exist."""
-    target = folder / original.set / f"{original.clip}-{ratio.replace(':', 'by')}-{level}.ivf"
+    name = f"{original.clip}-{checksum_of(original.frames)}"
+    target = folder / original.set / f"{name}-{ratio.replace(':', 'by')}-{level}.ivf"
     if target.exists():
         return target
     height, width = (int(side / _factor(ratio)) for side in original.frames[0][0].shape)

@@ -5,6 +5,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -263,9 +264,14 @@ def _make_objective(part: Part) -> None:
 
 
 def _check_degradation(part: Part) -> None:
-    """Check names, and the ratios of a mixture's parts, without importing optional packages."""
+    """Check a degradation and its parameters, and the ratios of a mixture's parts.
+
+    What needs a package that is not installed is reported when it is used.
+    """
     DEGRADATIONS.require(part["name"])
     if part["name"] != "mixture":
+        with suppress(ImportError):
+            DEGRADATIONS.make(**part)
         return
     DEGRADATIONS.check(**part)
     for each in check_parts(part["parts"]):
@@ -309,7 +315,7 @@ def _check(recipe: Recipe) -> None:
         if recipe.crop % network.stride or recipe.crop % PHASES:
             raise ValueError(f"crop {recipe.crop} is not a multiple of stride {network.stride} and of {PHASES}")
     else:
+        _check_degradation(recipe.degradation)
         _check_scale(recipe, network)
     recipe.make_material()
-    _check_degradation(recipe.degradation)
     _check_objective(recipe.objective)

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,28 +84,40 @@ def read_weights(path: Path, name: str, recipe: str | None = None) -> dict[str, 
     return weights
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a run depends on: it is resumed only with the same."""
+
+    recipe: str
+    """The recipe's digest."""
+    pictures: str = ""
+    """Digest of the names of the validation pictures, which depend on all pictures; empty if not known."""
+    weights: str = ""
+    """Digest of the weights of the runs that it starts from or learns from; empty if not known."""
+
+
 def save_checkpoint(
-    path: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], step: int, recipe: str
+    path: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], step: int, origin: Origin
 ) -> None:
-    """Write networks and the states of optimisers by name, after ``step`` steps; ``recipe`` is the recipe's digest."""
+    """Write networks and the states of optimisers by name, after ``step`` steps."""
     tensors = {
         f"{name}.{key}": value for name, network in networks.items() for key, value in _contiguous(network).items()
     }
     for of, optimizer in optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{of}.{index}.{name}": value.contiguous() for name, value in state.items()}
-    _save_tensors(path, tensors, {"step": str(step), "recipe": recipe})
+    _save_tensors(path, tensors, {"step": str(step), **asdict(origin)})
 
 
 def load_checkpoint(
-    path: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], recipe: str
+    path: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], origin: Origin
 ) -> int:
     """Restore the state of ``save_checkpoint``. Returns the number of finished steps.
 
     Raises:
         ValueError: See `checkpoint_step`.
     """
-    step = checkpoint_step(path, recipe)
+    step = checkpoint_step(path, origin)
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     for name, network in networks.items():
@@ -115,19 +127,28 @@ def load_checkpoint(
     return step
 
 
-def checkpoint_step(path: Path, recipe: str) -> int:
-    """The number of finished steps of a checkpoint, which must be of the recipe with this digest.
+def checkpoint_step(path: Path, origin: Origin) -> int:
+    """The number of finished steps of a checkpoint, which must have this origin.
 
     Raises:
-        ValueError: It is of a recipe with another digest, or is not a checkpoint.
+        ValueError: It has another origin, or is not a checkpoint.
     """
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except SafetensorError as reason:
         raise ValueError(f"{path} is not a checkpoint ({reason}); remove it to start again") from reason
-    if metadata.get("recipe") != recipe:
-        raise ValueError(f"{path.parent.name} was begun under another recipe; remove {path.parent} to start again")
+    name, again = path.parent.name, f"remove {path.parent} to start again"
+    if metadata.get("recipe") != origin.recipe:
+        raise ValueError(f"{name} was begun under another recipe; {again}")
+    for what, now, before in (
+        ("with other pictures, of which some for training would be for validation now", origin.pictures, "pictures"),
+        ("from other weights of the runs that it needs", origin.weights, "weights"),
+    ):
+        if now and metadata.get(before, "") not in ("", now):
+            raise ValueError(f"{name} was begun {what}; {again}")
+    if not metadata.get("step", "").isdecimal():
+        raise ValueError(f"{path} is not a checkpoint; remove it to start again")
     return int(metadata["step"])
 
 
@@ -165,9 +186,15 @@ def append_log(path: Path, row: Iterable[object]) -> None:
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """The rows of a log."""
+    """The rows of a log; ValueError if it is damaged."""
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    try:
+        for row in rows:
+            [float(row[field]) for field in LOG_FIELDS]
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{path} is not a log of a run: it needs {', '.join(LOG_FIELDS)} in each row") from None
+    return rows
 
 
 def draw_curves(log: Path, target: Path, title: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from train.exported import take_installed
 from train.networks.network import Network
 from train.recipe import Recipe, load_recipe
-from train.run import Run, checkpoint_step, read_weights
+from train.run import Origin, Run, checkpoint_step, read_weights
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -17,7 +17,7 @@ def network_of(recipe: Recipe, runs: Path) -> Network:
     if not path.exists():
         raise ValueError(f"{recipe.name} is not trained yet: there is no {path}; train it with `python -m train fit`")
     if run.checkpoint.exists():
-        checkpoint_step(run.checkpoint, recipe.digest)
+        checkpoint_step(run.checkpoint, Origin(recipe.digest))
     network = recipe.make_network()
     try:
         network.load_state_dict(read_weights(path, recipe.name, recipe.digest_of_weights))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from train.errors import EncoderError
 from train.evaluate import REFERENCE, method_of, models_of
-from train.material.pictures import Plane, clip_planes, planes_to_clip
+from train.material.pictures import Plane, checksum_of, clip_planes, planes_to_clip
 from train.metrics import psnr, vmaf
 from train.progress import tracked
 from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
@@ -88,10 +88,11 @@ def evaluate_videos(
         raise ValueError(f"no videos are in {videos}")
     for path in tracked(paths, "scoring"):
         original = read_video(path, frames)
+        name = f"{path.stem}-{checksum_of(original)}"
         for ratio in ratios:
             for encoder, options in ENCODERS.items():
                 for level in LEVELS:
-                    coded = work / f"{path.stem}-{ratio.slug}-{encoder}-{level}-{len(original)}.mkv"
+                    coded = work / f"{name}-{ratio.slug}-{encoder}-{level}.mkv"
                     if not coded.exists():
                         encode_clip(original, ratio, options.format(level=level), coded)
                     yield from _score(coded, original, path.stem, ratio, encoder, level, tiers)

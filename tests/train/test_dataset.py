@@ -222,6 +222,22 @@ def test_what_a_stopped_run_had_made_is_kept_if_it_is_whole(
 
 
 @pytest.mark.usefixtures("in_process")
+def test_what_a_run_with_other_options_had_made_is_removed(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(shard: Shard) -> None:
+        make_shard(shard)
+        raise RuntimeError("stopped")
+
+    monkeypatch.setattr(dataset_module, "make_shard", stopped)
+    with pytest.raises(RuntimeError, match="stopped"):
+        make(images, tmp_path / "out")
+    monkeypatch.undo()
+    make(images, tmp_path / "out", seed=5)
+    assert not (tmp_path / "out" / ".shards").exists()
+
+
+@pytest.mark.usefixtures("in_process")
 def test_pictures_of_all_kinds_are_used_or_listed_and_those_listed_change_nothing(images: Path, tmp_path: Path) -> None:
     for mode in ("RGBA", "P", "CMYK", "L", "LA"):
         photograph(20 + len(mode), *SIZE).convert(mode).save(images / f"{mode}.tif")

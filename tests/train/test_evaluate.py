@@ -61,9 +61,9 @@ def test_each_picture_gets_every_metric_from_every_method(pictures: Path, tmp_pa
         for picture in ("a", "b")
         for method in ("lanczos5", "bicubic", "spline36", *of_tier, "srcomp-fast-2by1")
     ]
-    for name, original in each_luma(pictures):
-        of_picture = {s.method: s for s in scores if s.picture == name}
-        stream = stream_path(tmp_path, PAIR, name).read_bytes()
+    for path, original in each_luma(pictures):
+        of_picture = {s.method: s for s in scores if s.picture == path.stem}
+        stream = stream_path(tmp_path, PAIR, path).read_bytes()
         luma = clip_planes(lanczos5(decode(stream), 80, 64))[0]
         plain = of_picture["lanczos5"]
         assert plain.psnr_y == psnr(luma, original)
@@ -86,11 +86,11 @@ def test_a_model_gets_the_level_of_its_pair(pictures: Path, tmp_path: Path) -> N
     for pair in pairs:
         network = network_at(load_network(model), pair.q)
         session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
-        for name, original in each_luma(pictures):
-            luma = clip_planes(lanczos5(decode(stream_path(tmp_path, pair, name).read_bytes()), 80, 64))[0]
+        for path, original in each_luma(pictures):
+            luma = clip_planes(lanczos5(decode(stream_path(tmp_path, pair, path).read_bytes()), 80, 64))[0]
             (made,) = session.run(None, {"degraded": (luma / np.float32(255)).astype(np.float32)[None, None]})
             restored = (np.asarray(made)[0, 0] * 255).round().clip(0, 255).astype(np.uint8)
-            assert found[pair.slug, name] == pytest.approx(psnr(restored, original), abs=0.02)
+            assert found[pair.slug, path.stem] == pytest.approx(psnr(restored, original), abs=0.02)
 
 
 def test_a_tier_with_another_look_and_integers_is_measured_as_those_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import vs_srcomp
 from tests.train.examples import changed
 from train.__main__ import main
-from train.export import export_run, export_system
+from train.export import export_run, export_system, history_of
 from train.recipe import load_recipe
 from train.run import Run, save_weights
 
@@ -65,6 +65,27 @@ def test_a_finished_run_is_exported_with_its_log(tmp_path: Path, monkeypatch: py
     assert result.exit_code == 0, result.output
     assert Path("train/runs/systems/espcn-2x.csv").read_text() == run.log.read_text()
     assert {file.name for file in Path("engines").iterdir()} == {"espcn-2x.onnx", "models.json"}
+
+
+def test_a_damaged_catalogue_stops_an_export_before_anything_is_written(tmp_path: Path) -> None:
+    recipe = changed("mine", network={"name": "espcn"}, degradation={"name": "jpeg", "ratio": 2})
+    run = Run(tmp_path / "runs" / recipe.name)
+    run.folder.mkdir(parents=True)
+    save_weights(run.weights, recipe.make_network())
+    run.log.write_text("step,learning_rate,loss,valid_gain_db\n")
+    engines = tmp_path / "engines"
+    engines.mkdir()
+    for text in ("{}", "{", "[]"):
+        (engines / "models.json").write_text(text)
+        with pytest.raises(ValueError, match=r"models\.json is not a catalogue of models"):
+            export_run(recipe, tmp_path / "mine.toml", [], tmp_path / "runs", engines)
+    assert [file.name for file in engines.iterdir()] == ["models.json"]
+    assert not (tmp_path / "mine.csv").exists()
+
+
+def test_a_log_goes_where_the_last_folder_of_recipes_says() -> None:
+    assert history_of(Path("/recipes/a/train/recipes/systems/x.toml")) == Path("/recipes/a/train/runs/systems")
+    assert history_of(Path("/mine/x.toml")) == Path("/mine")
 
 
 def test_a_network_with_levels_is_for_coded_pictures(tmp_path: Path) -> None:
@@ -132,6 +153,9 @@ def test_what_has_no_levels_or_is_not_exported_is_refused(tmp_path: Path) -> Non
         ([], "--images is missing"),
         (["--levels", "20"], "--levels and --out belong together"),
         (["--levels", "20;30", "--out", "x"], "'20;30' is not numbers with commas between them"),
+        (["--levels", "20,nan", "--out", "x"], "'20,nan' has numbers that are not finite"),
+        (["--levels", "20,99", "--out", "x"], "'20,99' is not different levels from 0 to 63"),
+        (["--levels", "20,20", "--out", "x"], "'20,20' is not different levels from 0 to 63"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: list[str], message: str) -> None:

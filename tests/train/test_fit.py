@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -132,6 +133,37 @@ def test_a_run_does_not_go_on_under_another_recipe(tmp_path: Path) -> None:
     assert all(torch.equal(value, before[name]) for name, value in after.items())
     Run(tmp_path / TINY.name).checkpoint.write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match=r"is not a checkpoint .*; remove it to start again"):
+        fit(TINY, examples, examples, tmp_path, ALONE)
+
+
+def test_a_run_does_not_go_on_with_other_pictures(tmp_path: Path) -> None:
+    examples = blurred(6)
+    fit(TINY, examples[3:], examples[:3], tmp_path, ALONE)
+    with pytest.raises(ValueError, match=r"tiny was begun with other pictures, .*; remove .*tiny to start again"):
+        fit(TINY, examples[:3], examples[3:], tmp_path, ALONE)
+    fit(TINY, examples[3:], examples[:3], tmp_path, ALONE)
+
+
+def test_a_run_does_not_stay_when_its_start_was_trained_again(tmp_path: Path) -> None:
+    examples = blurred()
+    follower = changed("follower", start=TINY.name)
+    for recipe in (TINY, follower, follower):
+        fit(recipe, examples, examples, tmp_path, ALONE)
+    shutil.rmtree(tmp_path / TINY.name)
+    fit(changed(TINY.name, seed=7), examples, examples, tmp_path, ALONE)
+    with pytest.raises(ValueError, match=r"follower was begun from other weights .*; remove .*follower to start again"):
+        fit(follower, examples, examples, tmp_path, ALONE)
+
+
+def test_damaged_files_of_a_run_are_named(tmp_path: Path) -> None:
+    examples = blurred()
+    fit(TINY, examples, examples, tmp_path, ALONE)
+    run = Run(tmp_path / TINY.name)
+    run.log.write_text("step,loss\n1,x\n")
+    with pytest.raises(ValueError, match=r"log\.csv is not a log of a run"):
+        fit(TINY, examples, examples, tmp_path, ALONE)
+    save_weights(run.checkpoint, TINY.make_network(), TINY.digest)
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors is not a checkpoint; remove it"):
         fit(TINY, examples, examples, tmp_path, ALONE)
 
 

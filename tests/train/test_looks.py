@@ -36,8 +36,8 @@ def pictures(tmp_path: Path) -> Path:
 def test_faithful_is_measured_with_each_sharpness_beside_crisp(pictures: Path, tmp_path: Path) -> None:
     scores = {score.method: score for score in compare_looks(pictures, tmp_path, [PAIR], ["fast"])}
     assert list(scores) == ["lanczos5", "fast", "fast 0.25", "fast 0.5", "fast 0.75", "fast 1", "fast crisp"]
-    ((name, original),) = each_luma(pictures)
-    clip = decode(stream_path(tmp_path, PAIR, name).read_bytes())
+    ((path, original),) = each_luma(pictures)
+    clip = decode(stream_path(tmp_path, PAIR, path).read_bytes())
     for method, options in (("fast 0.5", {"sharpness": 0.5}), ("fast crisp", {"look": "crisp"})):
         made = upscale(clip, ratio="2:1", q=30, model="fast", backend=OpenVINO(precision="f32"), **options)
         assert scores[method].psnr_y == psnr(clip_planes(made)[0], original)

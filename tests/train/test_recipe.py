@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ROOT / "train" / "recipes"
 # `make models` merges those of one level each, whose recipes are in the history.
 MERGED = {f"srcomp-{tier}-{ratio}-levels" for tier in ("fast", "quality") for ratio in ("8by5", "4by3")}
+AV1 = '{ name = "av1", ratio = "8:5" }'
 COMPLETE = """
 name = "srcomp-test"
 network = { name = "plain", stride = 2, channels = 8, layers = 3 }
@@ -114,6 +115,12 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
         (COMPLETE.replace("channels", "chanels"), "chanels"),
         (COMPLETE.replace('{ name = "plain", stride = 2, channels = 8, layers = 3 }', '{ name = "espcn" }'), "scale"),
         (COMPLETE.replace('"8:5"', '"8:5", lowest = 40'), "av1 of a recipe has no lowest"),
+        (COMPLETE.replace(AV1, '{ name = "bicubic", ratio = 2, sigma = 1 }'), "bicubic has no parameter sigma"),
+        (COMPLETE.replace(AV1, '{ name = "jpeg", lowest = nan }'), "lowest is a whole number, not nan"),
+        (
+            COMPLETE.replace('name = "plain", stride = 2, channels = 8, layers = 3', 'name = "espcn", channels = 0'),
+            "of 1",
+        ),
         (COMPLETE + "scales = [1, 0.5]", "scales and copies are for other degradations"),
         (COMPLETE + "copies = 2", "scales and copies are for other degradations"),
         (COMPLETE + "crop = 97", "not a multiple of stride 2"),

@@ -209,6 +209,8 @@ def rate(data: Path, work: Path, tiers: tuple[str, ...], pictures: int | None, v
     from train.rate_report import summary, tables
     from train.table import write_rows
 
+    if pictures == 0 and not videos:
+        raise click.UsageError("--pictures 0 and --no-videos leave nothing to measure")
     stills = None if pictures == 0 else data / "test" / "kodak"
     points = measure(stills, data / "video" if videos else None, work / "rate", tiers, pictures=pictures).points
     click.echo(summary(points))

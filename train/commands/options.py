@@ -1,11 +1,13 @@
 """Options that commands of ``python -m train`` share."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vs_srcomp.geometry import MAX_QUANTIZER
 from vs_srcomp.models import TIERS
 
 type Command = Callable[..., Any]
@@ -15,7 +17,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def material(*, required: bool = True) -> Callable[[Command], Command]:
-    """Options of commands that read training material."""
+    """Options of commands that read the training material of recipes."""
     images = click.option(
         "--images",
         type=click.Path(exists=True, path_type=Path),
@@ -94,6 +96,17 @@ def _distinct(context: click.Context, parameter: click.Parameter, folders: tuple
 def numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float]:
     """Parse comma-separated numbers."""
     try:
-        return [float(part) for part in value.split(",")] if value else []
+        found = [float(part) for part in value.split(",")] if value else []
     except ValueError as reason:
         raise click.BadParameter(f"{value!r} is not numbers with commas between them") from reason
+    if not all(map(math.isfinite, found)):
+        raise click.BadParameter(f"{value!r} has numbers that are not finite")
+    return found
+
+
+def level_list(context: click.Context, parameter: click.Parameter, value: str | None) -> list[float]:
+    """Parse comma-separated compression levels."""
+    found = numbers(context, parameter, value)
+    if not all(0 <= level <= MAX_QUANTIZER for level in found) or len(set(found)) < len(found):
+        raise click.BadParameter(f"{value!r} is not different levels from 0 to {MAX_QUANTIZER}")
+    return found

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from train.commands.options import FILE, FOLDER, material
+from train.commands.options import FILE, FOLDER
 
 
 @click.command()
@@ -61,7 +61,11 @@ def draw(out: Path, count: int) -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the pictures.")
 @click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Frames of each video.")
 def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
-    """Write evenly spaced frames of VIDEOS as training pictures."""
+    """Write evenly spaced frames of VIDEOS as pictures.
+
+    As training pictures they would be split at random, with neighbours on both sides: to train on videos, give a recipe
+    the material "videos".
+    """
     from train.material.videos import write_frames
 
     for video in videos:
@@ -70,7 +74,8 @@ def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
 
 
 @click.command()
-@material()
+@click.option("--images", type=FOLDER, required=True, multiple=True, help="Folder of photographs; may be repeated.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for streams.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Output folder.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
 @click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Size limit of a file.")

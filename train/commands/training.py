@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from train.commands.options import FILE, FOLDER, material, numbers
+from train.commands.options import FILE, FOLDER, level_list, material, numbers
 
 
 @click.command(name="list")
@@ -138,7 +138,7 @@ def judge(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, crops
 @click.argument("recipes", nargs=-1, required=True, type=FILE)
 @material(required=False)
 @click.option("--engines", type=FOLDER, default=Path("engines"), help="Folder of models and models.json.")
-@click.option("--levels", callback=numbers, help="Write a model per level to OUT instead: 20,30,40,50.")
+@click.option("--levels", callback=level_list, help="Write a model per level to OUT instead: 20,30,40,50.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Output folder for --levels.")
 def export(
     recipes: tuple[Path, ...],
@@ -149,6 +149,8 @@ def export(
     out: Path | None,
 ) -> None:
     """Export the trained models of RECIPES as ONNX files, with catalogue entries and logs. This needs --images.
+
+    The log goes to train/runs, or beside a recipe from elsewhere, as NAME.csv.
 
     With --levels, convert exported models to one file per level, which takes only a picture, as in the original
     scheme: for programs without support for levels.
@@ -179,7 +181,7 @@ def export(
     "--levels",
     default="20,30,40,50",
     show_default=True,
-    callback=numbers,
+    callback=level_list,
     help="Levels of the files, in the same order.",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .safetensors file.")
@@ -221,6 +223,8 @@ def curves(runs: Path, out: Path) -> None:
     """Plot the gain on the validation set during training."""
     from train.run import draw_gains
 
+    if out.suffix.lower() != ".png":
+        raise click.BadParameter(f"{out} does not end in .png", param_hint="--out")
     if not (logs := list(runs.glob("*.csv"))):
         raise click.BadParameter(f"no logs are in {runs}", param_hint="--runs")
     draw_gains(logs, out)

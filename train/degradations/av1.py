@@ -20,7 +20,7 @@ import vapoursynth as vs
 
 from train.degradations.degradation import Degraded, Picture
 from train.errors import EncoderError
-from train.material.pictures import check_names, clip_planes, planes_to_clip, read_yuv420, scaled_name, some_pictures
+from train.material.pictures import check_names, checksum, clip_planes, planes_to_clip, read_yuv420, some_pictures
 from train.progress import tracked
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, RATIOS, Ratio, ratio_by_name
@@ -131,9 +131,9 @@ def decode_frames(stream: bytes) -> Iterator[vs.VideoNode]:
             yield planes_to_clip(planes, vs.YUV420P8)
 
 
-def stream_path(folder: Path, pair: Pair, name: str) -> Path:
-    """Path of the stream of the picture ``name`` in ``folder``."""
-    return folder / pair.slug / f"{name}.ivf"
+def stream_path(folder: Path, pair: Pair, picture: Path) -> Path:
+    """Path in ``folder`` of the stream of ``picture``; another picture of its name has another one."""
+    return folder / pair.slug / f"{picture.stem}-{checksum(picture)}.ivf"
 
 
 def make_streams(
@@ -142,11 +142,8 @@ def make_streams(
     pairs: Iterable[Pair],
     cpu_used: int = TRAINING_SPEED,
     processes: int | None = None,
-    scale: float = 1.0,
 ) -> None:
     """Code every picture of a folder for every pair, in parallel; existing streams are kept.
-
-    Pictures are first resized by ``scale``.
 
     Raises:
         ValueError: There is no picture, or two have the same name.
@@ -155,10 +152,10 @@ def make_streams(
     paths = some_pictures(pictures)
     check_names(paths)
     jobs = [
-        (path, scale, pair, cpu_used, target)
+        (path, pair, cpu_used, target)
         for pair in pairs
         for path in paths
-        if not (target := stream_path(folder, pair, scaled_name(path, scale))).exists()
+        if not (target := stream_path(folder, pair, path)).exists()
     ]
     if not jobs:
         return
@@ -199,9 +196,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _make_stream(path: Path, scale: float, pair: Pair, cpu_used: int, target: Path) -> None:
+def _make_stream(path: Path, pair: Pair, cpu_used: int, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, encode(read_yuv420(path, scale), pair, cpu_used))
+    write_atomically(target, encode(read_yuv420(path), pair, cpu_used))
 
 
 class Av1:

@@ -1,12 +1,13 @@
 """Training examples as a player sees them: pictures and clips, downscaled, coded with AV1, decoded and upscaled."""
 
 import io
+import os
 import subprocess
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from PIL import Image
 
 from train.degradations.av1 import decode_frames, encoder_argv, worker_pool
 from train.errors import EncoderError
-from train.material.pictures import Plane, clip_planes, read_rgb8, rgb_to_yuv420, scaled_rgb
+from train.material.pictures import Plane, checksum, clip_planes, read_rgb8, rgb_to_yuv420, scaled_rgb
 from train.progress import tracked
 from vs_srcomp.av1 import Parser
 from vs_srcomp.av1.estimate import effective_q_idx
@@ -79,7 +80,7 @@ class Coding:
     def name(self) -> str:
         """File name without suffix. With the picture's content, so that another one of its name is coded, too."""
         kind = self.kind.removeprefix("still")
-        return f"{self.picture.stem}-{_checksum(self.picture)}-{kind}-q{self.q}-{self.encoder}"
+        return f"{self.picture.stem}-{checksum(self.picture)}-{kind}-q{self.q}-{self.encoder}"
 
     @property
     def kind(self) -> str:
@@ -93,17 +94,6 @@ class Coding:
     def file(self, folder: Path) -> Path:
         """Path of its stream in ``folder``."""
         return folder / ratio_by_name(self.ratio).slug / f"{self.name}.ivf"
-
-
-def _checksum(picture: Path) -> str:
-    stat = picture.stat()
-    return _checksum_of(picture, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _checksum_of(picture: Path, size: int, changed: int) -> str:
-    """Of the picture's content; ``size`` and ``changed`` tell one state of the file from another."""
-    return f"{zlib.crc32(picture.read_bytes()):08x}"
 
 
 ENCODERS: Final = {
@@ -123,18 +113,18 @@ _OF_CLIPS: Final = ("svt", "svt", "svt5", "aom")
 def codings(pictures: Iterable[Path], ratio: str, *, clips: bool = True) -> Iterator[Coding]:
     """The codings of ``pictures`` for ``ratio``. They depend on the names alone: every machine gets the same."""
     for path in pictures:
-        rng = np.random.default_rng(zlib.crc32(f"{path.stem} {ratio}".encode()))
-        scales = [1.0] if zlib.crc32(path.stem.encode()) % _SMALL_EVERY else [1.0, _SMALL_SCALE]
+        rng = np.random.default_rng(zlib.crc32(os.fsencode(f"{path.stem} {ratio}")))
+        scales = [1.0] if zlib.crc32(os.fsencode(path.stem)) % _SMALL_EVERY else [1.0, _SMALL_SCALE]
         for scale in scales:
             for low, high in LEVEL_BANDS:
                 yield Coding(path, ratio, int(rng.integers(low, high + 1)), str(rng.choice(_OF_STILLS)), scale)
         if clips:
-            is_twice = zlib.crc32(f"{path.stem} clip".encode()) % _SMALL_CLIP_EVERY == 0
+            is_twice = zlib.crc32(os.fsencode(f"{path.stem} clip")) % _SMALL_CLIP_EVERY == 0
             for scale in [1.0, _SMALL_CLIP_SCALE] if is_twice else [1.0]:
                 for low, high in CLIP_BANDS:
                     level, encoder = int(rng.integers(low, high + 1)), str(rng.choice(_OF_CLIPS))
                     yield Coding(path, ratio, level, encoder, scale, is_clip=True)
-        if zlib.crc32(f"{path.stem} framed".encode()) % _FRAMED_EVERY == 0:
+        if zlib.crc32(os.fsencode(f"{path.stem} framed")) % _FRAMED_EVERY == 0:
             for low, high in LEVEL_BANDS:
                 level, encoder = int(rng.integers(low, high + 1)), str(rng.choice(_OF_STILLS))
                 yield Coding(path, ratio, level, encoder, is_framed=True)
@@ -184,7 +174,7 @@ def clip_frames(rgb: NDArray[np.uint8], name: str, size: tuple[int, int] = CLIP_
     width, height = size
     if rgb.shape[1] < width + _CLIP_MARGIN or rgb.shape[0] < height + _CLIP_MARGIN:
         return None
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    rng = np.random.default_rng(zlib.crc32(os.fsencode(name)))
     stands = rng.random() < 0.2
     velocity = np.zeros(2) if stands else rng.uniform(-4, 4, 2)
     zoom = 1.0 if stands else 1 + rng.uniform(-0.004, 0.004)
@@ -205,7 +195,7 @@ def clip_frames(rgb: NDArray[np.uint8], name: str, size: tuple[int, int] = CLIP_
 
 def framed(rgb: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     """A window of a picture with black lines of up to 4 pixels, or bars of up to 40, at some of its borders."""
-    rng = np.random.default_rng(zlib.crc32(f"{name} framed".encode()))
+    rng = np.random.default_rng(zlib.crc32(os.fsencode(f"{name} framed")))
     top, left = (int(rng.integers(max(0, side - _FRAMED_SIDE) + 1)) for side in rgb.shape[:2])
     window = rgb[top : top + _FRAMED_SIDE, left : left + _FRAMED_SIDE]
     made = window[: window.shape[0] // 16 * 16, : window.shape[1] // 16 * 16].copy()
@@ -230,7 +220,11 @@ def _code_picture(jobs: list[Coding], folder: Path) -> None:
         frames = _sources(job)
         target = job.file(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, b"" if frames is None else _encoded(frames, job))
+        try:
+            coded = b"" if frames is None else _encoded(frames, job)
+        except ValueError as reason:
+            raise ValueError(f"{job.picture.name}, at {job.scale:g} of its size: {reason}") from None
+        write_atomically(target, coded)
 
 
 def _encoded(frames: list[NDArray[np.uint8]], job: Coding) -> bytes:

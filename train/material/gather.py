@@ -114,8 +114,8 @@ def _split(recipe: Recipe, places: Iterable[Path], work: Path) -> tuple[list[Ite
         parts[item[1].stem in measured].append(item)
     if not all(parts):
         raise ValueError(
-            f"{', '.join(map(str, places))}: {len(files)} pictures are too few to learn from one part and measure on "
-            "another; give more with --images"
+            f"{', '.join(map(str, places))}: {len(files)} picture{'' if len(files) == 1 else 's'} cannot be split into "
+            "what is learned from and what is measured on; give more with --images"
         )
     return parts
 

@@ -26,7 +26,7 @@ class Material(Protocol):
 
 
 def shuffled_share(names: Collection[str], share: float, seed: int) -> set[str]:
-    """A random ``share`` of ``names``, determined by ``seed``."""
+    """A random ``share`` of ``names``, determined by ``seed``: one at least, and not all."""
     ordered = sorted(names)
     order = np.random.default_rng(seed).permutation(len(ordered))
-    return {ordered[index] for index in order[: round(len(ordered) * share)]}
+    return {ordered[index] for index in order[: min(max(1, round(len(ordered) * share)), len(ordered) - 1)]}

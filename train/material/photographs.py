@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from train.material.material import shuffled_share
-from train.material.pictures import SUFFIXES, list_pictures
+from train.material.pictures import SUFFIXES, checksum, list_pictures
 
 
 class Photographs:
@@ -15,8 +15,19 @@ class Photographs:
         found: list[Path] = []
         for place in places:
             found += list_pictures(place) if place.is_dir() else [place] * (place.suffix.lower() in SUFFIXES)
+        _check_contents(found)
         return found
 
     def measured(self, files: Sequence[Path], share: float, seed: int) -> set[str]:
         """See `Material.measured`."""
         return shuffled_share({path.stem for path in files}, share, seed)
+
+
+def _check_contents(files: Iterable[Path]) -> None:
+    """Check that no two files have the same content: one could be for training, and the other for validation."""
+    by_content: dict[tuple[int, str], Path] = {}
+    for path in files:
+        key = path.stat().st_size, checksum(path)
+        if key in by_content:
+            raise ValueError(f"{by_content[key]} and {path} are the same picture: remove one")
+        by_content[key] = path

@@ -1,7 +1,9 @@
 """Picture files as 4:2:0 originals."""
 
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,29 @@ SIZE_MULTIPLE = 16
 
 def list_pictures(folder: Path) -> list[Path]:
     """The picture files directly in ``folder``, in natural order ("2.png" before "10.png")."""
-    files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     return sorted(files, key=_natural)
+
+
+def checksum(picture: Path) -> str:
+    """CRC-32 of a picture file, in hexadecimal: part of the names of its streams, so that no other picture has them."""
+    stat = picture.stat()
+    return _checksum(picture, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _checksum(picture: Path, size: int, changed: int) -> str:
+    """Of the picture's content; ``size`` and ``changed`` tell one state of the file from another."""
+    return f"{zlib.crc32(picture.read_bytes()):08x}"
+
+
+def checksum_of(frames: Iterable[Iterable[Plane]]) -> str:
+    """As `checksum`, of frames in memory."""
+    sum_ = 0
+    for planes in frames:
+        for plane in planes:
+            sum_ = zlib.crc32(np.ascontiguousarray(plane), sum_)
+    return f"{sum_:08x}"
 
 
 def check_names(paths: Iterable[Path]) -> None:
@@ -61,14 +84,21 @@ def read_yuv420(path: Path, scale: float = 1.0) -> vs.VideoNode:
             million pixels.
     """
     rgb = scaled_rgb(read_rgb8(path), scale)
-    if min(rgb.shape[:2]) < SIZE_MULTIPLE:
-        raise ValueError(f"{path.name}: {rgb.shape[1]}x{rgb.shape[0]} is smaller than {SIZE_MULTIPLE}x{SIZE_MULTIPLE}")
-    return rgb_to_yuv420(rgb)
+    try:
+        return rgb_to_yuv420(rgb)
+    except ValueError as reason:
+        raise ValueError(f"{path.name}: {reason}") from None
 
 
 def rgb_to_yuv420(rgb: Plane) -> vs.VideoNode:
-    """Convert ``rgb``, (H, W, 3), to a one-frame YUV420P8 clip, BT.709 limited range, cropped to a multiple of 16."""
+    """Convert ``rgb``, (H, W, 3), to a one-frame YUV420P8 clip, BT.709 limited range, cropped to a multiple of 16.
+
+    Raises:
+        ValueError: It is smaller than 16x16.
+    """
     height, width = (size // SIZE_MULTIPLE * SIZE_MULTIPLE for size in rgb.shape[:2])
+    if not (height and width):
+        raise ValueError(f"{rgb.shape[1]}x{rgb.shape[0]} is smaller than {SIZE_MULTIPLE}x{SIZE_MULTIPLE}")
     clip = planes_to_clip([rgb[:height, :width, channel] for channel in range(3)], vs.RGB24)
     return clip.resize.Bicubic(format=vs.YUV420P8, matrix_s="709", range_s="limited")
 
@@ -106,7 +136,10 @@ def read_rgb8(path: Path) -> Plane:
 def _to_rgb8(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         # Pillow would clip 16-bit grey, not scale it.
-        return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+        samples = np.asarray(image, dtype=np.int64)
+        if samples.min() < 0 or samples.max() > 0xFFFF:
+            raise ValueError("samples of 32 bits, whose range is not specified")
+        return Image.fromarray((samples >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ValueError("floating-point samples, whose range is not specified")
     return image.convert("RGB")
@@ -128,12 +161,7 @@ def clip_planes(clip: vs.VideoNode) -> list[Plane]:
         return [np.array(frame[index]) for index in range(frame.format.num_planes)]
 
 
-def each_luma(folder: Path, scale: float = 1.0) -> Iterator[tuple[str, Plane]]:
-    """Name and luma plane of each picture in ``folder``, at ``scale`` times its size."""
+def each_luma(folder: Path) -> Iterator[tuple[Path, Plane]]:
+    """File and luma plane of each picture in ``folder``."""
     for path in some_pictures(folder):
-        yield scaled_name(path, scale), clip_planes(read_yuv420(path, scale))[0]
-
-
-def scaled_name(path: Path, scale: float) -> str:
-    """Name of a picture at ``scale`` times its size."""
-    return path.stem if scale == 1 else f"{path.stem}@{scale:g}"
+        yield path, clip_planes(read_yuv420(path))[0]

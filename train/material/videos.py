@@ -21,6 +21,9 @@ BT709, UNKNOWN = 1, 2
 
 SPLITS = ("time", "file")
 
+# Lightest minus darkest code of a frame that is of use.
+_LEAST_CONTRAST = 16
+
 
 class Videos:
     """Evenly spaced frames of video files, decoded by `vs_srcomp.source`.
@@ -72,11 +75,13 @@ class Videos:
 def write_frames(video: Path, folder: Path, count: int) -> Iterator[Path]:
     """Write ``count`` evenly spaced frames of a video, or all if it has fewer, as PNG files.
 
-    Existing files are kept.
+    Existing files are kept. Frames that show hardly anything, such as black ones, are left out: nothing can be learned
+    from them, and their error is next to none.
 
     Raises:
-        ValueError: The video cannot be read.
+        ValueError: The video cannot be read, or has only such frames.
     """
+    empty = True
     try:
         with core_log_on_stderr():
             clip = vs_srcomp.source(video)
@@ -85,9 +90,15 @@ def write_frames(video: Path, folder: Path, count: int) -> Iterator[Path]:
         for number in chosen.tolist():
             path = folder / f"{video.stem}-{number:06}.png"
             if not path.exists():
+                rgb = _rgb(clip[number])
+                if np.ptp(rgb) < _LEAST_CONTRAST:
+                    continue
                 with atomic_path(path) as temporary:
-                    Image.fromarray(_rgb(clip[number])).save(temporary, "PNG")
+                    Image.fromarray(rgb).save(temporary, "PNG")
+            empty = False
             yield path
+        if empty:
+            raise ValueError(f"{video.name} shows nothing in {len(chosen)} evenly spaced frames: leave it out")
     except vs.Error as reason:
         raise ValueError(str(reason).replace("\n", "; ")) from reason
 

@@ -29,8 +29,10 @@ class Network(nn.Module):
             stride: Input sizes must be multiples of it.
 
         Raises:
-            ValueError: ``stride`` is below 1.
+            ValueError: ``stride`` or ``channels`` is below 1.
         """
+        if channels < 1:
+            raise ValueError(f"channels is a whole number of 1 or more, not {channels}")
         if stride < 1:
             raise ValueError(f"stride is a whole number of 1 or more, not {stride}")
         super().__init__()

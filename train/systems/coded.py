@@ -37,16 +37,16 @@ def av1(ground: Ground) -> Iterator[str]:
     """
     book, judge = ground.book("av1"), Judge(perceptual=False)
     folder = ground.data / "test" / "kodak"
-    clips = [(path.stem, _middle(read_yuv420(path), ground.side)) for path in some_pictures(folder)[: ground.pictures]]
+    clips = [(path, _middle(read_yuv420(path), ground.side)) for path in some_pictures(folder)[: ground.pictures]]
     streams = ground.books / f"av1-{ground.side}"
     for pair in PAIRS:
         methods = _methods(ground.trained, pair)
-        for name, clip in clips:
-            case = Case("av1", "kodak", name, f"AV1 Q{pair.q}", pair.ratio.name)
+        for path, clip in clips:
+            case = Case("av1", "kodak", path.stem, f"AV1 Q{pair.q}", pair.ratio.name)
             lacking = [method for method in methods if book.lacks(case, method)]
             if lacking:
                 original = clip_planes(clip)[0]
-                small = decode(_coded(streams, clip, pair, name))
+                small = decode(_coded(streams, clip, pair, path))
                 for method in lacking:
                     restored = methods[method](small, clip.width, clip.height)
                     book.add(judge.score(case, method, restored, original, border=0))
@@ -97,9 +97,9 @@ def _ours(tier: str, pair: Pair, small: vs.VideoNode, width: int, height: int) -
     return clip_planes(vs_srcomp.upscale(small, width=width, height=height, model=tier, q=pair.q, backend=backend))[0]
 
 
-def _coded(folder: Path, clip: vs.VideoNode, pair: Pair, name: str) -> bytes:
-    path = stream_path(folder, pair, name)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, encode(clip, pair, EVALUATION_SPEED))
-    return path.read_bytes()
+def _coded(folder: Path, clip: vs.VideoNode, pair: Pair, picture: Path) -> bytes:
+    stream = stream_path(folder, pair, picture)
+    if not stream.exists():
+        stream.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(stream, encode(clip, pair, EVALUATION_SPEED))
+    return stream.read_bytes()

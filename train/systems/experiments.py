@@ -63,16 +63,17 @@ def _measure(
 ) -> Iterator[str]:
     """Measure every method on every case, method by method, so that each network is loaded once."""
     cases = list(cases)
-    for name, way in made_of({name: make for name, make in methods.items() if _wanted(book, cases, name)}):
+
+    def lacks(case: Case, method: str) -> bool:
+        return book.lacks(case, method, perceptual=judge.perceptual)
+
+    wanted = {name: make for name, make in methods.items() if any(lacks(case, name) for case, _, _ in cases)}
+    for name, way in made_of(wanted):
         for case, picture, degraded in cases:
-            if book.lacks(case, name):
+            if lacks(case, name):
                 original = covered(picture, degraded)
                 book.add(judge.score(case, name, way(degraded.input, scale), original, border=scale))
         yield f"{cases[0][0].experiment}, {cases[0][0].set}, scale {scale}: {name}"
-
-
-def _wanted(book: Book, cases: list[tuple[Case, Plane, Degraded]], method: str) -> bool:
-    return any(book.lacks(case, method) for case, _, _ in cases)
 
 
 def _cases(

@@ -58,12 +58,18 @@ class Book:
         """
         self._path, self._weights_of = path, weights_of
         found = _read(path) if path.exists() else ()
-        self.scores: list[Score] = [score for score in found if score.weights == weights_of(score.method)]
-        self._done = {_key(score, score.method) for score in self.scores}
+        # A later row replaces an earlier one that lacked the perceptual distance.
+        self._done = {_key(score, score.method): score for score in found if score.weights == weights_of(score.method)}
 
-    def lacks(self, case: Case, method: str) -> bool:
-        """Whether a score of ``method`` for ``case`` is missing."""
-        return _key(case, method) not in self._done
+    @property
+    def scores(self) -> list[Score]:
+        """All scores."""
+        return list(self._done.values())
+
+    def lacks(self, case: Case, method: str, *, perceptual: bool = False) -> bool:
+        """Whether a score of ``method`` for ``case`` is missing, or only its perceptual distance, if that is wanted."""
+        found = self._done.get(_key(case, method))
+        return found is None or (perceptual and found.perceptual is None)
 
     def add(self, score: Score) -> None:
         """Store ``score``, in the file too."""
@@ -77,8 +83,7 @@ class Book:
             row = dataclasses.asdict(score)
             row |= {name: "" if row[name] is None else f"{row[name]:.5f}" for name in ("psnr", "ssim", "perceptual")}
             writer.writerow(row)
-        self.scores.append(score)
-        self._done.add(_key(score, score.method))
+        self._done[_key(score, score.method)] = score
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Score))
@@ -100,19 +105,24 @@ class Judge:
 
     def __init__(self, *, perceptual: bool) -> None:
         """``perceptual``: whether to measure the perceptual distance, too, if its package is installed."""
-        self._perceptual: Metric | None = None
+        self._metric: Metric | None = None
         if perceptual:
             try:
-                self._perceptual = METRICS.make("st-lpips")
+                self._metric = METRICS.make("st-lpips")
             except ValueError:
-                self._perceptual = None
+                self._metric = None
+
+    @property
+    def perceptual(self) -> bool:
+        """Whether the perceptual distance is measured."""
+        return self._metric is not None
 
     def score(self, case: Case, method: str, restored: Plane, original: Plane, border: int) -> Score:
         """The score of ``restored`` against ``original``, without ``border`` pixels on each side."""
         psnr, ssim = (METRICS.make(name, border=border)(restored, original) for name in ("psnr", "ssim"))
         perceptual = None
-        if self._perceptual is not None:
-            perceptual = self._perceptual(middle(restored, PERCEPTUAL_SIDE), middle(original, PERCEPTUAL_SIDE))
+        if self._metric is not None:
+            perceptual = self._metric(middle(restored, PERCEPTUAL_SIDE), middle(original, PERCEPTUAL_SIDE))
         return Score(**dataclasses.asdict(case), method=method, psnr=psnr, ssim=ssim, perceptual=perceptual)
 
 

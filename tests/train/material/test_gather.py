@@ -1,10 +1,12 @@
 """From a recipe and places of pictures to examples: what is learned from, what is measured on, what is streamed."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.train.examples import changed
 from tests.train.photographs import photograph
@@ -40,8 +42,10 @@ def test_a_recipe_gets_its_examples_split_by_picture(pictures: Path, tmp_path: P
     assert [(example.picture, example.q) for example in alone] == [(example.picture, example.q) for example in valid]
     assert gatherer.valid(changed("other", recipe, steps=7)) is alone
     assert gatherer.valid(changed("another", recipe, seed=recipe.seed + 1)) is not alone
-    with pytest.raises(ValueError, match="4 pictures are too few"):
-        gather(changed("none", recipe, valid_share=0.0), [pictures], tmp_path, processes=1)
+    least = gather(changed("least", recipe, valid_share=0.01), [pictures], tmp_path, processes=1)[1]
+    assert len({example.picture for example in least}) == 1
+    with pytest.raises(ValueError, match="1 picture cannot be split"):
+        gather(recipe, [pictures / "1.png"], tmp_path, processes=1)
 
 
 @pytest.mark.parametrize("recipe", [doubler(scales=(1.0, 0.5)), changed("coded", valid_share=0.25, clips=False)])
@@ -69,6 +73,31 @@ def test_two_pictures_of_one_name_are_refused(pictures: Path, tmp_path: Path) ->
     photograph(7).save(other / "1.png")
     with pytest.raises(ValueError, match=r"photographs/1\.png and .*other/1\.png have the same name: rename one"):
         gather(doubler(), [pictures, other], tmp_path, processes=1)
+
+
+def test_two_files_with_one_picture_are_refused(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "copy.png").write_bytes((pictures / "2.png").read_bytes())
+    with pytest.raises(ValueError, match=r"2\.png and .*copy\.png are the same picture: remove one"):
+        gather(doubler(), [pictures], tmp_path, processes=1)
+
+
+@pytest.mark.parametrize("recipe", [doubler(), changed("coded", valid_share=0.25, clips=False)])
+def test_files_are_named_for_what_is_wrong_with_them(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "folder.png").mkdir()  # no picture, whatever its name
+    Image.fromarray(np.full((64, 64), 1 << 20, np.int32)).save(pictures / "deep.tif")
+    with pytest.raises(ValueError, match=r"deep\.tif: not a readable picture \(samples of 32 bits"):
+        gather(recipe, [pictures], tmp_path, processes=1)
+    (pictures / "deep.tif").unlink()
+    photograph(5, 10, 10).save(pictures / "tiny.png")
+    with pytest.raises(ValueError, match=r"tiny\.png.*10x10 is (smaller than 16x16|too small)"):
+        gather(recipe, [pictures], tmp_path, processes=1)
+
+
+def test_names_may_be_any_bytes(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "1.png").rename(pictures / os.fsdecode(b"odd\xff.png"))
+    train, valid = gather(changed("odd", valid_share=0.25, clips=False), [pictures], tmp_path, processes=1)
+    assert isinstance(train, list)
+    assert os.fsdecode(b"odd\xff") in {example.picture for example in train + valid}
 
 
 @pytest.mark.parametrize("memory", [None, 1000])

@@ -157,6 +157,18 @@ def test_a_book_keeps_what_it_is_given(tmp_path: Path) -> None:
     assert again.lacks(CASE, "bilinear")
 
 
+def test_a_perceptual_distance_that_is_missing_is_measured_later(tmp_path: Path) -> None:
+    plain = dataclasses.replace(SCORE, perceptual=None)
+    Book(tmp_path / "line.csv").add(plain)
+    book = Book(tmp_path / "line.csv")
+    assert not book.lacks(CASE, "nearest")
+    assert book.lacks(CASE, "nearest", perceptual=True)
+    book.add(dataclasses.replace(plain, perceptual=0.25))
+    again = Book(tmp_path / "line.csv")
+    assert not again.lacks(CASE, "nearest", perceptual=True)
+    assert [score.perceptual for score in again.scores] == [0.25]
+
+
 def test_scores_of_other_weights_are_measured_again(tmp_path: Path) -> None:
     file, weights = tmp_path / "line.csv", {"nearest": "", "edsr-2x": "old"}
     network = dataclasses.replace(SCORE, method="edsr-2x")
