@@ -263,7 +263,6 @@ def test_pictures_of_all_kinds_are_used_or_listed_and_those_listed_change_nothin
     reasons = {
         "text.png": "not a readable picture",
         "cut.png": "not a readable picture",
-        "folder.png": "not a readable picture",
         "narrow.png": "48x96 is smaller than a patch of 64x64",
         "flat.png": "no patch spans 8 codes",
         "float.tif": "floating-point",

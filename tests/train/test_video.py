@@ -91,7 +91,7 @@ def test_a_clip_is_scored_against_its_original_frame_by_frame(tmp_path: Path, mo
     ]
     originals = [planes[0] for planes in read_video(tmp_path / "videos" / "moving.y4m", 9)]
     for plain, fast in zip(scores[::2], scores[1::2], strict=True):
-        path = tmp_path / "work" / f"moving-2by1-{plain.encoder}-30-9.mkv"
+        (path,) = (tmp_path / "work").glob(f"moving-*-2by1-{plain.encoder}-30.mkv")
         shown = [np.array(frame[0]) for frame in lanczos5(source(path), 96, 64).frames()]
         assert plain.psnr_y == pytest.approx(np.mean([psnr(*both) for both in zip(shown, originals, strict=True)]))
         assert plain.error_change == pytest.approx(error_change(shown, originals))

@@ -77,7 +77,7 @@ def test_two_pictures_of_one_name_are_refused(pictures: Path, tmp_path: Path) ->
 
 def test_two_files_with_one_picture_are_refused(pictures: Path, tmp_path: Path) -> None:
     (pictures / "copy.png").write_bytes((pictures / "2.png").read_bytes())
-    with pytest.raises(ValueError, match=r"2\.png and .*copy\.png are the same picture: remove one"):
+    with pytest.raises(ValueError, match=r"(2|copy)\.png and .*(2|copy)\.png are the same picture: remove one"):
         gather(doubler(), [pictures], tmp_path, processes=1)
 
 
