@@ -49,9 +49,10 @@ def comparable(clips: Sequence[vs.VideoNode]) -> Comparable:
     converted = []
     for clip, (own_range, own_matrix) in zip(clips, meanings, strict=True):
         ranges = {"range_in_s": _RANGES[own_range], "range_s": _RANGES[full]}
-        matrices = {"matrix_in": own_matrix, "matrix": matrix} if has_matrix else {}
+        matrices = {"matrix_in": own_matrix, "matrix": matrix} if has_matrix and own_matrix != matrix else {}
         deep = clip.format.replace(bits_per_sample=bits)
-        converted.append(clip.resize.Bicubic(format=deep.id, **ranges, **matrices))
+        is_same = own_range == full and not matrices and deep.id == clip.format.id
+        converted.append(clip if is_same else clip.resize.Bicubic(format=deep.id, **ranges, **matrices))
     return Comparable(converted, bits, (1 << bits) - 1 if full else 255 << (bits - 8))
 
 
