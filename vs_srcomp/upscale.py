@@ -52,9 +52,9 @@ def upscale(
         clip: YUV or GRAY of constant format and size: 8 to 16 bit integer, half or float. Progressive.
         ratio: ``"2:1"`` (the default), ``"8:5"`` or ``"4:3"``, for both axes. The size is rounded to what the chroma
             subsampling can hold, ties upwards.
-        width: Target width in luma pixels, instead of a ratio. If only one of width and height is given, the other
-            keeps the shape of the picture. With both, pixels take the shape with which the picture keeps its own. The
-            model is that of the nearest ratio.
+        width: Target width in luma pixels, not below the clip's, instead of a ratio. If only one of width and height is
+            given, the other keeps the shape of the picture. With both, pixels take the shape with which the picture
+            keeps its own. The model is that of the nearest ratio.
         height: Target height in luma pixels.
         q: The compression level, 0 to 63: base_q_idx / 4 of AV1 stills that look as good. Video that was coded with
             ``-crf N`` has a level some ten lower than N. ``"auto"`` reads the property ``SrcompQ`` of each frame, which
@@ -63,14 +63,14 @@ def upscale(
             30, 40 or 50.
         model: A tier (``"light"``, ``"fast"``, ``"quality"``); another system's model by name, such as
             ``"espcn-2x"``; or the path of an ONNX file with the same contract: [N, 1, H, W] float32, luma in 0..1
-            after Lanczos in, restored luma out, and optionally a second input ``q``, [N] float32, the level. A network
-            whose output is 2, 3 or 4 times as large as its input gets the clip's own luma instead. Its scale is the
-            default ratio; Catmull-Rom brings its output to smaller sizes, Lanczos-5 to larger ones.
+            after Lanczos in, restored luma out, and optionally a second input ``q``, [N] or [1] float32, the level. A
+            network whose output is 2, 3 or 4 times as large as its input gets the clip's own luma instead. Its scale
+            is the default ratio; Catmull-Rom brings its output to smaller sizes, Lanczos-5 to larger ones.
         look: For tiers: ``"faithful"``, the least error, or ``"crisp"``, what people prefer to look at.
-        passes: 2 runs a network that enlarges twice: a 2x network then gives 4x.
+        passes: 1, or 2 to run a network that enlarges twice: a 2x network then gives 4x.
         sharpness: Unsharp masking of the luma after the network with a 3x3 binomial blur, 0 to 1 in steps of 1/32.
             Networks are trained for the least error, which looks a little soft; 0.25 looks crisper, scores higher in
-            VMAF, and costs up to 0.2 dB of PSNR at 2:1 and 8:5, and up to 0.5 dB at 4:3, where half of it is enough
+            VMAF, and costs up to 0.25 dB of PSNR at 2:1, 0.45 dB at 8:5, and 0.6 dB at 4:3, where half of it is enough
             (docs/results/stills.md has the rows).
         ensemble: Average the results for the eight turned and flipped pictures (Timofte et al. 2016,
             arXiv 1511.02228): a little better, at 8 times the cost.

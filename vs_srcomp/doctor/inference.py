@@ -38,7 +38,7 @@ def check_models(models: Iterable[Model]) -> Finding:
             damaged.append(model.file)
         else:
             sound += 1
-    again = "install vs-srcomp again: pip install --force-reinstall --no-deps vs-srcomp"
+    again = "install vs-srcomp again: pip install --force-reinstall --no-deps . in its folder"
     if damaged:
         return Finding(name="models", state="broken", message=f"damaged: {', '.join(damaged)}", remedy=again)
     if not sound:

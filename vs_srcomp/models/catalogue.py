@@ -45,15 +45,15 @@ class Model:
     sha256: str
     """SHA-256 of the ONNX file, in lower-case hexadecimal."""
     system: str
-    """`SYSTEM`, or the name of another system, such as ``"espcn"``."""
+    """``"srcomp"``, or the name of another system, such as ``"espcn"``."""
     tier: str | None = None
-    """One of `TIERS`; None for other systems."""
+    """``"light"``, ``"fast"`` or ``"quality"``; None for other systems."""
     ratio: str | None = None
     """``"2:1"``, ``"8:5"`` or ``"4:3"``; None for other systems."""
     scale: int = 1
     """Output size over input size: 1 for networks that run on the upscaled picture."""
     look: str | None = None
-    """One of `LOOKS`; None for other systems."""
+    """``"faithful"`` or ``"crisp"``; None for other systems."""
     levels: tuple[float, float] | None
     """Lowest and highest compression level of the training, on libaom's quantizer scale of 0 to 63. If they differ, the
     network takes the level as its second input. None: it knows no levels."""
@@ -62,7 +62,8 @@ class Model:
     macs_per_pixel: float
     """Multiply-accumulates per output pixel."""
     stride: int
-    """Step of the network's grid in pixels: input sizes are multiples of it."""
+    """Step of the network's grid in pixels. Planes of other sizes are padded to multiples of it, and the result is
+    cropped."""
     receptive_field: int | None
     """Side in pixels of the square that one output pixel depends on; None if unbounded."""
     recipe: str
@@ -87,7 +88,7 @@ class Model:
 
 
 def models() -> tuple[Model, ...]:
-    """All installed models."""
+    """All installed models, in the order of models.json: by tier, ratio and look, other systems last."""
     return _catalogue()
 
 

@@ -19,7 +19,7 @@ INSTALL = 'pip install "vs-srcomp[torch]"'
 
 @dataclass(frozen=True, kw_only=True)
 class Torch:
-    """Run networks with PyTorch."""
+    """Run networks with PyTorch. Only the processor has been tried."""
 
     device: str | int | Sequence[str | int] = "auto"
     """Where: ``"cuda"`` (the first card, of AMD too), ``"cuda:1"`` or 1 for another, ``"mps"``, ``"cpu"``; a list of
