@@ -78,7 +78,7 @@ def test_models_on_one_file(command: Command, folder: Path, model: Path, tmp_pat
         (("a.mkv", ""), 2, "the name of a file is empty"),
         (("a.mkv", "b.mkv", "--picture", "crops"), 1, "pictures of the kind '' are not written"),
         (("a.mkv", "b.mkv", "--picture", "nowhere/crops.png"), 1, "the folder 'nowhere' does not exist"),
-        (("a.mkv", "b.mkv", "--picture", "there.png"), 1, "'there.png' exists\ngive another name"),
+        (("a.mkv", "b.mkv", "--picture", "there.png"), 1, "'there.png' exists\ngive the report another name"),
     ],
 )
 def test_mistakes_are_reported(folder: Path, arguments: tuple[str, ...], code: int, message: str) -> None:

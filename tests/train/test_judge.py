@@ -159,5 +159,5 @@ def test_too_few_pictures_are_an_error_that_names_the_folder(tmp_path: Path) -> 
     save_weights(run.weights, network)
     result = run_judge(RECIPE, write_photographs(tmp_path / "photographs", 1), tmp_path)
     assert result.exit_code == 1
-    assert "photographs: 1 pictures are too few" in result.output
+    assert "photographs: 1 picture cannot be split" in result.output
     assert "--images" in result.output
