@@ -1,5 +1,6 @@
 """Training material of picture files: photographs, drawn pictures."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -25,9 +26,12 @@ class Photographs:
 
 def _check_contents(files: Iterable[Path]) -> None:
     """Check that no two files have the same content: one could be for training, and the other for validation."""
-    by_content: dict[tuple[int, str], Path] = {}
+    by_size: defaultdict[int, list[Path]] = defaultdict(list)
     for path in files:
-        key = path.stat().st_size, checksum(path)
-        if key in by_content:
-            raise ValueError(f"{by_content[key]} and {path} are the same picture: remove one")
-        by_content[key] = path
+        by_size[path.stat().st_size].append(path)
+    # Most files differ in size, and need not be read.
+    for alike in by_size.values():
+        by_content: dict[str, Path] = {}
+        for path in alike if len(alike) > 1 else []:
+            if (other := by_content.setdefault(checksum(path), path)) is not path:
+                raise ValueError(f"{other} and {path} are the same picture: remove one")

@@ -81,8 +81,7 @@ class Packets:
 
     def last_key(self, packet: int) -> int:
         """The last key packet up to number ``packet``, or 0."""
-        earlier = np.flatnonzero(self.key[: packet + 1])
-        return int(earlier[-1]) if len(earlier) else 0
+        return self.earlier_key(packet + 1, 1)
 
     def earlier_key(self, packet: int, count: int) -> int:
         """The key packet ``count`` key packets before number ``packet``, or 0."""
