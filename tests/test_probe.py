@@ -7,13 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import av
+import numpy as np
 import pytest
 import vapoursynth as vs
 
 from tests.av1.ivf import write_ivf
 from tests.av1.streams import RECIPES, make_stream
 from tests.av1.test_layers import _BOTH_LAYERS, _DELIMITER, _layers
-from tests.source.reference import write_scenes
+from tests.source.reference import video_frame, write_scenes, write_video
 from tests.tolerances import PRINTED_Q
 from vs_srcomp.av1 import FrameType
 from vs_srcomp.probe import probe
@@ -50,6 +51,64 @@ def test_every_frame_is_there_as_the_scan_and_the_clip_tell(film: Path) -> None:
             assert frame.time == pytest.approx(picture.props["_AbsoluteTime"])
             assert frame.q == pytest.approx(picture.props["SrcompQ"], abs=PRINTED_Q)
     assert any(frame.shows_existing for frame in found.frames)
+
+
+def _cut(film: Path, target: Path, *, first: int = 0, shift: int = 0) -> Path:
+    """The packets of ``film`` from number ``first`` on, ``shift`` frames earlier."""
+    with av.open(str(film)) as whole, av.open(str(target), "w", options={"movflags": "faststart"}) as part:
+        track = whole.streams.video[0]
+        copy = part.add_stream_from_template(track, opaque=True)
+        assert track.time_base is not None
+        earlier = round(shift / 25 / track.time_base)
+        for packet in [packet for packet in whole.demux(track) if packet.size][first:]:
+            assert packet.pts is not None
+            packet.pts, packet.dts = packet.pts - earlier, None
+            packet.stream = copy
+            part.mux(packet)
+    return target
+
+
+def _check_same_frames(file: Path) -> None:
+    """The probe and the clip have the same frames, at the same times and of the same level."""
+    found, clip = probe(file), source(file)
+    assert found.frame_count == len(found.frames) == len(clip)
+    for number, frame in enumerate(found.frames):
+        with clip.get_frame(number) as picture:
+            assert frame.time == pytest.approx(picture.props["_AbsoluteTime"])
+            assert frame.base_q_idx == picture.props["SrcompBaseQIdx"]
+            assert frame.q == pytest.approx(picture.props["SrcompQ"], abs=PRINTED_Q)
+
+
+def test_frames_that_an_edit_list_removes_are_not_there(film: Path, tmp_path: Path) -> None:
+    file = _cut(film, tmp_path / "edited.mp4", shift=10)
+    assert len(source(file)) <= 50
+    _check_same_frames(file)
+
+
+def test_the_incomplete_frame_at_the_end_of_a_truncated_file_is_not_there(film: Path, tmp_path: Path) -> None:
+    file = _cut(film, tmp_path / "whole.mp4")
+    with av.open(str(file)) as container:
+        last = [packet for packet in container.demux(video=0) if packet.size][40]
+        assert last.pos is not None
+        file.write_bytes(file.read_bytes()[: last.pos + last.size // 2])
+    assert len(source(file)) < 60
+    _check_same_frames(file)
+
+
+def test_where_a_stream_begins_between_key_frames_only_decoding_shows_the_first(film: Path, tmp_path: Path) -> None:
+    file = _cut(film, tmp_path / "cut.mkv", first=5)
+    clip = source(file)
+    for number in range(len(clip)):
+        clip.get_frame(number).close()
+    assert len(clip) == 60 - 24
+    assert probe(file).frame_count is None
+
+
+def test_the_size_is_that_of_the_clip_in_whole_chroma_samples(tmp_path: Path) -> None:
+    planes = [np.full(size, 128, np.uint8) for size in ((67, 65), (34, 33), (34, 33))]
+    file = write_video(tmp_path / "odd.mkv", [video_frame(planes, "yuv420p", 65, 67)] * 2, codec="libvpx-vp9")
+    found, clip = probe(file), source(file)
+    assert (found.width, found.height) == (clip.width, clip.height) == (64, 66)
 
 
 def test_facts(film: Path) -> None:

@@ -16,14 +16,14 @@ from av.container import InputContainer
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
-from vs_srcomp.av1 import Av1Error, Parser, ShownFrame
+from vs_srcomp.av1 import Av1Error, FrameType, Parser, ShownFrame
 from vs_srcomp.av1.estimate import estimates
 from vs_srcomp.av1.sequence import SequenceHeader
 from vs_srcomp.geometry import nearest_quantizer, quantizer_of_index
 from vs_srcomp.source.formats import pixel_format as format_of
 from vs_srcomp.source.grid import read_grid
 from vs_srcomp.source.index import Packets, build_index
-from vs_srcomp.source.media import Cropping, codec_of, local_file, open_container, stream_info, video_stream
+from vs_srcomp.source.media import codec_of, local_file, open_container, stream_info, video_stream
 from vs_srcomp.source.scan import ScanCancelledError, scan
 from vs_srcomp.source.timing import timing
 from vs_srcomp.stills.formats import JPEG, WEBP
@@ -166,10 +166,13 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
     if codec == "av1":
         shown, complete = _scan(file, deadline)
         sequence = _sequence(file)
-        count = len(shown) if complete else None
+        # Where a stream begins between key frames, only decoding shows which frame is the first.
+        begins = shown and any(frame.frame_type == FrameType.KEY for frame in shown[0].coded)
+        count = len(shown) if complete and begins else None
         size = next(((f.frame.width, f.frame.height) for f in shown if f.frame), size)
-    if info.cropping != Cropping() and pixel_format:
-        size = format_of(pixel_format.name).window(*size, info.cropping)[2:]
+    if pixel_format:
+        with suppress(vs.Error):  # a format that the source cannot give
+            size = format_of(pixel_format.name).window(*size, info.cropping)[2:]
     if info.is_tile:
         grid = read_grid(file)
         size = grid.width, grid.height

@@ -49,7 +49,7 @@ def test_real_streams_have_as_many_records_as_frames(path: Path) -> None:
 
 def test_an_unknown_codec_tag_may_hold_av1(shared_data: Path) -> None:
     records = list(scan(shared_data / "av1" / "video_dovi_3840x2160_30fps_dav1_10.mp4"))
-    assert len(records) == 120
+    assert len(records) == 119  # an edit list removes the last one
     assert {record.frame and (record.frame.width, record.frame.height) for record in records} == {(3840, 2160)}
 
 

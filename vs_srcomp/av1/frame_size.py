@@ -22,7 +22,7 @@ def frame_and_render_size(bits: BitReader, sequence: SequenceHeader, frame_size_
         height = sequence.max_frame_height
     denom = _superres_denom(bits, sequence)
     if bits.flag():  # render_and_frame_size_different
-        bits.f(16)  # render_width_minus_1, a hint that no decoder follows
+        bits.f(16)  # render_width_minus_1, which FFmpeg takes for the shape of pixels
         bits.f(16)  # render_height_minus_1
     return FrameSize(width, _coded_width(width, denom), height, denom)
 

@@ -109,11 +109,6 @@ class PictureMerger:
         self._coded: list[CodedFrame] = []
         self._shown: ShownFrame | None = None
 
-    @property
-    def is_shown(self) -> bool:
-        """Whether there is a frame to show since the last `take`."""
-        return self._shown is not None
-
     def add_hidden(self, frames: Iterable[CodedFrame]) -> None:
         """Add frames that belong to the next frame shown."""
         self._hidden += frames

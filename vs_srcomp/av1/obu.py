@@ -84,10 +84,12 @@ def _delimited(data: bytes, start: int, end: int, section: str) -> Iterator[tupl
 
 
 def _open_bitstream_unit(data: bytes | memoryview, start: int, end: int) -> Obu:
-    """open_bitstream_unit(sz), section 5.3.1, as far as the payload; ``start`` < ``end``.
+    """open_bitstream_unit(sz), section 5.3.1, as far as the payload.
 
     Reads whole bytes instead of bits: the fields never straddle one, and this runs for every OBU of a film.
     """
+    if start >= end:
+        raise Av1Error("the data ends", "5.3.2 obu_header", start << 3)
     header = data[start]
     if header & 0x80:
         raise Av1Error("obu_forbidden_bit is set", "5.3.2 obu_header", start << 3)

@@ -26,6 +26,11 @@ class Unit(NamedTuple):
     hidden: tuple[CodedFrame, ...]
     """What is coded after the last frame shown."""
 
+    @property
+    def coded(self) -> tuple[CodedFrame, ...]:
+        """Every frame coded in it, in order of decoding."""
+        return (*(frame for shown in self.shown for frame in shown.coded), *self.hidden)
+
 
 class Parser:
     """Parses the temporal units of one stream, in order.

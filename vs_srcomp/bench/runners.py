@@ -24,6 +24,7 @@ from vs_srcomp.bench.stage import Kind, Stage
 from vs_srcomp.encoders.feed import feed
 from vs_srcomp.encoders.library import Encoder, encodable
 from vs_srcomp.errors import error
+from vs_srcomp.files import cannot_read
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.media.picture import describe_picture
 from vs_srcomp.models import network_for
@@ -198,7 +199,7 @@ def _script(stage: Stage) -> Runner:
     try:
         code = compile(Path(stage.script).read_text("utf-8"), stage.script, "exec")
     except OSError as reason:
-        raise error(f"{stage.script!r} cannot be read: {reason.strerror}", "give the path of a script") from reason
+        raise cannot_read(stage.script, reason) from reason
     exec(code, names)
     output = vs.get_outputs().get(0)
     if output is None:

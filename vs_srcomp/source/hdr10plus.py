@@ -6,6 +6,8 @@ from functools import cache
 from av.sidedata import sidedata
 from av.sidedata.sidedata import SideData
 
+from vs_srcomp.log import log_once
+
 
 def t35_payload(metadata: SideData) -> bytes | None:
     """Serialise FFmpeg's AVDynamicHDRPlus as an ITU-T T.35 payload (SMPTE ST 2094-40), as BestSource does.
@@ -13,6 +15,8 @@ def t35_payload(metadata: SideData) -> bytes | None:
     The structure is FFmpeg's affair, and PyAV does not wrap the function that serialises it.
     """
     library = _libavutil()
+    if library is None:
+        return None
     data = ctypes.c_void_p()
     size = ctypes.c_size_t()
     failed = library.av_dynamic_hdr_plus_to_t35(
@@ -27,6 +31,11 @@ def t35_payload(metadata: SideData) -> bytes | None:
 
 
 @cache
-def _libavutil() -> ctypes.CDLL:
-    # Looked up through the extension module, symbols come from the very library that PyAV is linked with.
-    return ctypes.CDLL(sidedata.__file__)
+def _libavutil() -> ctypes.CDLL | None:
+    # Looked up through the extension module, symbols come from the very library that PyAV is linked with. Windows does
+    # not look further than the module itself.
+    library = ctypes.CDLL(sidedata.__file__)
+    if hasattr(library, "av_dynamic_hdr_plus_to_t35"):
+        return library
+    log_once("FFmpeg's functions for HDR10+ are not found here: its metadata is left out")
+    return None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vs_srcomp.av1 import Av1Error, Parser, ShownFrame
+from vs_srcomp.av1 import Av1Error, Parser, ShownFrame, Unit
 from vs_srcomp.av1.estimate import LONGEST_STRETCH, SceneEstimator
 from vs_srcomp.av1.layers import PictureMerger
 from vs_srcomp.geometry import quantizer_of_index
@@ -30,7 +30,6 @@ class _Record(NamedTuple):
     packet: int
     """Number of the frame's last packet."""
     number: int
-    """Number of the frame; -1 if the clip leaves it out."""
     shown: ShownFrame | None
     """None if the packet shows nothing although the clip has a frame for it."""
 
@@ -132,15 +131,14 @@ class Quantizers:
             try:
                 unit = parser.parse(bytes(data))
             except Av1Error:
-                picture.add_shown(ShownFrame(None, None, None, ()))
-                yield _Record(packet, number, picture.take())
+                unit = Unit((ShownFrame(None, None, None, ()),), ())
+            if number < 0:  # the clip leaves it out, but its pictures may be copied from
+                picture.add_hidden(unit.coded)
                 continue
             for shown in unit.shown:
                 picture.add_shown(shown)
             picture.add_hidden(unit.hidden)
-            if number < 0 and not picture.is_shown:  # hidden frames in a packet of their own
-                continue
-            if number < 0 or packet == self._index.packet_of[number]:
+            if packet == self._index.packet_of[number]:
                 yield _Record(packet, number, picture.take())
 
     def _estimates(self, records: Iterable[_Record]) -> Iterator[None]:
@@ -153,10 +151,9 @@ class Quantizers:
                 numbers = []
                 self._stretch = packet
             estimator.add(shown)
-            if number >= 0:
-                numbers.append(number)
-                if shown and shown.frame:
-                    self._base_q_idx[number] = shown.frame.base_q_idx
+            numbers.append(number)
+            if shown and shown.frame:
+                self._base_q_idx[number] = shown.frame.base_q_idx
             yield
         self._note(numbers, estimator.finish())
 

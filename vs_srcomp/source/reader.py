@@ -139,7 +139,7 @@ class _Worker:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._thread:
+        if self._thread and self._thread is not threading.current_thread():  # as when it collects garbage
             self._thread.join()
         self._run = None
         self.decoder.close()
@@ -254,9 +254,12 @@ class _Worker:
             self.decoder.locate_damage()
             self._run_from(0)
             delivery = next(self._run, None)
-        if delivery and delivery[0] > 0 and not self.decoder.damaged:
-            # Earlier frames refer to pictures that were cut off when the file was made.
-            self.decoder.index = self.decoder.index.without_first(delivery[0])
+        index = self.decoder.index
+        # Frames before the first may refer to pictures that were cut off when the file was made. Some decoders report
+        # that as damage, which frames at and after a key packet that can be decoded are not.
+        was_cut = not (self.decoder.damaged and index.packets.key[0])
+        if delivery and delivery[0] > 0 and was_cut:
+            self.decoder.index = index.without_first(delivery[0])
             self._run_from(0)
             delivery = next(self._run, None)
         if delivery is None:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from vs_srcomp.av1 import Av1Error, Parser, ShownFrame, Unit
 from vs_srcomp.av1.layers import Layers, Part, PictureMerger
 from vs_srcomp.errors import error
-from vs_srcomp.source.media import codec_of, local_file, open_container, video_stream
+from vs_srcomp.source.media import VideoPacket, codec_of, local_file, open_container, video_stream
 
 _CACHED_FRAMES: Final = 1_000_000
 """Limit of the cache, in shown frames of all files: some 400 MB, or six films."""
@@ -63,7 +63,8 @@ def scan(
     """The shown frames of a video track, in display order, while the file is read.
 
     Record k is the k-th shown frame; ``frame`` is None if its headers cannot be parsed. Of spatial layers only the
-    highest one counts. A complete scan is cached until the file changes.
+    highest one counts. Frames that an edit list removes count as hidden. A complete scan is cached until the file
+    changes.
 
     Args:
         path: A local file in any container that FFmpeg demuxes.
@@ -114,7 +115,7 @@ class _Packet(NamedTuple):
     pts: int | None
     """Its presentation time."""
     part: Part
-    """Its role: a picture, a further layer, or hidden frames."""
+    """Its role: a picture, a further layer, or hidden frames, as all are that an edit list removes."""
     unit: Unit | None
     """Its content; None if that cannot be parsed."""
 
@@ -122,19 +123,26 @@ class _Packet(NamedTuple):
 def _packets(
     container: InputContainer, stream: VideoStream, parser: Parser, cancel: Callable[[], bool] | None
 ) -> Iterator[_Packet]:
-    """Every packet of the stream."""
+    """Every packet of which `vs_srcomp.source` has the frame, and all that frames depend on."""
     parse, layers = parser.parse, Layers((stream.codec_context and stream.codec_context.extradata) or b"")
+    held_back: list[VideoPacket] = []
     for packet in container.demux(stream):
         if cancel is not None and cancel():
             raise ScanCancelledError
-        data = bytes(packet)
-        if not data:  # PyAV's mark of the end
+        if not packet.size:  # PyAV's mark of the end
             continue
-        pts, part = packet.pts, layers.part(data)
-        try:
-            yield _Packet(pts, part, parse(data, pts))
-        except Av1Error:
-            yield _Packet(pts, part, None)
+        held_back.append(packet)
+        if packet.is_corrupt:  # the last packet of a truncated file is incomplete
+            continue
+        for one in held_back:
+            data, pts = bytes(one), one.pts
+            part = layers.part(data)
+            try:
+                unit = parse(data, pts)
+            except Av1Error:
+                unit = None
+            yield _Packet(pts, Part.NOTHING if one.is_discard else part, unit)
+        held_back.clear()
 
 
 def _only_av1(packets: Iterator[_Packet], parser: Parser, file: str) -> Iterator[_Packet]:
@@ -153,6 +161,10 @@ def _shown_frames(packets: Iterator[_Packet], parser: Parser) -> Iterator[ShownF
     for pts, part, unit in packets:
         if part == Part.PICTURE:
             yield from _taken(picture)
+        if part == Part.NOTHING:
+            if unit is not None:
+                picture.add_hidden(unit.coded)
+            continue
         layered = parser.sequence is not None and parser.sequence.spatial_layers > 1
         for shown in (ShownFrame(pts, None, None, ()),) if unit is None else unit.shown:
             picture.add_shown(shown)
