@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import vs_srcomp
 from tests.helpers.networks import random_network
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.memory import Trimmer, _limits_of_group, check_memory, memory_limit
+from vs_srcomp.memory import Trimmer, check_memory, memory_limit
 from vs_srcomp.models import Network
 
 SECONDS = st.floats(1e-6, 10)
@@ -171,25 +171,6 @@ def test_small_caches_let_hardly_a_frame_be_restored_twice(ahead: int, radius: i
         pass
     # Where the machine holds a thread up, the others may ask for more frames meanwhile than are kept.
     assert clip.num_frames <= backend.restored <= 1.1 * clip.num_frames
-
-
-@pytest.mark.parametrize(
-    ("group", "limits", "expected"),
-    [
-        ("0::/box/job\n", {"box/job/memory.max": "max\n", "box/memory.max": "1000\n"}, [1000]),
-        ("0::/job\n", {"job/memory.max": "2000", "memory.max": "3000"}, [2000, 3000]),
-        ("0::/../outside\n", {}, []),
-        ("9:cpu,memory:/box\n3:pids:/\n", {"memory/box/memory.limit_in_bytes": "4000"}, [4000]),
-    ],
-)
-def test_limits_of_control_groups(group: str, limits: dict[str, str], expected: list[int], tmp_path: Path) -> None:
-    (tmp_path / "cgroup").write_text(group)
-    for name, text in limits.items():
-        file = tmp_path / "fs" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    assert list(_limits_of_group(tmp_path / "fs", tmp_path / "cgroup")) == expected
-    assert list(_limits_of_group(tmp_path / "fs", tmp_path / "nothing")) == []
 
 
 def test_no_more_memory_than_the_computer_has() -> None:

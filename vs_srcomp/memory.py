@@ -5,12 +5,12 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 
 import vapoursynth as vs
 
+from vs_srcomp.control_groups import settings
 from vs_srcomp.errors import error
 
 _SHARE = 1 / 100
@@ -45,37 +45,9 @@ def _gigabytes(number: float) -> str:
 
 def memory_limit() -> int:
     """Bytes of memory that this process may use: those of the computer, or the limit of its control group."""
-    return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *_limits_of_group()])
-
-
-def _limits_of_group(root: Path = Path("/sys/fs/cgroup"), group: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
-    """The limits of this process's control group and its parents (Linux, both versions)."""
-    try:
-        lines = group.read_text().splitlines()
-    except OSError:  # another system
-        return
-    for line in lines:
-        _, kinds, path = line.split(":", 2)
-        if kinds == "":
-            start, name = root, "memory.max"
-        elif "memory" in kinds.split(","):
-            start, name = root / "memory", "memory.limit_in_bytes"
-        else:
-            continue
-        inside = start / path.lstrip("/")
-        for folder in (inside, *inside.parents):
-            text = _text_of(folder / name)
-            if text.isdecimal():
-                yield int(text)
-            if folder == start:
-                break
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError:  # a namespace hides what is outside
-        return ""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limits = settings("memory", "memory.max", "memory.limit_in_bytes")
+    return min([there, *(int(limit) for limit in limits if limit.isdecimal())])
 
 
 def limit_cache(clip: vs.VideoNode, spare: int | None) -> vs.VideoNode:

@@ -5,11 +5,27 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from math import ceil
 from pathlib import Path
+
+from vs_srcomp.control_groups import settings
 
 
 def core_count() -> int:
-    """Processor cores that this process may use."""
+    """Processor cores that this process may use: in a container, no more than it may keep busy."""
+    quotas = settings("cpu", "cpu.max", "cpu.cfs_quota_us cpu.cfs_period_us")
+    return min([_affine_cores(), *(cores for quota in quotas if (cores := cores_of(quota)))])
+
+
+def cores_of(quota: str) -> int | None:
+    """The cores that ``"QUOTA PERIOD"`` of a control group is enough for, in microseconds; None for no limit."""
+    match quota.split():
+        case time, period if time.isdecimal() and int(time) and int(period):
+            return ceil(int(time) / int(period))
+    return None
+
+
+def _affine_cores() -> int:
     if sys.version_info >= (3, 13):
         return os.process_cpu_count() or 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import cached_property
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,16 @@ class Networks:
         known = props.get("SrcompQ")
         if isinstance(known, int | float) and not isnan(known):
             return min(max(float(known), 0.0), float(MAX_QUANTIZER))
-        if self._for(0) != self._for(MAX_QUANTIZER):
+        if self._has_levels:
             log_once(
                 f"the compression level of the frames is not known: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "
                 "a script, gives another"
             )
         return DEFAULT_Q
+
+    @cached_property
+    def _has_levels(self) -> bool:
+        return self._for(0) != self._for(MAX_QUANTIZER)
 
     def name(self, q: float) -> str:
         """The value of ``SrcompModel`` for frames of the level ``q``."""

@@ -186,6 +186,28 @@ def test_what_cannot_be_merged_stays_as_constants() -> None:
     np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 40), **FLOAT32_CONSTANTS)
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32"])
+def test_what_only_branches_need_stays(kind: str) -> None:
+    def branch(name: str) -> onnx.GraphProto:
+        scaled = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 1, "H", "W"])
+        return helper.make_graph([node("Mul", ["x", f"by {name}"], [name])], name, [], [scaled])
+
+    network = make_onnx(
+        [
+            node("ReduceMean", ["x"], ["mean"], keepdims=0),
+            node("Greater", ["mean", "half"], ["is bright"]),
+            node("If", ["is bright"], ["scaled"], then_branch=branch("less"), else_branch=branch("more")),
+            node("Cast", ["stored"], ["factor"], to=TensorProto.FLOAT),
+            node("Mul", ["scaled", "factor"], ["y"]),
+        ],
+        {name: np.array(value, np.float32) for name, value in {"by less": 0.5, "by more": 2, "half": 0.5}.items()}
+        | {"stored": np.array(0.25, kind)},
+    )
+    dark = picture() * np.float32(0.25)
+    for luma, factor in ((dark, 0.5), (np.float32(1) - dark, 0.125)):
+        np.testing.assert_allclose(run(at_level(network, 30), luma), luma * np.float32(factor), **FLOAT32_CONSTANTS)
+
+
 def test_shared_weights_are_merged_for_each_convolution_alone() -> None:
     weights: dict[str, NDArray[Any]] = {
         "w": np.random.default_rng(5).normal(0, 0.5, (1, 1, 3, 3)).astype(np.float32),

@@ -42,7 +42,10 @@ def why_not(entry: Entry) -> str | None:
         reason = NOT_INSTALLED
     if reason is not None:
         return reason
-    backend = entry.make()
+    try:
+        backend = entry.make()
+    except Exception as failure:  # Whatever a library that is half there raises when it is loaded.
+        return f"it cannot be loaded: {first_line(failure)}"
     return backend.why_not() or _trial(backend)
 
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -103,7 +103,8 @@ class EngineFiles:
             if is_out_of_memory(reason):
                 raise
             log_info(f"{path} cannot be used and is replaced: {last_line(reason)}")
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # It may be gone, or the folder read only.
+                path.unlink()
             return None
 
 

@@ -6,7 +6,6 @@ a network for a single level, at the same speed in every backend.
 """
 
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -63,9 +62,11 @@ def at_level(onnx: bytes, q: float) -> bytes:
     values |= {name: np.full(1, q, np.float32) for name in inputs[1:]}
     nodes = [node for node in graph.node if not _compute(node, values, model)]
     outputs = {value.name for value in graph.output}
-    nodes = _with_merged_channels(_without_copies(nodes, outputs), values, outputs)
+    in_branches = {name for node in nodes for name in _names_in_branches(node)}
+    if not in_branches:  # otherwise, what is renamed or merged may be needed there
+        nodes = _with_merged_channels(_without_copies(nodes, outputs), values, outputs)
 
-    needed = {name for node in nodes for name in node.input} | outputs
+    needed = {name for node in nodes for name in node.input} | outputs | in_branches
     picture = next(value for value in graph.input if value.name == inputs[0])
     plain = _messages().ModelProto()
     plain.CopyFrom(model)
@@ -84,13 +85,20 @@ def _compute(node: Any, values: dict[str, _Array], model: Any) -> bool:
         if attribute.name == "value":
             values[node.output[0]] = _array(attribute.t)
             return True
-    elif any(name and name not in values for name in node.input):
+    elif any(name and name not in values for name in node.input) or _names_in_branches(node):
         return False
     known = _OPERATORS.get((node.op_type, len(node.input)))
     attributes = {attribute.name: attribute.i for attribute in node.attribute}
     found = known(attributes, *(values[name] for name in node.input)) if known else _by_reference(node, values, model)
     values.update(zip(node.output, found, strict=False))
     return True
+
+
+def _names_in_branches(node: Any) -> set[str]:
+    """The inputs of all operators in the graphs that ``node`` may run, as If and Loop do."""
+    graphs = [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs)]
+    inner = [node for graph in graphs for node in graph.node]
+    return {name for node in inner for name in (*node.input, *_names_in_branches(node))}
 
 
 def _without_copies(nodes: Sequence[Any], outputs: set[str]) -> list[Any]:
@@ -227,15 +235,9 @@ def _tensor(name: str, array: _Array) -> Any:
     return _messages().TensorProto(name=name, dims=array.shape, data_type=_NUMBERS[array.dtype.type], raw_data=raw)
 
 
+@lru_cache(maxsize=1)
 def _messages() -> Any:
     """The classes of ONNX's messages alone: the whole package takes three times as long to import."""
-    if "onnx" in sys.modules:
-        return sys.modules["onnx"]
-    return _messages_alone()
-
-
-@lru_cache(maxsize=1)
-def _messages_alone() -> Any:
     package = find_spec("onnx")
     folders = package.submodule_search_locations if package else None
     file = Path(folders[0], "onnx_ml_pb2.py") if folders else Path()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import vapoursynth as vs
 
 from vs_srcomp.backends.base import BackendConfig, DividingBackend, Engine, Luma, PartEngine, PartWorker, PlaneFormat
 from vs_srcomp.backends.engine_store import is_kept
+from vs_srcomp.errors import first_line
 from vs_srcomp.log import log_once
 from vs_srcomp.models.network import Network
 from vs_srcomp.reuse.memory import Memory, Picture
@@ -132,7 +134,10 @@ class ReusingEngine:
         assert isinstance(self.backend, DividingBackend)
         assert self.windows is not None
         if self._part_engine is None:
-            self._part_engine = self.backend.compile_parts(self.network, self.plane.bits, self.windows.margin)
+            try:
+                self._part_engine = self.backend.compile_parts(self.network, self.plane.bits, self.windows.margin)
+            except vs.Error as reason:  # The whole plane has been restored: only sizes that change are refused.
+                log_once(f"only whole pictures are taken from memory: {first_line(reason)}")
         if self._part_engine is None:
             return False
         worker, scale = self._part_engine.worker(), self.network.scale

@@ -116,6 +116,19 @@ def test_bf16_computes_a_layer_that_ends_in_the_output_in_float32() -> None:
     assert largest_difference(restore(OpenVINO(precision="bf16"), network, plane, codes, 1), expected) <= ONE_CODE
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_by_default_a_whole_picture_is_not_computed_in_bfloat16(bits: int) -> None:
+    # Layers whose result replaces the picture: the eight bits of bfloat16 would show as steps.
+    kernel = np.zeros((1, 1, 3, 3), np.float32)
+    kernel[..., 1, 1] = 0.99
+    nodes = [helper.make_node("Conv", [name, "w"], [after], pads=[1] * 4) for name, after in ("xf", "fg", "gy")]
+    plane = PlaneFormat(64, 16, bits)
+    slope = np.linspace(0.6 * plane.peak, 0.7 * plane.peak, 64 * 16).round().reshape(16, 64)
+    codes = slope.astype(np.uint8) if bits == 8 else slope.astype(np.uint16)
+    restored = restore(OpenVINO(), make_onnx(nodes, {"w": kernel}), plane, codes, 1)
+    assert largest_difference(restored, (slope * 0.99**3).round().astype(codes.dtype)) <= ONE_CODE
+
+
 @pytest.mark.skipif(not HAS_BF16, reason="this processor has no bfloat16 units")
 @pytest.mark.parametrize("scale", [1, 2])
 def test_bf16_leaves_the_picture_itself_exact(scale: int) -> None:

@@ -1,7 +1,7 @@
 """ONNX Runtime, with any execution provider of the installed build, in float32."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -84,8 +84,8 @@ class OnnxRuntime:
         return None
 
     def identity(self) -> Mapping[str, str]:
-        """Version; see ``BackendConfig``."""
-        return {"onnxruntime": str(_library().__version__)}
+        """Version and provider; see ``BackendConfig``."""
+        return {"onnxruntime": str(_library().__version__), "provider": next(self._candidates())}
 
     def with_threads(self, threads: int) -> "OnnxRuntime":
         """The same backend with that many threads."""
@@ -113,7 +113,7 @@ class OnnxRuntime:
             except Exception as reason:
                 log_once(f"ONNX Runtime cannot use {provider}: {last_line(reason)}")
             else:
-                return OnnxRuntimeEngine(session, plane, network.scale, self._stream_count())
+                return OnnxRuntimeEngine(session, plane, network.scale, self._turns(provider))
         try:
             session = self._session(graph, candidates[-1])
         except Exception as reason:
@@ -121,7 +121,7 @@ class OnnxRuntime:
                 f"ONNX Runtime cannot run the network with {candidates[-1]}: {last_line(reason)}",
                 "use another provider or backend, or run vs-srcomp doctor for the reason",
             ) from reason
-        return OnnxRuntimeEngine(session, plane, network.scale, self._stream_count())
+        return OnnxRuntimeEngine(session, plane, network.scale, self._turns(candidates[-1]))
 
     def _candidates(self) -> Iterator[str]:
         available = _library().get_available_providers()
@@ -146,12 +146,18 @@ class OnnxRuntime:
         if provider == "DmlExecutionProvider":
             options.enable_mem_pattern = False
         settings: dict[str, Any] = {"device_id": self.device} if provider in _NUMBERED else {}
+        if provider == "CUDAExecutionProvider":
+            settings["use_tf32"] = 0  # with ten bits of precision
         providers = [(provider, settings)] + [(_PROCESSOR, {})] * (provider != _PROCESSOR)
         # Its own fallback prints to standard output.
         session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
         if provider not in session.get_providers():
             raise RuntimeError("it does not start; the reason is on standard error")
         return session
+
+    def _turns(self, provider: str) -> int:
+        # A session of DirectML must not run in two threads at a time.
+        return 1 if provider == "DmlExecutionProvider" else self._stream_count()
 
     def _thread_count(self) -> int:
         return self.threads or core_count()
@@ -191,19 +197,19 @@ class OnnxRuntimeWorker:
         self._source = np.zeros((plane.height, plane.width), plane.dtype)
         self._target = np.zeros((plane.height * scale, plane.width * scale), plane.dtype)
         self._binding = session.io_binding()
-        (source,), (target,) = session.get_inputs(), session.get_outputs()
-        for bind, port, array in (
-            (self._binding.bind_input, source, self._source),
-            (self._binding.bind_output, target, self._target),
-        ):
-            bind(port.name, "cpu", 0, plane.dtype, [1, 1, *array.shape], array.ctypes.data)
+        self._bind(self._binding.bind_output, session.get_outputs()[0].name, self._target)
 
     def restore(self, source: Luma, target: Luma) -> None:
         """Run the network; see ``Worker``."""
         np.copyto(self._source, source)
+        # Each time: providers for other devices copy the plane to the device when it is bound.
+        self._bind(self._binding.bind_input, self._session.get_inputs()[0].name, self._source)
         with self._turns:
             self._session.run_with_iobinding(self._binding)
         np.copyto(target, self._target)
+
+    def _bind(self, bind: Callable[..., None], name: str, plane: Luma) -> None:
+        bind(name, "cpu", 0, plane.dtype.type, [1, 1, *plane.shape], plane.ctypes.data)
 
 
 @cache

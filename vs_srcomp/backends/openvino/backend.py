@@ -12,7 +12,7 @@ from vs_srcomp.backends.base import Luma, PlaneFormat, check_counts, missing
 from vs_srcomp.backends.loading import load_openvino
 from vs_srcomp.backends.openvino.cells import Cells, in_cells, with_integer_cells
 from vs_srcomp.backends.openvino.first_layer import first_layer_in_integers, first_layer_in_parts
-from vs_srcomp.backends.openvino.graph import read, to_bfloat16, with_integer_planes
+from vs_srcomp.backends.openvino.graph import has_skip, read, to_bfloat16, with_integer_planes
 from vs_srcomp.backends.openvino.integers import hidden_convolutions, names_in_integers, with_integers
 from vs_srcomp.backends.openvino.parts import Directions, OpenVINOParts, Parts
 from vs_srcomp.backends.openvino.types import types_meant, types_run
@@ -47,6 +47,10 @@ _KEPT_KERNELS = 256
 # Virtual devices, which choose among the others or use several.
 _VIRTUAL = ("AUTO", "MULTI", "HETERO")
 
+# Bits of planes for which a precision is enough where it is that of the whole picture: where the network does not add
+# its result to its input, in float32.
+_ENOUGH_BITS = {"bf16": 0, "fp16": 10}
+
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 
 
@@ -72,7 +76,7 @@ class OpenVINO:
     """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where
     it multiplies many at a time (AVX2 and all after it) and the network has such a form, as this package's have; else
     bfloat16, or float32 without it. On graphics and neural processors half precision if they have it, and on virtual
-    devices what OpenVINO takes."""
+    devices what OpenVINO takes. For networks without a skip path it takes float32, or up to 10 bits half precision."""
     threads: int = 0
     """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
     streams: int = 0
@@ -121,14 +125,16 @@ class OpenVINO:
         """Compile the network for parts of planes; see `vs_srcomp.backends.base.DividingBackend`."""
         if not self._is_processor or self.tile:
             return None
-        # Without matrix units, OpenVINO rounds to bfloat16 in another way where sizes are dynamic.
-        if self._resolved_precision(has_int8=network.ranges is not None) == "bf16" and not has_amx():
-            return None
         # Any size that every form of the network takes: the compiled network is dynamic.
-        side = _ANY_SIZE * network.stride
+        side = max(_ANY_SIZE * network.stride, 2 * margin)
+        plane = PlaneFormat(side, side, bits)
+        # Without matrix units, OpenVINO rounds to bfloat16 in another way where sizes are dynamic.
+        model = read(self._checked_core(), network.onnx, network, plane)
+        if self._precision_for(network, model, bits) == "bf16" and not has_amx():
+            return None
 
         def compiled(without_borders: Directions) -> "tuple[ov.CompiledModel, bool]":
-            return self._compiled(network, PlaneFormat(side, side, bits), parts=Parts(without_borders, margin))[:2]
+            return self._compiled(network, plane, parts=Parts(without_borders, margin))[:2]
 
         return OpenVINOParts(compiled, network.scale, margin)
 
@@ -144,8 +150,8 @@ class OpenVINO:
             CannotShrinkError: It cannot run without borders.
         """
         core = self._checked_core()
-        precision = self._resolved_precision(has_int8=network.ranges is not None)
         model = read(core, network.onnx, network, plane)
+        precision = self._precision_for(network, model, plane.bits)
         cells = in_cells(model) if self._is_processor else None
         model = cells or model
         if precision == "int8":
@@ -186,13 +192,16 @@ class OpenVINO:
         """Version, device and precision; see ``BackendConfig``."""
         core = self._checked_core()
         devices = core.available_devices if self._is_virtual else [self.device]
-        return {
+        precision = self._resolved_precision(has_int8=True) or "auto"
+        # The weights differ: see `has_vnni`.
+        integers = {"vnni": "yes" if has_vnni() else "no"} if precision == "int8" and self._is_processor else {}
+        return integers | {
             "openvino": load_openvino().get_version(),
             "device": ", ".join(core.get_property(device, "FULL_DEVICE_NAME") for device in devices),
             "units": " ".join(
                 sorted({unit for device in devices for unit in core.get_property(device, "OPTIMIZATION_CAPABILITIES")})
             ),
-            "precision": self._resolved_precision(has_int8=True) or "auto",
+            "precision": precision,
         }
 
     @property
@@ -219,6 +228,13 @@ class OpenVINO:
                 f"OpenVINO has no device {self.device!r} here", f"use one of {', '.join(core.available_devices)}, AUTO"
             )
         return core
+
+    def _precision_for(self, network: Network, model: "ov.Model", bits: int) -> str:
+        """`_resolved_precision` for a network, which was read as ``model``, and planes of ``bits``."""
+        lowest = self._resolved_precision(has_int8=network.ranges is not None)
+        if self.precision != "auto" or lowest not in _ENOUGH_BITS or has_skip(model):
+            return lowest
+        return lowest if bits <= _ENOUGH_BITS[lowest] else "f32"
 
     def _resolved_precision(self, *, has_int8: bool) -> str:
         """The precision by name, empty to let OpenVINO choose; depends on whether the network has an 8-bit form."""

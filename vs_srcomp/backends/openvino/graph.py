@@ -136,6 +136,13 @@ def to_codes(values: "ov.Node", plane: PlaneFormat) -> "ov.Node":
     return op.convert(op.round(op.clamp(values, 0, plane.peak), rounding), ov.Type(plane.dtype))
 
 
+def has_skip(model: "ov.Model") -> bool:
+    """Whether the network ends in an addition of its own input."""
+    (parameter,) = model.get_parameters()
+    (result,) = model.get_results()
+    return residual_of(result.input_value(0), parameter) is not None
+
+
 def residual_of(restored: "ov.Output", parameter: "ov.Node") -> "ov.Output | None":
     """The residual that the network adds to its input; None if it has no global skip."""
     addition = restored.get_node()

@@ -28,8 +28,8 @@ class Torch:
     """Of the residual path; the skip path is always exact. ``"auto"`` takes float16 on cards, bfloat16 on processors
     that have it, and float32 on others."""
     streams: int = 0
-    """Frames in work at the same time on each device; 0 takes three on a card, two on MPS and one on the processor,
-    whose threads share one frame."""
+    """Frames in work at the same time on each device; 0 takes three on a card, and one on the processor, whose threads
+    share one frame, and on MPS, whose operators may not run in two threads (pytorch issue 197805)."""
     cuda_graph: bool = True
     """Record what a frame does on the card once and replay it: less work for the processor. Takes more memory."""
     tile: int = 0
@@ -53,7 +53,7 @@ class Torch:
     def workers(self) -> int:
         """One a stream."""
         devices = self._devices()
-        each = {"cuda": STREAMS_PER_DEVICE, "mps": 2}.get(devices[0].type, 1)
+        each = STREAMS_PER_DEVICE if devices[0].type == "cuda" else 1
         return (self.streams or each) * len(devices)
 
     def why_not(self) -> str | None:
@@ -61,11 +61,14 @@ class Torch:
         return missing_package("torch", "onnx") or self._missing_device()
 
     def identity(self) -> Mapping[str, str]:
-        """Version and devices; see ``BackendConfig``."""
+        """Version, devices and precision; see ``BackendConfig``."""
         devices = self._devices()
         import torch
 
-        return {"torch": torch.__version__, "device": ", ".join(map(str, devices))}
+        from vs_srcomp.backends.torch.pipeline import fastest_dtype
+
+        precision = str(fastest_dtype(devices[0])) if self.precision == "auto" else self.precision
+        return {"torch": torch.__version__, "device": ", ".join(map(str, devices)), "precision": precision}
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
         """Make the network ready; see ``BackendConfig``."""

@@ -14,9 +14,13 @@ from vs_srcomp.backends.device_pipeline import PipelineEngine, recording
 from vs_srcomp.backends.torch.onnx_module import OnnxModule
 from vs_srcomp.models.graph import residual_of
 from vs_srcomp.models.network import Network
+from vs_srcomp.processor import processor_class
 
 # Libraries choose their algorithms during the first runs.
 RUNS_BEFORE_RECORDING = 3
+
+# Bits of planes for which float16 is enough, where it is that of the whole picture.
+_FLOAT16_BITS = 10
 
 
 def make_engine(
@@ -39,7 +43,7 @@ def make_engine(
     height, width = plane.height + bottom, plane.width + right
     programs = []
     for device in devices:
-        module = OnnxModule(network.onnx, dtype or best_dtype(device, network))
+        module = OnnxModule(network.onnx, dtype or best_dtype(device, network, plane.bits))
         programs.append((IntegerPlanes(module, plane).to(device), device))
     if devices[0].type != "cuda":
         program, device = programs[0]
@@ -48,21 +52,26 @@ def make_engine(
     return PipelineEngine(queues, plane, record=record)
 
 
-def best_dtype(device: torch.device, network: Network) -> torch.dtype:
-    """The fastest arithmetic of ``device`` that keeps the result of ``network`` within two codes.
+def best_dtype(device: torch.device, network: Network, bits: int) -> torch.dtype:
+    """The fastest arithmetic of ``device`` that keeps the result of ``network`` in ``bits`` within two codes.
 
-    The eight significant bits of bfloat16 are enough for what is added to a picture, but not for a whole picture.
+    The significant bits of bfloat16, eight, and of float16, eleven, are enough for what is added to a picture. For a
+    whole picture, those of float16 are enough up to 10 bits.
     """
+    fastest = fastest_dtype(device)
+    has_skip = residual_of(onnx.load_model_from_string(network.onnx).graph) is not None
+    return fastest if has_skip or (fastest == torch.float16 and bits <= _FLOAT16_BITS) else torch.float32
+
+
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """The fastest arithmetic of ``device``."""
     match device.type:
         case "cuda":
             fast = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (7, 0)
             return torch.float16 if fast else torch.float32
         case "mps":
             return torch.float16
-    capabilities = torch.cpu.get_capabilities()
-    fast = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
-    has_skip = residual_of(onnx.load_model_from_string(network.onnx).graph) is not None
-    return torch.bfloat16 if fast and has_skip else torch.float32
+    return torch.bfloat16 if processor_class() in ("AVX512_CORE_BF16", "AVX512_CORE_AMX") else torch.float32
 
 
 class IntegerPlanes(nn.Module):
