@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from tests.cli.conftest import ARGV, Command
 from tests.helpers.films import packets_of, times_of
+from vs_srcomp.cli import main
 
 type Arguments = tuple[str | Path, ...]
 
@@ -155,6 +157,45 @@ def test_a_plan_names_what_the_run_would_refuse(
     assert done.returncode == 1
     assert "film.mkv' exists\nwrite to another folder, or replace it with --overwrite" in done.stderr
     assert command(*arguments, "--overwrite").returncode == 0
+
+
+def test_a_disk_that_seems_too_small_is_refused_or_ignored(
+    film: Path, settings: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vs_srcomp.batch.disk_space.free_bytes", lambda folder: 1000)
+    arguments = ["batch", *map(str, (film, "--out", tmp_path, *settings))]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 1
+    assert "1 kB are free\nfree some space, write to another disk, or skip this check with --ignore-space" in (
+        refused.stderr
+    )
+    assert not (tmp_path / "film.mkv").exists()
+    done = CliRunner().invoke(main, [*arguments, "--ignore-space"])
+    assert done.exit_code == 0, done.stderr
+    assert times_of(tmp_path / "film.mkv") == times_of(film)
+
+
+def test_a_folder_that_looks_like_an_address(
+    film: Path, settings: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["batch", str(film), "--out", "Show: 1", *map(str, settings)])
+    assert done.exit_code == 0, done.output
+    assert times_of(tmp_path / "Show: 1" / "film.mkv") == times_of(film)
+
+
+def test_a_report_is_added_to_reports_alone(
+    command: Command, film: Path, settings: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other.json"
+    other.write_text('{"answer": 42}\n')
+    (tmp_path / "out").mkdir()
+    for report, problem in ((other, "is not a report"), (Path("out") / "film.mkv", "is an output")):
+        done = command("batch", film, "--out", tmp_path / "out", "--report", report, *settings)
+        assert done.returncode == 1
+        assert problem in done.stderr
+    assert other.read_text() == '{"answer": 42}\n'
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")

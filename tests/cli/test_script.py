@@ -128,9 +128,11 @@ def test_what_a_file_does_not_specify_is_not_made_up(studio: Studio, tmp_path: P
         ]
 
 
-def test_varying_rates_go_as_matroska(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
-    times = ("-vf", "settb=1/1000,setpts='N*40+100*gt(N\\,4)+7*mod(N\\,2)'", "-fps_mode", "passthrough")
-    film = studio.picture("vfr.mkv", *times, "-enc_time_base", "1/1000")
+# In milliseconds: with a gap, and of 24 and then 30 frames a second.
+@pytest.mark.parametrize("times", ["N*40+100*gt(N\\,4)+7*mod(N\\,2)", "if(lt(N\\,4)\\,N*125/3\\,500/3+(N-4)*100/3)"])
+def test_varying_rates_go_as_matroska(times: str, studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
+    given = ("-vf", f"settb=1/1000,setpts='{times}'", "-fps_mode", "passthrough")
+    film = studio.picture("vfr.mkv", *given, "-enc_time_base", "1/1000")
     written = run(film, "-o", tmp_path / "s.vpy", "--for", "ffmpeg")
     assert " -c mkv " in written.stdout
     done = in_shell(written.stdout, shell, tmp_path)
@@ -140,6 +142,23 @@ def test_varying_rates_go_as_matroska(studio: Studio, shell: dict[str, str], tmp
         for path in (film, tmp_path / "vfr.srcomp.mkv")
     )
     assert after == pytest.approx(before, abs=0.0011)
+
+
+def test_further_videos_are_kept_and_a_cover_is_left_out_with_a_note(
+    studio: Studio, shell: dict[str, str], tmp_path: Path
+) -> None:
+    first, second = studio.picture("one.mp4"), studio.picture("two.mp4", size="64x48")
+    cover = studio.make("-f", "lavfi", "-i", "color=red:size=32x32", "-frames:v", "1", "cover.png")
+    inputs = [part for path in (first, second, cover) for part in ("-i", str(path))]
+    mapped = ("-map", "0", "-map", "1", "-map", "2", "-c", "copy", "-disposition:v:2", "attached_pic")
+    film = studio.make(*inputs, *mapped, "three.mp4")
+    written = run(film, "-o", tmp_path / "s.vpy")
+    assert "the cover is left out: vs-srcomp upscale keeps it" in written.stderr
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    with av.open(tmp_path / "three.srcomp.mkv") as made:
+        found = [(stream.codec_context.name, stream.width) for stream in made.streams.video]
+    assert found == [("libdav1d", 192), ("h264", 64)]
 
 
 @pytest.mark.parametrize("program", ["svtav1", "x265"])

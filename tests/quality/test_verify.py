@@ -57,6 +57,7 @@ def test_good_files_of_other_kinds_have_no_faults(
     studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str
 ) -> None:
     plain = studio.picture("verify-plain.mp4", rate="30000/1001", seconds=0.2)
+    mixed = ("-vf", r"settb=1/1000,setpts=if(lt(N\,20)\,N*125/3\,2500/3+(N-20)*100/3)")
     films = [
         studio.make("-display_rotation:v:0", "90", "-i", str(plain), "-c", "copy", "verify-turned.mp4"),
         studio.picture("verify-sar.mkv", "-vf", "setsar=4/3", seconds=0.2),
@@ -67,6 +68,8 @@ def test_good_files_of_other_kinds_have_no_faults(
         studio.make(*TONE, "-i", str(plain), "-map", "0", "-map", "1", "-c:v", "copy", "verify-sound-first.mkv"),
         studio.make("-i", str(plain), "-c", "copy", "-metadata:s:v", "creation_time=2026-01-02T03:04:05Z", "date.mp4"),
         studio.make(*TONE, "-i", str(plain), "-c:v", "libtheora", "-c:a", "libvorbis", "verify-theora.ogv"),
+        # 24 and then 30 frames a second: without a default duration, that of the last frame is a guess.
+        studio.picture("verify-mix.mkv", *mixed, "-fps_mode", "passthrough", "-enc_time_base", "1/1000", seconds=1.8),
         studio.picture("verify-shift.mkv", "-vf", r"setpts=PTS+(0.5+0.015*mod(N\,3))/TB", "-fps_mode", "vfr"),
     ]
     for film in films:

@@ -7,8 +7,10 @@ import signal
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -26,6 +28,9 @@ _PATIENCE = 5.0
 
 # Number of attempts for a task whose process is lost.
 _ATTEMPTS = 2
+
+# A terminal sends them to all processes, also when it is closed; the parent handles them.
+_FROM_TERMINALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def shares(jobs: int) -> Share:
@@ -162,16 +167,30 @@ def _start(share: Share) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, share), name="srcomp worker", daemon=True)
-    process.start()
+    # It would be started with the first process, and let signals through again.
+    resource_tracker.ensure_running()
+    # The worker inherits the mask: until `serve` ignores them, a signal would end it with a traceback.
+    with _held_back():
+        process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Deliver signals of terminals to this thread only after the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def serve(pipe: Connection, share: Share) -> None:
     """The main function of a worker process: run the tasks from ``pipe`` until it is closed."""
-    # A terminal sends them to all processes, also when it is closed; the parent handles them.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _FROM_TERMINALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FROM_TERMINALS)
     share.apply()
     tasks: queue.Queue[tuple[int, Task]] = queue.Queue()
     cancel = threading.Event()

@@ -1,5 +1,6 @@
 """``vs-srcomp batch``: many files, in any number of attempts."""
 
+import json
 import os
 import signal
 import threading
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from vs_srcomp.transcode import Job
 
 _REPORT = "srcomp-report.jsonl"
+
+# Bytes of a report's line, which has paths, scores and messages.
+_LONGEST_LINE = 1 << 20
 
 
 def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
@@ -205,13 +209,21 @@ def _check_report(file: Path, outputs: "Sequence[tuple[Path, Path]]") -> None:
     """Raise the error of a report that would be written into another kind of file."""
     from vs_srcomp.errors import error
 
-    if file in {target for _, target in outputs}:
+    if file.absolute() in {target.absolute() for _, target in outputs}:
         raise error(f"{str(file)!r} is an output", "give the report another name, such as report.jsonl")
     if file.is_file():
         with file.open("rb") as opened:
-            start = opened.read(1)
-        if start not in (b"", b"{"):
+            first = opened.readline(_LONGEST_LINE)
+        if first and not _is_report(first):
             raise error(f"{str(file)!r} is not a report", "give the report another name, such as report.jsonl")
+
+
+def _is_report(line: bytes) -> bool:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and {"status", "source"} <= record.keys()
 
 
 def _end(stopped: "_Stopped", complete: bool) -> None:

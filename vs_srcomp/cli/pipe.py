@@ -30,6 +30,8 @@ class PipeOptions:
     def check(self) -> None:
         """Raise a usage error if the command cannot be run, or if options for encoders are given, too."""
         if self.pipe is None:
+            if is_given("pipe_format"):
+                raise click.UsageError("--pipe-format goes with --pipe.")
             return
         given = [name for name in _EXCLUDED if is_given(name)]
         if given:

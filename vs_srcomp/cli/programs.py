@@ -92,6 +92,10 @@ class Clip:
     """Title and language of the video, if it has them."""
     has_timed_text: bool = False
     """Whether there are subtitles of MP4 files, which Matroska cannot hold."""
+    further_videos: tuple[int, ...] = ()
+    """Numbers of the file's other video streams, without covers."""
+    has_cover: bool = False
+    """Whether there are pictures beside the video, which FFmpeg's program would make a video of."""
 
 
 def command_line(program: str, clip: Clip, script_path: Path) -> str:
@@ -131,12 +135,12 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
     turned = ("-noautorotate", "-display_rotation", str(-clip.turn % 360)) if clip.turn else ()
     yield from ("ffmpeg", *later, *turned, "-i", "-", "-i", str(clip.source), "-map", "0:v")
     # Attachments: fonts of subtitles.
-    for kind in "ast":
-        yield from ("-map", f"1:{kind}?")
+    for stream in (*(f"{kind}?" for kind in "ast"), *map(str, clip.further_videos)):
+        yield from ("-map", f"1:{stream}")
     yield from ("-map_metadata", "1", "-map_chapters", "1", "-c", "copy")
     if clip.has_timed_text:
         yield from ("-c:s", "srt")
-    yield from ("-c:v", "libsvtav1", "-crf", "26", "-preset", "8")
+    yield from ("-c:v:0", "libsvtav1", "-crf", "26", "-preset", "8")
     for name, value in clip.tags.items():
         yield from ("-metadata:s:v:0", f"{name}={value}")
     tags = {
@@ -146,16 +150,18 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
         "color_trc": _TRANSFERS.get(colour.transfer),
     }
     filters = []
+    if clip.delay or not clip.rate:
+        # FFmpeg would round times to the frame rate, or to the one that it guesses.
+        yield from ("-enc_time_base", f"1:{TICKS}")
     if clip.delay and clip.rate:
         # The clock of y4m ticks once a frame, and -itsoffset would be rounded to that.
-        yield from ("-enc_time_base", f"1:{TICKS}")
         filters += [f"settb=1/{TICKS}", f"setpts=PTS+{round(clip.delay * TICKS)}"]
     if any(tags.values()):
         filters.append(f"setparams={_joined(tags, '=', ':')}")
     if picture.sample_aspect_ratio != 1:
         filters.append("setsar={}/{}".format(*picture.sample_aspect_ratio.as_integer_ratio()))
     if filters:
-        yield from ("-vf", ",".join(filters))
+        yield from ("-filter:v:0", ",".join(filters))
     if colour.chroma_location in _LOCATIONS:
         yield from ("-chroma_sample_location", _LOCATIONS[colour.chroma_location])
     params = {
@@ -248,6 +254,8 @@ def notes(program: str, clip: Clip) -> Iterator[str]:
     if made and clip.others:
         muxed = shlex.join(["mkvmerge", "-o", _output(clip, "mkv"), made, "--no-video", str(clip.source)])
         yield f"{made} has only the video; {muxed} adds the other {counted(clip.others, 'stream')}"
+    if program == "ffmpeg" and clip.has_cover:
+        yield "the cover is left out: vs-srcomp upscale keeps it"
     if clip.is_flipped:
         yield "that players flip the picture is left out: add std.FlipVertical to the script"
     elif clip.turn and program in _ENCODERS:

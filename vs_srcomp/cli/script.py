@@ -57,8 +57,8 @@ def script(
     """Print a VapourSynth script that upscales IN, and the command that pipes it into a player or an encoder.
 
     The command restores what a pipe of raw frames loses: colour tags, range, pixel aspect ratio, rotation, HDR
-    metadata, and the name of the video. With ffmpeg all other streams of the file are kept, too. If the frame rate
-    varies, the frames are piped as Matroska, which keeps the time at which each begins.
+    metadata, and the name of the video. With ffmpeg all other streams of the file but covers are kept, too. If the
+    frame rate varies, the frames are piped as Matroska, which keeps the time at which each begins.
 
     \b
     Examples:
@@ -141,7 +141,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     from vs_srcomp.encoders.library import encodable
     from vs_srcomp.media.picture import describe_picture
     from vs_srcomp.media.subtitles import is_timed_text
-    from vs_srcomp.source.media import open_container, video_stream
+    from vs_srcomp.source.media import open_container, tracks, video_stream
     from vs_srcomp.transcode.deinterlace import deinterlaced
 
     clip = vs_srcomp.source(source)
@@ -157,7 +157,10 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     with open_container(str(source)) as container:
         others = len(container.streams) - 1
         begin = Fraction(container.start_time or 0, av.time_base)
-        of_video = video_stream(container, 0).metadata
+        video = video_stream(container, 0)
+        of_video = video.metadata
+        further_videos = tuple(stream.index for stream in tracks(container) if stream.index != video.index)
+        has_cover = len(further_videos) + 1 < len(container.streams.video)
         has_timed_text = any(is_timed_text(stream) for stream in container.streams)
     first = clip.get_frame(0).props
     delay = Fraction(first["_AbsoluteTime"]).limit_denominator(TICKS) - begin if others else Fraction(0)
@@ -173,6 +176,8 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
         is_flipped=bool(first.get("FlipVertical", 0)),
         tags={name: of_video[name] for name in ("title", "language") if of_video.get(name, "und") != "und"},
         has_timed_text=has_timed_text,
+        further_videos=further_videos,
+        has_cover=has_cover,
     )
     return described, conversion
 

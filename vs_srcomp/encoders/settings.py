@@ -162,6 +162,13 @@ PIPE_CODECS: Final = {**{kind.codec: kind.codec_id for kind in ENCODERS}, "vp8":
 """Codecs that such programs may write: Matroska's names by FFmpeg's."""
 
 
+# FFmpeg's names of other ways to control the rate, which encoders ignore beside a CRF.
+_INSTEAD_OF_CRF = frozenset({"b", "qp"})
+
+OVERRIDING: Final = {"crf": _INSTEAD_OF_CRF | {"crf"}, "preset": frozenset({"preset"})}
+"""Further settings that replace those of `EncoderSettings`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
     """An encoder with its settings."""
@@ -176,6 +183,12 @@ class EncoderSettings:
     options: tuple[tuple[str, str], ...] = ()
     """More settings, in FFmpeg's names."""
 
+    @property
+    def own_names(self) -> frozenset[str]:
+        """The names of all settings in `params` and `options`."""
+        given = (part.partition("=")[0].strip() for part in self.params.split(":") if part)
+        return frozenset({*given, *dict(self.options)})
+
     def ffmpeg_options(self, params: Mapping[str, str]) -> dict[str, str]:
         """All settings in FFmpeg's names.
 
@@ -184,7 +197,7 @@ class EncoderSettings:
                 settings come after them, and so override them.
         """
         options = dict(self.kind.fixed_options)
-        if self.crf is not None:
+        if self.crf is not None and _INSTEAD_OF_CRF.isdisjoint(dict(self.options)):
             options["crf"] = f"{self.crf:g}"
         if self.preset:
             options["preset"] = self.preset

@@ -72,7 +72,8 @@ class Muxer:
         self._picture = track.picture
         self._zero = section.zero
         self._container = (
-            av.open(str(path), "w", format=kind.muxer, container_options=dict(kind.options))
+            # Absolute: FFmpeg takes what comes before a colon for a protocol.
+            av.open(str(path.absolute()), "w", format=kind.muxer, container_options=dict(kind.options))
             if path
             else av.open(io.BytesIO(), "w", format=kind.muxer)
         )

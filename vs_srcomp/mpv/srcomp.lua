@@ -96,8 +96,11 @@ end
 
 local function probe()
     local path = mp.get_property("path", "")
-    if options.q ~= "auto" or options.command == "" or path:find("://", 1, true) or path == "-" then return end
-    local file = utils.join_path(mp.get_property("working-directory", ""), path)
+    if options.q ~= "auto" or options.command == "" or path == "-" then return end
+    -- Desktops open files by address.
+    local is_address = path:find("://", 1, true)
+    if is_address and not path:find("^file://") then return end
+    local file = is_address and path or utils.join_path(mp.get_property("working-directory", ""), path)
     local command = {
         name = "subprocess",
         args = { options.command, "probe", "--json", "--quick", file },

@@ -231,19 +231,22 @@ def _read(
             pictures.decode(packet)
             if progress:
                 progress(min(pictures.count, expected.frames), expected.frames)
-    pictures.findings += _check_last(tracks[streams[0].index], expected.last_length)
+    # Without a default duration of frames, Matroska has that of the last one only in the file's duration, which is
+    # checked; what FFmpeg states is a guess.
+    is_guess = "matroska" in container.format.name and not streams[0].average_rate
+    pictures.findings += _check_last(tracks[streams[0].index], expected.last_length, is_guess=is_guess)
     if expected.damaged:
         message = f"{expected.damaged} packets of the source cannot be decoded: what they would show is missing"
         pictures.findings.append(Finding("frames", message))
     return _Seen(tracks, [*pictures.findings, *pictures.summary()])
 
 
-def _check_last(track: _Track, wanted: Fraction | None) -> Iterator[Finding]:
+def _check_last(track: _Track, wanted: Fraction | None, *, is_guess: bool) -> Iterator[Finding]:
     """Compare the duration of the last frame, which no other timestamp gives."""
     if not track.times or wanted is None:
         return
     last = max(range(len(track.times)), key=track.times.__getitem__)
-    if track.lengths[last] == 0:  # Matroska has it only in the file's duration, which is checked
+    if track.lengths[last] == 0 or is_guess:
         track.lengths[last] = round(wanted / track.tick)
     length = track.lengths[last] * track.tick
     if abs(length - wanted) > track.tick:
