@@ -7,7 +7,7 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.helpers.films import Studio, write_model
+from tests.helpers.films import Studio
 from vs_srcomp.cli.programs import command_line
 from vs_srcomp.cli.script import _examine
 from vs_srcomp.colour_guess import Colours, assumed_colours, keep_assumed_colours, tags_to_keep
@@ -90,19 +90,9 @@ def test_nothing_is_added_where_nothing_can_change() -> None:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    return Studio(tmp_path_factory.mktemp("films"))
-
-
-@pytest.fixture(scope="module")
 def untagged(studio: Studio) -> Path:
     """480 lines."""
-    return studio.picture("untagged.mkv", size="64x480", seconds=0.08)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("model") / "brighter.onnx")
+    return studio.picture("untagged-480.mkv", size="64x480", seconds=0.08)
 
 
 def test_scripts_and_their_commands(untagged: Path, model: Path) -> None:
@@ -132,7 +122,7 @@ def test_files(untagged: Path, model: Path, tmp_path: Path, encoder: str, name: 
 def test_files_of_another_format(studio: Studio, model: Path, tmp_path: Path) -> None:
     # The resize to 4:2:0 has guesses of its own.
     source = studio.picture("444.mkv", "-pix_fmt", "yuv444p", size="64x480", seconds=0.04)
-    small = studio.picture("small.mkv", "-pix_fmt", "yuv444p", size="64x96", seconds=0.04)
+    small = studio.picture("small-444.mkv", "-pix_fmt", "yuv444p", size="64x96", seconds=0.04)
     for film, tags in ((source, (6, 6, 2)), (small, (2, 2, 2))):
         target = tmp_path / film.name
         transcode(Job(source=film, target=target, model=model))

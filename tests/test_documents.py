@@ -120,8 +120,15 @@ for output in vapoursynth.get_outputs().values():
 """
 
 
+RUNNABLE = [document for document in DOCUMENTS if any(block.not_run is None for block in blocks(document))]
+
+
+def test_documents_print_what_runs() -> None:
+    assert {*RUNNABLE} >= {Path("README.md"), Path("docs", "batch.md"), Path("examples", "upscale.vpy")}
+
+
 @pytest.mark.usefixtures("configured_vapoursynth")
-@pytest.mark.parametrize("document", [document for document in DOCUMENTS if blocks(document)], ids=str)
+@pytest.mark.parametrize("document", RUNNABLE, ids=str)
 def test_what_a_document_prints_runs(
     document: Path, checkout: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

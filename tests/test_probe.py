@@ -95,9 +95,12 @@ def test_the_incomplete_frame_at_the_end_of_a_truncated_file_is_not_there(film: 
     _check_same_frames(file)
 
 
-def test_where_a_stream_begins_between_key_frames_only_decoding_shows_the_first(film: Path, tmp_path: Path) -> None:
+def test_where_a_stream_begins_between_key_frames_only_decoding_shows_the_first(
+    film: Path, tmp_path: Path, messages: list[str]
+) -> None:
     file = _cut(film, tmp_path / "cut.mkv", first=5)
     clip = source(file)
+    assert f"the first 19 frames of '{file}' cannot be decoded" in "\n".join(messages)
     for number in range(len(clip)):
         clip.get_frame(number).close()
     assert len(clip) == 60 - 24

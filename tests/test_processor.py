@@ -18,18 +18,22 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gets real-ti
 # What FFmpeg's encoder does by itself, and what this package makes of it.
 _OF_THREADS = """
 import os, sys
-from pathlib import Path
-from vs_srcomp.encoders.library import check_settings
+from contextlib import nullcontext
+from vs_srcomp.encoders import library
 from vs_srcomp.encoders.settings import SVT_AV1, EncoderSettings
 os.environ["SVT_LOG"] = "0"
-check_settings(EncoderSettings(kind=SVT_AV1, crf=40, preset="12"))
+if sys.argv[1] == "by itself":
+    library.ordinary_threads = nullcontext
+library.check_settings(EncoderSettings(kind=SVT_AV1, crf=40, preset="12"))
 print({os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")} == {os.SCHED_OTHER})
 """
 
 
-def test_an_encoder_leaves_the_priority_of_the_process_alone() -> None:
-    done = subprocess.run([sys.executable, "-c", _OF_THREADS], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+@only_root
+@pytest.mark.parametrize(("how", "is_ordinary"), [("by itself", False), ("as called here", True)])
+def test_an_encoder_leaves_the_priority_of_the_process_alone(how: str, is_ordinary: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", _OF_THREADS, how], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{is_ordinary}\n"
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Results of checks are in the report, and a wrong output counts as failed."""
 
 import json
+import re
+import shutil
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -85,6 +88,22 @@ def outcome_of(job: Job, *checks: Any, spoil: bool = False) -> JobReport:
 @pytest.fixture
 def job(film: Path, model: Path, tmp_path: Path) -> Job:
     return Job(source=film, target=tmp_path / "film.mkv", model=model, preset=12, crf=50)
+
+
+@pytest.fixture(scope="module")
+def rejected_folder(film: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an output that has failed its check."""
+    folder = tmp_path_factory.mktemp("rejected")
+    job = Job(source=film, target=folder / "film.mkv", model=model, preset=12, crf=50)
+    assert outcome_of(job, VerifyCheck, spoil=True).status == "failed"
+    return folder
+
+
+@pytest.fixture
+def rejected(rejected_folder: Path, job: Job) -> Job:
+    """A job whose output has failed its check."""
+    shutil.copytree(rejected_folder, job.target.parent, dirs_exist_ok=True)
+    return job
 
 
 def test_checks_are_in_the_outcome(studio: Studio, job: Job, film: Path, tmp_path: Path) -> None:
@@ -171,21 +190,56 @@ def test_a_wrong_reference_is_no_fault_of_the_output(studio: Studio, job: Job, f
     assert set(outcome_of(job, VerifyCheck, against(MetricsCheck, right)).checks) == {"metrics"}
 
 
-def test_what_begins_and_what_is_planned_agree(job: Job) -> None:
-    checkpoint, identity = Checkpoint(job.target), identity_of(job)
-    assert outcome_of(job, VerifyCheck, spoil=True).status == "failed"
-    for checks, restart in (((), False), (("verify",), False), ((), True)):
-        with suppress(vs.Error):
-            checkpoint.preview(identity, restart=restart, overwrite=False, checks=checks)
-            continue
-        assert not checks
-        assert not restart
-        assert outcome_of(job).status == "failed"
-    job.target.unlink()
-    job.target.write_bytes(b"somebody else's")
-    with pytest.raises(vs.Error, match="exists"):
-        checkpoint.preview(identity, restart=False, overwrite=False, checks=("verify",))
-    assert job.target.read_bytes() == b"somebody else's"
+def begun(target: Path, job: Job, restart: bool, checks: tuple[str, ...]) -> State:
+    """The result of an actual beginning, in a copy of the output's folder."""
+    with TemporaryDirectory() as folder:
+        # Times of change tell files apart.
+        copy = Checkpoint(shutil.copytree(target.parent, Path(folder, "copy")) / target.name)
+        assert copy.acquire()
+        try:
+            return copy.begin(identity_of(job), restart=restart, overwrite=False, checks=checks)
+        finally:
+            copy.release()
+
+
+@pytest.mark.parametrize(
+    ("replaced", "checks", "restart", "expected"),
+    [
+        (False, (), False, "has failed a check before (verify)"),
+        (False, ("metrics",), False, "has failed a check before (verify)"),
+        (False, ("verify",), False, State.BEGUN),
+        (False, ("metrics", "verify"), False, State.BEGUN),
+        (False, (), True, State.NEW),
+        (False, ("verify",), True, State.NEW),
+        *((True, checks, restart, "exists") for checks in ((), ("verify",)) for restart in (False, True)),
+    ],
+)
+def test_what_begins_and_what_is_planned_agree(
+    rejected: Job, replaced: bool, checks: tuple[str, ...], restart: bool, expected: State | str
+) -> None:
+    target = rejected.target
+    if replaced:
+        target.unlink()
+        target.write_bytes(b"somebody else's")
+    before = target.read_bytes()
+    preview = partial(
+        Checkpoint(target).preview, identity_of(rejected), restart=restart, overwrite=False, checks=checks
+    )
+    begin = partial(begun, target, rejected, restart, checks)
+    if isinstance(expected, State):
+        assert preview() is expected
+        assert begin() is expected
+    else:
+        for attempt in (preview, begin):
+            with pytest.raises(vs.Error, match=re.escape(expected)):
+                attempt()
+    assert target.read_bytes() == before
+
+
+def test_an_output_that_has_failed_a_check_stays_failed_without_it(rejected: Job) -> None:
+    outcome = outcome_of(rejected)
+    assert outcome.status == "failed"
+    assert "has failed a check before (verify)" in outcome.message
 
 
 def test_a_page_has_names_of_any_bytes(studio: Studio, job: Job, film: Path) -> None:

@@ -39,7 +39,7 @@ def test_the_document_shows_committed_results(file: Path) -> None:
     lines = [line.replace("|", " ").split() for line in text.splitlines()]
     report = read(file)
     for stage in report.stages:
-        assert " ".join((stage.title, *_numbers(stage, report))).split() in lines
+        assert " ".join((stage.title, *_numbers(stage))).split() in lines
 
 
 @pytest.mark.parametrize("file", OF_REUSE, ids=lambda file: f"{file.parent.name}-{file.stem}")

@@ -84,7 +84,6 @@ def test_the_table_has_a_row_a_stage_and_fits(whole: tuple[Result, Any, Path]) -
 
 
 def test_the_picture_is_drawn(whole: tuple[Result, Any, Path]) -> None:
-    pytest.importorskip("matplotlib", reason="--plot needs it")
     assert whole[2].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
@@ -128,19 +127,21 @@ def test_a_file_is_measured_with_and_without_reuse(film: Path, model: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wrong"),
+    ("arguments", "code", "wrong"),
     [
-        (["--size", "97x64"], "even size"),
-        (["--vs", "peer.py"], "is not a script"),
-        (["--only", "beads"], "no stage 'beads'"),
-        (["--seconds", "nan"], "nan is not a finite number"),
-        (["--plot", "chart.mkv"], "is not a kind of picture to draw"),
-        (["--plot", "one.svg", "--json", "one.svg"], "are the same file"),
-        (["--no-reuse"], "--no-reuse is for a CLIP"),
+        (["--size", "97x64"], 1, "even size"),
+        (["--vs", "peer.py"], 1, "is not a script"),
+        (["--only", "beads"], 1, "no stage 'beads'"),
+        (["--seconds", "nan"], 2, "nan is not a finite number"),
+        (["--plot", "chart.mkv"], 1, "is not a kind of picture to draw"),
+        (["--plot", "one.svg", "--json", "one.svg"], 2, "are the same file"),
+        (["--no-reuse"], 2, "--no-reuse is for a CLIP"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(arguments: list[str], wrong: str) -> None:
-    assert wrong in run(*arguments).output
+def test_what_cannot_be_measured_is_refused(arguments: list[str], code: int, wrong: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    assert wrong in result.output
 
 
 def test_the_clip_is_not_replaced(film: Path) -> None:

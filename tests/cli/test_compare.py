@@ -54,8 +54,17 @@ def test_models_on_one_file(command: Command, folder: Path, model: Path, tmp_pat
     options = ("--models", f"light,{model}", "--ratio", "2:1", "--q", "30", "--frames", "2")
     done = command("compare", folder / "small.mkv", *options, "-o", out)
     assert done.returncode == 0, done.stderr
-    candidates = report_of(out)["candidates"]
-    assert [one["name"] for one in candidates] == ["lanczos5", "light", "brighter"]  # type: ignore[attr-defined]
+    report = report_of(out)
+    assert [one["name"] for one in report["candidates"]] == ["lanczos5", "light", "brighter"]  # type: ignore[attr-defined]
+    assert report["title"] == "lanczos5 · light · brighter"
+
+
+def test_a_page_has_the_title_that_is_given(command: Command, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = command("compare", folder / "a.mkv", folder / "b.mkv", "--frames", "2", "--title", "Fast & slow", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert report_of(out)["title"] == "Fast & slow"
+    assert "<title>Fast &amp; slow</title>" in out.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ PATIENCE = 120.0
 class Player:
     """mpv without window and sound."""
 
-    def __init__(self, mpv: str, folder: Path, clip: Path, *options: str) -> None:
+    def __init__(self, mpv: str, folder: Path, clip: str | Path, *options: str) -> None:
         """Start it with ``clip``; socket and log go to ``folder``."""
         self.log = folder / "log"
         address = str(folder / "socket")

@@ -8,7 +8,7 @@ import vapoursynth as vs
 from click.testing import CliRunner
 
 import vs_srcomp
-from tests.helpers.films import Studio, frames_of, times_of, write_model
+from tests.helpers.films import Studio, frames_of, times_of
 from vs_srcomp.cli import main
 from vs_srcomp.transcode import Job, transcode
 from vs_srcomp.transcode.deinterlace import deinterlaced
@@ -17,18 +17,8 @@ INTERLACED = ("-vf", "interlace,setfield=tff", "-flags", "+ilme+ildct", "-x264-p
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    return Studio(tmp_path_factory.mktemp("films"))
-
-
-@pytest.fixture(scope="module")
 def film(studio: Studio) -> Path:
     return studio.picture("interlaced.mkv", *INTERLACED, rate="50")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("model") / "brighter.onnx")
 
 
 def test_the_refusal_names_the_option_and_the_option_helps(film: Path, model: Path, tmp_path: Path) -> None:

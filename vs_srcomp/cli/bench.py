@@ -178,7 +178,7 @@ def _print(report: "Report", *, markdown: bool) -> None:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for stage in report.stages:
-        table.add_row(stage.title, *_numbers(stage, report)[: len(columns)])
+        table.add_row(stage.title, *_numbers(stage)[: len(columns)])
     console.print(table)
 
 
@@ -198,7 +198,7 @@ def _heading(report: "Report") -> str:
     )
 
 
-def _numbers(stage: "StageReport", report: "Report") -> list[str]:
+def _numbers(stage: "StageReport") -> list[str]:
     share = "" if stage.share is None or stage.limit is None else f"{stage.share:.1%} of {_short(stage.limit)}"
     return [
         f"{stage.fps:.1f}",

@@ -56,6 +56,12 @@ class Decoder:
         """Width to height of a pixel of frame ``number``, which has been decoded; None where unknown."""
         return self._shape_at(int(self.index.packet_of[number]))
 
+    def leave_out_first(self, frames: int) -> None:
+        """Begin the index after so many frames."""
+        self.index = self.index.without_first(frames)
+        what = "the first frame" if frames == 1 else f"the first {frames} frames"
+        log_info(f"{what} of {self._file!r} cannot be decoded: the file begins between key frames; left out")
+
     def locate_damage(self) -> None:
         """From now on decode one packet at a time, to find the damaged one."""
         self._threads = 1

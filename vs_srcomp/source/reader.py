@@ -254,12 +254,9 @@ class _Worker:
             self.decoder.locate_damage()
             self._run_from(0)
             delivery = next(self._run, None)
-        index = self.decoder.index
-        # Frames before the first may refer to pictures that were cut off when the file was made. Some decoders report
-        # that as damage, which frames at and after a key packet that can be decoded are not.
-        was_cut = not (self.decoder.damaged and index.packets.key[0])
-        if delivery and delivery[0] > 0 and was_cut:
-            self.decoder.index = index.without_first(delivery[0])
+        if delivery and delivery[0] > 0 and not (self.decoder.damaged and self.decoder.index.packets.key[0]):
+            # Earlier frames refer to pictures that were cut off when the file was made. Some decoders call it damage.
+            self.decoder.leave_out_first(delivery[0])
             self._run_from(0)
             delivery = next(self._run, None)
         if delivery is None:
