@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vs_srcomp.control_groups import settings
+from vs_srcomp.control_groups import group_settings
 from vs_srcomp.processor import cores_of
 
 
@@ -14,6 +14,7 @@ from vs_srcomp.processor import cores_of
         ("0::/box/job\n", {"box/job/memory.max": "max\n", "box/memory.max": "1000\n"}, ["max", "1000", ""]),
         ("0::/job\n", {"job/memory.max": "2000", "memory.max": "3000"}, ["2000", "3000"]),
         ("9:cpu,memory:/box\n3:pids:/\n", {"memory/box/memory.limit_in_bytes": "4000"}, ["4000", ""]),
+        ("0::/../outside\n", {}, [""] * 3),
         ("3:pids:/\n", {}, []),
     ],
 )
@@ -40,7 +41,7 @@ def test_cores_of_a_quota(group: str, files: dict[str, str], expected: list[int 
 
 
 def test_other_systems_have_none(tmp_path: Path) -> None:
-    assert list(settings("memory", "memory.max", "", tmp_path, tmp_path / "nothing")) == []
+    assert list(group_settings("memory", "memory.max", "", tmp_path, tmp_path / "nothing")) == []
 
 
 def _settings(kind: str, unified: str, separate: str, group: str, files: dict[str, str], folder: Path) -> list[str]:
@@ -49,4 +50,4 @@ def _settings(kind: str, unified: str, separate: str, group: str, files: dict[st
         file = folder / "fs" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    return list(settings(kind, unified, separate, folder / "fs", folder / "cgroup"))
+    return list(group_settings(kind, unified, separate, folder / "fs", folder / "cgroup"))

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import vapoursynth as vs
+from PIL import Image
 
 from tests.av1.ivf import write_ivf
 from tests.av1.streams import RECIPES, make_stream
@@ -100,7 +101,7 @@ def test_where_a_stream_begins_between_key_frames_only_decoding_shows_the_first(
 ) -> None:
     file = _cut(film, tmp_path / "cut.mkv", first=5)
     clip = source(file)
-    assert f"the first 19 frames of '{file}' cannot be decoded" in "\n".join(messages)
+    assert f"the first 19 frames of '{file}' cannot be decoded without" in "\n".join(messages)
     for number in range(len(clip)):
         clip.get_frame(number).close()
     assert len(clip) == 60 - 24
@@ -112,6 +113,13 @@ def test_the_size_is_that_of_the_clip_in_whole_chroma_samples(tmp_path: Path) ->
     file = write_video(tmp_path / "odd.mkv", [video_frame(planes, "yuv420p", 65, 67)] * 2, codec="libvpx-vp9")
     found, clip = probe(file), source(file)
     assert (found.width, found.height) == (clip.width, clip.height) == (64, 66)
+
+
+def test_a_picture_has_the_size_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "odd.jpg"
+    Image.new("RGB", (65, 67), "gray").save(file)
+    found = probe(file)
+    assert (found.width, found.height, found.frames[0].width) == (65, 67, 65)
 
 
 def test_facts(film: Path) -> None:

@@ -7,7 +7,7 @@ _ROOT = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 
 
-def settings(kind: str, unified: str, separate: str, root: Path = _ROOT, group: Path = _OWN) -> Iterator[str]:
+def group_settings(kind: str, unified: str, separate: str, root: Path = _ROOT, group: Path = _OWN) -> Iterator[str]:
     """The texts of a setting in this process's control group and its parents.
 
     Args:

@@ -10,7 +10,7 @@ from functools import cache, partial
 
 import vapoursynth as vs
 
-from vs_srcomp.control_groups import settings
+from vs_srcomp.control_groups import group_settings
 from vs_srcomp.errors import error
 
 _SHARE = 1 / 100
@@ -46,7 +46,7 @@ def _gigabytes(number: float) -> str:
 def memory_limit() -> int:
     """Bytes of memory that this process may use: those of the computer, or the limit of its control group."""
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limits = settings("memory", "memory.max", "memory.limit_in_bytes")
+    limits = group_settings("memory", "memory.max", "memory.limit_in_bytes")
     return min([there, *(int(limit) for limit in limits if limit.isdecimal())])
 
 

@@ -23,10 +23,10 @@ from vs_srcomp.geometry import nearest_quantizer, quantizer_of_index
 from vs_srcomp.source.formats import pixel_format as format_of
 from vs_srcomp.source.grid import read_grid
 from vs_srcomp.source.index import Packets, build_index
-from vs_srcomp.source.media import codec_of, local_file, open_container, stream_info, video_stream
+from vs_srcomp.source.media import Cropping, codec_of, local_file, open_container, stream_info, video_stream
 from vs_srcomp.source.scan import ScanCancelledError, scan
 from vs_srcomp.source.timing import timing
-from vs_srcomp.stills.formats import JPEG, WEBP
+from vs_srcomp.stills.formats import JPEG, WEBP, is_picture
 
 
 class Frame(NamedTuple):
@@ -83,7 +83,7 @@ class Probe:
     """As FFmpeg calls it."""
     codec: str
     width: int
-    """Of the pictures that `vs_srcomp.source` gives."""
+    """Of the pictures that `vs_srcomp.source` gives; of picture files as they are."""
     height: int
     pixel_format: str | None
     """As FFmpeg calls it."""
@@ -170,7 +170,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         begins = shown and any(frame.frame_type == FrameType.KEY for frame in shown[0].coded)
         count = len(shown) if complete and begins else None
         size = next(((f.frame.width, f.frame.height) for f in shown if f.frame), size)
-    if pixel_format:
+    if pixel_format and (info.cropping != Cropping() or not is_picture(Path(file))):
         with suppress(vs.Error):  # a format that the source cannot give
             size = format_of(pixel_format.name).window(*size, info.cropping)[2:]
     if info.is_tile:

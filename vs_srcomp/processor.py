@@ -8,12 +8,12 @@ from functools import cache
 from math import ceil
 from pathlib import Path
 
-from vs_srcomp.control_groups import settings
+from vs_srcomp.control_groups import group_settings
 
 
 def core_count() -> int:
     """Processor cores that this process may use: in a container, no more than it may keep busy."""
-    quotas = settings("cpu", "cpu.max", "cpu.cfs_quota_us cpu.cfs_period_us")
+    quotas = group_settings("cpu", "cpu.max", "cpu.cfs_quota_us cpu.cfs_period_us")
     return min([_affine_cores(), *(cores for quota in quotas if (cores := cores_of(quota)))])
 
 

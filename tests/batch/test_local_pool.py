@@ -14,7 +14,7 @@ import pytest
 import vapoursynth as vs
 
 from tests.helpers.processes import ends
-from vs_srcomp.batch.local_pool import LocalPool, shares
+from vs_srcomp.batch.local_pool import LocalPool, _start, shares
 from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task
 from vs_srcomp.batch.records import Share
 from vs_srcomp.log import log_info
@@ -64,6 +64,22 @@ def ending(pool: LocalPool, task: Task) -> list[Event]:
     while time.monotonic() < deadline and not any(isinstance(event, Finished | Failed) for event in events):
         events += [event for event in pool.wait(1) if event.ticket == ticket]
     return events
+
+
+def test_signals_to_a_process_that_begins_do_not_end_it(tmp_path: Path) -> None:
+    worker = _start(Share(threads=1))
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(worker.process.pid or 0, number)
+        worker.pipe.send((1, Probe(tmp_path, "work")))
+        assert worker.pipe.poll(60)
+        done = worker.pipe.recv()
+        assert isinstance(done, Finished)
+        assert done.value[0] == worker.process.pid
+    finally:
+        worker.pipe.close()
+        worker.process.kill()
+        worker.process.join()
 
 
 def test_a_process_does_task_after_task_with_its_share(pool: LocalPool, tmp_path: Path) -> None:

@@ -64,9 +64,14 @@ MISTAKES = [
     ("upscale in.mkv out.mkv --backend openvino:beads=3", 2, "no setting 'beads'", "use one of"),
     ("upscale in.mkv out.mkv --pipe no-such-program", 2, "no-such-program", ""),
     ("upscale in.mkv out.mkv --pipe-format raw", 2, "--pipe-format goes with --pipe", "--help"),
-    ("upscale in.mkv out.mkv --crf 30 --encoder-options b=2000000", 2, "--crf and a setting", "--help"),
-    ("upscale in.mkv out.mkv --crf 30 --svt-params crf=20", 2, "--crf and a setting", "--help"),
-    ("upscale in.mkv out.mkv --preset 9 --encoder-options g=9,preset=3", 2, "--preset and a setting", "--help"),
+    ("upscale in.mkv out.mkv --crf 30 --encoder-options b=2000000", 2, "setting b exclude each other", "leave one"),
+    ("upscale in.mkv out.mkv --crf 30 --svt-params rc=1:tbr=900", 2, "setting rc, tbr exclude", "leave one"),
+    (
+        "upscale in.mkv out.mkv --preset 9 --encoder-options g=9,preset=3",
+        2,
+        "setting preset exclude each other",
+        "leave one",
+    ),
     ("upscale in.mkv out.mkv --encoder-options fast", 2, "does not name settings", "--help"),
     ("upscale nothere.mkv out.mkv", 1, "'nothere.mkv' does not exist", "check the path"),
     (

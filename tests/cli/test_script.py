@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from shutil import which
 
@@ -159,6 +160,13 @@ def test_further_videos_are_kept_and_a_cover_is_left_out_with_a_note(
     with av.open(tmp_path / "three.srcomp.mkv") as made:
         found = [(stream.codec_context.name, stream.width) for stream in made.streams.video]
     assert found == [("libdav1d", 192), ("h264", 64)]
+
+
+@pytest.mark.parametrize("name", ["J-grid.avif", "J-animated.avif"])
+def test_parts_of_pictures_are_no_further_videos(name: str, shared_data: Path, tmp_path: Path) -> None:
+    command = words(run(shared_data / "faults" / name, "-o", tmp_path / "s.vpy"))
+    mapped = [stream for option, stream in pairwise(command) if option == "-map"]
+    assert mapped == ["0:v", "1:a?", "1:s?", "1:t?"]
 
 
 @pytest.mark.parametrize("program", ["svtav1", "x265"])

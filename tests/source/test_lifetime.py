@@ -12,6 +12,8 @@ import pytest
 import vapoursynth as vs
 
 from vs_srcomp.source import source
+from vs_srcomp.source.decoder import Decoder
+from vs_srcomp.source.reader import ClosedError, FrameReader
 
 from .reference import write_scenes
 
@@ -44,6 +46,25 @@ def test_files_are_closed_with_the_clip(video: Path) -> None:
     del clip
     gc.collect()
     assert open_files() == 0
+
+
+def test_the_thread_of_a_clip_may_collect_it(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any thread may that the garbage collector chooses, in the middle of its work."""
+    before = set(threading.enumerate())
+    reader = FrameReader(Decoder(str(video), 0, film_grain=False, threads=1))
+    worker, decode_next = reader._worker, reader._worker._decode_next
+
+    def collected() -> None:
+        worker.close()
+        decode_next()
+
+    monkeypatch.setattr(worker, "_decode_next", collected)
+    with pytest.raises(ClosedError):
+        reader.get(20)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert set(threading.enumerate()) <= before
+    assert worker._run is None
 
 
 def run_python(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,9 @@ RESTORED = "srcomp.restored"
 FLOAT_BITS = 16
 """Bits of the integer codes that float luma is converted to and from."""
 
+MOST_BITS_IN_FLOAT16 = 10
+"""Bits of planes for which float16, with eleven significant bits, is enough for the whole picture."""
+
 
 @dataclass(frozen=True)
 class PlaneFormat:

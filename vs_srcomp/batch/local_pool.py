@@ -167,7 +167,7 @@ def _start(share: Share) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, share), name="srcomp worker", daemon=True)
-    # It would be started with the first process, and let signals through again.
+    # The tracker would be started with the first process, and let signals through again.
     resource_tracker.ensure_running()
     # The worker inherits the mask: until `serve` ignores them, a signal would end it with a traceback.
     with _held_back():

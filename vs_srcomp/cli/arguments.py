@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
 
-from vs_srcomp.cli.given import is_given
-from vs_srcomp.encoders.settings import ENCODERS, OVERRIDING
+from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.settings import UpscaleSettings
 
 if TYPE_CHECKING:
@@ -188,11 +187,6 @@ class JobOptions(UpscaleOptions):
 
         with usage_errors():
             settings = encoder_settings(self.job(Path(), Path()))
-            for name in ("crf", "preset"):
-                if is_given(name) and not settings.own_names.isdisjoint(OVERRIDING[name]):
-                    raise click.UsageError(
-                        f"--{name} and a setting of the encoder that overrides it exclude each other."
-                    )
             if self.svt_params or self.encoder_options:
                 from vs_srcomp.encoders.library import check_settings
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 _REPORT = "srcomp-report.jsonl"
 
-# Bytes of a report's line, which has paths, scores and messages.
+# Bytes of a report's line, which has paths, scores and messages, and how it begins.
 _LONGEST_LINE = 1 << 20
+_BEGIN = b'{"time": '
 
 
 def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
@@ -219,10 +220,11 @@ def _check_report(file: Path, outputs: "Sequence[tuple[Path, Path]]") -> None:
 
 
 def _is_report(line: bytes) -> bool:
+    """Whether ``line`` is the first of a report, be it cut off by a full disk."""
     try:
         record = json.loads(line)
     except ValueError:
-        return False
+        return not line.endswith(b"\n") and line[: len(_BEGIN)] == _BEGIN[: len(line)]
     return isinstance(record, dict) and {"status", "source"} <= record.keys()
 
 

@@ -140,6 +140,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     import vs_srcomp
     from vs_srcomp.encoders.library import encodable
     from vs_srcomp.media.picture import describe_picture
+    from vs_srcomp.media.streams import is_part_of_picture
     from vs_srcomp.media.subtitles import is_timed_text
     from vs_srcomp.source.media import open_container, tracks, video_stream
     from vs_srcomp.transcode.deinterlace import deinterlaced
@@ -159,8 +160,9 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
         begin = Fraction(container.start_time or 0, av.time_base)
         video = video_stream(container, 0)
         of_video = video.metadata
-        further_videos = tuple(stream.index for stream in tracks(container) if stream.index != video.index)
-        has_cover = len(further_videos) + 1 < len(container.streams.video)
+        others_of_video = [s for s in container.streams.video if s.index != video.index and not is_part_of_picture(s)]
+        further_videos = tuple(s.index for s in tracks(container) if s in others_of_video)
+        has_cover = len(further_videos) < len(others_of_video)
         has_timed_text = any(is_timed_text(stream) for stream in container.streams)
     first = clip.get_frame(0).props
     delay = Fraction(first["_AbsoluteTime"]).limit_denominator(TICKS) - begin if others else Fraction(0)

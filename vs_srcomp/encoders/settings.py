@@ -162,11 +162,11 @@ PIPE_CODECS: Final = {**{kind.codec: kind.codec_id for kind in ENCODERS}, "vp8":
 """Codecs that such programs may write: Matroska's names by FFmpeg's."""
 
 
-# FFmpeg's names of other ways to control the rate, which encoders ignore beside a CRF.
-_INSTEAD_OF_CRF = frozenset({"b", "qp"})
+INSTEAD_OF_CRF: Final = frozenset({"b", "qp"})
+"""FFmpeg's names of other ways to control the rate, which encoders ignore beside a CRF."""
 
-OVERRIDING: Final = {"crf": _INSTEAD_OF_CRF | {"crf"}, "preset": frozenset({"preset"})}
-"""Further settings that replace those of `EncoderSettings`."""
+OVERRIDING: Final = {"crf": INSTEAD_OF_CRF | {"crf", "bitrate", "rc", "tbr"}, "preset": frozenset({"preset"})}
+"""Settings of encoders, by their own names and FFmpeg's, that override the CRF and the preset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,7 @@ class EncoderSettings:
 
     kind: EncoderKind
     crf: float | None
-    """Lower is better; None without CRF."""
+    """Lower is better; None without CRF, or where another setting controls the rate."""
     preset: str
     """Empty without presets."""
     params: str = ""
@@ -184,10 +184,11 @@ class EncoderSettings:
     """More settings, in FFmpeg's names."""
 
     @property
-    def own_names(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
         """The names of all settings in `params` and `options`."""
-        given = (part.partition("=")[0].strip() for part in self.params.split(":") if part)
-        return frozenset({*given, *dict(self.options)})
+        options = dict(self.options)
+        own = f"{self.params}:{options.get(self.kind.params, '')}".split(":")
+        return frozenset({*options, *(part.partition("=")[0].strip() for part in own)})
 
     def ffmpeg_options(self, params: Mapping[str, str]) -> dict[str, str]:
         """All settings in FFmpeg's names.
@@ -197,7 +198,7 @@ class EncoderSettings:
                 settings come after them, and so override them.
         """
         options = dict(self.kind.fixed_options)
-        if self.crf is not None and _INSTEAD_OF_CRF.isdisjoint(dict(self.options)):
+        if self.crf is not None:
             options["crf"] = f"{self.crf:g}"
         if self.preset:
             options["preset"] = self.preset

@@ -10,7 +10,7 @@ from av.codec.context import ThreadType
 from av.video.frame import VideoFrame
 
 from vs_srcomp.errors import error
-from vs_srcomp.log import log_info
+from vs_srcomp.log import log_info, log_once
 from vs_srcomp.processor import core_count
 from vs_srcomp.source.demuxer import Demuxer
 from vs_srcomp.source.index import Packets, build_index
@@ -60,7 +60,7 @@ class Decoder:
         """Begin the index after so many frames."""
         self.index = self.index.without_first(frames)
         what = "the first frame" if frames == 1 else f"the first {frames} frames"
-        log_info(f"{what} of {self._file!r} cannot be decoded: the file begins between key frames; left out")
+        log_once(f"{what} of {self._file!r} cannot be decoded without what was before the file's beginning: left out")
 
     def locate_damage(self) -> None:
         """From now on decode one packet at a time, to find the damaged one."""

@@ -113,6 +113,7 @@ class _Worker:
         self._wanted: int | None = None
         self._failure: BaseException | None = None
         self._closed = False
+        self._is_alone = False  # the thread frees what is left
         self._thread: threading.Thread | None = None
 
     def get(self, number: int) -> VideoFrame:
@@ -139,8 +140,14 @@ class _Worker:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._thread and self._thread is not threading.current_thread():  # as when it collects garbage
+        if self._thread is threading.current_thread():  # It collects garbage, maybe in the middle of decoding.
+            self._is_alone = True
+            return
+        if self._thread:
             self._thread.join()
+        self._free()
+
+    def _free(self) -> None:
         self._run = None
         self.decoder.close()
 
@@ -188,6 +195,9 @@ class _Worker:
             with self._changed:
                 self._failure = failure
                 self._changed.notify_all()
+        finally:
+            if self._is_alone:
+                self._free()
 
     def _head_for(self, number: int) -> None:
         """Start another run if the current one does not reach frame ``number``, or not on the shortest way."""

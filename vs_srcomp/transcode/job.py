@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Literal, Self
 
 from vs_srcomp.encoders.pipe_command import PipeCommand
-from vs_srcomp.encoders.settings import PIPE, SVT_AV1, EncoderSettings, check_crf, encoder_by_name
+from vs_srcomp.encoders.settings import (
+    INSTEAD_OF_CRF,
+    OVERRIDING,
+    PIPE,
+    SVT_AV1,
+    EncoderSettings,
+    check_crf,
+    encoder_by_name,
+)
 from vs_srcomp.errors import error
 from vs_srcomp.settings import UpscaleSettings
 from vs_srcomp.transcode.info import JobInfo
@@ -112,10 +120,18 @@ def encoder_settings(job: Job) -> EncoderSettings:
         name, equals, value = part.partition("=")
         if not (name and equals and value):
             raise error(f"{part!r} in the settings of SVT-AV1 is not name=value", "give them as name=value:name=value")
-    return EncoderSettings(
+    has_crf = INSTEAD_OF_CRF.isdisjoint(dict(job.encoder_options))
+    settings = EncoderSettings(
         kind=kind,
-        crf=kind.crf.default if job.crf is None and kind.crf else job.crf,
+        crf=kind.crf.default if job.crf is None and kind.crf and has_crf else job.crf,
         preset=kind.preset if preset is None else preset,
         params=job.svt_params,
         options=job.encoder_options,
     )
+    for name, given in (("crf", job.crf), ("preset", preset)):
+        if given is not None and (found := settings.names & OVERRIDING[name]):
+            raise error(
+                f"{name}={given} and the encoder's own setting {', '.join(sorted(found))} exclude each other",
+                "leave one of them out",
+            )
+    return settings

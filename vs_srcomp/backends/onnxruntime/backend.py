@@ -84,7 +84,7 @@ class OnnxRuntime:
         return None
 
     def identity(self) -> Mapping[str, str]:
-        """Version and provider; see ``BackendConfig``."""
+        """Version, and the provider that is tried first; see ``BackendConfig``."""
         return {"onnxruntime": str(_library().__version__), "provider": next(self._candidates())}
 
     def with_threads(self, threads: int) -> "OnnxRuntime":
@@ -147,7 +147,7 @@ class OnnxRuntime:
             options.enable_mem_pattern = False
         settings: dict[str, Any] = {"device_id": self.device} if provider in _NUMBERED else {}
         if provider == "CUDAExecutionProvider":
-            settings["use_tf32"] = 0  # with ten bits of precision
+            settings["use_tf32"] = 0  # TF32 rounds to ten bits.
         providers = [(provider, settings)] + [(_PROCESSOR, {})] * (provider != _PROCESSOR)
         # Its own fallback prints to standard output.
         session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import vapoursynth as vs
 
-from vs_srcomp.backends.base import Luma, PlaneFormat, check_counts, missing
+from vs_srcomp.backends.base import MOST_BITS_IN_FLOAT16, Luma, PlaneFormat, check_counts, missing
 from vs_srcomp.backends.loading import load_openvino
 from vs_srcomp.backends.openvino.cells import Cells, in_cells, with_integer_cells
 from vs_srcomp.backends.openvino.first_layer import first_layer_in_integers, first_layer_in_parts
@@ -47,9 +47,9 @@ _KEPT_KERNELS = 256
 # Virtual devices, which choose among the others or use several.
 _VIRTUAL = ("AUTO", "MULTI", "HETERO")
 
-# Bits of planes for which a precision is enough where it is that of the whole picture: where the network does not add
-# its result to its input, in float32.
-_ENOUGH_BITS = {"bf16": 0, "fp16": 10}
+# Most bits of planes for which a precision is enough where it is that of the whole picture: where the network does not
+# add its result to its input, in float32.
+_MOST_BITS = {"bf16": 0, "fp16": MOST_BITS_IN_FLOAT16}
 
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 
@@ -76,7 +76,8 @@ class OpenVINO:
     """Of the residual path; the skip path is always exact. ``"auto"`` takes, on a processor: 8-bit integers where
     it multiplies many at a time (AVX2 and all after it) and the network has such a form, as this package's have; else
     bfloat16, or float32 without it. On graphics and neural processors half precision if they have it, and on virtual
-    devices what OpenVINO takes. For networks without a skip path it takes float32, or up to 10 bits half precision."""
+    devices what OpenVINO takes. For networks without a skip path, it takes float32 in place of bfloat16, and beyond 10
+    bits in place of half precision."""
     threads: int = 0
     """Inference threads of all streams together, on the processor; 0 takes every core that the process may use."""
     streams: int = 0
@@ -128,8 +129,8 @@ class OpenVINO:
         # Any size that every form of the network takes: the compiled network is dynamic.
         side = max(_ANY_SIZE * network.stride, 2 * margin)
         plane = PlaneFormat(side, side, bits)
-        # Without matrix units, OpenVINO rounds to bfloat16 in another way where sizes are dynamic.
         model = read(self._checked_core(), network.onnx, network, plane)
+        # Without matrix units, OpenVINO rounds to bfloat16 in another way where sizes are dynamic.
         if self._precision_for(network, model, bits) == "bf16" and not has_amx():
             return None
 
@@ -232,9 +233,9 @@ class OpenVINO:
     def _precision_for(self, network: Network, model: "ov.Model", bits: int) -> str:
         """`_resolved_precision` for a network, which was read as ``model``, and planes of ``bits``."""
         lowest = self._resolved_precision(has_int8=network.ranges is not None)
-        if self.precision != "auto" or lowest not in _ENOUGH_BITS or has_skip(model):
+        if self.precision != "auto" or lowest not in _MOST_BITS or has_skip(model):
             return lowest
-        return lowest if bits <= _ENOUGH_BITS[lowest] else "f32"
+        return lowest if bits <= _MOST_BITS[lowest] else "f32"
 
     def _resolved_precision(self, *, has_int8: bool) -> str:
         """The precision by name, empty to let OpenVINO choose; depends on whether the network has an 8-bit form."""

@@ -61,14 +61,17 @@ class Torch:
         return missing_package("torch", "onnx") or self._missing_device()
 
     def identity(self) -> Mapping[str, str]:
-        """Version, devices and precision; see ``BackendConfig``."""
+        """Version, devices and the precision that they are fastest in; see ``BackendConfig``."""
         devices = self._devices()
         import torch
 
         from vs_srcomp.backends.torch.pipeline import fastest_dtype
 
-        precision = str(fastest_dtype(devices[0])) if self.precision == "auto" else self.precision
-        return {"torch": torch.__version__, "device": ", ".join(map(str, devices)), "precision": precision}
+        return {
+            "torch": torch.__version__,
+            "device": ", ".join(map(str, devices)),
+            "fastest precision": str(fastest_dtype(devices[0])).removeprefix("torch."),
+        }
 
     def compile(self, network: Network, plane: PlaneFormat) -> Engine:
         """Make the network ready; see ``BackendConfig``."""

@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from vs_srcomp.backends.base import Engine, Luma, PlaneFormat, copy_with_edges, padding
+from vs_srcomp.backends.base import MOST_BITS_IN_FLOAT16, Engine, Luma, PlaneFormat, copy_with_edges, padding
 from vs_srcomp.backends.device_pipeline import PipelineEngine, recording
 from vs_srcomp.backends.torch.onnx_module import OnnxModule
 from vs_srcomp.models.graph import residual_of
@@ -18,9 +18,6 @@ from vs_srcomp.processor import processor_class
 
 # Libraries choose their algorithms during the first runs.
 RUNS_BEFORE_RECORDING = 3
-
-# Bits of planes for which float16 is enough, where it is that of the whole picture.
-_FLOAT16_BITS = 10
 
 
 def make_engine(
@@ -60,11 +57,11 @@ def best_dtype(device: torch.device, network: Network, bits: int) -> torch.dtype
     """
     fastest = fastest_dtype(device)
     has_skip = residual_of(onnx.load_model_from_string(network.onnx).graph) is not None
-    return fastest if has_skip or (fastest == torch.float16 and bits <= _FLOAT16_BITS) else torch.float32
+    return fastest if has_skip or (fastest == torch.float16 and bits <= MOST_BITS_IN_FLOAT16) else torch.float32
 
 
 def fastest_dtype(device: torch.device) -> torch.dtype:
-    """The fastest arithmetic of ``device``."""
+    """The fastest arithmetic of ``device``, for networks that add their result to their input."""
     match device.type:
         case "cuda":
             fast = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (7, 0)

@@ -1,0 +1,42 @@
+"""The encoder of a job with its settings."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vapoursynth as vs
+
+from vs_srcomp.transcode import Job
+from vs_srcomp.transcode.job import encoder_settings
+
+
+def job(**options: Any) -> Job:
+    return Job(source=Path("in.mkv"), target=Path("out.mkv"), **options)
+
+
+def test_what_is_not_set_has_the_defaults_of_the_encoder() -> None:
+    settings = encoder_settings(job())
+    assert (settings.kind.name, settings.crf, settings.preset) == ("svt-av1", 26, "8")
+    assert encoder_settings(job(crf=30, preset=5)).ffmpeg_options({})["crf"] == "30"
+
+
+@pytest.mark.parametrize("name", ["b", "qp"])
+def test_another_control_of_the_rate_takes_the_place_of_the_default_crf(name: str) -> None:
+    settings = encoder_settings(job(encoder="x264", encoder_options=((name, "40"),)))
+    assert settings.crf is None
+    assert settings.ffmpeg_options({}) == {name: "40", "preset": "medium"}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"crf": 30, "encoder_options": (("b", "2M"),)}, "crf=30 and the encoder's own setting b exclude"),
+        ({"crf": 30, "encoder_options": (("svtav1-params", "lp=1:crf=20"),)}, "setting crf exclude"),
+        ({"crf": 30, "svt_params": "tbr=900:rc=1"}, "setting rc, tbr exclude"),
+        ({"preset": 9, "svt_params": "preset=3"}, "preset=9 and the encoder's own setting preset exclude"),
+        ({"encoder": "x265", "crf": 20, "encoder_options": (("x265-params", "bitrate=900"),)}, "setting bitrate"),
+    ],
+)
+def test_settings_that_override_each_other_are_refused(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(vs.Error, match=problem):
+        encoder_settings(job(**given))
