@@ -245,7 +245,7 @@ def main(kind: str, where: str, size: str, frames: int, file: Path | None) -> No
         torch.cuda.set_device(device)
     small = size == "small"
     limits = ceilings(device, small=small)
-    tiers = {tier: find_model(tier, RATIOS[0], LEVEL) for tier in TIERS}
+    tiers = {tier: find_model(tier, RATIOS[0]) for tier in TIERS}
     results = [
         measure(backend, model, dimensions, bits, device, limits, frames or (4 if small else 200))
         for model in tiers.values()

@@ -213,20 +213,10 @@ def drawn() -> Any:
 
 
 def _network(tier: str) -> Any:
-    from vs_srcomp.models import load_network, models
+    from vs_srcomp.geometry import RATIOS
+    from vs_srcomp.models import network_for
 
-    (model,) = (
-        model
-        for model in models()
-        if (model.tier, model.ratio, model.q or _LEVEL) == (tier, "2:1", _LEVEL)
-        and not model.name.endswith(("-blind", "-crisp"))
-    )
-    network = load_network(model)
-    if getattr(network, "takes_level", False):
-        from vs_srcomp.models import network_at
-
-        network = network_at(network, _LEVEL)
-    return network
+    return network_for(tier, RATIOS[0], _LEVEL)[1]
 
 
 def _machine() -> dict[str, Any]:

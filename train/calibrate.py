@@ -1,23 +1,20 @@
 """Integer ranges of the models in the catalogue, measured on pictures coded at each level."""
 
 import hashlib
-import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 
+from train.catalogue import Entry, read_entries, write_entries
 from train.degradations.av1 import TRAINING_SPEED, Pair, decode, encode, stream_path
 from train.equalize import equalized
-from train.export import read_entries
 from train.material.pictures import clip_planes, read_yuv420, size_of, some_pictures
 from train.ranges import CROP, Plane, Ranges, Seen, channel_peaks, choose_ranges
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS, ratio_by_name
+from vs_srcomp.models.catalogue import SYSTEM
 from vs_srcomp.resample import lanczos5
-
-SYSTEM: Final = "srcomp"
 
 
 def calibrate(
@@ -40,18 +37,16 @@ def calibrate(
     if unknown := [name for name in names if name not in ours]:
         raise ValueError(f"there is no model {', '.join(unknown)}: there are {', '.join(ours)}")
     chosen = _photographs(images, pictures)
-    for name in ours:
+    for name in names or ours:
         entries = read_entries(catalogue)
         (entry,) = (entry for entry in entries if entry["name"] == name)
-        if names and name not in names:
-            continue
         file = engines / entry["file"]
         found = calibrate_entry(entry, file, chosen, streams)
-        write_atomically(catalogue, (json.dumps({"models": entries}, indent=2) + "\n").encode())
+        write_entries(entries, catalogue)
         yield f"{name}: {found.share:.0%} in integers, {found.lost:.4f} dB lost, {found.kept:.3f} of hard edges kept"
 
 
-def calibrate_entry(entry: dict[str, Any], file: Path, photographs: list[Path], streams: Path) -> Ranges:
+def calibrate_entry(entry: Entry, file: Path, photographs: list[Path], streams: Path) -> Ranges:
     """Equalise one model, measure its ranges, and update ``entry`` and ``file``."""
     ratio, network = ratio_by_name(entry["ratio"]), file.read_bytes()
     material = {q: _coded(photographs, Pair(ratio, q), streams) for q in _levels(entry)}
@@ -63,15 +58,13 @@ def calibrate_entry(entry: dict[str, Any], file: Path, photographs: list[Path], 
     return found
 
 
-def _levels(entry: dict[str, Any]) -> tuple[int, ...]:
+def _levels(entry: Entry) -> tuple[int, ...]:
     lowest, highest = entry["levels"]
     return tuple(q for q in QUANTIZERS if lowest <= q <= highest)
 
 
-def _form(network: bytes, entry: dict[str, Any], q: int) -> bytes:
+def _form(network: bytes, entry: Entry, q: int) -> bytes:
     """The network of the model at one level."""
-    if entry["levels"][0] == entry["levels"][1]:
-        return network
     from vs_srcomp.models.level import at_level
 
     return at_level(network, q)

@@ -22,7 +22,7 @@ def equalized(network: bytes, peaks: Sequence[NDArray[np.float32]]) -> bytes:
     the next layer's weights for that channel, changes nothing (Nagel et al. 2019, arXiv 1906.04721).
 
     Args:
-        network: An ONNX file of `train.export`, for one level or with the level as its second input.
+        network: An ONNX file of `train.onnx_levels`, for one level or with the level as its second input.
         peaks: The largest magnitude of each output channel of each layer but the last, over all levels.
     """
     model = onnx.load_model_from_string(network)

@@ -26,7 +26,7 @@ def take_installed(network: Network, name: str) -> None:
 
 @torch.no_grad()
 def take_exported(network: Network, file: bytes) -> None:
-    """Set the weights of ``network`` to those of an ONNX file of `train.export`.
+    """Set the weights of ``network`` to those of an ONNX file of `train.onnx_levels`.
 
     They differ from those that were exported by rounding alone, of floats and, with interpolated kernels, of half
     precision.

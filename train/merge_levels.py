@@ -17,7 +17,8 @@ def merge_levels(files: Sequence[Path], levels: Sequence[float], out: Path) -> I
     """Write the weights of an `InterpolatedStack` that equals the network of one of ``files`` at each of ``levels``.
 
     Args:
-        files: ONNX files of `train.export`, or of releases before 0.3, for one level each, of the same architecture.
+        files: ONNX files of `train.onnx_levels`, or of releases before 0.3, for one level each, of the same
+            architecture.
         levels: Levels of the files, in equal steps.
         out: File of the weights. ``start`` of a recipe finds ``WORK/runs/NAME/weights.safetensors`` by NAME.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from train.catalogue import read_entries, write_entries
 from train.degradations.av1 import PAIRS, Pair, pair_by_slug
 from train.evaluate import REFERENCE, Score, method_of
 from vs_srcomp.files import write_atomically
@@ -168,9 +169,9 @@ def write_report(scores: Sequence[Score], name: str, path: Path) -> None:
 
 def record_gains(scores: Sequence[Score], set_name: str, catalogue: Path) -> None:
     """Store each model's mean gain over the levels of its ratio in the catalogue, if all are measured."""
-    entries = json.loads(catalogue.read_text("utf-8"))
+    entries = read_entries(catalogue)
     mean = _means(scores, PSNR)
-    for entry in entries["models"]:
+    for entry in entries:
         if entry["system"] != SYSTEM:
             continue  # No ratio: it is measured elsewhere.
         method = method_of(entry["tier"], entry["look"])
@@ -179,7 +180,7 @@ def record_gains(scores: Sequence[Score], set_name: str, catalogue: Path) -> Non
             gain = fmean(mean[method, slug] - mean[REFERENCE, slug] for slug in slugs)
             # Three digits, rounded again to two, would not be what tables say.
             entry["gain_db"][set_name] = round(gain, 4)
-    write_atomically(catalogue, (json.dumps(entries, indent=2) + "\n").encode())
+    write_entries(entries, catalogue)
 
 
 def write_tables(

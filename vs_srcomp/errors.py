@@ -68,11 +68,11 @@ def _lines(failure: BaseException | str) -> list[str]:
 
 
 def check_flags(**flags: bool) -> None:
-    """Refuse values that are not bool: ``"no"`` and ``"off"`` would be true.
+    """Refuse values that are neither bool nor 0 or 1, as VapourSynth has flags: ``"no"`` and ``"off"`` would be true.
 
     Raises:
-        vs.Error: One is neither True nor False.
+        vs.Error: One is something else.
     """
     for name, value in flags.items():
-        if value not in (True, False):
+        if not isinstance(value, int) or value not in (True, False):
             raise error(f"{name}={value!r} is neither True nor False", f"give {name}=True or {name}=False")

@@ -23,7 +23,8 @@ RATIOS: Final = tuple(
 """The ratios that models exist for, largest first."""
 
 QUANTIZERS: Final = (20, 30, 40, 50)
-"""The compression levels that models exist for, on libaom's quantizer scale of 0 to 63 (base_q_idx / 4)."""
+"""The compression levels of the original scheme, on libaom's quantizer scale of 0 to 63 (base_q_idx / 4): models are
+measured at these, and engines that take minutes to build are built for these."""
 
 MAX_QUANTIZER: Final = 63
 
@@ -44,7 +45,7 @@ def nearest_ratio(factor: float | Fraction) -> Ratio:
 
 
 def nearest_quantizer(q: float) -> int:
-    """The compression level, of those with models, nearest to ``q`` (0..63); ties go to the stronger one."""
+    """The compression level, of `QUANTIZERS`, nearest to ``q`` (0..63); ties go to the stronger one."""
     return min(QUANTIZERS, key=lambda level: (abs(level - q), -level))
 
 

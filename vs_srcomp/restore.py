@@ -16,7 +16,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, Ratio, nearest_quantizer
 from vs_srcomp.log import log_once
 from vs_srcomp.memory import give_back_free_memory
-from vs_srcomp.models import ModelName, Network, is_file, load_network, network_at, network_for, scale_of
+from vs_srcomp.models import ModelName, Network, find, load_network, network_at, network_for, scale_of
 from vs_srcomp.reuse import reusing
 
 DEFAULT_Q = 25.0
@@ -72,7 +72,8 @@ class Networks:
         self._backend = backend
         self._reuse = reuse
         # A file may be replaced while the clip is played.
-        self._own = load_network(Path(model)) if is_file(model) and look == "faithful" else None
+        found = find(model, ratio, look)
+        self._own = load_network(found) if isinstance(found, Path) else None
         ready = [DEFAULT_Q if q is None else q]
         if q is None and isinstance(backend, StoringBackend):
             # Building an engine may take minutes, so do it before the host requests frames.

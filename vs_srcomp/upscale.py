@@ -228,7 +228,7 @@ def _check_model(model: ModelName, look: str) -> None:
 
 
 def _check_backend(backend: BackendConfig | None) -> None:
-    if backend is None or (hasattr(backend, "compile") and not isinstance(backend, type)):
+    if backend is None or (isinstance(backend, BackendConfig) and not isinstance(backend, type)):
         return
     shown = backend.__name__ if isinstance(backend, type) else repr(backend)
     raise error(f"backend={shown} is not a backend", "give one of vs_srcomp.Backend, such as Backend.OpenVINO()")

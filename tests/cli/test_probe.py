@@ -27,7 +27,6 @@ def test_json_has_the_facts_and_every_frame(stream: Path, command: Command) -> N
     assert printed["frames"] == [frame._asdict() for frame in found.frames]
     assert {"container", "codec", "width", "height", "bit_depth", "spatial_layers"} <= printed.keys()
     assert (printed["frame_rate"], printed["q"], printed["complete"]) == ("25", found.q, True)
-    assert sum(printed["models"].values()) == 40
 
 
 def test_quick_json_is_short(stream: Path) -> None:
@@ -42,7 +41,7 @@ def test_the_report_names_what_there_is(stream: Path) -> None:
     result = CliRunner().invoke(main, ["probe", str(stream)])
     assert result.exit_code == 0
     found = probe(stream)
-    for word in ("av1, 64x64, 8 bit", "40, 25 a second", f"median {found.q:.1f}", "srcomp-fast-2by1", "film grain"):
+    for word in ("av1, 64x64, 8 bit", "40, 25 a second", f"median {found.q:.1f}", "film grain"):
         assert word in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100 + len(str(stream))
 

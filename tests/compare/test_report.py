@@ -153,7 +153,7 @@ def test_candidates_are_made_as_upscale_makes_them(studio: Studio, original: Pat
     plain, light = made_candidates(small, ["light"], ratio="2:1")
     assert (plain.name, light.name) == ("lanczos5", "light")
     assert (light.clip.width, light.clip.height) == (320, 180)
-    model = find_model("light", ratio_by_name("2:1"), 40)
+    model = find_model("light", ratio_by_name("2:1"))
     assert light.facts["models"] == {model.name: model.sha256}
     assert light.facts["command"] == "vs-srcomp upscale small.mkv out.mkv --ratio 2:1 --model light"
     with light.clip.get_frame(3) as restored, plain.clip.get_frame(3) as enlarged:

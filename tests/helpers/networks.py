@@ -17,10 +17,10 @@ from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.models import Model, Network, find_model, models
 
 
-def one_of_each(q: float = 30) -> list[Model]:
-    """The package's model for each tier, ratio and look; the one for the level ``q`` if there are several."""
+def one_of_each() -> list[Model]:
+    """The package's model for each tier, ratio and look."""
     kinds = dict.fromkeys((model.tier, model.ratio, model.look) for model in models())
-    return [find_model(tier, ratio_by_name(ratio), q, look) for tier, ratio, look in kinds if tier and ratio and look]
+    return [find_model(tier, ratio_by_name(ratio), look) for tier, ratio, look in kinds if tier and ratio and look]
 
 
 def random_network(stride: int = 2, channels: int = 8, seed: int = 1) -> bytes:

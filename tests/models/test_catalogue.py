@@ -1,57 +1,68 @@
 import hashlib
 import json
 import math
+from itertools import product
 from pathlib import Path
 
 import onnx
 import pytest
 import vapoursynth as vs
 
-from vs_srcomp.geometry import QUANTIZERS, RATIOS, Ratio
-from vs_srcomp.models import TIERS, Model, catalogue, choice, find_model, load_network, models, network_at, network_for
+from vs_srcomp.geometry import RATIOS, Ratio
+from vs_srcomp.models import (
+    LOOKS,
+    TIERS,
+    Model,
+    catalogue,
+    choice,
+    find_model,
+    load_network,
+    models,
+    network_at,
+    network_for,
+)
 
 ENGINES = Path(__file__).resolve().parents[2] / "engines"
 LIMITS = {"light": 2_500, "fast": 10_500, "quality": 60_000}  # multiply-accumulates per output pixel
 
 
 @pytest.mark.parametrize("ratio", RATIOS, ids=lambda ratio: ratio.slug)
-@pytest.mark.parametrize("q", [*QUANTIZERS, 0, 25, 63])
-def test_there_is_a_model_of_every_tier_for_every_ratio_and_level(ratio: Ratio, q: int) -> None:
-    for tier in TIERS:
-        model = find_model(tier, ratio, q)
-        assert (model.tier, model.ratio, model.look, model.system) == (tier, ratio.name, "faithful", "srcomp")
+def test_there_is_a_model_of_every_tier_and_look_for_every_ratio(ratio: Ratio) -> None:
+    for tier, look in product(TIERS, LOOKS):
+        model = find_model(tier, ratio, look)
+        assert (model.tier, model.ratio, model.look, model.system) == (tier, ratio.name, look, "srcomp")
 
 
 def test_models_are_found_by_tier_ratio_and_look(carried: Path) -> None:
     for ratio in RATIOS:
-        assert find_model("light", ratio, 31, "crisp").name == f"srcomp-light-{ratio.slug}-crisp"
-        assert find_model("quality", ratio, 31).name == f"srcomp-quality-{ratio.slug}"
+        assert find_model("light", ratio, "crisp").name == f"srcomp-light-{ratio.slug}-crisp"
+        assert find_model("quality", ratio).name == f"srcomp-quality-{ratio.slug}"
 
 
 def test_what_is_missing_is_an_error_that_lists_what_there_is(carried: Path) -> None:
     with pytest.raises(vs.Error, match=r"no model 'slow'\nuse one of quality, fast, light, espcn-2x"):
-        find_model("slow", RATIOS[0], 20)
+        find_model("slow", RATIOS[0])
     no_look = r"no quality model with the look 'crisp'\nuse the look faithful, or the model fast or light$"
     with pytest.raises(vs.Error, match=no_look):
-        find_model("quality", RATIOS[0], 20, "crisp")
+        find_model("quality", RATIOS[0], "crisp")
     described = json.loads((carried / "models.json").read_text())
     described["models"] = [entry for entry in described["models"] if entry.get("ratio") != "4:3"]
     (carried / "models.json").write_text(json.dumps(described))
     catalogue._catalogue.cache_clear()
     with pytest.raises(vs.Error, match=r"no crisp fast model for the ratio 4:3\nuse 2:1 or 8:5, or the look faithful$"):
-        find_model("fast", RATIOS[2], 20, "crisp")
+        find_model("fast", RATIOS[2], "crisp")
 
 
 def test_an_entry_is_complete(carried: Path) -> None:
-    model = find_model("fast", RATIOS[0], 20)
-    assert (model.levels, model.ranges, model.scale, model.takes_level, model.q) == ((20, 50), (), 1, True, None)
-    espcn = choice.find("espcn-2x", RATIOS[0], 20)
+    model = find_model("fast", RATIOS[0])
+    assert (model.levels, model.ranges, model.scale, model.takes_level) == ((20, 50), (), 1, True)
+    espcn = choice.find("espcn-2x", RATIOS[0])
     assert isinstance(espcn, Model)
     assert (espcn.levels, espcn.scale, espcn.takes_level, espcn.tier) == (None, 2, False, None)
 
 
 def test_weights_of_half_precision_are_for_files_alone(carried: Path) -> None:
-    for network in (load_network(choice.find("espcn-2x", RATIOS[0], 20)), network_for("fast", RATIOS[0], 20)[1]):
+    for network in (load_network(choice.find("espcn-2x", RATIOS[0])), network_for("fast", RATIOS[0], 20)[1]):
         graph = onnx.load_from_string(network.onnx).graph
         assert {tensor.data_type for tensor in graph.initializer} == {onnx.TensorProto.FLOAT}
         assert "Cast" not in {node.op_type for node in graph.node}

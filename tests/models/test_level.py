@@ -75,14 +75,14 @@ def test_what_is_left_is_a_network_for_one_level(half: bool) -> None:
 def test_what_training_exports_is_a_network_for_one_level() -> None:
     """Against the export for one level alone, which the tables of a trained network are folded into by other code."""
     torch = pytest.importorskip("torch")
-    from train.export import to_onnx
     from train.networks.plain import PlainStack
+    from train.onnx_levels import levels_to_onnx
 
     torch.manual_seed(1)
     network = PlainStack(stride=4, channels=8, layers=4)
     for table in (network.gains, network.shifts):
         torch.nn.init.normal_(table, std=0.2)
-    exported = to_onnx(network, "test")
+    exported = levels_to_onnx(network, "test")
     for q in (5, 20, 33.5, 60, 63):
         folded = at_level(exported, q)
         graph = onnx.load_from_string(folded).graph

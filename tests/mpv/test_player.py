@@ -17,7 +17,7 @@ from vs_srcomp.mpv.pace import LASTING_VERDICT, Pace
 from vs_srcomp.mpv.player import play, target_size
 
 UNKNOWN = (0, 0)
-OWN = find_model("fast", RATIOS[0], 20).name
+OWN = find_model("fast", RATIOS[0]).name
 ENDLESS = 134217727
 
 # Of a frame, in seconds; it and the times of work are sums of few powers of two, which add up exactly.

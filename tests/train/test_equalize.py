@@ -7,9 +7,9 @@ import torch
 
 from tests.tolerances import FLOAT32_TRAINED
 from train.equalize import equalized
-from train.export import to_onnx
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
+from train.onnx_levels import levels_to_onnx
 from train.ranges import CROP, channel_peaks, cut
 from vs_srcomp.models.level import at_level
 
@@ -43,8 +43,8 @@ def run(network: bytes, q: float) -> np.ndarray:
 
 @pytest.mark.parametrize("q", [12.0, 30.0, 44.5])
 def test_it_computes_the_same_at_every_level(uneven: PlainStack, q: float) -> None:
-    peaks = channel_peaks(at_level(to_onnx(uneven, "test"), 30), planes())
-    before = to_onnx(uneven, "test")
+    peaks = channel_peaks(at_level(levels_to_onnx(uneven, "test"), 30), planes())
+    before = levels_to_onnx(uneven, "test")
     after = equalized(before, peaks)
     assert after != before
     np.testing.assert_allclose(run(after, q), run(before, q), **FLOAT32_TRAINED)
@@ -61,9 +61,9 @@ def test_kernels_of_all_levels_are_scaled_alike(q: float) -> None:
                 layer.weight += 0.05 * torch.randn_like(layer.weight)
                 layer.weight[3] *= 30
                 following.weight[:, 3] /= 30
-    peaks = channel_peaks(at_level(to_onnx(network, "test"), 30), planes())
+    peaks = channel_peaks(at_level(levels_to_onnx(network, "test"), 30), planes())
     assert all(seen.max() > 5 * np.median(seen) for seen in peaks)
-    before = to_onnx(network, "test")
+    before = levels_to_onnx(network, "test")
     after = equalized(before, peaks)
     assert after != before
     np.testing.assert_allclose(run(after, q), run(before, q), atol=2e-3)
@@ -72,7 +72,7 @@ def test_kernels_of_all_levels_are_scaled_alike(q: float) -> None:
 
 
 def test_all_channels_reach_equally_far(uneven: PlainStack) -> None:
-    network = to_onnx(uneven, "test")
+    network = levels_to_onnx(uneven, "test")
     peaks = channel_peaks(at_level(network, 30), planes())
     assert all(seen.max() > 10 * np.median(seen) for seen in peaks)
     for seen in channel_peaks(at_level(equalized(network, peaks), 30), planes()):
@@ -83,5 +83,5 @@ def test_a_channel_that_is_always_zero_stays_finite(uneven: PlainStack) -> None:
     with torch.no_grad():
         uneven.head.weight[5] = 0
         uneven.shifts[:, 0, 5] = -1
-    network = to_onnx(uneven, "test")
+    network = levels_to_onnx(uneven, "test")
     assert np.isfinite(run(equalized(network, channel_peaks(at_level(network, 30), planes())), 30)).all()

@@ -53,7 +53,7 @@ def test_each_picture_gets_every_metric_from_every_method(pictures: Path, tmp_pa
     scores = list(evaluate(pictures, tmp_path, [PAIR], ["fast"], networks=[file], metrics=METRICS))
     of_tier = [
         *("fast", "fast sharp"),
-        *(["fast int8"] if find_model("fast", PAIR.ratio, PAIR.q).ranges else []),
+        *(["fast int8"] if find_model("fast", PAIR.ratio).ranges else []),
         *("fast crisp", "fast crisp int8"),
     ]
     assert [(s.picture, s.method) for s in scores] == [

@@ -78,7 +78,7 @@ def test_a_damaged_catalogue_stops_an_export_before_anything_is_written(tmp_path
     for text in ("{}", "{", "[]"):
         (engines / "models.json").write_text(text)
         with pytest.raises(ValueError, match=r"models\.json is not a catalogue of models"):
-            export_run(recipe, tmp_path / "mine.toml", [], tmp_path / "runs", engines)
+            export_run(recipe, tmp_path / "mine.toml", list, tmp_path / "runs", engines)
     assert [file.name for file in engines.iterdir()] == ["models.json"]
     assert not (tmp_path / "mine.csv").exists()
 
@@ -96,7 +96,7 @@ def test_a_network_with_levels_is_for_coded_pictures(tmp_path: Path) -> None:
     save_weights(run.weights, recipe.make_network())
     run.log.write_text("step,learning_rate,loss,valid_gain_db\n")
     with pytest.raises(ValueError, match="other is not exported: networks that take a level are for"):
-        export_run(recipe, tmp_path / "other.toml", [], tmp_path / "runs", tmp_path / "engines")
+        export_run(recipe, tmp_path / "other.toml", list, tmp_path / "runs", tmp_path / "engines")
 
 
 def test_a_network_for_rgb_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from train.export import to_onnx
 from train.exported import is_installed, take_exported, take_installed
 from train.networks import NETWORKS
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
+from train.onnx_levels import levels_to_onnx
 from train.recipe import load_recipe
 from vs_srcomp.models import Model, load_network, models
 
@@ -36,7 +36,7 @@ def test_the_weights_come_back(kind: type[PlainStack | InterpolatedStack]) -> No
     network = of_chance(kind(stride=2, channels=8, layers=4, slope=0.1))
     assert isinstance(network, kind)
     back = kind(stride=2, channels=8, layers=4, slope=0.1)
-    take_exported(back, to_onnx(network, "test"))
+    take_exported(back, levels_to_onnx(network, "test"))
     # Kernels of an interpolated network are stored in half precision.
     off = 1e-6 if kind is PlainStack else 1e-3
     for name, value in network.state_dict().items():
@@ -46,7 +46,7 @@ def test_the_weights_come_back(kind: type[PlainStack | InterpolatedStack]) -> No
 def test_kernels_of_each_level_begin_with_those_of_a_plain_stack() -> None:
     plain = of_chance(PlainStack(stride=2, channels=8, layers=4, slope=0.1))
     network = InterpolatedStack(stride=2, channels=8, layers=4, slope=0.1)
-    take_exported(network, to_onnx(plain, "test"))
+    take_exported(network, levels_to_onnx(plain, "test"))
     luma, q = torch.rand(4, 1, 16, 24), torch.tensor(network.levels)
     torch.testing.assert_close(network(luma, q), plain(luma, q), atol=1e-5, rtol=0)
 
@@ -57,7 +57,7 @@ def test_every_network_of_the_package_is_a_start(model: Model) -> None:
     assert isinstance(network, PlainStack | InterpolatedStack)
     assert is_installed(model.name)
     take_installed(network, model.name)
-    exported, shipped = (constants(file) for file in (to_onnx(network, model.name), load_network(model).onnx))
+    exported, shipped = (constants(file) for file in (levels_to_onnx(network, model.name), load_network(model).onnx))
     assert exported.keys() == shipped.keys()
     for name, value in shipped.items():
         # To the rounding of float32, which half precision may round the other way.
@@ -68,7 +68,7 @@ def test_every_network_of_the_package_is_a_start(model: Model) -> None:
 
 
 def test_another_form_is_refused() -> None:
-    file = to_onnx(PlainStack(stride=2, channels=8, layers=4), "test")
+    file = levels_to_onnx(PlainStack(stride=2, channels=8, layers=4), "test")
     for other in (
         PlainStack(stride=2, channels=8, layers=4, slope=0.1),
         PlainStack(stride=2, channels=8, layers=5),

@@ -9,10 +9,10 @@ import torch
 from click.testing import CliRunner
 
 from train.__main__ import main
-from train.export import to_onnx
 from train.merge_levels import merge_levels
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
+from train.onnx_levels import levels_to_onnx
 from train.run import Run
 from vs_srcomp.models.level import at_level
 
@@ -23,7 +23,7 @@ def of_one_level(seed: int, slope: float = 0.1, channels: int = 8) -> bytes:
     torch.manual_seed(seed)
     network = PlainStack(stride=2, channels=channels, layers=4, slope=slope)
     torch.nn.init.normal_(network.shifts, std=0.2)
-    return at_level(to_onnx(network, "test"), 30)
+    return at_level(levels_to_onnx(network, "test"), 30)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_at_each_level_it_is_the_network_of_that_level(files: list[Path], tmp_pa
         expected = run(path.read_bytes())
         np.testing.assert_allclose(restored(network, level), expected, atol=1e-5)
         # A table in half precision: less than a tenth of a code.
-        np.testing.assert_allclose(run(at_level(to_onnx(network, "test"), level)), expected, atol=4e-4)
+        np.testing.assert_allclose(run(at_level(levels_to_onnx(network, "test"), level)), expected, atol=4e-4)
 
 
 def test_the_command_writes_what_a_run_can_start_from(files: list[Path], tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_networks_of_different_forms_are_refused(files: list[Path], tmp_path: Pa
 
 
 def test_a_network_that_takes_the_level_already_is_refused(files: list[Path], tmp_path: Path) -> None:
-    files[0].write_bytes(to_onnx(PlainStack(stride=2, channels=8, layers=4, slope=0.1), "test"))
+    files[0].write_bytes(levels_to_onnx(PlainStack(stride=2, channels=8, layers=4, slope=0.1), "test"))
     with pytest.raises(ValueError, match="is not a plain stack of convolutions for one level"):
         merge_levels(files, LEVELS, tmp_path / "weights.safetensors")
 

@@ -3,13 +3,11 @@
 from pathlib import Path
 
 from tests.helpers.films import Upscaled
-from vs_srcomp.geometry import RATIOS
-from vs_srcomp.models import find_model
 
 
 def test_the_default_tier(film: Path, upscaled: Upscaled, tmp_path: Path) -> None:
     result = upscaled(film, tmp_path / "out.mkv", model="fast", q=20)
-    assert result.models == {find_model("fast", RATIOS[0], 20).name: 40}
+    assert result.models == {"srcomp-fast-2by1": 40}
 
 
 def test_a_look_and_another_systems_model(film: Path, upscaled: Upscaled, tmp_path: Path, carried: Path) -> None:

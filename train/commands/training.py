@@ -1,10 +1,17 @@
 """Commands that train networks, and make the package's models of them."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from train.commands.options import FILE, FOLDER, level_list, material, numbers
+
+if TYPE_CHECKING:
+    from train.material.coded import Example
+    from train.recipe import Recipe
 
 
 @click.command(name="list")
@@ -148,7 +155,9 @@ def export(
     levels: list[float],
     out: Path | None,
 ) -> None:
-    """Export the trained models of RECIPES as ONNX files, with catalogue entries and logs. This needs --images.
+    """Export the trained models of RECIPES as ONNX files, with catalogue entries and logs.
+
+    Networks that take the level need --images, the pictures that they were trained on.
 
     The log goes to train/runs, or beside a recipe from elsewhere, as NAME.csv.
 
@@ -161,18 +170,19 @@ def export(
 
     if bool(levels) != (out is not None):
         raise click.UsageError("--levels and --out belong together")
-    if not levels and not images:
-        raise click.UsageError("--images is missing: give the training material of the models")
-    gatherer = Gatherer(images, work)
+
+    def validation_set(recipe: "Recipe") -> "Sequence[Example]":
+        if not images:
+            raise click.UsageError(f"--images is missing: give the training material of {recipe.name}")
+        return Gatherer(images, work).valid(recipe)
+
     for path in recipes:
         recipe = load_recipe(path)
         if out is not None:
             for file in export_levels(recipe, engines, levels, out):
                 click.echo(file)
             continue
-        # The export of our own networks needs the validation set; that of the papers' systems does not.
-        valid = gatherer.valid(recipe) if recipe.steps and recipe.degradation["name"] == "av1" else []
-        click.echo(export_run(recipe, path, valid, work / "runs", engines))
+        click.echo(export_run(recipe, path, partial(validation_set, recipe), work / "runs", engines))
 
 
 @click.command()

@@ -49,7 +49,7 @@ def enlarger(network: Network, *, passes: int = 1, ensemble: bool = False, outpu
 def _runner(network: Network, output: int) -> Callable[[Plane], NDArray[np.float32]]:
     """A function from a plane to the output of ``network`` in 0..255: PyTorch on a card, otherwise its ONNX export."""
     if output == 0 and device().type == "cpu":
-        from train.export_onnx import network_to_onnx
+        from train.onnx_traced import network_to_onnx
 
         core = load_openvino().Core()
         model = core.read_model(network_to_onnx(network.cpu(), type(network).__name__))

@@ -41,7 +41,7 @@ class SceneEstimator:
     One estimate holds for a whole scene, because the quality inside it is nearly constant, and a network that changes
     without a cut would be visible. A scene of hours, as live streams have, is divided into stretches of
     `LONGEST_STRETCH` frames. A stretch keeps the estimate of the one before it unless its own differs by more than 10,
-    a quarter of the distance between two levels: an estimate near the threshold between them must not alternate.
+    a quarter of the distance between two levels: what can hardly be seen must not alternate.
     """
 
     def __init__(self) -> None:

@@ -102,6 +102,7 @@ def unwrapped(engine: Engine) -> Engine:
     return engine
 
 
+@runtime_checkable
 class BackendConfig(Protocol):
     """How to run networks: the frozen, hashable dataclasses that users pass as ``backend=``."""
 

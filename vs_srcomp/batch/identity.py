@@ -16,7 +16,7 @@ from vs_srcomp.backends.base import BackendConfig
 from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import EncoderKind
-from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
+from vs_srcomp.geometry import RATIOS, ratio_by_name
 from vs_srcomp.models import find, load_network
 from vs_srcomp.settings import UpscaleSettings
 from vs_srcomp.source.media import local_file
@@ -114,10 +114,9 @@ def _options(job: UpscaleSettings, left_out: Collection[str] = ()) -> dict[str, 
 
 def _models(job: UpscaleSettings) -> dict[str, str]:
     """SHA-256 of the networks that may be used, by their purpose."""
-    levels = QUANTIZERS if job.q == "auto" else (job.q,)
     # With a target size, the nearest ratio is unknown before the source is open.
     ratios = RATIOS if job.width or job.height else (ratio_by_name(job.ratio or "2:1"),)
-    found = [find(job.model, ratio, level, job.look) for ratio in ratios for level in levels]
+    found = [find(job.model, ratio, job.look) for ratio in ratios]
     return {"model" if isinstance(each, Path) else each.name: load_network(each).sha256 for each in found}
 
 

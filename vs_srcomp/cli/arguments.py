@@ -148,7 +148,7 @@ class UpscaleOptions(UpscaleSettings):
         """Raise a usage error if options exclude each other or the model does not exist."""
         if self.ratio and (self.width or self.height):
             raise click.UsageError("--ratio and --width or --height exclude each other.")
-        check_model(self.model, self.look, self.ratio, self.q)
+        check_model(self.model, self.look, self.ratio)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +230,7 @@ def in_one_argument[F: Callable[..., Any]](
     return decorate
 
 
-def check_model(model: str | Path, look: str, ratio: str | None, q: float | Literal["auto"]) -> None:
+def check_model(model: str | Path, look: str, ratio: str | None) -> None:
     """Raise a usage error, before any work, if a model does not exist or has no such look."""
     from vs_srcomp.geometry import RATIOS, ratio_by_name
     from vs_srcomp.models.choice import find, is_file
@@ -242,7 +242,7 @@ def check_model(model: str | Path, look: str, ratio: str | None, q: float | Lite
             raise click.UsageError(f"the model {str(address_in(str(model)) or model)!r} {what}\ncheck the path")
         return
     with usage_errors():
-        find(model, ratio_by_name(ratio) if ratio else RATIOS[0], 0 if q == "auto" else q, look)
+        find(model, ratio_by_name(ratio) if ratio else RATIOS[0], look)
 
 
 @contextmanager

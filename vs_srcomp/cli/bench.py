@@ -128,7 +128,7 @@ def bench(
             check_replaceable(output, clip)
     if len({output.resolve() for output in outputs}) < len(outputs):
         raise click.UsageError("--json and --plot are the same file: give one of them another name.")
-    check_model(how["model"], "faithful", how["ratio"], how["q"])
+    check_model(how["model"], "faithful", how["ratio"])
     if plot:
         check_plot(plot)
     if clip:

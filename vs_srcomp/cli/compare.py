@@ -106,7 +106,7 @@ def compare(
     """
     _check(files, reference, models)
     for model in models or ():
-        check_model(model, look, ratio, q)
+        check_model(model, look, ratio)
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report

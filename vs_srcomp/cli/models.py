@@ -78,7 +78,7 @@ def _print_table(found: tuple["Model", ...]) -> None:
 def _levels(model: "Model") -> str:
     if model.levels is None:
         return "any"
-    return " to ".join(f"{level:g}" for level in dict.fromkeys(model.levels))
+    return " to ".join(f"{level:g}" for level in model.levels)
 
 
 def _follows_schema() -> bool:

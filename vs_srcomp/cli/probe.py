@@ -22,8 +22,6 @@ _QUICK = 1.0
 # Of what does not go to a terminal.
 _PLAIN_WIDTH = 100
 
-_TIER, _RATIO = "fast", "2:1"
-
 _BIN = 4
 """Width of a bar of the histograms, on the quantizer scale of 0 to 63."""
 
@@ -36,7 +34,7 @@ _BIN = 4
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 @debug_option
 def probe(file: Path, as_json: bool, quick: bool, plot: Path | None, overwrite: bool) -> None:
-    """Show what FILE is, how strongly each of its frames was compressed, and which networks q="auto" takes for them.
+    """Show what FILE is, and how strongly each of its frames was compressed.
 
     Only headers are read, nothing is decoded. AV1 has the strength of compression in them, and so have pictures in JPEG
     and WebP, on another scale (docs/stills.md); of all else it is not known.
@@ -75,22 +73,10 @@ def _json(found: "Probe") -> Iterator[str]:
     facts = {name: value for name, value in vars(found).items() if name != "frames"}
     facts["frame_rate"] = str(found.frame_rate) if found.frame_rate else None
     facts["q"] = found.q
-    facts["models"] = dict(_models(found))
     yield json.dumps(facts, indent=2)[:-2] + ',\n  "frames": ['
     for number, frame in enumerate(found.frames, 1):
         yield f"    {json.dumps(frame._asdict())}" + ("," if number < len(found.frames) else "")
     yield "  ]\n}"
-
-
-def _models(found: "Probe") -> Iterator[tuple[str, int]]:
-    """The networks that would be used, and for how many frames."""
-    from vs_srcomp.geometry import ratio_by_name
-    from vs_srcomp.models import find_model
-
-    used: Counter[str] = Counter()
-    for level, count in sorted((level, count) for level, count in found.levels.items() if level is not None):
-        used[find_model(_TIER, ratio_by_name(_RATIO), level).name] += count
-    yield from used.items()
 
 
 def _print(found: "Probe") -> None:
@@ -132,7 +118,6 @@ def _facts(found: "Probe") -> Iterator[tuple[str, str]]:
     if found.codec != "av1":
         if found.q is not None:
             yield "estimate", f"Q {found.q:.1f}, by what its quantizer is like in AV1"
-            yield "networks", ", ".join(name for name, _ in _models(found))
         return
     known = [frame for frame in found.frames if frame.base_q_idx is not None]
     count = len(known)
@@ -163,7 +148,6 @@ def _facts(found: "Probe") -> Iterator[tuple[str, str]]:
     yield "base_q_idx", f"{own[0]} to {own[-1]}, median {own[count // 2]}" + (" (0: lossless)" if own[0] == 0 else "")
     estimates = sorted(frame.q for frame in known if frame.q is not None)
     yield "estimate", f"Q {estimates[0]:.1f} to {estimates[-1]:.1f}, median {found.q:.1f}"
-    yield "networks", ", ".join(f"{name} ({frames})" for name, frames in _models(found))
 
 
 def _frames(found: "Probe") -> str:
@@ -267,8 +251,6 @@ def _draw(found: "Probe", target: Path, *, overwrite: bool) -> None:
     axes = figure.subplots()
     axes.plot(times, own, ".", ms=3, color="0.6", label="base_q_idx / 4")
     axes.plot(times, estimates, drawstyle="steps-post", color="C3", label="estimate")
-    for threshold in (25, 35, 45):
-        axes.axhline(threshold, color="0.85", zorder=0)
     axes.set(xlabel="seconds", ylabel="Q", ylim=(0, 63))
     axes.set_title(Path(path_text(Path(found.file))).name, parse_math=False)
     axes.legend(loc="upper right")

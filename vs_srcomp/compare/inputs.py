@@ -92,7 +92,7 @@ def made_candidates(
         command = ["vs-srcomp", "upscale", path.name, "out.mkv", "--ratio", ratio, "--model", str(model)]
         command += [] if q == "auto" else ["--q", f"{q:g}"]
         command += [] if look == "faithful" else ["--look", look]
-        facts = {**given.facts, "command": shlex.join(command), "models": _hashes(model, ratio, q, look)}
+        facts = {**given.facts, "command": shlex.join(command), "models": _hashes(model, ratio, look)}
         name = Path(model).stem if is_file(model) else str(model)
         sides.append(Side(name=name, clip=restored, facts=facts, tick=given.tick))
     return sides
@@ -104,9 +104,9 @@ def enlarged(given: Side, width: int, height: int) -> Side:
     return Side(name=LANCZOS, clip=clip, facts=given.facts, tick=given.tick)
 
 
-def _hashes(model: ModelName, ratio: str, q: float | Literal["auto"], look: str) -> dict[str, str]:
+def _hashes(model: ModelName, ratio: str, look: str) -> dict[str, str]:
     """SHA-256 of a model's file, by the model's name."""
-    found = find(model, ratio_by_name(ratio), 40.0 if q == "auto" else q, look)
+    found = find(model, ratio_by_name(ratio), look)
     if isinstance(found, Model):
         return {found.name: found.sha256}
     return {found.name: hashlib.sha256(found.read_bytes()).hexdigest()}

@@ -55,8 +55,8 @@ class Model:
     look: str | None = None
     """``"faithful"`` or ``"crisp"``; None for other systems."""
     levels: tuple[float, float] | None
-    """Lowest and highest compression level of the training, on libaom's quantizer scale of 0 to 63. If they differ, the
-    network takes the level as its second input. None: it knows no levels."""
+    """Lowest and highest compression level of the training, on libaom's quantizer scale of 0 to 63: the network takes
+    the level as its second input. None: it knows no levels."""
     parameters: int
     """Number of weights and biases."""
     macs_per_pixel: float
@@ -77,14 +77,9 @@ class Model:
     """Licence of the training material."""
 
     @property
-    def q(self) -> int | None:
-        """The level of a model for a single level."""
-        return int(self.levels[0]) if self.levels and self.levels[0] == self.levels[1] else None
-
-    @property
     def takes_level(self) -> bool:
         """Whether it takes the level as its second input."""
-        return self.levels is not None and self.levels[0] != self.levels[1]
+        return self.levels is not None
 
 
 def models() -> tuple[Model, ...]:
@@ -92,8 +87,8 @@ def models() -> tuple[Model, ...]:
     return _catalogue()
 
 
-def find_model(tier: str, ratio: Ratio, q: float, look: str = "faithful") -> Model:
-    """The model of ``tier`` for ``ratio``, ``look`` and compression level ``q``.
+def find_model(tier: str, ratio: Ratio, look: str = "faithful") -> Model:
+    """The model of ``tier`` for ``ratio`` and ``look``.
 
     Raises:
         vs.Error: There is no such tier, look or model; the last line lists the alternatives.
@@ -105,15 +100,14 @@ def find_model(tier: str, ratio: Ratio, q: float, look: str = "faithful") -> Mod
         looks = sorted({str(model.look) for model in of_tier}, key=LOOKS.index)
         what = f"there is no {tier} model with the look {look!r}"
         raise error(what, f"use the look {_one_of(looks)}{or_model(look)}")
-    found = [model for model in of_tier if (model.ratio, model.look) == (ratio.name, look)]
-    if not found:
-        ratios = sorted({str(model.ratio) for model in of_tier if model.look == look})
-        raise error(
-            f"there is no {look} {tier} model for the ratio {ratio.name}",
-            f"use {_one_of(ratios)}, or the look faithful",
-        )
-    # Of several models for single levels, the nearest one; of two, the one for stronger compression.
-    return min(found, key=lambda model: _distance(q, model.levels or (0, 0)))
+    for model in of_tier:
+        if (model.ratio, model.look) == (ratio.name, look):
+            return model
+    ratios = sorted({str(model.ratio) for model in of_tier if model.look == look})
+    raise error(
+        f"there is no {look} {tier} model for the ratio {ratio.name}",
+        f"use {_one_of(ratios)}, or the look faithful",
+    )
 
 
 def or_model(look: str) -> str:
@@ -179,10 +173,6 @@ def _installed(source: Model) -> Network:
         takes_level=source.takes_level,
         name=source.name,
     )
-
-
-def _distance(q: float, levels: tuple[float, float]) -> tuple[float, float]:
-    return max(levels[0] - q, q - levels[1], 0), -levels[0]
 
 
 def _one_of(names: list[str]) -> str:

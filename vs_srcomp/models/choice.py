@@ -13,13 +13,12 @@ type ModelName = str | os.PathLike[str]
 """A tier, the name of another system's model, or the path of an ONNX file: a str that ends in .onnx, or path-like."""
 
 
-def find(model: ModelName, ratio: Ratio, q: float, look: str = "faithful") -> Model | Path:
+def find(model: ModelName, ratio: Ratio, look: str = "faithful") -> Model | Path:
     """The descriptor of ``model``, or its path.
 
     Args:
         model: See `ModelName`.
         ratio: For tiers: the ratio.
-        q: For tiers: the compression level.
         look: For tiers: the look. Others have only the faithful one.
 
     Raises:
@@ -28,7 +27,7 @@ def find(model: ModelName, ratio: Ratio, q: float, look: str = "faithful") -> Mo
     if is_file(model):
         found: Model | Path = Path(model)
     elif model in TIERS:
-        return find_model(str(model), ratio, q, look)
+        return find_model(str(model), ratio, look)
     else:
         found = find_named(str(model))
     if look != "faithful":
@@ -42,7 +41,7 @@ def network_for(model: ModelName, ratio: Ratio, q: float, look: str = "faithful"
     Raises:
         vs.Error: The errors of `find` and `load_network`.
     """
-    found = find(model, ratio, q, look)
+    found = find(model, ratio, look)
     lowest, highest = (found.levels if isinstance(found, Model) else None) or (0, MAX_QUANTIZER)
     return found.name, network_at(load_network(found), float(min(max(q, lowest), highest)))
 

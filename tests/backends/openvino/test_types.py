@@ -23,13 +23,9 @@ from tests.helpers.networks import as_network, random_stack
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.backends.openvino.types import fallback
-from vs_srcomp.models import load_network, models
+from vs_srcomp.models import load_network, models, network_at
 from vs_srcomp.processor import has_bf16, processor_class
 
-try:
-    from vs_srcomp.models import network_at
-except ImportError:
-    network_at = lambda network, q: network
 networks = {"stack": replace(as_network(random_stack(4, 64, 6), stride=4), ranges=(3.0,) * 5)}
 networks["last in float"] = replace(networks["stack"], ranges=(3.0, 3.0, 3.0, 3.0, 0.0))
 seen = set()

@@ -63,7 +63,7 @@ def test_reduced_precision_is_within_two_codes_for_our_networks(
     device: str, precision: Any, bits: int, ratio: str
 ) -> None:
     plane = PlaneFormat(96, 64, bits)
-    network = network_at(load_network(find_model("fast", ratio_by_name(ratio), 30)), 30)
+    network = network_at(load_network(find_model("fast", ratio_by_name(ratio))), 30)
     # Not noise: what the network adds to that is larger than to any picture.
     ramp = np.add.outer(np.arange(64) * 2, np.arange(96)) / 222 + np.random.default_rng(0).normal(0, 0.02, (64, 96))
     codes: Luma = np.clip(np.rint(ramp * plane.peak), 0, plane.peak).astype(plane.dtype)

@@ -169,7 +169,7 @@ def test_operator_is_that_of_onnx_runtime(network: bytes) -> None:
     check(network)
 
 
-@pytest.mark.parametrize("model", one_of_each(20), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", one_of_each(), ids=lambda model: model.name)
 def test_networks_of_the_package_are_those_of_onnx_runtime(model: Any) -> None:
     network = network_at(load_network(model), 30)
     assert OnnxModule(network.onnx).has_skip

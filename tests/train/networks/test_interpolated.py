@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from train.export import to_onnx
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
+from train.onnx_levels import levels_to_onnx
 from vs_srcomp.models.level import at_level
 
 LEVELS = (5.0, 20.0, 27.5, 40.0, 50.0, 63.0)
@@ -86,7 +86,7 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
 ) -> None:
     network = awake(stride, channels, layers, slope)
     luma = torch.rand(2, 1, 10 * stride, 8 * stride)
-    given = onnxruntime.InferenceSession(to_onnx(network, "test"), providers=["CPUExecutionProvider"])
+    given = onnxruntime.InferenceSession(levels_to_onnx(network, "test"), providers=["CPUExecutionProvider"])
     assert [(each.name, each.shape) for each in given.get_inputs()] == [("degraded", ["N", 1, "H", "W"]), ("q", [1])]
     for level in LEVELS:
         expected = network(luma, torch.full((2,), level)).detach().numpy()
@@ -94,7 +94,7 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
         # Kernels are in half precision there.
         np.testing.assert_allclose(restored, expected, atol=1e-3 * np.abs(expected - luma.numpy()).max())
         alone = onnxruntime.InferenceSession(
-            at_level(to_onnx(network, "test"), level), providers=["CPUExecutionProvider"]
+            at_level(levels_to_onnx(network, "test"), level), providers=["CPUExecutionProvider"]
         )
         assert [each.name for each in alone.get_inputs()] == ["degraded"]
         (restored,) = alone.run(None, {"degraded": luma.numpy()})

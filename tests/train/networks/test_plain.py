@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from tests.tolerances import FLOAT32_CONSTANTS
-from train.export import to_onnx
 from train.networks.plain import KNOTS, MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, hats
+from train.onnx_levels import levels_to_onnx
 from vs_srcomp.models.level import at_level
 
 LEVELS = (5.0, 10.0, 20.0, 37.5, 60.0, 63.0)
@@ -74,7 +74,7 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
     luma = torch.rand(len(LEVELS), 1, 10 * stride, 8 * stride)
     q = torch.tensor(LEVELS)
     expected = network(luma, q).detach().numpy()
-    session = onnxruntime.InferenceSession(to_onnx(network, "test"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(levels_to_onnx(network, "test"), providers=["CPUExecutionProvider"])
     assert [(each.name, each.shape) for each in session.get_inputs()] == [
         ("degraded", ["N", 1, "H", "W"]),
         ("q", ["N"]),
@@ -84,7 +84,7 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
     assert np.abs(expected - luma.numpy()).max() > 1e-3
     for index, level in enumerate(LEVELS):
         session = onnxruntime.InferenceSession(
-            at_level(to_onnx(network, "test"), level), providers=["CPUExecutionProvider"]
+            at_level(levels_to_onnx(network, "test"), level), providers=["CPUExecutionProvider"]
         )
         assert [each.name for each in session.get_inputs()] == ["degraded"]
         (restored,) = session.run(None, {"degraded": luma[index : index + 1].numpy()})

@@ -10,9 +10,9 @@ import torch
 
 from tests.tolerances import FLOAT32_TRAINED
 from tests.train.networks.test_networks import SMALL, outputs_of
-from train.export_onnx import network_to_onnx
 from train.networks import NETWORKS
 from train.networks.network import Network
+from train.onnx_traced import network_to_onnx
 
 
 def run(data: bytes, picture: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -1,21 +1,17 @@
-"""ONNX export of a network without levels."""
+"""ONNX export of networks without levels, by tracing them."""
 
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from train.networks.network import Network
-
-# The oldest version with the current form of all operators used here; every backend reads it.
-OPSET = 13
-IR_VERSION = 8
+from train.onnx_file import onnx_file
 
 INPUT, OUTPUT = "degraded", "restored"
 
@@ -45,20 +41,9 @@ def network_to_onnx(network: Network, name: str, *, half: bool = True) -> bytes:
     writer = _Writer(network, half=half)
     for node in graph.nodes:
         writer.translate(node)
-    model = helper.make_model(
-        helper.make_graph(
-            writer.nodes,
-            name,
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", network.channels, "H", "W"])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", network.channels, *_sizes(network.scale)])],
-            writer.initializers,
-        ),
-        producer_name="vs-srcomp",
-        ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-    )
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
+    taken = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", network.channels, "H", "W"])
+    given = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", network.channels, *_sizes(network.scale)])
+    return onnx_file(helper.make_graph(writer.nodes, name, [taken], [given], writer.initializers))
 
 
 def _sizes(scale: int) -> list[str]:
