@@ -42,7 +42,7 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
     return suffix
 
 
-@click.command(short_help="Upscale many video files.")
+@click.command(short_help="Upscale many videos or pictures.")
 @click.argument("inputs", metavar="[IN]...", nargs=-1)
 @click.option(
     "--out",
@@ -137,6 +137,8 @@ def batch(
     stills: StillOptions,
 ) -> None:
     """Upscale all videos IN, which are files, folders or patterns such as 'clips/*.mkv', into the folder DIR.
+
+    With --container png, avif, jpg, webp or tif, IN are pictures.
 
     Each becomes what the command upscale makes of it. The work is done in pieces of about ten seconds. Whatever stops
     it, the same command goes on where it was; outputs that are finished are left as they are. What was made from other
