@@ -15,6 +15,8 @@ from tests.tolerances import HALF_CODE, ONE_CODE
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.models import TIERS
 from vs_srcomp.resample import lanczos5
+from vs_srcomp.stills.colour import clip_of
+from vs_srcomp.upscale import sharpened
 
 core = vs.core
 F32 = OpenVINO(precision="f32")
@@ -90,6 +92,14 @@ def test_sharpness_adds_what_a_blur_takes_away_to_luma_alone(format_id: int, amo
     rounding = 0.01 if clip.format.bits_per_sample == 16 else 0
     assert np.abs(sharp[0][inner] - expected[inner]).max() <= HALF_CODE + rounding
     assert not np.array_equal(sharp[0], plain[0])
+
+
+@pytest.mark.parametrize("format_id", [vs.GRAY8, vs.GRAY16])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 1), (2, 3), (3, 3), (3, 9)])
+def test_small_planes_are_sharpened_as_parts_of_larger_ones(size: tuple[int, int], format_id: int) -> None:
+    codes = np.random.default_rng(5).integers(40, 200, size[::-1], np.uint16 if format_id == vs.GRAY16 else np.uint8)
+    small, large = (sharpened(clip_of([each], format_id, {}), 1.0) for each in (codes, np.pad(codes, 4, "edge")))
+    np.testing.assert_array_equal(planes(small.get_frame(0))[0], planes(large.std.CropAbs(*size, 4, 4).get_frame(0))[0])
 
 
 @pytest.mark.parametrize("range_", [vs.RANGE_LIMITED, vs.RANGE_FULL])

@@ -23,7 +23,16 @@ from vs_srcomp.geometry import nearest_quantizer, quantizer_of_index
 from vs_srcomp.source.formats import pixel_format as format_of
 from vs_srcomp.source.grid import read_grid
 from vs_srcomp.source.index import Packets, build_index
-from vs_srcomp.source.media import Cropping, codec_of, local_file, open_container, stream_info, video_stream
+from vs_srcomp.source.media import (
+    Cropping,
+    StreamInfo,
+    codec_of,
+    extradata_of,
+    local_file,
+    open_container,
+    stream_info,
+    video_stream,
+)
 from vs_srcomp.source.scan import ScanCancelledError, scan
 from vs_srcomp.source.timing import timing
 from vs_srcomp.stills.formats import JPEG, WEBP, is_picture
@@ -115,7 +124,7 @@ class Probe:
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
-        """Runs of frames with one estimate."""
+        """Runs of frames with one estimate; a key frame begins another one."""
         starts = [
             i for i, frame in enumerate(self.frames) if i == 0 or frame.q != self.frames[i - 1].q or frame.type == "key"
         ]
@@ -155,7 +164,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         stream = video_stream(container, 0)
         context = stream.codec_context
         codec = codec_of(stream)
-        size = (context.width, context.height) if context else (0, 0)
+        coded_size = (context.width, context.height) if context else (0, 0)
         pixel_format = context.format if context else None
         time_base = Fraction(stream.time_base.num, stream.time_base.den)
         long_name = container.format.long_name
@@ -169,13 +178,8 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         # Where a stream begins between key frames, only decoding shows which frame is the first.
         begins = shown and any(frame.frame_type == FrameType.KEY for frame in shown[0].coded)
         count = len(shown) if complete and begins else None
-        size = next(((f.frame.width, f.frame.height) for f in shown if f.frame), size)
-    if pixel_format and (info.cropping != Cropping() or not is_picture(Path(file))):
-        with suppress(vs.Error):  # a format that the source cannot give
-            size = format_of(pixel_format.name).window(*size, info.cropping)[2:]
-    if info.is_tile:
-        grid = read_grid(file)
-        size = grid.width, grid.height
+        coded_size = next(((f.frame.width, f.frame.height) for f in shown if f.frame), coded_size)
+    size = _size(file, info, coded_size, pixel_format)
     frames = _frames(shown, time_base, rate) or _picture(Path(file), *size)
     return Probe(
         file=file,
@@ -194,6 +198,19 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         complete=complete,
         frames=frames,
     )
+
+
+def _size(
+    file: str, info: StreamInfo, coded_size: tuple[int, int], pixel_format: VideoFormat | None
+) -> tuple[int, int]:
+    """Width and height of what is shown of pictures of ``coded_size``; see `Probe.width`."""
+    if info.is_tile:
+        grid = read_grid(file)
+        return grid.width, grid.height
+    if pixel_format and (info.cropping != Cropping() or not is_picture(Path(file))):
+        with suppress(vs.Error):  # a format that the source cannot give
+            return format_of(pixel_format.name).window(*coded_size, info.cropping)[2:]
+    return coded_size
 
 
 def _picture(file: Path, width: int, height: int) -> tuple[Frame, ...]:
@@ -248,7 +265,7 @@ def _sequence(file: str) -> SequenceHeader | None:
     """The first sequence header, from beside the packets or from the first of them."""
     with open_container(file) as container:
         stream = video_stream(container, 0)
-        parser = Parser((stream.codec_context.extradata if stream.codec_context else None) or b"")
+        parser = Parser(extradata_of(stream))
         if parser.sequence is None:
             with suppress(Av1Error, av.FFmpegError):
                 parser.parse(bytes(next(container.demux(stream), b"")))

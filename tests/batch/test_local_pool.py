@@ -14,7 +14,7 @@ import pytest
 import vapoursynth as vs
 
 from tests.helpers.processes import ends
-from vs_srcomp.batch.local_pool import LocalPool, _start, shares
+from vs_srcomp.batch.local_pool import LocalPool, _start, equal_share
 from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task
 from vs_srcomp.batch.records import Share
 from vs_srcomp.log import log_info
@@ -141,12 +141,12 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
 
 def test_shares_use_up_the_machine_and_no_more() -> None:
     processors = len(os.sched_getaffinity(0))
-    assert shares(1).threads == processors
-    assert shares(processors).threads == 1
-    assert shares(10 * processors).threads == 1
-    assert shares(1).cache_mib >= shares(4).cache_mib >= 256
+    assert equal_share(1).threads == processors
+    assert equal_share(processors).threads == 1
+    assert equal_share(10 * processors).threads == 1
+    assert equal_share(1).cache_mib >= equal_share(4).cache_mib >= 256
 
 
 def test_the_limit_of_a_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vs_srcomp.batch.local_pool.memory_limit", lambda: 2 << 30)
-    assert shares(1).cache_mib == 512
+    assert equal_share(1).cache_mib == 512

@@ -132,6 +132,22 @@ def test_a_wrong_line_is_replaced_and_others_stay(computer: Computer, line: str)
     assert [path.name for path in computer.toml.parent.iterdir()] == [computer.toml.name]
 
 
+def test_blank_lines_and_comments_are_not_damaged_and_the_first_line_counts(tmp_path: Path) -> None:
+    file = tmp_path / "vapoursynth.toml"
+    installation = Installation(library=LIBRARY, python=Path(sys.executable), shared=libpython())
+    file.write_text('# mine\n\n"/other/libvsscript.so" = ["/other/python","/other/libpython.so","7"]\n')
+    assert check_configuration(file, installation).message == "no line is for this installation"
+    file.write_text(file.read_text() + "damaged = [\n")
+    assert check_configuration(file, installation).message == "no line is for this installation and some are damaged"
+    write(file, installation)
+    assert check_configuration(file, installation).state == "fine"
+    other = f'"{installation.key}" = ["/other/python","/other/libpython.so","7"]\n'
+    file.write_text(file.read_text() + other)
+    assert check_configuration(file, installation).state == "fine"
+    file.write_text(other + file.read_text())
+    assert check_configuration(file, installation).message == "the line names another Python, /other/python"
+
+
 def libpython() -> Path:
     from vapoursynth._utils import _find_python_symbol_path
 

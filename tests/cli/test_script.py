@@ -129,6 +129,41 @@ def test_what_a_file_does_not_specify_is_not_made_up(studio: Studio, tmp_path: P
         ]
 
 
+def test_chroma_whose_location_is_unknown_is_not_centred(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
+    """y4m has one name for both, which FFmpeg takes for the centre."""
+    film = studio.picture("unsited.mkv", "-c:v", "ffv1")
+    assert "_ChromaLocation" not in vs_srcomp.source(film).get_frame(0).props
+    written = run(film, "-o", tmp_path / "s.vpy")
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert location_in(tmp_path / "unsited.srcomp.mkv") == 1
+    played = words(run(film, "-o", tmp_path / "s.vpy", "--for", "mpv"))
+    assert "--vf=format=colorlevels=limited:chroma-location=mpeg2/4/h264" in played
+    deep = studio.picture("unsited10.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p10le")
+    assert "-chroma_sample_location" not in words(run(deep, "-o", tmp_path / "s.vpy"))
+
+
+@pytest.mark.parametrize("pixel_format", ["yuvj420p", "yuvj422p", "yuvj444p"])
+def test_centred_chroma_is_moved_to_where_av1_has_it(
+    pixel_format: str, studio: Studio, shell: dict[str, str], tmp_path: Path
+) -> None:
+    film = studio.picture(f"{pixel_format}.mkv", "-c:v", "mjpeg", "-pix_fmt", pixel_format)
+    assert vs_srcomp.source(film).get_frame(0).props["_ChromaLocation"] == 1
+    written = run(film, "-o", tmp_path / "s.vpy")
+    assert 'dither_type="error_diffusion", chromaloc_s="left")' in (tmp_path / "s.vpy").read_text()
+    done = in_shell(written.stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert location_in(tmp_path / f"{pixel_format}.srcomp.mkv") == 1
+    by_program = words(run(film, "-o", tmp_path / "s.vpy", "--for", "svtav1"))
+    assert after(by_program, "--chroma-sample-position") == "left"
+
+
+def location_in(file: Path) -> int:
+    """The chroma location in FFmpeg's numbers."""
+    with av.open(file) as made:
+        return int(made.streams.video[0].codec_context.chroma_sample_location)
+
+
 # In milliseconds: with a gap, and of 24 and then 30 frames a second.
 @pytest.mark.parametrize("times", ["N*40+100*gt(N\\,4)+7*mod(N\\,2)", "if(lt(N\\,4)\\,N*125/3\\,500/3+(N-4)*100/3)"])
 def test_varying_rates_go_as_matroska(times: str, studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
@@ -283,7 +318,8 @@ def test_hdr_metadata_in_each_programs_own_words(hdr: Path, tmp_path: Path) -> N
     assert after(commands["x265"], "--transfer") == "smpte2084"
     assert after(commands["svtav1"], "--transfer-characteristics") == "16"
     played = words(run(hdr, "-o", tmp_path / "s.vpy", "--for", "mpv"))
-    assert "--vf=format=colormatrix=bt.2020-ncl:primaries=bt.2020:gamma=pq:colorlevels=limited" in played
+    filters = "colormatrix=bt.2020-ncl:primaries=bt.2020:gamma=pq:colorlevels=limited:chroma-location=uhd"
+    assert f"--vf=format={filters}" in played
 
 
 @pytest.mark.parametrize(("program", "made"), [("svtav1", "ivf"), ("x265", "hevc")])

@@ -13,13 +13,16 @@ from PIL import Image
 
 from tests.compare.conftest import embedded
 from tests.helpers.films import Studio
-from vs_srcomp.compare import Options, candidate_from_file, made_candidates, write_report
+from vs_srcomp.compare import Options, candidate_from_file, made_candidates, metrics_there, write_report
 from vs_srcomp.compare.choice import Chosen
 from vs_srcomp.compare.inputs import distinct_names
 from vs_srcomp.compare.pictures import draw, most_different
+from vs_srcomp.compare.scores import measure
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.models import find_model
 from vs_srcomp.source import source
+from vs_srcomp.stills.job import PictureJob
+from vs_srcomp.stills.run import upscale_picture
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -160,6 +163,38 @@ def test_candidates_are_made_as_upscale_makes_them(studio: Studio, original: Pat
         assert restored.props["SrcompModel"] == model.name
         assert not np.array_equal(np.asarray(restored[0]), np.asarray(enlarged[0]))
         assert np.array_equal(np.asarray(restored[1]), np.asarray(enlarged[1]))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pictures_are_made_as_upscale_makes_them(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = Image.radial_gradient("L").resize((41, 30)).convert("RGB")
+    photo.save(tmp_path / "in.jpg", quality=40, subsampling="4:2:0", exif=exif)
+    plain, light = made_candidates(tmp_path / "in.jpg", ["light"])
+    assert light.facts["command"] == "vs-srcomp upscale in.jpg out.png --ratio 2:1 --model light"
+    result = upscale_picture(PictureJob(source=tmp_path / "in.jpg", target=tmp_path / "out.png", model="light"))
+    assert {(side.clip.width, side.clip.height) for side in (plain, light)} == {result.target_size}
+    with light.clip.get_frame(0) as frame:
+        assert frame.props["SrcompQ"] == pytest.approx(result.q)
+        assert result.q > 25  # which is taken of unknown levels
+    found = measure([light], candidate_from_file(tmp_path / "out.png"), ["psnr"], threads=1, progress=silent)
+    score = found.tracks[0].scores["psnr"][0]
+    assert score is None or score > 50  # but for the way to RGB
+
+
+@pytest.mark.parametrize("size", [(3, 3), (1, 1), (40, 1)])
+def test_metrics_that_small_pictures_are_too_small_for_are_left_out(size: tuple[int, int], tmp_path: Path) -> None:
+    for name, grey in (("a.png", 80), ("b.png", 90)):
+        Image.new("RGB", size, (grey, grey, grey)).save(tmp_path / name)
+    sides = [candidate_from_file(tmp_path / name) for name in ("a.png", "b.png")]
+    write_report(sides[:1], sides[1], tmp_path / "r.html")
+    metrics = json.loads(embedded((tmp_path / "r.html").read_text("utf-8"), "report"))["metrics"]
+    assert [metric["name"] for metric in metrics] == [
+        name for name in metrics_there() if name in ("psnr", "ssimulacra2")
+    ]
+    with pytest.raises(vs.Error, match="17x17 pixels or more"):
+        write_report(sides[:1], sides[1], tmp_path / "s.html", Options(metrics=["ssim"]))
 
 
 def test_names_are_short_and_differ() -> None:

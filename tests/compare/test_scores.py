@@ -116,6 +116,12 @@ def test_detail_is_the_same_in_any_depth() -> None:
     assert detail_of(np.full((8, 8), 7, np.uint8), 8) == 0
 
 
+def test_detail_of_a_single_row_or_column_is_that_along_it() -> None:
+    row = np.array([[10, 14, 12]], np.uint8)
+    assert detail_of(row, 8) == detail_of(row.T, 8) == 3
+    assert detail_of(row[:, :1], 8) == 0
+
+
 def test_levels_are_those_of_the_frames(studio: Studio, original: Path) -> None:
     coded = studio.make("-i", str(original), "-c:v", "libsvtav1", "-preset", "12", "-crf", "40", "coded.mkv")
     found = measure([candidate_from_file(coded)], candidate_from_file(original), ["psnr"], threads=1, progress=silent)

@@ -1,11 +1,16 @@
 """Luma planes: random codes, and pictures with edges, texture, gradients, black and white."""
 
+from typing import Any
+
 import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.resample import lanczos5
+
+WAVE = 16
+"""Pixels of a wave of `red_and_blue`."""
 
 
 def noise(plane: PlaneFormat, seed: int = 0) -> Luma:
@@ -46,3 +51,18 @@ def _clip_of(codes: Luma, bits: int) -> vs.VideoNode:
         return filled
 
     return blank.std.ModifyFrame(blank, fill)
+
+
+def red_and_blue(width: int = 64, height: int = 48) -> NDArray[np.uint8]:
+    """RGB whose red and blue are waves of opposite phase, `WAVE` pixels long: nearly all that changes is chroma."""
+    wave = (1 + np.sin(2 * np.pi * np.arange(width) / WAVE)) / 2
+    row = np.stack([60 + 150 * wave, np.full(width, 100.0), 210 - 150 * wave], axis=1)
+    return np.broadcast_to(np.rint(row).astype(np.uint8), (height, width, 3)).copy()
+
+
+def place_of_waves(values: NDArray[Any], length: float) -> float:
+    """Where the waves along the rows of ``values`` begin, in pixels."""
+    row = values.astype(np.float64).mean(axis=0)
+    turns = np.exp(-2j * np.pi * np.arange(len(row)) / length)
+    # A sine begins a quarter of a wave before its crest.
+    return float((-np.angle(((row - row.mean()) * turns).sum()) / (2 * np.pi) - 0.25) * length)

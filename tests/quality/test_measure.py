@@ -135,6 +135,15 @@ def test_an_ffmpeg_without_libvmaf_is_an_error(
         measure(reference, reference)
 
 
+@pytest.mark.parametrize("size", ["16x64", "64x16"])
+def test_pictures_that_are_too_small_for_libvmaf_are_refused(size: str, studio: Studio) -> None:
+    small = studio.picture("small-for-vmaf.mkv", "-c:v", "ffv1", size=size)
+    with pytest.raises(vs.Error, match=f"17x17 pixels or more, not {size}\nmeasure without them: .*--metrics psnr"):
+        measure(small, small)
+    least = studio.picture("least-for-vmaf.mkv", "-c:v", "ffv1", "-pix_fmt", "gray", "-vf", "scale=17:17")
+    assert measure(least, least).ssim == 1
+
+
 def test_cancel_stops_at_the_next_frame(reference: Path) -> None:
     cancel = threading.Event()
     calls = []

@@ -10,7 +10,7 @@ from typing import Final
 
 from vs_srcomp.av1.bits import BitReader
 from vs_srcomp.av1.errors import Av1Error
-from vs_srcomp.av1.obu import Obu, ObuType, low_overhead_obus
+from vs_srcomp.av1.obu import Obu, ObuType, config_obus, low_overhead_obus
 from vs_srcomp.av1.records import CodedFrame, ShownFrame
 from vs_srcomp.av1.sequence import SequenceHeader, sequence_header_obu
 from vs_srcomp.av1.tile_list import is_tile_list
@@ -50,9 +50,7 @@ class Layers:
         self._layer = -1  # the highest of the picture under way
         self.has_tile_lists = False
         """Whether there were tile lists so far; see `vs_srcomp.av1.tile_list`."""
-        if extradata:
-            marker_and_version = 0x81
-            self.part(extradata[4:] if extradata[0] == marker_and_version else extradata)
+        self.part(config_obus(extradata))
 
     def part(self, data: bytes | memoryview) -> Part:
         """What the next packet brings. One that cannot be parsed counts as a picture of its own."""

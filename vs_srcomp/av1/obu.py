@@ -60,6 +60,16 @@ def low_overhead_obus(data: bytes | memoryview, start: int = 0, end: int | None 
         at = obu.end
 
 
+def config_obus(extradata: bytes) -> bytes:
+    """The OBUs that a container keeps beside the packets, in the low overhead format.
+
+    Args:
+        extradata: Bare OBUs, or an av1C box (AV1 in ISO-BMFF, section 2.3), whose configOBUs begin after four bytes.
+    """
+    marker_and_version = 0x81
+    return extradata[4:] if extradata[:1] == bytes([marker_and_version]) else extradata
+
+
 def annex_b_obus(data: bytes) -> Iterator[Obu]:
     """The OBUs of one or more whole temporal units in the length delimited format, Annex B.
 

@@ -1,11 +1,11 @@
 """From temporal units to records: sections 5.3.1 (OBUs), 5.9.1 (frame headers) and 7.4 (the end of a frame)."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from vs_srcomp.av1.bits import BitReader
 from vs_srcomp.av1.errors import Av1Error
 from vs_srcomp.av1.frame import show_existing_frame, uncompressed_header
-from vs_srcomp.av1.obu import Obu, ObuType, annex_b_obus, low_overhead_obus
+from vs_srcomp.av1.obu import Obu, ObuType, annex_b_obus, config_obus, low_overhead_obus
 from vs_srcomp.av1.records import CodedFrame, FrameType, ShownFrame
 from vs_srcomp.av1.sequence import SequenceHeader, sequence_header_obu
 from vs_srcomp.av1.state import ALL_FRAMES, FrameHeader, Slot, State
@@ -25,6 +25,11 @@ class Unit(NamedTuple):
     """In order of output: one in units that conform, or one for each spatial layer."""
     hidden: tuple[CodedFrame, ...]
     """What is coded after the last frame shown."""
+
+    @classmethod
+    def unreadable(cls, pts: int | None = None) -> Self:
+        """What counts for one that cannot be parsed: a shown frame of which nothing is known."""
+        return cls((ShownFrame(pts, None, None, ()),), ())
 
     @property
     def coded(self) -> tuple[CodedFrame, ...]:
@@ -50,8 +55,7 @@ class Parser:
         """
         self._state = State()
         self._obus = annex_b_obus if annex_b else low_overhead_obus
-        if extradata:
-            self._parse_extradata(extradata)
+        self._parse_extradata(extradata)
 
     @property
     def sequence(self) -> SequenceHeader | None:
@@ -75,13 +79,11 @@ class Parser:
             raise
 
     def _parse_extradata(self, extradata: bytes) -> None:
-        """The configOBUs of an av1C box (AV1 in ISO-BMFF, section 2.3), four bytes into it, or bare OBUs."""
-        marker_and_version = 0x81
-        start = 4 if extradata[0] == marker_and_version else 0
+        data = config_obus(extradata)
         try:
-            for obu in low_overhead_obus(extradata, start):
+            for obu in low_overhead_obus(data):
                 if obu.type == _SEQUENCE_HEADER:
-                    self._sequence_header(extradata, obu)
+                    self._sequence_header(data, obu)
         except Av1Error:
             self._state = State()
 

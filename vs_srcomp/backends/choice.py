@@ -29,7 +29,7 @@ def default_backend() -> BackendConfig:
 
 
 def default_entry() -> Entry:
-    """The name of `default_backend`; raises the same errors."""
+    """The entry of `default_backend`; raises the same errors."""
     with _lock:
         return _find()
 

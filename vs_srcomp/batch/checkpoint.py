@@ -25,7 +25,7 @@ import vapoursynth as vs
 from filelock import FileLock, Timeout
 
 from vs_srcomp.batch.identity import Identity, differences
-from vs_srcomp.batch.records import Segment, SegmentRecord
+from vs_srcomp.batch.records import WHOLE, Segment, SegmentRecord, whole_name
 from vs_srcomp.encoders.pipe import SUFFIX
 from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
@@ -43,7 +43,7 @@ _LONGEST_NAME = 200
 
 # Only these files are ever removed, and only in a folder of segments.
 _EXTENSIONS = {"json", "video", *(kind.codec for kind in ENCODERS), *(kind.suffix[1:] for kind in CONTAINERS)}
-_OWN_FILE = re.compile(rf"\.?(\d{{6}}|whole)(\.[a-z0-9_]{{8}})?\.({'|'.join(sorted(_EXTENSIONS))})")
+_OWN_FILE = re.compile(rf"\.?(\d{{6}}|{WHOLE})(\.[a-z0-9_]{{8}})?\.({'|'.join(sorted(_EXTENSIONS))})")
 
 # So are folders with these names, which encoding programs write to.
 _OWN_FOLDER = re.compile(r"(\.\d{6})?\.srcomp-[a-z0-9_]{8}" + re.escape(SUFFIX))
@@ -221,7 +221,7 @@ class Checkpoint:
             if record:
                 finished[segment.index] = record
         kept = {name for record in finished.values() for name in (record.file, _record_name(record.index))}
-        self._remove(lambda name: name not in kept and not name.startswith("whole"))
+        self._remove(lambda name: name not in kept and not name.startswith(WHOLE))
         return finished
 
     def add(self, record: SegmentRecord) -> None:
@@ -324,7 +324,7 @@ class Checkpoint:
 
     def _is_joined(self) -> bool:
         """Whether the work was interrupted just after the output got its name: its temporary name still exists."""
-        whole = self.parts / f"whole{self.target.suffix.lower()}"
+        whole = self.parts / whole_name(self.target)
         return whole.exists() and self.target.exists() and self.target.samefile(whole)
 
     def _read_record(self, segment: Segment) -> SegmentRecord | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from av.packet import Packet
 
-from vs_srcomp.batch.records import Segment, SegmentRecord
+from vs_srcomp.batch.records import Segment, SegmentRecord, whole_name
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path, mode_of, rename_without_replacing
 from vs_srcomp.media.muxer_errors import writing
@@ -51,7 +51,7 @@ def join(
     began = time.monotonic()
     _check_records(segments, records)
     info = segments[0].info
-    whole = folder / whole_name(job)
+    whole = folder / whole_name(job.target)
     check_unchanged(job.source, info.source)
     whole.unlink(missing_ok=True)  # it may be a second name of a finished file
     with writing(job.target), open_job(job) as opened:
@@ -72,11 +72,6 @@ def join(
         seconds=time.monotonic() - began + sum(record.seconds for record in records),
         models=sum((Counter(record.models) for record in records), Counter()),
     )
-
-
-def whole_name(job: Job) -> str:
-    """The temporary name of the output."""
-    return f"whole{job.target.suffix.lower()}"
 
 
 def _check_records(segments: Sequence[Segment], records: Sequence[SegmentRecord]) -> None:

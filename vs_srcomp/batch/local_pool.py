@@ -33,7 +33,7 @@ _ATTEMPTS = 2
 _FROM_TERMINALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def shares(jobs: int) -> Share:
+def equal_share(jobs: int) -> Share:
     """An equal share of this machine for each of ``jobs`` processes."""
     processors = core_count()
     memory = memory_limit() >> 20
@@ -73,7 +73,7 @@ class LocalPool:
             share: Share of the machine for each; equal shares by default.
         """
         self.size = jobs
-        self._share = share or shares(jobs)
+        self._share = share or equal_share(jobs)
         self._waiting: deque[_Ticket] = deque()
         self._workers: list[_Worker] = []
         self._numbers = 0

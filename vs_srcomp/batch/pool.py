@@ -113,8 +113,12 @@ def failed(ticket: int, failure: BaseException) -> Failed:
     """The event for a task that has raised ``failure``."""
     if isinstance(failure, CancelledError):
         return Failed(ticket, "stopped", cancelled=True)
-    message = message_of(failure) if isinstance(failure, vs.Error) else f"{type(failure).__name__}: {failure}"
-    return Failed(ticket, message, disk_full=_is_disk_full(failure))
+    return Failed(ticket, description_of(failure), disk_full=_is_disk_full(failure))
+
+
+def description_of(failure: BaseException) -> str:
+    """What is wrong and what to do; of other errors than the package's, their type and text."""
+    return message_of(failure) if isinstance(failure, vs.Error) else f"{type(failure).__name__}: {failure}"
 
 
 def forward_log(send: Callable[[str], None]) -> vs.LogHandle:

@@ -1,12 +1,21 @@
 """Segments of a job, and records of finished segments."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple, Self
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
 
 import vapoursynth as vs
 
 from vs_srcomp.media.picture import EncodedStream
 from vs_srcomp.transcode.info import JobInfo
+
+WHOLE: Final = "whole"
+"""Name, without suffix, of the output while its segments are joined."""
+
+
+def whole_name(target: Path) -> str:
+    """The temporary name of the output ``target``."""
+    return f"{WHOLE}{target.suffix.lower()}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,20 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.disk_space import DiskSpace
 from vs_srcomp.batch.identity import identity_of
-from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Logged, Pool, Task, failed
+from vs_srcomp.batch.pool import (
+    Advanced,
+    Cut,
+    Encode,
+    Event,
+    Failed,
+    Finished,
+    Join,
+    Logged,
+    Pool,
+    Task,
+    description_of,
+    failed,
+)
 from vs_srcomp.batch.records import Segment, SegmentRecord
 from vs_srcomp.errors import error
 from vs_srcomp.media.muxer_errors import writing
@@ -31,12 +44,15 @@ _LOCKED_PAUSE = 1.0
 _PATIENCE = 20.0
 
 
+type Status = Literal["done", "skipped", "failed", "cancelled"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobReport:
     """The end of a job in a batch."""
 
     job: Job
-    status: Literal["done", "skipped", "failed", "cancelled"]
+    status: Status
     """``skipped``: an earlier run has finished it, and it has passed the checks that were asked for, then or now."""
     message: str = ""
     """The error, unless it is done or skipped."""
@@ -208,7 +224,7 @@ class _Batch:
                     self.locked.append(job)
                     return
         except Exception as failure:
-            self._end(current, "failed", failed(0, failure).message)
+            self._end(current, "failed", description_of(failure))
             return
         self.active.append(current)
         try:
@@ -287,18 +303,20 @@ class _Batch:
             self._submit(current, Join(current.job, current.segments, records, current.checkpoint.parts))
         elif current.to_check:
             self._submit(current, current.to_check.popleft())
-        elif current.result is None:
-            current.checkpoint.accept(current.passed, current.checks)
-            self._end(current, "skipped")
         else:
-            current.checkpoint.finish(current.result, current.passed)
-            self._end(current, "done")
+            self._store_passed(current)
+            self._end(current, "skipped" if current.result is None else "done")
 
     def _note_failure(self, current: _RunningJob, check: Check) -> None:
         """Note that the output of ``current`` has failed ``check``."""
         if check.rejects:
             current.checkpoint.reject(check.name)
-        elif current.result is None:
+        else:
+            self._store_passed(current)
+
+    def _store_passed(self, current: _RunningJob) -> None:
+        """Store that the output of ``current`` is finished, with the checks that it has passed."""
+        if current.result is None:  # an earlier run has finished it
             current.checkpoint.accept(current.passed, current.checks)
         else:
             current.checkpoint.finish(current.result, current.passed)
@@ -341,9 +359,7 @@ class _Batch:
         if not current.running:
             self._end(current, "failed", current.failure)
 
-    def _end(
-        self, current: _RunningJob, status: Literal["done", "skipped", "failed", "cancelled"], message: str = ""
-    ) -> None:
+    def _end(self, current: _RunningJob, status: Status, message: str = "") -> None:
         if current in self.active:
             self.active.remove(current)
             if status == "failed":

@@ -25,12 +25,13 @@ from vs_srcomp.batch.records import PacketEntry, Segment, SegmentRecord, Share
 from vs_srcomp.encoders.feed import feed, free_clips
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.media.containers import container_for
 from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.progress import Progress
 from vs_srcomp.source.media import VideoPacket
 from vs_srcomp.transcode.graph import open_source, upscaled
 from vs_srcomp.transcode.info import Fingerprint, check_unchanged
-from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.transcode.prepare import check_codec, start_encoder
 
 __all__ = ["PacketEntry", "Segment", "SegmentRecord", "Share", "close_source", "cut", "encode_segment", "join"]
@@ -86,7 +87,7 @@ def encode_segment(
 
             models = feed(clip, encoder, write, info.time_base, after=segment.after, progress=progress, cancel=cancel)
         stream = encoder.stream
-        check_codec(job, stream.codec)
+        check_codec(container_for(job.target), encoder_settings(job).kind, stream.codec)
         if len(packets) != segment.frames or not packets[0].key:
             raise error(
                 f"the encoder made {len(packets)} packets of {segment.frames} frames",
@@ -111,14 +112,15 @@ def encode_segment(
 type _Key = tuple[Job, Fingerprint, int]
 
 # Opening a source reads its index, for which some containers must be read to the end.
-_kept: list[tuple[_Key, vs.VideoNode]] = []
+_kept: tuple[_Key, vs.VideoNode] | None = None
 _kept_lock = threading.Lock()
 
 
 def close_source() -> None:
     """Close the source that `encode_segment` has kept open."""
+    global _kept
     with _kept_lock:
-        _kept.clear()
+        _kept = None
     free_clips()
 
 
@@ -127,20 +129,21 @@ def _frames(job: Job, segment: Segment, threads: int) -> Iterator[vs.VideoNode]:
     """The upscaled frames of ``segment``."""
     section = segment.info.section
     key = (job, segment.info.source, threads)
+    global _kept
     with _kept_lock:
-        kept = dict(_kept)
-        _kept.clear()
-    output = kept.get(key)
-    if output is None:
+        kept, _kept = _kept, None
+    if kept and kept[0] == key:
+        output = kept[1]
+    else:
         if kept:
-            kept.clear()
+            kept = None
             free_clips()
         clip = open_source(job, threads=threads)[section.first : section.stop]
         output = upscaled(clip, job, first=section.first, threads=threads)
     yield output[segment.first - section.first : segment.stop - section.first]
     # Not after an error, and not while another thread uses it.
     with _kept_lock:
-        _kept[:] = [(key, output)]
+        _kept = key, output
     _close_at_exit()
 
 

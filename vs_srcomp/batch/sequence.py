@@ -23,7 +23,7 @@ from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.stills.metadata import metadata_of
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Tags
-from vs_srcomp.stills.reading import frames_of, opened, read_picture
+from vs_srcomp.stills.reading import CENTRED_CHROMA, frames_of, opened, read_picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,12 +195,16 @@ def _frame(clip: vs.VideoNode, described: _Described | None = None) -> Picture:
     tags = Tags(props.get("_Primaries", 2), props.get("_Transfer", 2))
     bits = clip.format.bits_per_sample
     turn = int(props.get("FlipVertical", 0)), int(props.get("Rotation", 0))
+    subsampling = clip.format.subsampling_w, clip.format.subsampling_h
+    if described and any(subsampling) and "_ChromaLocation" not in props:
+        clip = clip.std.SetFrameProps(**CENTRED_CHROMA)
     described = described or _Described(Metadata(), _ORIENTATIONS.get(turn, 1), ())
     notes = described.notes
     if (shape := Fraction(props.get("_SARNum", 1), props.get("_SARDen", 1) or 1)) != 1:
         notes = (*notes, f"its pixels are {shape} times as wide as high, which pictures cannot state")
     of_file: dict[str, Any] = {
         "bits": bits,
+        "subsampling": subsampling,
         "metadata": replace(described.metadata, tags=tags),
         "orientation": described.orientation,
         "notes": notes,

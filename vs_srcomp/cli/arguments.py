@@ -175,22 +175,18 @@ class JobOptions(UpscaleOptions):
 
     def check_video(self) -> None:
         """Raise a usage error if options for videos exclude each other or the encoder does not have them."""
-        if self.start is not None and self.end is not None and self.start >= self.end:
-            raise click.UsageError("--end must be later than --start.")
-        if self.deinterlace and self.film_grain == "restore":
-            raise click.UsageError("--deinterlace and --film-grain restore exclude each other.")
-        if self.deinterlace:
-            from vs_srcomp.transcode.deinterlace import check_plugin
-
-            check_plugin()
-        from vs_srcomp.transcode.job import encoder_settings
+        from vs_srcomp.transcode.job import check_job
 
         with usage_errors():
-            settings = encoder_settings(self.job(Path(), Path()))
+            settings = check_job(self.job(Path(), Path()))
             if self.svt_params or self.encoder_options:
                 from vs_srcomp.encoders.library import check_settings
 
                 check_settings(settings)
+        if self.deinterlace:
+            from vs_srcomp.transcode.deinterlace import check_plugin
+
+            check_plugin()
 
 
 def upscale_options[F: Callable[..., Any]](command: F) -> F:

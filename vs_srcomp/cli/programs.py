@@ -63,6 +63,8 @@ _MPV_PRIMARIES = {1: "bt.709", 4: "bt.470m", 5: "bt.601-625", 6: "bt.601-525", 7
 _MPV_TRANSFERS = {**dict.fromkeys((1, 6, 7, 14, 15), "bt.1886"), 8: "linear", 13: "srgb", 16: "pq", 18: "hlg"}
 _MPV_MATRICES = {1: "bt.709", 5: "bt.601", 6: "bt.601", 7: "smpte-240m", 9: "bt.2020-ncl", 10: "bt.2020-cl"}
 _LOCATIONS = {1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom"}
+_MPV_LOCATIONS = {1: "mpeg2/4/h264", 2: "mpeg1/jpeg", 3: "uhd"}
+_LEFT = 1
 _RANGES = {1: "limited", 2: "full"}
 
 
@@ -162,8 +164,8 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
         filters.append("setsar={}/{}".format(*picture.sample_aspect_ratio.as_integer_ratio()))
     if filters:
         yield from ("-filter:v:0", ",".join(filters))
-    if colour.chroma_location in _LOCATIONS:
-        yield from ("-chroma_sample_location", _LOCATIONS[colour.chroma_location])
+    if (location := _location(clip)) in _LOCATIONS:
+        yield from ("-chroma_sample_location", _LOCATIONS[location])
     params = {
         "mastering-display": mastering_in_decimals(picture),
         "content-light": content_light(picture),
@@ -222,6 +224,7 @@ def _mpv(clip: Clip) -> Iterator[str]:
         "primaries": _MPV_PRIMARIES.get(colour.primaries),
         "gamma": _MPV_TRANSFERS.get(colour.transfer),
         "colorlevels": _RANGES.get(colour.range),
+        "chroma-location": _MPV_LOCATIONS.get(_location(clip)),
         "dar": None if picture.sample_aspect_ratio == 1 else f"{float(shape):.6f}",
     }
     yield "mpv"
@@ -263,6 +266,14 @@ def notes(program: str, clip: Clip) -> Iterator[str]:
     if program == "svtav1" and clip.picture.sample_aspect_ratio != 1:
         sar = "{}/{}".format(*clip.picture.sample_aspect_ratio.as_integer_ratio())
         yield f"AV1 in IVF has no pixel aspect ratio: give {sar} to the muxer, mkvmerge --aspect-ratio-factor 0:{sar}"
+
+
+def _location(clip: Clip) -> int:
+    """The chroma location in FFmpeg's numbers; 0 where it is unknown, and the reader may assume what it will."""
+    picture = clip.picture
+    # vspipe's name of 4:2:0 in 8 bits, C420, means centre; unknown is left.
+    is_misnamed = clip.rate is not None and picture.subsampling == (1, 1) and picture.bits == 8
+    return picture.colour.chroma_location or (_LEFT if is_misnamed else 0)
 
 
 def _joined(settings: Mapping[str, str | None], between: str, after: str) -> str:

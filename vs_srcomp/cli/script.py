@@ -133,7 +133,7 @@ def _arguments(options: UpscaleOptions) -> dict[str, Any]:
 
 
 def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinterlace: bool) -> tuple[Clip, str | None]:
-    """The output, and the name of the format to convert it to for SVT-AV1."""
+    """The output, and the arguments of the resize that makes of it what SVT-AV1 takes."""
     import av
     import vapoursynth as vs
 
@@ -152,9 +152,12 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
         clip = deinterlaced(clip)
     upscaled = vs_srcomp.upscale(clip, **arguments)
     out = encodable(upscaled) if program in ("ffmpeg", "svtav1") else upscaled
-    picture = describe_picture(out, clip.get_frame(0).props, upscaled.get_frame(0).props)
+    props = out.get_frame(0).props
+    picture = describe_picture(out, clip.get_frame(0).props, props)
     rate = Fraction(clip.fps) if clip.fps else None
-    conversion = None if out.format.id == upscaled.format.id else out.format.name
+    conversion = None if out is upscaled else f'format=vs.{out.format.name}, dither_type="error_diffusion"'
+    if conversion and props.get("_ChromaLocation") == vs.CHROMA_LEFT:
+        conversion += ', chromaloc_s="left"'
     with open_container(str(source)) as container:
         others = len(container.streams) - 1
         begin = Fraction(container.start_time or 0, av.time_base)
@@ -206,9 +209,9 @@ def _script(source: Path, arguments: Mapping[str, Any], conversion: str | None, 
     if conversion:
         lines.insert(0, "import vapoursynth as vs\n")
         lines += [
-            "# SVT-AV1 takes 4:2:0 in 8 or 10 bits.",
+            "# SVT-AV1 takes 4:2:0 in 8 or 10 bits, with chroma to the left or top left.",
             "clip = clip.std.Crop(right=clip.width % 2, bottom=clip.height % 2)",
-            f'clip = clip.resize.Bicubic(format=vs.{conversion}, dither_type="error_diffusion")',
+            f"clip = clip.resize.Bicubic({conversion})",
         ]
     return "\n".join([*lines, "clip.set_output()", ""])
 

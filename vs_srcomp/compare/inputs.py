@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,10 @@ from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
 from vs_srcomp.source.media import codec_of, local_file, open_container, video_stream
 from vs_srcomp.stills.colour import rgb_to_yuv
+from vs_srcomp.stills.formats import SUFFIXES_READ, is_pattern
+from vs_srcomp.stills.picture import Picture
+from vs_srcomp.stills.reading import opened, read_picture
+from vs_srcomp.stills.run import turned
 from vs_srcomp.upscale import upscale
 
 LANCZOS = "lanczos5"
@@ -39,18 +43,46 @@ class Side:
 
 
 def candidate_from_file(path: Path, name: str | None = None) -> Side:
-    """The first video track of a file, or a picture. RGB, as in PNG, becomes YUV 4:4:4 of 16 bits.
+    """The first video track of a file, or a picture as it is shown. RGB, as in PNG, becomes YUV 4:4:4 of 16 bits.
 
     Raises:
         vs.Error: It cannot be read, or its pictures have no luma.
     """
-    clip = source(local_file(path))
+    given, picture = _read(path)
+    return replace(_upright(given, picture), name=name or given.name)
+
+
+def _read(path: Path) -> tuple[Side, Picture | None]:
+    """A file as it is stored, and what `upscale_picture` would read from it if it is one picture."""
+    picture = read_picture(path) if _is_one_picture(path) else None
+    if picture:
+        level = {} if picture.q is None else {"SrcompQ": picture.q}
+        clip = picture.clip.std.SetFrameProps(**level)
+    else:
+        clip = source(local_file(path))
     if clip.format.color_family == vs.RGB:
         clip = rgb_to_yuv(clip)
     if clip.format.color_family not in (vs.YUV, vs.GRAY) or clip.format.sample_type != vs.INTEGER:
         raise error(f"{path.name} is {clip.format.name}, which has no luma codes", "convert it to YUV first")
     facts, tick = _facts_of_file(path)
-    return Side(name=name or path.stem, clip=clip, facts=facts, tick=tick)
+    return Side(name=path.stem, clip=clip, facts=facts, tick=tick), picture
+
+
+def _is_one_picture(path: Path) -> bool:
+    """Whether it is a picture of a kind that is upscaled as such, and no animation."""
+    if path.suffix.lower() not in SUFFIXES_READ or is_pattern(path):
+        return False
+    with opened(path) as image:
+        return getattr(image, "n_frames", 1) == 1 or image.format == "MPO"
+
+
+def _upright(side: Side, picture: Picture | None) -> Side:
+    """``side``, which was made of ``picture``, as it is shown."""
+    if picture is None or picture.orientation == 1:
+        return side
+    # In 4:4:4, where chroma lies on luma however the picture is turned.
+    full = side.clip.format.replace(subsampling_w=0, subsampling_h=0)
+    return replace(side, clip=turned(side.clip.resize.Bicubic(format=full.id), picture.orientation))
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -82,20 +114,21 @@ def made_candidates(
     Raises:
         vs.Error: The file cannot be read, or there is no such model.
     """
-    given = candidate_from_file(path)
+    given, picture = _read(path)
     clip = given.clip
     factor = ratio_by_name(ratio).factor
     size = scaled_size(clip.width, clip.height, factor, clip.format.subsampling_w, clip.format.subsampling_h)
     sides = [enlarged(given, *size)]
     for model in models:
         restored = upscale(clip, width=size[0], height=size[1], q=q, model=model, look=look)
-        command = ["vs-srcomp", "upscale", path.name, "out.mkv", "--ratio", ratio, "--model", str(model)]
+        target = "out.png" if picture else "out.mkv"
+        command = ["vs-srcomp", "upscale", path.name, target, "--ratio", ratio, "--model", str(model)]
         command += [] if q == "auto" else ["--q", f"{q:g}"]
         command += [] if look == "faithful" else ["--look", look]
         facts = {**given.facts, "command": shlex.join(command), "models": _hashes(model, ratio, look)}
         name = Path(model).stem if is_file(model) else str(model)
         sides.append(Side(name=name, clip=restored, facts=facts, tick=given.tick))
-    return sides
+    return [_upright(side, picture) for side in sides]
 
 
 def enlarged(given: Side, width: int, height: int) -> Side:

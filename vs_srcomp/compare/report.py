@@ -18,11 +18,12 @@ from vs_srcomp import __version__
 from vs_srcomp.compare.choice import DIFFERENT, choose
 from vs_srcomp.compare.colours import is_hdr
 from vs_srcomp.compare.inputs import Side
-from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics_there
+from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics_for, metrics_there
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.log import log_info
 from vs_srcomp.named_files import already_there, check_output
+from vs_srcomp.quality.libvmaf import LEAST_SIDE
 from vs_srcomp.stills.formats import kind_of
 
 LARGEST_FILE: Final = 10_000_000
@@ -101,6 +102,10 @@ def write_report(
         names = metrics_there() if options.metrics is None else options.metrics
         if options.metrics is None and "ssimulacra2" not in names:
             log_info('SSIMULACRA 2 is left out, because vszip is not installed: pip install "vs-srcomp[compare]"')
+        if options.metrics is None and reference:
+            there, names = names, metrics_for(names, reference.clip.width, reference.clip.height)
+            if names != there:
+                log_info(f"VMAF and SSIM are left out: they take pictures of {LEAST_SIDE}x{LEAST_SIDE} pixels or more")
         measured = measure(candidates, reference, names, threads=options.threads, progress=progress)
         chosen = choose(measured, options.frames)
         data = describe(candidates, reference, measured, options)

@@ -15,7 +15,7 @@ from vs_srcomp.compare.colours import to_rgb
 from vs_srcomp.compare.inputs import Side
 from vs_srcomp.errors import error
 from vs_srcomp.memory import give_back_free_memory
-from vs_srcomp.quality.libvmaf import Libvmaf
+from vs_srcomp.quality.libvmaf import LEAST_SIDE, Libvmaf
 from vs_srcomp.quality.luma import comparable, psnr, squared_error
 from vs_srcomp.quality.times import FrameTimes
 
@@ -54,6 +54,12 @@ _BY_VMAF: Final = {"vmaf-neg": "vmaf_neg", "vmaf": "vmaf", "ssim": "float_ssim"}
 def metrics_there() -> tuple[str, ...]:
     """Names of the metrics that can be measured with what is installed."""
     return tuple(metric.name for metric in METRICS if metric.name != "ssimulacra2" or hasattr(vs.core, "vszip"))
+
+
+def metrics_for(names: Sequence[str], width: int, height: int) -> tuple[str, ...]:
+    """Those of ``names`` that take pictures of this size."""
+    is_small = min(width, height) < LEAST_SIDE
+    return tuple(name for name in names if not (is_small and name in _BY_VMAF))
 
 
 @dataclass(frozen=True)
@@ -266,5 +272,6 @@ class Scenes:
 def detail_of(luma: NDArray[np.generic], bits: int) -> float:
     """See ``Measured.detail``."""
     values = luma.astype(np.int32)
-    total = np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean()
-    return float(total) / 2 / (1 << (bits - 8))
+    # A single row or column has no neighbours in one direction.
+    means = [np.abs(np.diff(values, axis=axis)).mean() for axis in (0, 1) if values.shape[axis] > 1]
+    return float(sum(means)) / max(len(means), 1) / (1 << (bits - 8))

@@ -80,14 +80,17 @@ def check_configuration(path: Path | None, installation: Installation) -> Findin
         return broken(f"there is no {path}")
     except OSError as reason:
         return Finding(name=name, state="broken", message=f"{path}: {reason.strerror}", remedy="make it readable")
-    entries = {key: entry for key, entry in map(_read, lines) if key is not None}
+    read = [_read(line) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    entries: dict[str, list[str]] = {}
+    for key, found in read:
+        if key is not None:
+            entries.setdefault(key, found)  # of two lines, libvsscript takes the first
     entry = entries.get(installation.key)
     if entry is None:
         if _key(installation.library) in entries:
             return broken(f"the environment is reached through a link, but the line must name {installation.key}")
-        return broken(
-            "no line is for this installation" + (" and some are damaged" if len(entries) < len(lines) else "")
-        )
+        is_damaged = any(key is None for key, _ in read)
+        return broken("no line is for this installation" + (" and some are damaged" if is_damaged else ""))
     if len(entry) != 3:
         return broken("the line for this installation is damaged")
     python, shared, changed = entry

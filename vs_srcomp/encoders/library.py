@@ -27,7 +27,8 @@ SLOWEST, FASTEST = Fraction(1), Fraction(240)
 def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     """The clip in a format that the encoder takes: the same number of bits, or the next higher one.
 
-    Chroma keeps its subsampling if the encoder takes it, and becomes 4:2:0 if not.
+    Chroma keeps its subsampling if the encoder takes it, and becomes 4:2:0 if not. It keeps its location if streams of
+    the codec can state it, and is moved to the left if not: players take it to be there.
 
     Raises:
         vs.Error: It is RGB, or too large for the encoder or for this computer's memory.
@@ -55,17 +56,52 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     if format_.color_family == vs.GRAY or subsampling not in kind.subsamplings:
         subsampling = kind.subsamplings[0]
     wanted = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, *subsampling)
-    if wanted.id == format_.id:
+    is_moved = not _states_location(clip, kind, subsampling)
+    if wanted.id == format_.id and not is_moved:
         return clip
-    log_info(f"{format_.name} is converted to {wanted.name}: {kind.title} takes {_formats(kind)} only")
+    if is_moved:
+        log_info(f"chroma is moved to the left, where players take it to be: {kind.title} cannot record its place")
+    if wanted.id != format_.id:
+        log_info(f"{format_.name} is converted to {wanted.name}: {kind.title} takes {_formats(kind)} only")
     if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
         clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
         log_info(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
-    # Resizing replaces unknown properties by guesses.
-    return clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion").std.CopyFrameProps(clip, props=_COLOUR)
+    location = {"chromaloc_s": "left"} if is_moved else {}
+    made = clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion", **location)
+    # Resizing replaces unknown properties by guesses. That of a new location is none.
+    is_new = is_moved or (format_.color_family == vs.YUV and not _is_subsampled(format_))
+    return made.std.CopyFrameProps(clip, props=_COLOUR if is_new else [*_COLOUR, _LOCATION])
 
 
-_COLOUR = ["_Matrix", "_Primaries", "_Transfer", "_Range", "_ChromaLocation"]
+_COLOUR, _LOCATION = ["_Matrix", "_Primaries", "_Transfer", "_Range"], "_ChromaLocation"
+
+# In 4:2:2, where chroma is as high as luma, all are the same.
+_LEFT = frozenset({vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT, vs.CHROMA_BOTTOM_LEFT})
+
+# What streams can state, or what players assume of them, by codec and subsampling (AV1 specification, 6.4.2; ITU-T
+# H.264 and H.265, E.2.1). FFV1 keeps chroma as it is: it is for archives, and its containers state the location.
+_STATED = {
+    ("av1", (1, 1)): frozenset({vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT}),
+    ("h264", (1, 0)): _LEFT,
+    ("hevc", (1, 0)): _LEFT,
+}
+
+
+def _states_location(clip: vs.VideoNode, kind: EncoderKind, subsampling: tuple[int, int]) -> bool:
+    """Whether a stream in this ``subsampling`` can state the location that the chroma of ``clip`` has.
+
+    Beside AV1, Matroska and WebM could state it. But not all players read it there, and copies into MP4 lose it.
+    """
+    stated = _STATED.get((kind.codec, subsampling))
+    if stated is None or not _is_subsampled(clip.format):
+        return True
+    with clip.get_frame(0) as frame:  # which decides on all tags of the output
+        return frame.props.get(_LOCATION, vs.CHROMA_LEFT) in stated
+
+
+def _is_subsampled(format_: vs.VideoFormat) -> bool:
+    return bool(format_.subsampling_w or format_.subsampling_h)
+
 
 _J_A_B = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4"}
 

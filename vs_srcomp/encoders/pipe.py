@@ -38,7 +38,7 @@ _LARGEST_DENOMINATOR = 1001
 # Seconds between checks for cancellation.
 _BETWEEN_LOOKS = 0.1
 
-# Characters of the program's output in error messages.
+# Lines of the program's output in error messages, and bytes that they are taken from.
 _LINES, _BYTES = 8, 4096
 
 SUFFIX = ".piped"

@@ -54,7 +54,7 @@ class PipeCommand:
         except ValueError as reason:
             raise error(
                 f"the pipe's command cannot be split into words: {str(reason).lower()}", "check its quotes"
-            ) from (None)
+            ) from None
         suffixes = {match["suffix"] for word in words for match in _OUT.finditer(word)}
         if not suffixes:
             raise error(

@@ -21,7 +21,7 @@ from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.copies import attachment, copied_chapters, copied_packets, file_tags, stream_tags
 from vs_srcomp.media.display import display_matrix, display_size, keeps_stereo_mode
 from vs_srcomp.media.matroska import SPARE, set_display_size, video_template
-from vs_srcomp.media.muxer_errors import message_of, messages_kept
+from vs_srcomp.media.muxer_errors import messages_kept, muxer_message
 from vs_srcomp.media.muxer_probe import add_copy, holds_codec
 from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.media.section import Section
@@ -63,7 +63,7 @@ class Muxer:
         Args:
             path: The file to write; None is a file in memory, for `try_header`.
             kind: Its container.
-            source: The file to copy streams from, which is read from its current position.
+            source: The file to copy streams from.
             plan: The streams to copy.
             track: The encoded video.
             section: The section of ``source``.
@@ -137,7 +137,7 @@ class Muxer:
             if is_of_file_system(failure.errno):
                 raise
             raise error(
-                f"{what} cannot be written into a {self._kind.suffix} file: {message_of(failure)}",
+                f"{what} cannot be written into a {self._kind.suffix} file: {muxer_message(failure)}",
                 "write a .mkv file" if self._kind.suffix != ".mkv" else "leave the stream out of the source",
             ) from failure
 

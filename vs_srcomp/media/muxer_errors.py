@@ -27,7 +27,7 @@ def messages_kept() -> Iterator[None]:
         logging.set_level(level)
 
 
-def message_of(failure: av.FFmpegError) -> str:
+def muxer_message(failure: av.FFmpegError) -> str:
     """FFmpeg's log message; the name of the error if there is none."""
     message = failure.log[2].strip().rstrip(".") if failure.log else failure.strerror or str(failure)
     message = message.partition(", add '-")[0]  # hints for FFmpeg's command line

@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
 from vs_srcomp.media.containers import ContainerKind
-from vs_srcomp.media.muxer_errors import message_of, messages_kept
+from vs_srcomp.media.muxer_errors import messages_kept, muxer_message
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import open_container
 
@@ -79,7 +79,7 @@ def try_copy(muxer: str, stream: Stream) -> str | None:
                 _write_packets(container, copy, stream)
             container.close()
     except av.FFmpegError as failure:
-        return message_of(failure)
+        return muxer_message(failure)
     except ValueError:  # PyAV's error for a codec that the muxer has no tag for
         return "it has no place for this codec"
     finally:

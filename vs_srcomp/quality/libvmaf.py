@@ -15,6 +15,9 @@ from vs_srcomp.errors import error, last_line
 
 _INSTALL = "install it with: pip install 'vs-srcomp[metrics]'"
 
+LEAST_SIDE = 17
+"""Pixels: libvmaf refuses pictures that are narrower or lower."""
+
 # Pixel formats for libvmaf, by bits.
 PIXEL_FORMATS = {8: "yuv420p", 10: "yuv420p10le", 12: "yuv420p12le", 16: "yuv420p16le"}
 
@@ -34,8 +37,13 @@ class Libvmaf:
             options: Options of FFmpeg's filter libvmaf.
 
         Raises:
-            vs.Error: There is no FFmpeg.
+            vs.Error: There is no FFmpeg, or the pictures are too small for libvmaf.
         """
+        if min(size) < LEAST_SIDE:
+            raise error(
+                f"VMAF and SSIM take pictures of {LEAST_SIDE}x{LEAST_SIDE} pixels or more, not {size[0]}x{size[1]}",
+                "measure without them: vs-srcomp compare --metrics psnr",
+            )
         self._width, self._height = size
         self._frames = 0
         # Only luma counts, but libvmaf takes no gray. The second picture must begin at a row of chroma.

@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Iterator
+from itertools import chain
 
 import av
 
@@ -61,7 +62,7 @@ class Demuxer:
         landed = None if landing is None else self.packets.find(landing)
         if landing is None or landed is None or landed > number:
             return False
-        self._source = _chain(landing, source)
+        self._source: Iterator[VideoPacket] = chain([landing], source)
         self.next = landed
         return True
 
@@ -85,8 +86,3 @@ class Demuxer:
 
     def _demux(self) -> Iterator[VideoPacket]:
         return (packet for packet in readable(self._container.demux(self._stream)) if packet.size)
-
-
-def _chain(first: VideoPacket, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
-    yield first
-    yield from rest

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from vs_srcomp.av1.layers import Layers, Part
 from vs_srcomp.errors import error
-from vs_srcomp.source.media import VideoPacket, codec_of
+from vs_srcomp.source.media import VideoPacket, codec_of, extradata_of
 from vs_srcomp.source.restart import restart_shifts
 
 type Ints = npt.NDArray[np.int64]
@@ -297,7 +297,7 @@ def _parts(stream: VideoStream) -> Callable[[VideoPacket], Part]:
     """The content of a packet of ``stream``: codecs may store hidden pictures and layers in their own packets."""
     codec = codec_of(stream)
     if codec == "av1":
-        layers = Layers((stream.codec_context and stream.codec_context.extradata) or b"")
+        layers = Layers(extradata_of(stream))
         return partial(_part_of_av1, layers, stream)
     if codec == "vp8":  # RFC 6386, 9.1: show_frame
         return lambda packet: Part.PICTURE if memoryview(packet)[0] & 0x10 else Part.NOTHING

@@ -205,6 +205,11 @@ def codec_of(stream: VideoStream) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context else "av1"
 
 
+def extradata_of(stream: VideoStream) -> bytes:
+    """The codec's header from the container; empty where there is none."""
+    return (stream.codec_context and stream.codec_context.extradata) or b""
+
+
 def decoder_for(stream: VideoStream, *, film_grain: bool, threads: int) -> VideoCodecContext:
     """A decoder for ``stream``, not opened yet; it belongs to the stream's container.
 

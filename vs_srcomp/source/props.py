@@ -98,7 +98,7 @@ class ChangeOfDescription:
         self._logged = False
 
     def look_at(self, number: int, props: Props) -> None:
-        """Compare frame ``number`` with the first one."""
+        """Compare frame ``number`` with the first one that was requested."""
         if self._logged:
             return
         now: dict[str, list[object]] = {

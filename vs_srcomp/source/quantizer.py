@@ -12,7 +12,7 @@ from vs_srcomp.av1.layers import PictureMerger
 from vs_srcomp.geometry import quantizer_of_index
 from vs_srcomp.source.demuxer import NEAR, Demuxer
 from vs_srcomp.source.index import Index
-from vs_srcomp.source.media import codec_of, open_container, video_stream
+from vs_srcomp.source.media import codec_of, extradata_of, open_container, video_stream
 
 # Parsing is a whole stretch and one packet ahead, so that no frame waits for it. It reads several packets at a time:
 # while a decoder is busy, the parser's data would have to be loaded into the processor's cache again for each packet.
@@ -46,8 +46,7 @@ def quantizers_of(file: str, track: int, index: Index) -> "Quantizers | None":
         stream = video_stream(container, track)
         if codec_of(stream) != "av1":
             return None
-        extradata = (stream.codec_context and stream.codec_context.extradata) or b""
-        return Quantizers(Demuxer(file, track, index.packets), index, extradata)
+        return Quantizers(Demuxer(file, track, index.packets), index, extradata_of(stream))
 
 
 class Quantizers:
@@ -131,7 +130,7 @@ class Quantizers:
             try:
                 unit = parser.parse(bytes(data))
             except Av1Error:
-                unit = Unit((ShownFrame(None, None, None, ()),), ())
+                unit = Unit.unreadable()
             if number < 0:  # the clip leaves it out, but its pictures may be copied from
                 picture.add_hidden(unit.coded)
                 continue

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from vs_srcomp.av1 import Av1Error, Parser, ShownFrame, Unit
 from vs_srcomp.av1.layers import Layers, Part, PictureMerger
 from vs_srcomp.errors import error
-from vs_srcomp.source.media import VideoPacket, codec_of, local_file, open_container, video_stream
+from vs_srcomp.source.media import VideoPacket, codec_of, extradata_of, local_file, open_container, video_stream
 
 _CACHED_FRAMES: Final = 1_000_000
 """Limit of the cache, in shown frames of all files: some 400 MB, or six films."""
@@ -95,7 +95,7 @@ def _scan_file(file: str, track: int, cancel: Callable[[], bool] | None) -> Iter
         stream = video_stream(container, track)
         if (codec := codec_of(stream)) != "av1":
             raise error(f"{file!r} has {codec} video, not AV1", "give a file with AV1 video")
-        parser = Parser((stream.codec_context and stream.codec_context.extradata) or b"")
+        parser = Parser(extradata_of(stream))
         packets = _packets(container, stream, parser, cancel)
         if stream.codec_context is None:
             # FFmpeg knows no codec for Dolby Vision's tag 'dav1': only the packets show whether it is AV1.
@@ -124,7 +124,7 @@ def _packets(
     container: InputContainer, stream: VideoStream, parser: Parser, cancel: Callable[[], bool] | None
 ) -> Iterator[_Packet]:
     """Every packet of which `vs_srcomp.source` has the frame, and all that frames depend on."""
-    parse, layers = parser.parse, Layers((stream.codec_context and stream.codec_context.extradata) or b"")
+    parse, layers = parser.parse, Layers(extradata_of(stream))
     held_back: list[VideoPacket] = []
     for packet in container.demux(stream):
         if cancel is not None and cancel():
@@ -166,7 +166,7 @@ def _shown_frames(packets: Iterator[_Packet], parser: Parser) -> Iterator[ShownF
                 picture.add_hidden(unit.coded)
             continue
         layered = parser.sequence is not None and parser.sequence.spatial_layers > 1
-        for shown in (ShownFrame(pts, None, None, ()),) if unit is None else unit.shown:
+        for shown in (unit or Unit.unreadable(pts)).shown:
             picture.add_shown(shown)
             if not layered:  # otherwise, further frames and packets may continue it
                 yield from _taken(picture)

@@ -64,6 +64,8 @@ class Picture:
     """Of a sample in the file."""
     is_rgb: bool = False
     """The clip was made from RGB: 16 bits, 4:4:4, BT.709 in limited range, as the networks were trained on pictures."""
+    subsampling: tuple[int, int] = (0, 0)
+    """log2 of that of chroma in the file; the clip is 4:4:4 where the size is odd."""
     alpha: Plane | None = None
     orientation: int = 1
     """How to turn it for display, 1 to 8 as in EXIF."""

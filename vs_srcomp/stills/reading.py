@@ -35,6 +35,10 @@ _SAME_GAMMA = 0.005
 # How files of the kind are shown by default: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
 _RANGE = {"JPEG": vs.RANGE_FULL, "WEBP": vs.RANGE_LIMITED, "AVIF": vs.RANGE_FULL}
 
+CENTRED_CHROMA = {"_ChromaLocation": int(vs.CHROMA_CENTER)}
+"""What files that state no location of chroma are shown by: JFIF, libwebp, libavif. zimg would take it for left, as in
+video."""
+
 _LIGHT = "ContentLightLevelMax"
 
 _JXL_HEADS = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
@@ -181,8 +185,11 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
     props = clip.get_frame(0).props
     bits = clip.format.bits_per_sample
     colours = _colours(props, container_colours(file) if kind == "AVIF" else None, kind)
+    subsampling = clip.format.subsampling_w, clip.format.subsampling_h
+    if any(subsampling) and "_ChromaLocation" not in props:
+        colours |= CENTRED_CHROMA
     is_rgb = clip.format.color_family == vs.RGB
-    clip = rgb_to_yuv(clip) if is_rgb else _whole(file, clip, image.size).std.SetFrameProps(**colours)
+    clip = rgb_to_yuv(clip) if is_rgb else _whole(file, clip.std.SetFrameProps(**colours), image.size)
     alpha, notes = _alpha(image, file, bits)
     if alpha is not None and alpha.shape != (clip.height, clip.width):
         raise error(
@@ -193,7 +200,16 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
     light = (props["ContentLightLevelMax"], props["ContentLightLevelAverage"]) if _LIGHT in props else None
     metadata = Metadata(tags=tags, light=light)
     q = props.get("SrcompQ")
-    return Picture(clip=clip, bits=bits, is_rgb=is_rgb, alpha=alpha, q=q, metadata=metadata, notes=notes)
+    return Picture(
+        clip=clip,
+        bits=bits,
+        is_rgb=is_rgb,
+        subsampling=subsampling,
+        alpha=alpha,
+        q=q,
+        metadata=metadata,
+        notes=notes,
+    )
 
 
 def _colours(props: Any, container: tuple[int, int, int, int] | None, kind: str) -> dict[str, int]:
@@ -222,7 +238,8 @@ def _whole(file: Path, clip: vs.VideoNode, size: tuple[int, int]) -> vs.VideoNod
     if (frame.width, frame.height) != size:
         return clip  # tiles
     props = clip.get_frame(0).props
-    places = {name: props[name] for name in ("_ChromaLocation", "_Range", "_Matrix", "SrcompQ") if name in props}
+    kept = ("_ChromaLocation", "_Range", "_Matrix", "_Primaries", "_Transfer", "SrcompQ")
+    places = {name: props[name] for name in kept if name in props}
     planes = planes_of_frame(frame)
     wide, high = -(-size[0] >> w) << w, -(-size[1] >> h) << h
     luma = np.pad(planes[0], ((0, high - size[1]), (0, wide - size[0])), "edge")

@@ -205,7 +205,7 @@ def _prepared(picture: Picture, plan: PicturePlan, job: PictureJob) -> tuple[Cal
         metadata=replace(picture.metadata, exif=resized_exif(picture.metadata.exif, width, height)),
         quality=job.quality,
         lossless=job.lossless,
-        subsampling=(picture.clip.format.subsampling_w, picture.clip.format.subsampling_h),
+        subsampling=picture.subsampling,
     )
     return write, model
 
@@ -239,19 +239,21 @@ def _enlarged_alpha(alpha: Plane, width: int, height: int) -> Plane:
 def _coded(clip: vs.VideoNode, orientation: int, wanted: vs.VideoFormat) -> vs.VideoNode:
     """``clip`` in the format ``wanted``, turned."""
     if wanted.color_family == vs.GRAY:
-        return _turned(clip, orientation).resize.Point(format=wanted.id)
+        return turned(clip, orientation).resize.Point(format=wanted.id)
     if clip.format.color_family == vs.GRAY:
         # Grey has no matrix of its own; any will do for chroma that is neutral.
-        return _turned(clip.std.SetFrameProps(_Matrix=1), orientation).resize.Bicubic(format=wanted.id)
+        return turned(clip.std.SetFrameProps(_Matrix=1), orientation).resize.Bicubic(format=wanted.id)
     if wanted.color_family == vs.RGB:
-        return _turned(clip.resize.Bicubic(format=wanted.id, range_s="full"), orientation)
+        return turned(clip.resize.Bicubic(format=wanted.id, range_s="full"), orientation)
     if orientation > 1 and wanted.subsampling_w + wanted.subsampling_h:
         # In 4:4:4, where chroma lies on luma however the picture is turned.
         clip = clip.resize.Bicubic(format=vs.YUV444P16)
-    return _turned(clip, orientation).resize.Bicubic(format=wanted.id)
+    # The files state no location of chroma, and readers of AVIF take it for centre.
+    return turned(clip, orientation).resize.Bicubic(format=wanted.id, chromaloc_s="center")
 
 
-def _turned(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
+def turned(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
+    """``clip`` as it is shown, by EXIF's number of the orientation."""
     if orientation in (5, 6, 7, 8):
         clip = clip.std.Transpose()
     if orientation in (3, 4, 7, 8):

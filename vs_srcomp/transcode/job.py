@@ -96,6 +96,26 @@ class Result:
         )
 
 
+def check_job(job: Job) -> EncoderSettings:
+    """The encoder of ``job`` with its settings, once the options of the job are known to fit each other.
+
+    Raises:
+        vs.Error: Options exclude each other, or the encoder does not exist or does not have such settings.
+    """
+    if job.start is not None and job.end is not None and job.start >= job.end:
+        raise error(
+            f"the end, {float(job.end):g} s, is not after the start, {float(job.start):g} s", "give a later end"
+        )
+    if job.deinterlace and job.film_grain == "restore":
+        raise error(
+            "deinterlacing and restored film grain exclude each other",
+            "leave one of them out, or apply the grain before the network",
+        )
+    if not job.segment_seconds > 0:
+        raise error(f"segments of {job.segment_seconds:g} seconds are none", "give a length above 0")
+    return encoder_settings(job)
+
+
 def encoder_settings(job: Job) -> EncoderSettings:
     """The encoder of ``job`` with its settings; defaults for those that the job does not set.
 
@@ -103,6 +123,11 @@ def encoder_settings(job: Job) -> EncoderSettings:
         vs.Error: The encoder does not exist or does not have such settings.
     """
     if job.pipe:
+        for_encoders = [name for name in ("crf", "preset", "svt_params", "encoder_options") if getattr(job, name)]
+        if for_encoders:
+            raise error(
+                f"pipe and {' and '.join(for_encoders)} exclude each other", "put the settings into the command"
+            )
         PipeCommand.parse(job.pipe)
         return EncoderSettings(kind=PIPE, crf=None, preset="")
     kind = encoder_by_name(job.encoder)

@@ -15,7 +15,7 @@ from av.container import InputContainer
 from vs_srcomp.encoders.library import Encoder
 from vs_srcomp.encoders.pipe import PipedEncoder
 from vs_srcomp.encoders.pipe_command import PipeCommand
-from vs_srcomp.encoders.settings import PIPE_CODECS
+from vs_srcomp.encoders.settings import PIPE_CODECS, EncoderKind, EncoderSettings
 from vs_srcomp.errors import error
 from vs_srcomp.media.containers import ContainerKind, container_for
 from vs_srcomp.media.losses import announce_losses
@@ -31,7 +31,7 @@ from vs_srcomp.source.index import has_broadcast_clock
 from vs_srcomp.source.media import local_file, open_container
 from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
 from vs_srcomp.transcode.info import JobInfo, fingerprint
-from vs_srcomp.transcode.job import Job, encoder_settings
+from vs_srcomp.transcode.job import Job, check_job, encoder_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class OpenJob:
     """A job whose source is open and whose streams are planned."""
 
     job: Job
+    settings: EncoderSettings
     kind: ContainerKind
     """Container of the output."""
     source: InputContainer
@@ -50,8 +51,8 @@ class OpenJob:
         Raises:
             vs.Error: The container cannot hold the stream.
         """
-        check_codec(self.job, stream.codec)
-        codec_id = encoder_settings(self.job).kind.codec_id or PIPE_CODECS[stream.codec]
+        check_codec(self.kind, self.settings.kind, stream.codec)
+        codec_id = self.settings.kind.codec_id or PIPE_CODECS[stream.codec]
         track = VideoTrack(
             picture=info.picture, stream=stream, codec_id=codec_id, time_base=info.time_base, rate=info.rate
         )
@@ -74,14 +75,15 @@ def open_job(job: Job) -> Iterator[OpenJob]:
     """Open the source of ``job`` and plan its streams.
 
     Raises:
-        vs.Error: The source cannot be read, or the output cannot hold its streams or what the encoder makes.
+        vs.Error: Options exclude each other, the source cannot be read, or the output cannot hold its streams or what
+            the encoder makes.
     """
-    kind = container_for(job.target)
-    if codec := encoder_settings(job).kind.codec:
-        check_codec(job, codec)
+    settings, kind = check_job(job), container_for(job.target)
+    if settings.kind.codec:
+        check_codec(kind, settings.kind, settings.kind.codec)
     with open_container(local_file(job.source)) as source:
         plan = make_plan(source, kind, drop_incompatible=job.drop_incompatible)
-        yield OpenJob(job=job, kind=kind, source=source, plan=plan)
+        yield OpenJob(job=job, settings=settings, kind=kind, source=source, plan=plan)
 
 
 @contextmanager
@@ -118,7 +120,7 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
             section=section,
             picture=describe_picture(output, first.props, output.get_frame(0).props),
             source_size=(clip.width, clip.height),
-            codec=encoder_settings(job).kind.codec,
+            codec=opened.settings.kind.codec,
             time_base=time_base,
             rate=clip.fps if clip.fps.numerator else None,
             average_rate=average_rate(clip, video),
@@ -189,11 +191,10 @@ def check_target(job: Job) -> None:
     check_new_output(job.target, job.source, overwrite=job.overwrite)
 
 
-def check_codec(job: Job, codec: str) -> None:
-    """Raise an error if the output's container cannot hold ``codec``, FFmpeg's name of the encoder's codec."""
-    kind = container_for(job.target)
+def check_codec(kind: ContainerKind, encoder: EncoderKind, codec: str) -> None:
+    """Raise an error if the container cannot hold ``codec``, FFmpeg's name of what ``encoder`` makes."""
     if not holds_codec(kind, codec):
         raise error(
-            f"{kind.suffix} files cannot hold what {encoder_settings(job).kind.title} makes",
+            f"{kind.suffix} files cannot hold what {encoder.title} makes",
             "write a .mkv file instead, or use another encoder",
         )

@@ -12,7 +12,7 @@ from tests.helpers.networks import as_network, make_onnx, random_network, refere
 from tests.helpers.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.openvino.first_layer import balanced_integers
+from vs_srcomp.backends.openvino.weights import balanced_integers
 from vs_srcomp.models import Network
 from vs_srcomp.processor import has_amx
 

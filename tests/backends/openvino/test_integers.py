@@ -12,7 +12,7 @@ from tests.helpers.networks import as_network, make_onnx, random_stack, referenc
 from tests.helpers.pictures import picture
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.backends.base import Luma, PlaneFormat
-from vs_srcomp.backends.openvino.integers import integer_weights
+from vs_srcomp.backends.openvino.weights import integer_weights
 from vs_srcomp.models import Network
 from vs_srcomp.processor import has_avx2
 

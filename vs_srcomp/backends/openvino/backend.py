@@ -10,9 +10,10 @@ import vapoursynth as vs
 
 from vs_srcomp.backends.base import MOST_BITS_IN_FLOAT16, Luma, PlaneFormat, check_counts, missing
 from vs_srcomp.backends.loading import load_openvino
+from vs_srcomp.backends.openvino.bfloat16 import to_bfloat16
 from vs_srcomp.backends.openvino.cells import Cells, in_cells, with_integer_cells
 from vs_srcomp.backends.openvino.first_layer import first_layer_in_integers, first_layer_in_parts
-from vs_srcomp.backends.openvino.graph import has_skip, read, to_bfloat16, with_integer_planes
+from vs_srcomp.backends.openvino.graph import has_skip, read, with_integer_planes
 from vs_srcomp.backends.openvino.integers import hidden_convolutions, names_in_integers, with_integers
 from vs_srcomp.backends.openvino.parts import Directions, OpenVINOParts, Parts
 from vs_srcomp.backends.openvino.types import types_meant, types_run
@@ -129,7 +130,7 @@ class OpenVINO:
         # Any size that every form of the network takes: the compiled network is dynamic.
         side = max(_ANY_SIZE * network.stride, 2 * margin)
         plane = PlaneFormat(side, side, bits)
-        model = read(self._checked_core(), network.onnx, network, plane)
+        model = read(self._checked_core(), network, plane)
         # Without matrix units, OpenVINO rounds to bfloat16 in another way where sizes are dynamic.
         if self._precision_for(network, model, bits) == "bf16" and not has_amx():
             return None
@@ -151,29 +152,12 @@ class OpenVINO:
             CannotShrinkError: It cannot run without borders.
         """
         core = self._checked_core()
-        model = read(core, network.onnx, network, plane)
+        model = read(core, network, plane)
         precision = self._precision_for(network, model, plane.bits)
         cells = in_cells(model) if self._is_processor else None
         model = cells or model
-        if precision == "int8":
-            _narrow_to_integers(model, network, plane)
-        elif self._is_processor and precision == "bf16":
-            # Without matrix units, float32 is as fast for one layer, and OpenVINO would round its sums to bfloat16.
-            if has_amx():
-                first_layer_in_parts(model, plane)
-            to_bfloat16(model)
-        if precision == "int8" or (self._is_processor and precision == "bf16"):
-            # Layers that are neither in integers nor have an explicit type stay as they are.
-            precision = "f32"
-        properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if precision:
-            properties["INFERENCE_PRECISION_HINT"] = precision.replace("fp16", "f16")
-        if self._is_processor:
-            properties["INFERENCE_NUM_THREADS"] = self._thread_count()
-            # A thread that is bound to a core waits while a decoder or an encoder runs there, even if others are idle.
-            properties["ENABLE_CPU_PINNING"] = False
-        if self._is_processor or self.streams:
-            properties["NUM_STREAMS"] = 1 if len(network.onnx) < _LEAST_IN_STREAMS else self._stream_count()
+        others = self._narrow(model, network, plane, precision)
+        properties = self._properties(network, others)
         if parts:
             properties["CPU_RUNTIME_CACHE_CAPACITY"] = _KEPT_KERNELS
         try:
@@ -187,7 +171,33 @@ class OpenVINO:
                 "use another device or backend, or run vs-srcomp doctor for the reason",
             ) from reason
         # The work of a dynamic graph is unknown.
-        return compiled, cells is not None, {} if parts else types_meant(graph, precision or "f32")
+        return compiled, cells is not None, {} if parts else types_meant(graph, others or "f32")
+
+    def _narrow(self, model: "ov.Model", network: Network, plane: PlaneFormat, precision: str) -> str:
+        """Give layers of ``model`` the types of ``precision``; returns the precision of all that has no type then."""
+        if precision == "int8":
+            _narrow_to_integers(model, network, plane)
+        elif self._is_processor and precision == "bf16":
+            # Without matrix units, float32 is as fast for one layer, and OpenVINO would round its sums to bfloat16.
+            if has_amx():
+                first_layer_in_parts(model, plane)
+            to_bfloat16(model)
+        else:
+            return precision
+        return "f32"
+
+    def _properties(self, network: Network, precision: str) -> dict[str, Any]:
+        """OpenVINO's properties for ``network``; if ``precision`` is empty, the device chooses it."""
+        properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if precision:
+            properties["INFERENCE_PRECISION_HINT"] = precision.replace("fp16", "f16")
+        if self._is_processor:
+            properties["INFERENCE_NUM_THREADS"] = self._thread_count()
+            # A thread that is bound to a core waits while a decoder or an encoder runs there, even if others are idle.
+            properties["ENABLE_CPU_PINNING"] = False
+        if self._is_processor or self.streams:
+            properties["NUM_STREAMS"] = 1 if len(network.onnx) < _LEAST_IN_STREAMS else self._stream_count()
+        return properties
 
     def identity(self) -> Mapping[str, str]:
         """Version, device and precision; see ``BackendConfig``."""

@@ -1,30 +1,28 @@
-"""Networks as OpenVINO graphs: integer planes as input and output, and bfloat16 where it costs no accuracy."""
+"""Networks as OpenVINO graphs, with integer planes as input and output."""
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vs_srcomp.backends.base import PlaneFormat, padding
-from vs_srcomp.backends.openvino.first_layer import HEAVY, nearest_bfloat16
 from vs_srcomp.errors import error, last_line
 from vs_srcomp.models.network import Network
 
 if TYPE_CHECKING:
     import openvino as ov
 
-# Their outputs depend on the shape of their input, not on its values.
-_SHAPE_ONLY = frozenset({"ShapeOf"})
+# Operators that do nearly all of the work: reduced precision makes these faster.
+HEAVY = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"})
 
 
-def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> "ov.Model":
-    """The network for ``plane`` padded to its stride, [1, 1, H, W] as input and output, read from ``onnx``.
+def read(core: "ov.Core", network: Network, plane: PlaneFormat) -> "ov.Model":
+    """The network for ``plane`` padded to its stride, [1, 1, H, W] as input and output.
 
     Raises:
         vs.Error: OpenVINO cannot read it, or its input or output is not one luma plane of the right size.
     """
     try:
-        model = core.read_model(onnx, b"")
+        model = core.read_model(network.onnx, b"")
     except RuntimeError as reason:
         raise error(
             f"not a network that OpenVINO can read: {last_line(reason)}",
@@ -54,44 +52,6 @@ def read(core: "ov.Core", onnx: bytes, network: Network, plane: PlaneFormat) -> 
             "give a fully convolutional network with dynamic height and width, [N, 1, H, W] to [N, 1, H, W]",
         )
     return model
-
-
-def to_bfloat16(network: "ov.Model", but: Collection[str] = ()) -> None:
-    """Run ``network`` in bfloat16, except its first layer and operators on the picture itself.
-
-    Args:
-        network: The network, which is changed.
-        but: Names of other operators that stay as they are.
-
-    The eight bits of bfloat16 are too few for luma. OpenVINO's own hint would round the first layer, too, so types are
-    set explicitly. See ``openvino.first_layer`` for that layer.
-    """
-    import openvino as ov
-    from openvino import opset13 as op
-
-    # Names of operators: those before any heavy one, those after one, and those in bfloat16.
-    picture = {network.get_parameters()[0].get_name()}
-    features, low = set[str](), set[str]()
-    for node in network.get_ordered_ops():
-        name, kind = node.get_name(), node.get_type_name()
-        sources = [node.input_value(index) for index in range(node.get_input_size())]
-        names = [source.get_node().get_name() for source in sources]
-        sees_features = any(source in features for source in names)
-        if kind in _SHAPE_ONLY or not (sees_features or any(source in picture for source in names)):
-            continue
-        (features if sees_features or kind in HEAVY else picture).add(name)
-        if name in but or not sees_features or not (kind in HEAVY or any(source in low for source in names)):
-            continue
-        if kind == "Result" or (kind not in HEAVY and any(source in picture for source in names)):
-            for index, source in enumerate(sources):
-                if names[index] in low:
-                    node.input(index).replace_source_output(op.convert(source, "f32").output(0))
-            continue
-        for index, source in enumerate(sources):
-            if names[index] not in low and source.get_element_type() == ov.Type.f32:
-                node.input(index).replace_source_output(op.convert(_rounded(source), "bf16").output(0))
-        low.add(name)
-    network.validate_nodes_and_infer_types()
 
 
 def with_integer_planes(model: "ov.Model", network: Network, plane: PlaneFormat) -> "ov.Model":
@@ -153,9 +113,7 @@ def residual_of(restored: "ov.Output", parameter: "ov.Node") -> "ov.Output | Non
     return inputs[from_input.index(False)] if from_input.count(True) == 1 else None
 
 
-def _rounded(source: "ov.Output") -> Any:
-    """``source``; constants rounded to the nearest bfloat16, because OpenVINO itself truncates them."""
-    from openvino import opset13 as op
-
-    node = source.get_node()
-    return op.constant(nearest_bfloat16(node.data)) if node.get_type_name() == "Constant" else source
+def geometry(convolution: "ov.Node") -> list[Any]:
+    """The attributes of a convolution, as arguments for another one."""
+    how = convolution.get_attributes()
+    return [how[name] for name in ("strides", "pads_begin", "pads_end", "dilations", "auto_pad")]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vs_srcomp.backends.openvino.first_layer import LARGEST_INT8, geometry, weight_steps
+from vs_srcomp.backends.openvino.graph import geometry
+from vs_srcomp.backends.openvino.weights import LARGEST_INT8, integer_weights
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -70,20 +71,3 @@ def rounded_to_steps(features: "ov.Output", limit: float) -> "ov.Node":
     bounds = np.float32(-(LARGEST_INT8 + 1)) * step, np.float32(LARGEST_INT8) * step
     codes = op.fake_quantize(features, *bounds, np.float32(-(LARGEST_INT8 + 1)), np.float32(LARGEST_INT8), 256)
     return op.multiply(op.convert(op.convert(codes, "i8"), "f32"), step)
-
-
-def integer_weights(
-    weights: NDArray[np.float32], *, pairs_overflow: bool
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Integers and a scale for each output channel, whose product approximates ``weights``.
-
-    Args:
-        weights: (O, I, h, w).
-        pairs_overflow: As for :func:`with_integers`.
-
-    Returns:
-        Integers in the shape of ``weights``, and the scales, (O, 1, 1, 1).
-    """
-    steps = weight_steps(weights, pairs_overflow=pairs_overflow)
-    scales = steps.reshape(-1, 1, 1, 1)
-    return np.rint(weights / scales).astype(np.int8), scales

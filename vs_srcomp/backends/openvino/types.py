@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vs_srcomp.backends.openvino.first_layer import HEAVY
+from vs_srcomp.backends.openvino.graph import HEAVY
 
 if TYPE_CHECKING:
     import openvino as ov
