@@ -1,6 +1,7 @@
 """The command line of ``python -m train``."""
 
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import click
@@ -24,13 +25,18 @@ class _Training(click.Group):
             ) from missing
         except (ValueError, EncoderError, DivergedError) as wrong:  # a ValueError is about material or arguments
             raise click.ClickException(str(wrong)) from wrong
+        except BrokenProcessPool as reason:
+            raise click.ClickException(
+                "a worker process was killed, as happens when memory runs out: free memory, and run the command again; "
+                "what is finished is kept"
+            ) from reason
         except OSError as reason:
             if reason.errno is None:
                 raise
             place = f"{reason.filename}: " if reason.filename else ""
             raise click.ClickException(f"{place}{reason.strerror}{self._paths(ctx)}") from reason
         except Exception as wrong:
-            # Training works without VapourSynth, too.
+            # The package has imported it; nothing else is needed of it here.
             vapoursynth = sys.modules.get("vapoursynth")
             if vapoursynth is None or not isinstance(wrong, vapoursynth.Error):
                 raise

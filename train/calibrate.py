@@ -74,7 +74,8 @@ def _photographs(images: Path, count: int) -> list[Path]:
     found = [path for path in some_pictures(images) if min(size_of(path)) >= CROP]
     if not found:
         raise ValueError(f"no picture of {images} is {CROP} pixels wide and high: give larger ones")
-    return found[:: max(1, len(found) // count)][:count]
+    chosen = np.linspace(0, len(found), min(count, len(found)), endpoint=False).round().astype(int)
+    return [found[index] for index in chosen]
 
 
 def _coded(photographs: list[Path], pair: Pair, streams: Path) -> tuple[list[Plane], list[Plane]]:

@@ -122,19 +122,26 @@ def _look_at_all(
     sources: "Sources[Path]", pool: Executor, progress: "Progress"
 ) -> tuple["Sources[Photograph]", tuple[str, ...]]:
     """The usable pictures, and the reasons why others are not usable."""
-    paths = [path for group in sources.groups for path in group]
+    paths = list(dict.fromkeys(path for group in sources.groups for path in group))
     looks = progress.track(pool.map(look_at, paths, chunksize=4), len(paths), description="looking at pictures")
     seen = dict(zip(paths, looks, strict=True))
     first: dict[str, Path] = {}
-    # Test pictures must not be in the training set.
-    for path in (*sources.test, *sources.valid, *sources.train):
-        look = seen[path]
-        if isinstance(look, Photograph) and first.setdefault(look.sha256, path) != path:
-            seen[path] = f"{path.name}: the same file as {first[look.sha256]}"
-    train, valid, test = (
-        [look for path in group if isinstance(look := seen[path], Photograph)] for group in sources.groups
-    )
-    return Sources(train, valid, test), tuple(look for look in seen.values() if isinstance(look, str))
+    groups: list[list[Photograph]] = []
+    skipped: list[str] = []
+    # Test pictures must not be in the training set, not even where both are of one folder.
+    for group in (sources.test, sources.valid, sources.train):
+        groups.append([])
+        for path in group:
+            look = seen[path]
+            if isinstance(look, str):
+                skipped.append(look)
+            elif look.sha256 in first:
+                skipped.append(f"{path.name}: the same file as {first[look.sha256]}")
+            else:
+                first[look.sha256] = path
+                groups[-1].append(look)
+    test, valid, train = groups
+    return Sources(train, valid, test), tuple(dict.fromkeys(skipped))
 
 
 def _write_missing(files: "Sequence[DatasetFile]", pool: Executor, progress: "Progress") -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import vapoursynth as vs
 
 from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, pair_by_slug, stream_path
-from train.material.pictures import Plane, clip_planes, each_luma
+from train.material.pictures import Plane, check_names, clip_planes, each_luma
 from train.metrics import psnr as psnr  # part of this module's interface
 from train.metrics import ssim, vmaf
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.geometry import RATIOS, Ratio
-from vs_srcomp.models import LOOKS, Model, models
+from vs_srcomp.models import LOOKS, TIERS, Model, models
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.upscale import upscale
 
@@ -83,8 +83,14 @@ def evaluate(
         networks: Further ONNX files to score in every pair, named by file name without suffix.
         metrics: Some of :data:`METRICS`; the last two take most of the time.
         ensemble: Whether to measure each tier as "TIER ensemble", too, with ``ensemble=True``: 8 times the work.
+
+    Raises:
+        ValueError: There is no picture, one cannot be read, or two have the same name; two of ``networks`` have, or
+            one is named like a method.
+        EncoderError: The encoder failed.
     """
     pairs, tiers, networks = list(pairs), list(tiers), list(networks)
+    _check_networks(networks)
     make_streams(images, streams, pairs, EVALUATION_SPEED)
     originals = list(each_luma(images))
     for pair in pairs:
@@ -94,6 +100,15 @@ def evaluate(
         methods |= {path.stem: network_method(path) for path in networks}
         for path, original in originals:
             yield from _score_picture(stream_path(streams, pair, path), pair, path.stem, original, methods, metrics)
+
+
+def _check_networks(networks: Iterable[Path]) -> None:
+    """Check that files give methods of different names, none of them a kernel's or a tier's; ValueError if not."""
+    networks = list(networks)
+    check_names(networks)
+    for path in networks:
+        if path.stem.partition(" ")[0] in (*CLASSIC, *TIERS):
+            raise ValueError(f"{path} is named like the method {path.stem.partition(' ')[0]}: rename it")
 
 
 def check_metrics(recorded: Iterable[Score], metrics: Collection[str]) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from train.catalogue import enter, read_entries
 from train.material.coded import LEVEL_BANDS, Example
+from train.material.patches import Patches
 from train.networks.interpolated import InterpolatedStack
 from train.networks.network import Network
 from train.networks.plain import PlainStack
@@ -20,6 +21,7 @@ from train.run import Run
 from train.trained import network_of
 from train.validation import remove_drift
 from vs_srcomp.files import write_atomically
+from vs_srcomp.geometry import QUANTIZERS
 from vs_srcomp.models.catalogue import SYSTEM
 from vs_srcomp.models.inspection import read_network
 from vs_srcomp.models.level import at_level
@@ -64,9 +66,16 @@ def export_run(
         "ratio": recipe.ratio.name,
         "scale": 1,
         "look": recipe.look,
-        "levels": [min(low for low, _ in LEVEL_BANDS), max(high for _, high in LEVEL_BANDS)],
+        "levels": _levels_of(recipe),
     }
     return _install(levels_to_onnx(network, recipe.name), network, kind, recipe, recipe_path, engines)
+
+
+def _levels_of(recipe: Recipe) -> list[int]:
+    """Lowest and highest level of the material."""
+    if isinstance(recipe.make_material(), Patches):
+        return [QUANTIZERS[0], QUANTIZERS[-1]]
+    return [min(low for low, _ in LEVEL_BANDS), max(high for _, high in LEVEL_BANDS)]
 
 
 def history_of(recipe_path: Path) -> Path:

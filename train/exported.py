@@ -32,12 +32,12 @@ def take_exported(network: Network, file: bytes) -> None:
     precision.
 
     Raises:
-        ValueError: ``network`` has another form.
+        ValueError: ``network`` has another form than that in the file.
     """
     graph = onnx.load_from_string(file).graph
     values = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
     if not isinstance(network, PlainStack | InterpolatedStack):
-        raise ValueError(f"a {type(network).__name__} has no weights in the package")
+        raise ValueError(f"a {type(network).__name__} has no weights in the package, and cannot be {graph.name}")
     _check_slope(network, graph)
     try:
         if isinstance(network, PlainStack):
@@ -47,14 +47,14 @@ def take_exported(network: Network, file: bytes) -> None:
         else:
             _take_interpolated(network, values)
     except (KeyError, RuntimeError) as reason:
-        raise ValueError("it has another form") from reason
+        raise ValueError(f"{graph.name} has another form than the recipe: give the recipe of its form") from reason
 
 
 def _check_slope(network: PlainStack | InterpolatedStack, graph: GraphProto) -> None:
     """ValueError if the activations of ``graph`` are other ones than those of ``network``."""
     slopes = {attribute.f for node in graph.node if node.op_type == "LeakyRelu" for attribute in node.attribute}
     if slopes != ({np.float32(network.slope)} if network.slope else set()):
-        raise ValueError("it has another slope")
+        raise ValueError(f"{graph.name} has another slope than the recipe: give the recipe of its form")
 
 
 def _take_plain(network: PlainStack, values: dict[str, Tensor]) -> None:

@@ -137,11 +137,11 @@ def fit(
                     begun_at = time.monotonic()
                     gain = validation.gain(state.average)
                     clock.measuring += time.monotonic() - begun_at
-                    progress.update(bar, gain=f"{gain:+.3f} dB")
+                    progress.update(bar, gain=_gain_text(gain, enlarges=network.scale > 1))
                     append_log(run.log, (step, f"{rate:.2e}", f"{loss:.5f}", f"{gain:.4f}"))
                 save_checkpoint(run.checkpoint, state.networks, state.optimizers, step, origin)
     if team.leads:
-        draw_curves(run.log, run.curves, recipe.name)
+        draw_curves(run.log, run.curves, recipe.name, enlarges=network.scale > 1)
         if recipe.blend is not None:
             _blend(state.average, recipe, runs)
         save_weights(run.weights, state.average, recipe.digest_of_weights)
@@ -275,6 +275,11 @@ def learning_rate(recipe: Recipe, step: int, done: float) -> float:
     """Linear warm-up, then half a cosine down to zero; ``done`` is the share of the run, 0 to 1."""
     warm = min(1.0, (step + 1) / max(1, recipe.warmup))
     return recipe.learning_rate * warm * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+def _gain_text(gain: float, *, enlarges: bool) -> str:
+    """What `Validation.gain` is: the PSNR of a network that ``enlarges``, of others the gain over Lanczos-5."""
+    return f"PSNR {gain:.3f} dB" if enlarges else f"{gain:+.3f} dB"
 
 
 def _progress(team: Team) -> Progress:

@@ -108,7 +108,9 @@ def read_blocks(path: Path, member: Member, rows: int) -> Iterator[NDArray[np.ui
         ValueError: The file is damaged.
     """
     if member.fortran_order:  # its rows are strewn over the whole of it
-        yield from np.array_split(read_array(path, member.key).astype(np.uint8), max(1, member.shape[0] // rows))
+        whole = read_array(path, member.key).astype(np.uint8)
+        for begin in range(0, len(whole), rows):
+            yield whole[begin : begin + rows]
         return
     row_size = int(np.prod(member.shape[1:]))
     with _archive(path) as archive, archive.open(member.key + SUFFIX) as file:

@@ -1,5 +1,6 @@
-"""Training material in files of limited size, for a machine without VapourSynth and FFmpeg."""
+"""Training material in files of limited size, for a machine without FFmpeg."""
 
+import re
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,9 +9,13 @@ from train.material.coded import code, codings
 from train.material.pictures import check_names, some_pictures
 from vs_srcomp.files import atomic_path
 
+_PART = re.compile(r"part\d+\.tar")
+
 
 def pack(folders: Iterable[Path], ratios: Iterable[str], work: Path, out: Path, size: int) -> list[Path]:
     """Write ``out``/part1.tar and so on, of at most ``size`` bytes each: pictures first, then coded files by ratio.
+
+    A single file that is larger makes a larger part by itself. Parts of an earlier pack are removed.
 
     Unpacked in one folder, they give ``images`` for ``--images`` of `train fit`, and ``coded`` for its ``--work``.
     """
@@ -23,6 +28,10 @@ def pack(folders: Iterable[Path], ratios: Iterable[str], work: Path, out: Path, 
         files = [job.file(work / "coded") for job in jobs]
         members += [(file, f"coded/{file.relative_to(work / 'coded')}") for file in files]
     out.mkdir(parents=True, exist_ok=True)
+    # An earlier pack may have had more parts.
+    for old in out.iterdir():
+        if _PART.fullmatch(old.name):
+            old.unlink()
     return [_write(out / f"part{number}.tar", part) for number, part in enumerate(_parts(members, size), 1)]
 
 

@@ -4,10 +4,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from train.networks.network import Network, outputs_of
+
+# Other processes wait while the leader codes the material.
+_LONGEST_WAIT: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,12 @@ class Team:
         own = batch // self.size
         return slice(self.rank * own, (self.rank + 1) * own)
 
-    def synchronised(self, network: nn.Module) -> nn.Module:
+    def synchronised(self, network: Network) -> nn.Module:
         """``network`` with gradients averaged over all processes."""
-        return DistributedDataParallel(network) if self.size > 1 else network
+        if self.size == 1:
+            return network
+        # An objective may use only the last output, and so none of the layers that make the others.
+        return DistributedDataParallel(network, find_unused_parameters=_output_count(network) > 1)
 
     def mean(self, value: float) -> float:
         """The mean of each process's ``value``."""
@@ -78,8 +88,21 @@ def team() -> Iterator[Team]:
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if has_cuda else torch.device("cpu")
     if has_cuda:
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if has_cuda else "gloo")
+    distributed.init_process_group("nccl" if has_cuda else "gloo", timeout=_LONGEST_WAIT)
     try:
         yield Team(device, distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
+
+
+def processes_here() -> int:
+    """The number of processes of ``torchrun`` on this machine, which share its memory; 1 without it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+@torch.no_grad()
+def _output_count(network: Network) -> int:
+    """The number of outputs of ``network``, counted in a pass over a small picture."""
+    device, side = next(network.parameters()).device, 12 * network.stride
+    picture = torch.zeros(1, network.channels, side, side, device=device)
+    return len(outputs_of(network, picture, torch.zeros(1, device=device)))

@@ -19,6 +19,7 @@ import numpy as np
 import vapoursynth as vs
 
 from train.commands.options import data_and_work
+from train.errors import EncoderError
 from train.estimators import ESTIMATORS
 from train.material.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
 from train.metrics import psnr
@@ -118,13 +119,22 @@ class Stream:
 def main(data: Path, work: Path, tier: str, results: Path, tables_only: bool) -> None:
     """Measure the estimators with a tier's network, and print the tables of docs/quantizer.md."""
     if not tables_only:
-        write_streams(list(measure(data, work / "quantizer", tier)), results)
+        try:
+            streams = list(measure(data, work / "quantizer", tier))
+        except (ValueError, EncoderError) as wrong:
+            raise click.ClickException(str(wrong)) from wrong
+        write_streams(streams, results)
     streams = read_streams(results)
     click.echo("\n\n".join(table(streams) for table in (loss_table, threshold_table, best_table, lossless_table)))
 
 
 def measure(data: Path, folder: Path, tier: str) -> Iterator[Stream]:
-    """Code and restore every clip with every encoder at every level."""
+    """Code and restore every clip with every encoder at every level.
+
+    Raises:
+        ValueError: An original cannot be read.
+        EncoderError: The encoder failed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     originals = {}
     for clip in tracked([*VIDEOS, *PANS], "preparing"):
@@ -139,11 +149,21 @@ def measure(data: Path, folder: Path, tier: str) -> Iterator[Stream]:
 
 
 def read_video(data: Path, clip: str) -> list[list[Plane]]:
-    """The original of a clip: the planes of each frame, 8-bit 4:2:0."""
+    """The original of a clip: the planes of each frame, 8-bit 4:2:0.
+
+    Raises:
+        ValueError: It is not there, or not a readable video.
+    """
     file, filters = VIDEOS[clip]
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-noautorotate", "-i", str(data / "video" / file)]
     argv += ["-vf", filters, "-frames:v", str(_MOST), "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1"]
-    raw = np.frombuffer(subprocess.run(argv, check=True, capture_output=True).stdout, np.uint8)
+    done = subprocess.run(argv, capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        raise ValueError(
+            f"{data / 'video' / file}: not a readable video ({done.stderr.decode(errors='replace').strip()}); "
+            "--data is the folder with video and test"
+        )
+    raw = np.frombuffer(done.stdout, np.uint8)
     area = WIDTH * HEIGHT
     return [
         [frame[:area].reshape(HEIGHT, WIDTH), *frame[area:].reshape(2, HEIGHT // 2, WIDTH // 2)]
@@ -167,7 +187,7 @@ def make_pan(data: Path, clip: str) -> list[list[Plane]]:
 
 
 def encode(original: Sequence[list[Plane]], encoder: Encoder, level: int, path: Path) -> None:
-    """Downscale a clip 2:1, as in training, and code it."""
+    """Downscale a clip 2:1, as in training, and code it; EncoderError if that fails."""
     width, height = WIDTH // 2, HEIGHT // 2
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p"]
     argv += ["-video_size", f"{width}x{height}", "-framerate", "25", "-i", "pipe:0"]
@@ -175,7 +195,10 @@ def encode(original: Sequence[list[Plane]], encoder: Encoder, level: int, path: 
     lowered = (clip_planes(lanczos5(planes_to_clip(planes, vs.YUV420P8), width, height)) for planes in original)
     raw = b"".join(plane.tobytes() for planes in lowered for plane in planes)
     with atomic_path(path) as temporary:
-        subprocess.run([*argv, "-f", "matroska", "-y", str(temporary)], input=raw, check=True, capture_output=True)
+        argv += ["-f", "matroska", "-y", str(temporary)]
+        done = subprocess.run(argv, input=raw, capture_output=True, check=False)
+        if done.returncode:
+            raise EncoderError.of(path.name, done.stderr)
 
 
 def score(path: Path, clip: str, encoder: Encoder, level: int, original: Sequence[Plane], tier: str) -> Stream:

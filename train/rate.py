@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
@@ -18,7 +19,15 @@ import vapoursynth as vs
 from train.degradations.av1 import encoder_argv
 from train.errors import EncoderError
 from train.evaluate import REFERENCE, models_of
-from train.material.pictures import Plane, checksum_of, clip_planes, list_pictures, planes_to_clip, read_yuv420
+from train.material.pictures import (
+    Plane,
+    check_names,
+    checksum_of,
+    clip_planes,
+    list_pictures,
+    planes_to_clip,
+    read_yuv420,
+)
 from train.metrics import psnr, vmaf
 from train.progress import tracked
 from train.table import read_rows, write_rows
@@ -63,6 +72,8 @@ class Point:
     vmaf_neg: float
     network: str = ""
     """See `digest_of`."""
+    checksum: str = ""
+    """Of the original; empty in points of before it was stored."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +84,17 @@ class Original:
     clip: str
     frames: Sequence[list[Plane]]
 
+    @cached_property
+    def checksum(self) -> str:
+        """See `checksum_of`."""
+        return checksum_of(self.frames)
+
 
 def originals(stills: Path | None, videos: Path | None, pictures: int | None = None) -> Iterator[Original]:
     """The first ``pictures`` pictures of a folder, and the videos of another, one at a time.
 
     Raises:
-        ValueError: A folder has none, or a file cannot be read.
+        ValueError: A folder has none, two files in it have the same name without suffix, or one cannot be read.
     """
     for folder in (stills, videos):
         if folder and not folder.is_dir():
@@ -88,6 +104,7 @@ def originals(stills: Path | None, videos: Path | None, pictures: int | None = N
     for folder, found in ((stills, paths), (videos, films)):
         if folder and not found:
             raise ValueError(f"nothing to code is in {folder}")
+        check_names(found)
     for path in paths:
         yield Original(STILLS, path.stem, [clip_planes(read_yuv420(path))])
     for path in films:
@@ -110,6 +127,15 @@ class Points:
         self._path = path
         read = read_rows(path, Point) if path.exists() else []
         self.points = [point for point in read if point.network == digest_of(point.ratio, point.method)]
+        self._done = {_key(point) for point in self.points}
+
+    def leave_out_others(self, original: Original) -> None:
+        """Leave out points of other originals that had its name. Points without a checksum count as its own."""
+        self.points = [
+            point
+            for point in self.points
+            if (point.set, point.clip) != (original.set, original.clip) or point.checksum in ("", original.checksum)
+        ]
         self._done = {_key(point) for point in self.points}
 
     def lacks(self, original: Original, ratio: str, level: int, method: str) -> bool:
@@ -151,6 +177,7 @@ def measure(
     """
     points = Points(work / "points.csv")
     for original in tracked(list(originals(stills, videos, pictures)), "coding"):
+        points.leave_out_others(original)
         for ratio in (FULL_SIZE, *(ratio.name for ratio in RATIOS)):
             methods = [NATIVE] if ratio == FULL_SIZE else [REFERENCE, *tiers]
             for level in levels:
@@ -163,7 +190,7 @@ def measure(
 
 def _coded(original: Original, ratio: str, level: int, folder: Path) -> Path:
     """The stream's file, made if it does not exist."""
-    name = f"{original.clip}-{checksum_of(original.frames)}"
+    name = f"{original.clip}-{original.checksum}"
     target = folder / original.set / f"{name}-{ratio.replace(':', 'by')}-{level}.ivf"
     if target.exists():
         return target
@@ -209,6 +236,7 @@ def _measured(original: Original, ratio: str, level: int, stream: Path, methods:
             fmean(psnr(luma, wanted) for luma, wanted in zip(restored, lumas, strict=True)),
             fmean(score.neg for score in vmaf(restored, lumas, stills=original.set == STILLS)),
             digest_of(ratio, method),
+            original.checksum,
         )
 
 

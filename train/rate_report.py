@@ -195,10 +195,9 @@ def plot(points: Sequence[Point], path: Path) -> None:
     for row, of_set in enumerate(sets):
         for panel, metric in zip(panels[row], METRICS, strict=True):
             curves = curves_of(points, of_set, metric)
-            best = max((_rank(method) for _, method in curves if method != NATIVE), default=0)
+            drawn = _drawn(curves)
             for (ratio, method), clips in curves.items():
-                # Only the best tier and Lanczos: others would hide them.
-                if method not in (NATIVE, "lanczos5") and _rank(method) != min(best, 2):
+                if method not in drawn:
                     continue
                 rates, values = _mean_curve(clips)
                 panel.plot(
@@ -215,6 +214,16 @@ def plot(points: Sequence[Point], path: Path) -> None:
     panels[0][0].legend(fontsize=8)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _drawn(curves: Curves) -> set[str]:
+    """The methods of the plot: native AV1, Lanczos and one tier, which others would hide.
+
+    The tier is ``fast``, or the best that was measured below it; without either, the best.
+    """
+    tiers = sorted({method for _, method in curves} - {NATIVE, "lanczos5"}, key=_rank)
+    best = [method for method in tiers if _rank(method) <= _rank("fast")] or tiers
+    return {NATIVE, "lanczos5", *best[-1:]}
 
 
 def _mean_curve(clips: dict[str, Curve]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -4,12 +4,12 @@ import dataclasses
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from train.degradations import DEGRADATIONS
 from train.degradations.mixture import check_parts
@@ -24,6 +24,9 @@ from train.objectives.sum import read_terms
 from train.registry import is_number
 from vs_srcomp.geometry import Ratio, ratio_by_name
 from vs_srcomp.models import LOOKS, TIERS
+
+if TYPE_CHECKING:
+    from train.material.patches import Patches
 
 OPTIMIZERS = ("adam", "muon")
 # A run's folder and a model's file have this name.
@@ -65,7 +68,7 @@ class Recipe:
     clips: bool = True
     """Whether to train on clips made of the pictures, too, coded with inter prediction; AV1 only."""
     valid_share: float = 0.1
-    """Share of the pictures for validation."""
+    """Share of the pictures for validation; of patches, only if there are no files for it."""
     start: str | None = None
     """Name of a finished run with the initial weights or, without such a run, of weights in train/starts or of one of
     this project's networks in the package. The start of an `InterpolatedStack` may be a `PlainStack`."""
@@ -123,7 +126,7 @@ class Recipe:
         """The network, with random weights."""
         return NETWORKS.make(**self.network)
 
-    def make_material(self) -> Material:
+    def make_material(self) -> "Material | Patches":
         """The material."""
         return MATERIALS.make(**self.material)
 
@@ -282,12 +285,39 @@ def _check_degradation(part: Part) -> None:
 
 def _check_scale(recipe: Recipe, network: Network) -> None:
     """Check that the network's scale fits the degradation, without importing optional packages."""
-    ratio, enlarged = recipe.degradation.get("ratio", 2), recipe.degradation.get("enlarged", False)
-    if isinstance(ratio, int) and network.scale != (1 if enlarged else ratio):
-        way = "and enlarged again" if enlarged else "and not enlarged"
-        raise ValueError(f"a network of scale {network.scale} does not fit pictures made {ratio} times smaller {way}")
+    for part in _final_parts(recipe.degradation):
+        ratio, enlarged = part.get("ratio", 2), part.get("enlarged", False)
+        for each in ratio if isinstance(ratio, list) else [ratio]:
+            if isinstance(each, int) and network.scale != (1 if enlarged else each):
+                way = "and enlarged again" if enlarged else "and not enlarged"
+                raise ValueError(
+                    f"a network of scale {network.scale} does not fit pictures made {each} times smaller {way}, as "
+                    f"those of {part['name']}"
+                )
     if recipe.crop % network.scale:
         raise ValueError(f"crop {recipe.crop} is not a multiple of the scale {network.scale}")
+    if recipe.crop // network.scale % network.stride:
+        raise ValueError(f"crop {recipe.crop} is not a multiple of the stride {network.stride}")
+
+
+def _final_parts(degradation: Part) -> Iterator[Part]:
+    """The degradation itself, or the parts of a mixture, with the keys that these share."""
+    if degradation["name"] != "mixture":
+        yield degradation
+        return
+    common = {key: value for key, value in degradation.items() if key not in ("name", "parts")}
+    for part in check_parts(degradation["parts"]):
+        yield from _final_parts(common | dict(part))
+
+
+def _check_channels(objective: Part, network: Network) -> None:
+    """Check that a discriminator takes what the network gives."""
+    for part in objective["terms"] if objective["name"] == "sum" else [objective]:
+        if part["name"] == "adversarial" and (channels := part.get("channels", 1)) != network.channels:
+            raise ValueError(
+                f"the objective adversarial has channels = {channels}, but the network gives {network.channels}: set "
+                f"channels = {network.channels} in the objective"
+            )
 
 
 def _check(recipe: Recipe) -> None:
@@ -299,6 +329,11 @@ def _check(recipe: Recipe) -> None:
         network = recipe.make_network()
     except (RuntimeError, ArithmeticError) as reason:
         raise ValueError(f"network {recipe.network['name']} cannot be made so ({reason})") from reason
+    if PHASES % network.stride:
+        raise ValueError(
+            f"stride {network.stride} does not divide {PHASES}, of which the sides of validation pictures are "
+            "multiples: set the network's stride to 1, 2, 4 or 8"
+        )
     if recipe.degradation["name"] == "av1":
         if "ratio" not in recipe.degradation:
             raise ValueError('the degradation av1 needs a ratio: "2:1", "8:5" or "4:3"')
@@ -310,12 +345,19 @@ def _check(recipe: Recipe) -> None:
                 f"a network of scale {network.scale} does not fit the ratio {recipe.ratio.name}: pictures coded with "
                 "AV1 come enlarged, so that the network has scale 1"
             )
+        if network.channels != 1:
+            raise ValueError(
+                f"a network of {network.channels} channels does not fit av1, which gives luma: set its channels to 1"
+            )
         if recipe.scales != (1.0,) or recipe.copies != 1:
             raise ValueError("scales and copies are for other degradations: av1 codes each picture at five levels")
         if recipe.crop % network.stride or recipe.crop % PHASES:
             raise ValueError(f"crop {recipe.crop} is not a multiple of stride {network.stride} and of {PHASES}")
     else:
+        if recipe.material["name"] == "patches":
+            raise ValueError("the material patches is degraded already: it needs the degradation av1 with its ratio")
         _check_degradation(recipe.degradation)
         _check_scale(recipe, network)
     recipe.make_material()
     _check_objective(recipe.objective)
+    _check_channels(recipe.objective, network)

@@ -171,8 +171,16 @@ def _contiguous(network: nn.Module) -> dict[str, Tensor]:
 
 
 def start_log(path: Path, first_step: int) -> None:
-    """Remove rows after ``first_step``, since work after the checkpoint is repeated."""
-    rows = [row for row in read_log(path) if int(row["step"]) <= first_step] if path.exists() else []
+    """Remove rows after ``first_step``, since work after the checkpoint is repeated, and a last row without its end.
+
+    A killed run may leave one: rows are written before the checkpoint.
+
+    Raises:
+        ValueError: See `read_log`.
+    """
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    whole = [line.decode(errors="replace") for line in lines if line.endswith(b"\n")]
+    rows = [row for row in _rows(whole, path) if int(row["step"]) <= first_step]
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")
         writer.writeheader()
@@ -188,7 +196,12 @@ def append_log(path: Path, row: Iterable[object]) -> None:
 def read_log(path: Path) -> list[dict[str, str]]:
     """The rows of a log; ValueError if it is damaged."""
     with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+        return _rows(file, path)
+
+
+def _rows(lines: Iterable[str], path: Path) -> list[dict[str, str]]:
+    """The rows of the ``lines`` of the log at ``path``; ValueError as in `read_log`."""
+    rows = list(csv.DictReader(lines))
     try:
         for row in rows:
             [float(row[field]) for field in LOG_FIELDS]
@@ -197,8 +210,8 @@ def read_log(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def draw_curves(log: Path, target: Path, title: str) -> None:
-    """Draw loss and validation gain over the steps as a PNG."""
+def draw_curves(log: Path, target: Path, title: str, *, enlarges: bool = False) -> None:
+    """Draw loss and validation gain over the steps as a PNG; PSNR, not gain, if the network ``enlarges``."""
     from matplotlib.figure import Figure
 
     rows = read_log(log)
@@ -207,8 +220,9 @@ def draw_curves(log: Path, target: Path, title: str) -> None:
     loss_axes = figure.add_subplot(title=title, xlabel="step", ylabel="loss")
     loss_axes.plot(steps, losses, "o-", markersize=3, color="tab:gray", label="loss")
     gain_axes = loss_axes.twinx()
-    gain_axes.plot(steps, gains, "o-", markersize=3, color="tab:blue", label="gain on validation pictures")
-    gain_axes.set_ylabel("gain over Lanczos-5, dB", color="tab:blue")
+    measured = "PSNR" if enlarges else "gain"
+    gain_axes.plot(steps, gains, "o-", markersize=3, color="tab:blue", label=f"{measured} on validation pictures")
+    gain_axes.set_ylabel("PSNR, dB" if enlarges else "gain over Lanczos-5, dB", color="tab:blue")
     _save(figure, target)
 
 

@@ -30,10 +30,24 @@ def read_rows[T: "DataclassInstance"](path: Path, kind: type[T]) -> list[T]:
     """The inverse of `write_rows` for the dataclass ``kind``, whose fields are str, int, float, or float or None.
 
     Columns missing in older files get the field's default.
+
+    Raises:
+        ValueError: A row is cut or has something else in it, or there is an unknown column.
     """
     readers: dict[str, Any] = {field.name: field.type if field.type in (str, int) else float for field in fields(kind)}
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            kind(**{key: readers[key](text) for key, text in row.items() if text or readers[key] is str})
-            for row in csv.DictReader(file)
-        ]
+        table = csv.DictReader(file)
+        if unknown := [name for name in table.fieldnames or () if name not in readers]:
+            raise ValueError(f"{path} has a column {unknown[0]!r}, but there are {', '.join(readers)}: remove it")
+        rows = []
+        for row in table:
+            try:
+                if None in row or None in row.values():
+                    raise ValueError("cells are missing, or too many")
+                found = {key: readers[key](text) for key, text in row.items() if text or readers[key] is str}
+                rows.append(kind(**found))
+            except (TypeError, ValueError) as reason:
+                raise ValueError(
+                    f"{path}, line {table.line_num}, is not a {kind.__name__} ({reason}): remove it, and measure again"
+                ) from reason
+    return rows

@@ -26,9 +26,9 @@ class Validation:
     """Centre crops of examples, on the device, and a network's gain on them."""
 
     def __init__(self, examples: Sequence[Example], device: torch.device) -> None:
-        """Take at most ``MEASURED`` evenly spaced ``examples``."""
+        """Take at most ``MEASURED`` of the ``examples``, always the same ones."""
         alike: dict[tuple[torch.Size, torch.Size], list[tuple[Tensor, Tensor, Tensor]]] = {}
-        for middle in middles(examples[:: -(-len(examples) // MEASURED)], device):
+        for middle in middles(sample(examples), device):
             alike.setdefault((middle[0].shape, middle[1].shape), []).append(middle)
         self._batches = [
             tuple(torch.cat(column) for column in zip(*of_shape[at : at + _TOGETHER], strict=True))
@@ -61,22 +61,34 @@ def remove_drift(network: Any, examples: Sequence[Example], device: torch.device
 
     Training leaves some hundredths of a code, which undo the codec's rounding.
     """
-    few = examples[:: -(-len(examples) // MEASURED)]
-    drift = np.mean([(network(source, q) - source).mean().item() for source, _, q in middles(few, device)])
+    few = middles(sample(examples), device)
+    drift = np.mean([(network(source, q) - source).mean().item() for source, _, q in few])
     network.shift_residual(-float(drift))
+
+
+def sample(examples: Sequence[Example], count: int = MEASURED) -> Sequence[Example]:
+    """At most ``count`` of ``examples``, in their order, always the same ones.
+
+    Evenly spaced ones would be in step with the material, which repeats: five levels a still, eight frames a clip.
+    """
+    if len(examples) <= count:
+        return examples
+    chosen = np.random.default_rng(0).permutation(len(examples))[:count]
+    return [examples[index] for index in sorted(chosen)]
 
 
 def middles(
     examples: Sequence[Example], device: torch.device, crop: int = VALIDATION_CROP
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Centre crops of examples, at most about ``crop`` pixels wide and high: source, original, and level (1,)."""
+    """Centre crops of examples, at most about ``crop`` pixels wide and high: source, original, and level (1,).
+
+    Sources begin at multiples of eight pixels, and their sides are multiples of it.
+    """
     for example in examples:
         scale = scale_of(example)
-        side = crop // scale // 8 * 8
-        window = tuple(
-            slice(max(0, (size - side) // 2 // 8 * 8), max(0, (size - side) // 2 // 8 * 8) + side)
-            for size in example.degraded.shape[:2]
-        )
+        sides = [min(size, crop // scale) // 8 * 8 for size in example.degraded.shape[:2]]
+        corner = [(size - side) // 2 // 8 * 8 for size, side in zip(example.degraded.shape[:2], sides, strict=True)]
+        window = tuple(slice(start, start + side) for start, side in zip(corner, sides, strict=True))
         large = tuple(slice(part.start * scale, part.stop * scale) for part in window)
         source, original = to_luma(example.degraded[window], device), to_luma(example.original[large], device)
         yield source, original, torch.tensor([example.q], device=device)

@@ -4,6 +4,7 @@ Besides the gain, the change of the error from frame to frame is measured, becau
 is better on each frame. The reference is the change for the plain upscale, which is due to the codec.
 """
 
+import math
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from train.errors import EncoderError
 from train.evaluate import REFERENCE, method_of, models_of
-from train.material.pictures import Plane, checksum_of, clip_planes, planes_to_clip
+from train.material.pictures import Plane, check_names, checksum_of, clip_planes, planes_to_clip
 from train.metrics import psnr, vmaf
 from train.progress import tracked
 from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
@@ -80,12 +81,21 @@ def evaluate_videos(
         ratios: Original size over coded size.
         tiers: Models; a tier without a model for a ratio is skipped.
         frames: Number of frames, from the first; shorter videos are used in full.
+
+    Raises:
+        ValueError: There is no video, two have the same name without suffix, or one cannot be read or has one frame.
+        EncoderError: The encoder failed.
     """
     ratios, tiers = list(ratios), list(tiers)
     work.mkdir(parents=True, exist_ok=True)
     paths = list_videos(videos)
     if not paths:
         raise ValueError(f"no videos are in {videos}")
+    check_names(paths)
+    # All are looked at before the first is measured, which takes minutes.
+    for path in paths:
+        if len(read_video(path, 2)) < 2:
+            raise ValueError(f"{path.name} has one frame, and the change of the error needs two: leave it out")
     for path in tracked(paths, "scoring"):
         original = read_video(path, frames)
         name = f"{path.stem}-{checksum_of(original)}"
@@ -203,7 +213,8 @@ def error_change(restored: Iterable[Plane], originals: Iterable[Plane]) -> float
 def video_tables(scores: Sequence[ClipScore]) -> dict[str, str]:
     """A Markdown table for each method and ratio, by title ("fast 2:1"): each clip, and the mean of all.
 
-    Gains and changes of the error are relative to Lanczos-5: a change of 1 is as steady as that, less is steadier.
+    Gains and changes of the error are relative to Lanczos-5: a change of 1 is as steady as that, less is steadier. A
+    clip that stands still has none: it is shown as "-", and is not in the mean.
     """
     plain = {_stream(score): score for score in scores if score.method == REFERENCE}
     groups: dict[str, list[ClipScore]] = {}
@@ -228,8 +239,9 @@ def video_means(scores: Sequence[ClipScore]) -> str:
             groups.setdefault((score.ratio, score.method), []).append(score)
     for (ratio, method), group in groups.items():
         columns = list(zip(*(_values(score, plain[_stream(score)]) for score in group), strict=True))
-        cells = _cells([fmean(column) for column in columns])
-        lines.append(f"| {ratio} | {method} | {cells} | {min(columns[2]):+.2f} |")
+        cells = _cells([_mean(column) for column in columns])
+        least = min((gain for gain in columns[2] if not math.isnan(gain)), default=math.nan)
+        lines.append(f"| {ratio} | {method} | {cells} | {'-' if math.isnan(least) else f'{least:+.2f}'} |")
     return "\n".join(lines)
 
 
@@ -258,22 +270,30 @@ def _table(scores: Sequence[ClipScore], plain: Sequence[ClipScore]) -> str:
         values = _values(score, before)
         columns.append(values)
         lines.append(f"| {score.clip} | {score.encoder} | {score.level} | {_cells(values)} |")
-    means = [fmean(column) for column in zip(*columns, strict=True)]
+    means = [_mean(column) for column in zip(*columns, strict=True)]
     return "\n".join([*lines, f"| mean | | | {_cells(means)} |"])
 
 
 def _values(score: ClipScore, plain: ClipScore) -> list[float]:
-    """The numbers of a row, against those of Lanczos-5."""
+    """The numbers of a row, against those of Lanczos-5; nan for the change of an error that does not change there."""
     return [
         plain.bits_per_pixel,
         plain.psnr_y,
         score.psnr_y - plain.psnr_y,
         score.vmaf - plain.vmaf,
         score.vmaf_neg - plain.vmaf_neg,
-        score.error_change / plain.error_change,
+        score.error_change / plain.error_change if plain.error_change else math.nan,
     ]
+
+
+def _mean(values: Iterable[float]) -> float:
+    """The mean of those that are not nan; nan if there are none."""
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan
 
 
 def _cells(values: Sequence[float]) -> str:
     forms = (".3f", ".2f", "+.2f", "+.1f", "+.1f", ".3f")
-    return " | ".join(f"{value:{form}}" for value, form in zip(values, forms, strict=True))
+    return " | ".join(
+        "-" if math.isnan(value) else f"{value:{form}}" for value, form in zip(values, forms, strict=True)
+    )

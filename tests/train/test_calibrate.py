@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from train.__main__ import main
+from train.calibrate import _photographs
 
 ENGINES = Path(__file__).resolve().parents[2] / "engines"
 
@@ -39,3 +40,19 @@ def test_models_stay_where_nothing_can_be_measured(
     assert done.exit_code == 1, done.output
     assert message in done.output
     assert {path.name: path.read_bytes() for path in Path("engines").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("count", "chosen"),
+    [
+        (3, [0, 1, 2]),
+        (8, [*range(8)]),
+        (9, [0, 1, 2, 3, 4, 6, 7, 8]),
+        (15, [0, 2, 4, 6, 8, 9, 11, 13]),
+        (16, [*range(0, 16, 2)]),
+    ],
+)
+def test_pictures_are_evenly_spaced(count: int, chosen: list[int], tmp_path: Path) -> None:
+    for number in range(count):
+        Image.new("L", (256, 256)).save(tmp_path / f"{number}.png")
+    assert [int(path.stem) for path in _photographs(tmp_path, 8)] == chosen

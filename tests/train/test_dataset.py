@@ -455,3 +455,15 @@ def test_a_pair_has_its_own_noise_of_coding(images: Path, tmp_path: Path) -> Non
     assert np.array_equal(weak["hr"], strong["hr"])
     errors = [np.abs(arrays["lr"].astype(int) - arrays["hr"]).mean() for arrays in (weak, strong)]
     assert errors[0] < errors[1]
+
+
+@pytest.mark.usefixtures("in_process")
+def test_the_folder_of_the_test_set_is_not_learnt_from_either(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"0 of the pictures can be used.*\n0\.png: the same file as .*0\.png"):
+        make(images, tmp_path / "out", test_images=images)
+    sources = find_sources(images, images)
+    with ThreadPoolExecutor(1) as pool, dataset_module._progress() as progress:
+        usable, skipped = dataset_module._look_at_all(sources, pool, progress)
+    assert [photograph.path for photograph in usable.test] == sources.test
+    assert usable.train == usable.valid == []
+    assert len(skipped) == len(sources.train)

@@ -350,3 +350,31 @@ def test_an_unknown_metric_is_named(pictures: Path) -> None:
     done = CliRunner().invoke(main, ["evaluate", "--images", str(pictures), "--metrics", "psnr,lpips"])
     assert done.exit_code == 2
     assert "there is no metric 'lpips'; there are psnr, ssim, vmaf, vmaf-neg" in done.output
+
+
+def test_scores_of_the_folder_that_one_is_in_have_its_name(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures)
+    work = tmp_path / "work"
+    done = CliRunner().invoke(main, ["evaluate", "--images", ".", "--work", str(work), "--pair", "2by1-q40"])
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (work / "scores").iterdir()) == ["pictures.csv", "pictures.md"]
+    assert (work / "evaluation" / "pictures").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("a/mine.onnx", "b/mine.onnx"), "have the same name: rename one"),
+        (("bicubic.onnx",), "bicubic.onnx is named like the method bicubic: rename it"),
+        (("a/light int8.onnx",), "light int8.onnx is named like the method light: rename it"),
+    ],
+)
+def test_networks_with_the_name_of_another_method_are_refused(
+    names: tuple[str, ...], message: str, pictures: Path, tmp_path: Path
+) -> None:
+    networks = [tmp_path / name for name in names]
+    with pytest.raises(ValueError, match=message):
+        next(evaluate(pictures, tmp_path / "streams", [PAIR], ["fast"], networks=networks))
+    assert not (tmp_path / "streams").exists()

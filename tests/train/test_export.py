@@ -99,6 +99,20 @@ def test_a_network_with_levels_is_for_coded_pictures(tmp_path: Path) -> None:
         export_run(recipe, tmp_path / "other.toml", list, tmp_path / "runs", tmp_path / "engines")
 
 
+def test_a_network_with_levels_needs_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = ROOT / "train" / "recipes" / "light-2by1.toml"
+    run = Run(Path("work/runs/srcomp-light-2by1"))
+    run.folder.mkdir(parents=True)
+    Path("engines").mkdir()
+    save_weights(run.weights, load_recipe(recipe).make_network())
+    run.log.write_text("step,learning_rate,loss,valid_gain_db\n")
+    result = CliRunner().invoke(main, ["export", str(recipe)])
+    assert result.exit_code == 2
+    assert "--images is missing: give the training material of srcomp-light-2by1" in result.output
+    assert list(Path("engines").iterdir()) == []
+
+
 def test_a_network_for_rgb_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path, run = Path("mine.toml"), Run(Path("work/runs/mine"))
@@ -150,7 +164,6 @@ def test_what_has_no_levels_or_is_not_exported_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "--images is missing"),
         (["--levels", "20"], "--levels and --out belong together"),
         (["--levels", "20;30", "--out", "x"], "'20;30' is not numbers with commas between them"),
         (["--levels", "20,nan", "--out", "x"], "'20,nan' has numbers that are not finite"),

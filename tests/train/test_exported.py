@@ -77,7 +77,13 @@ def test_another_form_is_refused() -> None:
         InterpolatedStack(stride=2, channels=8, layers=5),
         InterpolatedStack(stride=2, channels=16, layers=4),
     ):
-        with pytest.raises(ValueError, match=r"another form|another slope"):
+        with pytest.raises(ValueError, match=r"^test has another (form|slope) than the recipe: give the recipe of its"):
             take_exported(other, file)
-    with pytest.raises(ValueError, match="a Srcnn has no weights in the package"):
+    with pytest.raises(ValueError, match="a Srcnn has no weights in the package, and cannot be test"):
         take_exported(NETWORKS.make("srcnn"), file)
+
+
+def test_a_network_of_the_package_of_another_form_is_named() -> None:
+    name = OURS[0].name
+    with pytest.raises(ValueError, match=f"^{name} has another (form|slope) than the recipe"):
+        take_installed(PlainStack(stride=4, channels=3, layers=4), name)

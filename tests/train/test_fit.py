@@ -392,3 +392,16 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert rates[30] == pytest.approx(TINY.learning_rate / 2)
     assert rates[-1] < 0.01 * TINY.learning_rate
     assert learning_rate(TINY, 30, 1.0) == 0
+
+
+def test_what_a_run_gains_is_called_psnr_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, shown = [], []
+    monkeypatch.setattr(fit_module, "draw_curves", lambda *_, enlarges: drawn.append(enlarges))
+    text = fit_module._gain_text
+    monkeypatch.setattr(fit_module, "_gain_text", lambda gain, enlarges: shown.append(text(gain, enlarges=enlarges)))
+    small = [Example(each.degraded[::2, ::2], each.original, each.q, each.picture) for each in blurred()]
+    doubler = changed("doubler", network={"name": "fsrcnn", "scale": 2}, degradation={"name": "bicubic", "ratio": 2})
+    for recipe, examples in ((TINY, blurred()), (doubler, small)):
+        fit(changed(recipe.name, recipe, steps=1), examples, examples, tmp_path, ALONE)
+    assert drawn == [False, True]
+    assert [value.startswith("PSNR ") for value in shown] == [False, True]

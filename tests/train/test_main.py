@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,20 @@ def test_options_that_cannot_be_used_are_refused_before_pictures_are_read(
     assert done.exit_code in (1, 2), done.output
     assert isinstance(done.exception, SystemExit), done.exception
     assert message in done.output
+
+
+def test_the_end_of_a_worker_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from click.testing import CliRunner
+
+    import train.dataset
+    from train.__main__ import main
+
+    def killed(options: object) -> None:
+        raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+
+    monkeypatch.setattr(train.dataset, "make_dataset", killed)
+    done = CliRunner().invoke(main, ["dataset", "--images", str(tmp_path), "--out", str(tmp_path)])
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.output.startswith("Error: a worker process was killed, as happens when memory runs out: free memory")

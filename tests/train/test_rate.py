@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from train.__main__ import main
-from train.rate import NATIVE, STILLS, Point, Points, coded_bytes, digest_of, measure
+from train.rate import NATIVE, STILLS, Point, Points, coded_bytes, digest_of, measure, originals
 from train.rate_report import (
     METRICS,
+    _drawn,
     bjontegaard,
     crossings,
     curve,
@@ -183,3 +184,50 @@ def test_a_folder_that_is_not_there_is_reported(tmp_path: Path, without: tuple[s
     result = CliRunner().invoke(main, ["rate", "--data", str(tmp_path), "--work", str(tmp_path), *without])
     assert result.exit_code == 1
     assert "there is no folder" in result.output
+
+
+def test_points_of_another_picture_of_the_same_name_are_measured_again(picture: Path, tmp_path: Path) -> None:
+    first = measure(picture, None, tmp_path / "work", [], levels=(50,)).points
+    assert len({point.checksum for point in first}) == 1
+    # Points of before the checksum was stored count as those of the picture.
+    unknown = [dataclasses.replace(point, checksum="", psnr_y=1.0) for point in first]
+    write_rows(tmp_path / "work" / "points.csv", Point, unknown)
+    kept = measure(picture, None, tmp_path / "work", [], levels=(50,)).points
+    assert [(point.checksum, point.psnr_y) for point in kept] == [("", 1.0)] * len(first)
+    write_rows(tmp_path / "work" / "points.csv", Point, first)
+    with Image.open(picture / "waves.png") as image:
+        turned = image.transpose(Image.Transpose.ROTATE_180)
+    turned.save(picture / "waves.png")
+    second = measure(picture, None, tmp_path / "work", [], levels=(50,)).points
+    assert len(second) == len(first)
+    assert {point.checksum for point in second}.isdisjoint(point.checksum for point in first)
+
+
+def test_points_of_before_there_were_checksums_are_read(tmp_path: Path) -> None:
+    old = "set,clip,ratio,level,method,bits_per_pixel,psnr_y,vmaf_neg,network\nstills,1,1:1,12,native,2.5,45.25,95.5,\n"
+    (tmp_path / "points.csv").write_text(old)
+    assert Points(tmp_path / "points.csv").points == [Point(STILLS, "1", "1:1", 12, NATIVE, 2.5, 45.25, 95.5)]
+
+
+def test_originals_of_one_name_are_refused(picture: Path) -> None:
+    with Image.open(picture / "waves.png") as image:
+        image.save(picture / "waves.webp")
+    with pytest.raises(ValueError, match=r"waves\.png and .*waves\.webp have the same name: rename one"):
+        next(originals(picture, None))
+
+
+@pytest.mark.parametrize(
+    ("tiers", "drawn"),
+    [
+        (("light", "fast", "quality"), "fast"),
+        (("light", "quality"), "light"),
+        (("quality",), "quality"),
+        (("light",), "light"),
+    ],
+)
+def test_the_plot_has_one_tier_whichever_were_measured(tiers: tuple[str, ...], drawn: str) -> None:
+    found = [*points("a", "1:1", NATIVE), *points("a", "2:1", "lanczos5")]
+    for tier in tiers:
+        found += points("a", "2:1", tier)
+    assert _drawn(curves_of(found, STILLS, PSNR)) == {NATIVE, "lanczos5", drawn}
+    assert _drawn(curves_of(points("a", "1:1", NATIVE), STILLS, PSNR)) == {NATIVE, "lanczos5"}

@@ -26,6 +26,8 @@ degradation = { name = "av1", ratio = "8:5" }
 steps = 1
 batch = 1
 """
+MIXTURE = '{{ name = "mixture", parts = [{{ name = "jpeg" }}, {{ name = "webp", {} }}] }}'
+ADVERSARIAL = 'objective = {{ name = "sum", terms = [{{ name = "l1" }}, {{ name = "adversarial"{} }}] }}'
 SUM = 'objective = {{ name = "sum", terms = [{{ name = "l1", weight = {} }}] }}'
 
 
@@ -100,6 +102,12 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
     assert [recipe for _, recipe in in_order((path, recipe) for recipe in (last, pupil, TINY))] == [TINY, pupil, last]
     with pytest.raises(ValueError, match="wait for each other"):
         in_order((path, recipe) for recipe in (pupil, changed(TINY.name, start=pupil.name)))
+
+
+def with_network(name: str, **parameters: int) -> str:
+    """``COMPLETE`` with another network."""
+    entries = "".join(f", {key} = {value}" for key, value in parameters.items())
+    return COMPLETE.replace('name = "plain", stride = 2, channels = 8, layers = 3', f'name = "{name}"{entries}')
 
 
 @pytest.mark.parametrize(
@@ -184,6 +192,37 @@ def test_recipes_come_after_those_that_they_start_or_learn_from() -> None:
         (COMPLETE.replace("layers = 3", "layers = 3, slope = nan"), "network plain: slope is a number, not nan"),
         (COMPLETE + 'objective = { name = "faithful", l1_share = 2 }', "l1_share is a number from 0 to 1, not 2"),
         (COMPLETE + 'objective = { name = "faithful", l1_share = nan }', "l1_share is a number, not nan"),
+        (COMPLETE.replace("stride = 2", "stride = 3"), "stride 3 does not divide 8, .*: set the network's stride to 1"),
+        (
+            COMPLETE.replace(AV1, '{ name = "jpeg", ratio = 1 }').replace("stride = 2", "stride = 4") + "crop = 90",
+            "crop 90 is not a multiple of the stride 4",
+        ),
+        (with_network("vdsr", channels=3), "a network of 3 channels does not fit av1, which gives luma: set its chan"),
+        (
+            with_network("espcn", scale=2).replace(AV1, '{ name = "jpeg", ratio = [2, 3], enlarged = true }'),
+            "a network of scale 2 does not fit pictures made 2 times smaller and enlarged again, as those of jpeg",
+        ),
+        (
+            with_network("espcn", scale=2).replace(AV1, MIXTURE.format("enlarged = true")),
+            "a network of scale 2 does not fit pictures made 2 times smaller and enlarged again, as those of webp",
+        ),
+        (
+            with_network("vdsr").replace(AV1, MIXTURE.format("enlarged = true")),
+            "a network of scale 1 does not fit pictures made 2 times smaller and not enlarged, as those of jpeg",
+        ),
+        (
+            with_network("espcn", scale=2, channels=3).replace(AV1, '{ name = "bicubic" }') + ADVERSARIAL.format(""),
+            "adversarial has channels = 1, but the network gives 3: set channels = 3 in the objective",
+        ),
+        (COMPLETE + ADVERSARIAL.format(", channels = 3"), "adversarial has channels = 3, but the network gives 1"),
+        (
+            COMPLETE + 'objective = { name = "adversarial", channels = 3 }',
+            "adversarial has channels = 3, but the network gives 1",
+        ),
+        (
+            with_network("espcn", scale=2).replace(AV1, '{ name = "bicubic" }') + 'material = { name = "patches" }',
+            "the material patches is degraded already: it needs the degradation av1 with its ratio",
+        ),
     ],
 )
 def test_a_wrong_recipe_states_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:
@@ -191,6 +230,22 @@ def test_a_wrong_recipe_states_what_is_wrong(text: str, message: str, tmp_path: 
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        with_network("espcn", scale=2).replace(AV1, MIXTURE.format("lowest = 20")),
+        with_network("vdsr").replace(AV1, '{ name = "jpeg", ratio = [2, 3], enlarged = true }'),
+        with_network("espcn", scale=2, channels=3).replace(AV1, '{ name = "bicubic" }')
+        + ADVERSARIAL.format(", channels = 3"),
+        COMPLETE + 'material = { name = "patches" }',
+    ],
+)
+def test_recipes_like_the_wrong_ones_are_right(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    load_recipe(path)
 
 
 def test_a_recipe_that_is_not_there_is_an_error_of_one_kind(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tests.train.examples import blurred
 from train.material.coded import Example
 from train.networks.network import outputs_of
 from train.networks.plain import PlainStack
-from train.validation import Validation, remove_drift, to_luma
+from train.validation import MEASURED, Validation, middles, remove_drift, sample, to_luma
 
 CPU = torch.device("cpu")
 
@@ -36,3 +36,39 @@ def test_drift_is_taken_out() -> None:
         residuals.append(outputs_of(network, luma, torch.tensor([example.q]))[0] - luma)
     assert abs(torch.stack(residuals).mean().item()) < 1e-6
     assert torch.stack(residuals).abs().mean().item() > 1e-4
+
+
+@pytest.mark.parametrize("period", [5, 8])
+def test_of_many_examples_every_level_and_frame_is_measured(period: int) -> None:
+    plane = np.zeros((8, 8), np.uint8)
+    # As many as made a step of the period.
+    examples = [Example(plane, plane, float(number % period), f"{number}") for number in range(period * MEASURED)]
+    chosen = sample(examples)
+    numbers = [int(example.picture) for example in chosen]
+    assert len(chosen) == MEASURED
+    assert numbers == sorted(set(numbers))
+    counts = [sum(example.q == each for example in chosen) for each in range(period)]
+    assert min(counts) > MEASURED / period / 2
+    assert [example.picture for example in sample(examples)] == [example.picture for example in chosen]
+    assert sample(examples[:MEASURED]) == examples[:MEASURED]
+    assert Validation(examples, CPU).pixels == MEASURED * 64
+
+
+def test_drift_is_that_of_every_level() -> None:
+    network = PlainStack(stride=2, channels=4, layers=3)
+    torch.nn.init.zeros_(network.tail.weight)
+    seen: list[float] = []
+    network.register_forward_hook(lambda layer, inputs, output: seen.append(inputs[1].item()))
+    plane = np.zeros((8, 8), np.uint8)
+    remove_drift(network, [Example(plane, plane, 20.0 + number % 5, "") for number in range(5 * MEASURED)], CPU)
+    assert len(seen) == MEASURED
+    assert set(seen) == {20, 21, 22, 23, 24}
+
+
+def test_windows_are_whole_cells_of_every_stride() -> None:
+    numbered = np.arange(60 * 300, dtype=np.uint32).reshape(60, 300) % 251
+    plane = numbered.astype(np.uint8)
+    ((source, original, q),) = middles([Example(plane, plane, 30.0, "")], CPU)
+    assert source.shape == original.shape == (1, 1, 56, 256)
+    assert torch.equal(source, to_luma(plane[:56, 16:272], CPU))
+    assert q.tolist() == [30]

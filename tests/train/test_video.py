@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -163,3 +164,47 @@ def test_means_have_a_row_for_each_ratio_and_method() -> None:
         "| 2:1 | fast | 0.125 | 30.00 | +1.50 | +3.0 | +3.0 | 0.875 | +1.50 |",
         "| 8:5 | fast | 0.125 | 30.00 | +1.00 | +3.0 | +3.0 | 0.875 | +0.50 |",
     ]
+
+
+def test_a_clip_that_stands_still_has_no_change_and_is_not_in_the_mean() -> None:
+    scores = [clip_score("lanczos5", 30, 2, 80), clip_score("fast", 31.5, 1.75, 83)]
+    still = [dataclasses.replace(score, clip="d", error_change=0.0) for score in scores]
+    ((_, table),) = video_tables([*scores, *still]).items()
+    assert table.splitlines()[3:] == [
+        "| d | libaom | 35 | 0.125 | 30.00 | +1.50 | +3.0 | +3.0 | - |",
+        "| mean | | | 0.125 | 30.00 | +1.50 | +3.0 | +3.0 | 0.875 |",
+    ]
+    assert video_means([*scores, *still]).endswith("| +3.0 | 0.875 | +1.50 |")
+    assert video_means(still).endswith("| +3.0 | - | +1.50 |")
+
+
+def test_a_gain_that_is_not_known_is_not_the_least() -> None:
+    scores = [clip_score("lanczos5", 30, 2, 80), clip_score("fast", 31.5, 1.75, 83)]
+    exact = [dataclasses.replace(score, clip="d", psnr_y=math.inf) for score in scores]
+    assert video_means([*exact, *scores]).endswith("| 0.875 | +1.50 |")
+    assert video_means(exact).endswith("| 0.875 | - |")
+
+
+def test_what_was_measured_is_stored_before_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = [clip_score("lanczos5", 30, 2, 80), clip_score("fast", 31.5, 1.75, 83)]
+
+    def no_tables(scores: object) -> dict[str, str]:
+        raise ValueError("no tables")
+
+    monkeypatch.setattr(video_module, "evaluate_videos", lambda *_: scores)
+    monkeypatch.setattr(video_module, "video_tables", no_tables)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["evaluate-video", "--videos", "."])
+    assert done.exit_code == 1
+    assert read_rows(Path("work/scores/video.csv"), ClipScore) == scores
+
+
+def test_videos_that_cannot_be_measured_are_named_before_the_first_is(tmp_path: Path) -> None:
+    make_video(tmp_path / "a.y4m", "64x64", 3)
+    make_video(tmp_path / "b.y4m", "64x64", 1)
+    with pytest.raises(ValueError, match=r"b\.y4m has one frame, .*: leave it out"):
+        next(evaluate_videos(tmp_path, tmp_path / "work", [ratio_by_name("2:1")], []))
+    (tmp_path / "b.y4m").rename(tmp_path / "a.webm")
+    with pytest.raises(ValueError, match=r"a\.webm and .*a\.y4m have the same name: rename one"):
+        next(evaluate_videos(tmp_path, tmp_path / "work", [ratio_by_name("2:1")], []))
+    assert not list((tmp_path / "work").iterdir())

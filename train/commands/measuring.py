@@ -181,9 +181,9 @@ def evaluate_video(
         check_places([means], document)
     chosen = [ratio_by_name(name) for name in ratios]
     scores = list(evaluate_videos(videos, work / "video", chosen, tiers, frames))
+    write_rows(work / "scores" / "video.csv", ClipScore, scores)
     for title, table in video_tables(scores).items():
         click.echo(f"{title}\n{table}\n")
-    write_rows(work / "scores" / "video.csv", ClipScore, scores)
     if record:
         path = RESULTS / "video.csv"
         recorded = updated_clips(read_rows(path, ClipScore) if path.exists() else [], scores)

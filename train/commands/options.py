@@ -23,8 +23,8 @@ def material(*, required: bool = True) -> Callable[[Command], Command]:
         type=click.Path(exists=True, path_type=Path),
         required=required,
         multiple=True,
-        help="Folder of training photographs or videos, or a single file; may be repeated. The recipe's material "
-        "decides which files are used.",
+        help="Folder of training photographs, videos or .npz files, or a single file; may be repeated. The recipe's "
+        "material decides which files are used.",
     )
     work = click.option(
         "--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for streams and runs."
@@ -86,8 +86,9 @@ def test_sets(command: Command) -> Command:
 
 
 def _distinct(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Folders, which scores and streams are named for."""
-    names = [folder.resolve().name for folder in folders]
+    """Folders with their full paths: scores and streams are named for them, and "." has no name."""
+    folders = tuple(folder.resolve() for folder in folders)
+    names = [folder.name for folder in folders]
     if same := {name for name in names if names.count(name) > 1}:
         raise click.BadParameter(f"several folders are called {', '.join(sorted(same))}: measure them one by one")
     return folders

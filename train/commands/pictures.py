@@ -66,8 +66,10 @@ def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
     As training pictures they would be split at random, with neighbours on both sides: to train on videos, give a recipe
     the material "videos".
     """
+    from train.material.pictures import check_names
     from train.material.videos import write_frames
 
+    check_names(videos)  # which name the frames
     for video in videos:
         for path in write_frames(video, out, count):
             click.echo(path)
@@ -78,9 +80,12 @@ def frames(videos: tuple[Path, ...], out: Path, count: int) -> None:
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), help="Folder for streams.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Output folder.")
 @click.option("--ratio", "ratios", multiple=True, default=("2:1", "8:5", "4:3"), show_default=True)
-@click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Size limit of a file.")
+@click.option("--megabytes", type=click.IntRange(min=1), default=50, show_default=True, help="Size limit of a part.")
 def pack(images: tuple[Path, ...], work: Path, out: Path, ratios: tuple[str, ...], megabytes: int) -> None:
-    """Pack photographs and their coded streams into tar files, for a machine without VapourSynth and FFmpeg."""
+    """Pack photographs and their coded streams into tar files, for a machine without FFmpeg.
+
+    VapourSynth is needed there, too, and comes with pip. A file larger than --megabytes makes a larger part by itself.
+    """
     from train.pack import pack as write
 
     for path in write(images, ratios, work, out, megabytes * 1_000_000):

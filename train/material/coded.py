@@ -143,7 +143,7 @@ class Example:
     clean: Plane | None = None
     """The small picture before compression, if it is a further target."""
     kind: str = ""
-    """Of pictures coded with AV1: see `Coding.kind`."""
+    """Of pictures coded with AV1: see `Coding.kind`; of patches: ``"patch"``."""
 
     @cached_property
     def error(self) -> float:

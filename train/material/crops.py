@@ -16,8 +16,8 @@ PHASES: Final = 8
 
 # A picture's weight is relative to examples whose level differs by no more than this.
 _NEAR_LEVELS: Final = 5.0
-# Share of crops at each border of a picture, beyond those that are there by chance.
-_AT_BORDERS: Final = 0.05
+AT_BORDERS: Final = 0.05
+"""Share of crops at each border of a picture, beyond those that are there by chance."""
 
 # Least error, in squared codes, for pictures without loss: as if one pixel in a thousand were off by one code.
 _LEAST_ERROR: Final = 1e-3
@@ -55,7 +55,7 @@ class CropBank:
         """
         chosen = [example for example in examples if min(example.original.shape[:2]) >= crop]
         if not chosen:
-            raise ValueError(f"no picture is as large as a crop of {crop}x{crop}")
+            raise ValueError(f"no picture is as large as a crop of {crop}x{crop}: lower crop in the recipe")
         self.scale = scale_of(chosen[0])
         self._crop, self._device = crop, device
         self._step = crop_step(crop, self.scale)
@@ -74,7 +74,7 @@ class CropBank:
         random = torch.rand(6, count, device=self._device, generator=generator)
         chosen = (random[0] * len(self._levels)).long()
         # Borders, where pictures have lines and bars and networks see no neighbours, come more often than by chance.
-        beyond = (1 + 2 * _AT_BORDERS) * random[1:3] - _AT_BORDERS
+        beyond = (1 + 2 * AT_BORDERS) * random[1:3] - AT_BORDERS
         inside = beyond.clamp(0, 1 - 1e-6)
         top, left = ((inside[axis] * self._places[chosen, axis]).long().mul_(self._step) for axis in (0, 1))
         # Transposition, vertical flip, horizontal flip.
@@ -140,6 +140,8 @@ class Weighting:
         self._is_flat = scale_of(examples[0]) > 1
         self._levels = np.array([example.q for example in examples])
         self._errors = np.array([0.0 if self._is_flat else max(example.error, _LEAST_ERROR) for example in examples])
+        # By level: patches are many thousands, of a few levels.
+        self._usual: dict[float, float] = {}
         self._mean = 1.0
         self._mean = float(np.mean([self.of(example) for example in examples]))
 
@@ -147,6 +149,7 @@ class Weighting:
         """The weight of any ``example``; 1 for networks that upscale."""
         if self._is_flat:
             return 1.0
-        near = abs(self._levels - example.q) <= _NEAR_LEVELS
-        usual = self._errors[near if near.any() else ...].mean()
-        return float(1 / (max(example.error, _LEAST_ERROR) + 0.2 * usual) / self._mean)
+        if example.q not in self._usual:
+            near = abs(self._levels - example.q) <= _NEAR_LEVELS
+            self._usual[example.q] = float(self._errors[near if near.any() else ...].mean())
+        return 1 / (max(example.error, _LEAST_ERROR) + 0.2 * self._usual[example.q]) / self._mean

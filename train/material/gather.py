@@ -12,8 +12,11 @@ from train.degradations import DEGRADATIONS
 from train.degradations.av1 import worker_pool
 from train.degradations.degradation import covered
 from train.material.coded import CLIP_BANDS, CLIP_SIZE, KEPT_FRAMES, LEVEL_BANDS, Example, code, codings, load_picture
+from train.material.material import Material
+from train.material.patches import Patches, Rows, load_patches, parts_of
 from train.material.pictures import check_names, clip_planes, read_rgb8, read_yuv420, scaled_rgb, size_of
 from train.material.stream import Stream
+from train.parallel import processes_here
 from train.recipe import Recipe
 from vs_srcomp.memory import memory_limit
 
@@ -21,7 +24,8 @@ RGB = 3
 """Channels of networks for RGB."""
 
 MEMORY_SHARE: Final = 1 / 4
-"""Share of memory for examples, which training copies once. More examples than that are streamed."""
+"""Share of memory for examples, which training copies once. More examples than that are streamed. The processes that
+train together divide it, since each has all examples."""
 MEASURED: Final = 120
 """Size limit of the validation set if examples are streamed."""
 
@@ -56,11 +60,17 @@ class Gatherer:
         key = _data_key(recipe)
         if self._last_valid is None or self._last_valid[0] != key:
             self._last_valid = None
-            _, measured = _split(recipe, self._places, self._work)
-            if recipe.degradation["name"] == "av1":
-                _code(recipe, measured, self._work, self._processes)
-            self._last_valid = key, _load(_loader(recipe, self._work), measured, self._processes)
+            self._last_valid = key, self._read_valid(recipe)
         return self._last_valid[1]
+
+    def _read_valid(self, recipe: Recipe) -> list[Example]:
+        material = recipe.make_material()
+        if isinstance(material, Patches):
+            return load_patches(_split_patches(recipe, material, self._places)[1])
+        _, measured = _split(recipe, material, self._places, self._work)
+        if recipe.degradation["name"] == "av1":
+            _code(recipe, measured, self._work, self._processes)
+        return _load(_loader(recipe, self._work), measured, self._processes)
 
 
 def _data_key(recipe: Recipe) -> object:
@@ -84,19 +94,25 @@ def gather(
         work: Folder of coded files, in ``coded``; missing ones are made.
         processes: Number of worker processes; by default one per processor.
         memory: Limit for examples in bytes; by default a share of this computer's memory. If they need more, the
-            training set is a `Stream`, and the validation set has at most ``MEASURED`` pictures.
+            training set is a `Stream`, and the validation set has at most ``MEASURED`` pictures, or about
+            `train.material.patches.STREAMED` patches.
 
     Raises:
         ValueError: There is no picture, or too few for the split; two have the same name; or the degradation has no
             such parameter.
     """
-    learned, measured = _split(recipe, places, work)
+    if memory is None:
+        memory = memory_limit() * MEMORY_SHARE / processes_here()
+    material = recipe.make_material()
+    if isinstance(material, Patches):
+        return _gather_patches(*_split_patches(recipe, material, places), processes, memory)
+    learned, measured = _split(recipe, material, places, work)
     if recipe.degradation["name"] == "av1":
         _code(recipe, learned + measured, work, processes)
     else:
         DEGRADATIONS.make(**recipe.degradation)  # Reports mistakes before the workers start.
     load = _loader(recipe, work)
-    if _bytes_of(recipe, learned + measured) <= (memory_limit() * MEMORY_SHARE if memory is None else memory):
+    if _bytes_of(recipe, learned + measured) <= memory:
         examples = _load(load, learned + measured, processes)
         names = {path.stem for _, path in measured}
         return [each for each in examples if each.picture not in names], [e for e in examples if e.picture in names]
@@ -104,8 +120,19 @@ def gather(
     return Stream(learned, load, valid, processes), valid
 
 
-def _split(recipe: Recipe, places: Iterable[Path], work: Path) -> tuple[list[Item], list[Item]]:
-    material = recipe.make_material()
+def _gather_patches(learned: Sequence[Rows], measured: Sequence[Rows], processes: int | None, memory: float) -> Split:
+    if sum(rows.size for rows in (*learned, *measured)) <= memory:
+        return load_patches(learned), load_patches(measured)
+    valid, parts = load_patches(measured, parts_of(measured)), parts_of(learned)
+    return Stream(range(parts), partial(load_patches, learned, parts), valid, processes), valid
+
+
+def _split_patches(recipe: Recipe, material: Patches, places: Iterable[Path]) -> tuple[list[Rows], list[Rows]]:
+    assert recipe.ratio is not None
+    return material.split(places, recipe.ratio, recipe.crop, recipe.valid_share, recipe.seed)
+
+
+def _split(recipe: Recipe, material: Material, places: Iterable[Path], work: Path) -> tuple[list[Item], list[Item]]:
     files = material.files(places, work)
     check_names(files)
     measured = material.measured(files, recipe.valid_share, recipe.seed)

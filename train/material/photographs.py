@@ -16,8 +16,12 @@ class Photographs:
         found: list[Path] = []
         for place in places:
             found += list_pictures(place) if place.is_dir() else [place] * (place.suffix.lower() in SUFFIXES)
-        _check_contents(found)
-        return found
+        # A place may be given twice.
+        of_file: dict[Path, Path] = {}
+        for path in found:
+            of_file.setdefault(path.resolve(), path)
+        _check_contents(of_file.values())
+        return list(of_file.values())
 
     def measured(self, files: Sequence[Path], share: float, seed: int) -> set[str]:
         """See `Material.measured`."""

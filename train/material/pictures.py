@@ -3,6 +3,7 @@
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -112,23 +113,27 @@ def scaled_rgb(rgb: Plane, scale: float) -> Plane:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of a picture file, from its header; ValueError if it is not readable."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, ValueError) as reason:
-        raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason
+    """Width and height of a picture file, from its header; ValueError if it is not readable or too large."""
+    with _opened(path) as file:
+        return file.size
 
 
 def read_rgb8(path: Path) -> Plane:
     """Read a picture file as (H, W, 3); ValueError if it is not readable or too large, as in `read_yuv420`."""
+    with _opened(path) as file:
+        return np.asarray(_to_rgb8(ImageOps.exif_transpose(file)))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture file, which the block reads; ValueError if it is not readable or too large, as in `read_yuv420`."""
     try:
         with warnings.catch_warnings():
             # Of Pillow's warnings, only that about the size matters here.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
-                return np.asarray(_to_rgb8(ImageOps.exif_transpose(file)))
+                yield file
     except Exception as reason:  # Pillow's parsers raise anything on damaged files, from struct.error to MemoryError
         raise ValueError(f"{path.name}: not a readable picture ({reason})") from reason
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from train.degradations.av1 import worker_pool
 from train.material.coded import Example
-from train.material.crops import CropBank, Crops, Weighting, crop_step, scale_of
+from train.material.crops import AT_BORDERS, CropBank, Crops, Weighting, crop_step, scale_of
 
 # Crops per example: reading a picture costs as much as many crops.
 _OF_EXAMPLE: Final = 2
@@ -80,7 +80,8 @@ class CropStream:
             index = int(rng.integers(len(self._waiting)))
             self._waiting[index], self._waiting[-1] = self._waiting[-1], self._waiting[index]
             chosen.append(self._waiting.pop())
-        targets = zip(*(cut.targets for cut in chosen), strict=True)
+        # Of a mixture, only some parts have a clean picture: as in `CropBank`, it is a target if all have one.
+        targets = zip(*(cut.targets[: min(len(cut.targets) for cut in chosen)] for cut in chosen), strict=True)
         return Crops(
             self._tensor([cut.source for cut in chosen]),
             tuple(self._tensor(of_kind) for of_kind in targets),
@@ -102,7 +103,9 @@ class CropStream:
             self._waiting += cuts
             fruitless = 0 if cuts else fruitless + 1
             if fruitless > len(self._stream.items):
-                raise ValueError(f"no picture is as large as a crop of {self._crop}x{self._crop}")
+                raise ValueError(
+                    f"no picture is as large as a crop of {self._crop}x{self._crop}: lower crop in the recipe"
+                )
 
     def _tensor(self, crops: Sequence[NDArray[np.uint8]]) -> Tensor:
         planar = np.stack([np.atleast_3d(crop).transpose(2, 0, 1) for crop in crops])
@@ -134,7 +137,7 @@ def _cuts_of(item: Any, load: Callable[[Any], list[Example]], weighting: Weighti
 def _cut(example: Example, weight: float, crop: int, rng: np.random.Generator) -> _Cut:
     scale = scale_of(example)
     step = crop_step(crop, scale)
-    corner = [int(rng.integers((size - crop) // step + 1)) * step for size in example.original.shape[:2]]
+    corner = [_place((size - crop) // step + 1, rng) * step for size in example.original.shape[:2]]
     turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
 
     def turned(picture: NDArray[np.uint8], part: int) -> NDArray[np.uint8]:
@@ -146,3 +149,9 @@ def _cut(example: Example, weight: float, crop: int, rng: np.random.Generator) -
     if example.clean is not None:
         targets.append(turned(example.clean, scale))
     return _Cut(turned(example.degraded, scale), tuple(targets), example.q, weight)
+
+
+def _place(places: int, rng: np.random.Generator) -> int:
+    """A random one of so many ``places``; the first and the last come more often, as in `CropBank`."""
+    beyond = (1 + 2 * AT_BORDERS) * rng.random() - AT_BORDERS
+    return int(min(max(beyond, 0.0), 1 - 1e-6) * places)

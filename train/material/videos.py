@@ -1,6 +1,7 @@
 """Training material of videos: evenly spaced frames as picture files."""
 
 import math
+import os
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +59,7 @@ class Videos:
         check_names(videos)
         found: list[Path] = []
         for file in videos:
-            folder = f"{file.stem}-{zlib.crc32(str(file.resolve()).encode()):08x}-{self.frames}"
+            folder = f"{file.stem}-{_state_of(file)}-{self.frames}"
             found += write_frames(file, work / "frames" / folder, self.frames)
         return found
 
@@ -70,6 +71,15 @@ class Videos:
         if self.split == "file":
             return {name for video in shuffled_share(of_video, share, seed) for name in of_video[video]}
         return {name for names in of_video.values() for name in names[len(names) - math.ceil(len(names) * share) :]}
+
+
+def _state_of(file: Path) -> str:
+    """CRC-32 of a file's path, size and time of change, in hexadecimal: a video that replaces it has another one.
+
+    The content itself would take long to read.
+    """
+    stat = file.stat()
+    return f"{zlib.crc32(os.fsencode(f'{file.resolve()} {stat.st_size} {stat.st_mtime_ns}')):08x}"
 
 
 def write_frames(video: Path, folder: Path, count: int) -> Iterator[Path]:

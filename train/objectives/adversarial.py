@@ -14,7 +14,7 @@ NEGATIVE_SLOPE = 0.2
 
 
 class PatchDiscriminator(nn.Module):
-    """A score for each patch of about 70x70, one per 8x8 pixels: the higher, the more it looks like an original.
+    """A score for each patch of 54x54, one per 8x8 pixels: the higher, the more it looks like an original.
 
     Convolutions of width, 2, 4 and 8 times width, three of them with steps of 2, spectral normalisation (Miyato et al.
     2018, arXiv 1802.05957), after Isola et al. 2017 (arXiv 1611.07004).

@@ -1,5 +1,6 @@
 """The convolutions of VGG16 with shift-tolerant pooling."""
 
+from collections.abc import Container
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def load_vgg(path: Path, stages: int = 4) -> Vgg:
     """The network with the weights of ``python -m train vgg-weights``, whose file may have more stages.
 
     Raises:
-        ValueError: There is no such file, or it has other content.
+        ValueError: There is no such file, or it has other content or fewer stages.
     """
     if not path.exists():
         raise ValueError(f"{path}: no weights of VGG16 there; python -m train vgg-weights {path} writes them")
@@ -97,12 +98,27 @@ def load_vgg(path: Path, stages: int = 4) -> Vgg:
         stored = load_file(path)
     except SafetensorError as reason:
         raise ValueError(f"{path} is damaged ({reason}); remove it, and write it again") from reason
+    if (found := _stages_in(stored)) < stages:
+        raise ValueError(
+            f"{path} has {found} whole stages of VGG16, not {stages}: give `share` no more numbers than it has, or "
+            f"remove it, and python -m train vgg-weights {path} writes 4"
+        )
     state = {name: tensor.float() for name, tensor in stored.items() if not name.startswith(beyond)}
     try:
-        network.load_state_dict(network.state_dict() | state)
+        # The file has only the convolutions.
+        network.load_state_dict(dict(network.named_buffers()) | state)
     except RuntimeError as reason:
         raise ValueError(f"{path}: not the weights of VGG16: {reason}") from reason
     return network
+
+
+def _stages_in(stored: Container[str]) -> int:
+    """How many stages, from the first, the tensors named ``stored`` have whole."""
+    for number, stage in enumerate(STAGES):
+        names = (f"stages.{number}.{layer}.{kind}" for layer in range(len(stage)) for kind in ("weight", "bias"))
+        if not all(name in stored for name in names):
+            return number
+    return len(STAGES)
 
 
 def write_vgg_weights(path: Path, stages: int = 4) -> None:

@@ -26,7 +26,8 @@ def compare(
         perceptual: Whether to measure the perceptual distance, which takes longer than all else.
 
     Raises:
-        ValueError: There is no such experiment, nothing is trained, or test pictures are missing.
+        ValueError: There is no such experiment, nothing is trained, test pictures are missing, or methods were measured
+            on different ones.
     """
     known = (*EXPERIMENTS, CODED)
     if unknown := [name for name in only if name not in known]:

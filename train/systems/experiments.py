@@ -14,7 +14,7 @@ from train.degradations.jpeg import Jpeg
 from train.degradations.webp import Webp
 from train.systems.classic import Plane
 from train.systems.methods import Methods, Trained, classic, ensembles, in_steps, made_of, single, twice
-from train.systems.pictures import frames, lumas
+from train.systems.pictures import frames, lumas, picture_files
 from train.systems.scores import Book, Case, Judge
 from train.video import list_videos
 
@@ -46,6 +46,11 @@ class Ground:
     def book(self, experiment: str) -> Book:
         """The scores of one experiment."""
         return Book(self.books / f"{experiment}-{self.side}.csv", self.trained.weights_of)
+
+    def names(self, name: str) -> list[str]:
+        """Names of the pictures of a test set; none if it is not there."""
+        count = None if name in CLASSIC_SETS else self.pictures
+        return [path.stem for path in picture_files(self.data / "test" / name, count)]
 
     def set(self, name: str) -> Iterator[tuple[str, Plane]]:
         """Luma of a test set: whole pictures of Set5 and Set14, centre crops of others."""

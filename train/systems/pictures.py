@@ -13,6 +13,12 @@ from train.systems.classic import Plane
 from train.systems.scores import middle
 
 
+def picture_files(folder: Path, count: int | None = None) -> list[Path]:
+    """The first ``count`` pictures of a folder, by default all; none if there is no such folder."""
+    files = [path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES] if folder.is_dir() else []
+    return sorted(files, key=lambda path: (len(path.stem), path.stem))[:count]
+
+
 def lumas(folder: Path, count: int | None = None, side: int | None = None) -> Iterator[tuple[str, Plane]]:
     """Name and luma of the first ``count`` pictures of a folder, cropped to the middle ``side`` pixels.
 
@@ -21,10 +27,10 @@ def lumas(folder: Path, count: int | None = None, side: int | None = None) -> It
     Raises:
         ValueError: A file cannot be read, or there is none.
     """
-    files = [path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES] if folder.is_dir() else []
+    files = picture_files(folder, count)
     if not files:
         raise ValueError(f"{folder} has no pictures: give the folder of test sets as --data")
-    for path in sorted(files, key=lambda path: (len(path.stem), path.stem))[:count]:
+    for path in files:
         try:
             with Image.open(path) as image:
                 rgb = np.asarray(image.convert("RGB"))

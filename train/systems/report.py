@@ -9,6 +9,7 @@ from train.recipe import Recipe, load_recipe
 from train.run import Run
 from train.systems.experiments import CODECS, QUALITIES, TRACKS, Ground
 from train.systems.scores import Score, mean
+from vs_srcomp.files import write_atomically
 
 SETS = ("set5", "set14", "kodak", "clic")
 
@@ -20,7 +21,7 @@ REASONS = {"srcnn": "one network serves scales 2, 3 and 4 here, the paper has on
 
 
 def write_report(ground: Ground, runs: Path, recipes: Path, out: Path, pictures: Sequence[str]) -> None:
-    """Write the report on all scores to ``out``.
+    """Write the report on all scores of the pictures of this run to ``out``.
 
     Args:
         ground: Gives the scores.
@@ -28,19 +29,51 @@ def write_report(ground: Ground, runs: Path, recipes: Path, out: Path, pictures:
         recipes: Folder of the systems' recipes.
         out: The Markdown file.
         pictures: PNG files and their titles, as "file|title", relative to ``out``.
+
+    Raises:
+        ValueError: Methods of an experiment were measured on different pictures.
     """
     parts = [
         f"{_HEAD}\n\n{_taken(ground)}",
         _networks(runs, recipes),
-        _line(ground.book("line").scores),
-        _espcn(ground.book("espcn").scores),
-        _fd_srcnn(ground.book("fd-srcnn").scores),
-        _cisr_psi(ground.book("cisr-psi").scores),
-        _av1(ground.book("av1").scores),
+        _line(_scores(ground, "line")),
+        _espcn(_scores(ground, "espcn")),
+        _fd_srcnn(_scores(ground, "fd-srcnn")),
+        _cisr_psi(_scores(ground, "cisr-psi")),
+        _av1(_scores(ground, "av1")),
         _pictures(pictures, out.parent),
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(wrapped("\n\n".join(part for part in parts if part)) + "\n", "utf-8")
+    text = wrapped("\n\n".join(part for part in parts if part)) + "\n"
+    write_atomically(out, text.encode())
+
+
+def _scores(ground: Ground, experiment: str) -> list[Score]:
+    """The scores of an experiment on the pictures of this run: an earlier one may have had more.
+
+    Raises:
+        ValueError: Methods were measured on different pictures.
+    """
+    names = {name: ground.names(name) for name in SETS}
+    # Those of sets that are not there, and of videos, stay.
+    scores = [
+        score
+        for score in ground.book(experiment).scores
+        if not names.get(score.set) or score.picture in names[score.set]
+    ]
+    pictures: dict[tuple[str, str, str], dict[str, set[str]]] = {}
+    for score in scores:
+        of_case = pictures.setdefault((score.set, score.degradation, score.scale), {})
+        of_case.setdefault(score.method, set()).add(score.picture)
+    for (of_set, _, scale), of_methods in pictures.items():
+        (first, expected), *others = of_methods.items()
+        for method, found in others:
+            if found != expected:
+                raise ValueError(
+                    f"{experiment}, {of_set}, scale {scale}: {method} and {first} were measured on different pictures: "
+                    f"measure it again with --only {experiment} and the same --pictures"
+                )
+    return scores
 
 
 _COLUMNS = 120

@@ -20,7 +20,10 @@ CROP, ZOOM, COLUMNS, TITLE = 96, 2, 5, 16
 
 
 def write_sheets(ground: Ground, runs: Path, folder: Path) -> list[str]:
-    """Write all PNG files, and HTML pages for those with crops, to ``folder``; return "file|title" of each."""
+    """Write all PNG files, and HTML pages for those with crops, to ``folder``; return "file|title" of each.
+
+    Sheets of test sets that are not there are left out: an experiment may need none of them.
+    """
     trained, written = ground.trained, []
     folder.mkdir(parents=True, exist_ok=True)
     at_2 = single(trained, ("srcnn", "vdsr", "fsrcnn-2x", "edsr-2x"))
@@ -33,7 +36,7 @@ def write_sheets(ground: Ground, runs: Path, folder: Path) -> list[str]:
         ("espcn-2x.png", "Blur and decimation, scale 2", "kodak", 7, "blur-decimate", 2, lines),
         ("cisr-psi-2x.png", "JPEG of quality 20, scale 2", "kodak", 4, "jpeg", 2, blind),
     ):
-        if methods:
+        if methods and ground.names(of_set):
             pictures = [plane for _, plane in ground.set(of_set)]
             picture = pictures[min(number, len(pictures) - 1)]
             quality = {"lowest": 20, "highest": 20} if degradation == "jpeg" else {}

@@ -1,5 +1,7 @@
 """Random crops: where they lie, how they are turned, which pictures they come from."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +124,13 @@ def test_weights_are_about_one_over_the_error_among_like_levels() -> None:
 def test_pictures_that_lost_nothing_have_a_finite_weight() -> None:
     flat = np.full((32, 32), 100, np.uint8)
     assert weights([Example(flat, flat, 20.0, name) for name in "ab"]).tolist() == [1, 1]
+
+
+def test_many_thousands_of_patches_are_weighted_in_time() -> None:
+    rng = np.random.default_rng(0)
+    low, high = rng.integers(0, 256, (2, 8, 8), np.uint8)
+    examples = [Example(low, high, 20.0 + 10 * (number % 4), f"{number}") for number in range(100_000)]
+    begun = time.process_time()
+    assert weights(examples) == pytest.approx(np.ones(100_000))
+    # It takes two; if each example were compared with all others, it would take a minute.
+    assert time.process_time() - begun < 20

@@ -126,3 +126,20 @@ def test_photographs_are_files_or_what_lies_in_folders_and_split_at_random(pictu
     assert len(first) == 10
     assert material.measured(many, 0.2, seed=1) == first
     assert material.measured(many, 0.2, seed=2) != first
+
+
+def test_a_place_given_twice_is_taken_once(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = Photographs().files([pictures], tmp_path)
+    assert len(once) == 4
+    monkeypatch.chdir(tmp_path)
+    assert Photographs().files([pictures, Path(pictures.name), once[2]], tmp_path) == once
+
+
+def test_processes_that_train_together_share_the_memory(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The examples take 4 pictures of 96x64, and a quarter as much for what is made of them.
+    monkeypatch.setattr("train.material.gather.memory_limit", lambda: 4 * 40_000)
+    assert isinstance(gather(doubler(), [pictures], tmp_path, processes=1)[0], list)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert isinstance(gather(doubler(), [pictures], tmp_path, processes=1)[0], Stream)

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.train.examples import changed
 from tests.train.photographs import photograph
 from train.fit import fit
 from train.material.coded import Example
+from train.material.crops import CropBank
 from train.material.gather import MEASURED, gather
 from train.material.stream import CropStream, Stream, open_crops
 from train.parallel import Team
@@ -107,3 +109,37 @@ def resident() -> float:
     """Bytes of memory that this process holds."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def of_parts(item: int) -> list[Example]:
+    """The parts of a mixture: every second one is compressed, and has a clean picture."""
+    (example,) = numbered(item)
+    return [replace(example, clean=example.degraded if item % 2 else None)]
+
+
+@pytest.mark.parametrize(("items", "targets"), [((0, 1), 1), ((0,), 1), ((1,), 2)])
+def test_clean_pictures_are_targets_where_all_parts_of_a_mixture_have_them(
+    items: tuple[int, ...], targets: int
+) -> None:
+    torch.manual_seed(3)
+    examples = [example for item in items for example in of_parts(item)]
+    with ThreadPoolExecutor(1) as pool:
+        crops = CropStream(Stream(items, of_parts, examples), 16, CPU, pool).draw(16)
+    assert len(crops.targets) == len(CropBank(examples, 16, CPU).draw(16).targets) == targets
+    assert crops.targets[0].shape == (16, 1, 16, 16)
+
+
+def wide(item: int) -> list[Example]:
+    """Columns of numbers."""
+    plane = np.tile(np.arange(240, dtype=np.uint8), (240, 1))
+    return [Example(plane, plane, 30.0, f"{item}")]
+
+
+def test_borders_of_pictures_come_as_often_as_from_memory() -> None:
+    torch.manual_seed(3)
+    with ThreadPoolExecutor(1) as pool:
+        crops = CropStream(Stream(range(10), wide, wide(0)), 40, CPU, pool)
+        source = torch.cat([crops.draw(100).source for _ in range(40)])
+    corners = (255 * source).round().amin((1, 2, 3))
+    shares = [(corners == column).float().mean().item() for column in (0, 96, 200)]
+    assert shares == pytest.approx([(0.05 + 1 / 26) / 1.1, 1 / 26 / 1.1, (0.05 + 1 / 26) / 1.1], abs=0.015)

@@ -1,5 +1,6 @@
 """Frames of videos as pictures to learn from."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,26 @@ def test_a_video_that_ends_early_gives_the_frames_that_it_has_and_says_so(
     (message,) = capsys.readouterr().err.splitlines()
     assert message.startswith(f"'{short}' ends after 1.")
     assert message.endswith("of 3.0 s: it seems to be cut off")
+
+
+def test_videos_of_one_name_do_not_write_over_each_others_frames(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = film(tmp_path / "other" / "film.mkv", frames=3)
+    result = CliRunner().invoke(main, ["frames", str(video), str(other), "--out", str(tmp_path / "frames")])
+    assert result.exit_code == 1
+    assert "have the same name: rename one" in result.output
+    assert not (tmp_path / "frames").exists()
+
+
+@pytest.mark.parametrize("changes", ["size", "time"])
+def test_a_video_that_replaces_another_has_frames_of_its_own(changes: str, video: Path, tmp_path: Path) -> None:
+    before = Videos(frames=2).files([video], tmp_path / "work")
+    stat = video.stat()
+    if changes == "size":
+        film(video, frames=5)
+        os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    else:
+        os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+    after = Videos(frames=2).files([video], tmp_path / "work")
+    assert before[0].parent != after[0].parent
+    assert [path.name for path in after] == [f"film-{number:06}.png" for number in (0, 4 if changes == "size" else 8)]

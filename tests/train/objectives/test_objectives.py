@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.material.crops import Crops
 from train.metrics import ssim
 from train.objectives import OBJECTIVES
+from train.objectives.adversarial import PatchDiscriminator
 from train.objectives.objective import Objective, matched
 from train.objectives.vgg import STAGES, Vgg, load_vgg, write_vgg_weights
 
@@ -163,6 +165,34 @@ def test_trained_weights_answer_to_structure_more_than_random_ones(vgg_file: Pat
 def test_a_missing_file_of_weights_is_refused_with_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no weights of VGG16 there; python -m train vgg-weights .*none.safetensors"):
         OBJECTIVES.make("perceptual", weights=str(tmp_path / "none.safetensors"))
+
+
+def test_stages_that_the_file_of_weights_lacks_are_not_left_to_chance(tmp_path: Path) -> None:
+    file = tmp_path / "vgg.safetensors"
+    weights = {name: tensor for name, tensor in Vgg(2).state_dict().items() if "stages" in name}
+    save_file(weights, file)
+    assert len(load_vgg(file, 2).stages) == 2
+    lacking = r"vgg\.safetensors has {} whole stages of VGG16, not {}: .*python -m train vgg-weights .*vgg\.safetensors"
+    with pytest.raises(ValueError, match=lacking.format(2, 3)):
+        OBJECTIVES.make("perceptual", weights=str(file), share=(0.1, 0.2, 1.0))
+    weights.pop("stages.0.1.bias")
+    save_file(weights, file)
+    with pytest.raises(ValueError, match=lacking.format(0, 2)):
+        load_vgg(file, 2)
+    # There are only five.
+    save_file({name: tensor for name, tensor in Vgg(5).state_dict().items() if "stages" in name}, file)
+    with pytest.raises(ValueError, match=lacking.format(5, 6)):
+        load_vgg(file, 6)
+
+
+def test_a_score_of_the_discriminator_is_of_the_patch_that_it_says() -> None:
+    side = 120
+    picture = torch.rand(1, 1, side, side, requires_grad=True)
+    PatchDiscriminator(width=4)(picture)[0, 0, 7, 7].backward()
+    assert picture.grad is not None
+    reached = picture.grad[0, 0].abs().sum(0).nonzero()
+    seen = int(reached.max() - reached.min()) + 1
+    assert f"{seen}x{seen}" in str(PatchDiscriminator.__doc__)
 
 
 def test_the_discriminator_learns_to_distinguish_both_kinds_and_the_network_is_punished() -> None:

@@ -14,9 +14,10 @@ from train.networks import NETWORKS
 from train.run import Run, save_weights
 from train.systems.classic import Plane
 from train.systems.compare import compare
-from train.systems.methods import Trained
+from train.systems.experiments import Ground
+from train.systems.methods import RECIPES, Trained
 from train.systems.pictures import frames, lumas
-from train.systems.report import table
+from train.systems.report import _scores, table, write_report
 from train.systems.scores import Book, Case, Judge, Score
 
 CASE = Case("line", "set5", "img_001", "bicubic", "2")
@@ -233,3 +234,52 @@ def test_av1_is_measured_in_twelve_cells(data: Path, work: Path) -> None:
     (head,) = [line for line in section.splitlines() if line.startswith("| method")]
     assert len(head.split("|")) == 12 + 3
     assert "| espcn-2x |" in section
+
+
+def noted(work: Path, *found: tuple[str, str]) -> None:
+    """Write scores of methods on pictures of Kodak to the book of the first experiment."""
+    book = Book(work / "systems" / "line-64.csv")
+    for method, picture in found:
+        book.add(dataclasses.replace(SCORE, set="kodak", method=method, picture=picture))
+
+
+def test_the_report_is_about_the_pictures_of_this_run(data: Path, work: Path) -> None:
+    # An earlier run had more pictures, and no such method.
+    noted(work, ("bicubic", "1"), ("bicubic", "2"), ("nearest", "1"))
+    ground = Ground(data, Trained(work / "runs"), 1, 64, False, work / "systems")
+    assert [(score.method, score.picture) for score in _scores(ground, "line")] == [("bicubic", "1"), ("nearest", "1")]
+    more = dataclasses.replace(ground, pictures=2)
+    with pytest.raises(ValueError, match=r"line, kodak, scale 2: nearest and bicubic were .* --only line and the same"):
+        _scores(more, "line")
+    # Of a set that is not there nothing is known.
+    shutil.rmtree(data / "test" / "kodak")
+    with pytest.raises(ValueError, match="nearest and bicubic were measured on different pictures"):
+        _scores(ground, "line")
+
+
+def test_sheets_of_sets_that_are_not_there_are_left_out(data: Path, work: Path) -> None:
+    shutil.rmtree(data / "test" / "set14")
+    result = run(data, work, "--only", "fd-srcnn")
+    assert result.exit_code == 0, result.output
+    report = (work / "out" / "systems.md").read_text("utf-8")
+    assert "](systems/espcn-2x.png)" in report
+    assert "line-2x" not in report
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(
+    data: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = work / "out" / "systems.md"
+    report.parent.mkdir()
+    report.write_text("old")
+
+    def full(path: Path, data: bytes) -> int:
+        path.open("wb").close()
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    noted(work, ("bicubic", "1"))
+    ground = Ground(data, Trained(work / "runs"), 2, 64, False, work / "systems")
+    with pytest.raises(OSError, match="No space left"):
+        write_report(ground, work / "runs", RECIPES, report, [])
+    assert report.read_text() == "old"
