@@ -94,7 +94,7 @@ def upscale(
     _check_model(model, look)
     _check_backend(backend)
     amount = _checked_sharpness(sharpness)
-    scale = _checked_passes(passes, scale_of(model))
+    scale = _scale_of_passes(passes, scale_of(model))
     target_width, target_height, nearest = _target(clip, ratio, width, height, scale)
     check_target(clip, (width, height), (target_width, target_height))
     if clip.height % (2 << clip.format.subsampling_h) or target_height % (2 << clip.format.subsampling_h):
@@ -278,7 +278,7 @@ def _checked_sharpness(sharpness: float) -> float:
     raise error(f"sharpness is {sharpness!r}", "give a number from 0, which leaves the luma as it is, to 1")
 
 
-def _checked_passes(passes: int, scale: int) -> int:
+def _scale_of_passes(passes: int, scale: int) -> int:
     """Output size over input size of all passes together."""
     if type(passes) is int and passes == 1:
         return scale

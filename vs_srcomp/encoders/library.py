@@ -65,7 +65,7 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
         log_info(f"{format_.name} is converted to {wanted.name}: {kind.title} takes {_formats(kind)} only")
     if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
         clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
-        log_info(f"the picture is cropped to {clip.width}x{clip.height}, which {_J_A_B[subsampling]} can hold")
+        log_info(f"the picture is cropped to {clip.width}x{clip.height}, which {_CHROMA[subsampling]} can hold")
     location = {"chromaloc_s": "left"} if is_moved else {}
     made = clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion", **location)
     # Resizing replaces unknown properties by guesses. That of a new location is none.
@@ -103,11 +103,11 @@ def _is_subsampled(format_: vs.VideoFormat) -> bool:
     return bool(format_.subsampling_w or format_.subsampling_h)
 
 
-_J_A_B = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4"}
+_CHROMA = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4"}
 
 
 def _formats(kind: EncoderKind) -> str:
-    chroma = [_J_A_B[subsampling] for subsampling in kind.subsamplings]
+    chroma = [_CHROMA[subsampling] for subsampling in kind.subsamplings]
     return " in ".join(_either(words) for words in (chroma, [str(depth) for depth in kind.depths])) + " bits"
 
 
