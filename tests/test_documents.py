@@ -69,6 +69,8 @@ def blocks(document: Path) -> list[Block]:
     if document.suffix == ".md":
         found = [match.group("language", "text", "reason") for match in _FENCE.finditer(text)]
     else:
+        # A pipe goes on in the comment's next line.
+        text = text.replace("|\n#     ", "| ")
         found = [("sh", *match.group("command", "reason")) for match in _HEAD.finditer(text)]
     unknown = [language for language, _, _ in found if language not in ("sh", "python", "json", "text")]
     assert not unknown, f"{document}: blocks in {unknown}: say sh, python, json or text"
