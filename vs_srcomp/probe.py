@@ -218,10 +218,10 @@ def _picture(file: Path, width: int, height: int) -> tuple[Frame, ...]:
     if file.suffix.lower() not in (*JPEG.suffixes, *WEBP.suffixes):
         return ()
     from vs_srcomp.stills.level import level_of
-    from vs_srcomp.stills.reading import opened
+    from vs_srcomp.stills.reading import is_single, opened
 
     with opened(file) as image:
-        level = level_of(image, file) if getattr(image, "n_frames", 1) == 1 or image.format == "MPO" else None
+        level = level_of(image, file) if is_single(image) else None
     if level is None:
         return ()
     size = file.stat().st_size

@@ -170,11 +170,12 @@ def export(
 
     if bool(levels) != (out is not None):
         raise click.UsageError("--levels and --out belong together")
+    gatherer = Gatherer(images, work)  # which keeps the last set for recipes that share it
 
     def validation_set(recipe: "Recipe") -> "Sequence[Example]":
         if not images:
             raise click.UsageError(f"--images is missing: give the training material of {recipe.name}")
-        return Gatherer(images, work).valid(recipe)
+        return gatherer.valid(recipe)
 
     for path in recipes:
         recipe = load_recipe(path)

@@ -23,7 +23,7 @@ from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.stills.metadata import metadata_of
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Tags
-from vs_srcomp.stills.reading import CENTRED_CHROMA, frames_of, opened, read_picture
+from vs_srcomp.stills.reading import assumed_location, frames_of, opened, read_picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,8 +196,8 @@ def _frame(clip: vs.VideoNode, described: _Described | None = None) -> Picture:
     bits = clip.format.bits_per_sample
     turn = int(props.get("FlipVertical", 0)), int(props.get("Rotation", 0))
     subsampling = clip.format.subsampling_w, clip.format.subsampling_h
-    if described and any(subsampling) and "_ChromaLocation" not in props:
-        clip = clip.std.SetFrameProps(**CENTRED_CHROMA)
+    if described:
+        clip = clip.std.SetFrameProps(**assumed_location(clip.format, props))
     described = described or _Described(Metadata(), _ORIENTATIONS.get(turn, 1), ())
     notes = described.notes
     if (shape := Fraction(props.get("_SARNum", 1), props.get("_SARDen", 1) or 1)) != 1:

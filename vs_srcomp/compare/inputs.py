@@ -20,7 +20,7 @@ from vs_srcomp.source.media import codec_of, local_file, open_container, video_s
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import SUFFIXES_READ, is_pattern
 from vs_srcomp.stills.picture import Picture
-from vs_srcomp.stills.reading import opened, read_picture
+from vs_srcomp.stills.reading import is_single, opened, read_picture
 from vs_srcomp.stills.run import turned
 from vs_srcomp.upscale import upscale
 
@@ -73,7 +73,7 @@ def _is_one_picture(path: Path) -> bool:
     if path.suffix.lower() not in SUFFIXES_READ or is_pattern(path):
         return False
     with opened(path) as image:
-        return getattr(image, "n_frames", 1) == 1 or image.format == "MPO"
+        return is_single(image)
 
 
 def _upright(side: Side, picture: Picture | None) -> Side:

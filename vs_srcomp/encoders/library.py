@@ -24,11 +24,16 @@ from vs_srcomp.source.media import VideoPacket
 SLOWEST, FASTEST = Fraction(1), Fraction(240)
 
 
-def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
+def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1, source: vs.VideoNode | None = None) -> vs.VideoNode:
     """The clip in a format that the encoder takes: the same number of bits, or the next higher one.
 
     Chroma keeps its subsampling if the encoder takes it, and becomes 4:2:0 if not. It keeps its location if streams of
     the codec can state it, and is moved to the left if not: players take it to be there.
+
+    Args:
+        clip: The clip.
+        kind: The encoder.
+        source: What ``clip`` was made of, with the same properties, if its frames cost less.
 
     Raises:
         vs.Error: It is RGB, or too large for the encoder or for this computer's memory.
@@ -56,7 +61,7 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1) -> vs.VideoNode:
     if format_.color_family == vs.GRAY or subsampling not in kind.subsamplings:
         subsampling = kind.subsamplings[0]
     wanted = vs.core.query_video_format(vs.YUV, vs.INTEGER, bits, *subsampling)
-    is_moved = not _states_location(clip, kind, subsampling)
+    is_moved = not _states_location(clip if source is None else source, kind, subsampling)
     if wanted.id == format_.id and not is_moved:
         return clip
     if is_moved:

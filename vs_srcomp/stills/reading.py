@@ -35,10 +35,6 @@ _SAME_GAMMA = 0.005
 # How files of the kind are shown by default: JFIF, the WebP container, MIAF (ISO/IEC 23000-22, 7.3.6.4).
 _RANGE = {"JPEG": vs.RANGE_FULL, "WEBP": vs.RANGE_LIMITED, "AVIF": vs.RANGE_FULL}
 
-CENTRED_CHROMA = {"_ChromaLocation": int(vs.CHROMA_CENTER)}
-"""What files that state no location of chroma are shown by: JFIF, libwebp, libavif. zimg would take it for left, as in
-video."""
-
 _LIGHT = "ContentLightLevelMax"
 
 _JXL_HEADS = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
@@ -117,10 +113,15 @@ def _jpeg_xl(file: Path) -> str:
     return "JXL"
 
 
+def is_single(image: "Image.Image") -> bool:
+    """Whether it is taken for one picture: no animation and no pages. Of MPO, the first one is taken."""
+    return getattr(image, "n_frames", 1) == 1 or image.format == "MPO"
+
+
 def _refuse_several(image: "Image.Image", file: Path) -> None:
-    count = getattr(image, "n_frames", 1)
-    if count == 1 or image.format == "MPO":
+    if is_single(image):
         return
+    count = getattr(image, "n_frames", 1)
     if image.format == "TIFF":
         raise error(
             f"{str(file)!r} holds {count} pictures, and one goes into a file",
@@ -186,8 +187,7 @@ def _from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
     bits = clip.format.bits_per_sample
     colours = _colours(props, container_colours(file) if kind == "AVIF" else None, kind)
     subsampling = clip.format.subsampling_w, clip.format.subsampling_h
-    if any(subsampling) and "_ChromaLocation" not in props:
-        colours |= CENTRED_CHROMA
+    colours |= assumed_location(clip.format, props)
     is_rgb = clip.format.color_family == vs.RGB
     clip = rgb_to_yuv(clip) if is_rgb else _whole(file, clip.std.SetFrameProps(**colours), image.size)
     alpha, notes = _alpha(image, file, bits)
@@ -224,6 +224,15 @@ def _colours(props: Any, container: tuple[int, int, int, int] | None, kind: str)
     if found["_Matrix"] == _UNSPECIFIED:
         found["_Matrix"] = _MATRIX_BT601
     return found
+
+
+def assumed_location(format_: vs.VideoFormat, props: Any) -> dict[str, int]:
+    """The centre for chroma of a picture whose ``props`` state no location; nothing where they do, or without need.
+
+    JFIF, libwebp and libavif show such files so. zimg would take it for left, as in video.
+    """
+    is_subsampled = format_.subsampling_w or format_.subsampling_h
+    return {"_ChromaLocation": int(vs.CHROMA_CENTER)} if is_subsampled and "_ChromaLocation" not in props else {}
 
 
 def _whole(file: Path, clip: vs.VideoNode, size: tuple[int, int]) -> vs.VideoNode:

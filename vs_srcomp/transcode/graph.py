@@ -47,7 +47,7 @@ def upscaled(clip: vs.VideoNode, job: Job, *, first: int = 0, threads: int = 0) 
     if job.film_grain == "restore":
         grainy = _opened(job, threads, film_grain=True)[first : first + clip.num_frames]
         up = restore_grain(up, clip, grainy)
-    return encodable(up, kind)
+    return encodable(up, kind, clip)
 
 
 def average_rate(clip: vs.VideoNode, stream: VideoStream) -> Fraction | None:
