@@ -218,7 +218,7 @@ def _picture(file: Path, width: int, height: int) -> tuple[Frame, ...]:
     if file.suffix.lower() not in (*JPEG.suffixes, *WEBP.suffixes):
         return ()
     from vs_srcomp.stills.level import level_of
-    from vs_srcomp.stills.reading import is_single, opened
+    from vs_srcomp.stills.opening import is_single, opened
 
     with opened(file) as image:
         level = level_of(image, file) if is_single(image) else None

@@ -20,10 +20,12 @@ from vs_srcomp.named_files import check_new_output
 from vs_srcomp.source import source
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
+from vs_srcomp.stills.from_video import assumed_location
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.stills.metadata import metadata_of
+from vs_srcomp.stills.opening import opened
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Tags
-from vs_srcomp.stills.reading import assumed_location, frames_of, opened, read_picture
+from vs_srcomp.stills.reading import frames_of, read_picture
 
 
 @dataclass(frozen=True, kw_only=True)

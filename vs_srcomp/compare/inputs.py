@@ -19,8 +19,9 @@ from vs_srcomp.source import source
 from vs_srcomp.source.media import codec_of, local_file, open_container, video_stream
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import SUFFIXES_READ, is_pattern
+from vs_srcomp.stills.opening import is_single, opened
 from vs_srcomp.stills.picture import Picture
-from vs_srcomp.stills.reading import is_single, opened, read_picture
+from vs_srcomp.stills.reading import read_picture
 from vs_srcomp.stills.run import turned
 from vs_srcomp.upscale import upscale
 
