@@ -37,8 +37,9 @@ import click
 import vapoursynth as vs
 
 from vs_srcomp.backends.openvino import OpenVINO
+from vs_srcomp.batch.job_report import JobReport
 from vs_srcomp.batch.local_pool import LocalPool
-from vs_srcomp.batch.run import JobReport, run_batch
+from vs_srcomp.batch.run import run_batch
 from vs_srcomp.encoders.feed import feed
 from vs_srcomp.encoders.library import Encoder
 from vs_srcomp.media.picture import describe_picture

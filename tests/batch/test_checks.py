@@ -18,9 +18,10 @@ from tests.helpers.films import Studio
 from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, Reference, VerifyCheck
 from vs_srcomp.batch.identity import identity_of
+from vs_srcomp.batch.job_report import JobReport
 from vs_srcomp.batch.pool import Event, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
-from vs_srcomp.batch.run import JobReport, run_batch
+from vs_srcomp.batch.run import run_batch
 from vs_srcomp.transcode import Job
 
 

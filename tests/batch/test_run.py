@@ -21,9 +21,10 @@ from tests.helpers.films import Studio, packets_of, times_of, write_model
 from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.cut import cut
 from vs_srcomp.batch.identity import identity_of
+from vs_srcomp.batch.job_report import JobReport
 from vs_srcomp.batch.pool import Encode, Event, Failed, Finished, Join, Task, failed
 from vs_srcomp.batch.records import Share
-from vs_srcomp.batch.run import JobReport, run_batch
+from vs_srcomp.batch.run import run_batch
 from vs_srcomp.transcode import Job
 
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import vapoursynth as vs
 
@@ -66,6 +66,23 @@ class Task(Protocol):
 
     def run(self, share: Share, progress: Progress, cancel: threading.Event) -> Any:
         """Do the work and return its result. Raises the errors of the functions above."""
+
+
+@runtime_checkable
+class Check(Task, Protocol):
+    """A check of a finished output. ``run`` returns JSON values, or raises vs.Error."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the report."""
+
+    @property
+    def key(self) -> str:
+        """Its name, and what else it depends on: what has passed a check of the same key is not checked again."""
+
+    @property
+    def rejects(self) -> bool:
+        """Whether an output that fails it is wrong; else the output stays as finished, and can be checked again."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vs_srcomp.batch.run import JobReport
+from vs_srcomp.batch.job_report import JobReport
 from vs_srcomp.errors import error
 from vs_srcomp.files import path_text
 

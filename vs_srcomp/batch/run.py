@@ -6,13 +6,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
 
 from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.disk_space import DiskSpace
 from vs_srcomp.batch.identity import identity_of
+from vs_srcomp.batch.job_report import Status, Watcher
 from vs_srcomp.batch.pool import (
     Advanced,
+    Check,
     Cut,
     Encode,
     Event,
@@ -25,11 +26,12 @@ from vs_srcomp.batch.pool import (
     description_of,
     failed,
 )
-from vs_srcomp.batch.records import Segment, SegmentRecord
+from vs_srcomp.batch.records import Segment
+from vs_srcomp.batch.running_job import RunningJob
 from vs_srcomp.errors import error
 from vs_srcomp.media.muxer_errors import writing
 from vs_srcomp.named_files import check_replaceable
-from vs_srcomp.transcode.job import Job, Result
+from vs_srcomp.transcode.job import Job
 
 # Tasks in the pool's queue, so that no worker waits for a task.
 _QUEUED = 1
@@ -42,92 +44,6 @@ _LOCKED_PAUSE = 1.0
 
 # Seconds for tasks to stop.
 _PATIENCE = 20.0
-
-
-type Status = Literal["done", "skipped", "failed", "cancelled"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobReport:
-    """The end of a job in a batch."""
-
-    job: Job
-    status: Status
-    """``skipped``: an earlier run has finished it, and it has passed the checks that were asked for, then or now."""
-    message: str = ""
-    """The error, unless it is done or skipped."""
-    notes: tuple[str, ...] = ()
-    """Logged messages, such as streams that are left out."""
-    result: Result | None = None
-    """The result, if it is done."""
-    segments: int = 0
-    """Number of segments."""
-    reused: int = 0
-    """Number of segments that an earlier run had finished."""
-    seconds: float = 0.0
-    """Time from the beginning of the job to its end; other jobs may run meanwhile."""
-    checks: dict[str, Any] = field(default_factory=dict)
-    """Results of the checks, by name."""
-
-
-class Watcher(Protocol):
-    """Receives the events of a batch."""
-
-    def began(self, job: Job) -> None:
-        """``job`` has begun."""
-
-    def advanced(self, job: Job, done: int, total: int) -> None:
-        """``done`` of ``total`` frames are done."""
-
-    def ended(self, report: JobReport) -> None:
-        """A job has ended."""
-
-
-@runtime_checkable
-class Check(Task, Protocol):
-    """A check of a finished output. ``run`` returns JSON values, or raises vs.Error."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the report."""
-
-    @property
-    def key(self) -> str:
-        """Its name, and what else it depends on: what has passed a check of the same key is not checked again."""
-
-    @property
-    def rejects(self) -> bool:
-        """Whether an output that fails it is wrong; else the output stays as finished, and can be checked again."""
-
-
-@dataclass
-class _RunningJob:
-    """A job in progress."""
-
-    job: Job
-    checkpoint: Checkpoint
-    began: float
-    segments: list[Segment] = field(default_factory=list)
-    records: dict[int, SegmentRecord] = field(default_factory=dict)
-    todo: deque[Segment] = field(default_factory=deque)
-    running: dict[int, Task] = field(default_factory=dict)
-    """Its tasks in the pool, by ticket."""
-    frames: dict[int, int] = field(default_factory=dict)
-    """Finished frames of each task."""
-    notes: list[str] = field(default_factory=list)
-    failure: str = ""
-    reused: int = 0
-    result: Result | None = None
-    was_finished: bool = False
-    """Whether an earlier run has made the output, which lacks a check."""
-    to_check: deque[Check] = field(default_factory=deque)
-    checks: dict[str, Any] = field(default_factory=dict)
-    passed: list[str] = field(default_factory=list)
-    """Keys of the checks that it has passed."""
-
-    def done_frames(self) -> int:
-        """Finished frames of all segments."""
-        return sum(record.frames for record in self.records.values()) + sum(self.frames.values())
 
 
 def run_batch(
@@ -172,7 +88,7 @@ class _Batch:
     locked: deque[Job] = field(default_factory=deque)
     """Those that other processes work on."""
     locked_until: float = 0.0
-    active: list[_RunningJob] = field(default_factory=list)
+    active: list[RunningJob] = field(default_factory=list)
     space: DiskSpace = field(default_factory=DiskSpace)
     stop: str = ""
     """Why no further job begins."""
@@ -212,7 +128,7 @@ class _Batch:
 
     def _begin(self, job: Job) -> None:
         checkpoint = Checkpoint(job.target)
-        current = _RunningJob(job, checkpoint, time.monotonic())
+        current = RunningJob(job, checkpoint, time.monotonic())
         try:
             if self.stop:
                 what, _, remedy = self.stop.rpartition("\n")
@@ -251,7 +167,7 @@ class _Batch:
         self.watcher.began(job)
         self._submit(current, Cut(current.job))
 
-    def _submit(self, current: _RunningJob, task: Task) -> None:
+    def _submit(self, current: RunningJob, task: Task) -> None:
         current.running[self.pool.submit(task)] = task
 
     def _handle(self, event: Event) -> None:
@@ -280,7 +196,7 @@ class _Batch:
         if isinstance(event, Failed):
             self._fail(current, event)
 
-    def _proceed(self, current: _RunningJob, task: Task, event: Finished) -> None:
+    def _proceed(self, current: RunningJob, task: Task, event: Finished) -> None:
         """Continue after a task of ``current``."""
         if isinstance(task, Cut):
             self._take_segments(current, event.value)
@@ -307,21 +223,21 @@ class _Batch:
             self._store_passed(current)
             self._end(current, "skipped" if current.result is None else "done")
 
-    def _note_failure(self, current: _RunningJob, check: Check) -> None:
+    def _note_failure(self, current: RunningJob, check: Check) -> None:
         """Note that the output of ``current`` has failed ``check``."""
         if check.rejects:
             current.checkpoint.reject(check.name)
         else:
             self._store_passed(current)
 
-    def _store_passed(self, current: _RunningJob) -> None:
+    def _store_passed(self, current: RunningJob) -> None:
         """Store that the output of ``current`` is finished, with the checks that it has passed."""
         if current.result is None:  # an earlier run has finished it
             current.checkpoint.accept(current.passed, current.checks)
         else:
             current.checkpoint.finish(current.result, current.passed)
 
-    def _take_segments(self, current: _RunningJob, segments: list[Segment]) -> None:
+    def _take_segments(self, current: RunningJob, segments: list[Segment]) -> None:
         current.segments = segments
         current.records = current.checkpoint.keep_segments(segments)
         current.reused = len(current.records)
@@ -330,18 +246,18 @@ class _Batch:
             others = sum(self._space_of(other) for other in self.active if other is not current)
             self.space.check(current.job, self._space_of(current), others)
 
-    def _space_of(self, current: _RunningJob) -> int:
+    def _space_of(self, current: RunningJob) -> int:
         """Bytes that ``current`` still needs."""
         is_joined = not current.segments or current.result is not None
         return 0 if is_joined else self.space.needed(current.job, current.todo, current.records.values())
 
-    def _show(self, current: _RunningJob) -> None:
+    def _show(self, current: RunningJob) -> None:
         if current.segments:
             self.watcher.advanced(
                 current.job, current.done_frames(), sum(segment.frames for segment in current.segments)
             )
 
-    def _fail(self, current: _RunningJob, event: Failed) -> None:
+    def _fail(self, current: RunningJob, event: Failed) -> None:
         current.failure = current.failure or event.message
         current.todo.clear()
         if event.disk_full and not self.stop:
@@ -354,31 +270,19 @@ class _Batch:
                 self._end_failed(other)
         self._end_failed(current)
 
-    def _end_failed(self, current: _RunningJob) -> None:
+    def _end_failed(self, current: RunningJob) -> None:
         """End a failed job once its running tasks are finished: the next run can use their segments."""
         if not current.running:
             self._end(current, "failed", current.failure)
 
-    def _end(self, current: _RunningJob, status: Status, message: str = "") -> None:
+    def _end(self, current: RunningJob, status: Status, message: str = "") -> None:
         if current in self.active:
             self.active.remove(current)
             if status == "failed":
                 current.checkpoint.clear_if_empty()
             current.checkpoint.release()
         self.counts[status] += 1
-        self.watcher.ended(
-            JobReport(
-                job=current.job,
-                status=status,
-                message=message,
-                notes=tuple(current.notes),
-                result=current.result,
-                segments=len(current.segments),
-                reused=current.reused,
-                seconds=time.monotonic() - current.began,
-                checks=current.checks,
-            )
-        )
+        self.watcher.ended(current.report(status, message))
 
     def _cancel(self) -> None:
         """Stop all tasks. Finished segments stay."""

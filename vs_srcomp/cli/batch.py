@@ -25,8 +25,7 @@ from vs_srcomp.stills.formats import SUFFIXES_READ
 
 if TYPE_CHECKING:
     from vs_srcomp.backends.base import BackendConfig
-    from vs_srcomp.batch.pool import Pool
-    from vs_srcomp.batch.run import Check
+    from vs_srcomp.batch.pool import Check, Pool
     from vs_srcomp.transcode import Job
 
 _REPORT = "srcomp-report.jsonl"

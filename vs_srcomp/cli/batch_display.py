@@ -11,8 +11,8 @@ from vs_srcomp.files import cannot_write
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from vs_srcomp.batch.job_report import JobReport
     from vs_srcomp.batch.report import Report
-    from vs_srcomp.batch.run import JobReport
     from vs_srcomp.transcode import Job
 
 
