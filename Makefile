@@ -11,6 +11,10 @@ SHELL := /bin/bash
 # VapourSynth looks its configuration up by the real path of its library: an environment that is reached through a
 # symbolic link would be written down under another name and never found.
 VENV := $(realpath .)/.venv
+# make splits names at spaces: make clean would remove other folders.
+ifneq ($(words $(VENV)),1)
+$(error The path of this folder has a space, which make cannot handle: move the checkout)
+endif
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 DATA ?= ../shared/data

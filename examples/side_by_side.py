@@ -29,9 +29,16 @@ def part(clip: vs.VideoNode, matrix: int, enlarged: int) -> vs.VideoNode:
 
 def main() -> None:
     """Write the picture."""
+    if len(sys.argv) not in (3, 4):
+        sys.exit(__doc__)
     source, target, *chosen = sys.argv[1:]
-    clip = vs_srcomp.source(source)
+    try:
+        clip = vs_srcomp.source(source)
+    except vs.Error as reason:
+        sys.exit(str(reason))
     number = int(chosen[0]) if chosen else clip.num_frames // 2
+    if not 0 <= number < clip.num_frames:
+        sys.exit(f"{source} has the frames 0 to {clip.num_frames - 1}, but no {number}")
     clip = clip[number]
     # Without tags, the colours that players assume.
     matrix = assumed_colours(clip.get_frame(0).props, clip.width, clip.height).matrix

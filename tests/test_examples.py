@@ -45,3 +45,20 @@ def test_a_mistake_is_reported_in_the_last_lines() -> None:
     info = subprocess.run(command, capture_output=True, text=True, check=False)
     assert info.returncode != 0
     assert "srcomp: no ratio is called '7:3'" in info.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "python examples/side_by_side.py in.mkv compared.png"),
+        (["absent.mkv", "out.png"], "'absent.mkv' does not exist"),
+        ([str(EXAMPLES / "demo.mkv"), "out.png", "500"], "has the frames 0 to 119, but no 500"),
+    ],
+)
+def test_the_comparison_tells_what_is_wrong(arguments: list[str], message: str, tmp_path: Path) -> None:
+    command: list[str | Path] = [sys.executable, EXAMPLES / "side_by_side.py", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(tmp_path.iterdir())

@@ -32,6 +32,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_what_an_earlier_build_has_left_is_not_packed(built: Path, tmp_path: Path) -> None:
+    (archive,) = built.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        opened.extractall(tmp_path, filter="data")
+    (root,) = tmp_path.iterdir()
+    stale = root / "build/lib/vs_srcomp/engines/srcomp-fast-8by5-q20.onnx"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "wheel", root, cwd=tmp_path)
+    (wheel,) = (tmp_path / "wheel").iterdir()
+    with zipfile.ZipFile(wheel) as opened:
+        packed = {name for name in opened.namelist() if name.startswith("vs_srcomp/")}
+    tracked = run("git", "-C", ROOT, "ls-files", "vs_srcomp", "engines", cwd=tmp_path).splitlines()
+    assert packed == {f"vs_srcomp/{name}" if name.startswith("engines/") else name for name in tracked}
+
+
 def test_the_source_archive_is_whole_and_runs_its_own_tests(built: Path, tmp_path: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as opened:

@@ -45,7 +45,7 @@ def test_every_option_of_the_script_is_reported() -> None:
     table = COMPANION.read_text().partition("local options = {\n")[2].partition("\n}")[0]
     assert [name for name, _, _ in options()] == re.findall(r"^    (\w+) =", table, re.MULTILINE)
     # Those that the script hands on to the filter are options of the filter.
-    assert {"ratio", "q", "model", "sharpness", "adapt"} <= {name for name, _, _ in options()} & set(_READERS)
+    assert {"ratio", "q", "model", "look", "sharpness", "adapt"} <= {name for name, _, _ in options()} & set(_READERS)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,21 @@ def test_options_that_were_changed_stay(change: tuple[str, str], folder: Path) -
     assert conf.read_text() == text
     remove(folder)
     assert files(folder) == {"script-opts/srcomp.conf"}
+
+
+def test_the_path_of_a_program_that_is_gone_is_renewed(folder: Path, tmp_path: Path) -> None:
+    install(folder)
+    conf = folder / "script-opts/srcomp.conf"
+    written = conf.read_text()
+    gone = re.sub("^command=.*", f"command={tmp_path}/gone/vs-srcomp", written, flags=re.MULTILINE)
+    assert gone != written
+    conf.write_text(gone.replace("#q=auto", "q=30"))
+    found = check_player_script({"MPV_HOME": str(folder)})
+    assert (found.state, found.remedy) == ("note", "vs-srcomp mpv install")
+    assert f"{tmp_path}/gone/vs-srcomp, which is gone" in found.message
+    install(folder)
+    assert conf.read_text() == written.replace("#q=auto", "q=30")
+    assert check_player_script({"MPV_HOME": str(folder)}).state == "fine"
 
 
 def test_another_script_of_that_name_stays(folder: Path) -> None:

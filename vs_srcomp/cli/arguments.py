@@ -314,11 +314,15 @@ _UPSCALE_OPTIONS = (
     click.option(
         "--width",
         type=click.IntRange(min=1),
-        help="Target width, instead of --ratio; the height follows. Of a video, before a player turns it.",
+        help="Target width, instead of --ratio; the height follows. It is that of the coded video, before rotation.",
     ),
     click.option("--height", type=click.IntRange(min=1), help="Target height, instead of --ratio; the width follows."),
     click.option(
-        "--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the input was compressed."
+        "--q",
+        type=Quantizer(),
+        default="auto",
+        show_default=True,
+        help="How strongly the input was compressed, on libaom's scale of quantizers: 0 hardly, 63 most.",
     ),
     click.option(
         "--model",

@@ -18,7 +18,7 @@ _PLAIN_WIDTH = 160
 
 
 @click.command(short_help="Find what is missing or broken.")
-@click.option("--fix", is_flag=True, help="Fix what can be fixed.")
+@click.option("--fix", is_flag=True, help="Repair what can be: the line for this environment in vapoursynth.toml.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @debug_option
 @click.pass_context

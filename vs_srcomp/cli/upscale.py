@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 @still_options
 @debug_option
 def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions, stills: StillOptions) -> None:
-    """Upscale the video of IN, encode it, and write it to OUT with all other streams of IN.
+    """Upscale the video or the picture IN, and write it to OUT.
 
-    OUT is Matroska (.mkv), MP4 (.mp4) or WebM (.webm). Audio, subtitles, chapters, attachments, tags, colour and HDR
-    metadata, and the times of all frames are kept. AV1 is 4:2:0, in 8 bits for 8-bit input, otherwise in 10.
+    A video is encoded and written with all other streams of IN. OUT is Matroska (.mkv), MP4 (.mp4) or WebM (.webm).
+    Audio, subtitles, chapters, attachments, tags, colour and HDR metadata, and the times of all frames are kept. AV1 is
+    4:2:0, in 8 bits for 8-bit input, otherwise in 10.
 
     With --start, the output begins at 0 with the first frame at or after that time. Other streams are cut between
     packets, so that audio may begin a few milliseconds later, but stays in sync.
 
-    If OUT is a picture (.png, .tif, .avif, .jpg, .webp), IN must be one, too: AVIF, JPEG, PNG, WebP, TIFF or JPEG XL.
-    Profile, EXIF, XMP and alpha are kept. %05d in a name stands for the numbers of several pictures; IN may then also
-    be a video or an animation.
+    A picture (AVIF, JPEG, PNG, WebP, TIFF, JPEG XL, GIF or BMP) becomes .png, .tif, .avif, .jpg or .webp, with its
+    profile, EXIF, XMP and alpha. %05d in OUT stands for the numbers of several pictures, which may come from a video or
+    an animation, too.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ import vapoursynth as vs
 
 from vs_srcomp.doctor.finding import Finding
 from vs_srcomp.errors import first_line, last_line
-from vs_srcomp.mpv.install import is_current, mpv_folder
+from vs_srcomp.mpv.install import is_current, lost_program, mpv_folder
 
 OLDEST_MPV = 0, 39
 """The first version with VSScript 4, the only version of it since R73."""
@@ -82,7 +82,7 @@ def check_player_script(environment: Mapping[str, str]) -> Finding:
     name = "mpv's script"
     try:
         folder = mpv_folder(environment)
-        current = is_current(folder)
+        current, lost = is_current(folder), lost_program(folder)
     except (vs.Error, OSError) as reason:
         return Finding(name=name, state="note", message=first_line(reason), remedy="set HOME, or MPV_HOME")
     if current is None:
@@ -93,6 +93,13 @@ def check_player_script(environment: Mapping[str, str]) -> Finding:
             name=name,
             state="note",
             message=f"that in {folder} is not of this release",
+            remedy="vs-srcomp mpv install",
+        )
+    if lost:
+        return Finding(
+            name=name,
+            state="note",
+            message=f"its options name {lost}, which is gone; without it, compression levels are not found out",
             remedy="vs-srcomp mpv install",
         )
     return Finding(name=name, state="fine", message=f"{folder} has that of this release")

@@ -23,7 +23,7 @@ COMPANION = HERE / "srcomp.lua"
 
 _OPTION = re.compile(r"^    (?P<name>\w+) = (?P<value>[^,]+), +-- (?P<meaning>.+)$", re.MULTILINE)
 
-_COMMAND = re.compile(r"command=/.*/vs-srcomp")
+_COMMAND = re.compile(r"^command=/.*/vs-srcomp$", re.MULTILINE)
 
 # In the first line of both files. A file without it is not ours.
 _MARK = b"vs-srcomp"
@@ -55,6 +55,8 @@ def options() -> list[tuple[str, str, str]]:
 def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
     """Copy both scripts into mpv's ``folder``, and write a file of options unless there is one.
 
+    In a file of options that is there, only the path of a program that is gone is changed.
+
     Args:
         folder: See `mpv_folder`; created if it does not exist.
         overwrite: Replace files of these names that are not ours.
@@ -69,9 +71,14 @@ def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
     for target in wanted:
         if target.exists() and not overwrite and not _is_ours(target):
             raise error(f"{str(target)!r} is there and not of vs-srcomp", "move it away, or replace it with --force")
-    if not _conf(folder).exists():
-        wanted[_conf(folder)] = _defaults().encode()
+    conf = _conf(folder)
     try:
+        if not conf.exists():
+            wanted[conf] = _defaults().encode()
+        elif lost_program(folder):
+            wanted[conf] = _COMMAND.sub(_command(), conf.read_text("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            )
         for target, data in wanted.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, data)
@@ -114,6 +121,14 @@ def is_current(folder: Path) -> bool | None:
     return all(target.is_file() and target.read_bytes() == source.read_bytes() for target, source in copies.items())
 
 
+def lost_program(folder: Path) -> str | None:
+    """The path that `install` has written to the options in mpv's ``folder``, if no program is there any more."""
+    conf = _conf(folder)
+    found = _COMMAND.search(conf.read_text("utf-8", "replace")) if conf.is_file() else None
+    program = found[0].removeprefix("command=") if found else None
+    return program if program and not Path(program).exists() else None
+
+
 def _copies(folder: Path) -> dict[Path, Path]:
     """Target and source of each file."""
     home = folder / "scripts" / "srcomp"
@@ -133,11 +148,15 @@ def _defaults() -> str:
     lines = ["# Options of vs-srcomp in mpv. Remove the # from what you change."]
     for name, value, meaning in options():
         lines += [f"# {meaning}", f"#{name}={value}"]
-    program = Path(sys.executable).with_name("vs-srcomp")
-    if program.exists():
-        # When mpv is started from a desktop, no environment is active.
-        lines[lines.index("#command=vs-srcomp")] = f"command={program}"
+    lines[lines.index("#command=vs-srcomp")] = _command()
     return "\n".join(lines) + "\n"
+
+
+def _command() -> str:
+    """The line that names the program."""
+    program = Path(sys.executable).with_name("vs-srcomp")
+    # When mpv is started from a desktop, no environment is active.
+    return f"command={program}" if program.exists() else "#command=vs-srcomp"
 
 
 def _lines(text: str) -> set[str]:
