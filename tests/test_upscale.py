@@ -231,6 +231,7 @@ def test_random_access_gives_the_same_frames(network: Path) -> None:
         ({"q": float("nan")}, "q=nan"),
         ({"q": -1}, "q=-1"),
         ({"q": "best"}, "q='best'"),
+        ({"q": np.array([20, 30])}, r"q=array\(\[20, 30\]\)"),
         ({"sharpness": 1.5}, "sharpness is 1.5"),
         ({"sharpness": "high"}, "sharpness is 'high'"),
         ({"sharpness": None}, "sharpness is None"),

@@ -12,8 +12,9 @@ from tests.helpers.storing_backend import Darken
 from tests.test_upscale import planes, textured
 from tests.tolerances import ONE_CODE
 from vs_srcomp.backends import OnnxRuntime, OpenVINO, Torch, engine_store
-from vs_srcomp.backends.base import BackendConfig
+from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat
 from vs_srcomp.backends.engine_store import MAX_LEVELS
+from vs_srcomp.models import Network
 from vs_srcomp.models.level import at_level
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
@@ -122,6 +123,7 @@ def test_what_takes_minutes_to_compile_is_made_for_four_levels(carried: Path, tm
 
 
 def test_a_long_film_keeps_few_engines(carried: Path) -> None:
+    engine_store._alive.clear()
     engine_store._engines.clear()
     clip = textured(vs.YUV420P8, length=24)
     clip = core.std.Splice([clip[n].std.SetFrameProps(SrcompQ=float(20 + n)) for n in range(24)])
@@ -129,6 +131,27 @@ def test_a_long_film_keeps_few_engines(carried: Path) -> None:
     for n, frame in enumerate(out.frames(close=True)):
         assert frame.props["SrcompQ"] == 20 + n
     assert len(engine_store._engines) == MAX_LEVELS
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_a_script_of_many_levels_compiles_each_once(
+    carried: Path, monkeypatch: pytest.MonkeyPatch, reuse: bool
+) -> None:
+    engine_store._alive.clear()
+    engine_store._engines.clear()
+    prepare, compiled = engine_store.prepare, []
+
+    def counted(network: Network, backend: BackendConfig, plane: PlaneFormat) -> Engine:
+        compiled.append(network)
+        return prepare(network, backend, plane)
+
+    monkeypatch.setattr(engine_store, "prepare", counted)
+    clip = textured(vs.YUV420P8, length=6)
+    levels = range(20, 20 + MAX_LEVELS + 3)
+    clips = [vs_srcomp.upscale(clip, q=q, backend=Evaluated(), reuse=reuse) for q in levels]
+    for frame in core.std.StackHorizontal(clips).frames(close=True):
+        assert frame.width == len(clips) * clips[0].width
+    assert len(compiled) == len(clips)
 
 
 @pytest.mark.parametrize("ratio", ["2:1", "8:5", "4:3"])

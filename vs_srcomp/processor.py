@@ -10,6 +10,9 @@ from pathlib import Path
 
 from vs_srcomp.control_groups import group_settings
 
+IDLE_LOAD = 0.5
+"""Above this load average, other programs are at work."""
+
 
 def core_count() -> int:
     """Processor cores that this process may use: in a container, no more than it may keep busy."""

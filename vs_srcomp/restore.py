@@ -78,8 +78,9 @@ class Networks:
         if q is None and isinstance(backend, StoringBackend):
             # Building an engine may take minutes, so do it before the host requests frames.
             ready += QUANTIZERS
-        for level in ready:
-            self.engine(level)
+        engines = [self.engine(level) for level in ready]
+        # The store drops the oldest of many levels. That of every frame stays.
+        self._held = None if q is None else engines[0]
 
     @property
     def scale(self) -> int:

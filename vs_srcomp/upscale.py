@@ -293,7 +293,7 @@ def _scale_of_passes(passes: int, scale: int) -> int:
 
 def _checked_q(q: float | str) -> float | None:
     """The compression level, or None for "auto"."""
-    if q == "auto":
+    if isinstance(q, str) and q == "auto":
         return None
     if isinstance(q, Real) and not isinstance(q, bool) and 0 <= q <= MAX_QUANTIZER:
         return float(q)

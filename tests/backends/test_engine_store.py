@@ -14,7 +14,7 @@ from tests.helpers.networks import BackendDouble, as_network, random_network
 from tests.helpers.storing_backend import Darken
 from vs_srcomp.backends import OpenVINO, engine_store
 from vs_srcomp.backends.base import Engine, PlaneFormat
-from vs_srcomp.backends.engine_store import MAX_ENGINES, get_engine
+from vs_srcomp.backends.engine_store import MAX_ENGINES, get_engine, is_kept
 from vs_srcomp.models import Network
 
 NETWORK = as_network(random_network())
@@ -24,8 +24,10 @@ PLANE = PlaneFormat(32, 16, 8)
 @pytest.fixture(autouse=True)
 def _as_in_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SRCOMP_CACHE_DIR", str(tmp_path / "cache"))
+    engine_store._alive.clear()
     engine_store._engines.clear()
     yield
+    engine_store._alive.clear()
     engine_store._engines.clear()
 
 
@@ -117,11 +119,22 @@ def test_of_threads_that_wait_for_a_build_that_fails_the_next_one_tries(tmp_path
 
 def test_the_engine_used_longest_ago_goes_first(backend: Darken) -> None:
     planes = [PlaneFormat(8, 8 + n, 8) for n in range(MAX_ENGINES)]
-    first, second, *_ = [get_engine(NETWORK, backend, plane) for plane in planes]
+    first, *_ = [get_engine(NETWORK, backend, plane) for plane in planes]
     assert get_engine(NETWORK, backend, planes[0]) is first
     get_engine(NETWORK, backend, PLANE)
-    assert get_engine(NETWORK, backend, planes[0]) is first
-    assert get_engine(NETWORK, backend, planes[1]) is not second
+    assert is_kept(NETWORK, backend, planes[0])
+    assert not is_kept(NETWORK, backend, planes[1])
+
+
+def test_what_a_worker_holds_is_not_compiled_again(backend: Darken) -> None:
+    planes = [PlaneFormat(8, 8 + n, 8) for n in range(MAX_ENGINES + 1)]
+    held = get_engine(NETWORK, backend, planes[0])
+    for plane in planes[1:]:
+        get_engine(NETWORK, backend, plane)
+    assert not is_kept(NETWORK, backend, planes[0])
+    assert get_engine(NETWORK, backend, planes[0]) is held
+    assert is_kept(NETWORK, backend, planes[0])
+    assert len(engine_store._engines) == MAX_ENGINES
 
 
 def test_tiles_take_the_engine_of_pictures_of_their_size(backend: Darken, tmp_path: Path) -> None:

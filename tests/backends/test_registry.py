@@ -11,6 +11,12 @@ def test_settings_get_the_type_of_their_default() -> None:
     assert backend_from_text("openvino") == Backend.OpenVINO()
     assert backend_from_text("OpenVINO:threads=2,precision=f32") == Backend.OpenVINO(threads=2, precision="f32")
     assert backend_from_text("onnxruntime") == Backend.OnnxRuntime()
+    assert backend_from_text("openvino:device=AUTO:GPU,CPU,threads=2") == Backend.OpenVINO(
+        device="AUTO:GPU,CPU", threads=2
+    )
+    assert backend_from_text("torch:device=0,1,tile=64") == Backend.Torch(device=[0, 1], tile=64)
+    assert backend_from_text("torch:device=1") == Backend.Torch(device=1)
+    assert backend_from_text("tensorrt:device=0,2") == Backend.TensorRT(device=[0, 2])
 
 
 @pytest.mark.parametrize(
@@ -18,6 +24,9 @@ def test_settings_get_the_type_of_their_default() -> None:
     [
         ("abacus", "no backend 'abacus'"),
         ("openvino:beads=3", "no setting 'beads'"),
+        ("openvino:threads=1,threads=2", "threads is there twice"),
+        ("openvino:threads", "threads= is not a whole number"),
+        ("onnxruntime:device=0,1", r"device=\(0, 1\) is not a whole number"),
         ("openvino:threads=two", "is not a whole number"),
         ("openvino:threads=-1", "threads=-1: it cannot be negative"),
         ("openvino:threads=1025", "threads=1025 is too many"),

@@ -198,7 +198,7 @@ BAD = {
     ),
     "no padding": (
         make_onnx([helper.make_node("Conv", ["x", "w"], ["y"])], {"w": np.ones((1, 1, 3, 3), np.float32)}),
-        "times as high",
+        "gives a plane that lacks 2 rows and 2 columns: pad its layers",
     ),
     "a picture inside": (
         make_onnx([helper.make_node("Add", ["x", "w"], ["y"])], {"w": np.ones((1, 1, 270, 480), np.float32)}),

@@ -103,7 +103,7 @@ def test_frames_are_matched_from_each_files_first_on(studio: Studio, reference: 
                 "-enc_time_base",
                 "1:1000",
             ),
-            r"frame 3 of .* is shown 0\.1400 s after the first, that of the reference .* 0\.1200 s",
+            r"frame 3 of .* is shown 0\.1400 s after the first, that of .* 0\.1200 s",
         ),
     ],
 )
@@ -113,7 +113,7 @@ def test_what_does_not_match_is_refused(
     other = studio.make("-i", str(reference), *options, "-c:v", "ffv1", "metrics-other.mkv")
     with pytest.raises(vs.Error, match=message) as refusal:
         measure(other, reference)
-    assert str(refusal.value).splitlines()[-1].startswith("give a reference")
+    assert str(refusal.value).splitlines()[-1].startswith(("give a reference", "compare files"))
 
 
 def test_a_missing_package_is_an_error_that_states_how_to_install_it(

@@ -22,6 +22,8 @@ layers, 145 MB for ``fast`` at 1920x1080, and takes about 0.1 s to make."""
 type _Key = tuple[Network, BackendConfig, PlaneFormat]
 
 _engines: OrderedDict[_Key, Engine] = OrderedDict()
+_alive: WeakValueDictionary[_Key, Engine] = WeakValueDictionary()
+"""Those that were dropped, too, as long as a graph or a worker holds them."""
 _turns: WeakValueDictionary[_Key, threading.Lock] = WeakValueDictionary()
 _lock = threading.Lock()
 
@@ -46,8 +48,7 @@ def get_engine(network: Network, backend: BackendConfig, plane: PlaneFormat) -> 
         if engine is None:
             engine = prepare(network, backend, plane)
             with _lock:
-                _engines[key] = engine
-                _drop_oldest(key)
+                _keep(key, engine)
         return engine
 
 
@@ -67,8 +68,10 @@ def prepare(network: Network, backend: BackendConfig, plane: PlaneFormat) -> Eng
     return compile_fitting(compiler, network, plane, backend.tile)
 
 
-def _drop_oldest(key: _Key) -> None:
-    """Drop old engines after one for ``key`` was added."""
+def _keep(key: _Key, engine: Engine) -> None:
+    """Keep the engine for ``key``, and drop the oldest ones that are too many."""
+    _engines[key] = _alive[key] = engine
+    _engines.move_to_end(key)
     network, *others = key
     if network.made_from is not None:
         levels = [each for each in _engines if each[0].made_from == network.made_from and [*each[1:]] == others]
@@ -79,7 +82,7 @@ def _drop_oldest(key: _Key) -> None:
 
 
 def _engine(key: _Key) -> Engine | None:
-    if key not in _engines:
-        return None
-    _engines.move_to_end(key)
-    return _engines[key]
+    engine = _alive.get(key)
+    if engine is not None:
+        _keep(key, engine)
+    return engine

@@ -4,6 +4,7 @@ To add one, write its package next to this module and add an entry to `BACKENDS`
 """
 
 import ctypes
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
@@ -47,8 +48,15 @@ class Entry:
         return self.kind.__name__.lower()
 
 
+# A comma that no setting follows belongs to the value, as in device=AUTO:GPU,CPU.
+_BEFORE_SETTING = re.compile(r",(?=\w+=)")
+_CARDS = re.compile(r"\d+(,\d+)+", re.ASCII)
+
+
 def backend_from_text(text: str) -> BackendConfig:
     """The backend for a text: ``auto``, or a name and settings, such as ``openvino:streams=2,precision=f32``.
+
+    A list of cards is their numbers with commas: ``torch:device=0,1``.
 
     Raises:
         vs.Error: There is no such backend or setting.
@@ -64,7 +72,13 @@ def backend_from_text(text: str) -> BackendConfig:
     if name.lower() not in kinds:
         raise error(f"there is no backend {name!r}", f"use one of auto, {', '.join(kinds)}")
     kind = kinds[name.lower()]
-    return kind(**dict(_setting(kind, part) for part in settings.split(",") if part))
+    chosen: dict[str, object] = {}
+    for part in _BEFORE_SETTING.split(settings) if settings else ():
+        setting, value = _setting(kind, part)
+        if setting in chosen:
+            raise error(f"{setting} is there twice", "give each setting once")
+        chosen[setting] = value
+    return kind(**chosen)
 
 
 def _setting(kind: Any, text: str) -> tuple[str, object]:
@@ -73,6 +87,8 @@ def _setting(kind: Any, text: str) -> tuple[str, object]:
     defaults = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
     if name not in defaults:
         raise error(f"{kind.__name__} has no setting {name!r}", f"use one of {', '.join(defaults)}")
+    if _CARDS.fullmatch(value):
+        return name, tuple(map(int, value.split(",")))
     default = defaults[name]
     if isinstance(default, bool):
         if value in ("true", "false"):

@@ -34,8 +34,9 @@ _SCENE_FRAMES = 960
 _MEMORY = 64 << 20
 _MOST_IN_MEMORY = 24
 
-# Frames to measure of a file, from the first one on. Without reuse, every frame costs the same.
-_OF_FILE: dict[Kind, int] = {"file": 60, "no-reuse": 12}
+# Frames to measure of a file, from the first one on: as many with reuse as without, so that the start of a pass, in
+# which the decoder reads ahead, costs a frame the same.
+_OF_FILE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +170,7 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode, folder: Path) ->
         return Stage(
             kind=kind,
             file=str(file),
-            frames=min(_OF_FILE.get(kind, held), clip.num_frames),
+            frames=min(_OF_FILE if kind in OF_FILES else held, clip.num_frames),
             width=width,
             height=height,
             ratio=settings.ratio,

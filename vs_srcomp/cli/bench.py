@@ -10,15 +10,13 @@ import click
 
 from vs_srcomp.cli.arguments import BackendName, FileName, ModelName, Number, Quantizer, check_model
 from vs_srcomp.cli.reports import debug_option, progress_bar, stderr
+from vs_srcomp.processor import IDLE_LOAD
 
 if TYPE_CHECKING:
     from vs_srcomp.bench import Report, Settings, StageReport
 
 # Characters in a line if the output is not a terminal.
 _PLAIN_WIDTH = 120
-
-# Above this load, other programs are running.
-_IDLE_LOAD = 0.5
 
 
 class _BackendText(BackendName):
@@ -149,7 +147,7 @@ def _measured(settings: "Settings") -> "Report":
     from vs_srcomp.bench import bench as measure
 
     load = os.getloadavg()[0]
-    if load > _IDLE_LOAD:
+    if load > IDLE_LOAD:
         stderr().print(
             f"other programs are at work (load {load:.1f}): trust the shares, not the rates",
             markup=False,

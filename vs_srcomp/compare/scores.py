@@ -114,7 +114,8 @@ def measure(
 ) -> Measured:
     """Measure all frames in one pass over all sides.
 
-    Without a reference only the first candidate is decoded, for cuts, detail and levels.
+    Without a reference the first candidate is decoded, for cuts and detail, and the other files, for their times and
+    levels. What networks make of one file has the times of the first, and is not computed.
 
     Args:
         candidates: Clips of equal size and length.
@@ -197,23 +198,26 @@ def check_alike(sides: Sequence[Side]) -> None:
 
 
 def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measured:
-    clip = candidates[0].clip
+    first, *others = candidates
+    clip = first.clip
     bits = clip.format.bits_per_sample
-    clock, scenes, times, detail, track = _times_of(candidates[:1]), Scenes(), [], [], Track()
-    for number, frame in enumerate(clip.frames(close=True, collect_garbage=False)):
-        times.append(clock.add(number, [frame]))
-        codes = np.asarray(frame[0])
+    read = [*(side for side in others if "models" not in side.facts), first]
+    levels: dict[str, list[float | None]] = {side.name: [] for side in read}
+    clock, scenes, times, detail = _times_of(read), Scenes(), [], []
+    for number, frames in enumerate(_together([side.clip for side in read])):
+        times.append(clock.add(number, frames))
+        codes = np.asarray(frames[-1][0])
         scenes.add(codes, bits)
         detail.append(detail_of(codes, bits))
-        track.q.append(_level(frame))
+        for side, frame in zip(read, frames, strict=True):
+            levels[side.name].append(_level(frame))
         give_back_free_memory()
         progress("looking for detail", number + 1, clip.num_frames)
     return Measured(
         times=times,
         cuts=scenes.cuts,
         detail=detail,
-        # The others were not decoded.
-        tracks=[track, *(Track(q=[None] * len(times)) for _ in candidates[1:])],
+        tracks=[Track(q=levels.get(side.name, levels[first.name])) for side in candidates],
         metrics=(),
         peak=(1 << bits) - 1,
         samples=clip.width * clip.height,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
+from os import getloadavg
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from vs_srcomp.backends.registry import BACKENDS, Entry
 from vs_srcomp.doctor.finding import Finding
 from vs_srcomp.errors import first_line, what_and_remedy
 from vs_srcomp.models import Model, load_network, network_at
+from vs_srcomp.processor import IDLE_LOAD
 from vs_srcomp.restore import DEFAULT_Q
 
 MEASURED = PlaneFormat(width=960, height=540, bits=8)
@@ -66,7 +68,7 @@ def check_backend(entry: Entry) -> Finding:
 
 def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
     """The default backend, and its speed with ``model``."""
-    name = "default backend"
+    name, load = "default backend", getloadavg()[0]
     if model is None:
         return Finding(name=name, state="broken", message="it has nothing to run", remedy="fix the models first")
     try:
@@ -79,6 +81,8 @@ def check_speed(model: Model | None, seconds: float = 1.0) -> Finding:
         what, remedy = what_and_remedy(reason)
         return Finding(name=name, state="broken", message=first_line(what), remedy=remedy or "see the backends above")
     message = f"{chosen.title}: about {speed:.1f} frames of 1920x1080 a second with {model.name}{types}"
+    if load > IDLE_LOAD:
+        message += f"; other programs were at work (load {load:.1f})"
     if wrong:
         remedy = 'OpenVINO lacks code for a layer: use precision="bf16" or "f32", and report this processor'
         return Finding(name=name, state="broken", message=f"{message}, which is wrong: {wrong}", remedy=remedy)

@@ -223,9 +223,11 @@ def _scale(path: Path, model: ModelProto) -> tuple[Shapes, int]:
             return shapes, scale
     if shape[:2] != (1, 1):
         raise _refusal(path, f"gives {shape[1]} channels")
-    raise _refusal(
-        path, f"gives a plane {shape[2] / height:.3g} times as high and {shape[3] / width:.3g} times as wide"
-    )
+    times = [f"{made / side:.3g}" for made, side in ((shape[2], height), (shape[3], width))]
+    if len({*times}) == 1 and times[0] in {str(scale) for scale in range(1, LARGEST_SCALE + 1)}:
+        missing = [int(times[0]) * side - made for made, side in ((shape[2], height), (shape[3], width))]
+        raise _refusal(path, f"gives a plane that lacks {missing[0]} rows and {missing[1]} columns: pad its layers")
+    raise _refusal(path, f"gives a plane {times[0]} times as high and {times[1]} times as wide")
 
 
 def _stride(path: Path, model: ModelProto, scale: int, grid: int) -> int:

@@ -9,7 +9,7 @@ from vs_srcomp.errors import error
 
 
 class FrameTimes:
-    """Times of the frames of several clips; the last clip is the reference."""
+    """Times of the frames of several clips, which must be those of the last one."""
 
     def __init__(self, names: Sequence[str], ticks: Sequence[Fraction]) -> None:
         """Start before the first frame.
@@ -25,7 +25,7 @@ class FrameTimes:
         """Time of frame ``number`` in seconds from the first frame.
 
         Raises:
-            vs.Error: A clip has another time than the reference.
+            vs.Error: A clip has another time than the last one.
         """
         # Clips without times have 25 frames a second.
         times = [float(frame.props.get("_AbsoluteTime", number / 25)) for frame in frames]
@@ -35,8 +35,8 @@ class FrameTimes:
             # Properties are floats, whose precision is a nanosecond over a month.
             if abs(time - wanted) > float(tick + self._ticks[-1]) + 1e-9:
                 raise error(
-                    f"frame {number} of {name} is shown {time:.4f} s after the first, that of the reference "
+                    f"frame {number} of {name} is shown {time:.4f} s after the first, that of "
                     f"{self._names[-1]} {wanted:.4f} s",
-                    "give a reference with the same timestamps",
+                    "compare files with the same timestamps",
                 )
         return wanted

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 import numpy as np
 import vapoursynth as vs
@@ -19,7 +20,12 @@ from vs_srcomp.reuse.memory import Memory, Picture
 from vs_srcomp.reuse.windows import BLOCK, Blocks, Kind, Window, Windows, rectangles
 
 _memory = Memory()
-_engines: dict[tuple[Network, BackendConfig, PlaneFormat], "ReusingEngine"] = {}
+
+type _Key = tuple[Network, BackendConfig, PlaneFormat]
+
+_engines: dict[_Key, "ReusingEngine"] = {}
+_alive: WeakValueDictionary[_Key, "ReusingEngine"] = WeakValueDictionary()
+"""Those that were dropped, too, as long as a graph or a worker holds them."""
 _lock = threading.Lock()
 
 # A plane is computed as a whole if more than this share of its blocks is needed, ...
@@ -45,10 +51,12 @@ def reusing(engine: Engine, network: Network, backend: BackendConfig, plane: Pla
     """
     key = network, backend, plane
     with _lock:
-        found = _engines.get(key)
+        found = _alive.get(key)
         if found is None or found.whole is not engine:
-            found = _engines[key] = ReusingEngine(engine, network, backend, plane, _memory)
-            # Keep this one no longer than the store keeps the engine itself, which holds much memory.
+            found = ReusingEngine(engine, network, backend, plane, _memory)
+        if key not in _engines or _engines[key] is not found:
+            _engines[key] = _alive[key] = found
+            # Keep each no longer than the store keeps the engine itself, which holds much memory.
             for old in [each for each in _engines if each != key and not is_kept(*each)]:
                 del _engines[old]
         return found

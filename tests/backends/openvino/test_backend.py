@@ -204,7 +204,7 @@ def test_workers_of_one_engine_do_not_share_buffers() -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (b"not a network", "not a network"),
+        (b"not a network", "OpenVINO cannot read the network"),
         (make_onnx([helper.make_node("Identity", ["x"], ["y"])], {}, ("N", 3, "H", "W")), "luma"),
         (make_onnx([helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])], {}), "size"),
     ],

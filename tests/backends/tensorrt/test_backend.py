@@ -161,6 +161,8 @@ def test_plan_depends_on_version_card_driver_and_choices(cuda: Runtime) -> None:
     [
         ({"precision": "int8"}, "precision 'int8' is unknown"),
         ({"device": -1}, "is not a card"),
+        ({"device": None}, "is not a card"),
+        ({"cuda_graph": "no"}, "cuda_graph='no' is neither True nor False"),
         ({"device": []}, "is not a card"),
         ({"streams": -1}, "cannot be negative"),
     ],

@@ -184,6 +184,9 @@ def test_equal_backends_are_one_key_however_devices_are_written() -> None:
     [
         ({"precision": "fp4"}, "precision 'fp4' is unknown"),
         ({"device": "gpu"}, "device 'gpu' is unknown"),
+        ({"device": None}, "device None is unknown"),
+        ({"device": 1.5}, "device 1.5 is unknown"),
+        ({"cuda_graph": "no"}, "cuda_graph='no' is neither True nor False"),
         ({"device": []}, "is not a list of graphics cards"),
         ({"device": ["cpu", "cpu"]}, "is not a list of graphics cards"),
         ({"streams": -1}, "cannot be negative"),

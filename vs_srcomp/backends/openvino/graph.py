@@ -25,8 +25,8 @@ def read(core: "ov.Core", network: Network, plane: PlaneFormat) -> "ov.Model":
         model = core.read_model(network.onnx, b"")
     except RuntimeError as reason:
         raise error(
-            f"not a network that OpenVINO can read: {last_line(reason)}",
-            "give an ONNX file with one input and one output, [N, 1, H, W]",
+            f"OpenVINO cannot read the network: {last_line(reason)}",
+            "use another backend, such as onnxruntime, or export the network with an older opset",
         ) from reason
     for kind, ports in (("input", model.inputs), ("output", model.outputs)):
         shape = ports[0].partial_shape

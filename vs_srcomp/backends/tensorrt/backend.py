@@ -19,7 +19,7 @@ from vs_srcomp.backends.loading import missing_package
 from vs_srcomp.backends.tensorrt import cuda_queue
 from vs_srcomp.backends.tensorrt.cuda_queue import CudaQueue
 from vs_srcomp.backends.tensorrt.log import log_of
-from vs_srcomp.errors import error
+from vs_srcomp.errors import check_flags, error
 from vs_srcomp.models.network import Network
 
 INSTALL = 'pip install "vs-srcomp[tensorrt]"'
@@ -53,9 +53,11 @@ class TensorRT:
         if self.precision not in ("fp16", "f32"):
             raise error(f"precision {self.precision!r} is unknown", 'use precision="fp16" or "f32"')
         check_counts(streams=self.streams, tile=self.tile)
+        check_flags(cuda_graph=self.cuda_graph)
         if isinstance(self.device, Iterable) and not isinstance(self.device, str):
             object.__setattr__(self, "device", tuple(self.device))
-        if not self._devices or not all(type(device) is int and device >= 0 for device in self._devices):
+        devices = self.device if isinstance(self.device, tuple) else (self.device,)
+        if not devices or not all(type(device) is int and device >= 0 for device in devices):
             raise error(f"device={self.device!r} is not a card", "use the number of a card, or a list such as [0, 1]")
 
     @property

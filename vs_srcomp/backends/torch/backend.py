@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from vs_srcomp.backends.base import Engine, PlaneFormat, check_counts
 from vs_srcomp.backends.device_pipeline import STREAMS_PER_DEVICE
 from vs_srcomp.backends.loading import missing_package
-from vs_srcomp.errors import error
+from vs_srcomp.errors import check_flags, error
 from vs_srcomp.models.network import Network
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Torch:
         if self.precision not in ("auto", "fp16", "bf16", "f32"):
             raise error(f"precision {self.precision!r} is unknown", 'use precision="auto", "fp16", "bf16" or "f32"')
         check_counts(streams=self.streams, tile=self.tile)
-        if isinstance(self.device, str | int):
+        check_flags(cuda_graph=self.cuda_graph)
+        if not isinstance(self.device, Sequence) or isinstance(self.device, str):
             object.__setattr__(self, "device", _device_name(self.device))
         else:
             names = tuple(_device_name(device) for device in self.device)
@@ -113,7 +114,7 @@ class Torch:
 
 def _device_name(device: str | int) -> str:
     """The canonical name of a device, so that equal backends compare equal."""
-    name = f"cuda:{device}" if isinstance(device, int) else str(device)
+    name = f"cuda:{device}" if str(device).isdecimal() else str(device)
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise error(f"device {device!r} is unknown", 'use device="auto", "cuda", "cuda:1", "mps", "cpu" or [0, 1]')
     return "cuda:0" if name == "cuda" else name
