@@ -18,9 +18,11 @@ from safetensors.torch import load_file
 import train.fit as fit_module
 import train.trained as trained_module
 from tests.train.examples import TINY, blurred, changed
+from train import earlier_runs
 from train.bf16 import has_bf16_units
+from train.earlier_runs import STARTS, check_runs
 from train.errors import DivergedError
-from train.fit import STARTS, VALIDATIONS, check_runs, fit, learning_rate
+from train.fit import VALIDATIONS, fit, learning_rate
 from train.material.coded import Example
 from train.networks.plain import PlainStack
 from train.parallel import Team
@@ -312,7 +314,7 @@ def test_damaged_weights_of_a_start_are_reported(tmp_path: Path) -> None:
 def test_a_pupil_that_is_its_own_teacher_has_nothing_to_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = blurred()
     fit(TINY, examples, examples, tmp_path, ALONE)
-    monkeypatch.setattr(fit_module, "recipe_by_name", lambda name: TINY)
+    monkeypatch.setattr(earlier_runs, "recipe_by_name", lambda name: TINY)
     squared = {"name": "squared", "weighted": False}
     taught = changed("taught", start=TINY.name, teacher=TINY.name, teacher_share=1.0, steps=1, objective=squared)
     losses = []
@@ -340,11 +342,11 @@ def test_a_teacher_must_be_trained_and_of_the_same_scale(tmp_path: Path, monkeyp
     examples = blurred()
     with pytest.raises(ValueError, match=r"nobody cannot be the teacher: .*; train it first"):
         fit(changed("pupil", teacher="nobody"), examples, examples, tmp_path, ALONE)
-    monkeypatch.setattr(fit_module, "recipe_by_name", lambda name: TINY)
+    monkeypatch.setattr(earlier_runs, "recipe_by_name", lambda name: TINY)
     with pytest.raises(ValueError, match=r"tiny cannot be the teacher: .*; train it first"):
         fit(changed("pupil", teacher=TINY.name), examples, examples, tmp_path, ALONE)
     larger = changed("larger", network={"name": "espcn", "scale": 2})
-    monkeypatch.setattr(fit_module, "recipe_by_name", lambda name: larger)
+    monkeypatch.setattr(earlier_runs, "recipe_by_name", lambda name: larger)
     Run(tmp_path / larger.name).folder.mkdir()
     save_weights(Run(tmp_path / larger.name).weights, larger.make_network())
     with pytest.raises(ValueError, match="larger cannot be the teacher: it has scale 2"):

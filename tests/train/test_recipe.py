@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.train.examples import TINY, changed
-from train.fit import STARTS
+from train.earlier_runs import STARTS
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
 from train.recipe import in_order, load_recipe

@@ -57,7 +57,7 @@ def fit(
     """
     import torch
 
-    from train.fit import check_runs
+    from train.earlier_runs import check_runs
     from train.fit import fit as fit_one
     from train.material.gather import Gatherer
     from train.parallel import team
