@@ -32,10 +32,15 @@ def job(**options: Any) -> PictureJob:
 
 
 @pytest.mark.parametrize("ratio", ["2:1", "8:5", "4:3"])
-@pytest.mark.parametrize("subsampled", [False, True])
-def test_bands_are_the_whole(ratio: str, subsampled: bool, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
-    if subsampled:
+@pytest.mark.parametrize("kind", ["4:4:4", "4:2:0", "alpha"])
+def test_bands_are_the_whole(ratio: str, kind: str, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind == "4:2:0":
         picture = replace(picture, clip=picture.clip.resize.Bicubic(format=vs.YUV420P8))
+    elif kind == "alpha":
+        # What is hidden takes its colours from the whole picture.
+        alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
+        alpha[HEIGHT // 3 : HEIGHT // 2, WIDTH // 4 :] = 255
+        picture = replace(picture, alpha=alpha)
     whole, name = run._samples(run._parts(picture, job(ratio=ratio), 30), picture, 8)
     cut = bands.bands_of(picture, job(ratio=ratio), whole=0, band=0)
     assert len(cut) > 3

@@ -122,17 +122,35 @@ def test_xmp_behind_the_samples_of_png_is_kept(rgb: NDArray[np.uint8], unchangin
         assert image.getexif()[MAKE] == "Camera"
 
 
-def test_a_profile_of_greys_is_not_kept_in_colour(unchanging: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def grey_profile() -> bytes:
     # Pillow makes none; its other fields do not matter here.
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile[16:20] = b"GRAY"
-    Image.new("L", SIZE, 90).save(tmp_path / "in.jpg", icc_profile=bytes(profile))
-    notes = upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.webp", unchanging)).notes
+    return bytes(profile)
+
+
+@pytest.mark.parametrize(
+    ("source_name", "target_name"), [("in.jpg", "out.webp"), ("in.png", "out.webp"), ("in.png", "out.avif")]
+)
+def test_a_profile_of_greys_is_not_kept_in_colour(
+    source_name: str, target_name: str, grey_profile: bytes, unchanging: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / source_name
+    Image.new("L" if source_name == "in.jpg" else "LA", SIZE, 90).save(source, icc_profile=grey_profile)
+    notes = upscale_picture(as_it_is(source, tmp_path / target_name, unchanging)).notes
     assert any("the profile, which is of greys, is not kept" in note for note in notes)
-    upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.png", unchanging))
-    with Image.open(tmp_path / "out.webp") as webp, Image.open(tmp_path / "out.png") as png:
-        assert "icc_profile" not in webp.info
-        assert png.info["icc_profile"] == bytes(profile)
+    upscale_picture(as_it_is(source, tmp_path / "out.png", unchanging))
+    with Image.open(tmp_path / target_name) as in_colour, Image.open(tmp_path / "out.png") as png:
+        assert "icc_profile" not in in_colour.info
+        assert png.info["icc_profile"] == grey_profile
+
+
+def test_a_profile_of_greys_is_kept_in_grey_avif(grey_profile: bytes, unchanging: Path, tmp_path: Path) -> None:
+    Image.new("L", SIZE, 90).save(tmp_path / "in.jpg", icc_profile=grey_profile)
+    upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.avif", unchanging))
+    with Image.open(tmp_path / "out.avif") as image:
+        assert (image.mode, image.info["icc_profile"]) == ("L", grey_profile)
 
 
 def test_exif_that_cannot_be_written_does_not_stop_a_picture(unchanging: Path, tmp_path: Path) -> None:

@@ -87,7 +87,10 @@ CASES: dict[str, tuple[str, Callable[[Path], object], str, dict[str, Any], str, 
     "cut": ("in.jpg", _cut, "o.png", {}, "cannot be decoded", "whole"),
     "alpha": ("in.png", lambda f: Image.new("RGBA", (32, 32)).save(f), "o.jpg", {}, "no alpha", ".png"),
     "sixteen bits": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.webp", {"depth": 16}, "8 bits", ".png"),
-    "lossless": ("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.jpg", {"lossless": True}, "loss", ".png"),
+    "lossless": (
+        *("in.png", lambda f: Image.new("RGB", (32, 32)).save(f), "o.jpg", {"lossless": True}),
+        *("not written without loss", "or .avif, or leave out --lossless"),
+    ),
     "deep alpha": (
         *("in.png", lambda file: write_png(file, np.zeros((32, 32, 4), np.uint16), Metadata()), "o.avif", {}),
         *("not written with alpha", "--depth 8"),

@@ -6,7 +6,7 @@ import vapoursynth as vs
 
 from vs_srcomp.errors import error
 from vs_srcomp.stills.encoding import INSTALL, libaom_program
-from vs_srcomp.stills.formats import AVIF, WEBP, PictureKind
+from vs_srcomp.stills.formats import AVIF, PictureKind, has_greys
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.stills.picture import Picture
 
@@ -28,7 +28,10 @@ class Fit:
 def check_options(kind: PictureKind, job: PictureJob) -> None:
     """Raise the error of options that ``kind`` does not have, whatever the picture is."""
     if job.lossless and kind.lossless == "never":
-        raise error(f"{kind.suffix} files are not written without loss", "write .png, .tif or .webp, or leave it out")
+        raise error(
+            f"{kind.suffix} files are not written without loss",
+            "write .png, .tif, .webp or .avif, or leave out --lossless",
+        )
     if job.depth and job.depth not in kind.depths:
         raise error(
             f"{kind.suffix} files have {_alternatives(kind.depths)} bits a sample, not {job.depth}",
@@ -76,8 +79,9 @@ def fit(picture: Picture, kind: PictureKind, job: PictureJob, size: tuple[int, i
         return _by_ffmpeg(picture, job, size, is_deep=is_deep or (needs_tags and not job.lossless))
     bits = kind.bits if is_deep else 8
     notes = [_narrowed(picture, bits, kind)] if picture.bits > bits else []
-    if kind is WEBP and metadata.has_grey_profile:
-        notes.append(".webp files are in colour: the profile, which is of greys, is not kept")
+    if metadata.has_grey_profile and not has_greys(kind, with_alpha=picture.alpha is not None):
+        what = f"{kind.suffix} files{' with alpha' if kind is AVIF else ''}"
+        notes.append(f"{what} are in colour: the profile, which is of greys, is not kept")
     return Fit(bits=bits, notes=tuple(notes))
 
 

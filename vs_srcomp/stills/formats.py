@@ -69,6 +69,11 @@ SUFFIXES_READ = frozenset({suffix for kind in KINDS for suffix in kind.suffixes}
 """Of files that a batch takes from a folder."""
 
 
+def has_greys(kind: PictureKind, *, with_alpha: bool) -> bool:
+    """Whether ``kind`` stores grey pictures, ``with_alpha`` or without, as such. If not, they become RGB."""
+    return kind is not WEBP and not (kind is AVIF and with_alpha)
+
+
 def is_picture(file: Path) -> bool:
     """Whether the name of ``file`` is that of a picture, not of a video."""
     suffix = file.suffix.lower()

@@ -21,17 +21,22 @@ _UNSPECIFIED = 2
 _GAMMA22 = 4
 
 
-def from_packed(frame: "VideoFrame", *, has_colours: bool, is_premultiplied: bool = False) -> Picture | None:
+def from_packed(
+    frame: "VideoFrame", *, has_colours: bool, has_alpha: bool = True, is_premultiplied: bool = False
+) -> Picture | None:
     """A picture of 8 or 16 bits as FFmpeg has decoded it; None for palettes and single bits, which Pillow decodes.
 
     Args:
         frame: The picture.
         has_colours: Whether the file has a place for them. TIFF has none: FFmpeg gives gamma 2.2 of all that is grey.
+        has_alpha: Whether the last of two or four channels is alpha; it is left out if not.
         is_premultiplied: Whether colours are multiplied by alpha.
     """
     channels = channels_of_frame(frame)
     if channels is None:
         return None
+    if not has_alpha and len(channels) in (2, 4):
+        channels.pop()
     if is_premultiplied and len(channels) in (2, 4):
         channels = [*(_divided(channel, channels[-1]) for channel in channels[:-1]), channels[-1]]
     tags = _tags_of_packed(frame) if has_colours else UNSPECIFIED

@@ -4,13 +4,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vs_srcomp.stills.exif_text import EXIF_IFD, keep_text
 from vs_srcomp.stills.picture import Metadata, Tags
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
 
 ORIENTATION = 0x0112
-_EXIF_IFD = 0x8769
+_X_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x0128
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 
 # How a TIFF file stores its samples, which is not so in the output: sizes, strips and tiles,
@@ -53,16 +54,13 @@ def metadata_of(image: "Image", tags: Tags, light: tuple[int, int] | None) -> tu
         image.load()
     exif = image.getexif()
     orientation = exif.get(ORIENTATION, 1)
-    dpi = image.info.get("dpi")
-    if dpi == (1, 1):  # TIFF's way to say nothing
-        dpi = None
     own = _upright(exif)
     metadata = Metadata(
         tags=tags,
         icc=image.info.get("icc_profile") or None,
         exif=own or b"",
         xmp=_plain_xmp(image.info.get("xmp") or b"", has_gain_map=has_gain_map(image)),
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
+        dpi=_dpi(image),
         light=light,
     )
     notes = () if own is not None else ("its EXIF is damaged, and is not kept",)
@@ -98,7 +96,8 @@ def resized_exif(exif: bytes, width: int, height: int) -> bytes:
 
     parsed = Image.Exif()
     parsed.load(exif)
-    inner = parsed.get_ifd(_EXIF_IFD)
+    keep_text(parsed)
+    inner = parsed.get_ifd(EXIF_IFD)
     if _EXIF_WIDTH not in inner and _EXIF_HEIGHT not in inner:
         return exif
     inner[_EXIF_WIDTH], inner[_EXIF_HEIGHT] = width, height
@@ -117,13 +116,27 @@ def _has_late_xmp(image: "Image") -> bool:
     return _XMP_KEYWORD in Path(image.filename).read_bytes()  # type: ignore[attr-defined]
 
 
+def _dpi(image: "Image") -> tuple[float, float] | None:
+    """Pixels per inch; None where the file does not state them."""
+    dpi = image.info.get("dpi")
+    if dpi in (None, (1, 1)):  # the latter is TIFF's way to say nothing
+        return None
+    if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
+        exif = image.getexif()
+        if _X_RESOLUTION not in exif or _RESOLUTION_UNIT not in exif:
+            return None  # 72, which Pillow fills in
+    return float(dpi[0]), float(dpi[1])
+
+
 def _upright(exif: "Exif") -> bytes | None:
     """What is to be written of ``exif``; None if that cannot be."""
     for tag in [tag for tag in exif if tag in _OF_STORAGE]:
         del exif[tag]
+    # Not 1 instead: Pillow takes it out of AVIF, and writes all else anew, text in ASCII.
     if ORIENTATION in exif:
-        exif[ORIENTATION] = 1
+        del exif[ORIENTATION]
     try:
+        keep_text(exif)
         return exif.tobytes() if len(exif) else b""
     except Exception:  # anything: values of one type under tags of another
         return None

@@ -1,7 +1,7 @@
 """From a file to a picture: Pillow reads its kind and metadata, FFmpeg decodes what is YUV or has more than 8 bits."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,14 @@ import vapoursynth as vs
 
 from vs_srcomp.errors import error, first_line
 from vs_srcomp.stills.decoding import decoded_packet
+from vs_srcomp.stills.exif_text import keep_text
 from vs_srcomp.stills.from_channels import from_cmyk, from_packed, from_pillow
 from vs_srcomp.stills.from_video import RANGE, from_video
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import has_gain_map, metadata_of
 from vs_srcomp.stills.opening import is_single, opened
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture
-from vs_srcomp.stills.tiff import checked_bits, has_premultiplied_alpha
+from vs_srcomp.stills.tiff import checked_bits, has_further_channel, has_premultiplied_alpha
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -83,6 +84,10 @@ def _decoding_errors(file: Path) -> Iterator[None]:
 
 def _read(image: "Image.Image", file: Path) -> Picture:
     kind = "JPEG" if image.format == "MPO" else str(image.format)
+    if kind == "TIFF":
+        # All directories have to be read before Pillow has decoded and closes the file. Damaged ones are found later.
+        with suppress(Exception):
+            keep_text(image.getexif())
     if image.mode == "CMYK":
         return _with_extras(from_cmyk(image, file), image, file)
     picture = None
@@ -94,7 +99,10 @@ def _read(image: "Image.Image", file: Path) -> Picture:
         picture = from_packed(decoded_packet(file, "png"), has_colours=True)
     elif kind == "TIFF" and (bits := checked_bits(image, file)) > 8:
         picture = from_packed(
-            decoded_packet(file, "tiff"), has_colours=False, is_premultiplied=has_premultiplied_alpha(image)
+            decoded_packet(file, "tiff"),
+            has_colours=False,
+            has_alpha=not has_further_channel(image),
+            is_premultiplied=has_premultiplied_alpha(image),
         )
         if picture is None:
             raise error(
@@ -128,6 +136,8 @@ def _with_extras(picture: Picture, image: "Image.Image", file: Path) -> Picture:
     """``picture`` with what Pillow finds beside the samples."""
     metadata, orientation, lost = metadata_of(image, picture.metadata.tags, picture.metadata.light)
     notes = [*picture.notes, *lost]
+    if image.format == "TIFF" and has_further_channel(image):
+        notes.append("a further channel, neither colour nor alpha, is not kept")
     if gamma := _gamma_without_number(image, metadata):
         notes.append(f"its gamma of {1 / gamma:.3g} has no number (CICP), and is not kept")
     if has_gain_map(image):

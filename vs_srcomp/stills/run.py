@@ -26,6 +26,7 @@ from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb
 from vs_srcomp.stills.encoding import write_avif_by_libaom, write_deep_avif
 from vs_srcomp.stills.fitting import Fit, fit
 from vs_srcomp.stills.formats import kind_of
+from vs_srcomp.stills.hidden import without_hidden_colours
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.metadata import resized_exif
 from vs_srcomp.stills.orientation import upright, upright_size
@@ -168,6 +169,7 @@ class _Part:
 
 def _parts(picture: Picture, job: PictureJob, q: float) -> list[_Part]:
     """The picture after the network, at once or in bands, top down."""
+    picture = without_hidden_colours(picture)
     bands = bands_of(picture, job)
     if not bands:
         whole = enlarged(picture, job, q)

@@ -13,6 +13,8 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from vs_srcomp.errors import error
+from vs_srcomp.stills.exif_text import EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, keep_text
+from vs_srcomp.stills.opening import opened
 from vs_srcomp.stills.picture import Metadata
 
 # Tags and values of TIFF 6.0.
@@ -28,12 +30,10 @@ _SAMPLES, _ROWS, _BYTES, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _PREDICTOR, _EXTRA
     338,
 )
 _XMP, _ICC = 700, 34675
-_DEFLATE, _DIFFERENCES, _PREMULTIPLIED, _STRAIGHT_ALPHA, _INCH = 8, 2, 1, 2, 2
+_DEFLATE, _DIFFERENCES, _UNSPECIFIED, _PREMULTIPLIED, _STRAIGHT_ALPHA, _INCH = 8, 2, 0, 1, 2, 2
 
 _PLANAR, _TILES, _TILE_BYTES, _SAMPLE_FORMAT = 284, 324, 325, 339
 _OLD_DEFLATE, _SEPARATE, _SIGNED, _FLOATING = 32946, 2, 2, 3
-
-_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
 
 _STRIP = 1 << 20
 """Bytes of a strip before compression, about."""
@@ -75,18 +75,29 @@ def checked_bits(image: Image.Image, file: Path) -> int:
                 )
     if tags.get(_COMPRESSION) in (_DEFLATE, _OLD_DEFLATE):
         places, sizes = (_STRIPS, _BYTES) if _STRIPS in tags else (_TILES, _TILE_BYTES)
-        with file.open("rb") as opened:
+        with file.open("rb") as stored:
             for place, size in zip(tags[places], tags[sizes], strict=True):
-                opened.seek(place)
-                zlib.decompress(opened.read(size))
+                stored.seek(place)
+                zlib.decompress(stored.read(size))
     elif bits > 8:
-        image.load()
+        # Another handle: to load this one would turn it, and take the orientation away, which FFmpeg's samples need.
+        with opened(file) as other:
+            other.seek(image.tell())
+            other.load()
     return bits
 
 
 def has_premultiplied_alpha(image: Image.Image) -> bool:
     """Whether the colours of a TIFF file are multiplied by alpha (TIFF 6.0, section 18: associated alpha)."""
     return _PREMULTIPLIED in image.tag_v2.get(_EXTRA, ())  # type: ignore[attr-defined]
+
+
+def has_further_channel(image: Image.Image) -> bool:
+    """Whether a TIFF file has a channel that is neither colour nor alpha (TIFF 6.0, ExtraSamples: unspecified data).
+
+    One of which nothing is said counts as alpha, as in other programs.
+    """
+    return _UNSPECIFIED in image.tag_v2.get(_EXTRA, ())  # type: ignore[attr-defined]
 
 
 def write_tiff(file: Path, samples: NDArray[Any], metadata: Metadata) -> None:
@@ -127,10 +138,11 @@ def _describe(directory: ImageFileDirectory_v2, metadata: Metadata) -> None:
     if metadata.exif:
         exif = Image.Exif()
         exif.load(metadata.exif)
+        keep_text(exif)
         for tag in exif:
-            inner = dict(exif.get_ifd(tag)) if tag in (_EXIF_IFD, _GPS_IFD) else None
-            if inner and _INTEROPERABILITY_IFD in inner:
-                inner[_INTEROPERABILITY_IFD] = exif.get_ifd(_INTEROPERABILITY_IFD)
+            inner = dict(exif.get_ifd(tag)) if tag in (EXIF_IFD, GPS_IFD) else None
+            if inner and INTEROPERABILITY_IFD in inner:
+                inner[INTEROPERABILITY_IFD] = exif.get_ifd(INTEROPERABILITY_IFD)
             directory[tag] = exif[tag] if inner is None else inner
     if metadata.icc:
         directory[_ICC] = metadata.icc

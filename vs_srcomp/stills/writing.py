@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vs_srcomp.stills.formats import AVIF, JPEG, PNG, TIFF, WEBP, PictureKind
+from vs_srcomp.stills.formats import AVIF, JPEG, PNG, TIFF, WEBP, PictureKind, has_greys
 from vs_srcomp.stills.picture import Metadata
 from vs_srcomp.stills.png import write_png
 from vs_srcomp.stills.tiff import write_tiff
@@ -54,7 +54,7 @@ def write_samples(
             beside["dpi"] = metadata.dpi
     if kind is AVIF and samples.ndim == 3 and samples.shape[2] > 2:
         beside["subsampling"] = _SUBSAMPLING.get(subsampling, "4:2:0")
-    if kind is WEBP and metadata.has_grey_profile:
+    if metadata.has_grey_profile and not has_greys(kind, with_alpha=samples.ndim == 3 and samples.shape[2] in (2, 4)):
         del beside["icc_profile"]
     if kind is WEBP:
         beside |= {"lossless": True, "quality": 60, "exact": True} if lossless else {"use_sharp_yuv": True}

@@ -1,0 +1,33 @@
+"""Text in EXIF, whose bytes come out as they came in.
+
+EXIF has a type for ASCII only, under which programs write UTF-8 and other codes. Pillow reads any bytes as Latin-1, but
+writes ASCII, with question marks for all else.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+
+EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
+
+
+def keep_text(exif: "Exif") -> None:
+    """Have Pillow write the text in ``exif`` and its inner directories in the bytes that it was read from."""
+    # To ask for a directory that is not there makes an empty one.
+    directories = [exif, *(exif.get_ifd(tag) for tag in (EXIF_IFD, GPS_IFD) if tag in exif)]
+    if EXIF_IFD in exif and INTEROPERABILITY_IFD in exif.get_ifd(EXIF_IFD):
+        directories.append(exif.get_ifd(INTEROPERABILITY_IFD))
+    for directory in directories:
+        for tag, value in list(directory.items()):
+            if isinstance(value, str):
+                directory[tag] = _Latin1(value)
+
+
+class _Latin1(str):
+    """Text that has one code whatever is asked for. Tags that Pillow does not know would not be text as `bytes`."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
+        return super().encode("latin-1", errors)
