@@ -13,8 +13,8 @@ import vapoursynth as vs
 from PIL import Image
 
 from tests.av1.ivf import write_ivf
+from tests.av1.layers import BOTH_LAYERS, DELIMITER, in_layers
 from tests.av1.streams import RECIPES, make_stream
-from tests.av1.test_layers import _BOTH_LAYERS, _DELIMITER, _layers
 from tests.source.reference import video_frame, write_scenes, write_video
 from tests.tolerances import PRINTED_Q
 from vs_srcomp.av1 import FrameType
@@ -210,8 +210,8 @@ def test_layers_are_reported_and_the_highest_counts(packets_each: int, tmp_path:
     flat = make_stream(RECIPES["aom-realtime-cyclic"], tmp_path, "flat")
     with av.open(str(flat)) as container:
         units = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    layers = _layers(units, _BOTH_LAYERS)
-    packets = [(i // 2, (b"" if i % 2 else _DELIMITER) + unit) for i, unit in enumerate(layers)]
+    layers = in_layers(units, BOTH_LAYERS)
+    packets = [(i // 2, (b"" if i % 2 else DELIMITER) + unit) for i, unit in enumerate(layers)]
     if packets_each == 1:
         packets = [(i, packets[2 * i][1] + packets[2 * i + 1][1]) for i in range(8)]
     file = write_ivf(tmp_path / "layers.ivf", packets)

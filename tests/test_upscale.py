@@ -10,6 +10,7 @@ import vapoursynth as vs
 from onnx import helper
 
 import vs_srcomp
+from tests.helpers.clips import planes, textured
 from tests.helpers.networks import make_onnx, random_network, reference
 from tests.tolerances import HALF_CODE, ONE_CODE
 from vs_srcomp.backends import OpenVINO
@@ -33,25 +34,6 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "random.onnx"
     path.write_bytes(random_network())
     return path
-
-
-def textured(format_id: int, width: int = 64, height: int = 48, length: int = 4) -> vs.VideoNode:
-    """Smooth texture that differs from frame to frame, in any format."""
-    blank = core.std.BlankClip(format=vs.GRAYS, width=width, height=height, length=length, keep=True)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-
-    def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        out = f.copy()
-        np.asarray(out[0])[:] = 0.5 + 0.2 * np.sin(0.4 * x + n) + 0.2 * np.cos(0.3 * y - n)
-        return out
-
-    gray = blank.std.ModifyFrame(blank, draw)
-    clip = core.std.ShufflePlanes([gray] * 3, [0, 0, 0], vs.RGB)
-    return clip.resize.Bicubic(format=format_id, matrix_s="709", range_s="limited")
-
-
-def planes(frame: vs.VideoFrame) -> list[np.ndarray]:
-    return [np.array(frame[index]) for index in range(frame.format.num_planes)]
 
 
 @pytest.mark.parametrize("format_id", INTEGER_FORMATS)

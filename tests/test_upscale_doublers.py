@@ -8,8 +8,8 @@ import vapoursynth as vs
 from onnx import helper
 
 import vs_srcomp
+from tests.helpers.clips import planes, textured
 from tests.helpers.networks import Evaluated, make_onnx, random_doubler, reference
-from tests.test_upscale import planes, textured
 from tests.tolerances import HALF_CODE, ONE_CODE
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.resample import lanczos5

@@ -7,9 +7,9 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
+from tests.helpers.clips import planes, textured
 from tests.helpers.networks import Evaluated, random_level_network, reference
 from tests.helpers.storing_backend import Darken
-from tests.test_upscale import planes, textured
 from tests.tolerances import ONE_CODE
 from vs_srcomp.backends import OnnxRuntime, OpenVINO, Torch, engine_store
 from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat

@@ -1,7 +1,4 @@
-"""Spatial layers, made from a stream without layers, because no available encoder writes them.
-
-Frames are alternately base and enhancement layer. Their headers do not depend on that, so the records stay the same.
-"""
+"""Spatial layers, made from a stream without layers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +11,8 @@ from vs_srcomp.av1.layers import Layers, Part
 from vs_srcomp.av1.obu import ObuType, low_overhead_obus
 from vs_srcomp.source.scan import scan
 
-from .bitwriter import obu
 from .ivf import write_ivf
-
-_IDC_AT = 3 + 1 + 1 + 1 + 1 + 5
-"""Bit of operating_point_idc in a sequence header without timing info."""
-
-_BOTH_LAYERS = 0x301
-_BASE_LAYER = 0x101
+from .layers import BASE_LAYER, BOTH_LAYERS, DELIMITER, in_layers
 
 
 @pytest.fixture
@@ -39,46 +30,21 @@ def _packets(file: Path) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
-def _with_idc(header: bytes, idc: int) -> bytes:
-    bits = f"{int.from_bytes(header):0{8 * len(header)}b}"
-    assert bits[5] == "0"  # timing_info_present_flag
-    bits = bits[:_IDC_AT] + f"{idc:012b}" + bits[_IDC_AT + 12 :]
-    return int(bits, 2).to_bytes(len(header))
-
-
-def _in_layer(unit: bytes, spatial_id: int, idc: int) -> bytes:
-    out = b""
-    for one in low_overhead_obus(unit):
-        payload = unit[one.payload : one.end]
-        if one.type == ObuType.SEQUENCE_HEADER:
-            out += obu(one.type, _with_idc(payload, idc))
-        else:
-            out += obu(one.type, payload, layer=(0, spatial_id))
-    return out
-
-
-def _layers(units: list[bytes], idc: int) -> list[bytes]:
-    return [_in_layer(unit, i % 2, idc) for i, unit in enumerate(units)]
-
-
-_DELIMITER = obu(ObuType.TEMPORAL_DELIMITER, b"")
-
-
 def test_layers_in_one_packet(flat: list[ShownFrame], units: list[bytes], tmp_path: Path) -> None:
-    layers = _layers(units, _BOTH_LAYERS)
-    packets = [(i, _DELIMITER + layers[2 * i] + layers[2 * i + 1]) for i in range(len(units) // 2)]
+    layers = in_layers(units, BOTH_LAYERS)
+    packets = [(i, DELIMITER + layers[2 * i] + layers[2 * i + 1]) for i in range(len(units) // 2)]
     records = list(scan(write_ivf(tmp_path / "layers.ivf", packets)))
     _check(records, flat)
 
 
 def test_a_packet_for_each_layer(flat: list[ShownFrame], units: list[bytes], tmp_path: Path) -> None:
-    packets = [(i // 2, (b"" if i % 2 else _DELIMITER) + unit) for i, unit in enumerate(_layers(units, _BOTH_LAYERS))]
+    packets = [(i // 2, (b"" if i % 2 else DELIMITER) + unit) for i, unit in enumerate(in_layers(units, BOTH_LAYERS))]
     records = list(scan(write_ivf(tmp_path / "packets.ivf", packets)))
     _check(records, flat)
 
 
 def test_times_do_not_tell_which_packets_are_layers(flat: list[ShownFrame], units: list[bytes], tmp_path: Path) -> None:
-    layers = [(i, (b"" if i % 2 else _DELIMITER) + unit) for i, unit in enumerate(_layers(units, _BOTH_LAYERS))]
+    layers = [(i, (b"" if i % 2 else DELIMITER) + unit) for i, unit in enumerate(in_layers(units, BOTH_LAYERS))]
     assert len(list(scan(write_ivf(tmp_path / "layers.ivf", layers)))) == 8
     pictures = [(i // 2, unit) for i, unit in enumerate(units)]
     records = list(scan(write_ivf(tmp_path / "pictures.ivf", pictures)))
@@ -87,14 +53,14 @@ def test_times_do_not_tell_which_packets_are_layers(flat: list[ShownFrame], unit
 
 def test_what_each_packet_brings(units: list[bytes]) -> None:
     layered = Layers()
-    assert [layered.part(unit) for unit in _layers(units, _BOTH_LAYERS)] == [Part.PICTURE, Part.FURTHER_LAYER] * 8
-    assert layered.part(_DELIMITER) == Part.NOTHING
-    assert layered.part(_layers(units, _BOTH_LAYERS)[1]) == Part.PICTURE  # of the next unit, which lacks its base
+    assert [layered.part(unit) for unit in in_layers(units, BOTH_LAYERS)] == [Part.PICTURE, Part.FURTHER_LAYER] * 8
+    assert layered.part(DELIMITER) == Part.NOTHING
+    assert layered.part(in_layers(units, BOTH_LAYERS)[1]) == Part.PICTURE  # of the next unit, which lacks its base
     base = Layers()
-    assert [base.part(unit) for unit in _layers(units, _BASE_LAYER)] == [Part.PICTURE, Part.NOTHING] * 8
+    assert [base.part(unit) for unit in in_layers(units, BASE_LAYER)] == [Part.PICTURE, Part.NOTHING] * 8
     flat = Layers()
     assert [flat.part(memoryview(unit)) for unit in units] == [Part.PICTURE] * 16
-    assert flat.part(_DELIMITER) == Part.NOTHING
+    assert flat.part(DELIMITER) == Part.NOTHING
 
 
 @pytest.mark.parametrize("name", ["svt-crf", "svt-open-gop", "aom-crf", "aom-realtime-cyclic"])
@@ -136,7 +102,7 @@ def _check(records: list[ShownFrame], flat: list[ShownFrame]) -> None:
 def test_frames_outside_the_operating_point_are_dropped(
     flat: list[ShownFrame], units: list[bytes], tmp_path: Path
 ) -> None:
-    packets = [(i, _DELIMITER + unit) for i, unit in enumerate(_layers(units, _BASE_LAYER))]
+    packets = [(i, DELIMITER + unit) for i, unit in enumerate(in_layers(units, BASE_LAYER))]
     records = list(scan(write_ivf(tmp_path / "base.ivf", packets)))
     assert [record.pts for record in records] == list(range(0, 16, 2))
     assert [record.frame and record.frame.base_q_idx for record in records] == [

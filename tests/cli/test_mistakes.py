@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.cli.conftest import Command
-from tests.helpers.films import Studio
-from tests.transcode.test_deinterlace import INTERLACED
+from tests.helpers.films import INTERLACED, Studio
 from vs_srcomp.cli import main
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 type Upscaled = Callable[..., Result]
 
+INTERLACED = ("-vf", "interlace,setfield=tff", "-flags", "+ilme+ildct", "-x264-params", "interlaced=1")
+"""Options for libx264: top field first."""
+
 SUBTITLES = """1
 00:00:00,200 --> 00:00:00,700
 Grüße

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.mpv.conftest import ROOT
+from tests.mpv.films import film, make
 from tests.mpv.ipc import Player
-from tests.mpv.test_real_mpv import film, make
 
 LUA = ROOT / "vs_srcomp" / "mpv" / "srcomp.lua"
 

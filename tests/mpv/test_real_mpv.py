@@ -3,7 +3,6 @@
 import random
 import subprocess
 from pathlib import Path
-from shutil import which
 
 import numpy as np
 import pytest
@@ -11,27 +10,12 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.mpv.conftest import SCRIPT
+from tests.mpv.films import film, make
 from tests.mpv.ipc import PATIENCE, Player
 
 # mpv separates filters by commas and their options by colons; brackets keep what is in them together.
 FILTER = f"vapoursynth=file=[{SCRIPT}]:concurrent-frames=2:user-data=[{{}}]"
 LOSSLESS = ("-c:v", "ffv1", "-level", "3")
-
-
-def ffmpeg() -> str:
-    found = which("ffmpeg")
-    if found is None:
-        import imageio_ffmpeg
-
-        found = imageio_ffmpeg.get_ffmpeg_exe()
-    return str(found)
-
-
-def make(path: Path, *options: str, size: str = "160x96", frames: int = 30) -> Path:
-    source = f"testsrc2=size={size}:rate=25"
-    head = [ffmpeg(), "-v", "error", "-y", "-f", "lavfi", "-i", source, "-frames:v", str(frames)]
-    subprocess.run([*head, *options, path], check=True, stdin=subprocess.DEVNULL)
-    return path
 
 
 def encode(mpv: str, clip: Path, options: str) -> tuple[vs.VideoNode, str]:
@@ -103,10 +87,6 @@ def test_messages_reach_the_terminal(mpv: str, tmp_path: Path) -> None:
     clip = make(tmp_path / "clip.mkv", *LOSSLESS, "-pix_fmt", "yuv420p")
     _, log = encode(mpv, clip, "display=160x96")
     assert "srcomp: the picture of 160x96 is left as it is: the display has about its size" in log
-
-
-def film(folder: Path) -> Path:
-    return make(folder / "film.mkv", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", frames=250)
 
 
 def test_fifty_seeks(mpv: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.tolerances import FLOAT32_TRAINED
-from tests.train.networks.test_networks import SMALL, outputs_of
+from tests.train.networks.small import SMALL, outputs_of
 from train.networks import NETWORKS
 from train.networks.network import Network
 from train.onnx_traced import network_to_onnx

@@ -8,12 +8,10 @@ import vapoursynth as vs
 from click.testing import CliRunner
 
 import vs_srcomp
-from tests.helpers.films import Studio, frames_of, times_of
+from tests.helpers.films import INTERLACED, Studio, frames_of, times_of
 from vs_srcomp.cli import main
 from vs_srcomp.transcode import Job, transcode
 from vs_srcomp.transcode.deinterlace import deinterlaced
-
-INTERLACED = ("-vf", "interlace,setfield=tff", "-flags", "+ilme+ildct", "-x264-params", "interlaced=1")
 
 
 @pytest.fixture(scope="module")

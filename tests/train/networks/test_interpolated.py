@@ -6,22 +6,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.train.networks.awake import awake_interpolated
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
 from train.onnx_levels import levels_to_onnx
 from vs_srcomp.models.level import at_level
 
 LEVELS = (5.0, 20.0, 27.5, 40.0, 50.0, 63.0)
-
-
-def awake(stride: int, channels: int, layers: int, slope: float = 0.0) -> InterpolatedStack:
-    """A network whose stacks all differ."""
-    torch.manual_seed(0)
-    network = InterpolatedStack(stride=stride, channels=channels, layers=layers, slope=slope)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return network
 
 
 def convolved(
@@ -38,7 +29,7 @@ def convolved(
 
 @pytest.mark.parametrize(("stride", "slope"), [(2, 0.1), (4, 0.0)])
 def test_at_a_level_it_is_a_stack_of_convolutions_whose_kernels_are_interpolated(stride: int, slope: float) -> None:
-    network = awake(stride, 8, 4, slope)
+    network = awake_interpolated(stride, 8, 4, slope)
     luma = torch.rand(1, 1, 12 * stride, 12 * stride)
     tables = network.kernels()
     for q in LEVELS:
@@ -73,7 +64,7 @@ def test_it_equals_a_plain_stack_at_its_levels_when_it_takes_that() -> None:
 
 
 def test_kernels_that_are_set_are_those_that_it_has() -> None:
-    network, other = awake(4, 8, 4), InterpolatedStack(stride=4, channels=8, layers=4)
+    network, other = awake_interpolated(4, 8, 4), InterpolatedStack(stride=4, channels=8, layers=4)
     tables = network.kernels()
     other.set_kernels([[(weights[k], biases[k]) for weights, biases in tables] for k in range(4)])
     for mine, given in zip(other.kernels(), tables, strict=True):
@@ -84,7 +75,7 @@ def test_kernels_that_are_set_are_those_that_it_has() -> None:
 def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
     stride: int, channels: int, layers: int, slope: float
 ) -> None:
-    network = awake(stride, channels, layers, slope)
+    network = awake_interpolated(stride, channels, layers, slope)
     luma = torch.rand(2, 1, 10 * stride, 8 * stride)
     given = onnxruntime.InferenceSession(levels_to_onnx(network, "test"), providers=["CPUExecutionProvider"])
     assert [(each.name, each.shape) for each in given.get_inputs()] == [("degraded", ["N", 1, "H", "W"]), ("q", [1])]
@@ -102,7 +93,7 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
 
 
 def test_receptive_field_and_cost_are_those_of_one_stack() -> None:
-    network = awake(2, 8, 3)
+    network = awake_interpolated(2, 8, 3)
     assert network.receptive_field == 2 * (2 * 3 + 1)
     assert network.macs_per_pixel == (8 * 36 + 8 * 8 * 9 + 4 * 8 * 9) / 4
     kernels = network.kernels_at(33)
@@ -110,7 +101,7 @@ def test_receptive_field_and_cost_are_those_of_one_stack() -> None:
 
 
 def test_what_is_added_to_the_residual_is_added_at_every_level() -> None:
-    network = awake(2, 8, 3)
+    network = awake_interpolated(2, 8, 3)
     luma, q = torch.rand(2, 1, 16, 16), torch.tensor([25.0, 50.0])
     before = network(luma, q)
     network.shift_residual(0.125)

@@ -4,13 +4,11 @@ import pytest
 import torch
 
 from tests.tolerances import FLOAT32_CONSTANTS
-from tests.train.networks import test_interpolated, test_plain
+from tests.train.networks.awake import awake_interpolated, awake_plain
 from train.networks.network import Network
 
 
-@pytest.mark.parametrize(
-    "network", [test_plain.awake(2, 8, 4), test_interpolated.awake(2, 8, 4)], ids=["plain", "interpolated"]
-)
+@pytest.mark.parametrize("network", [awake_plain(2, 8, 4), awake_interpolated(2, 8, 4)], ids=["plain", "interpolated"])
 def test_each_picture_of_a_batch_has_its_own_level(network: Network) -> None:
     luma = torch.rand(3, 1, 24, 24)
     q = torch.tensor([12.0, 33.0, 55.0])

@@ -7,24 +7,12 @@ import torch
 from torch.nn import functional as F
 
 from tests.tolerances import FLOAT32_CONSTANTS
-from train.networks.plain import KNOTS, MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, hats
+from tests.train.networks.awake import awake_plain
+from train.networks.plain import KNOTS, MEAN, RESIDUAL_SCALE, SPREAD, hats
 from train.onnx_levels import levels_to_onnx
 from vs_srcomp.models.level import at_level
 
 LEVELS = (5.0, 10.0, 20.0, 37.5, 60.0, 63.0)
-
-
-def awake(stride: int, channels: int, layers: int, slope: float = 0.0) -> PlainStack:
-    """A network whose scales and shifts differ at every knot."""
-    torch.manual_seed(0)
-    network = PlainStack(stride=stride, channels=channels, layers=layers, slope=slope)
-    with torch.no_grad():
-        network.gains.normal_(0, 0.2)
-        network.shifts.normal_(0, 0.2)
-        network.tail.weight.mul_(5)
-        assert network.tail.bias is not None
-        network.tail.bias.normal_(0, 0.1)
-    return network
 
 
 def interpolated(table: torch.Tensor, q: float) -> torch.Tensor:
@@ -36,7 +24,7 @@ def interpolated(table: torch.Tensor, q: float) -> torch.Tensor:
 
 @pytest.mark.parametrize(("stride", "slope"), [(2, 0.0), (3, 0.1), (4, 0.0)])
 def test_it_is_space_to_depth_and_3x3_convolutions_on_centred_luma_scaled_by_level(stride: int, slope: float) -> None:
-    network = awake(stride, 8, 4, slope)
+    network = awake_plain(stride, 8, 4, slope)
     luma = torch.rand(1, 1, 12 * stride, 12 * stride)
     # The same first layer on the coarse grid: a 3s x 3s kernel holds a 3x3 one of s x s blocks.
     weight = network.head.weight.view(8, 3, stride, 3, stride).permute(0, 2, 4, 1, 3).reshape(8, stride**2, 3, 3)
@@ -70,7 +58,7 @@ def test_interpolation_passes_through_the_knots_and_holds_beyond_them() -> None:
 def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
     stride: int, channels: int, layers: int, slope: float
 ) -> None:
-    network = awake(stride, channels, layers, slope)
+    network = awake_plain(stride, channels, layers, slope)
     luma = torch.rand(len(LEVELS), 1, 10 * stride, 8 * stride)
     q = torch.tensor(LEVELS)
     expected = network(luma, q).detach().numpy()
@@ -93,7 +81,7 @@ def test_the_exported_file_computes_the_same_with_the_level_and_at_one(
 
 @pytest.mark.parametrize("stride", [2, 4])
 def test_receptive_field_and_cost_are_as_stated(stride: int) -> None:
-    network = awake(stride, 8, 3)
+    network = awake_plain(stride, 8, 3)
     luma = torch.rand(1, 1, 32 * stride, 32 * stride, requires_grad=True)
     middle = 16 * stride
     rows: set[int] = set()
@@ -110,7 +98,7 @@ def test_receptive_field_and_cost_are_as_stated(stride: int) -> None:
 
 
 def test_what_is_added_to_the_residual_is_added_everywhere() -> None:
-    network = awake(2, 8, 3)
+    network = awake_plain(2, 8, 3)
     luma, q = torch.rand(1, 1, 16, 16), torch.tensor([25.0])
     before = network(luma, q)
     network.shift_residual(0.125)
