@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from train.inspection import Stacks, find_stacks
 from train.material.coded import Example
 from train.material.crops import PHASES
+from train.material.data import Split
 from train.material.pictures import check_names
+from train.material.stream import Stream
+from train.recipe import Recipe
 from vs_srcomp.geometry import Ratio
 
 KIND: Final = "patch"
@@ -96,6 +100,30 @@ class Patches:
         if not sum(len(rows.numbers) for rows in measured):
             raise ValueError(f"{where}: one patch a file cannot be split for validation; give more with --images")
         return learned, measured
+
+
+class PatchData:
+    """The patch pairs of a recipe, split into what is learned from and what is measured on."""
+
+    def __init__(self, recipe: Recipe, material: Patches, places: Iterable[Path], processes: int | None) -> None:
+        """Find and split the patches; see `Patches.split` for errors, `train.material.gather.gather` for arguments."""
+        assert recipe.ratio is not None
+        self._learned, self._measured = material.split(
+            places, recipe.ratio, recipe.crop, recipe.valid_share, recipe.seed
+        )
+        self._processes = processes
+
+    def valid(self) -> list[Example]:
+        """See `train.material.data.Data`."""
+        return load_patches(self._measured)
+
+    def split(self, memory: float) -> Split:
+        """See `train.material.data.Data`. If patches are streamed, about ``STREAMED`` are for validation."""
+        learned, measured = self._learned, self._measured
+        if sum(rows.size for rows in (*learned, *measured)) <= memory:
+            return load_patches(learned), load_patches(measured)
+        valid, parts = load_patches(measured, parts_of(measured)), parts_of(learned)
+        return Stream(range(parts), partial(load_patches, learned, parts), valid, self._processes), valid
 
 
 def _files(places: Iterable[Path], ratio: Ratio) -> list[tuple[Path, re.Match[str]]]:

@@ -14,7 +14,8 @@ from tests.train.photographs import photograph
 from train.fit import fit
 from train.material.coded import Example
 from train.material.crops import CropBank
-from train.material.gather import MEASURED, gather
+from train.material.gather import gather
+from train.material.picture_data import MEASURED
 from train.material.stream import CropStream, Stream, open_crops
 from train.parallel import Team
 from train.run import Run
