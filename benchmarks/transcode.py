@@ -228,6 +228,9 @@ class Silent:
         """Nothing yet."""
         self.failures: list[str] = []
 
+    def waiting(self, job: Job) -> None:
+        """No matter."""
+
     def began(self, job: Job) -> None:
         """No matter."""
 

@@ -64,6 +64,9 @@ class Watcher:
     def __init__(self) -> None:
         self.outcomes: list[JobReport] = []
 
+    def waiting(self, job: Job) -> None:
+        pass
+
     def began(self, job: Job) -> None:
         pass
 

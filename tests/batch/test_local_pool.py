@@ -17,7 +17,7 @@ from tests.helpers.processes import ends
 from vs_srcomp.batch.local_pool import LocalPool, _start, equal_share
 from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task
 from vs_srcomp.batch.records import Share
-from vs_srcomp.log import log_info
+from vs_srcomp.log import log_info, log_once
 from vs_srcomp.transcode import Job
 
 NOWHERE = Job(source=Path("in.mkv"), target=Path("out.mkv"))
@@ -43,6 +43,8 @@ class Probe:
         if self.deed == "speak":
             log_info("a word")
             progress(1, 2)  # type: ignore[operator]
+        if self.deed == "speak once":
+            log_once("a word")
         if self.deed == "wait":
             cancel.wait(60)
             raise vs.Error("srcomp: stopped\nas requested")
@@ -93,6 +95,14 @@ def test_a_process_does_task_after_task_with_its_share(pool: LocalPool, tmp_path
     assert failure == Failed(done.ticket + 1, "it cannot be\ndo something else")
     (again,) = ending(pool, Probe(tmp_path, ""))
     assert again == Finished(done.ticket + 2, (process, 3))
+
+
+def test_what_is_said_once_is_said_of_each_clip(pool: LocalPool, tmp_path: Path) -> None:
+    other = Job(source=Path("in.mkv"), target=Path("other.mkv"))
+    first = [ending(pool, Probe(tmp_path, "speak once")) for _ in range(2)]
+    second = ending(pool, Probe(tmp_path, "speak once", other))
+    said = [[event.message for event in events if isinstance(event, Logged)] for events in (*first, second)]
+    assert said == [["a word"], [], ["a word"]]
 
 
 def test_a_lost_process_is_replaced_and_its_task_repeated_once(pool: LocalPool, tmp_path: Path) -> None:

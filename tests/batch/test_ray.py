@@ -163,6 +163,9 @@ class Watcher:
         self.outcomes: list[JobReport] = []
         self.advances: list[int] = []
 
+    def waiting(self, job: Job) -> None:
+        pass
+
     def began(self, job: Job) -> None:
         pass
 

@@ -86,6 +86,9 @@ class Notebook:
     def __init__(self) -> None:
         self.outcomes: dict[str, JobReport] = {}
 
+    def waiting(self, job: Job) -> None:
+        pass
+
     def began(self, job: Job) -> None:
         pass
 
@@ -434,8 +437,12 @@ def test_two_runs_never_work_on_the_same_clip(job: Job) -> None:
     job.target.unlink()
     assert other.acquire()
     ended: list[str] = []
+    waiting: list[str] = []
 
     class Patient(Notebook):
+        def waiting(self, job: Job) -> None:
+            waiting.append(job.target.name)
+
         def ended(self, outcome: JobReport) -> None:
             super().ended(outcome)
             ended.append(outcome.job.target.name)
@@ -444,6 +451,7 @@ def test_two_runs_never_work_on_the_same_clip(job: Job) -> None:
 
     run_batch([job, second], Here(), Patient())
     assert ended == ["second.mkv", "film.mkv"]
+    assert waiting == ["film.mkv"]
 
 
 def test_cancelling_keeps_what_is_finished(job: Job) -> None:

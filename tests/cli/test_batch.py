@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 from PIL import Image
 
 from tests.cli.conftest import ARGV, Command
@@ -78,6 +79,44 @@ def test_folders_and_bad_files(command: Command, film: Path, settings: Arguments
     again = command("batch", *command_line)
     assert again.returncode == 1
     assert again.stderr.splitlines()[-1] == "3 clips: 2 skipped, 1 failed"
+
+
+def test_each_clip_has_its_own_notes_and_no_others(
+    command: Command, film: Path, settings: Arguments, tmp_path: Path
+) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        shutil.copy(film, tmp_path / name)
+    done = command("batch", tmp_path, "--out", tmp_path / "out", "--width", "201", *settings)
+    assert done.returncode == 0, done.stderr
+    assert [line["notes"] for line in report_of(tmp_path / "out")] == [
+        ["width 201 becomes 202: YUV420P10 cannot hold that"]
+    ] * 2
+    lines = done.stderr.splitlines()
+    assert sum("runs the networks" in line for line in lines) == 1
+    assert sum("width 201 becomes 202" in line for line in lines) == 2
+
+
+def test_a_run_says_once_that_it_waits_for_another(film: Path, settings: Arguments, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    arguments = [*ARGV, *map(str, ("batch", film, "--out", tmp_path / "out", *settings))]
+    with FileLock(tmp_path / "out" / ".srcomp" / "film.mkv.lock"), log.open("w") as opened:
+        process = subprocess.Popen(arguments, stderr=opened)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and "waiting" not in log.read_text():
+            time.sleep(0.1)
+        time.sleep(2.5)  # in which it looks twice
+    assert process.wait(60) == 0, log.read_text()
+    assert log.read_text().splitlines().count(f"{film}: another run works on it; waiting") == 1
+
+
+def test_a_container_that_cannot_hold_the_codec_is_a_mistake_in_the_command(
+    command: Command, film: Path, tmp_path: Path
+) -> None:
+    for dry in ((), ("--dry-run",)):
+        done = command("batch", film, "--out", tmp_path / "out", "--container", "webm", "--encoder", "x264", *dry)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("vs-srcomp: error: .webm files cannot hold what x264 makes\nwrite a .mkv file")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("segments", [0, 3, 8])

@@ -1,13 +1,15 @@
 """``vs-srcomp probe`` as a user runs it."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import ARGV, Command
 from tests.source.reference import shared_files, write_scenes
 from vs_srcomp.cli import main
 from vs_srcomp.probe import probe
@@ -130,3 +132,12 @@ def test_a_plot_of_no_kind_is_refused_before_the_work(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["probe", str(tmp_path / "missing.mkv"), "--plot", str(tmp_path / "plot")])
     assert result.exit_code == 1
     assert "is not a kind of picture to draw" in result.stderr
+
+
+def test_a_name_that_is_no_text_is_printed_with_escapes(stream: Path, tmp_path: Path) -> None:
+    file = tmp_path / "n\udcff.mkv"
+    file.write_bytes(stream.read_bytes())
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run([*ARGV, "probe", file], capture_output=True, text=True, check=False, env=strict)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "n\\xff.mkv" in done.stdout.replace("\n", "").replace(" ", "")

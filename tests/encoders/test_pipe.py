@@ -243,8 +243,14 @@ def test_commands_that_cannot_work(text: str, problem: str) -> None:
             "has written mpeg4 video, which is not taken over\nlet it write one of av1",
         ),
         (f"{FFMPEG} -s 64x64 -c:v libx264 {{out}}.mp4", "has made pictures of 64x64 from 192x128\n"),
-        ("sh -c 'cat >/dev/null' {out}", "'sh' has written nothing"),
-        ("sh -c 'cat >{out}; echo oh no >&2; exit 3'", "'sh' ended with code 3 after 40 of 40 frames\n  oh no\n"),
+        (
+            "sh -c 'cat >/dev/null' {out}",
+            "'sh' has ended without an error, and has written nothing to {out}\ncheck the command in --pipe",
+        ),
+        (
+            "sh -c 'cat >{out}; echo oh no >&2; exit 3'",
+            "'sh' ended with code 3 after at most 40 of 40 frames\n  oh no\n",
+        ),
         ("sh -c 'cat >/dev/null; echo nonsense >{out}'", "what 'sh' has written cannot be read"),
         ("sh -c 'kill -9 $$' {out}", "'sh' was ended by SIGKILL after "),
         ("/ {out}", "there is no program '/'"),

@@ -14,6 +14,9 @@ from av.video.frame import VideoFrame
 
 import vs_srcomp
 from tests.helpers.films import Studio, Upscaled, frames_of
+from vs_srcomp.quality.verify.run import verify
+from vs_srcomp.source import source
+from vs_srcomp.transcode import Job
 
 type Tags = tuple[int, int, int, int, int]
 
@@ -85,6 +88,59 @@ def mastering_display(data: bytes) -> list[float]:
     """FFmpeg's AVMasteringDisplayMetadata: ten rationals and two flags."""
     numbers = struct.unpack("=20i2i", data)
     return [num / den for num, den in zip(numbers[:20:2], numbers[1:20:2], strict=True)] + list(numbers[20:])
+
+
+# Zeros are outside of the range of values, and mean that a half is unknown (ITU-T H.265, D.3.28).
+HALVES = {
+    "primaries": "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(0,0)",
+    "luminance": "G(0,0)B(0,0)R(0,0)WP(0,0)L(10000000,50)",
+}
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize(
+    ("encoder", "suffix", "is_kept"),
+    [
+        ("svt-av1", ".mkv", True),
+        ("svt-av1", ".webm", True),
+        ("svt-av1", ".mp4", False),
+        ("x264", ".mp4", True),
+        ("x265", ".mp4", True),
+        ("ffv1", ".mp4", False),
+    ],
+)
+def test_half_of_a_mastering_display_is_kept_or_named_as_lost(
+    studio: Studio,
+    upscaled: Upscaled,
+    tmp_path: Path,
+    messages: list[str],
+    half: str,
+    encoder: str,
+    suffix: str,
+    is_kept: bool,
+) -> None:
+    params = f"log-level=error:max-cll=1000,400:master-display={HALVES[half]}"
+    hevc = ("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", params)
+    film = studio.picture(f"half-{half}.mkv", *hevc)
+    options = {"encoder": encoder, "preset": {"svt-av1": 12, "ffv1": None}.get(encoder, "ultrafast"), "crf": None}
+    output = upscaled(film, tmp_path / f"out{suffix}", **options).target
+    before, after = (set(source(file).get_frame(0).props) for file in (film, output))
+    mastering = {name for name in before if name.startswith("MasteringDisplay")}
+    assert mastering == {name for name in HDR_PROPS if ("Luminance" in name) == (half == "luminance")}
+    assert {name for name in after if name.startswith("MasteringDisplay")} == (mastering if is_kept else set())
+    found = verify(Job(source=film, target=output, **options))  # type: ignore[arg-type]
+    assert [str(finding) for finding in found if finding.fault] == []
+    for said in (messages, [finding.message for finding in found if finding.subject == "losses"]):
+        lost = [message for message in said if "mastering display" in message]
+        assert len(lost) == (not is_kept), said
+        assert all(f"the source has its {half} without" in message for message in lost)
+
+
+HDR_PROPS = {
+    *("MasteringDisplayPrimariesX", "MasteringDisplayPrimariesY"),
+    *("MasteringDisplayWhitePointX", "MasteringDisplayWhitePointY"),
+    *("MasteringDisplayMinLuminance", "MasteringDisplayMaxLuminance"),
+}
 
 
 def test_real_hdr10_clip(upscaled: Upscaled, tmp_path: Path, shared_data: Path) -> None:

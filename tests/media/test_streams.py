@@ -60,6 +60,17 @@ def test_result_and_progress(film: Path, model: Path, tmp_path: Path) -> None:
     assert calls == [(number, 40) for number in range(1, 41)]
 
 
+def test_the_program_that_has_written_an_avi_is_no_tag(studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    film = studio.picture("tagged.avi", "-metadata", "title=Kept")
+    with av.open(str(film)) as container:
+        assert "Lavf" in container.metadata["software"]
+    output = upscaled(film, tmp_path / "out.mkv").target
+    with av.open(str(output)) as container:
+        tags = {name.lower(): value for name, value in container.metadata.items()}
+    assert (tags["title"], "software" in tags) == ("Kept", False)
+    assert [finding for finding in verify(Job(source=film, target=output)) if finding.fault] == []
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_a_second_picture_keeps_its_order(studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str) -> None:
     """Matroska does not say when pictures are decoded that are shown in another order."""

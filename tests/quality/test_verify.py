@@ -77,6 +77,19 @@ def test_good_files_of_other_kinds_have_no_faults(
         assert faults(verify(Job(source=film, target=target, drop_incompatible=True))) == []
 
 
+@pytest.mark.parametrize("encoder", ["x264", "x265"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_how_long_the_last_frame_is_shown_at_a_variable_rate(
+    studio: Studio, upscaled: Upscaled, tmp_path: Path, encoder: str, suffix: str
+) -> None:
+    """FFmpeg guesses it from an average rate, or has that of the frame that was decoded last."""
+    times = r"settb=1/1000,setpts=N*100+40*mod(N\,3)-95*eq(N\,9)"
+    film = studio.picture("verify-vfr.mp4", "-vf", times, "-fps_mode", "passthrough", "-enc_time_base", "1/1000")
+    options = {"encoder": encoder, "preset": "medium", "crf": None}
+    target = upscaled(film, tmp_path / f"out{suffix}", **options).target
+    assert faults(verify(Job(source=film, target=target, **options))) == []  # type: ignore[arg-type]
+
+
 def test_hdr_metadata_of_a_real_clip(upscaled: Upscaled, tmp_path: Path, shared_data: Path) -> None:
     film = shared_data / "av1" / "metadata_hdr_cll_mdcv.ivf"
     target = upscaled(film, tmp_path / "hdr.mkv", ratio="4:3").target

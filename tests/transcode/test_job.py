@@ -36,6 +36,7 @@ def test_another_control_of_the_rate_takes_the_place_of_the_default_crf(name: st
         ({"crf": 30, "svt_params": "tbr=900:rc=1"}, "setting rc, tbr exclude"),
         ({"preset": 9, "svt_params": "preset=3"}, "preset=9 and the encoder's own setting preset exclude"),
         ({"pipe": "cat > {out}.ivf", "crf": 30, "preset": 4}, "pipe and crf and preset exclude each other"),
+        ({"pipe": "cat > {out}.ivf", "crf": 0, "preset": 0}, "pipe and crf and preset exclude each other"),
         ({"encoder": "x265", "crf": 20, "encoder_options": (("x265-params", "bitrate=900"),)}, "setting bitrate"),
     ],
 )

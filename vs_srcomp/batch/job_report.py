@@ -34,6 +34,9 @@ class JobReport:
 class Watcher(Protocol):
     """Receives the events of a batch."""
 
+    def waiting(self, job: Job) -> None:
+        """``job`` waits for another run that works on it; told once."""
+
     def began(self, job: Job) -> None:
         """``job`` has begun."""
 

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from vs_srcomp.batch.pool import Advanced, Event, Failed, Finished, Logged, Task, failed, forward_log
 from vs_srcomp.batch.records import Share
 from vs_srcomp.encoders.pipe import end_programs
+from vs_srcomp.log import log_about
 from vs_srcomp.memory import memory_limit
 from vs_srcomp.processor import core_count
 
@@ -199,6 +200,7 @@ def serve(pipe: Connection, share: Share) -> None:
     forward_log(writer.log)
     while True:
         writer.ticket, task = tasks.get()
+        log_about(task.job.target)
         try:
             writer.send(Finished(writer.ticket, task.run(share, writer.progress, cancel)))
         except Exception as failure:

@@ -35,19 +35,7 @@ class Lines:
 
 
 class Report(Lines):
-    """A file that gets a line for each finished job.
-
-    Each line is an object with
-
-    - ``time``: when it was written, as ISO 8601; ``status``: ``done``, ``skipped``, ``failed`` or ``cancelled``
-    - ``source``, ``target``: paths
-    - ``error``: why it is not done, or null; ``notes``: what is not as in the source, such as streams left out
-    - ``source_size``, ``target_size``: width and height; ``frames``; ``models``: number of frames by model; ``bytes``:
-      of what is done, else null
-    - ``segments``, ``reused``: how many there are, and how many of them an earlier run had finished
-    - ``seconds``: from the clip's beginning to its end; ``work_seconds``: of all workers together
-    - ``checks``: what each check has found, by its name
-    """
+    """A file that gets a line for each finished job; ``docs/batch.md`` describes its values."""
 
     def add(self, report: JobReport) -> None:
         """Write a line; OSError if it cannot be written, or not as a whole."""

@@ -3,9 +3,12 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import vapoursynth as vs
 
 from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.disk_space import DiskSpace
@@ -25,6 +28,7 @@ from vs_srcomp.batch.pool import (
     Task,
     description_of,
     failed,
+    forward_log,
 )
 from vs_srcomp.batch.records import Segment
 from vs_srcomp.batch.running_job import RunningJob
@@ -85,9 +89,13 @@ class _Batch:
     ignore_space: bool
     checks: Sequence[Callable[[Job], Check]]
     cancelled: threading.Event
+    general: set[str] = field(default_factory=set)
+    """Messages about this machine and the networks, which are not about a job."""
     locked: deque[Job] = field(default_factory=deque)
     """Those that other processes work on."""
     locked_until: float = 0.0
+    announced: set[Path] = field(default_factory=set)
+    """Targets of those whose waiting has been announced."""
     active: list[RunningJob] = field(default_factory=list)
     space: DiskSpace = field(default_factory=DiskSpace)
     stop: str = ""
@@ -133,11 +141,12 @@ class _Batch:
             if self.stop:
                 what, _, remedy = self.stop.rpartition("\n")
                 raise error(f"not begun, because of another clip: {what}", remedy)
-            identity = identity_of(job)
+            with _heard(self.general.add):  # it looks for a backend, and reads networks, but opens no clip
+                identity = identity_of(job)
             with writing(job.target):
                 check_replaceable(job.target, job.source)
                 if not checkpoint.acquire():
-                    self.locked.append(job)
+                    self._wait_for(job)
                     return
         except Exception as failure:
             self._end(current, "failed", description_of(failure))
@@ -167,6 +176,13 @@ class _Batch:
         self.watcher.began(job)
         self._submit(current, Cut(current.job))
 
+    def _wait_for(self, job: Job) -> None:
+        """Try ``job`` again later."""
+        self.locked.append(job)
+        if job.target not in self.announced:
+            self.announced.add(job.target)
+            self.watcher.waiting(job)
+
     def _submit(self, current: RunningJob, task: Task) -> None:
         current.running[self.pool.submit(task)] = task
 
@@ -175,7 +191,7 @@ class _Batch:
         if current is None:
             return
         if isinstance(event, Logged):
-            if event.message not in current.notes:
+            if event.message not in self.general and event.message not in current.notes:
                 current.notes.append(event.message)
             return
         if isinstance(event, Advanced):
@@ -307,3 +323,13 @@ class _Batch:
             if isinstance(event, Finished) and isinstance(task, Encode):
                 with suppress(OSError):
                     current.checkpoint.add(event.value)
+
+
+@contextmanager
+def _heard(send: Callable[[str], None]) -> Iterator[None]:
+    """Send the messages that are logged in the block."""
+    handle = forward_log(send)
+    try:
+        yield
+    finally:
+        vs.core.remove_log_handler(handle)

@@ -12,15 +12,15 @@ from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 import click
 
-from vs_srcomp.cli.arguments import FileName, JobOptions, Number, job_options
+from vs_srcomp.cli.arguments import FileName, JobOptions, Number, job_options, usage_errors
 from vs_srcomp.cli.batch_display import BatchDisplay
 from vs_srcomp.cli.batch_plan import print_plan
 from vs_srcomp.cli.ending import SIGNALS, can_go_on, leave_at_once, patience
 from vs_srcomp.cli.given import is_given
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import debug_option, print_line, stderr
+from vs_srcomp.cli.reports import core_log_on_stderr, debug_option, print_line, stderr
 from vs_srcomp.cli.stills import PICTURE_FORMATS, StillOptions, batch_pictures, check_for, still_options
-from vs_srcomp.media.containers import CONTAINERS
+from vs_srcomp.media.containers import CONTAINERS, container_for
 from vs_srcomp.stills.formats import SUFFIXES_READ
 
 if TYPE_CHECKING:
@@ -178,6 +178,7 @@ def batch(
     work = []
     if not pictures:
         work = [piping.apply(options.job(file, target, segment_seconds=segment_seconds)) for file, target in outputs]
+        _check_container(work[0])
     check_output_folder(folder)
     if report_file and report_file.parent != folder:
         check_output(report_file)
@@ -268,6 +269,17 @@ def _batch_pictures(
             report_file=report_file,
         )
     _end(stopped, complete)
+
+
+def _check_container(job: "Job") -> None:
+    """Raise the usage error of a container that cannot hold what the encoder makes: no clip could be finished."""
+    from vs_srcomp.transcode.job import encoder_settings
+    from vs_srcomp.transcode.prepare import check_codec
+
+    encoder = encoder_settings(job).kind
+    if encoder.codec:  # that of a program is not known before it has written
+        with usage_errors():
+            check_codec(container_for(job.target), encoder, encoder.codec)
 
 
 def _check_no_cluster() -> None:
@@ -382,7 +394,8 @@ def _run(
     report = open_report(report_file, Report)
     display = BatchDisplay(len(work), report)
     try:
-        with display.progress:
+        # Workers send theirs; those of this process are about the machine.
+        with core_log_on_stderr(), display.progress:
             counts = run_batch(
                 work, pool, display, restart=restart, ignore_space=ignore_space, checks=checks, cancel=cancel
             )

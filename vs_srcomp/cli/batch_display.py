@@ -29,6 +29,10 @@ class BatchDisplay:
         self.is_report_whole = True
         """Whether every line of the report could be written."""
 
+    def waiting(self, job: "Job") -> None:
+        """See ``Watcher``."""
+        print_line(f"{job.source}: another run works on it; waiting")
+
     def began(self, job: "Job") -> None:
         """See ``Watcher``."""
         self._bars[job.target] = self.progress.add_task(job.target.name, total=None, unit="")

@@ -106,7 +106,9 @@ def _print(found: "Probe") -> None:
 
 def _facts(found: "Probe") -> Iterator[tuple[str, str]]:
     """The first lines: a name and what there is to say."""
-    yield "file", found.file
+    from vs_srcomp.files import path_text
+
+    yield "file", path_text(Path(found.file))
     yield "container", found.container
     bits = f", {found.bit_depth} bit" if found.bit_depth else ""
     yield (

@@ -213,8 +213,9 @@ class PipedEncoder:
             how = f"was ended by {signal.Signals(-code).name}"
         else:
             how = f"ended with code {code}" if code else "ended without an error"
+        # The last of them may still have been in the pipe.
         failure: Exception = error(
-            f"{self._program!r} {how} after {len(self._times)} of {self._frames} frames{self._last_words()}",
+            f"{self._program!r} {how} after at most {len(self._times)} of {self._frames} frames{self._last_words()}",
             "check the command in --pipe",
         )
         return failure
@@ -233,7 +234,10 @@ class PipedEncoder:
         complete.
         """
         if not self._file.exists() or not self._file.stat().st_size:
-            raise error(f"{self._program!r} has written nothing{self._last_words()}", "let it write to {out}")
+            raise error(
+                f"{self._program!r} has ended without an error, and has written nothing to {{out}}{self._last_words()}",
+                "check the command in --pipe",
+            )
         try:
             with _opened(self._file) as container:
                 packets, shown = _decode(container, self._threads, self._cancel)

@@ -22,6 +22,8 @@ class ContainerKind:
     """Whether files such as fonts can be attached. If so, cover art is an attachment, else a video stream."""
     display_size: bool = False
     """Whether the pixel shape is stored as a display size, in Matroska's elements."""
+    half_mastering: bool = False
+    """Whether a mastering display can be stored of which only the primaries or only the luminance are known."""
     stereo_modes: tuple[str, ...] = ()
     """The stereo 3D layouts that a file can signal, by FFmpeg's names; ``"any"`` for all of them."""
     says_flip: bool = False
@@ -54,6 +56,7 @@ CONTAINERS = (
         muxer="matroska",
         attachments=True,
         display_size=True,
+        half_mastering=True,
         stereo_modes=("any",),
         flags=_MATROSKA_FLAGS,
         free_tags=True,
@@ -78,6 +81,7 @@ CONTAINERS = (
         suffix=".webm",
         muxer="webm",
         display_size=True,
+        half_mastering=True,
         stereo_modes=("mono", "left_right", "right_left", "top_bottom", "bottom_top"),
         flags=_MATROSKA_FLAGS[:2],
         free_tags=True,

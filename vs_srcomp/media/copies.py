@@ -22,6 +22,8 @@ _LONG_SHOWN = 30
 
 # These describe the source file, not its content; muxers write their own.
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+# FFmpeg's names of further such tags, by its names of formats. Elsewhere, software may be a tag about the content.
+_OF_THE_FORMAT = {"avi": {"software"}}
 # mkvmerge's statistics of the source's streams.
 _OF_THE_STREAM = {"duration", "bps", "number_of_frames", "number_of_bytes", "source_id"}
 
@@ -172,7 +174,7 @@ def attachment(stream: Stream) -> tuple[str, str, bytes]:
 
 def file_tags(source: InputContainer) -> dict[str, str]:
     """The tags of the file."""
-    return _without(source.metadata, _OF_THE_FILE)
+    return _without(source.metadata, _OF_THE_FILE | _OF_THE_FORMAT.get(source.format.name, set()))
 
 
 def stream_tags(stream: Stream, *, reencoded: bool) -> dict[str, str]:

@@ -56,6 +56,26 @@ class Mastering:
     luminance: tuple[float, float] | None = None
     """Lowest and highest luminance in cd/m²."""
 
+    @classmethod
+    def of(cls, props: Mapping[str, Any]) -> Self | None:
+        """That of a decoded frame with ``props``; None if unknown."""
+        primaries: tuple[tuple[float, float], ...] = ()
+        if "MasteringDisplayPrimariesX" in props:
+            x, y = (
+                [*props[f"MasteringDisplayPrimaries{axis}"], props[f"MasteringDisplayWhitePoint{axis}"]]
+                for axis in "XY"
+            )
+            primaries = tuple(zip(x, y, strict=True))
+        luminance = None
+        if "MasteringDisplayMaxLuminance" in props:
+            luminance = props["MasteringDisplayMinLuminance"], props["MasteringDisplayMaxLuminance"]
+        return cls(primaries=primaries, luminance=luminance) if primaries or luminance else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both halves are known."""
+        return bool(self.primaries and self.luminance)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
@@ -109,7 +129,7 @@ def describe_picture(clip: vs.VideoNode, source: Mapping[str, Any], output: Mapp
         subsampling=(clip.format.subsampling_w, clip.format.subsampling_h),
         colour=_colour(output),
         sample_aspect_ratio=Fraction(output.get("_SARNum", 1), output.get("_SARDen", 1) or 1) or Fraction(1),
-        mastering=_mastering(source),
+        mastering=Mastering.of(source),
         content_light=(maximum, average) if maximum or average else None,
     )
 
@@ -122,16 +142,3 @@ def _colour(props: Mapping[str, Any]) -> Colour:
         range=_RANGES.get(props.get("_Range"), 0),
         chroma_location=int(props.get("_ChromaLocation", -1)) + 1,
     )
-
-
-def _mastering(props: Mapping[str, Any]) -> Mastering | None:
-    primaries: tuple[tuple[float, float], ...] = ()
-    if "MasteringDisplayPrimariesX" in props:
-        x, y = (
-            [*props[f"MasteringDisplayPrimaries{axis}"], props[f"MasteringDisplayWhitePoint{axis}"]] for axis in "XY"
-        )
-        primaries = tuple(zip(x, y, strict=True))
-    luminance = None
-    if "MasteringDisplayMaxLuminance" in props:
-        luminance = props["MasteringDisplayMinLuminance"], props["MasteringDisplayMaxLuminance"]
-    return Mastering(primaries=primaries, luminance=luminance) if primaries or luminance else None

@@ -20,6 +20,9 @@ from vs_srcomp.errors import error
 from vs_srcomp.settings import UpscaleSettings
 from vs_srcomp.transcode.info import JobInfo
 
+# Fields that mean nothing with a pipe.
+_OF_ENCODERS = ("crf", "preset", "svt_params", "encoder_options")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job(UpscaleSettings):
@@ -123,7 +126,7 @@ def encoder_settings(job: Job) -> EncoderSettings:
         vs.Error: The encoder does not exist or does not have such settings.
     """
     if job.pipe:
-        for_encoders = [name for name in ("crf", "preset", "svt_params", "encoder_options") if getattr(job, name)]
+        for_encoders = [name for name in _OF_ENCODERS if getattr(job, name) != getattr(Job, name)]
         if for_encoders:
             raise error(
                 f"pipe and {' and '.join(for_encoders)} exclude each other", "put the settings into the command"

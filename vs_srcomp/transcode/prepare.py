@@ -17,7 +17,9 @@ from vs_srcomp.encoders.pipe import PipedEncoder
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import PIPE_CODECS, EncoderKind, EncoderSettings
 from vs_srcomp.errors import error
+from vs_srcomp.log import log_info
 from vs_srcomp.media.containers import ContainerKind, container_for
+from vs_srcomp.media.hdr import mastering_loss
 from vs_srcomp.media.losses import announce_losses
 from vs_srcomp.media.mux import Muxer, VideoTrack
 from vs_srcomp.media.muxer_probe import holds_codec
@@ -114,11 +116,14 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
         clip = whole[section.first : section.stop]
         output = upscaled(clip, job, first=section.first, threads=threads)
         first = clip.get_frame(0)
+        picture = describe_picture(output, first.props, output.get_frame(0).props)
         announce_losses(file, opened.kind)
+        if loss := mastering_loss(picture.mastering, opened.settings.kind.codec, opened.kind):
+            log_info(loss)
         info = JobInfo(
             source=before,
             section=section,
-            picture=describe_picture(output, first.props, output.get_frame(0).props),
+            picture=picture,
             source_size=(clip.width, clip.height),
             codec=opened.settings.kind.codec,
             time_base=time_base,

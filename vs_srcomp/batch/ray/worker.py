@@ -26,6 +26,7 @@ from vs_srcomp.batch.records import Share
 from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
+from vs_srcomp.log import log_about
 from vs_srcomp.models import models
 from vs_srcomp.progress import CancelledError, check_cancelled
 from vs_srcomp.transcode.graph import backend_of
@@ -162,6 +163,7 @@ def run_task(remote: RemoteTask, actor: Any) -> TaskResult:
         actor: Handle of the `ProgressActor`, or None.
     """
     _set_up(remote.share)
+    log_about(remote.task.job.target)
     messages: list[str] = []
     handle = forward_log(messages.append)
     work = _Work(remote)

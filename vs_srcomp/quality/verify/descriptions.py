@@ -11,7 +11,9 @@ from av.stream import Disposition, Stream
 from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.copies import attachment, file_tags, stream_tags
+from vs_srcomp.media.hdr import mastering_loss
 from vs_srcomp.media.muxer_probe import holds
+from vs_srcomp.media.picture import Mastering
 from vs_srcomp.media.streams import numbered
 from vs_srcomp.media.subtitles import is_timed_text
 from vs_srcomp.media.timestamps import fraction
@@ -20,6 +22,7 @@ from vs_srcomp.quality.verify.original import Original
 from vs_srcomp.upscale import SAME_SHAPE
 
 _COLOUR = {"_Matrix": "matrix", "_Primaries": "primaries", "_Transfer": "transfer", "_Range": "range"}
+_ASSUMED = ", which players assume where nothing is said"
 _CHROMA_OF_AV1 = (vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT)
 
 # Resolution of AV1 (specification, 6.7.4): chromaticities 1/65536, luminances 1/256 and 1/16384 cd/m².
@@ -163,7 +166,9 @@ def _chapters(container: InputContainer, original: Original | None) -> Iterator[
         yield _Chapter(start, end, chapter["metadata"].get("title", ""), unit)
 
 
-def compare_pictures(before: vs.VideoNode, after: vs.VideoNode, codec: str, kind: ContainerKind) -> Iterator[Finding]:
+def compare_pictures(
+    before: vs.VideoNode, after: vs.VideoNode, codec: str, kind: ContainerKind, *, told_codec: str
+) -> Iterator[Finding]:
     """Compare properties of the first frames.
 
     Args:
@@ -171,13 +176,14 @@ def compare_pictures(before: vs.VideoNode, after: vs.VideoNode, codec: str, kind
         after: The result.
         codec: FFmpeg's name of the result's video codec.
         kind: The result's container.
+        told_codec: The same, but empty if the encoder is a program, which is not told of HDR metadata.
     """
     old, new = before.get_frame(0).props, after.get_frame(0).props
     bits = [clip.format.bits_per_sample for clip in (before, after)]
     if bits[1] < min(bits[0], 10):
         yield Finding("picture", f"samples have {bits[1]} bits; those of the source have {bits[0]}")
     yield from _compare_colour(before, after, old, new, codec)
-    yield from _compare_hdr(old, new)
+    yield from _compare_hdr(old, new, mastering_loss(Mastering.of(old), told_codec, kind))
     yield from _compare_shape(before, after, old, new)
     yield from _compare_orientation(old, new, kind)
 
@@ -195,10 +201,15 @@ def _compare_colour(
             continue
         # AV1 always signals a range.
         if old.get(prop) != new.get(prop) and not (prop == "_Range" and prop not in old):
-            yield Finding("colour", f"{name} is {_number(new.get(prop))} instead of {_number(old.get(prop))}")
+            message = f"{name} is {_number(new.get(prop))} instead of {_number(old.get(prop))}"
+            is_assumed = prop == "_Range" and prop not in new and old[prop] == vs.RANGE_LIMITED
+            yield Finding("colour", message + _ASSUMED * is_assumed, fault=not is_assumed)
     was, is_ = old.get("_ChromaLocation"), new.get("_ChromaLocation")
     if was is not None and was != is_ and (format_.subsampling_w, format_.subsampling_h) == (1, 1):
         message = f"chroma location is {_number(is_)} instead of {_number(was)}"
+        if is_ is None and was == vs.CHROMA_LEFT:
+            yield Finding("colour", message + _ASSUMED, fault=False)
+            return
         fault = codec != "av1" or was in _CHROMA_OF_AV1
         yield Finding("colour", message if fault else f"{message}: AV1 has no sign for it", fault=fault)
 
@@ -207,7 +218,11 @@ def _number(value: Any) -> str:
     return "unknown" if value is None else str(int(value))
 
 
-def _compare_hdr(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Finding]:
+def _compare_hdr(old: Mapping[str, Any], new: Mapping[str, Any], loss: str | None) -> Iterator[Finding]:
+    """Compare HDR metadata; ``loss`` is why the result cannot hold the mastering display."""
+    if loss and Mastering.of(new) is None:
+        yield Finding("losses", loss, fault=False)
+        old = {name: value for name, value in old.items() if not name.startswith("MasteringDisplay")}
     for prop, step in _HDR_STEPS.items():
         if prop not in old and prop not in new:
             continue

@@ -36,7 +36,7 @@ from vs_srcomp.quality.verify.original import CopiedPacket, Original, read_origi
 from vs_srcomp.source import source
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import local_file, open_container, video_stream
-from vs_srcomp.transcode.job import Job
+from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.transcode.prepare import section_of
 
 # Codecs with headers in every packet, which muxers change.
@@ -82,12 +82,14 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
         findings += compare_attachments(before, after, kind)
         findings += compare_file_tags(before, after, kind)
         codec = video_stream(after, 0).codec_context.codec.canonical_name
-        findings += compare_pictures(clip[section.first], source(job.target)[0], codec, kind)
+        told = encoder_settings(job).kind.codec
+        findings += compare_pictures(clip[section.first], source(job.target)[0], codec, kind, told_codec=told)
         original = _read_original(job, before, pairs, progress, cancel)
         findings += compare_chapters(before, after, original, kind)
         findings += _compare_losses(job, before, after, original, kind)
         original.zero -= _moved_by_muxer(pairs, original)
-        seen = _read(after, [target for _, target in pairs], original, progress, cancel)
+        streams = [target for _, target in pairs]
+        seen = _read(after, streams, original, progress, cancel, rate_varies=not clip.fps.numerator)
         findings += seen.findings
         rewritten = not _REWRITTEN.isdisjoint(before.format.name.split(","))
         for pair in pairs[1:]:
@@ -193,6 +195,15 @@ class _Track:
         self.lengths.append(packet.duration or 0)
         self.sums.append(zlib.crc32(packet))
 
+    @property
+    def last_shown(self) -> int:
+        """Number of the packet with the latest time; requires packets."""
+        return max(range(len(self.times)), key=self.times.__getitem__)
+
+    def set_last_length(self, length: Fraction) -> None:
+        """Set the duration of that packet, in seconds."""
+        self.lengths[self.last_shown] = round(length / self.tick)
+
     def end(self) -> Fraction:
         """End of the last packet in seconds; requires packets."""
         return max(map(int.__add__, self.times, self.lengths)) * self.tick
@@ -217,8 +228,10 @@ def _read(
     expected: Original,
     progress: Progress | None,
     cancel: threading.Event | None,
+    *,
+    rate_varies: bool,
 ) -> _Seen:
-    """Read all packets of ``streams``, and decode the first stream, the video."""
+    """Read all packets of ``streams``, and decode the first stream, the video, whose rate may vary."""
     tracks = {stream.index: _Track(fraction(stream.time_base)) for stream in streams}
     pictures = _Pictures(expected, tracks[streams[0].index].tick)
     streams[0].codec_context.thread_type = "AUTO"
@@ -231,24 +244,33 @@ def _read(
             pictures.decode(packet)
             if progress:
                 progress(min(pictures.count, expected.frames), expected.frames)
-    # Without a default duration of frames, Matroska has that of the last one only in the file's duration, which is
-    # checked; what FFmpeg states is a guess.
-    is_guess = "matroska" in container.format.name and not streams[0].average_rate
-    pictures.findings += _check_last(tracks[streams[0].index], expected.last_length, is_guess=is_guess)
+    track = tracks[streams[0].index]
+    if not rate_varies or _states_last_length(container, track):
+        pictures.findings += _check_last(track, expected.last_length)
+    elif track.times and expected.last_length is not None:
+        track.set_last_length(expected.last_length)
     if expected.damaged:
         message = f"{expected.damaged} packets of the source cannot be decoded: what they would show is missing"
         pictures.findings.append(Finding("frames", message))
     return _Seen(tracks, [*pictures.findings, *pictures.summary()])
 
 
-def _check_last(track: _Track, wanted: Fraction | None, *, is_guess: bool) -> Iterator[Finding]:
+def _states_last_length(container: InputContainer, track: _Track) -> bool:
+    """Whether the packets of a video whose rate varies state the duration of the last frame.
+
+    Without a default duration of frames, Matroska has it only in the file's duration, which is checked; FFmpeg guesses,
+    even from timing in the stream. MP4 has differences of decoding times, which tell it only of the packet at the end.
+    """
+    return "matroska" not in container.format.name and track.last_shown == len(track.times) - 1
+
+
+def _check_last(track: _Track, wanted: Fraction | None) -> Iterator[Finding]:
     """Compare the duration of the last frame, which no other timestamp gives."""
     if not track.times or wanted is None:
         return
-    last = max(range(len(track.times)), key=track.times.__getitem__)
-    if track.lengths[last] == 0 or is_guess:
-        track.lengths[last] = round(wanted / track.tick)
-    length = track.lengths[last] * track.tick
+    if track.lengths[track.last_shown] == 0:
+        track.set_last_length(wanted)
+    length = track.lengths[track.last_shown] * track.tick
     if abs(length - wanted) > track.tick:
         yield Finding("duration", f"the last frame is shown for {_s(length)}, not for {_s(wanted)}")
 
