@@ -17,7 +17,7 @@ import pytest
 import vapoursynth as vs
 
 import vs_srcomp
-from tests.batch.test_run import Here, PowerCutError, files_in, run
+from tests.batch.here import Here, PowerCutError, files_in, run
 from tests.helpers.films import Studio, durations_of, frames_of, packets_of, times_of
 from vs_srcomp.batch.segments import cut, encode_segment, join
 from vs_srcomp.encoders.library import encodable
