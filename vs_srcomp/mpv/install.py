@@ -76,9 +76,8 @@ def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
         if not conf.exists():
             wanted[conf] = _defaults().encode()
         elif lost_program(folder):
-            wanted[conf] = _COMMAND.sub(_command(), conf.read_text("utf-8", "surrogateescape")).encode(
-                "utf-8", "surrogateescape"
-            )
+            text = conf.read_text("utf-8", "surrogateescape")
+            wanted[conf] = _COMMAND.sub(lambda _: _command(), text).encode("utf-8", "surrogateescape")
         for target, data in wanted.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, data)
