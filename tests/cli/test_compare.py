@@ -1,6 +1,5 @@
 """``vs-srcomp compare`` as a user runs it."""
 
-import importlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import ARGV, Command
 from tests.helpers.films import Studio
+from vs_srcomp.cli.batch_checks import output_checks
 
 
 @pytest.fixture(scope="module")
@@ -156,9 +156,7 @@ def test_a_batch_with_metrics_and_a_report_links_to_pages(
 
 
 def test_a_batch_needs_no_packages_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = importlib.import_module("vs_srcomp.cli.batch")
-
     monkeypatch.setattr("vs_srcomp.compare.report.find_spec", lambda name: None)
-    checks = batch._checks(verifies=False, references=Path("original.mkv"), folder=Path("out"), shows=True)
+    checks = output_checks(verifies=False, references=Path("original.mkv"), folder=Path("out"), shows=True)
     assert len(checks) == 1
-    assert len(batch._checks(verifies=True, references=Path("original.mkv"), folder=Path("out"), shows=False)) == 2
+    assert len(output_checks(verifies=True, references=Path("original.mkv"), folder=Path("out"), shows=False)) == 2

@@ -1,38 +1,32 @@
 """``vs-srcomp batch``: many files, in any number of attempts."""
 
-import json
 import os
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import IO, TYPE_CHECKING, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from vs_srcomp.cli.arguments import FileName, JobOptions, Number, job_options, usage_errors
+from vs_srcomp.cli.arguments import FileName, JobOptions, Number, job_options
+from vs_srcomp.cli.batch_checks import check_backend, check_container, check_references, check_report, output_checks
 from vs_srcomp.cli.batch_display import BatchDisplay
 from vs_srcomp.cli.batch_plan import print_plan
-from vs_srcomp.cli.ending import SIGNALS, can_go_on, leave_at_once, patience
+from vs_srcomp.cli.cancelling import cancelling, end
+from vs_srcomp.cli.ending import can_go_on, leave_at_once, patience
 from vs_srcomp.cli.given import is_given
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
-from vs_srcomp.cli.reports import core_log_on_stderr, debug_option, print_line, stderr
+from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 from vs_srcomp.cli.stills import PICTURE_FORMATS, StillOptions, batch_pictures, check_for, still_options
-from vs_srcomp.media.containers import CONTAINERS, container_for
+from vs_srcomp.media.containers import CONTAINERS
 from vs_srcomp.stills.formats import SUFFIXES_READ
 
 if TYPE_CHECKING:
-    from vs_srcomp.backends.base import BackendConfig
     from vs_srcomp.batch.pool import Check, Pool
     from vs_srcomp.transcode import Job
 
 _REPORT = "srcomp-report.jsonl"
-
-# Bytes of a report's line, which has paths, scores and messages, and how it begins.
-_LONGEST_LINE = 1 << 20
-_BEGIN = b'{"time": '
 
 
 def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: str) -> str:
@@ -178,64 +172,34 @@ def batch(
     work = []
     if not pictures:
         work = [piping.apply(options.job(file, target, segment_seconds=segment_seconds)) for file, target in outputs]
-        _check_container(work[0])
+        check_container(work[0])
     check_output_folder(folder)
     if report_file and report_file.parent != folder:
         check_output(report_file)
     if report_file:
-        _check_report(report_file, outputs)
+        check_report(report_file, outputs)
     if pictures:
         _batch_pictures(outputs, options, stills, jobs or 1, restart, dry_run, report_file or folder / _REPORT)
         return
     if references:
-        _check_references(work, references, folder, report_file)
+        check_references(work, references, folder, report_file)
     if options.backend and cluster is None:
-        _check_backend(options.backend)
-    with patience(), _cancelling() as stopped:
+        check_backend(options.backend)
+    with patience(), cancelling() as stopped:
         pool = _pool(jobs or 1, cluster, storage, gpus_per_task)
         try:
             if dry_run:
                 rejecting = ("verify",) if verifies else ()
                 complete = print_plan(work, pool, stopped.event, rejecting, restart=restart)
             else:
-                checks = _checks(verifies, references, folder, shows=report_file is not None)
+                checks = output_checks(verifies, references, folder, shows=report_file is not None)
                 report_file = report_file or folder / _REPORT
                 complete = _run(
                     work, pool, checks, stopped.event, report_file, restart=restart, ignore_space=ignore_space
                 )
         finally:
             pool.close()
-    _end(stopped, complete)
-
-
-def _check_report(file: Path, outputs: "Sequence[tuple[Path, Path]]") -> None:
-    """Raise the error of a report that would be written into another kind of file."""
-    from vs_srcomp.errors import error
-
-    if file.absolute() in {target.absolute() for _, target in outputs}:
-        raise error(f"{str(file)!r} is an output", "give the report another name, such as report.jsonl")
-    if file.is_file():
-        with file.open("rb") as opened:
-            first = opened.readline(_LONGEST_LINE)
-        if first and not _is_report(first):
-            raise error(f"{str(file)!r} is not a report", "give the report another name, such as report.jsonl")
-
-
-def _is_report(line: bytes) -> bool:
-    """Whether ``line`` is the first of a report, be it cut off by a full disk."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return not line.endswith(b"\n") and line[: len(_BEGIN)] == _BEGIN[: len(line)]
-    return isinstance(record, dict) and {"status", "source"} <= record.keys()
-
-
-def _end(stopped: "_Stopped", complete: bool) -> None:
-    if stopped.number:
-        stderr().print(f"vs-srcomp: stopped by {signal.Signals(stopped.number).name}; the same command goes on with it")
-        raise click.exceptions.Exit(128 + stopped.number)
-    if not complete:
-        raise click.exceptions.Exit(1)
+    end(stopped, complete)
 
 
 def _batch_pictures(
@@ -257,7 +221,7 @@ def _batch_pictures(
         with suppress(OSError):
             os.write(2, b"vs-srcomp: ends after the pictures at work; stop it again to end at once\n")
 
-    with patience(), _cancelling(came) as stopped:
+    with patience(), cancelling(came) as stopped:
         complete = batch_pictures(
             outputs,
             options,
@@ -268,18 +232,7 @@ def _batch_pictures(
             dry_run=dry_run,
             report_file=report_file,
         )
-    _end(stopped, complete)
-
-
-def _check_container(job: "Job") -> None:
-    """Raise the usage error of a container that cannot hold what the encoder makes: no clip could be finished."""
-    from vs_srcomp.transcode.job import encoder_settings
-    from vs_srcomp.transcode.prepare import check_codec
-
-    encoder = encoder_settings(job).kind
-    if encoder.codec:  # that of a program is not known before it has written
-        with usage_errors():
-            check_codec(container_for(job.target), encoder, encoder.codec)
+    end(stopped, complete)
 
 
 def _check_no_cluster() -> None:
@@ -297,84 +250,6 @@ def _pool(jobs: int, cluster: str | None, storage: Literal["shared", "copied"], 
     from vs_srcomp.batch.ray.pool import ClusterConfig, ClusterPool
 
     return ClusterPool(ClusterConfig(address=cluster, storage=storage, gpus_per_task=gpus_per_task))
-
-
-def _checks(verifies: bool, references: Path | None, folder: Path, *, shows: bool) -> "list[Callable[[Job], Check]]":
-    """What is to be found out about each output."""
-    from vs_srcomp.batch.checks import ComparisonCheck, MetricsCheck, Reference, VerifyCheck
-    from vs_srcomp.compare import missing_packages
-
-    checks: list[Callable[[Job], Check]] = [VerifyCheck] if verifies else []
-    if references:
-        checks.append(lambda job: MetricsCheck(job, Reference.of(job, references, folder)))
-        if shows and (missing := missing_packages()):
-            print_line(f"HTML pages are left out: they need {' and '.join(missing)}, pip install 'vs-srcomp[compare]'")
-        elif shows:
-            checks.append(lambda job: ComparisonCheck(job, Reference.of(job, references, folder)))
-    return checks
-
-
-def _check_references(work: "Sequence[Job]", references: Path, folder: Path, report_file: Path | None) -> None:
-    """Raise the error of outputs that could not be measured, or shown, when they are done."""
-    from vs_srcomp.batch.checks import ComparisonCheck, Reference
-    from vs_srcomp.errors import error
-    from vs_srcomp.quality.libvmaf import vmaf_program
-
-    vmaf_program()
-    for job in work:
-        comparison = ComparisonCheck(job, Reference.of(job, references, folder))
-        if report_file and report_file == comparison.page:
-            raise error(
-                f"{str(report_file)!r} is the page of an output", "give the report another name, such as report.jsonl"
-            )
-        if report_file:
-            comparison.check_page()
-
-
-def _check_backend(backend: "BackendConfig") -> None:
-    """Raise the error of what could run no clip at all."""
-    from vs_srcomp.errors import error
-
-    if reason := backend.why_not():
-        raise error(
-            f"{type(backend).__name__} cannot run here: {reason}",
-            "take another backend, or run vs-srcomp doctor",
-        )
-
-
-class _Came(Protocol):
-    def __call__(self, number: int, *, again: bool) -> None: ...
-
-
-class _Stopped:
-    """Whether a signal has come, and which."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.number = 0
-
-
-@contextmanager
-def _cancelling(came: "_Came | None" = None) -> Iterator[_Stopped]:
-    """The first signal asks the work to end; later ones do not disturb the cleaning up.
-
-    ``came`` is called with each of them, and whether there was one before it.
-    """
-    stopped = _Stopped()
-
-    def stop(number: int, _: FrameType | None) -> None:
-        again = stopped.event.is_set()
-        stopped.number = stopped.number or number
-        stopped.event.set()
-        if came:
-            came(number, again=again)
-
-    before = [(number, signal.signal(number, stop)) for number in SIGNALS]
-    try:
-        yield stopped
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def _run(
