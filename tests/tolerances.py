@@ -36,7 +36,7 @@ FLOAT32_CONSTANTS: Closeness = {"rtol": 1e-5, "atol": 1e-5}
 """Constants of a graph that were folded in float32."""
 
 HALF_PRECISION: Closeness = {"rtol": 0, "atol": 4e-3}
-"""Sixteen-bit weights have 11 significant bits: a code of 8 bits is 3.9e-3."""
+"""Sixteen-bit numbers have 11 significant bits, or 8 in bfloat16: a code of 8 bits is 3.9e-3."""
 
 # Scores
 

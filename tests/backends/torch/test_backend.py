@@ -12,7 +12,7 @@ from onnx import helper
 
 from tests.helpers.networks import as_network, make_onnx, random_network, reference
 from tests.helpers.pictures import noise
-from tests.tolerances import ONE_CODE, TWO_CODES
+from tests.tolerances import HALF_PRECISION, ONE_CODE
 from vs_srcomp.backends.base import Luma, PlaneFormat
 from vs_srcomp.backends.torch import Torch
 from vs_srcomp.geometry import ratio_by_name
@@ -59,7 +59,7 @@ def test_f32_is_within_one_code_of_an_independent_evaluation(device: str, width:
 @pytest.mark.parametrize("precision", ["auto", "fp16", "bf16"])
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize("ratio", ["2:1", "8:5"])
-def test_reduced_precision_is_within_two_codes_for_our_networks(
+def test_reduced_precision_is_within_a_code_of_8_bits_for_our_networks(
     device: str, precision: Any, bits: int, ratio: str
 ) -> None:
     plane = PlaneFormat(96, 64, bits)
@@ -70,7 +70,7 @@ def test_reduced_precision_is_within_two_codes_for_our_networks(
     expected = reference(network.onnx, codes, bits, network.stride)
     assert largest_difference(expected, codes) > 2
     got = restore(Torch(device=device, precision=precision), network, plane, codes)
-    assert largest_difference(got, expected) <= TWO_CODES
+    assert largest_difference(got, expected) <= max(ONE_CODE, HALF_PRECISION["atol"] * plane.peak)
 
 
 @pytest.mark.parametrize("precision", ["f32", "fp16", "bf16"])
