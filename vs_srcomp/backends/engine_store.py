@@ -71,7 +71,6 @@ def prepare(network: Network, backend: BackendConfig, plane: PlaneFormat) -> Eng
 def _keep(key: _Key, engine: Engine) -> None:
     """Keep the engine for ``key``, and drop the oldest ones that are too many."""
     _engines[key] = _alive[key] = engine
-    _engines.move_to_end(key)
     network, *others = key
     if network.made_from is not None:
         levels = [each for each in _engines if each[0].made_from == network.made_from and [*each[1:]] == others]
@@ -82,6 +81,9 @@ def _keep(key: _Key, engine: Engine) -> None:
 
 
 def _engine(key: _Key) -> Engine | None:
+    if key in _engines:  # as a rule, for every frame
+        _engines.move_to_end(key)
+        return _engines[key]
     engine = _alive.get(key)
     if engine is not None:
         _keep(key, engine)

@@ -2,7 +2,8 @@
 
 import errno
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -146,6 +147,16 @@ def forward_log(send: Callable[[str], None]) -> vs.LogHandle:
             send(message.removeprefix(PREFIX))
 
     return vs.core.add_log_handler(forward)
+
+
+@contextmanager
+def heard(send: Callable[[str], None]) -> Iterator[None]:
+    """In this block, send the messages that are logged, as `forward_log` does."""
+    handle = forward_log(send)
+    try:
+        yield
+    finally:
+        vs.core.remove_log_handler(handle)
 
 
 def _is_disk_full(failure: BaseException | None) -> bool:

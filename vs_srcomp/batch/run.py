@@ -3,12 +3,10 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import vapoursynth as vs
 
 from vs_srcomp.batch.checkpoint import Checkpoint, State
 from vs_srcomp.batch.disk_space import DiskSpace
@@ -28,7 +26,7 @@ from vs_srcomp.batch.pool import (
     Task,
     description_of,
     failed,
-    forward_log,
+    heard,
 )
 from vs_srcomp.batch.records import Segment
 from vs_srcomp.batch.running_job import RunningJob
@@ -141,7 +139,7 @@ class _Batch:
             if self.stop:
                 what, _, remedy = self.stop.rpartition("\n")
                 raise error(f"not begun, because of another clip: {what}", remedy)
-            with _heard(self.general.add):  # it looks for a backend, and reads networks, but opens no clip
+            with heard(self.general.add):  # it looks for a backend, and reads networks, but opens no clip
                 identity = identity_of(job)
             with writing(job.target):
                 check_replaceable(job.target, job.source)
@@ -323,13 +321,3 @@ class _Batch:
             if isinstance(event, Finished) and isinstance(task, Encode):
                 with suppress(OSError):
                     current.checkpoint.add(event.value)
-
-
-@contextmanager
-def _heard(send: Callable[[str], None]) -> Iterator[None]:
-    """Send the messages that are logged in the block."""
-    handle = forward_log(send)
-    try:
-        yield
-    finally:
-        vs.core.remove_log_handler(handle)

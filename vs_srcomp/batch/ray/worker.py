@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import av
-import vapoursynth as vs
 from filelock import FileLock
 
 import vs_srcomp
 from vs_srcomp.batch.dry_run import DryRun
 from vs_srcomp.batch.identity import Identity, differences, identity_of, library_of, program_of, shortened
-from vs_srcomp.batch.pool import Cut, Encode, Failed, Finished, Task, failed, forward_log
+from vs_srcomp.batch.pool import Cut, Encode, Failed, Finished, Task, failed, heard
 from vs_srcomp.batch.records import Share
 from vs_srcomp.encoders.settings import ENCODERS
 from vs_srcomp.errors import error
@@ -165,18 +164,16 @@ def run_task(remote: RemoteTask, actor: Any) -> TaskResult:
     _set_up(remote.share)
     log_about(remote.task.job.target)
     messages: list[str] = []
-    handle = forward_log(messages.append)
     work = _Work(remote)
     thread = threading.Thread(target=work.run, name="srcomp task")
-    try:
-        thread.start()
-        _watch(thread, work, remote, actor)
-    except KeyboardInterrupt:
-        work.cancel.set()
-        if thread.ident is not None:
-            thread.join()
-    finally:
-        vs.core.remove_log_handler(handle)
+    with heard(messages.append):
+        try:
+            thread.start()
+            _watch(thread, work, remote, actor)
+        except KeyboardInterrupt:
+            work.cancel.set()
+            if thread.ident is not None:
+                thread.join()
     return TaskResult(work.event or failed(remote.number, CancelledError()), tuple(messages), work.content)
 
 
