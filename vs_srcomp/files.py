@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from vs_srcomp.errors import SrcompError, error
 
-# Between the target's name and the random characters of `tempfile`.
+# Between the target's name and the random characters.
 _MARK = ".srcomp-"
 
 # Temporary files and folders that exist now.
@@ -86,15 +85,21 @@ def temporary_folder(target: Path, suffix: str) -> Iterator[Path]:
     prefix = _prefix(target)
     _remove_abandoned(target.parent, prefix, suffix)
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=target.parent))
+        folder = _new_path(target.parent, prefix, suffix)
+        try:
+            folder.mkdir(0o700)
+        except OSError:
+            _unfinished.discard(folder)
+            raise
         try:
             handle = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:  # another process took it for abandoned
+            _unfinished.discard(folder)
             continue
         if _locked(handle):
             break
         os.close(handle)
-    _unfinished.add(folder)
+        _unfinished.discard(folder)
     try:
         yield folder
     finally:
@@ -134,9 +139,7 @@ def _locked(handle: int) -> bool:
 def _begin(target: Path, folder: Path, prefix: str) -> tuple[int, Path]:
     """A temporary file for ``target`` in ``folder``: its handle, which holds a lock, and its path."""
     while True:
-        temporary = folder.absolute() / f"{prefix}{secrets.token_hex(4)}{target.suffix}"
-        # Before it exists: a signal may raise an exception as soon as it does.
-        _unfinished.add(temporary)
+        temporary = _new_path(folder, prefix, target.suffix)
         try:
             handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as reason:
@@ -147,6 +150,13 @@ def _begin(target: Path, folder: Path, prefix: str) -> tuple[int, Path]:
             return handle, temporary
         os.close(handle)
         _unfinished.discard(temporary)
+
+
+def _new_path(folder: Path, prefix: str, suffix: str) -> Path:
+    """A name that is free; it counts as unfinished already, because a signal may raise an exception once it exists."""
+    path = folder.absolute() / f"{prefix}{secrets.token_hex(4)}{suffix}"
+    _unfinished.add(path)
+    return path
 
 
 def _remove_abandoned(folder: Path, prefix: str, suffix: str) -> None:
@@ -172,7 +182,7 @@ def _remove_if_unlocked(path: Path) -> None:
 
 
 def rename_without_replacing(temporary: Path, target: Path) -> None:
-    """Rename ``temporary`` to ``target``; FileExistsError if that exists."""
+    """Give ``temporary`` the name ``target``; FileExistsError if that exists. The old name may remain, too."""
     # A rename would replace an existing file; a hard link cannot.
     try:
         target.hardlink_to(temporary)

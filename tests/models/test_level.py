@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,30 @@ def test_other_operators_on_the_level_are_computed_too() -> None:
     np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 41.5), **FLOAT32_CONSTANTS)
 
 
+def test_whole_numbers_truths_and_open_limits_are_those_of_the_standard() -> None:
+    network = make_onnx(
+        [
+            node("Clip", ["q", "", "highest"], ["most"]),
+            node("Cast", ["most"], ["whole"], to=TensorProto.INT64),
+            node("Div", ["whole", "two"], ["half"]),
+            node("Cast", ["half"], ["is.any"], to=TensorProto.BOOL),
+            node("Cast", ["half"], ["number"], to=TensorProto.FLOAT),
+            node("Where", ["is.any", "number", "most"], ["factor"]),
+            node("Conv", ["x", "w"], ["c"], pads=[1] * 4),
+            node("Mul", ["c", "factor"], ["y"]),
+        ],
+        {
+            "highest": np.array(7, np.float32),
+            "two": np.array([2], np.int64),
+            "w": np.random.default_rng(3).normal(0, 1, (1, 1, 3, 3)).astype(np.float32),
+        },
+        levels=True,
+    )
+    plain = at_level(network, 41.5)
+    assert [each.op_type for each in onnx.load_from_string(plain).graph.node] == ["Conv"]
+    np.testing.assert_allclose(run(plain, picture()), run(network, picture(), 41.5), **FLOAT32_CONSTANTS)
+
+
 def test_what_cannot_be_merged_stays_as_constants() -> None:
     """A factor after the activation, a term by place, and a convolution that two operators use."""
     rng = np.random.default_rng(4)
@@ -236,6 +261,17 @@ def test_networks_at_levels_are_kept_apart_and_those_without_one_are_themselves(
     assert found[0] != found[1]
     assert found[0].onnx == at_level(taking.onnx, 20)
     assert not found[0].takes_level
+
+
+def test_a_file_with_ranges_and_the_same_file_without_are_two_networks() -> None:
+    """One is computed in 8-bit integers: its results are others."""
+    bare = as_network(random_level_network(), stride=4, takes_level=True)
+    ours = replace(bare, ranges=(1.0, 2.0, 3.0), name="ours")
+    for networks in ((bare, ours), (ours, bare)):
+        found = [network_at(each, 22) for each in networks]
+        assert [each.ranges for each in found] == [each.ranges for each in networks]
+        assert found[0] != found[1]
+        network_at.cache_clear()
 
 
 def test_our_networks_are_put_at_a_level_without_the_onnx_library() -> None:

@@ -79,11 +79,7 @@ class VmafStill(Metric):
         return vmaf(*self._planes(restored, original), stills=True)[0].vmaf
 
     def _planes(self, restored: Picture, original: Picture) -> tuple[list[Picture], list[Picture]]:
-        # libvmaf needs even sizes.
-        even = np.s_[: original.shape[0] // 2 * 2, : original.shape[1] // 2 * 2]
-        taken, wanted = (
-            (picture if picture.ndim == 2 else paper_luma(picture))[even] for picture in (restored, original)
-        )
+        taken, wanted = (picture if picture.ndim == 2 else paper_luma(picture) for picture in (restored, original))
         return [taken], [wanted]
 
 

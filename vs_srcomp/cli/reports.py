@@ -46,7 +46,8 @@ class HintingGroup(click.Group):
 class ReportingGroup(HintingGroup):
     """A group whose commands report failures in one or two lines on standard error: what is wrong, and what to do.
 
-    Exit codes: 1 for errors, 2 for a wrong command line, 128 plus the signal's number after SIGINT and SIGTERM.
+    Exit codes: 1 for errors, 2 for a wrong command line, 128 plus the signal's number after one of
+    `ending.SIGNALS`.
     """
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:

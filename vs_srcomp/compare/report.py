@@ -132,7 +132,7 @@ def write_report(
             from vs_srcomp.compare.sheet import write_sheet
 
             telling = next((each for each in chosen if DIFFERENT in each.reasons), chosen[len(chosen) // 2])
-            write_sheet(sides, len(candidates), telling, options.picture)
+            write_sheet(sides, len(candidates), telling, options.picture, overwrite=options.overwrite)
 
 
 def is_report(file: Path) -> bool:

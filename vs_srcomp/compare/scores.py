@@ -87,7 +87,7 @@ class Measured:
     tracks: list[Track]
     """One for each candidate."""
     metrics: tuple[Metric, ...]
-    """Names of the metrics; empty without a reference."""
+    """The measured metrics; empty without a reference."""
     peak: int
     """Of PSNR, in codes of the compared clips."""
     samples: int

@@ -17,7 +17,7 @@ ENLARGED = 2
 _LINE, _GAP = 22, 6
 
 
-def write_sheet(sides: Sequence[Side], candidates: int, chosen: Chosen, target: Path) -> None:
+def write_sheet(sides: Sequence[Side], candidates: int, chosen: Chosen, target: Path, *, overwrite: bool) -> None:
     """Write the part of a frame where candidates differ most, twice as large, in a row, as the picture ``target``.
 
     Args:
@@ -25,6 +25,10 @@ def write_sheet(sides: Sequence[Side], candidates: int, chosen: Chosen, target: 
         candidates: How many of them are candidates.
         chosen: The frame.
         target: A picture of a kind that is written (`vs_srcomp.stills.formats`), such as a PNG.
+        overwrite: Whether to replace an existing file.
+
+    Raises:
+        FileExistsError: ``target`` exists.
     """
     pictures = [pixels(to_rgb(side.clip), chosen.number) for side in sides]
     height, width, _ = pictures[0].shape
@@ -38,5 +42,5 @@ def write_sheet(sides: Sequence[Side], candidates: int, chosen: Chosen, target: 
         x = index * (cell[0] + _GAP)
         sheet.paste(Image.fromarray(crop).resize(cell, Image.Resampling.NEAREST), (x, _LINE))
         pen.text((x + 2, 3), side.name, fill="black", font=ImageFont.load_default(14))
-    with atomic_path(target) as temporary:
+    with atomic_path(target, overwrite=overwrite) as temporary:
         sheet.save(temporary, optimize=True)

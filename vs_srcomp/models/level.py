@@ -87,11 +87,22 @@ def _compute(node: Any, values: dict[str, _Array], model: Any) -> bool:
             return True
     elif any(name and name not in values for name in node.input) or _names_in_branches(node):
         return False
-    known = _OPERATORS.get((node.op_type, len(node.input)))
     attributes = {attribute.name: attribute.i for attribute in node.attribute}
-    found = known(attributes, *(values[name] for name in node.input)) if known else _by_reference(node, values, model)
+    known = _OPERATORS.get((node.op_type, len(node.input)))
+    if known is None or not all(node.input) or not _is_simple(node, attributes, values):
+        found: Sequence[_Array] = _by_reference(node, values, model)
+    else:
+        found = known(attributes, *(values[name] for name in node.input))
     values.update(zip(node.output, found, strict=False))
     return True
+
+
+def _is_simple(node: Any, attributes: Mapping[str, int], values: Mapping[str, _Array]) -> bool:
+    """Whether NumPy computes one of `_OPERATORS` as ONNX defines it."""
+    if node.op_type == "Cast":
+        return attributes["to"] in _TYPES
+    # ONNX divides whole numbers without a rest.
+    return node.op_type != "Div" or values[node.input[0]].dtype.kind == "f"
 
 
 def _names_in_branches(node: Any) -> set[str]:

@@ -1,5 +1,6 @@
 """The options of the filter, from its ``user-data`` and the environment."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from vs_srcomp.models import LOOKS
 
 ENVIRONMENT = "SRCOMP_MPV"
 """Environment variable with options for every file."""
+
+# A comma in a path does not begin another option.
+_BETWEEN = re.compile(r",(?=\s*(?:\w+=|$))")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,7 @@ class Options:
 def read_options(*texts: str) -> Options:
     """The options in ``texts``; later texts override earlier ones. vs.Error names the first wrong one."""
     values: dict[str, Any] = {}
-    for item in (item.strip() for text in texts for item in text.split(",")):
+    for item in (item.strip() for text in texts for item in _BETWEEN.split(text)):
         if item:
             key, _, value = item.partition("=")
             if key not in _READERS:

@@ -28,10 +28,10 @@ _STANDARD: Final = (
 )
 
 # Percent of the standard table (200 is libjpeg's quality 25, 100 is 50, 50 is 75, 20 is 90), and the level.
-_JPEG: Final = ((6.0, 12.0), (16.7, 24.9), (30.2, 33.3), (50.5, 38.5), (100.0, 44.8), (200.0, 51.3), (500.0, 57.0))
+_JPEG: Final = ((6.0, 12.0), (16.7, 24.4), (30.2, 33.3), (50.5, 39.2), (100.0, 46.0), (200.0, 51.2), (500.0, 57.0))
 
 # VP8's quantizer index, and the level (libwebp's quality 95 to 5).
-_WEBP: Final = ((3.8, 12.0), (13.3, 20.0), (24.8, 29.0), (36.9, 34.7), (49.9, 39.3), (81.6, 47.9))
+_WEBP: Final = ((3.8, 12.0), (13.3, 21.1), (24.8, 29.2), (36.9, 35.3), (49.9, 40.1), (81.6, 48.5))
 
 
 def level_of(image: "Image.Image", file: Path) -> float | None:

@@ -192,7 +192,7 @@ class _Plan:
         Raises:
             vs.Error: There is not enough memory.
         """
-        with cuda_queue.selected(self.device), log_of(self.trt).listening() as log:
+        with _turn, cuda_queue.selected(self.device), log_of(self.trt).listening() as log:
             context = self.engine.create_execution_context()
             if context is None:
                 raise error(f"TensorRT cannot run the network: {log.errors}", _ANOTHER)

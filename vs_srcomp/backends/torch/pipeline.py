@@ -207,7 +207,7 @@ class CudaQueue:
         if self._program.network.dtype != torch.float32:
             yield
             return
-        # The setting is global: a counter restores it only when the last thread leaves.
+        # The setting is global: the lock keeps it for one thread until that leaves.
         with recording, _cudnn(benchmark=False, dtype=torch.float32):
             yield
 

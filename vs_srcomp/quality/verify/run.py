@@ -52,10 +52,11 @@ _CROWDED = Fraction(1, 1000)
 def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Event | None = None) -> list[Finding]:
     """Compare the finished file of ``job`` with its source.
 
-    FFmpeg alone reads both files once and decodes all frames; the code that has made the output is not used. Every
-    frame must be present at its time, in the resolution of the output's container (Matroska and WebM: 1 ms). Every
-    packet of the copied streams must be present, unchanged and at its time. Streams, chapters, attachments, tags,
-    colour and HDR metadata must be those of the source. Memory is constant except for some 40 bytes per packet.
+    FFmpeg reads both files once and decodes all frames, without the reader and the writer that have made the output;
+    what the container cannot hold, and the times that a section should have, come from the same code. Every frame must
+    be present at its time, in the resolution of the output's container (Matroska and WebM: 1 ms). Every packet of the
+    copied streams must be present, unchanged and at its time. Streams, chapters, attachments, tags, colour and HDR
+    metadata must be those of the source. Memory is constant except for some 40 bytes per packet.
 
     Args:
         job: The finished job, with the same options.
