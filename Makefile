@@ -49,6 +49,9 @@ test: $(VENV)/ready-for-tests
 test-mpv: $(VENV)/ready-for-tests
 	PYTHON=$(BIN)/python scripts/test-mpv.sh
 
+# Of the photographs in $(DATA)/train.
+LICENCE = "photographs: CC0, public domain, CC BY-SA, Unsplash, Pexels"
+
 # The networks of one level each of 0.2.0, which those of today are made of, are in the history alone.
 OF_ONE_LEVEL = e4e5c13
 
@@ -62,7 +65,8 @@ models: $(VENV)/ready-for-tests
 	$(BIN)/python -m train draw --out $(WORK)/drawn
 	mkdir -p $(dir $(VGG)); test -e $(VGG) || $(BIN)/python -m train vgg-weights $(VGG)
 	$(BIN)/python -m train fit $(RECIPES) $(DRAFTS) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
-	$(BIN)/python -m train export $(RECIPES) $(DRAFTS) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK)
+	$(BIN)/python -m train export $(RECIPES) $(DRAFTS) --images $(DATA)/train --images $(WORK)/drawn --work $(WORK) \
+		--licence $(LICENCE)
 	$(BIN)/python -m train ranges --images $(DATA)/train --work $(WORK)
 
 # What espcn-2x-video learns from; it is measured on the videos in $(DATA)/video.
@@ -73,7 +77,7 @@ FILMS = $(addprefix --images $(DATA)/av1/,beach.webm presentation.webm sample_av
 systems: $(VENV)/ready-for-tests
 	mkdir -p $(dir $(VGG)); test -e $(VGG) || $(BIN)/python -m train vgg-weights $(VGG)
 	$(BIN)/python -m train fit $(SYSTEMS) --images $(DATA)/train $(FILMS) --work $(WORK)
-	$(BIN)/python -m train export $(RELEASED) --images $(DATA)/train $(FILMS) --work $(WORK)
+	$(BIN)/python -m train export $(RELEASED) --images $(DATA)/train $(FILMS) --work $(WORK) --licence $(LICENCE)
 	$(BIN)/python -m train compare-systems --data $(DATA) --work $(WORK)
 
 AT_2_TO_1 = $(foreach q,20 30 40 50,--pair 2by1-q$(q))

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import vs_srcomp
+from train.clips import encode_clip
 from train.material.coded import clip_frames
 from train.material.pictures import Plane, clip_planes, rgb_to_yuv420
 from train.metrics import psnr
-from train.video import encode_clip
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.resample import lanczos5
 

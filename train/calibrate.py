@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from train.catalogue import Entry, read_entries, write_entries
-from train.degradations.av1 import TRAINING_SPEED, Pair, decode, encode, stream_path
+from train.coding import TRAINING_SPEED, decode
 from train.equalize import equalized
 from train.material.pictures import clip_planes, read_yuv420, size_of, some_pictures
+from train.pairs import Pair
 from train.ranges import CROP, Plane, Ranges, Seen, channel_peaks, choose_ranges
+from train.streams import stream_of
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS, ratio_by_name
 from vs_srcomp.models.catalogue import SYSTEM
+from vs_srcomp.models.level import at_level
 from vs_srcomp.resample import lanczos5
 
 
@@ -50,9 +53,9 @@ def calibrate_entry(entry: Entry, file: Path, photographs: list[Path], streams: 
     """Equalise one model, measure its ranges, and update ``entry`` and ``file``."""
     ratio, network = ratio_by_name(entry["ratio"]), file.read_bytes()
     material = {q: _coded(photographs, Pair(ratio, q), streams) for q in _levels(entry)}
-    peaks = [channel_peaks(_form(network, entry, q), planes) for q, (planes, _) in material.items()]
+    peaks = [channel_peaks(at_level(network, q), planes) for q, (planes, _) in material.items()]
     network = equalized(network, [np.max(of_layer, 0) for of_layer in zip(*peaks, strict=True)])
-    found = choose_ranges([Seen(_form(network, entry, q), *planes) for q, planes in material.items()])
+    found = choose_ranges([Seen(at_level(network, q), *planes) for q, planes in material.items()])
     write_atomically(file, network)
     entry |= {"sha256": hashlib.sha256(network).hexdigest(), "ranges": list(found.ranges)}
     return found
@@ -61,13 +64,6 @@ def calibrate_entry(entry: Entry, file: Path, photographs: list[Path], streams: 
 def _levels(entry: Entry) -> tuple[int, ...]:
     lowest, highest = entry["levels"]
     return tuple(q for q in QUANTIZERS if lowest <= q <= highest)
-
-
-def _form(network: bytes, entry: Entry, q: int) -> bytes:
-    """The network of the model at one level."""
-    from vs_srcomp.models.level import at_level
-
-    return at_level(network, q)
 
 
 def _photographs(images: Path, count: int) -> list[Path]:
@@ -83,11 +79,8 @@ def _coded(photographs: list[Path], pair: Pair, streams: Path) -> tuple[list[Pla
     seen, originals = [], []
     for path in photographs:
         picture = read_yuv420(path)
-        stream = stream_path(streams, pair, path)
-        if not stream.exists():
-            stream.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(stream, encode(picture, pair, TRAINING_SPEED))
-        up = lanczos5(decode(stream.read_bytes()), picture.width, picture.height)
+        stream = stream_of(path, picture, pair, streams, TRAINING_SPEED)
+        up = lanczos5(decode(stream), picture.width, picture.height)
         seen.append(clip_planes(up)[0])
         originals.append(clip_planes(picture)[0])
     return seen, originals

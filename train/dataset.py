@@ -15,20 +15,13 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from train.degradations.av1 import (
-    EVALUATION_SPEED,
-    PAIRS,
-    TRAINING_SPEED,
-    Pair,
-    encoder_argv,
-    encoder_version,
-    libaom_version,
-    still_options,
-    worker_pool,
-)
+from train.coding import EVALUATION_SPEED, TRAINING_SPEED, encoder_argv, libaom_version, still_options
+from train.ffmpeg import ffmpeg_version
 from train.material.pictures import list_pictures
 from train.npz import Blocks, read_array, write_npz
+from train.pairs import PAIRS, Pair
 from train.patches import MIN_CONTRAST, TEST_SIZE, TRAINING_SIZE, Photograph, Shard, coded_size, look_at, make_shard
+from train.workers import worker_pool
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 
 if TYPE_CHECKING:
@@ -294,7 +287,7 @@ class DatasetFile:
             "encoder": "libaom-av1",
             "version": {
                 "libaom": libaom_version(),
-                "ffmpeg": encoder_version(),
+                "ffmpeg": ffmpeg_version(),
                 "vapoursynth": f"R{vs.core.core_version.release_major}",
             },
             "argv": argv,

@@ -8,10 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import vapoursynth as vs
 
-from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, pair_by_slug, stream_path
+from train.coding import EVALUATION_SPEED, decode
 from train.material.pictures import Plane, check_names, clip_planes, each_luma
 from train.metrics import psnr as psnr  # part of this module's interface
 from train.metrics import ssim, vmaf
+from train.pairs import Pair, pair_by_slug
+from train.streams import make_streams, stream_path
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.geometry import RATIOS, Ratio
 from vs_srcomp.models import LOOKS, TIERS, Model, models

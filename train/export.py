@@ -18,7 +18,7 @@ from train.onnx_levels import levels_to_onnx
 from train.onnx_traced import network_to_onnx
 from train.recipe import Recipe
 from train.run import Run
-from train.trained import network_of
+from train.trained import RECIPES, network_of
 from train.validation import remove_drift
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS
@@ -26,17 +26,22 @@ from vs_srcomp.models.catalogue import SYSTEM
 from vs_srcomp.models.inspection import read_network
 from vs_srcomp.models.level import at_level
 
-_LICENCE: Final = "photographs: CC0, public domain, CC BY-SA, Unsplash, Pexels"
+UNKNOWN_LICENCE: Final = "that of your photographs"
 
 
 def export_run(
-    recipe: Recipe, recipe_path: Path, valid: Callable[[], Sequence[Example]], runs: Path, engines: Path
+    recipe: Recipe,
+    recipe_path: Path,
+    valid: Callable[[], Sequence[Example]],
+    runs: Path,
+    engines: Path,
+    licence: str = UNKNOWN_LICENCE,
 ) -> str:
     """Export the finished run of ``recipe`` to the folder ``engines``; returns a line about the files written.
 
     Of a network that takes the level, the mean residual over the validation set, ``valid()``, is subtracted first. The
     run's log is copied to train/runs, so that it is committed with the model; of a draft only the log is kept. A run
-    without steps has no log, and its start is exported unchanged.
+    without steps has no log, and its start is exported unchanged. ``licence`` is that of the training material.
 
     Raises:
         ValueError: The run is not finished, or the package cannot play such a network.
@@ -58,7 +63,7 @@ def export_run(
     if recipe.is_draft:
         return f"{recipe.name}: a draft, only its log is kept"
     if not isinstance(network, PlainStack | InterpolatedStack):
-        return export_system(network, recipe, recipe_path, engines)
+        return export_system(network, recipe, recipe_path, engines, licence)
     assert recipe.ratio is not None
     kind = {
         "system": SYSTEM,
@@ -68,7 +73,7 @@ def export_run(
         "look": recipe.look,
         "levels": _levels_of(recipe),
     }
-    return _install(levels_to_onnx(network, recipe.name), network, kind, recipe, recipe_path, engines)
+    return _install(levels_to_onnx(network, recipe.name), network, kind, recipe, recipe_path, engines, licence)
 
 
 def _levels_of(recipe: Recipe) -> list[int]:
@@ -83,31 +88,32 @@ def history_of(recipe_path: Path) -> Path:
 
     Logs of a recipe from elsewhere go beside it.
     """
-    parts = list(recipe_path.parent.parts)
-    if "recipes" in parts:
-        parts[len(parts) - 1 - parts[::-1].index("recipes")] = "runs"
-    return Path(*parts)
-
-
-def _licence_of(recipe_path: Path) -> str:
-    """That of the photographs of this project's recipes; for recipes from elsewhere, nothing is known."""
-    return _LICENCE if _shown(recipe_path).startswith("train/recipes/") else "that of your photographs"
+    folder, ours = recipe_path.resolve().parent, RECIPES.resolve()
+    return ours.with_name("runs") / folder.relative_to(ours) if folder.is_relative_to(ours) else recipe_path.parent
 
 
 def _shown(recipe_path: Path) -> str:
     """The path of a recipe in the repository; the name alone of one from elsewhere."""
-    parts = recipe_path.absolute().parts
-    return "/".join(parts[len(parts) - parts[::-1].index("recipes") - 2 :]) if "recipes" in parts else recipe_path.name
+    path, ours = recipe_path.resolve(), RECIPES.resolve()
+    return path.relative_to(ours.parents[1]).as_posix() if path.is_relative_to(ours) else path.name
 
 
-def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: Path) -> str:
+def export_system(
+    network: Network, recipe: Recipe, recipe_path: Path, engines: Path, licence: str = UNKNOWN_LICENCE
+) -> str:
     """Export the trained ``network`` of a paper's system in half precision; returns the line of `export_run`."""
     kind = {"system": recipe.network["name"], "scale": network.scale, "levels": None}
-    return _install(network_to_onnx(network, recipe.name), network, kind, recipe, recipe_path, engines)
+    return _install(network_to_onnx(network, recipe.name), network, kind, recipe, recipe_path, engines, licence)
 
 
 def _install(
-    data: bytes, network: Network, kind: Mapping[str, Any], recipe: Recipe, recipe_path: Path, engines: Path
+    data: bytes,
+    network: Network,
+    kind: Mapping[str, Any],
+    recipe: Recipe,
+    recipe_path: Path,
+    engines: Path,
+    licence: str,
 ) -> str:
     """Write the file ``data`` of ``network`` and its entry, which begins with ``kind``; the line of `export_run`."""
     file = f"{recipe.name}.onnx"
@@ -125,7 +131,7 @@ def _install(
         "recipe": _shown(recipe_path),
         "ranges": [],
         "gain_db": {},
-        "licence": _licence_of(recipe_path),
+        "licence": licence,
     }
     enter(entry, engines / "models.json")
     kilo = network.macs_per_pixel / 1000

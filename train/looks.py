@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from train.degradations.av1 import EVALUATION_SPEED, Pair, decode, make_streams, pair_by_slug, stream_path
+from train.coding import EVALUATION_SPEED, decode
 from train.evaluate import (
     CLASSIC,
     REFERENCE,
@@ -23,6 +23,8 @@ from train.evaluate import (
 )
 from train.material.pictures import Plane, clip_planes, each_luma
 from train.metrics import METRICS, vmaf
+from train.pairs import Pair, pair_by_slug
+from train.streams import make_streams, stream_path
 from vs_srcomp.geometry import RATIOS
 
 type Values = NDArray[np.float64]

@@ -8,6 +8,7 @@ from pathlib import Path
 from train.material.coded import code, codings
 from train.material.pictures import check_names, some_pictures
 from vs_srcomp.files import atomic_path
+from vs_srcomp.geometry import ratio_by_name
 
 _PART = re.compile(r"part\d+\.tar")
 
@@ -22,7 +23,7 @@ def pack(folders: Iterable[Path], ratios: Iterable[str], work: Path, out: Path, 
     pictures = [path for folder in folders for path in some_pictures(folder)]
     check_names(pictures)
     members = [(path, f"images/{path.name}") for path in pictures]
-    for ratio in ratios:
+    for ratio in dict.fromkeys(ratio_by_name(each).name for each in ratios):
         jobs = list(codings(pictures, ratio))
         code(jobs, work / "coded")
         files = [job.file(work / "coded") for job in jobs]

@@ -11,10 +11,12 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from train.degradations.av1 import Pair, decode, encode, encoder_argv, encoder_version, libaom_version, still_options
+from train.coding import decode, encode, encoder_argv, libaom_version, still_options
 from train.errors import EncoderError
+from train.ffmpeg import ffmpeg_version
 from train.material.pictures import Plane, clip_planes, read_yuv420
 from train.npz import read_array, write_npz
+from train.pairs import Pair
 from vs_srcomp.resample import lanczos5
 
 TRAINING_SIZE = 48
@@ -115,7 +117,7 @@ class Shard:
         """Path with a digest of everything that determines the content: an existing file is never out of date."""
         width, height = coded_size(self.photograph, self.pair)
         argv = encoder_argv(width, height, still_options(self.cpu_used), self.pair.q)[1:]
-        versions = encoder_version(), libaom_version(), vs.core.core_version.release_major
+        versions = ffmpeg_version(), libaom_version(), vs.core.core_version.release_major
         key = (self.photograph.sha256, self.pair.slug, self.size, self.patches, self.seed, argv, *versions)
         return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.npz"
 

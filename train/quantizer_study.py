@@ -1,8 +1,8 @@
 """Comparison of estimators of the compression level on video with known originals.
 
-Short clips are downscaled 2:1, coded by several encoders at many levels, and restored by a network at each of
-`QUANTIZERS`. The oracle of a stream is the level whose result is closest to the originals over the whole clip. An
-estimator selects the nearest of these levels; its loss is relative to the oracle.
+Short clips are downscaled 2:1, coded by several encoders at many levels, and restored by a network at each of `TRIED`.
+The oracle of a stream is the level of these whose result is closest to the originals over the whole clip. What an
+estimator's level gives is interpolated linearly between the two nearest; its loss is relative to the oracle.
 """
 
 import csv
@@ -14,18 +14,19 @@ from pathlib import Path
 from statistics import fmean
 
 import click
-import imageio_ffmpeg
 import numpy as np
 import vapoursynth as vs
 
+from train.clips import encode_clip, planes_of
 from train.commands.options import data_and_work
 from train.errors import EncoderError
 from train.estimators import ESTIMATORS
-from train.material.pictures import Plane, clip_planes, planes_to_clip, read_yuv420
+from train.ffmpeg import ffmpeg
+from train.material.pictures import Plane, clip_planes, read_yuv420
 from train.metrics import psnr
 from train.progress import tracked
 from vs_srcomp.files import atomic_path
-from vs_srcomp.geometry import QUANTIZERS, nearest_quantizer, quantizer_of_index
+from vs_srcomp.geometry import QUANTIZERS, quantizer_of_index, ratio_by_name
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
 from vs_srcomp.source.scan import scan
@@ -47,8 +48,11 @@ VIDEOS = {
 PANS = {"houses": ("8.png", 0.0), "lighthouse": ("21.png", 1.5)}
 """Clips by name: picture over which a window moves, and deviation of the added noise."""
 
+TRIED = (12, 20, 25, 30, 35, 40, 45, 50, 57)
+"""Levels at which the network restores: those that it was trained for."""
+
 LEVELS = (20, 28, 36, 44, 52)
-"""Levels on, between and beyond those of the networks."""
+"""Levels at which clips are coded."""
 
 NEAR_LOSSLESS = "near lossless"
 
@@ -96,7 +100,7 @@ class Stream:
     encoder: str
     level: int
     psnr: Mapping[str, float]
-    """Mean Y-PSNR in dB by method: ``lanczos5``, ``q20``, ..."""
+    """Mean Y-PSNR in dB by method: ``lanczos5``, ``q12``, ..."""
     estimate: Mapping[str, float]
     """Mean effective base_q_idx by estimator."""
     loss: Mapping[str, float]
@@ -125,7 +129,7 @@ def main(data: Path, work: Path, tier: str, results: Path, tables_only: bool) ->
             raise click.ClickException(str(wrong)) from wrong
         write_streams(streams, results)
     streams = read_streams(results)
-    click.echo("\n\n".join(table(streams) for table in (loss_table, threshold_table, best_table, lossless_table)))
+    click.echo("\n\n".join(table(streams) for table in (loss_table, shift_table, best_table, lossless_table)))
 
 
 def measure(data: Path, folder: Path, tier: str) -> Iterator[Stream]:
@@ -144,7 +148,7 @@ def measure(data: Path, folder: Path, tier: str) -> Iterator[Stream]:
         path = folder / f"{clip}-{encoder.name.replace('/', ' per ').replace(' ', '-')}-{level}.mkv"
         original = originals[clip][: encoder.length]
         if not path.exists():
-            encode(original, encoder, level, path)
+            encode_clip(original, ratio_by_name("2:1"), encoder.options.format(q=level), path)
         yield score(path, clip, encoder, level, [planes[0] for planes in original], tier)
 
 
@@ -155,7 +159,7 @@ def read_video(data: Path, clip: str) -> list[list[Plane]]:
         ValueError: It is not there, or not a readable video.
     """
     file, filters = VIDEOS[clip]
-    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-noautorotate", "-i", str(data / "video" / file)]
+    argv = [ffmpeg(), "-v", "error", "-noautorotate", "-i", str(data / "video" / file)]
     argv += ["-vf", filters, "-frames:v", str(_MOST), "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1"]
     done = subprocess.run(argv, capture_output=True, check=False)
     if done.returncode or not done.stdout:
@@ -163,12 +167,8 @@ def read_video(data: Path, clip: str) -> list[list[Plane]]:
             f"{data / 'video' / file}: not a readable video ({done.stderr.decode(errors='replace').strip()}); "
             "--data is the folder with video and test"
         )
-    raw = np.frombuffer(done.stdout, np.uint8)
-    area = WIDTH * HEIGHT
-    return [
-        [frame[:area].reshape(HEIGHT, WIDTH), *frame[area:].reshape(2, HEIGHT // 2, WIDTH // 2)]
-        for frame in raw.reshape(-1, area * 3 // 2)
-    ]
+    samples = np.frombuffer(done.stdout, np.uint8).reshape(-1, WIDTH * HEIGHT * 3 // 2)
+    return [planes_of(frame, WIDTH, HEIGHT) for frame in samples]
 
 
 def make_pan(data: Path, clip: str) -> list[list[Plane]]:
@@ -186,37 +186,19 @@ def make_pan(data: Path, clip: str) -> list[list[Plane]]:
     return frames
 
 
-def encode(original: Sequence[list[Plane]], encoder: Encoder, level: int, path: Path) -> None:
-    """Downscale a clip 2:1, as in training, and code it; EncoderError if that fails."""
-    width, height = WIDTH // 2, HEIGHT // 2
-    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p"]
-    argv += ["-video_size", f"{width}x{height}", "-framerate", "25", "-i", "pipe:0"]
-    argv += encoder.options.format(q=level).split()
-    lowered = (clip_planes(lanczos5(planes_to_clip(planes, vs.YUV420P8), width, height)) for planes in original)
-    raw = b"".join(plane.tobytes() for planes in lowered for plane in planes)
-    with atomic_path(path) as temporary:
-        argv += ["-f", "matroska", "-y", str(temporary)]
-        done = subprocess.run(argv, input=raw, capture_output=True, check=False)
-        if done.returncode:
-            raise EncoderError.of(path.name, done.stderr)
-
-
 def score(path: Path, clip: str, encoder: Encoder, level: int, original: Sequence[Plane], tier: str) -> Stream:
     """Restore some frames of a stream at every level, and score the levels that the estimators choose."""
     coded = source(path)
     sampled = coded[:: encoder.step]
     methods = {REFERENCE: lanczos5(sampled, WIDTH, HEIGHT)}
-    methods |= {f"q{q}": upscale(sampled, ratio="2:1", q=q, model=tier) for q in QUANTIZERS}
+    methods |= {f"q{q}": upscale(sampled, ratio="2:1", q=q, model=tier) for q in TRIED}
     scores = {method: list(_psnrs(restored, original[:: encoder.step])) for method, restored in methods.items()}
     mean = {method: fmean(values) for method, values in scores.items()}
-    best = max(mean[f"q{q}"] for q in QUANTIZERS)
+    frames = [dict(zip(scores, values, strict=True)) for values in zip(*scores.values(), strict=True)]
 
     shown = list(scan(path))
     estimates = {name: estimator(shown) for name, estimator in ESTIMATORS.items()}
-    choices = {
-        name: [f"q{nearest_quantizer(quantizer_of_index(value))}" for value in values]
-        for name, values in estimates.items()
-    }
+    levels = {name: [quantizer_of_index(value) for value in values] for name, values in estimates.items()}
     return Stream(
         clip,
         encoder.name,
@@ -224,10 +206,10 @@ def score(path: Path, clip: str, encoder: Encoder, level: int, original: Sequenc
         mean,
         {name: fmean(values) for name, values in estimates.items()},
         {
-            name: best - fmean(scores[choice][i] for i, choice in enumerate(chosen[:: encoder.step]))
-            for name, chosen in choices.items()
+            name: _best(mean) - fmean(_at(*each) for each in zip(frames, chosen[:: encoder.step], strict=True))
+            for name, chosen in levels.items()
         },
-        {name: 24 * fmean(a != b for a, b in pairwise(chosen)) for name, chosen in choices.items()},
+        {name: 24 * fmean(round(a) != round(b) for a, b in pairwise(chosen)) for name, chosen in levels.items()},
     )
 
 
@@ -280,8 +262,8 @@ def loss_table(streams: Sequence[Stream]) -> str:
         cells = [f"{value:.3f}" for value in (*means, fmean(losses), max(losses))]
         cells.append(f"{fmean(stream.switches[name] for stream in compressed):.1f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    for q in QUANTIZERS:
-        by_stream = {id(stream): _best(stream) - stream.psnr[f"q{q}"] for stream in compressed}
+    for q in TRIED:
+        by_stream = {id(stream): _best(stream.psnr) - stream.psnr[f"q{q}"] for stream in compressed}
         means = [
             fmean(by_stream[id(stream)] for stream in compressed if stream.encoder == encoder) for encoder in encoders
         ]
@@ -290,18 +272,18 @@ def loss_table(streams: Sequence[Stream]) -> str:
     return "\n".join(lines)
 
 
-def threshold_table(streams: Sequence[Stream]) -> str:
-    """Mean loss of the estimators with one value per scene, for shifted thresholds, as Markdown."""
+def shift_table(streams: Sequence[Stream]) -> str:
+    """Mean loss of the estimators with one value per scene, if the network is given more or less, as Markdown."""
     compressed = [stream for stream in streams if stream.encoder != NEAR_LOSSLESS]
-    shifts = (-4, -2, 0, 2, 4)
+    shifts = (-8, -4, -2, 0, 2, 4, 8)
     lines = [
-        f"| loss in dB, thresholds moved by | {' | '.join(f'{shift:+d} Q' if shift else '0' for shift in shifts)} |",
+        f"| loss in dB, level moved by | {' | '.join(f'{shift:+d} Q' if shift else '0' for shift in shifts)} |",
         "| --- |" + " ---: |" * len(shifts),
     ]
     for name in ("clip_median", "byte_weighted", "propagated_scene"):
         losses = [
             fmean(
-                _best(stream) - stream.psnr[f"q{nearest_quantizer(quantizer_of_index(stream.estimate[name]) - shift)}"]
+                _best(stream.psnr) - _at(stream.psnr, quantizer_of_index(stream.estimate[name]) + shift)
                 for stream in compressed
             )
             for shift in shifts
@@ -313,12 +295,12 @@ def threshold_table(streams: Sequence[Stream]) -> str:
 def best_table(streams: Sequence[Stream]) -> str:
     """Mean gain of the network over Lanczos at each level, by encoder and its level, as Markdown."""
     lines = [
-        f"| encoder | level | {REFERENCE}, dB | {' | '.join(f'Q{q}' for q in QUANTIZERS)} |",
-        "| --- | ---: | ---: |" + " ---: |" * len(QUANTIZERS),
+        f"| encoder | level | {REFERENCE}, dB | {' | '.join(f'Q{q}' for q in TRIED)} |",
+        "| --- | ---: | ---: |" + " ---: |" * len(TRIED),
     ]
     for encoder, level in dict.fromkeys((stream.encoder, stream.level) for stream in streams):
         group = [stream for stream in streams if (stream.encoder, stream.level) == (encoder, level)]
-        gains = [fmean(stream.psnr[f"q{q}"] - stream.psnr[REFERENCE] for stream in group) for q in QUANTIZERS]
+        gains = [fmean(stream.psnr[f"q{q}"] - stream.psnr[REFERENCE] for stream in group) for q in TRIED]
         cells = [f"**{gain:+.2f}**" if gain == max(gains) else f"{gain:+.2f}" for gain in gains]
         reference = fmean(stream.psnr[REFERENCE] for stream in group)
         lines.append(f"| {encoder} | {level} | {reference:.2f} | {' | '.join(cells)} |")
@@ -330,18 +312,23 @@ def lossless_table(streams: Sequence[Stream]) -> str:
     weak = [stream for stream in streams if stream.encoder == NEAR_LOSSLESS]
     levels = sorted({stream.level for stream in weak})
     lines = [
-        f"| gain of Q{QUANTIZERS[0]} in dB | {' | '.join(f'base_q_idx {4 * level}' for level in levels)} |",
+        f"| gain of Q{TRIED[0]} in dB | {' | '.join(f'base_q_idx {4 * level}' for level in levels)} |",
         "| --- |" + " ---: |" * len(levels),
     ]
     for clip in dict.fromkeys(stream.clip for stream in weak):
         by_level = {stream.level: stream for stream in weak if stream.clip == clip}
-        gains = [by_level[level].psnr[f"q{QUANTIZERS[0]}"] - by_level[level].psnr[REFERENCE] for level in levels]
+        gains = [by_level[level].psnr[f"q{TRIED[0]}"] - by_level[level].psnr[REFERENCE] for level in levels]
         lines.append(f"| {clip} | {' | '.join(f'{gain:+.2f}' for gain in gains)} |")
     return "\n".join(lines)
 
 
-def _best(stream: Stream) -> float:
-    return max(stream.psnr[f"q{q}"] for q in QUANTIZERS)
+def _best(scores: Mapping[str, float]) -> float:
+    return max(scores[f"q{q}"] for q in TRIED)
+
+
+def _at(scores: Mapping[str, float], level: float) -> float:
+    """The score at any level; beyond those that were tried, that of the nearest, as `upscale` has it."""
+    return float(np.interp(level, TRIED, [scores[f"q{q}"] for q in TRIED]))
 
 
 if __name__ == "__main__":

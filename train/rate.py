@@ -16,7 +16,8 @@ import av
 import numpy as np
 import vapoursynth as vs
 
-from train.degradations.av1 import encoder_argv
+from train.clips import FRAMES, list_videos, read_video
+from train.coding import encoder_argv
 from train.errors import EncoderError
 from train.evaluate import REFERENCE, models_of
 from train.material.pictures import (
@@ -31,7 +32,6 @@ from train.material.pictures import (
 from train.metrics import psnr, vmaf
 from train.progress import tracked
 from train.table import read_rows, write_rows
-from train.video import list_videos, read_video
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import RATIOS, ratio_by_name
 from vs_srcomp.resample import lanczos5
@@ -47,9 +47,6 @@ LEVELS = (12, 22, 32, 40, 48, 54, 59, 63)
 """Quantizers (``-crf``). Smaller sizes need small ones to reach the same rates."""
 
 ENCODER = ("-c:v", "libsvtav1", "-preset", "8", "-svtav1-params", "lp=1")
-
-FRAMES = 33
-"""Frames of each video: two mini-GOPs of a usual pyramid, and the frame before them."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@ from textwrap import fill
 import numpy as np
 from numpy.typing import NDArray
 
+from train.evaluate import REFERENCE
 from train.rate import FULL_SIZE, NATIVE, STILLS, VIDEOS, Point
 from train.report import replace_marked
 from vs_srcomp.files import atomic_path, write_atomically
 from vs_srcomp.geometry import RATIOS
+from vs_srcomp.models import TIERS
 
 BANDS = ((0.005, 0.02), (0.02, 0.1), (0.1, 0.4), (0.4, 1.5))
 """Rates in bits per pixel between which gains are averaged."""
@@ -172,7 +174,8 @@ def _ordered(curves: Curves) -> list[tuple[str, str]]:
 
 
 def _rank(method: str) -> int:
-    order = ("lanczos5", "light", "fast", "quality")
+    """The place of a method in tables: Lanczos-5, then the tiers by rising cost."""
+    order = (REFERENCE, *reversed(TIERS))
     return order.index(method) if method in order else len(order)
 
 
@@ -204,7 +207,7 @@ def plot(points: Sequence[Point], path: Path) -> None:
                     rates,
                     values,
                     color=colours[ratio],
-                    linestyle=":" if method == "lanczos5" else "-",
+                    linestyle=":" if method == REFERENCE else "-",
                     linewidth=2 if method == NATIVE else 1.4,
                     label="native AV1" if method == NATIVE else f"{ratio} {method}",
                 )
@@ -221,9 +224,9 @@ def _drawn(curves: Curves) -> set[str]:
 
     The tier is ``fast``, or the best that was measured below it; without either, the best.
     """
-    tiers = sorted({method for _, method in curves} - {NATIVE, "lanczos5"}, key=_rank)
+    tiers = sorted({method for _, method in curves} - {NATIVE, REFERENCE}, key=_rank)
     best = [method for method in tiers if _rank(method) <= _rank("fast")] or tiers
-    return {NATIVE, "lanczos5", *best[-1:]}
+    return {NATIVE, REFERENCE, *best[-1:]}
 
 
 def _mean_curve(clips: dict[str, Curve]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

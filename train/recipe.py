@@ -245,25 +245,27 @@ VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _check_objective(part: Part) -> None:
-    """Check an objective, and each term of a sum."""
+def _check_objective(part: Part, crop: int) -> None:
+    """Check an objective, and each term of a sum, on crops of ``crop`` pixels."""
     if part["name"] != "sum":
-        _make_objective(part)
+        _try_objective(part, crop)
         return
     OBJECTIVES.check(**part)
     for term in read_terms(part["terms"]):
         try:
-            _make_objective({"name": term.name, **term.parameters})
+            _try_objective({"name": term.name, **term.parameters}, crop)
         except ValueError as reason:
             raise ValueError(f"a term of the sum: {reason}") from reason
     if not any(term["name"] in HEAVY_OBJECTIVES for term in part["terms"]):
         OBJECTIVES.make(**part)
 
 
-def _make_objective(part: Part) -> None:
+def _try_objective(part: Part, crop: int) -> None:
     OBJECTIVES.check(**part)
     if part["name"] not in HEAVY_OBJECTIVES:
-        OBJECTIVES.make(**part)
+        least = OBJECTIVES.make(**part).least_side
+        if crop < least:
+            raise ValueError(f"the objective {part['name']} needs crops of {least} and more, not {crop}")
 
 
 def _check_degradation(part: Part) -> None:
@@ -277,8 +279,12 @@ def _check_degradation(part: Part) -> None:
             DEGRADATIONS.make(**part)
         return
     DEGRADATIONS.check(**part)
+    shared = {key: value for key, value in part.items() if key not in ("name", "parts")}
     for each in check_parts(part["parts"]):
-        DEGRADATIONS.require(each["name"])
+        try:
+            _check_degradation({key: value for key, value in (shared | dict(each)).items() if key != "share"})
+        except ValueError as reason:
+            raise ValueError(f"a part of the mixture, with the keys that all share: {reason}") from reason
         if (ratio := each.get("ratio", part.get("ratio", 2))) != part.get("ratio", 2):
             raise ValueError(f"the part {each['name']} of a mixture has ratio {ratio}, not the mixture's")
 
@@ -321,6 +327,12 @@ def _check_channels(objective: Part, network: Network) -> None:
 
 
 def _check(recipe: Recipe) -> None:
+    for role in ("start", "teacher", "blend"):
+        if getattr(recipe, role) == recipe.name:
+            raise ValueError(
+                f"{role} is the recipe itself, {recipe.name}: to go on from the network of that name in the package, "
+                "give the recipe another name"
+            )
     if recipe.steps == 0 and recipe.start is None:
         raise ValueError(f"{recipe.steps} steps: a recipe has some, or a start that it keeps")
     if recipe.teacher_spares_black and recipe.teacher is None:
@@ -359,5 +371,5 @@ def _check(recipe: Recipe) -> None:
         _check_degradation(recipe.degradation)
         _check_scale(recipe, network)
     recipe.make_material()
-    _check_objective(recipe.objective)
+    _check_objective(recipe.objective, recipe.crop)
     _check_channels(recipe.objective, network)

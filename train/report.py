@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import fmean
 
 from train.catalogue import read_entries, write_entries
-from train.degradations.av1 import PAIRS, Pair, pair_by_slug
 from train.evaluate import REFERENCE, Score, method_of
+from train.pairs import PAIRS, Pair, pair_by_slug
 from vs_srcomp.files import write_atomically
 from vs_srcomp.geometry import QUANTIZERS, RATIOS, ratio_by_name
 from vs_srcomp.models.catalogue import SYSTEM

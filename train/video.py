@@ -5,36 +5,25 @@ is better on each frame. The reference is the change for the plain upscale, whic
 """
 
 import math
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
-import imageio_ffmpeg
 import numpy as np
-import vapoursynth as vs
 from numpy.typing import NDArray
 
-from train.errors import EncoderError
+from train.clips import FRAMES, encode_clip, list_videos, read_video
 from train.evaluate import REFERENCE, method_of, models_of
-from train.material.pictures import Plane, check_names, checksum_of, clip_planes, planes_to_clip
+from train.material.pictures import Plane, check_names, checksum_of
 from train.metrics import psnr, vmaf
 from train.progress import tracked
-from vs_srcomp.batch.inputs import VIDEO_SUFFIXES
-from vs_srcomp.files import atomic_path
 from vs_srcomp.geometry import RATIOS, Ratio
 from vs_srcomp.models import TIERS
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
 from vs_srcomp.upscale import upscale
-
-MAX_SIDE = 640
-"""Largest side of originals. Downscaling to it removes artefacts of the camera and of earlier codecs."""
-
-FRAMES = 33
-"""Frames per clip: two mini-GOPs of a usual pyramid, and the frame before them."""
 
 LEVELS = (20, 35, 50)
 
@@ -106,57 +95,6 @@ def evaluate_videos(
                     if not coded.exists():
                         encode_clip(original, ratio, options.format(level=level), coded)
                     yield from _score(coded, original, path.stem, ratio, encoder, level, tiers)
-
-
-def list_videos(folder: Path) -> list[Path]:
-    """The video files directly in ``folder``, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
-
-
-def read_video(path: Path, frames: int) -> list[list[Plane]]:
-    """The planes of the first frames, 8-bit 4:2:0, fitted into 640x640 and cropped to a multiple of 16.
-
-    Raises:
-        ValueError: The file is not a readable video.
-    """
-    fit = f"scale='min({MAX_SIDE},iw)':'min({MAX_SIDE},ih)':force_original_aspect_ratio=decrease:flags=lanczos"
-    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-i", str(path), "-map", "0:v:0"]
-    argv += ["-vf", f"{fit},crop=trunc(iw/16)*16:trunc(ih/16)*16", "-frames:v", str(frames)]
-    argv += ["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]
-    done = subprocess.run(argv, capture_output=True, check=False)
-    header, _, raw = done.stdout.partition(b"\n")
-    if done.returncode or not raw:
-        raise ValueError(f"{path.name}: not a readable video ({done.stderr.decode(errors='replace').strip()})")
-    size = {field[:1]: int(field[1:]) for field in header.split() if field[:1] in (b"W", b"H")}
-    width, height = size[b"W"], size[b"H"]
-    marker = len(b"FRAME\n")
-    coded = np.frombuffer(raw, np.uint8).reshape(-1, marker + width * height * 3 // 2)[:, marker:]
-    area = width * height
-    return [[frame[:area].reshape(height, width), *frame[area:].reshape(2, height // 2, width // 2)] for frame in coded]
-
-
-def encode_clip(original: Sequence[list[Plane]], ratio: Ratio, options: str, target: Path) -> None:
-    """Downscale 8-bit 4:2:0 frames by ``ratio``, and encode them to the Matroska file ``target``.
-
-    Args:
-        original: The planes of each frame.
-        ratio: Original size over coded size.
-        options: FFmpeg's options for the encoder.
-        target: Output file, written atomically.
-
-    Raises:
-        EncoderError: The encoder failed.
-    """
-    height, width = (int(side / ratio.factor) for side in original[0][0].shape)
-    lowered = (clip_planes(lanczos5(planes_to_clip(planes, vs.YUV420P8), width, height)) for planes in original)
-    raw = b"".join(plane.tobytes() for planes in lowered for plane in planes)
-    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-f", "rawvideo"]
-    argv += ["-pix_fmt", "yuv420p", "-video_size", f"{width}x{height}", "-framerate", "25", "-i", "pipe:0"]
-    with atomic_path(target) as temporary:
-        argv += [*options.split(), "-f", "matroska", "-y", str(temporary)]
-        done = subprocess.run(argv, input=raw, capture_output=True, check=False)
-        if done.returncode:
-            raise EncoderError.of(target.name, done.stderr)
 
 
 def _score(

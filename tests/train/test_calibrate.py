@@ -1,16 +1,65 @@
-"""What `train ranges` refuses before it changes a model."""
+"""`train ranges`: what it changes of a model and of the catalogue, and what it refuses before it changes anything."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from PIL import Image
 
+from tests.tolerances import FLOAT32_FOLDED
+from tests.train.photographs import write_photographs
 from train.__main__ import main
 from train.calibrate import _photographs
+from train.catalogue import read_entries, write_entries
+from vs_srcomp.models.level import at_level
 
 ENGINES = Path(__file__).resolve().parents[2] / "engines"
+
+
+def output(network: bytes, q: float) -> NDArray[np.float32]:
+    """What a network makes of noise and waves at one level, in float32."""
+    rng = np.random.default_rng(0)
+    luma = 0.5 + 0.3 * np.sin(np.mgrid[:64, :80][1] / 5) + rng.normal(0, 0.05, (64, 80))
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    picture = luma.astype(np.float32)[None, None]
+    return np.asarray(session.run(None, {"degraded": picture, "q": np.full(1, q, np.float32)})[0])
+
+
+def test_a_model_is_equalised_and_gets_a_range_for_each_layer(tmp_path: Path) -> None:
+    name, other = "srcomp-light-2by1", "srcomp-light-8by5"
+    engines = tmp_path / "engines"
+    engines.mkdir()
+    shutil.copy(ENGINES / f"{name}.onnx", engines)
+    entries = {entry["name"]: entry for entry in read_entries(ENGINES / "models.json")}
+    # Each measured level takes seconds: 20 alone is in this range. Old ranges and digest would look like new ones.
+    entry = entries[name] | {"levels": [20, 29], "ranges": [], "sha256": ""}
+    write_entries([entry, entries[other]], engines / "models.json")
+    before = (engines / f"{name}.onnx").read_bytes()
+    images = write_photographs(tmp_path / "images", 2, 272, 256)
+
+    arguments = ["ranges", name, "--images", str(images), "--engines", str(engines), "--work", str(tmp_path / "work")]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(f"{name}: ")
+    after = (engines / f"{name}.onnx").read_bytes()
+    assert after != before
+    changed, unchanged = read_entries(engines / "models.json")
+    assert unchanged == entries[other]
+    ranges = changed["ranges"]
+    assert changed == entry | {"ranges": ranges, "sha256": hashlib.sha256(after).hexdigest()}
+    layers = [node for node in onnx.load_model_from_string(at_level(after, 20)).graph.node if node.op_type == "Conv"]
+    assert len(ranges) == len(layers) - 1  # the input of the first is the picture, whose range is known
+    assert any(ranges)
+    assert all(limit >= 0 for limit in ranges)
+    for q in (12, 20, 44.5):
+        np.testing.assert_allclose(output(after, q), output(before, q), **FLOAT32_FOLDED)
 
 
 @pytest.mark.parametrize(

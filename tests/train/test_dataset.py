@@ -24,10 +24,11 @@ import train.dataset as dataset_module
 from tests.helpers.processes import ends
 from tests.train.photographs import photograph, write_photographs
 from train.__main__ import main
+from train.coding import encode
 from train.dataset import Dataset, DatasetOptions, choose_pairs, find_sources, make_dataset, split_pictures
-from train.degradations.av1 import PAIRS, Pair, encode, pair_by_slug
 from train.material.pictures import clip_planes, planes_to_clip, read_yuv420
 from train.npz import Blocks, list_members, read_array, write_npz
+from train.pairs import PAIRS, Pair, pair_by_slug
 from train.patches import MIN_CONTRAST, SIZES, Shard, choose_corners, look_at, make_shard
 from vs_srcomp.resample import lanczos5
 

@@ -11,10 +11,11 @@ from PIL import Image
 
 import train.evaluate as evaluate_module
 from train.__main__ import main
-from train.degradations.av1 import decode, pair_by_slug, stream_path
+from train.coding import decode
 from train.evaluate import METRICS, Score, evaluate, models_of
 from train.material.pictures import clip_planes, each_luma
 from train.metrics import psnr, ssim, vmaf
+from train.pairs import pair_by_slug
 from train.report import (
     costs_of_tiers,
     gain_table,
@@ -25,6 +26,7 @@ from train.report import (
     tables,
     write_tables,
 )
+from train.streams import stream_path
 from train.table import read_rows, write_rows
 from vs_srcomp.models import find_model, load_network, network_at
 from vs_srcomp.resample import lanczos5

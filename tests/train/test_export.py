@@ -33,6 +33,7 @@ def test_an_exported_system_has_a_descriptor_and_plays(name: str, factor: int, t
     (entry,) = catalogue["models"]
     assert (entry["system"], entry["scale"]) == (recipe.network["name"], network.scale)
     assert (ROOT / entry["recipe"]).exists()
+    assert entry["licence"] == "that of your photographs"
 
     clip = vs.core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=1, color=[100, 90, 200])
     model = str(tmp_path / entry["file"])
@@ -47,9 +48,9 @@ def test_an_exported_system_has_a_descriptor_and_plays(name: str, factor: int, t
 
 def test_a_finished_run_is_exported_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = Path("train/recipes/systems/espcn-2x.toml")
-    path.parent.mkdir(parents=True)
-    path.write_bytes((ROOT / path).read_bytes())
+    path = Path("mine/espcn-2x.toml")
+    path.parent.mkdir()
+    path.write_bytes((ROOT / "train/recipes/systems/espcn-2x.toml").read_bytes())
     for folder in ("engines", "images"):
         Path(folder).mkdir()
     argv = ["export", str(path), "--images", "images"]
@@ -61,10 +62,12 @@ def test_a_finished_run_is_exported_with_its_log(tmp_path: Path, monkeypatch: py
     run.folder.mkdir(parents=True)
     save_weights(run.weights, load_recipe(path).make_network())
     run.log.write_text("step,learning_rate,loss,valid_gain_db\n25,0,0.5,30\n")
-    result = CliRunner().invoke(main, argv)
+    result = CliRunner().invoke(main, [*argv, "--licence", "CC0-1.0"])
     assert result.exit_code == 0, result.output
-    assert Path("train/runs/systems/espcn-2x.csv").read_text() == run.log.read_text()
+    assert Path("mine/espcn-2x.csv").read_text() == run.log.read_text()
     assert {file.name for file in Path("engines").iterdir()} == {"espcn-2x.onnx", "models.json"}
+    (entry,) = json.loads(Path("engines/models.json").read_text("utf-8"))["models"]
+    assert (entry["recipe"], entry["licence"]) == ("espcn-2x.toml", "CC0-1.0")
 
 
 def test_a_damaged_catalogue_stops_an_export_before_anything_is_written(tmp_path: Path) -> None:
@@ -83,9 +86,9 @@ def test_a_damaged_catalogue_stops_an_export_before_anything_is_written(tmp_path
     assert not (tmp_path / "mine.csv").exists()
 
 
-def test_a_log_goes_where_the_last_folder_of_recipes_says() -> None:
-    assert history_of(Path("/recipes/a/train/recipes/systems/x.toml")) == Path("/recipes/a/train/runs/systems")
-    assert history_of(Path("/mine/x.toml")) == Path("/mine")
+def test_logs_of_recipes_from_elsewhere_go_beside_them() -> None:
+    assert history_of(ROOT / "train/recipes/systems/x.toml") == ROOT / "train/runs/systems"
+    assert history_of(Path("/mine/recipes/x.toml")) == Path("/mine/recipes")
 
 
 def test_a_network_with_levels_is_for_coded_pictures(tmp_path: Path) -> None:

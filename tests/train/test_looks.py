@@ -9,10 +9,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from train.__main__ import main
-from train.degradations.av1 import decode, pair_by_slug, stream_path
+from train.coding import decode
 from train.looks import SHARPNESSES, LookScore, compare_looks, equal_psnr, look_table, ratio_table
 from train.material.pictures import clip_planes, each_luma
 from train.metrics import psnr
+from train.pairs import pair_by_slug
+from train.streams import stream_path
 from train.table import read_rows, write_rows
 from vs_srcomp.backends import OpenVINO
 from vs_srcomp.upscale import upscale
@@ -113,7 +115,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / DOCUMENT.parent).mkdir(parents=True)
     (tmp_path / DOCUMENT).write_text(text.replace(": kodak fast -->", ": pictures fast -->"), "utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("train.degradations.av1.PAIRS", (PAIR,))
+    monkeypatch.setattr("train.pairs.PAIRS", (PAIR,))
     return tmp_path
 
 

@@ -223,6 +223,31 @@ def with_network(name: str, **parameters: int) -> str:
             with_network("espcn", scale=2).replace(AV1, '{ name = "bicubic" }') + 'material = { name = "patches" }',
             "the material patches is degraded already: it needs the degradation av1 with its ratio",
         ),
+        (
+            COMPLETE + 'start = "srcomp-test"',
+            "start is the recipe itself, srcomp-test: .* another name",
+        ),
+        (
+            COMPLETE + 'objective = { name = "adversarial", width = 0 }',
+            "width of a discriminator is a whole",
+        ),
+        (COMPLETE + ADVERSARIAL.format(", width = -4"), "a term of the sum: width of a discriminator"),
+        (COMPLETE + 'objective = { name = "l1", stages = -1.0 }', r"stages is a number of 0 or more, not -1\.0"),
+        (COMPLETE + 'objective = { name = "charbonnier", epsilon = 0.0 }', "epsilon is a number above 0"),
+        (COMPLETE + 'objective = { name = "flat", limit = 0.0 }', "limit is a number above 0"),
+        (COMPLETE + 'crop = 32\nobjective = { name = "ssim", scales = 3 }', "ssim needs crops of 44 and more, not 32"),
+        (
+            with_network("espcn", scale=2).replace(AV1, '{ name = "unknown", noise = -1.0 }'),
+            r"noise is a number of 0 or more, not -1\.0",
+        ),
+        (
+            with_network("espcn", scale=2).replace(AV1, MIXTURE.format("lowest = 200")),
+            "a part of the mixture, with the keys that all share: qualities go from 0 to 100",
+        ),
+        (
+            with_network("espcn", scale=2).replace(AV1, MIXTURE.format("foo = 1")),
+            "a part of the mixture, .*: degradation webp has no parameter foo",
+        ),
     ],
 )
 def test_a_wrong_recipe_states_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.tolerances import BITS_PER_PIXEL, MEAN_DRIFT_CODES, PSNR_DB, PSNR_INT8_DB, SSIM
-from train.degradations.av1 import pair_by_slug
 from train.evaluate import REFERENCE, Score, evaluate, method_of
+from train.pairs import pair_by_slug
 from train.recipe import load_recipe
 from train.report import costs_of_tiers, gain_table, mean_table, record_gains, summary_table
 from train.table import read_rows

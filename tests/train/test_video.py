@@ -1,72 +1,22 @@
 import dataclasses
 import math
 import shutil
-import subprocess
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import train.video as video_module
+from tests.train.videos import make_video
 from train.__main__ import main
+from train.clips import read_video
 from train.metrics import psnr
 from train.table import read_rows, write_rows
-from train.video import (
-    ClipScore,
-    error_change,
-    evaluate_videos,
-    list_videos,
-    read_video,
-    updated_clips,
-    video_means,
-    video_tables,
-)
+from train.video import ClipScore, error_change, evaluate_videos, updated_clips, video_means, video_tables
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
-
-
-def make_video(path: Path, size: str = "96x70", frames: int = 9) -> None:
-    """A test picture that moves, without loss."""
-    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25"]
-    argv += ["-frames:v", str(frames), "-pix_fmt", "yuv420p", str(path)]
-    subprocess.run(argv, check=True)
-
-
-def test_originals_are_the_samples_of_the_file_cut_to_a_multiple_of_16(tmp_path: Path) -> None:
-    make_video(tmp_path / "a.y4m")
-    raw = (tmp_path / "a.y4m").read_bytes().partition(b"\n")[2]
-    frame = np.frombuffer(raw, np.uint8).reshape(9, -1)[4, len("FRAME\n") :]
-    luma = frame[: 96 * 70].reshape(70, 96)
-    original = read_video(tmp_path / "a.y4m", 5)
-    assert len(original) == 5
-    # 70 lines to 64: three from the top and from the bottom; FFmpeg starts at an even line, for chroma's sake.
-    assert np.array_equal(original[4][0], luma[2:66])
-    assert [plane.shape for plane in original[4]] == [(64, 96), (32, 48), (32, 48)]
-
-
-@pytest.mark.parametrize(("size", "fitted"), [("1280x720", (352, 640)), ("480x900", (640, 336)), ("64x64", (64, 64))])
-def test_large_originals_are_fitted_into_640_by_640(size: str, fitted: tuple[int, int], tmp_path: Path) -> None:
-    make_video(tmp_path / "a.y4m", size, 1)
-    assert read_video(tmp_path / "a.y4m", 1)[0][0].shape == fitted
-
-
-def test_what_is_no_video_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "text.mp4").write_text("not a video")
-    with pytest.raises(ValueError, match=r"text\.mp4: not a readable video"):
-        read_video(tmp_path / "text.mp4", 1)
-    (tmp_path / "text.mp4").unlink()
-    with pytest.raises(ValueError, match="no videos are in"):
-        list(evaluate_videos(tmp_path, tmp_path, [ratio_by_name("2:1")], []))
-
-
-def test_only_videos_are_taken_from_a_folder_in_the_order_of_their_names(tmp_path: Path) -> None:
-    for name in ("b.webm", "README.md", "a.MKV"):
-        (tmp_path / name).touch()
-    (tmp_path / "more").mkdir()
-    assert [path.name for path in list_videos(tmp_path)] == ["a.MKV", "b.webm"]
 
 
 def test_the_change_of_the_error_is_its_mean_difference_between_frames() -> None:
@@ -129,7 +79,7 @@ def test_clips_measured_again_take_their_old_places() -> None:
 
 def test_the_command_stores_what_it_shows_and_records_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_module, "LEVELS", (40,))
-    monkeypatch.setattr(video_module, "FRAMES", 3)
+    monkeypatch.setattr("train.clips.FRAMES", 3)
     monkeypatch.setattr(video_module, "ENCODERS", {"SVT-AV1": video_module.ENCODERS["SVT-AV1"]})
     (tmp_path / "videos").mkdir()
     make_video(tmp_path / "videos" / "moving.y4m", "96x64")
@@ -208,3 +158,8 @@ def test_videos_that_cannot_be_measured_are_named_before_the_first_is(tmp_path: 
     with pytest.raises(ValueError, match=r"a\.webm and .*a\.y4m have the same name: rename one"):
         next(evaluate_videos(tmp_path, tmp_path / "work", [ratio_by_name("2:1")], []))
     assert not list((tmp_path / "work").iterdir())
+
+
+def test_a_folder_without_videos_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no videos are in"):
+        next(evaluate_videos(tmp_path, tmp_path / "work", [ratio_by_name("2:1")], []))

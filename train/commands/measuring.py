@@ -10,16 +10,16 @@ from train.commands.options import FILE, FOLDER, data_and_work, test_sets
 from train.commands.options import tiers as tiers_option
 
 if TYPE_CHECKING:
-    from train.degradations.av1 import Pair
+    from train.pairs import Pair
 
 RESULTS = Path("train/results")
 
 
 def chosen_pairs(slugs: tuple[str, ...], *, record: bool) -> "Sequence[Pair]":
-    """The pairs of the option ``--pair``, or all twelve, which alone can be recorded."""
-    from train.degradations.av1 import PAIRS, pair_by_slug
+    """The pairs of the option ``--pair``, each once, or all twelve, which alone can be recorded."""
+    from train.pairs import PAIRS, pair_by_slug
 
-    pairs = [pair_by_slug(slug) for slug in slugs]
+    pairs = list(dict.fromkeys(map(pair_by_slug, slugs)))
     if record and not set(pairs) <= set(PAIRS):
         raise click.UsageError("--record keeps the twelve pairs: leave it out to measure others")
     return pairs or PAIRS
@@ -169,9 +169,10 @@ def evaluate_video(
     videos: Path, work: Path, tiers: tuple[str, ...], ratios: tuple[str, ...], frames: int, record: bool
 ) -> None:
     """Measure the models on video coded with inter frames: gain and flicker against Lanczos-5."""
+    from train.clips import FRAMES
     from train.report import check_places, has_place, write_marked
     from train.table import read_rows, write_rows
-    from train.video import FRAMES, ClipScore, evaluate_videos, updated_clips, video_means, video_tables
+    from train.video import ClipScore, evaluate_videos, updated_clips, video_means, video_tables
     from vs_srcomp.geometry import ratio_by_name
 
     if record and frames != FRAMES:
@@ -179,7 +180,7 @@ def evaluate_video(
     document, means = Path("docs/results/video.md"), "video: means"
     if record:
         check_places([means], document)
-    chosen = [ratio_by_name(name) for name in ratios]
+    chosen = list(dict.fromkeys(map(ratio_by_name, ratios)))
     scores = list(evaluate_videos(videos, work / "video", chosen, tiers, frames))
     write_rows(work / "scores" / "video.csv", ClipScore, scores)
     for title, table in video_tables(scores).items():

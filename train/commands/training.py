@@ -147,6 +147,7 @@ def judge(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path, crops
 @click.option("--engines", type=FOLDER, default=Path("engines"), help="Folder of models and models.json.")
 @click.option("--levels", callback=level_list, help="Write a model per level to OUT instead: 20,30,40,50.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Output folder for --levels.")
+@click.option("--licence", default="that of your photographs", show_default=True, help="That of the training material.")
 def export(
     recipes: tuple[Path, ...],
     images: tuple[Path, ...],
@@ -154,6 +155,7 @@ def export(
     engines: Path,
     levels: list[float],
     out: Path | None,
+    licence: str,
 ) -> None:
     """Export the trained models of RECIPES as ONNX files, with catalogue entries and logs.
 
@@ -183,7 +185,7 @@ def export(
             for file in export_levels(recipe, engines, levels, out):
                 click.echo(file)
             continue
-        click.echo(export_run(recipe, path, partial(validation_set, recipe), work / "runs", engines))
+        click.echo(export_run(recipe, path, partial(validation_set, recipe), work / "runs", engines, licence))
 
 
 @click.command()

@@ -25,6 +25,8 @@ class Avif(StillCodec):
         enlarged: bool = False,
     ) -> None:
         super().__init__(ratio=ratio, lowest=lowest, highest=highest, enlarged=enlarged)
+        if not 0 <= speed <= 10:
+            raise ValueError(f"speed is a whole number from 0 to 10, not {speed!r}")
         self.speed = speed
 
     def settings(self) -> dict[str, Any]:

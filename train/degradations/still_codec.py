@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,7 +58,7 @@ class StillCodec(Bicubic):
     def compress(self, small: Picture, rng: np.random.Generator) -> Degraded:
         """Compress the small picture at a random quality."""
         coded = self.code(small, int(rng.integers(self.lowest, self.highest + 1)))
-        return replace(Degraded(coded), clean=small)
+        return Degraded(coded, clean=small)
 
     def code(self, picture: Picture, quality: int) -> Picture:
         """Code ``picture`` at ``quality`` and decode it."""

@@ -30,8 +30,14 @@ class Unknown(Shrink):
             phase: Largest shift along each axis, in pixels of the original.
             noise: Largest deviation of the noise, in 8-bit codes.
             enlarged: As for :class:`Shrink`.
+
+        Raises:
+            ValueError: ``phase`` or ``noise`` is below 0.
         """
         super().__init__(ratio=ratio, enlarged=enlarged)
+        for name, value in (("phase", phase), ("noise", noise)):
+            if value < 0:
+                raise ValueError(f"{name} is a number of 0 or more, not {value!r}")
         self.phase = phase
         self.noise = noise
 

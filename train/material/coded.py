@@ -17,10 +17,11 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.degradations.av1 import decode_frames, encoder_argv, worker_pool
+from train.coding import decode_frames, encoder_argv
 from train.errors import EncoderError
 from train.material.pictures import Plane, checksum, clip_planes, read_rgb8, rgb_to_yuv420, scaled_rgb
 from train.progress import tracked
+from train.workers import worker_pool
 from vs_srcomp.av1 import Parser
 from vs_srcomp.av1.estimate import effective_q_idx
 from vs_srcomp.files import write_atomically

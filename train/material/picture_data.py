@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from train.degradations import DEGRADATIONS
-from train.degradations.av1 import worker_pool
 from train.degradations.degradation import covered
 from train.material.coded import CLIP_BANDS, CLIP_SIZE, KEPT_FRAMES, LEVEL_BANDS, Example, code, codings, load_picture
 from train.material.data import Split
@@ -17,6 +16,7 @@ from train.material.material import Material
 from train.material.pictures import check_names, clip_planes, read_rgb8, read_yuv420, scaled_rgb, size_of
 from train.material.stream import Stream
 from train.recipe import Recipe
+from train.workers import worker_pool
 
 RGB: Final = 3
 """Channels of networks for RGB."""

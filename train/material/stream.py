@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.degradations.av1 import worker_pool
 from train.material.coded import Example
 from train.material.crops import AT_BORDERS, CropBank, Crops, Weighting, crop_step, scale_of
+from train.workers import worker_pool
 
 # Crops per example: reading a picture costs as much as many crops.
 _OF_EXAMPLE: Final = 2

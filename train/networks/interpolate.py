@@ -52,7 +52,6 @@ def enlarge_by_deconvolution(layer: nn.ConvTranspose2d, source: int = 0, target:
     Weights from other channels to ``target`` are not changed.
     """
     size, scale, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
-    taps = torch.zeros(size)
     assert isinstance(padding, int)
     # For each tap, the distance of the output pixel from the centre of the input pixel, in input pixels.
     distance = (torch.arange(size) - padding - (scale - 1) / 2) / scale

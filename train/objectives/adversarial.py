@@ -42,8 +42,19 @@ class Adversarial(Objective):
     paper: ClassVar[str] = "Jolicoeur-Martineau 2018, arXiv 1807.00734; Wang et al. 2018, arXiv 1809.00219"
 
     def __init__(self, *, width: int = 48, channels: int = 1) -> None:
-        """Make the objective and its discriminator, of ``width`` channels in the first layer."""
+        """Make the objective and its discriminator.
+
+        Args:
+            width: Channels of its first layer.
+            channels: Those of the pictures.
+
+        Raises:
+            ValueError: One of them is below 1.
+        """
         super().__init__()
+        for name, value in (("width", width), ("channels", channels)):
+            if value < 1:
+                raise ValueError(f"{name} of a discriminator is a whole number of 1 or more, not {value!r}")
         self.judge = PatchDiscriminator(width, channels)
 
     @property

@@ -18,8 +18,14 @@ class Flat(Objective):
     """
 
     def __init__(self, *, limit: float = 2.0) -> None:
-        """``limit``: in 8-bit codes; where the source has more detail, the residual is free."""
+        """``limit``: in 8-bit codes; where the source has more detail, the residual is free.
+
+        Raises:
+            ValueError: It is not above 0.
+        """
         super().__init__()
+        if limit <= 0:
+            raise ValueError(f"limit is a number above 0, not {limit!r}")
         self.limit = limit / 255
 
     def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:

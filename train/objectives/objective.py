@@ -22,6 +22,11 @@ class Objective(nn.Module):
     """Source, if it is not common knowledge."""
 
     @property
+    def least_side(self) -> int:
+        """The least side of a crop in pixels of the original."""
+        return 1
+
+    @property
     def discriminator(self) -> nn.Module | None:
         """The discriminator of an adversarial objective; None for others."""
         return None

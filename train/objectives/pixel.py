@@ -21,8 +21,13 @@ class Pixel(Objective):
             weighted: Whether to weight each crop by about one over its picture's error, which makes the loss the
                 first-order equivalent of the mean gain in decibels.
             stages: Weight of the mean error of the outputs after the first.
+
+        Raises:
+            ValueError: ``stages`` is below 0.
         """
         super().__init__()
+        if stages < 0:
+            raise ValueError(f"stages is a number of 0 or more, not {stages!r}")
         self.weighted = weighted
         self.stages = stages
 
@@ -64,8 +69,14 @@ class Charbonnier(Pixel):
     paper: ClassVar[str] = "Charbonnier et al. 1994; for super-resolution Lai et al. 2017, arXiv 1704.03915"
 
     def __init__(self, *, epsilon: float = 1e-3, weighted: bool = True, stages: float = 1.0) -> None:
-        """``epsilon``: about the difference below which it is smooth; by default a quarter of an 8-bit code."""
+        """``epsilon``: about the difference below which it is smooth; by default a quarter of an 8-bit code.
+
+        Raises:
+            ValueError: It is not above 0, or ``stages`` is below 0.
+        """
         super().__init__(weighted=weighted, stages=stages)
+        if epsilon <= 0:
+            raise ValueError(f"epsilon is a number above 0, not {epsilon!r}")
         self.epsilon = epsilon
 
     def error(self, difference: Tensor) -> Tensor:

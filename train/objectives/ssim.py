@@ -36,6 +36,11 @@ class Ssim(Objective):
         self.scales = scales
         self.register_buffer("window", torch.from_numpy(WINDOW).float(), persistent=False)
 
+    @property
+    def least_side(self) -> int:
+        """That of which the smallest size is as large as the window."""
+        return _SIDE << (self.scales - 1)
+
     def forward(self, outputs: tuple[Tensor, ...], crops: Crops, done: float) -> Tensor:
         """The loss of the network.
 
@@ -44,7 +49,7 @@ class Ssim(Objective):
         """
         output, original = of_one_size(outputs, crops, "ssim")
         if min(original.shape[2:]) >> (self.scales - 1) < _SIDE:
-            raise ValueError(f"SSIM at {self.scales} scales needs crops of {_SIDE << (self.scales - 1)} and more")
+            raise ValueError(f"SSIM at {self.scales} scales needs crops of {self.least_side} and more")
         # Variances are small differences of large numbers: they need all digits of float32.
         with (
             torch.autocast(output.device.type, enabled=False),

@@ -2,24 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import vapoursynth as vs
 from PIL import Image
 
 import vs_srcomp
-from train.degradations.av1 import EVALUATION_SPEED, PAIRS, Pair, decode, encode, stream_path
+from train.coding import EVALUATION_SPEED, decode
 from train.material.pictures import clip_planes, planes_to_clip, read_yuv420, some_pictures
+from train.pairs import PAIRS, Pair
+from train.streams import stream_of
 from train.systems.classic import CLASSIC, Enlarger, Plane
 from train.systems.experiments import Ground
 from train.systems.methods import Trained
 from train.systems.scores import Case, Judge
-from vs_srcomp.files import write_atomically
+from vs_srcomp.models import TIERS
 from vs_srcomp.resample import lanczos5
 
 SYSTEMS = ("srcnn", "vdsr", "fsrcnn-2x", "espcn-2x", "edsr-2x", "fd-srcnn-2x-bicubic", "cisr-psi-2x", "esrgan-4x")
-TIERS = ("light", "fast", "quality")
 KERNELS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -46,7 +46,7 @@ def av1(ground: Ground) -> Iterator[str]:
             lacking = [method for method in methods if book.lacks(case, method)]
             if lacking:
                 original = clip_planes(clip)[0]
-                small = decode(_coded(streams, clip, pair, path))
+                small = decode(stream_of(path, clip, pair, streams, EVALUATION_SPEED))
                 for method in lacking:
                     restored = methods[method](small, clip.width, clip.height)
                     book.add(judge.score(case, method, restored, original, border=0))
@@ -72,7 +72,7 @@ def _methods(trained: Trained, pair: Pair) -> dict[str, Restore]:
     for name in SYSTEMS:
         if name in trained:
             found[name] = partial(_enlarged, trained.enlarger(name), trained.network(name).scale)
-    return found | {f"{tier}, ours": partial(_ours, tier, pair) for tier in TIERS}
+    return found | {f"{tier}, ours": partial(_ours, tier, pair) for tier in reversed(TIERS)}
 
 
 def _lanczos5(small: vs.VideoNode, width: int, height: int) -> Plane:
@@ -95,11 +95,3 @@ def _enlarged(enlarge: Enlarger, scale: int, small: vs.VideoNode, width: int, he
 def _ours(tier: str, pair: Pair, small: vs.VideoNode, width: int, height: int) -> Plane:
     backend = vs_srcomp.Backend.OpenVINO(precision="f32")
     return clip_planes(vs_srcomp.upscale(small, width=width, height=height, model=tier, q=pair.q, backend=backend))[0]
-
-
-def _coded(folder: Path, clip: vs.VideoNode, pair: Pair, picture: Path) -> bytes:
-    stream = stream_path(folder, pair, picture)
-    if not stream.exists():
-        stream.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(stream, encode(clip, pair, EVALUATION_SPEED))
-    return stream.read_bytes()

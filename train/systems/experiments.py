@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from train.clips import list_videos
 from train.degradations import DEGRADATIONS
 from train.degradations.degradation import Degraded, covered
 from train.degradations.jpeg import Jpeg
@@ -16,7 +17,6 @@ from train.systems.classic import Plane
 from train.systems.methods import Methods, Trained, classic, ensembles, in_steps, made_of, single, twice
 from train.systems.pictures import frames, lumas, picture_files
 from train.systems.scores import Book, Case, Judge
-from train.video import list_videos
 
 # Sets used in full.
 CLASSIC_SETS = ("set5", "set14")

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from train.material.pictures import SUFFIXES
+from train.material.pictures import list_pictures, read_rgb8
 from train.metrics.metric import paper_luma
 from train.systems.classic import Plane
 from train.systems.scores import middle
@@ -15,27 +14,22 @@ from train.systems.scores import middle
 
 def picture_files(folder: Path, count: int | None = None) -> list[Path]:
     """The first ``count`` pictures of a folder, by default all; none if there is no such folder."""
-    files = [path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES] if folder.is_dir() else []
-    return sorted(files, key=lambda path: (len(path.stem), path.stem))[:count]
+    return list_pictures(folder)[:count] if folder.is_dir() else []
 
 
 def lumas(folder: Path, count: int | None = None, side: int | None = None) -> Iterator[tuple[str, Plane]]:
     """Name and luma of the first ``count`` pictures of a folder, cropped to the middle ``side`` pixels.
 
-    By default all pictures, uncropped.
+    By default all pictures, uncropped. EXIF rotation is applied.
 
     Raises:
-        ValueError: A file cannot be read, or there is none.
+        ValueError: A file cannot be read, as in `read_rgb8`, or there is none.
     """
     files = picture_files(folder, count)
     if not files:
         raise ValueError(f"{folder} has no pictures: give the folder of test sets as --data")
     for path in files:
-        try:
-            with Image.open(path) as image:
-                rgb = np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError) as reason:
-            raise ValueError(f"{path} is not a readable picture ({reason})") from reason
+        rgb = read_rgb8(path)
         yield path.stem, middle(paper_luma(rgb), side or max(rgb.shape))
 
 

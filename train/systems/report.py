@@ -6,7 +6,7 @@ from pathlib import Path
 
 from train.networks import NETWORKS
 from train.recipe import Recipe, load_recipe
-from train.run import Run
+from train.run import Run, read_log
 from train.systems.experiments import CODECS, QUALITIES, TRACKS, Ground
 from train.systems.scores import Score, mean
 from vs_srcomp.files import write_atomically
@@ -147,12 +147,9 @@ would help; the learning rate falls to zero there, which gains a little in any c
 
 
 def _curve(recipe: Recipe, run: Run) -> list[str]:
-    import csv
-
     if not run.log.exists():
         return [f"{recipe.steps:,}", "", ""]
-    with run.log.open(newline="", encoding="utf-8") as file:
-        points = [(int(row["step"]), float(row["valid_gain_db"])) for row in csv.DictReader(file)]
+    points = [(int(row["step"]), float(row["valid_gain_db"])) for row in read_log(run.log)]
     if not points:
         return [f"{recipe.steps:,}", "", ""]
     last = points[-1][0]

@@ -1,6 +1,5 @@
 """Pictures of the report: crops side by side as PNG, whole pictures as HTML, curves of loss and PSNR."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from train.degradations import DEGRADATIONS
 from train.degradations.degradation import Degraded, covered
 from train.metrics import psnr
-from train.run import Run
+from train.run import Run, read_log
 from train.systems.classic import Plane
 from train.systems.experiments import Ground
 from train.systems.methods import Methods, classic, made_of, single, twice
@@ -114,5 +113,5 @@ def curves(runs: Path, names: Iterable[str], file: Path) -> bool:
 
 
 def _points(log: Path) -> Sequence[tuple[int, float, float]]:
-    with log.open(newline="", encoding="utf-8") as file:
-        return [(int(row["step"]), float(row["loss"]), float(row["valid_gain_db"])) for row in csv.DictReader(file)]
+    """Step, loss and gain of each row of a run's log; ValueError if it is damaged."""
+    return [(int(row["step"]), float(row["loss"]), float(row["valid_gain_db"])) for row in read_log(log)]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.train.photographs import photograph
-from train.degradations.av1 import decode
+from train.coding import decode
 from train.material.coded import (
     CLIP_BANDS,
     CLIP_FRAMES,

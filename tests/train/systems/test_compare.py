@@ -19,6 +19,7 @@ from train.systems.methods import RECIPES, Trained
 from train.systems.pictures import frames, lumas
 from train.systems.report import _scores, table, write_report
 from train.systems.scores import Book, Case, Judge, Score
+from train.systems.sheets import curves
 
 CASE = Case("line", "set5", "img_001", "bicubic", "2")
 SCORE = Score("line", "set5", "img_001", "bicubic", "2", method="nearest", psnr=30.5, ssim=0.9)
@@ -74,6 +75,20 @@ def test_the_report_has_every_method_that_is_trained_and_no_other(data: Path, wo
     assert "srcnn" in (work / "out" / "systems" / "line-2x.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize("row", ["400,0,0.1", "400,0,x,31.5"])
+def test_a_log_that_is_damaged_is_named(data: Path, work: Path, row: str) -> None:
+    log = Run(work / "runs" / "srcnn").log
+    log.write_text(f"{log.read_text()}{row}\n")
+    drawn = work / "curves.png"
+    with pytest.raises(ValueError, match=rf"{log} is not a log of a run"):
+        curves(work / "runs", ["srcnn"], drawn)
+    assert not drawn.exists()
+    ground = Ground(data, Trained(work / "runs"), 2, 64, False, work / "systems")
+    with pytest.raises(ValueError, match=rf"{log} is not a log of a run"):
+        write_report(ground, work / "runs", RECIPES, work / "systems.md", [])
+    assert not (work / "systems.md").exists()
+
+
 def test_what_was_measured_is_not_measured_again(data: Path, work: Path) -> None:
     assert run(data, work, "--only", "fd-srcnn").exit_code == 0
     (book,) = (work / "systems").glob("fd-srcnn-*.csv")
@@ -111,7 +126,7 @@ def test_a_picture_that_cannot_be_read_is_named(data: Path, work: Path) -> None:
     (data / "test" / "set5" / "0.png").write_bytes(b"no picture")
     result = run(data, work, "--only", "line")
     assert result.exit_code == 1
-    assert "0.png is not a readable picture" in result.output
+    assert "0.png: not a readable picture" in result.output
     assert len(result.output.splitlines()) == 1
 
 
@@ -121,6 +136,16 @@ def test_pictures_come_in_natural_order_and_are_cut_to_their_middles(tmp_path: P
     found = list(lumas(tmp_path, 2, 48))
     assert [name for name, _ in found] == ["1", "2"]
     assert found[0][1].shape == (48, 48)
+
+
+def test_a_turned_picture_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the first row of the file is the right side of the picture
+    Image.fromarray(plane(1)).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(np.rot90(plane(1), -1)).save(tmp_path / "upright.png")
+    (_, turned), (_, upright) = lumas(tmp_path)
+    assert turned.shape == (72, 64)
+    np.testing.assert_array_equal(turned, upright)
 
 
 def test_frames_of_a_video_keep_their_range(tmp_path: Path) -> None:
