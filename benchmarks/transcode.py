@@ -43,10 +43,9 @@ from vs_srcomp.batch.run import run_batch
 from vs_srcomp.encoders.feed import feed
 from vs_srcomp.encoders.library import Encoder
 from vs_srcomp.media.picture import describe_picture
-from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.processor import core_count
 from vs_srcomp.source import source
-from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.source.media import fraction, local_file, open_container, video_stream
 from vs_srcomp.transcode import Job, transcode
 from vs_srcomp.transcode.graph import average_rate, upscaled
 from vs_srcomp.transcode.job import encoder_settings

@@ -54,6 +54,8 @@ def test_documents_beside_the_source_are_pages_with_their_pictures(site: Path) -
 
 
 def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
-    for page in site.rglob("*.html"):
+    pages = [*site.rglob("*.html")]
+    assert site / "index.html" in pages
+    for page in pages:
         loaded = re.findall(r'<(?:script|link|img|iframe)[^>]* (?:src|href)="(https?:[^"]+)"', page.read_text("utf-8"))
         assert not loaded, page

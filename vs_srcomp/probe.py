@@ -28,6 +28,7 @@ from vs_srcomp.source.media import (
     StreamInfo,
     codec_of,
     extradata_of,
+    fraction,
     local_file,
     open_container,
     stream_info,
@@ -166,7 +167,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         codec = codec_of(stream)
         coded_size = (context.width, context.height) if context else (0, 0)
         pixel_format = context.format if context else None
-        time_base = Fraction(stream.time_base.num, stream.time_base.den)
+        time_base = fraction(stream.time_base)
         long_name = container.format.long_name
         info = stream_info(stream)
         count, rate = _count_and_rate(container, stream) if deadline is None else (None, None)

@@ -16,7 +16,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.geometry import MAX_QUANTIZER, QUANTIZERS, Ratio, nearest_quantizer
 from vs_srcomp.log import log_once
 from vs_srcomp.memory import give_back_free_memory
-from vs_srcomp.models import ModelName, Network, find, load_network, network_at, network_for, scale_of
+from vs_srcomp.models import ModelName, Network, depends_on_level, find, load_network, network_at, network_for, scale_of
 from vs_srcomp.reuse import reusing
 
 DEFAULT_Q = 25.0
@@ -112,7 +112,7 @@ class Networks:
 
     @cached_property
     def _has_levels(self) -> bool:
-        return self._for(0) != self._for(MAX_QUANTIZER)
+        return depends_on_level(self._own or self._model)
 
     def name(self, q: float) -> str:
         """The value of ``SrcompModel`` for frames of the level ``q``."""

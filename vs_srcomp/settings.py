@@ -27,3 +27,10 @@ class UpscaleSettings:
     def arguments(self) -> dict[str, Any]:
         """These settings alone, by name, without those of a subclass."""
         return {field.name: getattr(self, field.name) for field in fields(UpscaleSettings)}
+
+
+def backend_of(settings: UpscaleSettings) -> "BackendConfig":
+    """The backend of ``settings``, or the default one; raises the errors of `default_backend`."""
+    from vs_srcomp.backends.choice import default_backend  # The command line begins without backends.
+
+    return settings.backend or default_backend()

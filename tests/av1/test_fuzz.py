@@ -69,7 +69,7 @@ def test_noise_is_refused_or_ignored() -> None:
     rng = random.Random(2)
     for _ in range(2000):
         data = rng.randbytes(rng.randrange(200))
-        for parser in (Parser(), Parser(annex_b=True), Parser(extradata=data)):
+        for parser in (Parser(), Parser(extradata=data)):
             outcome = attempt(parser, data)
             # Without a sequence header there are no frames.
             assert isinstance(outcome, Av1Error) or outcome.shown == ()

@@ -22,14 +22,16 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.helpers.films import Studio, packets_of
+from vs_srcomp.batch.cut import cut
 from vs_srcomp.batch.dry_run import DryRun
 from vs_srcomp.batch.job_report import JobReport
+from vs_srcomp.batch.join import join
 from vs_srcomp.batch.pool import Advanced, Cut, Encode, Event, Failed, Finished, Join, Logged
 from vs_srcomp.batch.ray.pool import ClusterConfig, ClusterPool
 from vs_srcomp.batch.ray.worker import facts, other_facts
 from vs_srcomp.batch.records import SegmentRecord
 from vs_srcomp.batch.run import run_batch
-from vs_srcomp.batch.segments import cut, encode_segment, join
+from vs_srcomp.batch.segments import encode_segment
 from vs_srcomp.models import models
 from vs_srcomp.transcode import Job
 

@@ -14,7 +14,10 @@ import vapoursynth as vs
 
 import vs_srcomp
 from tests.helpers.films import Studio, durations_of, frames_of, packets_of, times_of
-from vs_srcomp.batch.segments import SegmentRecord, Share, close_source, cut, encode_segment, join
+from vs_srcomp.batch.cut import cut
+from vs_srcomp.batch.join import join
+from vs_srcomp.batch.records import SegmentRecord, Share
+from vs_srcomp.batch.segments import close_source, encode_segment
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.transcode import Job, Result, transcode
 

@@ -14,9 +14,11 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from tests.helpers.films import packets_of, times_of
-from vs_srcomp.batch.segments import cut, encode_segment, join
-from vs_srcomp.media.timestamps import fraction
+from vs_srcomp.batch.cut import cut
+from vs_srcomp.batch.join import join
+from vs_srcomp.batch.segments import encode_segment
 from vs_srcomp.processor import ordinary_threads
+from vs_srcomp.source.media import fraction
 from vs_srcomp.transcode import Job
 
 _TWO_HOURS = 7200

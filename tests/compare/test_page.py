@@ -33,7 +33,9 @@ def page(browser: Page, report: Path) -> Iterator[Page]:
     browser.open(report.as_uri() + "#zoom=1")
     yield browser
     assert browser.complaints() == []
-    assert all(address.startswith(("file:", "data:", "about:")) for address in browser.requests())
+    requests = browser.requests()
+    assert report.as_uri() in requests
+    assert all(address.startswith(("file:", "data:", "about:")) for address in requests)
 
 
 @pytest.fixture

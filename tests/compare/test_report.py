@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import sys
 from pathlib import Path
 
 import av
@@ -231,16 +232,10 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path, good: Path, origin
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("package", ["jinja2", "PIL"])
 def test_a_missing_package_is_an_error_that_states_how_to_install_it(
-    tmp_path: Path, good: Path, bad: Path, monkeypatch: pytest.MonkeyPatch, package: str
+    tmp_path: Path, good: Path, bad: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
-    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "vs_srcomp.compare.pictures", raising=False)
-    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)  # as if it were not installed
     sides = [candidate_from_file(good), candidate_from_file(bad)]
     with pytest.raises(vs.Error, match=r"pip install 'vs-srcomp\[compare\]'"):
         write_report(sides, None, tmp_path / "r.html", Options())

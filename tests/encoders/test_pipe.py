@@ -19,7 +19,9 @@ import vapoursynth as vs
 import vs_srcomp
 from tests.batch.here import Here, PowerCutError, files_in, run
 from tests.helpers.films import Studio, durations_of, frames_of, packets_of, times_of
-from vs_srcomp.batch.segments import cut, encode_segment, join
+from vs_srcomp.batch.cut import cut
+from vs_srcomp.batch.join import join
+from vs_srcomp.batch.segments import encode_segment
 from vs_srcomp.encoders.library import encodable
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import PIPE

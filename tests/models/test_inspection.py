@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ def written(folder: Path, data: bytes) -> Path:
 def test_packaged_models_are_found_to_be_what_their_descriptors_say(model: Model) -> None:
     described = load_network(model)
     found = read_network(ENGINES / model.file)
-    assert found == described
+    # Only the descriptor has ranges and a name.
+    assert replace(found, ranges=described.ranges, name=described.name) == described
     assert (found.onnx, found.stride, found.scale) == (described.onnx, described.stride, described.scale)
     assert found.receptive_field == described.receptive_field
 
@@ -45,7 +47,7 @@ def test_the_stride_is_found(stride: int, tmp_path: Path) -> None:
     data = random_network(stride, channels=4)
     network = load_network(written(tmp_path, data))
     assert (network.onnx, network.sha256) == (data, hashlib.sha256(data).hexdigest())
-    assert (network.stride, network.scale, network.enlarges, network.takes_level) == (stride, 1, False, False)
+    assert (network.stride, network.scale, network.takes_level) == (stride, 1, False)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
@@ -53,7 +55,6 @@ def test_the_scale_is_found(scale: int, tmp_path: Path) -> None:
     network = load_network(written(tmp_path, random_doubler(scale=scale)))
     # 3x3 and 5x5 together see three pixels to each side.
     assert (network.stride, network.scale, network.receptive_field) == (1, scale, 7)
-    assert network.enlarges == (scale > 1)
 
 
 @pytest.mark.parametrize("residual", [False, True])

@@ -10,6 +10,7 @@ from tests.helpers.films import Studio, Upscaled
 from vs_srcomp.progress import CancelledError
 from vs_srcomp.quality.verify.finding import Finding
 from vs_srcomp.quality.verify.run import verify
+from vs_srcomp.source import source
 from vs_srcomp.transcode import Job
 
 
@@ -57,6 +58,7 @@ def test_good_files_of_other_kinds_have_no_faults(
     studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str
 ) -> None:
     plain = studio.picture("verify-plain.mp4", rate="30000/1001", seconds=0.2)
+    long = studio.sound(studio.picture("verify-long.mkv", "-bf", "2", seconds=0.6), "verify-long-sound.mkv", "aac")
     mixed = ("-vf", r"settb=1/1000,setpts=if(lt(N\,20)\,N*125/3\,2500/3+(N-20)*100/3)")
     films = [
         studio.make("-display_rotation:v:0", "90", "-i", str(plain), "-c", "copy", "verify-turned.mp4"),
@@ -68,6 +70,11 @@ def test_good_files_of_other_kinds_have_no_faults(
         studio.make(*TONE, "-i", str(plain), "-map", "0", "-map", "1", "-c:v", "copy", "verify-sound-first.mkv"),
         studio.make("-i", str(plain), "-c", "copy", "-metadata:s:v", "creation_time=2026-01-02T03:04:05Z", "date.mp4"),
         studio.make(*TONE, "-i", str(plain), "-c:v", "libtheora", "-c:a", "libvorbis", "verify-theora.ogv"),
+        # Theora repeats a picture by a packet of 0 bytes.
+        studio.make("-i", str(plain), "-vf", "fps=8,fps=25", "-c:v", "libtheora", "-q:v", "7", "verify-repeated.ogv"),
+        # Cut without coding it again: Matroska leaves out the times of pictures before 0.
+        studio.make("-ss", "0.2", "-i", str(long), "-c", "copy", "-avoid_negative_ts", "disabled", "verify-early.mkv"),
+        studio.make("-i", str(long), "-an", "-c:v", "libxvid", "-bf", "2", "-g", "10", "verify-packed.avi"),
         # 24 and then 30 frames a second: without a default duration, that of the last frame is a guess.
         studio.picture("verify-mix.mkv", *mixed, "-fps_mode", "passthrough", "-enc_time_base", "1/1000", seconds=1.8),
         studio.picture("verify-shift.mkv", "-vf", r"setpts=PTS+(0.5+0.015*mod(N\,3))/TB", "-fps_mode", "vfr"),
@@ -75,6 +82,20 @@ def test_good_files_of_other_kinds_have_no_faults(
     for film in films:
         target = upscaled(film, tmp_path / f"{film.stem}{suffix}", drop_incompatible=True).target
         assert faults(verify(Job(source=film, target=target, drop_incompatible=True))) == []
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("tags", [("-colorspace", "bt709"), ("-color_range", "pc", "-pix_fmt", "yuvj420p")])
+def test_ffv1_keeps_colour_tags_that_are_incomplete(
+    studio: Studio, upscaled: Upscaled, tmp_path: Path, suffix: str, tags: tuple[str, ...]
+) -> None:
+    """The stream has none, so that the file alone can tell."""
+    film = studio.picture(f"verify{tags[0]}.mkv", *tags, seconds=0.1)
+    target = upscaled(film, tmp_path / f"out{suffix}", encoder="ffv1", preset=None, crf=None).target
+    assert faults(verify(Job(source=film, target=target, encoder="ffv1", preset=None, crf=None))) == []
+    before, after = (source(file).get_frame(0).props for file in (film, target))
+    names = ("_Matrix", "_Range")
+    assert [after.get(name) for name in names] == [before.get(name) for name in names] != [None, None]
 
 
 @pytest.mark.parametrize("encoder", ["x264", "x265"])

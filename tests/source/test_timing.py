@@ -9,6 +9,7 @@ import av
 import pytest
 import vapoursynth as vs
 
+from tests.helpers.films import Studio
 from vs_srcomp.probe import probe
 from vs_srcomp.source import source
 
@@ -118,6 +119,27 @@ def test_times_of_decoding_are_no_times_of_presentation(name: str, frames: int, 
         assert clip.fps == 25
     counted = probe(file)
     assert counted.frame_count == (None if name == "F-b-frames.avi" else frames)
+
+
+def test_times_that_a_cut_leaves_out_are_those_before_the_known_ones(studio: Studio) -> None:
+    """Matroska leaves out the times of pictures before 0; sound beside them has its own."""
+    film = studio.picture("long.mkv", "-bf", "2", seconds=1)
+    early = studio.make("-ss", "0.5", "-i", str(film), "-c", "copy", "-avoid_negative_ts", "disabled", "early.mkv")
+    with av.open(str(early)) as container:
+        assert None in [packet.pts for packet in container.demux(video=0) if packet.size]
+    clip = source(early)
+    assert times(clip) == [(40 * n - 500) / 1000 for n in range(25)]
+    assert clip.fps == 25
+
+
+def test_packed_frames_of_avi_are_shown_one_after_the_other(studio: Studio) -> None:
+    file = studio.make(
+        "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1.2", "-c:v", "libxvid", "-bf", "2", "-g", "10", "packed.avi"
+    )
+    clip = source(file)
+    expected = linear_digests(file)
+    assert [clip_digest(clip, n) for n in range(len(clip))] == expected
+    assert {Fraction(b - a).limit_denominator(1000) for a, b in pairwise(times(clip))} == {Fraction(1, 25)}
 
 
 def retimed(file: Path, target: Path, time_of: Callable[[int], int]) -> Path:

@@ -1,4 +1,4 @@
-"""Open bitstream units: sections 5.3 and 6.2 (headers and types), 5.2 (low overhead) and Annex B (length delimited)."""
+"""Open bitstream units: sections 5.3 and 6.2 (headers and types), and 5.2 (low overhead format)."""
 
 from collections.abc import Iterator
 from enum import IntEnum
@@ -44,18 +44,17 @@ class Obu(NamedTuple):
         return self.end - self.start
 
 
-def low_overhead_obus(data: bytes | memoryview, start: int = 0, end: int | None = None) -> Iterator[Obu]:
-    """The OBUs of ``data[start:end]`` in the low overhead format, section 5.2.
+def low_overhead_obus(data: bytes | memoryview) -> Iterator[Obu]:
+    """The OBUs of ``data`` in the low overhead format, section 5.2.
 
     As containers allow, an OBU without obu_size takes all that is left.
 
     Raises:
         Av1Error: An OBU header is malformed, or an OBU is longer than the data.
     """
-    stop = len(data) if end is None else end
-    at = start
-    while at < stop:
-        obu = _open_bitstream_unit(data, at, stop)
+    at = 0
+    while at < len(data):
+        obu = _open_bitstream_unit(data, at, len(data))
         yield obu
         at = obu.end
 
@@ -68,29 +67,6 @@ def config_obus(extradata: bytes) -> bytes:
     """
     marker_and_version = 0x81
     return extradata[4:] if extradata[:1] == bytes([marker_and_version]) else extradata
-
-
-def annex_b_obus(data: bytes) -> Iterator[Obu]:
-    """The OBUs of one or more whole temporal units in the length delimited format, Annex B.
-
-    Raises:
-        Av1Error: A length is malformed or does not fit in what holds it.
-    """
-    for unit, unit_end in _delimited(data, 0, len(data), "B.2 temporal_unit_size"):
-        for frame, frame_end in _delimited(data, unit, unit_end, "B.2 frame_unit_size"):
-            for obu, obu_end in _delimited(data, frame, frame_end, "B.2 obu_length"):
-                yield _open_bitstream_unit(data, obu, obu_end)
-
-
-def _delimited(data: bytes, start: int, end: int, section: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each run of bytes that a leb128 length precedes."""
-    at = start
-    while at < end:
-        size, at = leb128(data, at, end, section)
-        if at + size > end:
-            raise Av1Error(f"a length of {size} bytes, but {end - at} are left", section, at << 3)
-        yield at, at + size
-        at += size
 
 
 def _open_bitstream_unit(data: bytes | memoryview, start: int, end: int) -> Obu:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, Self
 from vs_srcomp.av1.bits import BitReader
 from vs_srcomp.av1.errors import Av1Error
 from vs_srcomp.av1.frame import show_existing_frame, uncompressed_header
-from vs_srcomp.av1.obu import Obu, ObuType, annex_b_obus, config_obus, low_overhead_obus
+from vs_srcomp.av1.obu import Obu, ObuType, config_obus, low_overhead_obus
 from vs_srcomp.av1.records import CodedFrame, FrameType, ShownFrame
 from vs_srcomp.av1.sequence import SequenceHeader, sequence_header_obu
 from vs_srcomp.av1.state import ALL_FRAMES, FrameHeader, Slot, State
@@ -44,17 +44,14 @@ class Parser:
     raise too until a key frame makes them readable again.
     """
 
-    def __init__(self, extradata: bytes = b"", *, annex_b: bool = False) -> None:
+    def __init__(self, extradata: bytes = b"") -> None:
         """Start at the beginning, or at any random access point, of a stream.
 
         Args:
             extradata: What a container keeps beside the packets: an av1C box (MP4, Matroska) or bare OBUs; may be
                 empty. One that is malformed counts as empty, for the stream repeats what it needs.
-            annex_b: Units come in the length delimited format of Annex B, as whole temporal units with their size;
-                demuxers hand out the low overhead format, whatever the file has.
         """
         self._state = State()
-        self._obus = annex_b_obus if annex_b else low_overhead_obus
         self._parse_extradata(extradata)
 
     @property
@@ -66,7 +63,7 @@ class Parser:
         """Parse one temporal unit, or the part of it that a packet holds.
 
         Args:
-            data: Whole OBUs.
+            data: Whole OBUs in the low overhead format: FFmpeg's demuxer converts files in that of Annex B.
             pts: What the records are to say of it.
 
         Raises:
@@ -104,7 +101,7 @@ class Parser:
                 shown.append(ShownFrame(pts, frame, None, tuple(coded)))
                 coded.clear()
 
-        for obu in self._obus(data):
+        for obu in low_overhead_obus(data):
             kind = obu.type
             if kind == _SEQUENCE_HEADER:
                 self._sequence_header(data, obu)

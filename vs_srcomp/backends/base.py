@@ -59,6 +59,10 @@ class PlaneFormat:
         """The code value that is 1.0 for the network: 255 in 8 bits, and the same luma, not the peak, in more bits."""
         return 255.0 * (1 << (self.bits - 8))
 
+    def padding(self, stride: int) -> tuple[int, int]:
+        """Rows and columns to add at the bottom and right for a network of ``stride``."""
+        return -self.height % stride, -self.width % stride
+
 
 class Worker(Protocol):
     """Runs one inference at a time in its own buffers. Only one thread may use it at a time."""
@@ -230,11 +234,6 @@ def check_counts(**counts: int) -> None:
             raise error(f"{name}={count}: it cannot be negative", "use 0 for the default")
         if count > _MOST.get(name, count):
             raise error(f"{name}={count} is too many", f"use up to {_MOST[name]}, or 0 for the default")
-
-
-def padding(network: Network, plane: PlaneFormat) -> tuple[int, int]:
-    """Rows and columns to add at the bottom and right of ``plane`` for the stride of ``network``."""
-    return -plane.height % network.stride, -plane.width % network.stride
 
 
 def copy_with_edges(plane: Luma, padded: Luma) -> None:

@@ -41,7 +41,7 @@ def with_integer_planes(
     source, (target,), residual = input_of(graph), (value.name for value in graph.output), residual_of(graph)
     pairs = as_bytes and plane.dtype is np.uint16
     height, width = plane.height * scale, plane.width * scale
-    bottom, right = -plane.height % stride, -plane.width % stride
+    bottom, right = plane.padding(stride)
 
     before = Steps(graph, "srcomp.before")
     codes = before.add("Cast", CODES, to=TensorProto.FLOAT)

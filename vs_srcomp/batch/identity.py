@@ -13,17 +13,15 @@ import vapoursynth as vs
 
 from vs_srcomp import __version__
 from vs_srcomp.backends.base import BackendConfig
-from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import EncoderKind
 from vs_srcomp.geometry import RATIOS, ratio_by_name
 from vs_srcomp.models import find, load_network
-from vs_srcomp.settings import UpscaleSettings
+from vs_srcomp.settings import UpscaleSettings, backend_of
 from vs_srcomp.source.media import local_file
 from vs_srcomp.stills.encoding import libaom_program
 from vs_srcomp.stills.formats import AVIF
 from vs_srcomp.stills.job import PictureJob
-from vs_srcomp.transcode.graph import backend_of
 from vs_srcomp.transcode.info import fingerprint
 from vs_srcomp.transcode.job import Job, encoder_settings
 
@@ -65,7 +63,7 @@ def identity_of_picture(job: PictureJob) -> Identity:
     return {
         "options": _options(job),
         "models": _models(job),
-        "backend": _backend(job.backend or default_backend()),
+        "backend": _backend(backend_of(job)),
         "versions": _versions() | {"pillow": PIL.__version__} | _avif_encoder(job.target),
     }
 

@@ -1,4 +1,4 @@
-"""A job in segments: cut, encode each segment on its own, join.
+"""A job in segments: cut (`batch.cut`), encode each segment on its own, join (`batch.join`).
 
 The bytes of a segment depend only on the source and the options, not on the process that encodes it. So work can be
 interrupted, resumed and distributed.
@@ -19,8 +19,6 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from vs_srcomp.batch.cut import cut
-from vs_srcomp.batch.join import join
 from vs_srcomp.batch.records import PacketEntry, Segment, SegmentRecord, Share
 from vs_srcomp.encoders.feed import feed, free_clips
 from vs_srcomp.errors import error
@@ -33,8 +31,6 @@ from vs_srcomp.transcode.graph import open_source, upscaled
 from vs_srcomp.transcode.info import Fingerprint, check_unchanged
 from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.transcode.prepare import check_codec, start_encoder
-
-__all__ = ["PacketEntry", "Segment", "SegmentRecord", "Share", "close_source", "cut", "encode_segment", "join"]
 
 
 def encode_segment(

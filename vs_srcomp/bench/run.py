@@ -217,11 +217,10 @@ def _peer(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _codec(file: Path) -> str:
-    from vs_srcomp.source.media import open_container, video_stream
+    from vs_srcomp.source.media import codec_of, open_container, video_stream
 
     with open_container(str(file)) as container:
-        context = video_stream(container, 0).codec_context
-        return context.codec.canonical_name if context else "av1"
+        return codec_of(video_stream(container, 0))
 
 
 def _machine() -> dict[str, Any]:

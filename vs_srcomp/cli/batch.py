@@ -14,7 +14,7 @@ from vs_srcomp.cli.batch_checks import check_backend, check_container, check_ref
 from vs_srcomp.cli.batch_display import BatchDisplay
 from vs_srcomp.cli.batch_plan import print_plan
 from vs_srcomp.cli.cancelling import cancelling, end
-from vs_srcomp.cli.ending import can_go_on, leave_at_once, patience
+from vs_srcomp.cli.ending import leave_at_once, patience
 from vs_srcomp.cli.given import is_given
 from vs_srcomp.cli.pipe import PipeOptions, pipe_options
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
@@ -211,8 +211,6 @@ def _batch_pictures(
     dry_run: bool,
     report_file: Path,
 ) -> None:
-    can_go_on()
-
     def came(number: int, *, again: bool) -> None:
         # A picture at work is finished, which may take long: the next signal does not wait for it.
         if again:

@@ -32,7 +32,7 @@ def print_plan(
     import vapoursynth as vs
     from rich.table import Table
 
-    from vs_srcomp.batch.checkpoint import Checkpoint
+    from vs_srcomp.batch.checkpoint import Checkpoint, State
     from vs_srcomp.batch.disk_space import DiskSpace, free_bytes, size_text
     from vs_srcomp.batch.identity import identity_of
     from vs_srcomp.named_files import check_replaceable
@@ -60,7 +60,7 @@ def print_plan(
         size = info.picture.width, info.picture.height
         frames = sum(segment.frames for segment in found.segments)
         space = disk_space.needed(job, found.segments)
-        if state != "finished":
+        if state != State.FINISHED:
             seconds += frames * found.seconds
             needed += space
         table.add_row(

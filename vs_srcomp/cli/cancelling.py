@@ -9,8 +9,8 @@ from typing import Protocol
 
 import click
 
-from vs_srcomp.cli.ending import SIGNALS
-from vs_srcomp.cli.reports import stderr
+from vs_srcomp.cli.ending import SIGNALS, can_go_on, stopped_by
+from vs_srcomp.cli.reports import print_line
 
 
 class _Came(Protocol):
@@ -33,6 +33,7 @@ def cancelling(came: _Came | None = None) -> Iterator[Stopped]:
 
     ``came`` is called with each of them, and whether there was one before it.
     """
+    can_go_on()
     stopped = Stopped()
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -53,7 +54,7 @@ def cancelling(came: _Came | None = None) -> Iterator[Stopped]:
 def end(stopped: Stopped, complete: bool) -> None:
     """End the command: with 128 and the signal's number, with 1 if the work is not ``complete``, or by returning."""
     if stopped.number:
-        stderr().print(f"vs-srcomp: stopped by {signal.Signals(stopped.number).name}; the same command goes on with it")
+        print_line(stopped_by(stopped.number))
         raise click.exceptions.Exit(128 + stopped.number)
     if not complete:
         raise click.exceptions.Exit(1)

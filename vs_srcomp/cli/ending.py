@@ -146,10 +146,10 @@ def can_go_on() -> None:
     _can_go_on.set()
 
 
-def stopped(number: int) -> str:
-    """The message of a command that a signal has ended."""
-    rest = "; the same command goes on with it" if _can_go_on.is_set() else ""
-    return f"vs-srcomp: stopped by {signal.Signals(number).name}, nothing unfinished is left behind{rest}"
+def stopped_by(number: int) -> str:
+    """The message of a command that the signal ``number`` has ended."""
+    what = "; the same command goes on with it" if _can_go_on.is_set() else ", nothing unfinished is left behind"
+    return f"vs-srcomp: stopped by {signal.Signals(number).name}{what}"
 
 
 def leave_at_once(number: int) -> NoReturn:
@@ -162,5 +162,5 @@ def leave_at_once(number: int) -> NoReturn:
     remove_unfinished()
     # The main thread may hold the lock of the stream.
     with suppress(OSError):
-        os.write(2, f"{stopped(number)}\n".encode())
+        os.write(2, f"{stopped_by(number)}\n".encode())
     os._exit(128 + number)

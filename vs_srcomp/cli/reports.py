@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vs_srcomp.cli.ending import Interrupted, leave, signals_raise, stopped
+from vs_srcomp.cli.ending import Interrupted, leave, signals_raise, stopped_by
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +76,7 @@ class ReportingGroup(HintingGroup):
             from vs_srcomp.files import remove_unfinished
 
             remove_unfinished()  # it may have come in the middle of a cleanup
-            print_line(stopped(number))
+            print_line(stopped_by(number))
             leave(128 + number)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise

@@ -16,13 +16,13 @@ from vs_srcomp.geometry import ratio_by_name, scaled_size
 from vs_srcomp.models import Model, ModelName, find, is_file
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.source import source
-from vs_srcomp.source.media import codec_of, local_file, open_container, video_stream
+from vs_srcomp.source.media import codec_of, fraction, local_file, open_container, video_stream
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import SUFFIXES_READ, is_pattern
 from vs_srcomp.stills.opening import is_single, opened
+from vs_srcomp.stills.orientation import turned
 from vs_srcomp.stills.picture import Picture
 from vs_srcomp.stills.reading import read_picture
-from vs_srcomp.stills.run import turned
 from vs_srcomp.upscale import upscale
 
 LANCZOS = "lanczos5"
@@ -157,7 +157,7 @@ def _length(durations: Mapping[int, int]) -> Fraction:
 def _facts_of_file(path: Path) -> tuple[dict[str, Any], Fraction]:
     with open_container(local_file(path)) as container:
         stream = video_stream(container, 0)
-        tick = Fraction(stream.time_base.numerator, stream.time_base.denominator)
+        tick = fraction(stream.time_base)
         encoder = stream.metadata.get("ENCODER") or stream.metadata.get("encoder") or ""
         codec = codec_of(stream)
         sizes, durations = 0, {}

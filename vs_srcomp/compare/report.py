@@ -18,7 +18,9 @@ from vs_srcomp import __version__
 from vs_srcomp.compare.choice import DIFFERENT, choose
 from vs_srcomp.compare.colours import is_hdr
 from vs_srcomp.compare.inputs import Side
+from vs_srcomp.compare.pictures import draw
 from vs_srcomp.compare.scores import Measured, Progress, Track, measure, metrics_for, metrics_there
+from vs_srcomp.compare.sheet import write_sheet
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.log import log_info
@@ -44,6 +46,8 @@ _POINTS = 3000
 _GENERATOR = b'<meta name="generator" content="vs-srcomp '
 _HEAD = 1024
 
+# Besides those that the package itself needs.
+_PACKAGES = ("jinja2",)
 _INSTALL = "install it with: pip install 'vs-srcomp[compare]'"
 
 
@@ -93,10 +97,6 @@ def write_report(
     if options.picture:
         check_picture(options.picture, overwrite=options.overwrite)
     template = _template()
-    try:
-        from vs_srcomp.compare.pictures import draw
-    except ImportError as reason:
-        raise error("a report needs the package Pillow", _INSTALL) from reason
     # Before the long work: the folder may not exist, or not be writable.
     with atomic_path(target, overwrite=options.overwrite) as temporary:
         names = metrics_there() if options.metrics is None else options.metrics
@@ -129,8 +129,6 @@ def write_report(
         html = template.render(report=data, best=_best(data), **parts)
         temporary.write_text(html, "utf-8", "backslashreplace")  # names may have any bytes
         if options.picture:
-            from vs_srcomp.compare.sheet import write_sheet
-
             telling = next((each for each in chosen if DIFFERENT in each.reasons), chosen[len(chosen) // 2])
             write_sheet(sides, len(candidates), telling, options.picture, overwrite=options.overwrite)
 
@@ -143,7 +141,7 @@ def is_report(file: Path) -> bool:
 
 def missing_packages() -> list[str]:
     """The packages that a report needs and that are not installed."""
-    return [name for module, name in (("jinja2", "jinja2"), ("PIL", "Pillow")) if find_spec(module) is None]
+    return [name for name in _PACKAGES if find_spec(name) is None]
 
 
 def check_number(candidates: int, has_reference: bool) -> None:

@@ -84,7 +84,7 @@ _COLOUR, _LOCATION = ["_Matrix", "_Primaries", "_Transfer", "_Range"], "_ChromaL
 _LEFT = frozenset({vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT, vs.CHROMA_BOTTOM_LEFT})
 
 # What streams can state, or what players assume of them, by codec and subsampling (AV1 specification, 6.4.2; ITU-T
-# H.264 and H.265, E.2.1). FFV1 keeps chroma as it is: it is for archives, and its containers state the location.
+# H.264 and H.265, E.2.1). FFV1 keeps chroma as it is: it is for archives, and Matroska states the location.
 _STATED = {
     ("av1", (1, 1)): frozenset({vs.CHROMA_LEFT, vs.CHROMA_TOP_LEFT}),
     ("h264", (1, 0)): _LEFT,

@@ -16,12 +16,16 @@ class ContainerKind:
     """FFmpeg's name of its muxer. FFmpeg decides which codecs the muxer takes."""
     options: tuple[tuple[str, str], ...] = ()
     """Options for the muxer."""
+    colour_options: tuple[tuple[str, str], ...] = ()
+    """Options instead, if the codec has no colour tags and the muxer would write only complete ones."""
     codec_tags: tuple[tuple[str, str], ...] = ()
     """Tags by FFmpeg's name of the codec, where some players refuse the muxer's default."""
     attachments: bool = False
     """Whether files such as fonts can be attached. If so, cover art is an attachment, else a video stream."""
     display_size: bool = False
     """Whether the pixel shape is stored as a display size, in Matroska's elements."""
+    says_chroma_location: bool = False
+    """Whether the location of chroma can be stored beside a codec without colour tags."""
     half_mastering: bool = False
     """Whether a mastering display can be stored of which only the primaries or only the luminance are known."""
     stereo_modes: tuple[str, ...] = ()
@@ -56,6 +60,7 @@ CONTAINERS = (
         muxer="matroska",
         attachments=True,
         display_size=True,
+        says_chroma_location=True,
         half_mastering=True,
         stereo_modes=("any",),
         flags=_MATROSKA_FLAGS,
@@ -66,6 +71,7 @@ CONTAINERS = (
         muxer="mp4",
         # The index at the front lets players on a network start at once.
         options=(("movflags", "+faststart"),),
+        colour_options=(("movflags", "+faststart+write_colr"),),
         # hvc1 has the parameter sets in the header only: the form that Apple's players need.
         codec_tags=(("hevc", "hvc1"),),
         says_flip=True,
@@ -81,6 +87,7 @@ CONTAINERS = (
         suffix=".webm",
         muxer="webm",
         display_size=True,
+        says_chroma_location=True,
         half_mastering=True,
         stereo_modes=("mono", "left_right", "right_left", "top_bottom", "bottom_top"),
         flags=_MATROSKA_FLAGS[:2],

@@ -13,9 +13,8 @@ from vs_srcomp.media.section import Section
 from vs_srcomp.media.streams import Plan
 from vs_srcomp.media.subtitles import AnyPacket
 from vs_srcomp.media.timeline import clock_restarts, timeline_of
-from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source.index import readable
-from vs_srcomp.source.media import open_container, video_stream
+from vs_srcomp.source.media import fraction, open_container, video_stream
 
 # Longest duration of a subtitle in seconds.
 _LONG_SHOWN = 30

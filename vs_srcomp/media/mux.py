@@ -27,8 +27,10 @@ from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.media.section import Section
 from vs_srcomp.media.streams import Plan, numbered
 from vs_srcomp.media.subtitles import PLAIN_TEXT, TIMED_TEXT, AnyPacket, as_plain_text, is_timed_text
-from vs_srcomp.media.timestamps import fraction
-from vs_srcomp.source.media import VideoPacket
+from vs_srcomp.source.media import VideoPacket, fraction
+
+# Codecs whose streams have no colour tags, by FFmpeg's names.
+_WITHOUT_COLOURS = {"ffv1"}
 
 _TS_NONSTRICT: int = Flags.ts_nonstrict.value  # type: ignore[assignment]  # the stub declares a flag
 
@@ -73,7 +75,7 @@ class Muxer:
         self._zero = section.zero
         self._container = (
             # Absolute: FFmpeg takes what comes before a colon for a protocol.
-            av.open(str(path.absolute()), "w", format=kind.muxer, container_options=dict(kind.options))
+            av.open(str(path.absolute()), "w", format=kind.muxer, container_options=_options(kind, track))
             if path
             else av.open(io.BytesIO(), "w", format=kind.muxer)
         )
@@ -230,6 +232,11 @@ class Muxer:
         if self._sets_display_size:
             stream.metadata["title"] = stream.metadata.get("title", "") + SPARE
         return stream
+
+
+def _options(kind: ContainerKind, track: VideoTrack) -> dict[str, str]:
+    is_in_container_alone = track.stream.codec in _WITHOUT_COLOURS and track.picture.colour.is_tagged
+    return dict(kind.options) | dict(kind.colour_options if is_in_container_alone else ())
 
 
 def _add_copy(container: OutputContainer, kind: ContainerKind, template: Stream) -> Stream:

@@ -38,6 +38,11 @@ class Colour:
             chroma_location=context.chroma_sample_location,
         )
 
+    @property
+    def is_tagged(self) -> bool:
+        """Whether anything but the location of chroma is known."""
+        return bool(self.range) or {self.matrix, self.primaries, self.transfer} != {_UNSPECIFIED}
+
     def apply(self, context: VideoCodecContext) -> None:
         """Set the tags of a codec context."""
         context.colorspace = self.matrix

@@ -7,9 +7,9 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.index import UNKNOWN, Index, has_broadcast_clock, readable
+from vs_srcomp.source.media import fraction
 from vs_srcomp.source.reader import FrameReader
 from vs_srcomp.source.restart import is_new_clock
 from vs_srcomp.source.timing import timing

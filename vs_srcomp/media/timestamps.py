@@ -1,25 +1,7 @@
-"""Rational numbers and timestamps."""
+"""Timestamps for encoders and muxers."""
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Protocol
-
-
-class Rational(Protocol):
-    """The common interface of PyAV's rationals and Python's fractions."""
-
-    @property
-    def numerator(self) -> int:
-        """Above the line."""
-
-    @property
-    def denominator(self) -> int:
-        """Below the line, not 0."""
-
-
-def fraction(value: Rational) -> Fraction:
-    """``value`` as a `Fraction`."""
-    return Fraction(value.numerator, value.denominator)
 
 
 def clock_of(time_base: Fraction) -> Fraction:

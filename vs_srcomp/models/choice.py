@@ -53,12 +53,15 @@ def scale_of(model: ModelName) -> int:
     return load_network(Path(model)).scale if is_file(model) else find_named(str(model)).scale
 
 
-def depends_on_level(model: ModelName) -> bool:
+def depends_on_level(model: ModelName | Network) -> bool:
     """Whether ``model`` gives another result for another level. Raises the errors of `find` and `load_network`."""
-    if model in TIERS:
+    if isinstance(model, Network):
+        network = model
+    elif model in TIERS:
         return True
-    network = load_network(Path(model) if is_file(model) else find_named(str(model)))
-    return network_at(network, 0.0) != network_at(network, float(MAX_QUANTIZER))
+    else:
+        network = load_network(Path(model) if is_file(model) else find_named(str(model)))
+    return network_at(network, 0.0).sha256 != network_at(network, float(MAX_QUANTIZER)).sha256
 
 
 def is_file(model: ModelName) -> bool:

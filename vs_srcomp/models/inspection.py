@@ -77,7 +77,7 @@ def read_network(path: Path) -> Network:
         takes_level=takes_level,
     )
     looks = f"receptive field {reach.field}" if reach.field else f"no bounded receptive field ({reach.obstacle})"
-    kind = f"{scale}x network" if network.enlarges else "network"
+    kind = f"{scale}x network" if scale > 1 else "network"
     kind += " that takes the level" * takes_level
     log_once(f"{path.name}: {kind}, stride {network.stride}, {looks}, SHA-256 {network.sha256}")
     return network

@@ -33,8 +33,3 @@ class Network:
     """SHA-256 of the network that takes the level, if this is that network at one level."""
     name: str | None = None
     """Name in messages; None for a user's own file."""
-
-    @property
-    def enlarges(self) -> bool:
-        """Whether its input is the small plane instead of the upscaled one."""
-        return self.scale > 1

@@ -9,14 +9,13 @@ import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.errors import error
-from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.libvmaf import Libvmaf
 from vs_srcomp.quality.luma import comparable, psnr, squared_error
 from vs_srcomp.quality.times import FrameTimes
 from vs_srcomp.source import source
-from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.source.media import fraction, local_file, open_container, video_stream
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from vs_srcomp.log import log_info, log_once
 from vs_srcomp.processor import core_count
 from vs_srcomp.source.demuxer import Demuxer
 from vs_srcomp.source.index import Packets, build_index
-from vs_srcomp.source.media import decoder_for, open_container, stream_info, video_stream
+from vs_srcomp.source.media import decoder_for, fraction, open_container, stream_info, video_stream
 
 # Threads of the decoder beyond one per processor. While frames are copied and returned, decoder threads wait for a
 # processor, and others wait for them. Extra threads gain 5 to 10 % at 1080p and at 4K.
@@ -31,7 +31,6 @@ class Decoder:
     Attributes:
         info: Facts about the stream.
         index: Its frames and packets.
-        decoded: Number of decoded frames so far.
         damaged: Whether a packet could not be decoded.
     """
 
@@ -43,7 +42,6 @@ class Decoder:
         self._open()
         self.info = stream_info(self._stream)
         self._shapes: dict[int, Fraction | None] = {}
-        self.decoded = 0
         self.damaged = False
         self.index = build_index(self._container, self._stream, self._display_order)
 
@@ -139,7 +137,6 @@ class Decoder:
                 demuxer.seek(demuxer.packets.next_key(number))
                 self._skipped += demuxer.next - number
                 continue
-            self.decoded += len(frames)
             self._note_shape(demuxer.packets, start, number - self._packets_under_way)
             yield from frames
         frames = self._drain()
@@ -159,7 +156,7 @@ class Decoder:
         if not self.info.codec_tells_pixel_shape or packet < start:
             return
         ratio = self._context.sample_aspect_ratio
-        shape = Fraction(ratio.num, ratio.den) if ratio else None
+        shape = fraction(ratio) if ratio else None
         if start not in self._shapes or self._shape_at(packet) != shape:
             key = packets.last_key(packet)
             # A new mapping, because other threads may be reading the old one.
@@ -181,7 +178,6 @@ class Decoder:
         if damage and self._threads != 1:
             raise DamageError from damage
         self._context.flush_buffers()
-        self.decoded += len(frames)
         return frames
 
 

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.format import Flags
-from av.rational import AVRational
 from av.video.stream import VideoStream
 
 from vs_srcomp.av1.layers import Layers, Part
 from vs_srcomp.errors import error
-from vs_srcomp.source.media import VideoPacket, codec_of, extradata_of
+from vs_srcomp.source.media import VideoPacket, codec_of, extradata_of, fraction
 from vs_srcomp.source.restart import restart_shifts
 
 type Ints = npt.NDArray[np.int64]
@@ -178,7 +177,7 @@ def build_index(container: InputContainer, stream: VideoStream, display_order: D
         display_order: Called if only decoding shows the order; may close ``container``.
     """
     rate = stream.guessed_rate or stream.average_rate
-    nominal_rate, time_base = _fraction(rate) if rate else None, _fraction(stream.time_base)
+    nominal_rate, time_base = fraction(rate) if rate else None, fraction(stream.time_base)
     packets = _from_container_index(container, stream) or _from_packets(container, stream)
     order = _order(container, stream, packets, display_order)
     frame_of = np.full(len(packets), -1)
@@ -189,8 +188,10 @@ def build_index(container: InputContainer, stream: VideoStream, display_order: D
     frame_of[order] = numbers
     last = np.flatnonzero(np.diff(numbers, append=len(numbers)))
     packet_of = order[last]
-    times = _times(packets, packet_of)
-    return Index(packets, packet_of, frame_of, times, time_base, nominal_rate, has_broadcast_clock(container))
+    broadcast = has_broadcast_clock(container)
+    step = float(1 / nominal_rate / time_base) if nominal_rate else None
+    times = _filled(_times(packets, packet_of, broadcast=broadcast), step)
+    return Index(packets, packet_of, frame_of, times, time_base, nominal_rate, broadcast)
 
 
 def has_broadcast_clock(container: InputContainer) -> bool:
@@ -224,17 +225,36 @@ def _may_be_true(times: Ints, order: Ints) -> bool:
     return known and different and bool((np.abs(order - np.arange(len(order))) <= _MOST_HELD_BACK).all())
 
 
-def _times(packets: Packets, packet_of: Ints) -> Ints:
+def _times(packets: Packets, packet_of: Ints, *, broadcast: bool) -> Ints:
     """Times of the frames.
 
     If presentation times rise from packet to packet although frames are reordered, the file has decoding times only:
-    they are assigned to the frames in display order.
+    they are assigned to the frames in display order. So are times that step back a little, as those of packed
+    bidirectional frames in AVI do.
     """
     times = packets.pts[packet_of]
-    if (times == UNKNOWN).any() or _rise(packet_of) or not _rise(packets.pts):
+    if (times == UNKNOWN).any():
         return times
+    if _rise(packet_of) or not _rise(packets.pts):
+        order = np.argsort(times, kind="stable")
+        return times[order] if not broadcast and _may_be_true(times, order) else times
     decoding = packets.dts[packet_of]
     return np.sort(decoding if (decoding != UNKNOWN).all() and _rise(packets.dts) else times)
+
+
+def _filled(times: Ints, step: float | None) -> Ints:
+    """``times`` with the unknown ones: even between known ones, and a ``step`` apart before and after them.
+
+    They stay unknown if all are, as in raw streams, or if the step is not known. A file that was cut without coding it
+    again may begin with pictures before its time 0, whose times Matroska leaves out.
+    """
+    known = np.flatnonzero(times != UNKNOWN)
+    if not len(known) or len(known) == len(times) or not step:
+        return times
+    numbers = np.arange(len(times))
+    inside = np.interp(numbers, known, times[known])
+    outside = np.minimum(numbers - known[0], 0) + np.maximum(numbers - known[-1], 0)
+    return np.where(times == UNKNOWN, np.rint(inside + step * outside).astype(np.int64), times)
 
 
 def _rise(numbers: Ints) -> bool:
@@ -316,7 +336,3 @@ def _part_of_av1(layers: Layers, stream: VideoStream, packet: VideoPacket) -> Pa
 
 def _known(value: int | None) -> int:
     return UNKNOWN if value is None else value
-
-
-def _fraction(value: AVRational) -> Fraction:
-    return Fraction(value.num, value.den)

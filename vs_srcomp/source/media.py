@@ -1,4 +1,4 @@
-"""Opening a local file: its container, the wanted video stream, and a decoder for it."""
+"""Opening a local file: its container, the wanted video stream and its facts, and a decoder for it."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import isqrt
 from pathlib import Path
 from stat import S_ISREG
+from typing import Protocol
 
 import av
 from av.container import InputContainer
@@ -21,6 +22,23 @@ from vs_srcomp.files import cannot_read
 from vs_srcomp.named_files import address_in, file_named
 
 type VideoPacket = Packet[VideoStream]
+
+
+class Rational(Protocol):
+    """The common interface of PyAV's rationals and Python's fractions."""
+
+    @property
+    def numerator(self) -> int:
+        """Above the line."""
+
+    @property
+    def denominator(self) -> int:
+        """Below the line, not 0."""
+
+
+def fraction(value: Rational) -> Fraction:
+    """``value`` as a `Fraction`."""
+    return Fraction(value.numerator, value.denominator)
 
 
 # HLS, FFmpeg's concat scripts and SDP, whose demuxers open the files or addresses that they name.
@@ -91,7 +109,7 @@ def stream_info(stream: VideoStream) -> StreamInfo:
     ratio = stream.sample_aspect_ratio
     context = stream.codec_context
     return StreamInfo(
-        Fraction(ratio.num, ratio.den) if ratio else None,
+        fraction(ratio) if ratio else None,
         not _WITHOUT_PIXEL_SHAPE.isdisjoint(stream.container.format.name.split(",")),
         context.coded_side_data.get("display_matrix") if context else None,
         (context.field_order or _USUAL_ORDER.get(context.name, 0)) if context else 0,
@@ -110,7 +128,7 @@ def _stated_times(stream: VideoStream) -> tuple[Fraction, Fraction]:
     assert isinstance(container, InputContainer)
     begin = Fraction(container.start_time or 0, av.time_base)
     if stream.duration and stream.time_base:
-        return begin, stream.duration * Fraction(stream.time_base.numerator, stream.time_base.denominator)
+        return begin, stream.duration * fraction(stream.time_base)
     if match := _DURATION_TAG.match(stream.metadata.get("DURATION", "")):  # Matroska
         return begin, int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3]) - begin
     whole = Fraction(container.duration or 0, av.time_base)

@@ -62,11 +62,6 @@ class FrameReader:
         # The thread refers to the worker, which does not refer to the reader, so that the reader can be collected.
         weakref.finalize(self, worker.close)
 
-    @property
-    def decoded(self) -> int:
-        """Number of decoded frames so far, requested or not."""
-        return self._worker.decoder.decoded
-
     def pixel_shape(self, number: int) -> Fraction | None:
         """Pixel aspect ratio of frame ``number``, which `get` has returned; None if unknown."""
         return self._worker.decoder.pixel_shape(number)

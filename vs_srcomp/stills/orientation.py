@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import vapoursynth as vs
 from numpy.typing import NDArray
 
 
@@ -14,6 +15,18 @@ def upright(plane: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (2, 3, 6, 7):
         plane = plane[:, ::-1]
     return plane
+
+
+def turned(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
+    """Turn and flip ``clip`` likewise.
+
+    The location of chroma beside luma, which is a property, stays as stated: convert to 4:4:4 first.
+    """
+    if orientation in (5, 6, 7, 8):
+        clip = clip.std.Transpose()
+    if orientation in (3, 4, 7, 8):
+        clip = clip.std.FlipVertical()
+    return clip.std.FlipHorizontal() if orientation in (2, 3, 6, 7) else clip
 
 
 def upright_size[T](size: tuple[T, T], orientation: int) -> tuple[T, T]:

@@ -13,7 +13,6 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from vs_srcomp.backends.base import BackendConfig, ThreadedBackend
-from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.errors import error
 from vs_srcomp.files import atomic_path
 from vs_srcomp.media.muxer_errors import writing
@@ -21,6 +20,7 @@ from vs_srcomp.models import depends_on_level
 from vs_srcomp.named_files import check_new_output
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import DEFAULT_Q
+from vs_srcomp.settings import backend_of
 from vs_srcomp.stills.bands import bands_of, check_fits
 from vs_srcomp.stills.colour import clip_of, planes_of, to_bits, to_gray, to_rgb
 from vs_srcomp.stills.encoding import write_avif_by_libaom, write_deep_avif
@@ -29,7 +29,7 @@ from vs_srcomp.stills.formats import kind_of
 from vs_srcomp.stills.hidden import without_hidden_colours
 from vs_srcomp.stills.job import PictureJob, PictureResult
 from vs_srcomp.stills.metadata import resized_exif
-from vs_srcomp.stills.orientation import upright, upright_size
+from vs_srcomp.stills.orientation import turned, upright, upright_size
 from vs_srcomp.stills.picture import Picture, Plane
 from vs_srcomp.stills.reading import read_picture
 from vs_srcomp.stills.writing import write_samples
@@ -117,7 +117,7 @@ def plan_picture(picture: Picture, job: PictureJob) -> PicturePlan:
 def enlarged(picture: Picture, job: PictureJob, q: float) -> vs.VideoNode:
     """The picture's clip after Lanczos-5 and the network, as in a video; not turned yet."""
     width, height = upright_size((job.width, job.height), picture.orientation)
-    backend = _for_one_plane(job.backend or default_backend())
+    backend = _for_one_plane(backend_of(job))
     given = {"width": width, "height": height, "q": q, "reuse": False, "backend": backend}
     return upscale(picture.clip, **job.arguments() | given)
 
@@ -252,12 +252,3 @@ def _coded(clip: vs.VideoNode, orientation: int, wanted: vs.VideoFormat) -> vs.V
         clip = clip.resize.Bicubic(format=vs.YUV444P16)
     # The files state no location of chroma, and readers of AVIF take it for centre.
     return turned(clip, orientation).resize.Bicubic(format=wanted.id, chromaloc_s="center")
-
-
-def turned(clip: vs.VideoNode, orientation: int) -> vs.VideoNode:
-    """``clip`` as it is shown, by EXIF's number of the orientation."""
-    if orientation in (5, 6, 7, 8):
-        clip = clip.std.Transpose()
-    if orientation in (3, 4, 7, 8):
-        clip = clip.std.FlipVertical()
-    return clip.std.FlipHorizontal() if orientation in (2, 3, 6, 7) else clip

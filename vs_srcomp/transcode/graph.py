@@ -6,11 +6,11 @@ import vapoursynth as vs
 from av.video.stream import VideoStream
 
 from vs_srcomp.backends.base import BackendConfig, ThreadedBackend
-from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.encoders.library import encodable
 from vs_srcomp.grain import restore_grain
-from vs_srcomp.media.timestamps import fraction
+from vs_srcomp.settings import backend_of
 from vs_srcomp.source import source
+from vs_srcomp.source.media import fraction
 from vs_srcomp.transcode.deinterlace import deinterlaced
 from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.upscale import upscale
@@ -54,11 +54,6 @@ def average_rate(clip: vs.VideoNode, stream: VideoStream) -> Fraction | None:
     """Frames per second for the encoder: the average, if the rate varies."""
     rate = clip.fps if clip.fps.numerator else stream.average_rate
     return fraction(rate) if rate and rate.numerator else None
-
-
-def backend_of(job: Job) -> BackendConfig:
-    """The backend of ``job``, or the default one."""
-    return job.backend or default_backend()
 
 
 def _limited(backend: BackendConfig, threads: int) -> BackendConfig:

@@ -143,6 +143,19 @@ def test_a_provider_that_the_build_has_not_is_refused_with_those_that_it_has() -
     assert OnnxRuntime().why_not() is None
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider'")
+def test_a_provider_that_does_not_start_is_passed_over(monkeypatch: pytest.MonkeyPatch, messages: list[str]) -> None:
+    plane = PlaneFormat(32, 24, 8)
+    network = as_network(random_network())
+    expected = restore(network, plane, noise(plane))
+    candidates = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(OnnxRuntime, "_candidates", lambda _: iter(candidates))  # as if this build had both
+    target = np.zeros_like(expected)
+    OnnxRuntime(threads=1).compile(network, plane).worker().restore(noise(plane), target)
+    assert np.array_equal(target, expected)
+    assert [line.partition(":")[0] for line in messages] == ["ONNX Runtime cannot use CUDAExecutionProvider"]
+
+
 @pytest.mark.parametrize("field", ["device", "threads", "streams", "tile"])
 def test_negative_numbers_are_refused(field: str) -> None:
     with pytest.raises(vs.Error, match="cannot be negative"):

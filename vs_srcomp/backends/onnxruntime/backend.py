@@ -107,21 +107,18 @@ class OnnxRuntime:
                 "not a network that ONNX Runtime can read",
                 "give an ONNX file with one input and one output, [N, 1, H, W]",
             ) from reason
-        for provider in candidates[:-1]:
+        for provider in candidates:
             try:
                 session = self._session(graph, provider)
+                break
             except Exception as reason:
+                if provider == candidates[-1]:
+                    raise error(
+                        f"ONNX Runtime cannot run the network with {provider}: {last_line(reason)}",
+                        "use another provider or backend, or run vs-srcomp doctor for the reason",
+                    ) from reason
                 log_once(f"ONNX Runtime cannot use {provider}: {last_line(reason)}")
-            else:
-                return OnnxRuntimeEngine(session, plane, network.scale, self._turns(provider))
-        try:
-            session = self._session(graph, candidates[-1])
-        except Exception as reason:
-            raise error(
-                f"ONNX Runtime cannot run the network with {candidates[-1]}: {last_line(reason)}",
-                "use another provider or backend, or run vs-srcomp doctor for the reason",
-            ) from reason
-        return OnnxRuntimeEngine(session, plane, network.scale, self._turns(candidates[-1]))
+        return OnnxRuntimeEngine(session, plane, network.scale, self._turns(provider))
 
     def _candidates(self) -> Iterator[str]:
         available = _library().get_available_providers()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vs_srcomp.backends.base import PlaneFormat, padding
+from vs_srcomp.backends.base import PlaneFormat
 from vs_srcomp.errors import error, last_line
 from vs_srcomp.models.network import Network
 
@@ -35,7 +35,7 @@ def read(core: "ov.Core", network: Network, plane: PlaneFormat) -> "ov.Model":
                 f"the network's {kind} is not one luma plane [N, 1, H, W] but {[str(p.partial_shape) for p in ports]}",
                 "give a network that takes and gives luma",
             )
-    bottom, right = padding(network, plane)
+    bottom, right = plane.padding(network.stride)
     height, width = plane.height + bottom, plane.width + right
     try:
         model.reshape([1, 1, height, width])
@@ -63,7 +63,7 @@ def with_integer_planes(model: "ov.Model", network: Network, plane: PlaneFormat)
     import openvino as ov
     from openvino import opset13 as op
 
-    bottom, right = padding(network, plane)
+    bottom, right = plane.padding(network.stride)
     codes = op.parameter([1, 1, plane.height, plane.width], ov.Type(plane.dtype), name="codes")
     exact = op.convert(codes, "f32")
     luma = op.multiply(exact, np.float32(1 / plane.code_scale))

@@ -68,7 +68,7 @@ def _type_of(facts: Mapping[str, str]) -> str:
     # The suffix, as in "brgconv_avx512_amx_I8", is the type of the multiplications, also if the layer converts integers
     # to another type first.
     name = facts["primitiveType"].rpartition("_")[2].lower()
-    return _NAMES.get({"i8": "i8", "bf16": "bf16", "f16": "f16", "fp16": "f16", "f32": "f32"}.get(name, ""), name)
+    return _NAMES.get(name, name)
 
 
 def _sees_integers(node: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vs_srcomp.backends.base import CODES, RESTORED, PlaneFormat, check_counts, padding
+from vs_srcomp.backends.base import CODES, RESTORED, PlaneFormat, check_counts
 from vs_srcomp.backends.device_pipeline import STREAMS_PER_DEVICE, PipelineEngine
 from vs_srcomp.backends.loading import missing_package
 from vs_srcomp.backends.tensorrt import cuda_queue
@@ -99,7 +99,7 @@ class TensorRT:
         from vs_srcomp.models.half import to_half
 
         graph = to_half(network.onnx) if self.precision == "fp16" else network.onnx
-        bottom, right = padding(network, plane)
+        bottom, right = plane.padding(network.stride)
         height, width = plane.height + bottom, plane.width + right
         graph = with_integer_planes(graph, PlaneFormat(width, height, plane.bits), scale=network.scale, as_bytes=True)
         with _turn, cuda_queue.selected(self._devices[0]), log_of(trt).listening() as log:

@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from vs_srcomp.backends.base import MOST_BITS_IN_FLOAT16, Engine, Luma, PlaneFormat, copy_with_edges, padding
+from vs_srcomp.backends.base import MOST_BITS_IN_FLOAT16, Engine, Luma, PlaneFormat, copy_with_edges
 from vs_srcomp.backends.device_pipeline import PipelineEngine, recording
 from vs_srcomp.backends.torch.onnx_module import OnnxModule
 from vs_srcomp.models.graph import residual_of
@@ -36,7 +36,7 @@ def make_engine(
         vs.Error: The network has an unsupported operator.
         torch.OutOfMemoryError: The device is full.
     """
-    bottom, right = padding(network, plane)
+    bottom, right = plane.padding(network.stride)
     height, width = plane.height + bottom, plane.width + right
     programs = []
     for device in devices:

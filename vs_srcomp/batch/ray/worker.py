@@ -28,7 +28,7 @@ from vs_srcomp.files import atomic_path
 from vs_srcomp.log import log_about
 from vs_srcomp.models import models
 from vs_srcomp.progress import CancelledError, check_cancelled
-from vs_srcomp.transcode.graph import backend_of
+from vs_srcomp.settings import backend_of
 from vs_srcomp.transcode.job import Job
 
 type Facts = dict[str, str]

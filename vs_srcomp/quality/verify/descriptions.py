@@ -16,9 +16,9 @@ from vs_srcomp.media.muxer_probe import holds
 from vs_srcomp.media.picture import Mastering
 from vs_srcomp.media.streams import numbered
 from vs_srcomp.media.subtitles import is_timed_text
-from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.quality.verify.finding import Finding
 from vs_srcomp.quality.verify.original import Original
+from vs_srcomp.source.media import fraction
 from vs_srcomp.upscale import SAME_SHAPE
 
 _COLOUR = {"_Matrix": "matrix", "_Primaries": "primaries", "_Transfer": "transfer", "_Range": "range"}
@@ -182,14 +182,19 @@ def compare_pictures(
     bits = [clip.format.bits_per_sample for clip in (before, after)]
     if bits[1] < min(bits[0], 10):
         yield Finding("picture", f"samples have {bits[1]} bits; those of the source have {bits[0]}")
-    yield from _compare_colour(before, after, old, new, codec)
+    yield from _compare_colour(before, after, old, new, codec, kind)
     yield from _compare_hdr(old, new, mastering_loss(Mastering.of(old), told_codec, kind))
     yield from _compare_shape(before, after, old, new)
     yield from _compare_orientation(old, new, kind)
 
 
 def _compare_colour(
-    before: vs.VideoNode, after: vs.VideoNode, old: Mapping[str, Any], new: Mapping[str, Any], codec: str
+    before: vs.VideoNode,
+    after: vs.VideoNode,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    codec: str,
+    kind: ContainerKind,
 ) -> Iterator[Finding]:
     format_ = before.format
     taken = [assumed_colours(props, clip.width, clip.height) for clip, props in ((before, old), (after, new))]
@@ -210,8 +215,12 @@ def _compare_colour(
         if is_ is None and was == vs.CHROMA_LEFT:
             yield Finding("colour", message + _ASSUMED, fault=False)
             return
-        fault = codec != "av1" or was in _CHROMA_OF_AV1
-        yield Finding("colour", message if fault else f"{message}: AV1 has no sign for it", fault=fault)
+        unsigned = ""
+        if codec == "av1" and was not in _CHROMA_OF_AV1:
+            unsigned = ": AV1 has no sign for it"
+        elif codec == "ffv1" and not kind.says_chroma_location:
+            unsigned = f": FFV1 in {kind.suffix} has no sign for it"
+        yield Finding("colour", message + unsigned, fault=not unsigned)
 
 
 def _number(value: Any) -> str:

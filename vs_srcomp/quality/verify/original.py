@@ -22,8 +22,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vs_srcomp.media.subtitles import AnyPacket
-from vs_srcomp.media.timestamps import Rational
 from vs_srcomp.progress import Progress, check_cancelled
+from vs_srcomp.source.media import fraction
 
 # Encoders and rounding set times back by less than this many seconds; more means that the clock restarts.
 _NEW_CLOCK = Fraction(1, 10)
@@ -93,18 +93,22 @@ class Original:
         self.side_data: set[Type] = set()
         self.damaged = 0
         self.has_alpha = False
-        self._stored = {stream.index: _Stored(_exact(stream.time_base), stream.type == "subtitle") for stream in others}
-        self._unit = _exact(video.time_base)
+        self._stored = {
+            stream.index: _Stored(fraction(stream.time_base), stream.type == "subtitle") for stream in others
+        }
+        self._unit = fraction(video.time_base)
         self._rate = video.guessed_rate or video.average_rate
         context = video.codec_context or av.CodecContext.create("libdav1d", "r")  # Dolby Vision over plain AV1
         assert isinstance(context, VideoCodecContext)
         context.thread_type = "AUTO"
         self._context = context
         self._decoded: array[int] = array("q")  # time of each packet, in units of the stream
+        self._latest: int | None = None  # the latest time of presentation of a packet
+        self._are_decoding_times = True  # times of presentation rise from packet to packet
         self._times: array[int] = array("q")  # time of each frame
         self._leaps: set[int] = set()  # the packets before which the clock jumps
         self._place = 0  # end of the last packet
-        self._is_timed = True
+        self._untimed: list[int] = []  # the frames whose times FFmpeg does not know
         self._last_length = 0
         self._clocks = [0]
         self._clock_of: array[int] = array("q")
@@ -157,7 +161,12 @@ class Original:
 
     def take(self, packet: AnyPacket) -> None:
         """Decode a video packet, or flush the decoder at the end."""
+        if packet.size == 0 and packet.dts is not None:
+            return  # Theora's repeated picture: nothing to show
         if packet.size:
+            if packet.pts is not None:
+                self._are_decoding_times &= self._latest is None or packet.pts > self._latest
+                self._latest = packet.pts
             time = packet.pts if packet.dts is None else packet.dts
             time = (self._decoded[-1] if self._decoded else 0) if time is None else self._unrolled(time, self._decoded)
             step = (time - self._decoded[-1]) * self._unit if self._decoded else 0
@@ -176,8 +185,10 @@ class Original:
             self.has_alpha = any(component.is_alpha for component in frames[0].format.components)
         for frame in frames:
             self.side_data.update(frame.side_data)
-            self._is_timed = self._is_timed and frame.pts is not None
-            self._times.append(self._unrolled(frame.pts or 0, self._times))
+            if frame.pts is None:
+                self._untimed.append(len(self._times))
+            before = self._times[-1] if self._times else 0
+            self._times.append(before if frame.pts is None else self._unrolled(frame.pts, self._times))
             self._last_length = frame.duration or 0
 
     def keep(self, packet: AnyPacket, checksum: int) -> None:
@@ -194,14 +205,15 @@ class Original:
 
     def is_past(self, time: Fraction) -> bool:
         """Whether the latest frame is shown later than ``time``, in seconds."""
-        return self._is_timed and bool(self._times) and self._times[-1] * self._unit > time
+        return bool(self._times) and not self._untimed and self._times[-1] * self._unit > time
 
     def end(self, first: Fraction | None, stop: Fraction | None) -> None:
         """End of the file: drop everything outside the section from ``first`` to ``stop``, in seconds."""
-        if self._is_timed:
+        if len(self._untimed) < len(self._times):
+            self._fill()
             self._go_on()
         else:
-            self._unit = 1 / _exact(self._rate) if self._rate else self._unit
+            self._unit = 1 / fraction(self._rate) if self._rate else self._unit
             self._times, self._last_length = array("q", range(len(self._times))), 1
         limits = [bisect_left(self._times, limit / self._unit) for limit in (first, stop) if limit is not None]
         self._begin = limits[0] if first is not None else 0
@@ -209,6 +221,22 @@ class Original:
         self.stop = stop
         if first is not None and self._begin < len(self._times):
             self.first = self.zero = self._times[self._begin] * self._unit
+        elif not self._broadcast and self._times:
+            self.zero = min(self.zero, self._times[0] * self._unit)  # pictures before 0 are to be seen
+
+    def _fill(self) -> None:
+        """Give frames of unknown time theirs: at the file's rate before the first known one, evenly after it."""
+        untimed = set(self._untimed)
+        timed = [number for number in range(len(self._times)) if number not in untimed]
+        step = 1 / (fraction(self._rate) * self._unit) if self._rate else Fraction(0)
+        for number in self._untimed:
+            later = bisect_left(timed, number)
+            if 0 < later < len(timed):
+                left, right = timed[later - 1], timed[later]
+                slope = Fraction(self._times[right] - self._times[left], right - left)
+            else:
+                left, slope = timed[max(0, later - 1)], step
+            self._times[number] = round(self._times[left] + slope * (number - left))
 
     def _go_on(self) -> None:
         """Put all frames on a continuous clock if the file's clock restarts."""
@@ -227,9 +255,10 @@ class Original:
             if steps_back * _RARELY <= len(run):
                 run = list(accumulate(run, max))
             else:
-                # The file has decoding times only: the frames are shown in order all the same. FFmpeg has guessed
-                # what such times may mean; those of the packets are as the file has them.
-                run = sorted(self._decoded if len(begins) == 1 and len(run) == len(self._decoded) else run)
+                # The frames are shown in order all the same. If the file has decoding times only, FFmpeg has guessed
+                # what they may mean; those of the packets are as the file has them.
+                is_whole = len(begins) == 1 and len(run) == len(self._decoded)
+                run = sorted(self._decoded if is_whole and self._are_decoding_times else run)
             if begin:
                 self._clocks.append(times[-1] + (times[-1] - times[-2] if begin > 1 else 1) - run[0])
             times.extend(time + self._clocks[-1] for time in run)
@@ -288,7 +317,3 @@ def read_original(
                 original.keep(packet, checksum)
     original.end(first, stop)
     return original
-
-
-def _exact(value: Rational) -> Fraction:
-    return Fraction(value.numerator, value.denominator)

@@ -21,7 +21,6 @@ from vs_srcomp.media.muxer_probe import holds, holds_codec
 from vs_srcomp.media.streams import describe, is_part_of_picture, numbered
 from vs_srcomp.media.subtitles import PLAIN_TEXT, AnyPacket, is_timed_text
 from vs_srcomp.media.timeline import timeline_of
-from vs_srcomp.media.timestamps import fraction
 from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.quality.verify.descriptions import (
     compare_attachments,
@@ -35,7 +34,7 @@ from vs_srcomp.quality.verify.finding import Finding
 from vs_srcomp.quality.verify.original import CopiedPacket, Original, read_original
 from vs_srcomp.source import source
 from vs_srcomp.source.index import readable
-from vs_srcomp.source.media import local_file, open_container, video_stream
+from vs_srcomp.source.media import fraction, local_file, open_container, video_stream
 from vs_srcomp.transcode.job import Job, encoder_settings
 from vs_srcomp.transcode.prepare import section_of
 
@@ -77,7 +76,7 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
         pairs, unkept = _pair(before, after, kind, drop_incompatible=job.drop_incompatible)
         clip = source(file, film_grain=job.film_grain == "apply")
         unit = fraction(video_stream(before, 0).time_base)
-        section = section_of(job, clip.num_frames, before, lambda: timeline_of(file, unit))
+        section = section_of(job, clip, before, lambda: timeline_of(file, unit))
         findings += unkept
         findings += compare_streams(pairs, kind)
         findings += compare_attachments(before, after, kind)
@@ -166,17 +165,15 @@ def _read_original(
 
 def _moved_by_muxer(pairs: list[tuple[Stream, Stream]], original: Original) -> Fraction:
     """The shift of all streams in seconds: some muxers avoid times below 0."""
-    times = [next(original.times(), None)]
-    times += [
-        packet.time if (packet := next(original.packets(before.index), None)) else None for before, _ in pairs[1:]
-    ]
-    firsts = [(time, after) for time, (_, after) in zip(times, pairs, strict=True) if time is not None]
-    earliest = min((time for time, _ in firsts), default=Fraction(0))
-    for time, after in firsts:
-        tick = fraction(after.time_base)
-        if earliest >= 0 or abs((after.start_time or 0) * tick - (time - earliest)) > tick:
-            return Fraction(0)
-    return -earliest
+    first = next(original.times(), None)
+    if first is None:
+        return Fraction(0)
+    packets = (next(original.packets(before.index), None) for before, _ in pairs[1:])
+    earliest = min([first, *(packet.time for packet in packets if packet)])
+    after = pairs[0][1]
+    tick = fraction(after.time_base)
+    by = (after.start_time or 0) * tick - first
+    return -earliest if earliest < 0 and abs(by + earliest) <= tick else Fraction(0)
 
 
 @dataclass
