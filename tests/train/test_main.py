@@ -41,7 +41,7 @@ def test_missing_packages_are_reported_with_what_to_do(
         ("evaluate", "--images"),
         ("evaluate-video", "--videos"),
         ("dataset", "--out", "out", "--images"),
-        ("fit", str(ROOT / "train" / "recipes" / "light-2by1.toml"), "--images"),
+        ("fit", str(ROOT / "train" / "recipes" / "trials" / "light-2by1-draft2.toml"), "--images"),
     ],
     ids=lambda arguments: arguments[0],
 )
