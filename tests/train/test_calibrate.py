@@ -32,7 +32,8 @@ def output(network: bytes, q: float) -> NDArray[np.float32]:
 
 
 def test_a_model_is_equalised_and_gets_a_range_for_each_layer(tmp_path: Path) -> None:
-    name, other = "srcomp-light-2by1", "srcomp-light-8by5"
+    # In float32: kernels for each level are stored in half precision, which new factors round again.
+    name, other = "srcomp-light-2by1-crisp", "srcomp-light-8by5"
     engines = tmp_path / "engines"
     engines.mkdir()
     shutil.copy(ENGINES / f"{name}.onnx", engines)
