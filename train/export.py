@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -26,8 +26,6 @@ from vs_srcomp.models.catalogue import SYSTEM
 from vs_srcomp.models.inspection import read_network
 from vs_srcomp.models.level import at_level
 
-UNKNOWN_LICENCE: Final = "that of your photographs"
-
 
 def export_run(
     recipe: Recipe,
@@ -35,7 +33,7 @@ def export_run(
     valid: Callable[[], Sequence[Example]],
     runs: Path,
     engines: Path,
-    licence: str = UNKNOWN_LICENCE,
+    licence: str,
 ) -> str:
     """Export the finished run of ``recipe`` to the folder ``engines``; returns a line about the files written.
 
@@ -98,9 +96,7 @@ def _shown(recipe_path: Path) -> str:
     return path.relative_to(ours.parents[1]).as_posix() if path.is_relative_to(ours) else path.name
 
 
-def export_system(
-    network: Network, recipe: Recipe, recipe_path: Path, engines: Path, licence: str = UNKNOWN_LICENCE
-) -> str:
+def export_system(network: Network, recipe: Recipe, recipe_path: Path, engines: Path, licence: str) -> str:
     """Export the trained ``network`` of a paper's system in half precision; returns the line of `export_run`."""
     kind = {"system": recipe.network["name"], "scale": network.scale, "levels": None}
     return _install(network_to_onnx(network, recipe.name), network, kind, recipe, recipe_path, engines, licence)

@@ -26,7 +26,7 @@ def test_an_exported_system_has_a_descriptor_and_plays(name: str, factor: int, t
     path = ROOT / "train" / "recipes" / "systems" / f"{name}.toml"
     recipe = load_recipe(path)
     network = recipe.make_network()
-    line = export_system(network, recipe, path, tmp_path)
+    line = export_system(network, recipe, path, tmp_path, "that of your photographs")
     assert line.startswith(f"{name}: {network.parameter_count} parameters, ")
     catalogue = json.loads((tmp_path / "models.json").read_text("utf-8"))
     jsonschema.validate(catalogue, json.loads((ROOT / "engines" / "models.schema.json").read_text("utf-8")))
@@ -81,7 +81,7 @@ def test_a_damaged_catalogue_stops_an_export_before_anything_is_written(tmp_path
     for text in ("{}", "{", "[]"):
         (engines / "models.json").write_text(text)
         with pytest.raises(ValueError, match=r"models\.json is not a catalogue of models"):
-            export_run(recipe, tmp_path / "mine.toml", list, tmp_path / "runs", engines)
+            export_run(recipe, tmp_path / "mine.toml", list, tmp_path / "runs", engines, "CC0-1.0")
     assert [file.name for file in engines.iterdir()] == ["models.json"]
     assert not (tmp_path / "mine.csv").exists()
 
@@ -99,7 +99,7 @@ def test_a_network_with_levels_is_for_coded_pictures(tmp_path: Path) -> None:
     save_weights(run.weights, recipe.make_network())
     run.log.write_text("step,learning_rate,loss,valid_gain_db\n")
     with pytest.raises(ValueError, match="other is not exported: networks that take a level are for"):
-        export_run(recipe, tmp_path / "other.toml", list, tmp_path / "runs", tmp_path / "engines")
+        export_run(recipe, tmp_path / "other.toml", list, tmp_path / "runs", tmp_path / "engines", "CC0-1.0")
 
 
 def test_a_network_with_levels_needs_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,7 +233,7 @@ def _times(packets: Packets, packet_of: Ints, *, broadcast: bool) -> Ints:
     bidirectional frames in AVI do.
     """
     times = packets.pts[packet_of]
-    if (times == UNKNOWN).any():
+    if (times == UNKNOWN).any() or _rise(times):
         return times
     if _rise(packet_of) or not _rise(packets.pts):
         order = np.argsort(times, kind="stable")
