@@ -137,8 +137,7 @@ def refuse_interlaced(n: int, frame: vs.VideoFrame) -> None:
     if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE):
         raise error(
             f"frame {n} is interlaced",
-            "deinterlace it first, with upscale --deinterlace or in a script with bwdif; a progressive one needs "
-            "_FieldBased=0",
+            "deinterlace it first, with --deinterlace or in a script with bwdif; a progressive one needs _FieldBased=0",
         )
 
 

@@ -190,6 +190,20 @@ def test_a_plan_writes_nothing(command: Command, film: Path, settings: Arguments
     assert [path.name for path in tmp_path.iterdir()] == ["empty.mkv"]
 
 
+def test_a_plan_has_the_notes_of_the_run(command: Command, film: Path, settings: Arguments, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    plan = command("batch", cut, "--out", tmp_path / "out", "--dry-run", *settings)
+    assert plan.returncode == 0
+    done = command("batch", cut, "--out", tmp_path / "out", *settings)
+    assert done.returncode == 0
+    (report,) = report_of(tmp_path / "out")
+    assert any("it seems to be cut off" in note for note in report["notes"])
+    for note in report["notes"]:
+        assert plan.stderr.count(f"{cut}: {note}\n") == 1
+    assert plan.stderr.count(f"{cut}: ") == len(report["notes"])
+
+
 def test_a_plan_names_what_the_run_would_refuse(
     command: Command, film: Path, settings: Arguments, tmp_path: Path
 ) -> None:
@@ -267,7 +281,7 @@ def test_a_plan_refuses_outputs_of_one_name(command: Command, film: Path, tmp_pa
     what, todo = done.stderr.splitlines()
     assert "film.mkv' and '" in what
     assert f"would both become '{tmp_path / 'out' / 'film.mkv'}'" in what
-    assert todo == "do them in two runs, with different --out or --suffix"
+    assert todo == "do them in two runs, each with a pattern such as '*.mp4' and another --out or --suffix"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mkv", "film.mp4"]
 
 

@@ -11,7 +11,9 @@ from shutil import which
 
 import av
 import imageio_ffmpeg
+import numpy as np
 import pytest
+import vapoursynth as vs
 from click.testing import CliRunner, Result
 
 import vs_srcomp
@@ -382,6 +384,18 @@ def test_what_svt_av1_cannot_take_is_converted(studio: Studio, shell: dict[str, 
     with av.open(tmp_path / "444.srcomp.mkv") as made:
         assert made.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
     assert "resize" not in run(film, "--for", "x265").stdout
+
+
+def test_grey_of_full_range_keeps_it(studio: Studio, shell: dict[str, str], tmp_path: Path) -> None:
+    film = studio.make(
+        *("-f", "lavfi", "-i", "color=white:size=64x48:duration=0.1", "-vf", "format=gray,geq=lum=250"),
+        *("-color_range", "pc", "-c:v", "ffv1", "grey.mkv"),
+    )
+    done = in_shell(run(film, "-o", tmp_path / "s.vpy").stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    with vs_srcomp.source(tmp_path / "grey.srcomp.mkv").get_frame(0) as frame:
+        assert frame.props["_Range"] == vs.RANGE_FULL
+        assert np.asarray(frame[0]).mean() == pytest.approx(250, abs=1)
 
 
 @pytest.mark.parametrize(("program", "binary", "made"), [("x265", "x265", "hevc"), ("svtav1", "SvtAv1EncApp", "ivf")])

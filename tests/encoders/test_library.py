@@ -46,6 +46,21 @@ def test_the_location_of_chroma_is_what_was_made(
     assert encodable(clip, kind).get_frame(0).props.get("_ChromaLocation") == made
 
 
+@pytest.mark.parametrize("kind", [SVT_AV1, FFV1, PIPE], ids=str)
+@pytest.mark.parametrize("format_", [vs.GRAY8, vs.GRAY10, vs.GRAY16])
+@pytest.mark.parametrize("stated", [vs.RANGE_FULL, vs.RANGE_LIMITED])
+def test_grey_keeps_its_range(kind: EncoderKind, format_: vs.PresetVideoFormat, stated: vs.ColorRange) -> None:
+    bits = vs.core.get_video_format(format_).bits_per_sample
+    clip = vs.core.std.BlankClip(width=16, height=16, format=format_, length=1, color=200 << bits - 8)
+    with encodable(clip.std.SetFrameProps(_Range=int(stated)), kind).get_frame(0) as frame:
+        assert frame.props["_Range"] == stated
+        made = frame.format.bits_per_sample
+        assert frame.format.color_family == vs.YUV
+        for plane, value in enumerate((200, 128, 128)):
+            # Full range is scaled by its largest code, which is 255 of 256 here.
+            assert np.asarray(frame[plane]).mean() / (1 << made - 8) == pytest.approx(value, abs=1)
+
+
 @pytest.mark.parametrize(
     ("encoder", "target", "subsampling"),
     [

@@ -165,6 +165,6 @@ def test_a_file_that_grows_meanwhile_is_refused(studio: Studio, model: Path, tmp
             with film.open("ab") as file:
                 file.write(recorded[len(recorded) // 376 * 188 :])
 
-    with pytest.raises(vs.Error, match=r"has changed since the work on it began\nstart the job again"):
+    with pytest.raises(vs.Error, match=r"has changed since the work on it began\nstart the job again, a batch with"):
         transcode(Job(source=film, target=tmp_path / "out.mkv", model=model, preset=12), progress=record)
     assert list(tmp_path.iterdir()) == [film]

@@ -59,7 +59,7 @@ def _names_nothing(name: str, recursive: bool, suffixes: frozenset[str]) -> vs.E
 
 
 def read_list(lines: Iterable[str]) -> list[str]:
-    """The names in a list, one per line; empty lines are skipped."""
+    """The names in a list, one per line; empty lines are skipped, and every other line is a name."""
     return [line for line in (line.rstrip("\r\n") for line in lines) if line.strip()]
 
 
@@ -82,7 +82,7 @@ def name_outputs(pairs: Pairs, folder: Path, *, suffix: str, container: str) -> 
         if target in outputs:
             raise error(
                 f"{str(outputs[target])!r} and {str(file)!r} would both become {str(target)!r}",
-                "do them in two runs, with different --out or --suffix",
+                "do them in two runs, each with a pattern such as '*.mp4' and another --out or --suffix",
             )
         if (status := _status(target)) and (taken := inputs.get((status.st_dev, status.st_ino))):
             what = "the input" if taken == file else f"an input, {str(taken)!r}"

@@ -164,7 +164,8 @@ def batch(
     if not pictures:
         options.check_video()
     suffixes = SUFFIXES_READ if pictures else VIDEO_SUFFIXES
-    pairs = gather(names, recursive=recursive, exclude=folder, suffixes=suffixes)
+    with core_log_on_stderr():  # which folders cannot be read
+        pairs = gather(names, recursive=recursive, exclude=folder, suffixes=suffixes)
     if not any(file.exists() for file, _ in pairs):
         # With others, what is missing is reported as the failure of a single clip.
         local_file(pairs[0][0])

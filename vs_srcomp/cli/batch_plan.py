@@ -35,6 +35,7 @@ def print_plan(
     from vs_srcomp.batch.checkpoint import Checkpoint, State
     from vs_srcomp.batch.disk_space import DiskSpace, free_bytes, size_text
     from vs_srcomp.batch.identity import identity_of
+    from vs_srcomp.batch.pool import heard
     from vs_srcomp.named_files import check_replaceable
 
     table = Table(box=None, pad_edge=False)
@@ -45,11 +46,14 @@ def print_plan(
     seconds = 0.0
     needed = 0
     problems = []
-    for job, found in _estimates(work, pool, cancel):
+    notes: list[tuple[Path, str]] = []
+    general: set[str] = set()
+    for job, found in _estimates(work, pool, cancel, notes):
         if isinstance(found, str):
             problems.append(f"{job.source}: {found}")
             continue
-        checkpoint, identity = Checkpoint(job.target), identity_of(job)
+        with heard(general.add):
+            checkpoint, identity = Checkpoint(job.target), identity_of(job)
         state = checkpoint.state(identity)
         try:
             check_replaceable(job.target, job.source)
@@ -77,7 +81,8 @@ def print_plan(
     console = stderr()
     if table.row_count:
         print_table(table)
-    for problem in problems:
+    of_clips = [f"{source}: {message}" for source, message in dict.fromkeys(notes) if message not in general]
+    for problem in [*of_clips, *problems]:
         console.print(problem, highlight=False, markup=False, soft_wrap=True)
     if cancel.is_set():
         return False
@@ -107,10 +112,12 @@ def time_text(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def _estimates(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> "list[tuple[Job, Estimate | str]]":
-    """The estimate of each job, or its error."""
+def _estimates(
+    work: "Sequence[Job]", pool: "Pool", cancel: threading.Event, notes: list[tuple[Path, str]]
+) -> "list[tuple[Job, Estimate | str]]":
+    """The estimate of each job, or its error; what is logged of its source comes into ``notes``."""
     from vs_srcomp.batch.dry_run import DryRun
-    from vs_srcomp.batch.pool import Failed, Finished
+    from vs_srcomp.batch.pool import Failed, Finished, Logged
 
     pending = list(reversed(work))
     running: dict[int, Job] = {}
@@ -120,7 +127,9 @@ def _estimates(work: "Sequence[Job]", pool: "Pool", cancel: threading.Event) -> 
             job = pending.pop()
             running[pool.submit(DryRun(job))] = job
         for event in pool.wait(_BETWEEN_LOOKS):
-            if isinstance(event, Finished):
+            if isinstance(event, Logged):
+                notes.append((running[event.ticket].source, event.message))
+            elif isinstance(event, Finished):
                 found[running.pop(event.ticket).target] = event.value
             elif isinstance(event, Failed):
                 found[running.pop(event.ticket).target] = event.message

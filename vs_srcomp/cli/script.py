@@ -138,7 +138,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     import vapoursynth as vs
 
     import vs_srcomp
-    from vs_srcomp.encoders.library import encodable
+    from vs_srcomp.encoders.library import encodable, is_full_range
     from vs_srcomp.media.picture import describe_picture
     from vs_srcomp.media.streams import is_part_of_picture
     from vs_srcomp.media.subtitles import is_timed_text
@@ -158,6 +158,8 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
     conversion = None if out is upscaled else f'format=vs.{out.format.name}, dither_type="error_diffusion"'
     if conversion and props.get("_ChromaLocation") == vs.CHROMA_LEFT:
         conversion += ', chromaloc_s="left"'
+    if conversion and upscaled.format.color_family == vs.GRAY and is_full_range(upscaled):
+        conversion += ', range_s="full"'
     with open_container(str(source)) as container:
         others = len(container.streams) - 1
         begin = Fraction(container.start_time or 0, av.time_base)

@@ -71,8 +71,10 @@ def encodable(clip: vs.VideoNode, kind: EncoderKind = SVT_AV1, source: vs.VideoN
     if clip.width % (1 << subsampling[0]) or clip.height % (1 << subsampling[1]):
         clip = clip.std.Crop(right=clip.width % (1 << subsampling[0]), bottom=clip.height % (1 << subsampling[1]))
         log_info(f"the picture is cropped to {clip.width}x{clip.height}, which {_CHROMA[subsampling]} can hold")
-    location = {"chromaloc_s": "left"} if is_moved else {}
-    made = clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion", **location)
+    asked = {"chromaloc_s": "left"} if is_moved else {}
+    if format_.color_family == vs.GRAY and is_full_range(clip if source is None else source):
+        asked["range_s"] = "full"  # Colours made of grey would have limited range.
+    made = clip.resize.Bicubic(format=wanted.id, dither_type="error_diffusion", **asked)
     # Resizing replaces unknown properties by guesses. That of a new location is none.
     is_new = is_moved or (format_.color_family == vs.YUV and not _is_subsampled(format_))
     return made.std.CopyFrameProps(clip, props=_COLOUR if is_new else [*_COLOUR, _LOCATION])
@@ -90,6 +92,12 @@ _STATED = {
     ("h264", (1, 0)): _LEFT,
     ("hevc", (1, 0)): _LEFT,
 }
+
+
+def is_full_range(clip: vs.VideoNode) -> bool:
+    """Whether the first frame of ``clip`` has full range."""
+    with clip.get_frame(0) as frame:
+        return bool(frame.props.get("_Range") == vs.RANGE_FULL)
 
 
 def _states_location(clip: vs.VideoNode, kind: EncoderKind, subsampling: tuple[int, int]) -> bool:

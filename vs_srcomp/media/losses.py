@@ -15,8 +15,10 @@ from vs_srcomp.av1 import Av1Error
 from vs_srcomp.av1.obu import ObuType, low_overhead_obus
 from vs_srcomp.log import log_info
 from vs_srcomp.media.containers import ContainerKind
+from vs_srcomp.media.copies import file_tags
 from vs_srcomp.media.display import keeps_stereo_mode
 from vs_srcomp.media.matroska_extras import matroska_extras
+from vs_srcomp.media.tags import lost_tags
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import codec_of, decoder_for, open_container, video_stream
 
@@ -65,7 +67,10 @@ def announce_losses(file: str, kind: ContainerKind) -> None:
 
 def losses(file: str, kind: ContainerKind) -> list[str]:
     """What of ``file`` is lost, by its header and first frames; one line each."""
-    return [*losses_of_video(file, kind), *sorted(matroska_extras(Path(file)))]
+    with open_container(file) as container:
+        names = lost_tags(file_tags(container), kind)
+    of_tags = [f"tags are left out, because {kind.suffix} files cannot hold them: {', '.join(names)}"] if names else []
+    return [*losses_of_video(file, kind), *sorted(matroska_extras(Path(file))), *of_tags]
 
 
 def losses_of_video(file: str, kind: ContainerKind) -> list[str]:

@@ -27,6 +27,7 @@ from vs_srcomp.media.picture import EncodedStream, Picture
 from vs_srcomp.media.section import Section
 from vs_srcomp.media.streams import Plan, numbered
 from vs_srcomp.media.subtitles import PLAIN_TEXT, TIMED_TEXT, AnyPacket, as_plain_text, is_timed_text
+from vs_srcomp.media.tags import tags_to_write
 from vs_srcomp.source.media import VideoPacket, fraction
 
 # Codecs whose streams have no colour tags, by FFmpeg's names.
@@ -91,7 +92,7 @@ class Muxer:
             else:
                 self._copies[stream.index] = _add_copy(self._container, kind, stream)
         self._last: dict[int, int] = {}
-        self._container.metadata.update(file_tags(source))
+        self._container.metadata.update(tags_to_write(file_tags(source), kind))
         self._container.set_chapters(copied_chapters(source, section))
         self._waiting = copied_packets(source, plan, section)
         self._next: AnyPacket | None = None

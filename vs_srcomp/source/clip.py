@@ -155,7 +155,8 @@ class _Clip:
             decoded = self._reader.get(n)
         except LostFrameError:
             raise error(
-                f"frame {n} of {self._file!r} cannot be decoded, because its data is damaged",
+                f"frame {n} of {self._file!r}, at {self._timing.seconds(n) - self._timing.seconds(0):.2f} s, cannot be "
+                "decoded, because its data is damaged",
                 "get an undamaged copy, or go around it: with --start and --end, or clip[first:last] in a script",
             ) from None
         if _picture(decoded) != self._picture:
@@ -184,8 +185,8 @@ class _Clip:
         if not self._grain_reported and Type.FILM_GRAIN_PARAMS in list(decoded.side_data):
             self._grain_reported = True
             log_info(
-                f"{self._file!r} asks for film grain, which is left out before the network; after it, "
-                "--film-grain restore puts it back, and vs_srcomp.restore_grain in a script"
+                f"{self._file!r} asks for film grain: the network gets the picture without it, and --film-grain "
+                "restore, or vs_srcomp.restore_grain in a script, puts it on the result"
             )
         return frame
 

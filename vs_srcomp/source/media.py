@@ -180,6 +180,8 @@ def open_container(file: str) -> InputContainer:
     """Open ``file`` and read its headers. Of further resources that it names, only files are opened."""
     try:
         container = av.open(file, options={"protocol_whitelist": "file,crypto,data"})
+    except (FileNotFoundError, PermissionError) as reason:  # since it was checked
+        raise cannot_read(file, reason) from reason
     except av.FFmpegError as cause:
         raise error(
             f"{file!r} cannot be opened ({cause.strerror or cause})",

@@ -63,7 +63,9 @@ def check_unchanged(file: Path, before: Fingerprint) -> None:
     """Raise an error if ``file`` cannot be read, or its content is not that of the fingerprint ``before``."""
     now = fingerprint(file)
     if (now.bytes, now.sample) != (before.bytes, before.sample):
-        raise error(f"{str(file)!r} has changed since the work on it began", "start the job again")
+        raise error(
+            f"{str(file)!r} has changed since the work on it began", "start the job again, a batch with --restart"
+        )
 
 
 def _fingerprint(file: Path) -> Fingerprint:

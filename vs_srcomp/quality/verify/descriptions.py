@@ -16,6 +16,7 @@ from vs_srcomp.media.muxer_probe import holds
 from vs_srcomp.media.picture import Mastering
 from vs_srcomp.media.streams import numbered
 from vs_srcomp.media.subtitles import is_timed_text
+from vs_srcomp.media.tags import tags_to_write
 from vs_srcomp.quality.verify.finding import Finding
 from vs_srcomp.quality.verify.original import Original
 from vs_srcomp.source.media import fraction
@@ -94,7 +95,7 @@ def _language(tag: str | None) -> str:
 
 def compare_file_tags(before: InputContainer, after: InputContainer, kind: ContainerKind) -> Iterator[Finding]:
     """The tags of the file."""
-    yield from _compare_tags("file", file_tags(before), after.metadata, kind)
+    yield from _compare_tags("file", tags_to_write(file_tags(before), kind), after.metadata, kind)
 
 
 def is_file(stream: Stream) -> bool:
