@@ -4,15 +4,16 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from vs_srcomp.processor import ordinary_threads
+from vs_srcomp import processor
+from vs_srcomp.processor import has_amx, has_avx2, has_bf16, has_vnni, ordinary_threads, processor_class
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shows a process's threads")
+only_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shows a process's threads")
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gets real-time priority")
 
 # What FFmpeg's encoder does by itself, and what this package makes of it.
@@ -29,6 +30,7 @@ print({os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/t
 """
 
 
+@only_linux
 @only_root
 @pytest.mark.parametrize(("how", "is_ordinary"), [("by itself", False), ("as called here", True)])
 def test_an_encoder_leaves_the_priority_of_the_process_alone(how: str, is_ordinary: bool) -> None:
@@ -56,6 +58,7 @@ def another_thread() -> Iterator[int]:
         thread.join()
 
 
+@only_linux
 @only_root
 def test_real_time_priority_is_taken_back_from_threads_that_got_it_within() -> None:
     with ExitStack() as threads:
@@ -66,6 +69,7 @@ def test_real_time_priority_is_taken_back_from_threads_that_got_it_within() -> N
         assert {os.sched_getscheduler(begun_within), os.sched_getscheduler(0)} == {os.SCHED_OTHER}
 
 
+@only_linux
 @only_root
 def test_real_time_priority_that_was_there_before_stays() -> None:
     with another_thread() as number:
@@ -73,3 +77,26 @@ def test_real_time_priority_that_was_there_before_stays() -> None:
         with ordinary_threads():
             assert Path("/proc/self/task", str(number)).exists()
         assert os.sched_getscheduler(number) == os.SCHED_FIFO
+
+
+@pytest.mark.parametrize(
+    ("limit", "name", "has"),
+    [
+        ("SSE41", "other", ()),
+        ("AVX", "other", ()),
+        ("AVX2", "AVX2", (has_avx2,)),
+        ("avx2_vnni_2", "AVX2_VNNI", (has_avx2, has_vnni)),
+        ("AVX512_CORE", "AVX512_CORE", (has_avx2,)),
+        ("AVX512_CORE_FP16", "AVX512_CORE_BF16", (has_avx2, has_vnni, has_bf16)),
+        ("AVX512_CORE_AMX", "AVX512_CORE_AMX", (has_avx2, has_vnni, has_bf16, has_amx)),
+        ("DEFAULT", "AVX512_CORE_AMX", (has_avx2, has_vnni, has_bf16, has_amx)),
+        ("", "AVX512_CORE_AMX", (has_avx2, has_vnni, has_bf16, has_amx)),
+    ],
+)
+def test_every_limit_of_the_library_is_obeyed(
+    limit: str, name: str, has: tuple[Callable[[], bool], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "_flags", lambda: processor._LIMITED | {"sse4_1", "avx"})
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert processor_class() == name
+    assert tuple(kind for kind in (has_avx2, has_vnni, has_bf16, has_amx) if kind()) == has

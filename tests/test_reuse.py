@@ -353,7 +353,7 @@ def test_a_small_change_costs_a_small_inference() -> None:
     worker = remembered.worker()
     frames = [picture(PLANE) for _ in range(4)]
     for number, frame in enumerate(frames):
-        frame[40:48, 8 * number : 8 * number + 8] ^= 1
+        frame[40:48, 64 + 8 * number : 72 + 8 * number] ^= 1
     for frame in frames[:2]:
         restored(worker, frame)
     # The first change has also tried out parts.
@@ -456,6 +456,46 @@ def test_where_parts_cannot_be_compiled_whole_pictures_are_reused(
     assert remembered.parts is None
     reason = "only whole pictures are taken from memory: the network does not take a plane of 48x48"
     assert any(reason in message for message in messages)
+
+
+def test_parts_wait_for_a_picture_that_shows_something() -> None:
+    engine, remembered = remembering(Counting())
+    worker = remembered.worker()
+    flat = np.full((PLANE.height, PLANE.width), 16, np.uint8)
+    for number in range(3):
+        flat[40:48, 8 * number : 8 * number + 8] += 1
+        assert np.array_equal(restored(worker, flat), restored(engine.worker(), flat))
+    assert remembered.parts is None
+    frame = picture(PLANE)
+    for number in range(3):
+        frame[40:48, 8 * number : 8 * number + 8] ^= 1
+        assert np.array_equal(restored(worker, frame), restored(engine.worker(), frame))
+    assert remembered.parts is not None
+
+
+@pytest.mark.parametrize(("width", "height"), [(160, 96), (320, 180), (640, 360), (1920, 1080)])
+@pytest.mark.parametrize("margin", [16, 28])
+def test_samples_of_a_kind_have_different_sizes(width: int, height: int, margin: int) -> None:
+    windows = Windows(width, height, margin)
+    for kind in ((False, False), (True, False), (False, True), (True, True)):
+        samples = windows.samples(kind)
+        assert {window.kind for window in samples} == {kind}
+        sizes = {(box.right - box.left, box.bottom - box.top) for box in (window.pixels for window in samples)}
+        assert len(sizes) > 1
+        assert max(across for across, _ in sizes) == width
+
+
+@pytest.mark.parametrize("name", ["fsrcnn-2x", "espcn-2x", "srcomp-light-2by1"])
+def test_a_stream_of_several_threads_gives_the_same(name: str) -> None:
+    """Sums of transposed convolutions would depend on the size of a window."""
+    network = load_network(next(model for model in models() if model.name == name))
+    network = network_at(network, 40)
+    plane = PlaneFormat(320, 192, 16)
+    engine, remembered = remembering(OpenVINO(precision="f32", threads=2, streams=1), network, plane)
+    plain, worker = engine.worker(), remembered.worker()
+    for frame in changing(plane, 60):
+        assert np.array_equal(restored(worker, frame, network.scale), restored(plain, frame, network.scale))
+    assert (remembered.parts is None) == name.startswith("fsrcnn")
 
 
 @pytest.mark.parametrize("precision", ["f32", "int8", "bf16"])

@@ -20,7 +20,9 @@ def check_clip(clip: vs.VideoNode, name: str = "the clip") -> None:
             f"{name} must be a vs.VideoNode, not {type(clip).__name__}", "pass one, such as vs_srcomp.source(path)"
         )
     if clip.format.id == vs.NONE or not (clip.width and clip.height):
-        raise error(f"{name} changes its format or size", "split it with std.Splice's parts, or resize it to one size")
+        raise error(
+            f"{name} changes its format or size", "resize it to one, or upscale each part by itself: clip[first:last]"
+        )
     if clip.format.sample_type == vs.INTEGER and clip.format.bits_per_sample > 16:
         raise error(
             f"{clip.format.name} has more than 16 bits",

@@ -110,11 +110,20 @@ _CLASSES = {
 }
 _LIMITED = frozenset().union(*_CLASSES.values())
 
+# oneDNN's further limits, as those of the classes above that run the same code here; any other value is no limit.
+_LIMITS = _CLASSES | {
+    "SSE41": frozenset[str](),
+    "AVX": frozenset[str](),
+    "AVX2_VNNI_2": _CLASSES["AVX2_VNNI"],
+    "AVX512_CORE_FP16": _CLASSES["AVX512_CORE_BF16"],
+    "AVX10_1_512": _CLASSES["AVX512_CORE_BF16"],
+}
+
 
 def _usable_flags() -> frozenset[str]:
     """Flags of the processor that oneDNN, which computes for OpenVINO, may use."""
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    return _flags() - _LIMITED | _flags() & _CLASSES[limit] if limit in _CLASSES else _flags()
+    return _flags() - _LIMITED | _flags() & _LIMITS[limit] if limit in _LIMITS else _flags()
 
 
 @cache

@@ -35,6 +35,17 @@ def test_a_stage_is_measured_as_often_as_asked(kind: Kind, stage: Stage) -> None
             assert 10 < measured.peak_mb < 10_000
 
 
+@pytest.mark.parametrize("kind", ["decode", "copy", "source"])
+@pytest.mark.parametrize(("frames", "text"), [(1, "1 frame"), (2, "2 frames"), (12, "12 frames")])
+def test_a_file_of_few_frames_is_refused(kind: Kind, frames: int, text: str, stage: Stage, tmp_path: Path) -> None:
+    short = write_scenes(tmp_path / "short.mkv", frames, (64, 48))
+    with (
+        pytest.raises(vs.Error, match=f"the clip has {text}, too few to measure decoding"),
+        StageProcess(replace(stage, kind=kind, file=str(short))) as process,
+    ):
+        process.measure(5)
+
+
 @pytest.mark.parametrize("backend", ["openvino", "openvino:tile=96", "onnxruntime"])
 def test_raw_inference_takes_planes_that_are_no_multiple_of_the_stride(stage: Stage, backend: str) -> None:
     """64x48 becomes 86x64, and `light` steps by four pixels."""

@@ -89,6 +89,7 @@ def test_options() -> None:
         ratio="8:5", q=22.5, display=(2560, 1440), adapt=False, sharpness=0.2
     )
     assert read_options("ratio=2:1,q=40", "ratio=auto,q=auto") == Options()
+    assert read_options("model=light,q=30,,") == Options(model="light", q=30)
     assert read_options("model=/mine, all/a.onnx,q=30") == Options(model="/mine, all/a.onnx", q=30)
 
 

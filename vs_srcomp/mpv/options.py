@@ -14,7 +14,7 @@ ENVIRONMENT = "SRCOMP_MPV"
 """Environment variable with options for every file."""
 
 # A comma in a path does not begin another option.
-_BETWEEN = re.compile(r",(?=\s*(?:\w+=|$))")
+_BETWEEN = re.compile(r",(?=\s*(?:\w+=|,|$))")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def _ratio(text: str) -> str:
 
 def _display(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise ValueError("a size in pixels, such as 1920x1080")
     return int(width), int(height)
 

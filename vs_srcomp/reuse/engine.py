@@ -34,6 +34,9 @@ _MOST_NEEDED = 0.75
 # ... or if the windows cost more than this share of the whole plane.
 _MOST_COST = 0.9
 
+# A picture whose codes differ by less than this share of white is flat.
+_LEAST_CONTRAST = 0.1
+
 
 def reusing(engine: Engine, network: Network, backend: BackendConfig, plane: PlaneFormat) -> Engine:
     """Wrap ``engine`` so that it computes only what is not in the memory of this process.
@@ -124,10 +127,12 @@ class ReusingEngine:
     def part_engine(self, kinds: Set[Kind], known: Picture) -> PartEngine | None:
         """The engine for windows of these kinds; None if their results differ from those of the whole plane.
 
-        Before the first window of a kind, two windows are compared with the result of ``known``, which may still be in
-        progress.
+        Before the first window of a kind, three windows are compared with the result of ``known``, which may still be
+        in progress. A flat picture, such as black at the start, shows nothing: parts have to wait.
         """
         if self._has_parts and not kinds <= self._tried:
+            if np.ptp(known.source) < _LEAST_CONTRAST * self.plane.code_scale:
+                return None
             # Wait without the lock: the worker that restores it may need it.
             known.done.wait()
             with self._turn:

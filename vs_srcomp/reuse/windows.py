@@ -135,28 +135,30 @@ class Windows:
     def window(self, part: Rectangle) -> Window:
         """The window for ``part``. It may be larger than it must be, because each new size costs time once."""
         across, down = self._axes(part)
-        width, height = self._size(across, down)
-        left, right, before, after = across.placed(width)
-        top, bottom, above, below = down.placed(height)
-        return Window(Rectangle(left, top, right, bottom), Around(before, above, after, below))
+        return _placed(across, down, self._size(across, down))
+
+    def samples(self, kind: Kind) -> list[Window]:
+        """Three windows of a kind, of different sizes, to check a backend with: one is as wide as it can be."""
+        windows = []
+        for shares in ((4, 4), (7, 7), (1, 7)):
+            edges = []
+            for whole, is_inside, share in zip((self._width, self._height), kind, shares, strict=True):
+                length = max(whole // BLOCK // share, 1) * BLOCK
+                begin = self.margin if is_inside else 0 if share < 7 else whole - length
+                edges += [begin, min(begin + length, whole - begin if is_inside else whole)]
+            left, right, top, bottom = edges
+            across, down = self._axes(Rectangle(left, top, right, bottom))
+            size = across.rounded, down.rounded
+            if 1 not in shares:  # A wide one would be taken where a small one will do.
+                with self._lock:
+                    self._remember(kind, size)
+            windows.append(_placed(across, down, size))
+        return windows
 
     def cost(self, window: Window) -> int:
         """Pixels of a whole plane that take about as long as ``window``."""
         box, (across, down) = window.pixels, window.kind
         return self._cost(box.right - box.left, box.bottom - box.top, across, down)
-
-    def samples(self, kind: Kind) -> list[Window]:
-        """Two windows of a kind, of different sizes, to check a backend with."""
-        windows = []
-        for share in (4, 7):
-            edges = []
-            for whole, is_inside in ((self._width, kind[0]), (self._height, kind[1])):
-                length = max(whole // BLOCK // share, 1) * BLOCK
-                begin = self.margin if is_inside else 0 if share == 4 else whole - length
-                edges += [begin, min(begin + length, whole - begin if is_inside else whole)]
-            left, right, top, bottom = edges
-            windows.append(self.window(Rectangle(left, top, right, bottom)))
-        return windows
 
     def _size(self, across: "_Axis", down: "_Axis") -> tuple[int, int]:
         """Width and height of a window: those of an earlier one, if they are little larger than it needs."""
@@ -172,11 +174,14 @@ class Windows:
                 and size[0] * size[1] <= width * height + spare
             ]
             size = min(fitting, key=math.prod, default=(across.rounded, down.rounded))
-            self._sizes[kind, size] = None
-            self._sizes.move_to_end((kind, size))
-            if len(self._sizes) > _SIZES:
-                self._sizes.popitem(last=False)
+            self._remember(kind, size)
         return size
+
+    def _remember(self, kind: Kind, size: tuple[int, int]) -> None:
+        self._sizes[kind, size] = None
+        self._sizes.move_to_end((kind, size))
+        if len(self._sizes) > _SIZES:
+            self._sizes.popitem(last=False)
 
     def _axes(self, part: Rectangle) -> "tuple[_Axis, _Axis]":
         return (
@@ -289,6 +294,13 @@ class _Axis:
         if self.is_inside:
             return start, end, self.margin, self.margin
         return start, end, self.margin if start else 0, self.margin if end < self.whole else 0
+
+
+def _placed(across: _Axis, down: _Axis, size: tuple[int, int]) -> Window:
+    """A window of that width and height, which is large enough, in the plane."""
+    left, right, before, after = across.placed(size[0])
+    top, bottom, above, below = down.placed(size[1])
+    return Window(Rectangle(left, top, right, bottom), Around(before, above, after, below))
 
 
 def rectangles(blocks: Blocks, width: int, height: int) -> list[Rectangle]:
