@@ -29,6 +29,21 @@ def picture(plane: PlaneFormat, seed: int = 0) -> Luma:
     return up.astype(plane.dtype)
 
 
+def hard_edges(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Discs of any grey with jagged edges over a gradient, drawn at half the size, and upscaled by Lanczos-5.
+
+    As many for the area as in the picture of benchmarks/precisions.py.
+    """
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: height // 2, : width // 2]
+    scene = 60 + 180 * x / width + rng.normal(0, 2, x.shape)
+    for _ in range(x.size // 2592):
+        inside = np.hypot(x - rng.uniform(0, width / 2), y - rng.uniform(0, height / 2)) < rng.uniform(1, 60)
+        scene[inside] = rng.uniform(0, 255)
+    small = np.rint(scene.clip(0, 255)).astype(np.uint8)
+    return np.array(lanczos5(_clip_of(small, 8), width, height).get_frame(0)[0])
+
+
 def _scene(width: int, height: int, seed: int) -> NDArray[np.float64]:
     """Discs over a gradient and a grating, averaged over 4x4 points a pixel; most of it in 0..1."""
     rng = np.random.default_rng(seed)

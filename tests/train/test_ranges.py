@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 import train.ranges as ranges_module
 from tests.helpers.networks import make_onnx, random_stack
 from tests.helpers.pictures import picture
-from train.ranges import CROP, LEAST_KEPT, MOST_LOST, Ranges, Seen, channel_peaks, choose_ranges, hard_edges, middle
+from train.ranges import CROP, LIMITS, MOST_LOST, Ranges, Seen, channel_peaks, choose_ranges, hard_edges, middle
 from vs_srcomp.backends.base import PlaneFormat
 
 
@@ -22,7 +22,7 @@ def test_ranges_are_what_layers_see_times_a_factor() -> None:
     assert any(factors)
     for factor in factors:
         assert min(abs(factor - listed) for listed in (0, *ranges_module._FACTORS)) < 1e-3
-    assert found.kept >= min(LEAST_KEPT)
+    assert found.kept >= min(least for least, _ in LIMITS)
     assert found.lost <= MOST_LOST
     assert 0.5 < found.share <= 1
 
@@ -34,29 +34,29 @@ def test_layers_that_lose_too_much_stay_out_of_integers() -> None:
 @pytest.mark.parametrize(
     ("shares", "kept"),
     [
-        ((0.9, 0.9, 0.9), 0.988),
-        ((0.7, 0.9, 0.9), 0.98),
-        ((0.7, 0.7, 0.9), 0.965),
-        ((0.9, 0.7, 0.8), 0.988),
-        ((0.9, 1.0, 1.0), 0.98),
+        ((0.9, 0.9, 0.9), 0.98),
+        ((0.7, 0.9, 0.9), 0.97),
+        ((0.7, 0.7, 0.9), 0.96),
+        ((0.9, 0.7, 0.8), 0.98),
+        ((0.9, 1.0, 1.0), 0.97),
     ],
 )
 def test_edges_are_given_up_only_for_more_integers(
     monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float, float], kept: float
 ) -> None:
-    found = [Ranges((), 0, least, share) for least, share in zip(LEAST_KEPT, shares, strict=True)]
-    monkeypatch.setattr(ranges_module, "_factors", lambda levels, whole, least: np.ones(3))
+    found = [Ranges((), 0, least, share) for (least, _), share in zip(LIMITS, shares, strict=True)]
+    monkeypatch.setattr(ranges_module, "_best", lambda factors, levels, whole, least: np.ones(3))
     monkeypatch.setattr(ranges_module, "_within_limits", lambda levels, ranges: found.pop(0))
     assert choose_ranges([Seen(random_stack(4, 8, 4), planes(1))]).kept == kept
 
 
 @pytest.mark.parametrize(
-    ("least", "factors"), [(0.0, (0.7, 1.0, 0.48)), (2.3, (0.78, 1.0, 0.55)), (4.0, (1.0, 1.0, 1.0))]
+    ("least", "factors"), [(0.0, (0.85, 1.15, 0.92)), (3.0, (1.0, 1.15, 0.92)), (4.0, (1.15, 1.15, 1.15))]
 )
 def test_each_layer_has_the_factor_that_loses_least_and_keeps_enough(
     monkeypatch: pytest.MonkeyPatch, least: float, factors: tuple[float, ...]
 ) -> None:
-    whole, best = np.array([3.0, 5.0, 2.0]), np.array([0.7, 1.0, 0.5])
+    whole, best = np.array([3.0, 5.0, 2.0]), np.array([0.8, 1.2, 0.9])
     measured: list[tuple[float, ...]] = []
 
     class OneLevel:
@@ -72,7 +72,7 @@ def test_each_layer_has_the_factor_that_loses_least_and_keeps_enough(
 
     monkeypatch.setattr(ranges_module, "_Level", OneLevel)
     levels = ranges_module._Levels([Seen(b"", [])])
-    assert tuple(ranges_module._factors(levels, whole, least)) == factors
+    assert tuple(ranges_module._best((1.15, 1.0, 0.92, 0.85), levels, whole, least)) == factors
     assert len(set(measured)) == len(measured)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 from matplotlib import font_manager
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 SIZE: Final = 768
@@ -45,6 +46,17 @@ def draw(seed: int) -> Image.Image:
         x, y = (int(value) for value in rng.integers(-40, SIZE, 2))
         pen.text((x, y), " ".join(words), font=font, fill=_colour(rng))
     return image
+
+
+def draw_discs(seed: int, side: int) -> NDArray[np.uint8]:
+    """Luma, (side, side), of discs of any grey over a gradient. Their edges are jagged: the hardest that there are."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side]
+    scene = 60 + 90 * x / side + rng.normal(0, 2, x.shape)
+    for _ in range(side * side // 1024 + 4):
+        inside = np.hypot(x - rng.uniform(0, side), y - rng.uniform(0, side)) < rng.uniform(1, side / 5)
+        scene[inside] = rng.uniform(0, 255)
+    return np.asarray(np.rint(scene.clip(0, 255)), np.uint8)
 
 
 def _ground(rng: np.random.Generator) -> Image.Image:
