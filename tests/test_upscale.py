@@ -233,6 +233,8 @@ def test_random_access_gives_the_same_frames(network: Path) -> None:
         ({"backend": OpenVINO}, "backend=OpenVINO is not a backend"),
         ({"model": "slow"}, "no model 'slow'"),
         ({"model": "/nowhere/net.onnx"}, "cannot read the model"),
+        ({"model": "NET.ONNX"}, "cannot read the model"),
+        ({"model": "/nowhere/net"}, "cannot read the model"),
     ],
 )
 def test_bad_arguments_state_what_to_do(arguments: dict[str, object], message: str) -> None:

@@ -1,7 +1,10 @@
 """The table that benchmarks/precisions.py makes of its rounds."""
 
+import json
 import runpy
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = runpy.run_path(str(ROOT / "benchmarks" / "precisions.py"))
@@ -25,3 +28,9 @@ def test_ratios_are_those_of_rounds() -> None:
         " int8 75%, f32 25% ",
         " 1.000 ",
     ]
+
+
+@pytest.mark.parametrize("name", ["epyc-avx512-2-cores", "xeon-avx512-2-cores"])
+def test_the_document_shows_committed_results(name: str) -> None:
+    report = json.loads((ROOT / "benchmarks" / "results" / "precisions" / f"{name}.json").read_text("utf-8"))
+    assert SCRIPT["table"](report) in (ROOT / "docs" / "performance.md").read_text("utf-8")

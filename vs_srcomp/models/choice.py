@@ -65,5 +65,5 @@ def depends_on_level(model: ModelName | Network) -> bool:
 
 
 def is_file(model: ModelName) -> bool:
-    """Whether ``model`` is the path of an ONNX file."""
-    return isinstance(model, os.PathLike) or model.endswith(".onnx")
+    """Whether ``model`` is a path, and no name."""
+    return isinstance(model, os.PathLike) or model.lower().endswith(".onnx") or os.sep in model
