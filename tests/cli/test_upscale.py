@@ -64,7 +64,8 @@ def test_errors_of_single_frames_are_short_too(
     film.write_bytes(data)
     done = command("upscale", film, tmp_path / "out.mkv", "--model", model, "--width", "854", "--preset", "12")
     assert done.returncode == 1
-    assert re.search(r"(?m)^vs-srcomp: error: frame \d+ of .*damaged\.webm' cannot be decoded", done.stderr)
+    told = r"(?m)^vs-srcomp: error: frame \d+ of .*damaged\.webm', at [\d.]+ s, cannot be decoded"
+    assert re.search(told, done.stderr)
     assert len(done.stderr.splitlines()) <= 4
 
 
