@@ -43,8 +43,9 @@ HALF_PRECISION: Closeness = {"rtol": 0, "atol": 4e-3}
 PSNR_DB = 0.01
 """Other processors add in another order, which rounds some pixels to the neighbouring code."""
 
-PSNR_INT8_DB = 0.03
-"""8-bit weights are coarser on processors without VNNI, whose sums of two products must fit 16 bits."""
+PSNR_INT8_DB = 0.06
+"""8-bit weights are coarser on processors without VNNI, whose sums of two products must fit 16 bits. One of the
+pictures that are measured again differs by 0.044."""
 
 SSIM = 5e-4
 """As `PSNR_DB`."""
