@@ -68,15 +68,14 @@ def announce_losses(file: str, kind: ContainerKind) -> None:
 def losses(file: str, kind: ContainerKind) -> list[str]:
     """What of ``file`` is lost, by its header and first frames; one line each."""
     with open_container(file) as container:
-        names = lost_tags(file_tags(container), kind)
-    of_tags = [f"tags are left out, because {kind.suffix} files cannot hold them: {', '.join(names)}"] if names else []
-    return [*losses_of_video(file, kind), *sorted(matroska_extras(Path(file))), *of_tags]
+        of_video, of_tags = _of_video(container, kind), _of_tags(container, kind)
+    return [*of_video, *sorted(matroska_extras(Path(file))), *of_tags]
 
 
 def losses_of_video(file: str, kind: ContainerKind) -> list[str]:
     """Losses of the video, one line each."""
     with open_container(file) as container:
-        return list(dict.fromkeys(_of_stream(container, video_stream(container, 0), kind)))
+        return _of_video(container, kind)
 
 
 def side_data_losses(kinds: Iterable[Type], *, stereo_mode_is_kept: bool) -> Iterator[str]:
@@ -90,6 +89,15 @@ def side_data_losses(kinds: Iterable[Type], *, stereo_mode_is_kept: bool) -> Ite
         if kind != Type.STEREO3D or not stereo_mode_is_kept:
             name = kind.name.lower().replace("_", " ")
             yield _MESSAGES.get(kind, f"what frames bring as {name} is left out: nothing here writes it")
+
+
+def _of_tags(container: InputContainer, kind: ContainerKind) -> list[str]:
+    names = lost_tags(file_tags(container), kind)
+    return [f"tags are left out, because {kind.suffix} files cannot hold them: {', '.join(names)}"] if names else []
+
+
+def _of_video(container: InputContainer, kind: ContainerKind) -> list[str]:
+    return list(dict.fromkeys(_of_stream(container, video_stream(container, 0), kind)))
 
 
 def _of_stream(container: InputContainer, stream: VideoStream, kind: ContainerKind) -> Iterator[str]:
