@@ -3,7 +3,8 @@
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from vs_srcomp.progress import Progress, check_cancelled
 from vs_srcomp.transcode.job import Job
 from vs_srcomp.transcode.prepare import prepare, start_encoder
 
-# Number of consecutive frames to encode, and at how many places.
-_FRAMES, _PLACES = 4, 3
+# Places in the clip at which frames are encoded, and how many consecutive ones in each of two passes. What a pass takes
+# however long it is (the start of the encoder, the search for each place) is in both, and not in their difference.
+_PLACES = 3
+_SHORT, _LONG = 1, 8
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,10 @@ class Estimate:
     """The result of a dry run."""
 
     segments: Sequence[Segment]
-    models: dict[str, int]
-    """Number of encoded frames by model name."""
     seconds: float
     """Time to decode, upscale and encode a frame."""
+    models: dict[str, int]
+    """Number of encoded frames by model name."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,38 @@ class DryRun:
         with prepare(self.job, threads=share.threads) as work:
             segments = cut_prepared(work)
             check_cancelled(cancel)
-            output = work.output
-            last = max(0, output.num_frames - _FRAMES)
-            starts = sorted({last * place // (_PLACES - 1) for place in range(_PLACES)})
-            sample = vs.core.std.Splice([output[start : start + _FRAMES] for start in starts])
-            began = time.monotonic()
-            with start_encoder(
-                self.job,
-                work.info,
-                frames=sample.num_frames,
-                output=Path(tempfile.gettempdir(), self.job.target.name),
-                threads=share.threads,
-                cancel=cancel,
-            ) as encoder:
-                models = feed(sample, encoder, lambda _: None, work.info.time_base, cancel=cancel)
-            return Estimate(segments, dict(models), (time.monotonic() - began) / sample.num_frames)
+            models: Counter[str] = Counter()
+
+            def seconds_for(clip: vs.VideoNode) -> float:
+                began = time.monotonic()
+                with start_encoder(
+                    self.job,
+                    work.info,
+                    frames=clip.num_frames,
+                    output=Path(tempfile.gettempdir(), self.job.target.name),
+                    threads=share.threads,
+                    cancel=cancel,
+                ) as encoder:
+                    models.update(feed(clip, encoder, lambda _: None, work.info.time_base, cancel=cancel))
+                return time.monotonic() - began
+
+            return Estimate(segments, seconds_a_frame(work.output, seconds_for), dict(models))
+
+
+def seconds_a_frame(clip: vs.VideoNode, seconds_for: Callable[[vs.VideoNode], float]) -> float:
+    """Time that a frame of ``clip`` adds to the work, from the times ``seconds_for`` parts of it.
+
+    Of a clip that is not much longer than these parts, it is the time for the whole clip by its frames.
+    """
+    frames: int = clip.num_frames
+    if frames <= _PLACES * (_SHORT + _LONG):
+        return seconds_for(clip) / frames
+    clip.get_frame(0).close()  # which compiles the network
+    last = frames - _SHORT - _LONG
+    starts = [last * place // (_PLACES - 1) for place in range(_PLACES)]
+    # Different frames, as equal ones could be taken from memory.
+    first = seconds_for(vs.core.std.Splice([clip[start : start + _SHORT] for start in starts]))
+    second = seconds_for(vs.core.std.Splice([clip[start + _SHORT : start + _SHORT + _LONG] for start in starts]))
+    if second <= first:  # beside other work
+        return second / (_PLACES * _LONG)
+    return (second - first) / (_PLACES * (_LONG - _SHORT))
