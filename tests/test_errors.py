@@ -41,3 +41,18 @@ def test_other_exceptions_have_no_remedy() -> None:
 def test_lines_of_an_exception_without_a_message_are_its_type() -> None:
     assert first_line(MemoryError()) == last_line(MemoryError()) == "MemoryError"
     assert (first_line("\n a \n b \n"), last_line("\n a \n b \n"), last_line("")) == ("a", "b", "")
+
+
+def test_names_in_a_message_may_look_like_its_prefix() -> None:
+    name = "'./vs-srcomp: film.mkv' does not exist"
+
+    def fail(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        raise error(name, "check the path")
+
+    blank = vs.core.std.BlankClip(length=1)
+    with pytest.raises(vs.Error) as caught:
+        blank.std.ModifyFrame(blank, fail).get_frame(0)
+    for failure in (error(name, "check the path"), caught.value):
+        assert message_of(failure) == f"{name}\ncheck the path"
+        assert what_and_remedy(failure) == (name, "check the path")
+    assert what_and_remedy(RuntimeError(name)) == (name, "")

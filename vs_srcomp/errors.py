@@ -1,11 +1,15 @@
 """Errors of this package, which state what is wrong and what to do; and messages of other libraries' exceptions."""
 
+import re
 from typing import Self
 
 import vapoursynth as vs
 
 PREFIX = "srcomp: "
 """Prefix of every error and log message of this package."""
+
+# The prefix at the beginning, or behind the type in the last line of a traceback; elsewhere it may be part of a name.
+_BEGIN = re.compile(rf"(?:^|Error: ){PREFIX}", re.MULTILINE)
 
 
 class SrcompError(vs.Error):  # type: ignore[misc]  # VapourSynth has no stub for it
@@ -38,7 +42,9 @@ def error(what: str, remedy: str) -> SrcompError:
 
 def message_of(failure: BaseException) -> str:
     """The text of ``failure`` without the package's prefix and without the traceback of a frame callback."""
-    return str(failure).rpartition(PREFIX)[2].strip()
+    if isinstance(failure, SrcompError):
+        return f"{failure.what}\n{failure.remedy}"
+    return _BEGIN.split(str(failure))[-1].strip()
 
 
 def what_and_remedy(failure: BaseException) -> tuple[str, str]:
@@ -46,7 +52,7 @@ def what_and_remedy(failure: BaseException) -> tuple[str, str]:
     if isinstance(failure, SrcompError):
         return failure.what, failure.remedy
     message = message_of(failure)
-    what, separator, remedy = message.rpartition("\n") if PREFIX in str(failure) else (message, "", "")
+    what, separator, remedy = message.rpartition("\n") if _BEGIN.search(str(failure)) else (message, "", "")
     return (what, remedy) if separator else (message, "")
 
 

@@ -403,6 +403,48 @@ def test_a_disk_without_room_is_reported_before_the_work(job: Job) -> None:
     assert counts == {"done": 1}
 
 
+def test_after_a_refusal_for_want_of_room_other_settings_are_a_new_beginning(job: Job) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vs_srcomp.batch.disk_space.free_bytes", lambda folder: 1000)
+        assert run(job)["film.mkv"].status == "failed"
+    assert not (job.target.parent / ".srcomp" / "film.mkv.parts").exists()
+    assert run(replace(job, crf=40))["film.mkv"].status == "done"
+
+
+def test_a_source_that_vanishes_does_not_stop_another_clip(job: Job, tmp_path: Path) -> None:
+    """The room that it needs is counted for the other one."""
+    source = tmp_path / "vanishing.mkv"
+    shutil.copy(job.source, source)
+    vanishing = replace(job, source=source, target=job.target.with_name("vanishing.mkv"))
+
+    class Removing(Here):
+        size = 2
+
+        def wait(self, seconds: float) -> list[Event]:
+            if self.done:  # the vanishing clip is cut
+                source.unlink(missing_ok=True)
+            return super().wait(seconds)
+
+    notebook = Notebook()
+    run_batch([vanishing, job], Removing(), notebook)
+    assert notebook.outcomes["film.mkv"].status == "done"
+    assert "vanishing.mkv' cannot be read: no such file" in notebook.outcomes["vanishing.mkv"].message
+
+
+def test_a_file_in_place_of_the_notes_is_named(job: Job) -> None:
+    notes = job.target.parent / ".srcomp"
+    notes.write_text("mine")
+    outcome = run(job)["film.mkv"]
+    assert outcome.status == "failed"
+    assert outcome.message == f"{str(notes)!r} is not a folder, and notes on the outputs go there\nremove it"
+    assert notes.read_text() == "mine"
+
+
+def test_the_plugin_that_deinterlaces_counts(job: Job) -> None:
+    assert "bwdif" not in identity_of(job)["versions"]
+    assert identity_of(replace(job, deinterlace=True))["versions"]["bwdif"]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 128 KiB."""

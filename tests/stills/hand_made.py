@@ -1,13 +1,29 @@
-"""TIFF files of kinds that neither Pillow nor this package writes."""
+"""Files of kinds that neither Pillow nor this package writes."""
 
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+from PIL.PngImagePlugin import putchunk
 
 _SHORT, _LONG = (3, "H"), (4, "I")
+
+
+def write_grey_png(file: Path, codes: NDArray[np.uint8], *, bits: int, transparent: int) -> None:
+    """Write a PNG of grey codes of 1 to 8 ``bits``, one of which is ``transparent``."""
+    height, width = codes.shape
+    of_samples = np.unpackbits(codes[:, :, None], axis=2)[:, :, 8 - bits :].reshape(height, -1)
+    rows = np.hstack([np.zeros((height, 1), np.uint8), np.packbits(of_samples, axis=1)])
+    with file.open("wb") as out:
+        out.write(b"\x89PNG\r\n\x1a\n")
+        putchunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0))
+        putchunk(out, b"tRNS", struct.pack(">H", transparent))
+        putchunk(out, b"IDAT", zlib.compress(rows.tobytes()))
+        putchunk(out, b"IEND")
 
 
 def write_raw_tiff(

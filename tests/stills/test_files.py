@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import vs_srcomp
 from tests.stills.conftest import SIZE, XMP, as_it_is, decoded, luma_of
-from tests.stills.hand_made import write_raw_tiff
+from tests.stills.hand_made import write_grey_png, write_raw_tiff
 from vs_srcomp.batch.sequence import upscale_sequence
 from vs_srcomp.probe import probe
 from vs_srcomp.resample import lanczos5
@@ -359,6 +359,19 @@ def test_palettes_and_single_bits(rgb: NDArray[np.uint8], unchanging: Path, tmp_
         with Image.open(tmp_path / "out.png") as made:
             assert made.mode == wanted
             np.testing.assert_array_equal(np.asarray(made), np.asarray(source.convert(wanted)))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_one_grey_is_transparent(bits: int, tmp_path: Path) -> None:
+    """FFmpeg and Pillow lose what is transparent of 2 and 4 bits."""
+    codes = np.tile(np.arange(16) % (1 << bits), (4, 1)).astype(np.uint8)
+    codes[0] = (1 << bits) - 1
+    for transparent in {0, 1, (1 << bits) - 1}:
+        write_grey_png(tmp_path / "in.png", codes, bits=bits, transparent=transparent)
+        picture = read_picture(tmp_path / "in.png")
+        np.testing.assert_array_equal(picture.alpha, np.where(codes == transparent, 0, 255))
+        with picture.clip.get_frame(0) as frame:
+            np.testing.assert_array_equal(np.asarray(frame[0]), codes.astype(int) * 255 // ((1 << bits) - 1))
 
 
 def test_jpeg_xl(rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path) -> None:

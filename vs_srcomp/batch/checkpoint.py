@@ -70,7 +70,7 @@ class _Entry:
     replaces: bool
     """Whether the user has allowed to replace ``existing``."""
     segments: list[list[int]]
-    """First frame, and frame after the last, of each segment."""
+    """First frame, and frame after the last, of each segment; empty before one is finished."""
     output: dict[str, int]
     """Size and time of change of the finished file, or of the one that a check has rejected."""
     result: dict[str, Any]
@@ -98,14 +98,17 @@ class Checkpoint:
         self._file = beside(target, "json")
         self._lock = FileLock(beside(target, "lock"), thread_local=False)
         self._entry: _Entry | None = None
+        self._bounds: list[list[int]] = []
+        """As `_Entry.segments`, for the work in this process."""
 
     def acquire(self) -> bool:
         """Take the lock. Returns False if another process has it.
 
         Raises:
             OSError: The output's folder is not writable.
+            vs.Error: There is a file where the folder of the notes goes.
         """
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        make_notes_folder(self._file.parent)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -197,7 +200,7 @@ class Checkpoint:
         return self._entry is not None and self._entry.replaces
 
     def keep_segments(self, segments: Sequence[Segment]) -> dict[int, SegmentRecord]:
-        """Store how the job is cut, and find its finished segments.
+        """Set how the job is cut, and find its finished segments.
 
         Their files are compared with their checksums. Damaged files, and those of processes that were killed, are
         removed.
@@ -209,12 +212,9 @@ class Checkpoint:
             vs.Error: The job was begun with other segments.
         """
         assert self._entry is not None
-        bounds = [[segment.first, segment.stop] for segment in segments]
-        if self._entry.segments and self._entry.segments != bounds:
+        self._bounds = [[segment.first, segment.stop] for segment in segments]
+        if self._entry.segments and self._entry.segments != self._bounds:
             raise error(f"{str(self.target)!r} was begun with other segments", "redo it with --restart")
-        if not self._entry.segments:
-            self._entry.segments = bounds
-            self._write()
         finished = {}
         for segment in segments:
             record = self._read_record(segment)
@@ -226,6 +226,10 @@ class Checkpoint:
 
     def add(self, record: SegmentRecord) -> None:
         """Store that a segment is finished and its file in place."""
+        assert self._entry is not None
+        if not self._entry.segments:
+            self._entry.segments = self._bounds
+            self._write()
         write_atomically(self.parts / _record_name(record.index), seal(record.to_json()))
 
     @property
@@ -347,6 +351,19 @@ class Checkpoint:
                 shutil.rmtree(file)
             elif _OWN_FILE.fullmatch(file.name) and unwanted(file.name):
                 file.unlink()
+
+
+def make_notes_folder(folder: Path) -> None:
+    """Make the ``folder`` called `FOLDER`, if there is none.
+
+    Raises:
+        OSError: The folder above is not writable.
+        vs.Error: There is a file of that name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise error(f"{str(folder)!r} is not a folder, and notes on the outputs go there", "remove it") from None
 
 
 def _record_name(index: int) -> str:

@@ -1,7 +1,7 @@
 """Disk space of jobs."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vs_srcomp.batch.records import Segment, SegmentRecord
@@ -26,11 +26,13 @@ class DiskSpace:
         self._pixels += segment.frames * segment.info.picture.width * segment.info.picture.height
         self._bytes += record.bytes
 
-    def needed(self, job: Job, todo: Iterable[Segment], finished: Iterable[SegmentRecord] = ()) -> int:
-        """Bytes that ``job`` needs, about: the segments ``todo``, and the output that joins them to the others."""
+    def needed(self, job: Job, segments: Sequence[Segment], finished: Iterable[SegmentRecord] = ()) -> int:
+        """Bytes that ``job`` needs, about: those of its ``segments`` that are not ``finished``, and the output."""
+        of_finished = {record.index: record.bytes for record in finished}
+        todo = [segment for segment in segments if segment.index not in of_finished]
         pixels = sum(segment.frames * segment.info.picture.width * segment.info.picture.height for segment in todo)
-        joined = sum(record.bytes for record in finished)
-        copied = job.source.stat().st_size  # other streams: at most the whole source
+        joined = sum(of_finished.values())
+        copied = segments[0].info.source.bytes  # other streams: at most the whole source
         return round(2 * pixels * self._bytes_per_pixel(job)) + joined + copied
 
     def check(self, job: Job, needed: int, taken: int) -> None:

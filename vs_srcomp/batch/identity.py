@@ -22,6 +22,7 @@ from vs_srcomp.source.media import local_file
 from vs_srcomp.stills.encoding import libaom_program
 from vs_srcomp.stills.formats import AVIF
 from vs_srcomp.stills.job import PictureJob
+from vs_srcomp.transcode.deinterlace import check_plugin, plugin_version
 from vs_srcomp.transcode.info import fingerprint
 from vs_srcomp.transcode.job import Job, encoder_settings
 
@@ -39,7 +40,7 @@ def identity_of(job: Job) -> Identity:
     """The identity of ``job``.
 
     Raises:
-        vs.Error: The source or a model cannot be read, or the encoder does not have such settings.
+        vs.Error: The source or a model cannot be read, the encoder does not have such settings, or a plugin is missing.
     """
     local_file(job.source)
     settings = encoder_settings(job)
@@ -50,7 +51,7 @@ def identity_of(job: Job) -> Identity:
         | {"container": job.target.suffix.lower(), "crf": settings.crf, "preset": settings.preset},
         "models": _models(job),
         "backend": _backend(backend_of(job)),
-        "versions": _versions() | (program_of(job.pipe) if job.pipe else {"encoder": library_of(settings.kind)}),
+        "versions": _versions() | _encoder(job, settings.kind) | _deinterlacer(job),
     }
 
 
@@ -66,6 +67,17 @@ def identity_of_picture(job: PictureJob) -> Identity:
         "backend": _backend(backend_of(job)),
         "versions": _versions() | {"pillow": PIL.__version__} | _avif_encoder(job.target),
     }
+
+
+def _encoder(job: Job, kind: EncoderKind) -> dict[str, str]:
+    return program_of(job.pipe) if job.pipe else {"encoder": library_of(kind)}
+
+
+def _deinterlacer(job: Job) -> dict[str, str]:
+    if not job.deinterlace:
+        return {}
+    check_plugin()
+    return {"bwdif": plugin_version()}
 
 
 def _avif_encoder(target: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from vs_srcomp.batch.checkpoint import FOLDER, beside, seal, stamp, unseal
+from vs_srcomp.batch.checkpoint import FOLDER, beside, make_notes_folder, seal, stamp, unseal
 from vs_srcomp.batch.identity import Identity, differences, identity_of_picture
 from vs_srcomp.errors import error
 from vs_srcomp.files import write_atomically
@@ -76,7 +76,8 @@ class Resumable:
         """
         check_new_output(job.target, job.source, overwrite=True)
         identity = self._identity(job)
-        _make_folder(job.target.parent / FOLDER)
+        with writing_picture(folder := job.target.parent / FOLDER):
+            make_notes_folder(folder)
         lock = FileLock(beside(job.target, "lock"), thread_local=False)
         with writing_picture(Path(lock.lock_file)):
             lock.acquire()
@@ -99,14 +100,6 @@ class Resumable:
         if job.source not in self._sources:
             self._sources[job.source] = {"source": asdict(fingerprint(Path(local_file(job.source))))}
         return self._sources[job.source] | self._settings
-
-
-def _make_folder(folder: Path) -> None:
-    with writing_picture(folder):
-        try:
-            folder.mkdir(exist_ok=True)
-        except FileExistsError:
-            raise error(f"{str(folder)!r} is not a folder, and notes on the outputs go there", "remove it") from None
 
 
 def _note_of(target: Path) -> _Note | None:

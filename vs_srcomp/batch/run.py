@@ -263,7 +263,7 @@ class _Batch:
     def _space_of(self, current: RunningJob) -> int:
         """Bytes that ``current`` still needs."""
         is_joined = not current.segments or current.result is not None
-        return 0 if is_joined else self.space.needed(current.job, current.todo, current.records.values())
+        return 0 if is_joined else self.space.needed(current.job, current.segments, current.records.values())
 
     def _show(self, current: RunningJob) -> None:
         if current.segments:

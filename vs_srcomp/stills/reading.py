@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import vapoursynth as vs
 
 from vs_srcomp.errors import error, first_line
@@ -16,7 +17,7 @@ from vs_srcomp.stills.from_video import RANGE, from_video
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import has_gain_map, metadata_of
 from vs_srcomp.stills.opening import is_single, opened
-from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture
+from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Plane
 from vs_srcomp.stills.tiff import checked_bits, has_further_channel, has_premultiplied_alpha
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def _read(image: "Image.Image", file: Path) -> Picture:
         picture = from_video(image, file, kind)
     elif kind == "PNG":
         picture = from_packed(decoded_packet(file, "png"), has_colours=True)
+        if picture is not None and image.mode == "L" and "transparency" in image.info:
+            picture = replace(picture, alpha=_alpha_of_key(image, _png_bits(file)))
     elif kind == "TIFF" and (bits := checked_bits(image, file)) > 8:
         picture = from_packed(
             decoded_packet(file, "tiff"),
@@ -124,6 +127,16 @@ def _page(image: "Image.Image", file: Path) -> Picture:
     if image.format == "PNG" and _png_bits(file) > 8:
         return replace(picture, notes=(*picture.notes, "of the 16 bits of an animation, 8 are read"))
     return picture
+
+
+def _alpha_of_key(image: "Image.Image", bits: int) -> Plane:
+    """Alpha of a grey PNG that names one transparent value (PNG, third edition, 11.3.2.1).
+
+    FFmpeg and Pillow scale samples of 2 and 4 bits to 8 bits, and compare them with the unscaled value.
+    """
+    peak = (1 << bits) - 1
+    transparent = (image.info["transparency"] & peak) * 255 // peak
+    return np.where(np.asarray(image) == transparent, np.uint8(0), np.uint8(255))
 
 
 def _png_bits(file: Path) -> int:

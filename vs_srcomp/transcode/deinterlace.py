@@ -20,6 +20,12 @@ def check_plugin() -> None:
         )
 
 
+def plugin_version() -> str:
+    """The version of the plugin, which must be installed: ``5.1``."""
+    version = getattr(vs.core, NAMESPACE).version
+    return f"{version.major}.{version.minor}"
+
+
 def deinterlaced(clip: vs.VideoNode) -> vs.VideoNode:
     """``clip`` with its interlaced frames deinterlaced by bwdif; progressive frames stay as they are.
 

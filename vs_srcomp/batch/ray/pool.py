@@ -37,6 +37,7 @@ from vs_srcomp.batch.ray.worker import (
 from vs_srcomp.batch.records import Share
 from vs_srcomp.errors import error, first_line
 from vs_srcomp.files import write_atomically
+from vs_srcomp.models.choice import is_file
 from vs_srcomp.transcode.info import fingerprint
 from vs_srcomp.transcode.job import Job
 
@@ -225,7 +226,6 @@ class ClusterPool:
         if job not in self._identities:
             self._identities[job] = identity_of(job), arithmetic(job)
         sent = bool(self._folder) and isinstance(task, ON_ANY_NODE)
-        model = Path(job.model)
         return RemoteTask(
             number=number,
             task=task,
@@ -236,7 +236,7 @@ class ClusterPool:
             pace=max(_BETWEEN_LOOKS, self.size / _REPORTS_A_SECOND),
             folder=self._folder,
             source=self._copied_file(job, "source", job.source) if sent else None,
-            model=self._copied_file(job, "model", model) if sent and model.suffix == ".onnx" else None,
+            model=self._copied_file(job, "model", Path(job.model)) if sent and is_file(job.model) else None,
         )
 
     def _finished(self, seconds: float) -> Iterator[Event]:
