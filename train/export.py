@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -113,7 +114,9 @@ def _install(
 ) -> str:
     """Write the file ``data`` of ``network`` and its entry, which begins with ``kind``; the line of `export_run`."""
     file = f"{recipe.name}.onnx"
-    write_atomically(engines / file, data)
+    with TemporaryDirectory() as folder:  # before anything that is installed changes
+        (own := Path(folder, file)).write_bytes(data)
+        field = read_network(own).receptive_field
     entry = {
         "name": recipe.name,
         "file": file,
@@ -123,12 +126,14 @@ def _install(
         "macs_per_pixel": network.macs_per_pixel,
         "stride": network.stride,
         # That of the exported graph; that of the class may be an upper bound.
-        "receptive_field": read_network(engines / file).receptive_field,
+        "receptive_field": field,
         "recipe": _shown(recipe_path),
         "ranges": [],
         "gain_db": {},
         "licence": licence,
     }
+    # One right after the other: a file that is not the one in the catalogue counts as damaged.
+    write_atomically(engines / file, data)
     enter(entry, engines / "models.json")
     kilo = network.macs_per_pixel / 1000
     return f"{recipe.name}: {network.parameter_count} parameters, {kilo:.1f} kMAC/pixel, {len(data) / 1e6:.2f} MB"

@@ -28,6 +28,9 @@ measured at these, and engines that take minutes to build are built for these.""
 
 MAX_QUANTIZER: Final = 63
 
+SAME_SHAPE: Final = 0.01
+"""Of the width over the height: a smaller change is rounding, and pixels keep their aspect ratio."""
+
 _INDICES_PER_QUANTIZER: Final = 4
 
 

@@ -137,7 +137,8 @@ def refuse_interlaced(n: int, frame: vs.VideoFrame) -> None:
     if frame.props.get("_FieldBased", vs.FIELD_PROGRESSIVE):
         raise error(
             f"frame {n} is interlaced",
-            "deinterlace it first, with --deinterlace or in a script with bwdif; a progressive one needs _FieldBased=0",
+            "deinterlace it first, with --deinterlace where the output is a video, or in a script with bwdif; a "
+            "progressive one needs _FieldBased=0",
         )
 
 

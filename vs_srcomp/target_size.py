@@ -13,7 +13,7 @@ _MARGIN, _LARGEST = 128, (1 << 31) // 8
 _FRAMES = 8
 
 
-def check_target(clip: vs.VideoNode, wanted: tuple[int | None, int | None], target: tuple[int, int]) -> None:
+def check_size(clip: vs.VideoNode, wanted: tuple[int | None, int | None], target: tuple[int, int]) -> None:
     """Refuse a size that is too large; log one that differs from the requested size.
 
     Args:

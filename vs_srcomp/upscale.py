@@ -13,15 +13,12 @@ from vs_srcomp.backends.choice import default_backend
 from vs_srcomp.clips import check_clip
 from vs_srcomp.colour_guess import keep_assumed_colours
 from vs_srcomp.errors import check_flags, error
-from vs_srcomp.geometry import MAX_QUANTIZER, Ratio, nearest_ratio, ratio_by_name, scaled_size
+from vs_srcomp.geometry import MAX_QUANTIZER, SAME_SHAPE, Ratio, nearest_ratio, ratio_by_name, scaled_size
 from vs_srcomp.memory import limit_cache
 from vs_srcomp.models import LOOKS, ModelName, scale_of
 from vs_srcomp.resample import lanczos5
 from vs_srcomp.restore import OWN_PROPS, FrameRestorer, Networks, refuse_interlaced
-from vs_srcomp.target_size import check_target
-
-SAME_SHAPE = 0.01
-"""A smaller change of shape is rounding: pixels keep their aspect ratio."""
+from vs_srcomp.target_size import check_size
 
 # Of planes that std.Convolution takes.
 _LEAST_SIDE = 4
@@ -96,7 +93,7 @@ def upscale(
     amount = _checked_sharpness(sharpness)
     scale = _scale_of_passes(passes, scale_of(model))
     target_width, target_height, nearest = _target(clip, ratio, width, height, scale)
-    check_target(clip, (width, height), (target_width, target_height))
+    check_size(clip, (width, height), (target_width, target_height))
     if clip.height % (2 << clip.format.subsampling_h) or target_height % (2 << clip.format.subsampling_h):
         clip = _never_interlaced(clip)
     up = limit_cache(lanczos5(clip, target_width, target_height), _SPARE)

@@ -13,7 +13,7 @@ import vapoursynth as vs
 from PIL import Image
 
 from tests.compare.conftest import embedded
-from tests.helpers.films import Studio
+from tests.helpers.films import Studio, write_model
 from vs_srcomp.compare import Options, candidate_from_file, made_candidates, metrics_there, write_report
 from vs_srcomp.compare.choice import Chosen
 from vs_srcomp.compare.inputs import distinct_names
@@ -81,6 +81,21 @@ def test_crops_are_lossless(report: Path, bad: Path, original: Path) -> None:
             with rgb.get_frame(shown["number"]) as frame:
                 whole = np.stack([np.asarray(plane) for plane in frame], axis=-1)
             assert np.array_equal(found, whole[top : top + height, left : left + width])
+
+
+def test_networks_of_one_name_are_told_apart(film: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    paths = [write_model(tmp_path / folder / "own.onnx") for folder in ("a", "b")]
+    sides = made_candidates(film, ["light", *paths])
+    assert [side.name for side in sides] == ["lanczos5", "light", "a/own.onnx", "b/own.onnx"]
+    assert made_candidates(film, [paths[0]])[1].name == "own"
+
+
+def test_files_of_one_name_have_levels_of_their_own(film: Path) -> None:
+    sides = [candidate_from_file(film), candidate_from_file(film)]
+    measured = measure(sides, None, (), threads=1, progress=silent)
+    assert [len(track.q) for track in measured.tracks] == [len(measured.times)] * 2
 
 
 def test_crops_are_where_candidates_differ() -> None:

@@ -24,7 +24,7 @@ from vs_srcomp.stills.formats import AVIF
 from vs_srcomp.stills.job import PictureJob
 from vs_srcomp.transcode.deinterlace import check_plugin, plugin_version
 from vs_srcomp.transcode.info import fingerprint
-from vs_srcomp.transcode.job import Job, encoder_settings
+from vs_srcomp.transcode.job import OF_ENCODERS, Job, encoder_settings
 
 type Identity = dict[str, dict[str, Any]]
 """Plain JSON: groups by name, and in each group values by name."""
@@ -32,8 +32,8 @@ type Identity = dict[str, dict[str, Any]]
 # These do not change the output, or are compared in another form.
 _NOT_COMPARED = {"source", "target", "backend", "model", "crf", "preset", "overwrite", "reuse"}
 
-# Settings of encoders do not count with a pipe, and those of the pipe do not count without.
-_OF_ENCODERS, _OF_PIPES = {"encoder", "svt_params", "encoder_options"}, {"pipe", "pipe_format"}
+# These do not count without a pipe, and settings of encoders do not count with one.
+_OF_PIPES = ("pipe", "pipe_format")
 
 
 def identity_of(job: Job) -> Identity:
@@ -44,7 +44,7 @@ def identity_of(job: Job) -> Identity:
     """
     local_file(job.source)
     settings = encoder_settings(job)
-    left_out = _OF_ENCODERS if job.pipe else _OF_PIPES
+    left_out = OF_ENCODERS if job.pipe else _OF_PIPES
     return {
         "source": asdict(fingerprint(job.source)),
         "options": _options(job, left_out)

@@ -52,7 +52,7 @@ def encode_segment(
         segment: A result of `cut`.
         target: The file to write, in an existing folder.
         share: The share of the machine to use.
-        progress: Called with the number of frames that the encoder has been given, and of all frames of this segment.
+        progress: Called with the number of frames that are encoded or queued for it, and of all frames of this segment.
         cancel: When set, it stops the work; nothing is left.
 
     Raises:

@@ -45,7 +45,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5,
     type=ModelName(),
     default="fast",
     show_default=True,
-    help="Network to use: light, fast, quality, or an ONNX file.",
+    help="Network to use: light, fast, quality, another model's name, or an ONNX file.",
 )
 @click.option("--q", type=Quantizer(), default="auto", show_default=True, help="How strongly the clip was compressed.")
 @click.option(

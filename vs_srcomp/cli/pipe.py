@@ -12,9 +12,6 @@ from vs_srcomp.cli.given import is_given
 if TYPE_CHECKING:
     from vs_srcomp.transcode import Job
 
-# The options of built-in encoders.
-_EXCLUDED = ("encoder", "crf", "preset", "svt_params", "encoder_options")
-
 
 @dataclass(frozen=True, kw_only=True)
 class PipeOptions:
@@ -33,7 +30,9 @@ class PipeOptions:
             if is_given("pipe_format"):
                 raise click.UsageError("--pipe-format goes with --pipe.")
             return
-        given = [name for name in _EXCLUDED if is_given(name)]
+        from vs_srcomp.transcode.job import OF_ENCODERS
+
+        given = [name for name in OF_ENCODERS if is_given(name)]
         if given:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             raise click.UsageError(f"--pipe and {names} exclude each other: settings go into the command.")

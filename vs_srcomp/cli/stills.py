@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 PICTURE_FORMATS = ("png", "avif", "jpg", "webp", "tif")
 """Of a batch's outputs, beside the containers of videos."""
 
+# Beside those of encoders.
 _FOR_VIDEOS = (
-    *("encoder", "crf", "preset", "svt_params", "encoder_options", "start", "end", "film_grain", "deinterlace"),
+    *("start", "end", "film_grain", "deinterlace"),
     *("drop_incompatible", "pipe", "pipe_format", "cluster", "storage", "gpus_per_task", "ignore_space"),
     *("verifies", "references", "segment_seconds"),
 )
@@ -66,7 +67,9 @@ def still_options[F: Callable[..., Any]](command: F) -> F:
 
 def check_for(*, pictures: bool) -> None:
     """Raise the usage error of options that are for the other kind of output."""
-    wrong = _FOR_VIDEOS if pictures else _FOR_PICTURES
+    from vs_srcomp.transcode.job import OF_ENCODERS
+
+    wrong = (*OF_ENCODERS, *_FOR_VIDEOS) if pictures else _FOR_PICTURES
     for parameter in click.get_current_context().command.params:
         if parameter.name in wrong and is_given(parameter.name):
             own, other = ("a picture", "videos") if pictures else ("a video", "pictures")

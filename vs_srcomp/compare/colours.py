@@ -3,8 +3,7 @@
 import vapoursynth as vs
 
 from vs_srcomp.colour_guess import assumed_colours
-
-_PQ, _HLG = 16, 18
+from vs_srcomp.stills.picture import HDR_TRANSFERS
 
 
 def to_rgb(clip: vs.VideoNode) -> vs.VideoNode:
@@ -22,4 +21,4 @@ def to_rgb(clip: vs.VideoNode) -> vs.VideoNode:
 def is_hdr(clip: vs.VideoNode) -> bool:
     """Whether the first frame is tagged as PQ or HLG."""
     with clip.get_frame(0) as frame:
-        return frame.props.get("_Transfer") in (_PQ, _HLG)
+        return frame.props.get("_Transfer") in HDR_TRANSFERS

@@ -120,15 +120,15 @@ def made_candidates(
     factor = ratio_by_name(ratio).factor
     size = scaled_size(clip.width, clip.height, factor, clip.format.subsampling_w, clip.format.subsampling_h)
     sides = [enlarged(given, *size)]
-    for model in models:
+    names = distinct_names([Path(model) for model in models])
+    for model, name in zip(models, names, strict=True):
         restored = upscale(clip, width=size[0], height=size[1], q=q, model=model, look=look)
         target = "out.png" if picture else "out.mkv"
         command = ["vs-srcomp", "upscale", path.name, target, "--ratio", ratio, "--model", str(model)]
         command += [] if q == "auto" else ["--q", f"{q:g}"]
         command += [] if look == "faithful" else ["--look", look]
         facts = {**given.facts, "command": shlex.join(command), "models": _hashes(model, ratio, look)}
-        name = Path(model).stem if is_file(model) else str(model)
-        sides.append(Side(name=name, clip=restored, facts=facts, tick=given.tick))
+        sides.append(Side(name=name if is_file(model) else str(model), clip=restored, facts=facts, tick=given.tick))
     return [_upright(side, picture) for side in sides]
 
 

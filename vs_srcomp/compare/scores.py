@@ -201,23 +201,24 @@ def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measur
     first, *others = candidates
     clip = first.clip
     bits = clip.format.bits_per_sample
-    read = [*(side for side in others if "models" not in side.facts), first]
-    levels: dict[str, list[float | None]] = {side.name: [] for side in read}
-    clock, scenes, times, detail = _times_of(read), Scenes(), [], []
-    for number, frames in enumerate(_together([side.clip for side in read])):
+    of_files = {index: side for index, side in enumerate(others, 1) if "models" not in side.facts}
+    read = {**of_files, 0: first}
+    levels: dict[int, list[float | None]] = {index: [] for index in read}
+    clock, scenes, times, detail = _times_of([*read.values()]), Scenes(), [], []
+    for number, frames in enumerate(_together([side.clip for side in read.values()])):
         times.append(clock.add(number, frames))
         codes = np.asarray(frames[-1][0])
         scenes.add(codes, bits)
         detail.append(detail_of(codes, bits))
-        for side, frame in zip(read, frames, strict=True):
-            levels[side.name].append(_level(frame))
+        for index, frame in zip(read, frames, strict=True):
+            levels[index].append(_level(frame))
         give_back_free_memory()
         progress("looking for detail", number + 1, clip.num_frames)
     return Measured(
         times=times,
         cuts=scenes.cuts,
         detail=detail,
-        tracks=[Track(q=levels.get(side.name, levels[first.name])) for side in candidates],
+        tracks=[Track(q=levels.get(index, levels[0])) for index in range(len(candidates))],
         metrics=(),
         peak=(1 << bits) - 1,
         samples=clip.width * clip.height,

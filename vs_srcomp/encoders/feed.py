@@ -51,7 +51,7 @@ def feed(
         write: Called with each packet in decoding order, in another thread.
         time_base: Unit of timestamps, in seconds.
         after: All timestamps are later than this one.
-        progress: Called with the number of frames that the encoder has been given, and the number of all frames.
+        progress: Called with the number of frames that are encoded or queued for it, and the number of all frames.
         cancel: When set, it stops the work.
 
     Returns:

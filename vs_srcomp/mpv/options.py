@@ -28,7 +28,7 @@ class Options:
     q: float | Literal["auto"] = "auto"
     """The compression level, as for ``upscale``."""
     model: str = "fast"
-    """A tier, or the path of an ONNX file."""
+    """A tier, the name of another system's model, or the path of an ONNX file."""
     look: str = "faithful"
     """Of a tier's networks, as for ``upscale``."""
     sharpness: float = 0.0

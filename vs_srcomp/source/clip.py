@@ -157,7 +157,8 @@ class _Clip:
             raise error(
                 f"frame {n} of {self._file!r}, at {self._timing.seconds(n) - self._timing.seconds(0):.2f} s, cannot be "
                 "decoded, because its data is damaged",
-                "get an undamaged copy, or go around it: with --start and --end, or clip[first:last] in a script",
+                "get an undamaged copy, or go around it: with --start and --end where the output is a video, or "
+                "clip[first:last] in a script",
             ) from None
         if _picture(decoded) != self._picture:
             raise error(
@@ -186,7 +187,7 @@ class _Clip:
             self._grain_reported = True
             log_info(
                 f"{self._file!r} asks for film grain: the network gets the picture without it, and --film-grain "
-                "restore, or vs_srcomp.restore_grain in a script, puts it on the result"
+                "restore, where the output is a video, or vs_srcomp.restore_grain in a script puts it on the result"
             )
         return frame
 

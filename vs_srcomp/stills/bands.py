@@ -25,7 +25,7 @@ _BAND = 16_000_000
 """Pixels of a band's output, about."""
 
 _LANCZOS = 5
-"""Rows of the input to either side that a row of the output depends on."""
+"""Rows of a plane of the input to either side that a row of the output depends on."""
 
 _SLACK = 4
 """Rows more, for sharpening and for chroma on its way to RGB."""
@@ -64,7 +64,8 @@ def bands_of(picture: Picture, job: PictureJob, *, whole: int = WHOLE, band: int
     field = max(model.receptive_field or clip.height for model in of_tier)
     # Multiples of this many rows are whole rows of chroma and whole cells of all networks.
     unit = factor.denominator * 4 * max(model.stride for model in of_tier)
-    margin = unit * ceil((_LANCZOS + _SLACK + Fraction(field, 2) / factor) / unit)
+    resized = _LANCZOS << clip.format.subsampling_h
+    margin = unit * ceil((resized + _SLACK + Fraction(field, 2) / factor) / unit)
     step = unit * max(1, round(band / width / factor / unit))
     return list(_cut(clip.height, step, margin, factor))
 

@@ -1,7 +1,7 @@
 """A picture between its file and the networks."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import vapoursynth as vs
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 type Plane = NDArray[np.uint8] | NDArray[np.uint16]
 """Height x width, full range: 0 to 255 or 0 to 65535."""
+
+HDR_TRANSFERS: Final = (16, 18)
+"""PQ and HLG, in the numbers of ITU-T H.273."""
 
 
 class Tags(NamedTuple):
@@ -28,7 +31,7 @@ class Tags(NamedTuple):
     @property
     def is_hdr(self) -> bool:
         """PQ or HLG."""
-        return self.transfer in (16, 18)
+        return self.transfer in HDR_TRANSFERS
 
 
 UNSPECIFIED = Tags(2, 2)

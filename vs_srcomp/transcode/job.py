@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from vs_srcomp.encoders.pipe_command import PipeCommand
 from vs_srcomp.encoders.settings import (
@@ -20,8 +20,8 @@ from vs_srcomp.errors import error
 from vs_srcomp.settings import UpscaleSettings
 from vs_srcomp.transcode.info import JobInfo
 
-# Fields that mean nothing with a pipe.
-_OF_ENCODERS = ("crf", "preset", "svt_params", "encoder_options")
+OF_ENCODERS: Final = ("encoder", "crf", "preset", "svt_params", "encoder_options")
+"""Fields of `Job`, and options of the command line, that mean nothing with a pipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ def encoder_settings(job: Job) -> EncoderSettings:
         vs.Error: The encoder does not exist or does not have such settings.
     """
     if job.pipe:
-        for_encoders = [name for name in _OF_ENCODERS if getattr(job, name) != getattr(Job, name)]
+        for_encoders = [name for name in OF_ENCODERS if getattr(job, name) != getattr(Job, name)]
         if for_encoders:
             raise error(
                 f"pipe and {' and '.join(for_encoders)} exclude each other", "put the settings into the command"

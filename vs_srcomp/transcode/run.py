@@ -24,7 +24,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
 
     Args:
         job: What to do.
-        progress: Called with the number of frames that the encoder has been given, and the number of all frames.
+        progress: Called with the number of frames that are encoded or queued for it, and the number of all frames.
         cancel: When set, it stops the work.
 
     Raises:

@@ -9,6 +9,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from vs_srcomp.colour_guess import assumed_colours
+from vs_srcomp.geometry import SAME_SHAPE
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.copies import attachment, file_tags, stream_tags
 from vs_srcomp.media.hdr import mastering_loss
@@ -20,7 +21,6 @@ from vs_srcomp.media.tags import tags_to_write
 from vs_srcomp.quality.verify.finding import Finding
 from vs_srcomp.quality.verify.original import Original
 from vs_srcomp.source.media import fraction
-from vs_srcomp.upscale import SAME_SHAPE
 
 _COLOUR = {"_Matrix": "matrix", "_Primaries": "primaries", "_Transfer": "transfer", "_Range": "range"}
 _ASSUMED = ", which players assume where nothing is said"
