@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from vs_srcomp.errors import SrcompError, error
@@ -43,16 +44,22 @@ def cannot_read(path: Path | str, reason: OSError) -> SrcompError:
 
 
 @contextmanager
-def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
+def atomic_path(target: Path, *, overwrite: bool = True, keep: bool = False) -> Iterator[Path]:
     """A temporary path next to ``target``, which is renamed to it, after fsync, if the block succeeds.
 
     If the block raises, the temporary file is removed and ``target`` is unchanged. An existing target keeps its
     permissions; if it is a symbolic link, the file that it points to is replaced. Temporary files of earlier processes
     that were killed are removed, too.
 
+    Args:
+        target: The file to write.
+        overwrite: Whether to replace a ``target`` that exists at the end of the block.
+        keep: Whether a file that may not replace it gets the next free name instead, because it was long work.
+
     Raises:
         OSError: The folder is not writable.
-        FileExistsError: ``overwrite`` is false, and ``target`` exists at the end of the block.
+        FileExistsError: ``target`` exists at the end of the block, and neither ``overwrite`` nor ``keep`` is set.
+        vs.Error: The file has got another name.
     """
     prefix = _prefix(target)
     real = target.resolve() if target.is_symlink() else target
@@ -66,11 +73,29 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         if overwrite:
             temporary.replace(real)
         else:
-            rename_without_replacing(temporary, real)
+            try:
+                rename_without_replacing(temporary, real)
+            except FileExistsError:
+                if not keep:
+                    raise
+                raise _kept_beside(target, temporary) from None
     finally:
         temporary.unlink(missing_ok=True)
         _unfinished.discard(temporary)
         os.close(handle)
+
+
+def _kept_beside(target: Path, temporary: Path) -> SrcompError:
+    """Give ``temporary`` the next free name after ``target``, and return the error that says so."""
+    for number in count(2):
+        other = target.with_stem(f"{target.stem} ({number})")
+        with suppress(FileExistsError):
+            rename_without_replacing(temporary, other)
+            break
+    return error(
+        f"{str(target)!r} came into being meanwhile, and was not replaced: the output is {str(other)!r}",
+        "keep the file that you want",
+    )
 
 
 @contextmanager

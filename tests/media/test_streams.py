@@ -145,3 +145,18 @@ def test_streams_that_do_not_fit_are_refused_before_any_work(
     with av.open(str(output)) as container:
         kept = [stream for stream in container.streams if stream.type != "data"]  # MP4 has its chapters in one
         assert len(kept) == 6 - len(misfits)
+
+
+def test_a_second_video_track_is_copied_with_a_word(
+    studio: Studio, upscaled: Upscaled, film: Path, tmp_path: Path, messages: list[str]
+) -> None:
+    picture = studio.picture("first.mkv")
+    both = studio.make(
+        *("-i", str(picture), "-i", str(picture), "-map", "0:v", "-map", "1:v", "-c", "copy", "both.mkv"),
+    )
+    target = upscaled(both, tmp_path / "out.mkv").target
+    assert packets_of(target, 1) == packets_of(both, 1)
+    said = "stream 1 (video, {}) is copied as it is: only the first video track is upscaled"
+    with av.open(str(both)) as container:
+        codec = container.streams[1].codec_context.name
+    assert any(said.format(codec) in message for message in messages), messages

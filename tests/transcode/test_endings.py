@@ -24,18 +24,23 @@ def test_an_existing_file_is_replaced_only_on_demand(film: Path, upscaled: Upsca
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_file_that_appears_meanwhile_is_not_replaced(film: Path, model: Path, tmp_path: Path) -> None:
+def test_a_file_that_appears_meanwhile_is_not_replaced_and_the_work_is_kept(
+    film: Path, model: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "out.mkv"
     job = Job(source=film, target=target, model=model, preset=12)
 
     def intrude(number: int, _: int) -> None:
         if number == 20:
             target.write_text("precious")
+            (tmp_path / "out (2).mkv").write_text("precious, too")
 
-    with pytest.raises(vs.Error, match=r"exists\n.*--overwrite"):
+    with pytest.raises(vs.Error, match=r"came into being meanwhile, and was not replaced: the output is .*out \(3\)"):
         transcode(job, progress=intrude)
     assert target.read_text() == "precious"
-    assert list(tmp_path.iterdir()) == [target]
+    assert (tmp_path / "out (2).mkv").read_text() == "precious, too"
+    assert times_of(tmp_path / "out (3).mkv") == times_of(film)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_source_that_disappears_meanwhile_is_named(film: Path, model: Path, tmp_path: Path) -> None:

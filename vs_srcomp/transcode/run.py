@@ -38,7 +38,7 @@ def transcode(job: Job, *, progress: Progress | None = None, cancel: threading.E
         with (
             writing(job.target),
             start_encoder(job, info, frames=frames, output=job.target, cancel=cancel) as encoder,
-            atomic_path(job.target, overwrite=job.overwrite) as temporary,
+            atomic_path(job.target, overwrite=job.overwrite, keep=True) as temporary,
         ):
             with ExitStack() as opened:
 
