@@ -32,6 +32,14 @@ OWN_PROPS = ["SrcompModel", "SrcompQ", "SrcompRatio"]
 NO_MODEL = "lanczos5"
 
 
+def known_q(props: Mapping[str, Any]) -> float | None:
+    """The compression level that the properties of a frame state, 0 to 63; None if they state none."""
+    known = props.get("SrcompQ")
+    if not isinstance(known, int | float) or isnan(known):
+        return None
+    return min(max(float(known), 0.0), float(MAX_QUANTIZER))
+
+
 class Networks:
     """The networks of one graph: one for each compression level, compiled when the first frame needs it.
 
@@ -100,9 +108,9 @@ class Networks:
         """
         if self._q is not None:
             return self._q
-        known = props.get("SrcompQ")
-        if isinstance(known, int | float) and not isnan(known):
-            return min(max(float(known), 0.0), float(MAX_QUANTIZER))
+        known = known_q(props)
+        if known is not None:
+            return known
         if self._has_levels:
             log_once(
                 f"the compression level of the frames is not known: Q {DEFAULT_Q:g} is taken, unless --q, or q= in "

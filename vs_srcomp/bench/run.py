@@ -21,7 +21,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.geometry import ratio_by_name, scaled_size
 from vs_srcomp.models import network_for
 from vs_srcomp.processor import core_count
-from vs_srcomp.restore import DEFAULT_Q
+from vs_srcomp.restore import DEFAULT_Q, known_q
 from vs_srcomp.source import source
 
 type Progress = Callable[[str], None]
@@ -160,7 +160,8 @@ def _stages(settings: Settings, file: Path, clip: vs.VideoNode, folder: Path) ->
         raise error(str(reason), "use one of these") from None
     with clip.get_frame(0) as frame:
         frame_bytes = sum(frame.get_stride(plane) * frame[plane].shape[0] for plane in range(frame.format.num_planes))
-        q = float(frame.props.get("SrcompQ", DEFAULT_Q)) if settings.q == "auto" else settings.q
+        known = known_q(frame.props)
+    q = settings.q if settings.q != "auto" else DEFAULT_Q if known is None else known
     subsampling = clip.format.subsampling_w, clip.format.subsampling_h
     width, height = scaled_size(clip.width, clip.height, ratio.factor, *subsampling)
 

@@ -18,6 +18,7 @@ from vs_srcomp.memory import give_back_free_memory
 from vs_srcomp.quality.libvmaf import LEAST_SIDE, Libvmaf
 from vs_srcomp.quality.luma import comparable, psnr, squared_error
 from vs_srcomp.quality.times import FrameTimes
+from vs_srcomp.restore import known_q
 
 type Progress = Callable[[str, int, int], None]
 """Called with the name of the step, how much of it is done, and its total."""
@@ -211,7 +212,7 @@ def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measur
         scenes.add(codes, bits)
         detail.append(detail_of(codes, bits))
         for index, frame in zip(read, frames, strict=True):
-            levels[index].append(_level(frame))
+            levels[index].append(known_q(frame.props))
         give_back_free_memory()
         progress("looking for detail", number + 1, clip.num_frames)
     return Measured(
@@ -226,7 +227,7 @@ def _without_reference(candidates: Sequence[Side], progress: Progress) -> Measur
 
 
 def _compare(track: Track, frame: vs.VideoFrame, ours: Luma, theirs: Luma, peak: int) -> None:
-    track.q.append(_level(frame))
+    track.q.append(known_q(frame.props))
     squares = squared_error(ours, theirs)
     track.squared_errors.append(squares)
     if "psnr" in track.scores:
@@ -241,11 +242,6 @@ def _take(track: Track, by_frame: Sequence[dict[str, float]]) -> None:
 
 def _times_of(sides: Sequence[Side]) -> FrameTimes:
     return FrameTimes([side.name for side in sides], [side.tick for side in sides])
-
-
-def _level(frame: vs.VideoFrame) -> float | None:
-    level = frame.props.get("SrcompQ")
-    return None if level is None else float(level)
 
 
 class Scenes:
