@@ -2,7 +2,8 @@
 
 import copy
 import hashlib
-from collections.abc import Container
+from collections.abc import Container, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +54,8 @@ def take_weights(network: Network, name: str, runs: Path, role: str = "start") -
             take_installed(network, name)
         elif isinstance(network, InterpolatedStack) and "gains" in weights:
             network.take_plain(lambda plain: plain.load_state_dict(weights))
+        elif isinstance(network, InterpolatedStack) and (levels := _other_levels(network, name)):
+            network.take_levels(levels, lambda stack: stack.load_state_dict(weights))
         else:
             network.load_state_dict(weights)
     except (RuntimeError, ValueError) as reason:
@@ -79,6 +82,15 @@ def digest_of_earlier(recipe: Recipe, runs: Path) -> str:
     if not files or not all(file.exists() for file in files):
         return ""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def _other_levels(network: InterpolatedStack, name: str) -> Sequence[float]:
+    """The levels of the run ``name`` by its recipe, which its weights do not state; empty if ``network`` has them."""
+    with suppress(ValueError):  # a run without a recipe
+        made = recipe_by_name(name).make_network()
+        if isinstance(made, InterpolatedStack) and made.levels != network.levels:
+            return made.levels
+    return ()
 
 
 def _weights(name: str, runs: Path) -> Path:

@@ -72,4 +72,5 @@ def _take_interpolated(network: InterpolatedStack, values: dict[str, Tensor]) ->
         weights, biases = values[f"conv{index}.weights"].float(), values[f"conv{index}.biases"]
         shape = values[f"conv{index}.shape"].tolist()
         layers.append([(weight.view(shape), bias) for weight, bias in zip(weights, biases, strict=True)])
-    network.set_kernels(list(zip(*layers, strict=True)))
+    of_levels = list(zip(*layers, strict=True))
+    network.take_levels(values["knots"].flatten().tolist(), lambda exported: exported.set_kernels(of_levels))

@@ -71,7 +71,8 @@ class Recipe:
     """Share of the pictures for validation; of patches, only if there are no files for it."""
     start: str | None = None
     """Name of a finished run with the initial weights or, without such a run, of weights in train/starts or of one of
-    this project's networks in the package. The start of an `InterpolatedStack` may be a `PlainStack`."""
+    this project's networks in the package. The start of an `InterpolatedStack` may be a `PlainStack`, or have other
+    levels."""
     teacher: str | None = None
     """Name of a run or of a network of the package, as for ``start``, whose output is part of the target
     (distillation). It may have another form, which the recipe of that name in train/recipes states."""

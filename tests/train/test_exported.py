@@ -51,6 +51,14 @@ def test_kernels_of_each_level_begin_with_those_of_a_plain_stack() -> None:
     torch.testing.assert_close(network(luma, q), plain(luma, q), atol=1e-5, rtol=0)
 
 
+def test_other_levels_begin_with_the_kernels_between_those_of_the_file() -> None:
+    exported = of_chance(InterpolatedStack(stride=2, channels=8, layers=4, slope=0.1))
+    network = InterpolatedStack(stride=2, channels=8, layers=4, slope=0.1, levels=(10, 25, 40, 55))
+    take_exported(network, levels_to_onnx(exported, "test"))
+    luma, q = torch.rand(4, 1, 16, 24), torch.tensor(network.levels)
+    torch.testing.assert_close(network(luma, q), exported(luma, q), atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.name)
 def test_every_network_of_the_package_is_a_start(model: Model) -> None:
     network = load_recipe(ROOT / model.recipe).make_network()

@@ -1,6 +1,7 @@
 """The training loop: learning, resuming, starting from other runs, and distillation."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -216,6 +217,25 @@ def test_kernels_of_each_level_start_from_a_plain_stack(tmp_path: Path) -> None:
         ALONE,
     )
     luma, q = torch.rand(2, 1, 16, 24), torch.tensor([20.0, 50.0])
+    torch.testing.assert_close(kept(luma, q), start(luma, q), atol=1e-5, rtol=0)
+
+
+def test_kernels_of_other_levels_start_between_those_of_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+    monkeypatch.setattr(trained_module, "RECIPES", recipes)
+    network = {**TINY.network, "name": "interpolated"}
+    few = changed("few", network=network)
+    text = [f'name = "few"\nsteps = {few.steps}\nbatch = {few.batch}\ncrop = {few.crop}', "[network]"]
+    text += [f"{key} = {json.dumps(value)}" for key, value in network.items()]
+    text += ["[degradation]", *(f"{key} = {json.dumps(value)}" for key, value in few.degradation.items())]
+    (recipes / "few.toml").write_text("\n".join(text))
+    start = fit(few, blurred(), blurred(), tmp_path, ALONE)
+    more = {**network, "levels": [10, 20, 30, 40, 50, 60]}
+    kept = fit(changed("kept", network=more, steps=0, start="few"), [], [], tmp_path, ALONE)
+    luma, q = torch.rand(4, 1, 16, 24), torch.tensor([12.0, 20.0, 36.0, 60.0])
     torch.testing.assert_close(kept(luma, q), start(luma, q), atol=1e-5, rtol=0)
 
 

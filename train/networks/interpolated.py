@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -117,10 +117,29 @@ class InterpolatedStack(Network):
 
         ``load`` is called with a new one, and sets its weights.
         """
-        head, *hidden, _ = _convolutions(self.stacks[0])
-        plain = PlainStack(stride=self.stride, channels=head.out_channels, layers=len(hidden) + 2, slope=self.slope)
+        plain = PlainStack(**self._form)
         load(plain)
         self.set_kernels([plain.kernels_at(level) for level in self.levels])
+
+    def take_levels(self, levels: Sequence[float], load: Callable[["InterpolatedStack"], object]) -> None:
+        """Set the kernels of each level to those that a stack of the same form, but with other ``levels``, has there.
+
+        ``load`` is called with a new one, and sets its weights.
+        """
+        other = InterpolatedStack(**self._form, levels=levels)
+        load(other)
+        self.set_kernels([other.kernels_at(level) for level in self.levels])
+
+    @property
+    def _form(self) -> dict[str, Any]:
+        """The arguments that a `PlainStack` has, too."""
+        head, *hidden, _ = _convolutions(self.stacks[0])
+        return {
+            "stride": self.stride,
+            "channels": head.out_channels,
+            "layers": len(hidden) + 2,
+            "slope": self.slope,
+        }
 
     @torch.no_grad()
     def shift_residual(self, luma: float) -> None:
