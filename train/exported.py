@@ -1,5 +1,7 @@
 """Weights of this project's networks as the package has them: the inverse of the export."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import torch
@@ -22,6 +24,24 @@ def take_installed(network: Network, name: str) -> None:
     """Set the weights of ``network`` to those of the package's network ``name``; see `take_exported`."""
     (model,) = [model for model in models() if model.name == name]
     take_exported(network, load_network(model).onnx)
+
+
+def exported_network(file: bytes) -> PlainStack | InterpolatedStack:
+    """The network of an ONNX file of `train.onnx_levels`, in the form that the file has; see `take_exported`."""
+    graph = onnx.load_from_string(file).graph
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    attributes = {(node.op_type, attribute.name): attribute for node in graph.node for attribute in node.attribute}
+    slope = attributes.get(("LeakyRelu", "alpha"))
+    is_plain = "table" in values
+    form: dict[str, Any] = {
+        "stride": attributes["DepthToSpace", "blocksize"].i,
+        "channels": len(values["conv0.weight"]) if is_plain else int(values["conv0.shape"][0]),
+        "layers": sum(node.op_type == "Conv" for node in graph.node),
+        "slope": slope.f if slope else 0.0,
+    }
+    network = PlainStack(**form) if is_plain else InterpolatedStack(**form, levels=values["knots"].flatten().tolist())
+    take_exported(network, file)
+    return network
 
 
 @torch.no_grad()

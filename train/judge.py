@@ -15,7 +15,7 @@ from train.material.coded import Example
 from train.material.pictures import Plane, clip_planes, planes_to_clip
 from train.networks.network import Network, outputs_of
 from train.recipe import Recipe
-from train.trained import installed_network, recipe_by_name
+from train.trained import installed_network
 from train.validation import VALIDATION_CROP, middles, remove_drift
 from vs_srcomp.geometry import QUANTIZERS
 from vs_srcomp.models import models
@@ -48,8 +48,7 @@ def faithful_of(recipe: Recipe) -> Network:
     of_tier = [m for m in models() if (m.tier, m.ratio, m.look) == (recipe.tier, ratio.name, "faithful")]
     if not of_tier:
         raise ValueError(f"there is no faithful {recipe.tier} at {ratio.name} to compare with")
-    name = of_tier[0].name
-    return installed_network(recipe_by_name(name), name)
+    return installed_network(of_tier[0].name)
 
 
 def judge(

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from train.exported import take_installed
+from train.exported import exported_network
 from train.networks.network import Network
 from train.recipe import Recipe, load_recipe
 from train.run import Origin, Run, checkpoint_step, read_weights
+from vs_srcomp.models import load_network, models
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -26,11 +27,10 @@ def network_of(recipe: Recipe, runs: Path) -> Network:
     return network.eval()
 
 
-def installed_network(recipe: Recipe, name: str) -> Network:
-    """The package's network ``name``, in the form of ``recipe``."""
-    network = recipe.make_network()
-    take_installed(network, name)
-    return network.eval()
+def installed_network(name: str) -> Network:
+    """This project's network ``name`` as the package has it, whatever form its recipe has now."""
+    (model,) = [model for model in models() if model.name == name]
+    return exported_network(load_network(model).onnx).eval()
 
 
 def recipe_by_name(name: str) -> Recipe:

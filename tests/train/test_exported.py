@@ -8,7 +8,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from train.exported import is_installed, take_exported, take_installed
+from train.exported import exported_network, is_installed, take_exported, take_installed
 from train.networks import NETWORKS
 from train.networks.interpolated import InterpolatedStack
 from train.networks.plain import PlainStack
@@ -65,6 +65,19 @@ def test_every_network_of_the_package_is_a_start(model: Model) -> None:
     assert isinstance(network, PlainStack | InterpolatedStack)
     assert is_installed(model.name)
     take_installed(network, model.name)
+    check_same(network, model)
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.name)
+def test_a_network_of_the_package_has_its_form_without_its_recipe(model: Model) -> None:
+    """A recipe may go on from it in another form."""
+    network = exported_network(load_network(model).onnx)
+    assert isinstance(network, type(load_recipe(ROOT / model.recipe).make_network()))
+    check_same(network, model)
+
+
+def check_same(network: PlainStack | InterpolatedStack, model: Model) -> None:
+    """Check that ``network`` would be exported as ``model``."""
     exported, shipped = (constants(file) for file in (levels_to_onnx(network, model.name), load_network(model).onnx))
     assert exported.keys() == shipped.keys()
     for name, value in shipped.items():

@@ -108,7 +108,7 @@ def gains(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path) -> No
     for recipe, network in zip(read, trained, strict=True):
         networks = {"trained": network}
         if is_installed(recipe.name):
-            networks = {"package": installed_network(recipe, recipe.name), **networks}
+            networks = {"package": installed_network(recipe.name), **networks}
         click.echo(f"{recipe.name}\n{gains_table(gains_by_kind(networks, gatherer.valid(recipe)))}\n")
 
 
