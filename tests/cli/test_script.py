@@ -283,6 +283,29 @@ def test_sound_that_begins_before_the_picture_stays_in_time(
     assert after["video"] - after["audio"] == pytest.approx(before["video"] - before["audio"], abs=0.001)
 
 
+@pytest.mark.parametrize("name", ["late.ts", "late.mpg", "late.mkv"])
+def test_sound_that_begins_after_the_picture_stays_in_time(
+    name: str, studio: Studio, shell: dict[str, str], tmp_path: Path
+) -> None:
+    """FFmpeg counts the times of the first two from the first stream that it uses, which is the sound."""
+    picture = studio.picture("early.mkv", "-c:v", "mpeg2video", seconds=0.4)
+    sound = ("-itsoffset", "0.507", "-f", "lavfi", "-i", "sine=duration=1")
+    film = studio.make("-i", str(picture), *sound, "-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "mp2", name)
+    done = in_shell(run(film, "-o", tmp_path / "s.vpy").stdout, shell, tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = first_times(film), first_times(tmp_path / f"{film.stem}.srcomp.mkv")
+    assert before["audio"] - before["video"] > 0.4
+    assert after["audio"] - after["video"] == pytest.approx(before["audio"] - before["video"], abs=0.002)
+
+
+def test_a_late_picture_is_late_in_the_muxer(studio: Studio, tmp_path: Path) -> None:
+    picture = studio.picture("on-time.mkv", "-c:v", "ffv1", seconds=0.4)
+    offset = ("-itsoffset", "0.507", "-i", str(picture))
+    film = studio.make("-f", "lavfi", "-i", "sine=duration=1", *offset, "-c:v", "copy", "synced.mkv")
+    told = run(film, "-o", tmp_path / "s.vpy", "--for", "x265").stderr
+    assert f"mkvmerge -o synced.srcomp.mkv --sync 0:507 synced.srcomp.hevc --no-video {film}" in told
+
+
 def first_times(path: Path) -> dict[str, float]:
     """The time of the first packet of each kind, in seconds."""
     times: dict[str, float] = {}

@@ -86,6 +86,8 @@ class Clip:
     """Other streams of the file."""
     delay: Fraction = Fraction(0)
     """Seconds from the start of the file to the first frame, which comes at 0 through the pipe."""
+    others_begin: Fraction = Fraction(0)
+    """Seconds from the start of the file to what FFmpeg takes for it where the video is not used."""
     turn: int = 0
     """Degrees by which players turn the picture clockwise, and ..."""
     is_flipped: bool = False
@@ -135,7 +137,8 @@ def _ffmpeg(clip: Clip) -> Iterator[str]:
     later = ("-itsoffset", f"{float(clip.delay):.6f}") if clip.delay and not clip.rate else ()
     # FFmpeg counts against the clock, and would turn the picture itself.
     turned = ("-noautorotate", "-display_rotation", str(-clip.turn % 360)) if clip.turn else ()
-    yield from ("ffmpeg", *later, *turned, "-i", "-", "-i", str(clip.source), "-map", "0:v")
+    others = ("-itsoffset", f"{float(clip.others_begin):.6f}") if clip.others_begin else ()
+    yield from ("ffmpeg", *later, *turned, "-i", "-", *others, "-i", str(clip.source), "-map", "0:v")
     # Attachments: fonts of subtitles.
     for stream in (*(f"{kind}?" for kind in "ast"), *map(str, clip.further_videos)):
         yield from ("-map", f"1:{stream}")
@@ -255,7 +258,8 @@ def notes(program: str, clip: Clip) -> Iterator[str]:
     """What the command for ``program`` leaves out, and what to do about it."""
     made = {"svtav1": _output(clip, "ivf"), "x265": _output(clip, "hevc")}.get(program)
     if made and clip.others:
-        muxed = shlex.join(["mkvmerge", "-o", _output(clip, "mkv"), made, "--no-video", str(clip.source)])
+        later = ["--sync", f"0:{round(1000 * clip.delay)}"] if clip.delay else []
+        muxed = shlex.join(["mkvmerge", "-o", _output(clip, "mkv"), *later, made, "--no-video", str(clip.source)])
         yield f"{made} has only the video; {muxed} adds the other {counted(clip.others, 'stream')}"
     if program == "ffmpeg" and clip.has_cover:
         yield "the cover is left out: vs-srcomp upscale keeps it"

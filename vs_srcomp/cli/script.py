@@ -1,10 +1,10 @@
 """``vs-srcomp script``: a VapourSynth script for a file, and the command line that plays or encodes it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from vs_srcomp.cli.arguments import FileName, UpscaleOptions, deinterlace_option
 from vs_srcomp.cli.programs import PROGRAMS, TICKS, Clip, command_line, notes
 from vs_srcomp.cli.reports import core_log_on_stderr, debug_option
 from vs_srcomp.settings import UpscaleSettings
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 # In seconds: a delay that nobody notices.
 _LEAST_DELAY = Fraction(1, 1000)
@@ -169,6 +172,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
         further_videos = tuple(s.index for s in tracks(container) if s in others_of_video)
         has_cover = len(further_videos) < len(others_of_video)
         has_timed_text = any(is_timed_text(stream) for stream in container.streams)
+        others_begin = _begin_of_others(container, further_videos) - begin
     first = clip.get_frame(0).props
     delay = Fraction(first["_AbsoluteTime"]).limit_denominator(TICKS) - begin if others else Fraction(0)
     delay = delay if delay >= _LEAST_DELAY else Fraction(0)
@@ -179,6 +183,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
         rate=rate,
         others=others,
         delay=delay,
+        others_begin=others_begin if others_begin >= _LEAST_DELAY else Fraction(0),
         turn=int(first.get("Rotation", 0)),
         is_flipped=bool(first.get("FlipVertical", 0)),
         tags={name: of_video[name] for name in ("title", "language") if of_video.get(name, "und") != "und"},
@@ -187,6 +192,27 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
         has_cover=has_cover,
     )
     return described, conversion
+
+
+def _begin_of_others(container: "InputContainer", further_videos: Collection[int]) -> Fraction:
+    """From when on FFmpeg counts the times of a file whose first video it does not use, in seconds.
+
+    In MPEG-TS, MPEG-PS and Ogg, whose times may jump, that is the start of the first stream that it uses; elsewhere it
+    is the start of the file.
+    """
+    import av
+    from av.format import Flags
+
+    from vs_srcomp.source.media import fraction
+
+    used = [
+        stream.start_time * fraction(stream.time_base)
+        for stream in container.streams
+        if (stream.type in ("audio", "subtitle") or stream.index in further_videos) and stream.start_time is not None
+    ]
+    if used and container.format.flags & Flags.ts_discont.value:  # type: ignore[operator]  # the stub of value is wrong
+        return min(used)
+    return Fraction(container.start_time or 0, av.time_base)
 
 
 # As `vs_srcomp.transcode.deinterlace` does it.
