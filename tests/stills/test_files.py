@@ -361,6 +361,17 @@ def test_palettes_and_single_bits(rgb: NDArray[np.uint8], unchanging: Path, tmp_
             np.testing.assert_array_equal(np.asarray(made), np.asarray(source.convert(wanted)))
 
 
+@pytest.mark.parametrize("name", ["in.png", "in.webp"])
+@pytest.mark.parametrize("exif", [b"garbage", b"II*\0"])
+def test_damaged_exif_does_not_stop_a_picture(
+    name: str, exif: bytes, rgb: NDArray[np.uint8], unchanging: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(rgb).save(tmp_path / name, exif=exif, lossless=True)
+    result = upscale_picture(as_it_is(tmp_path / name, tmp_path / "out.png", unchanging))
+    assert "its EXIF is damaged, and is not kept" in result.notes
+    np.testing.assert_array_equal(decoded(tmp_path / "out.png", "rgb24"), rgb)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_one_grey_is_transparent(bits: int, tmp_path: Path) -> None:
     """FFmpeg and Pillow lose what is transparent of 2 and 4 bits."""

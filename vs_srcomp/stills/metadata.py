@@ -52,9 +52,7 @@ def metadata_of(image: "Image", tags: Tags, light: tuple[int, int] | None) -> tu
     """
     if _has_late_xmp(image):
         image.load()
-    exif = image.getexif()
-    orientation = exif.get(ORIENTATION, 1)
-    own = _upright(exif)
+    orientation, own = _exif_of(image)
     metadata = Metadata(
         tags=tags,
         icc=image.info.get("icc_profile") or None,
@@ -65,6 +63,15 @@ def metadata_of(image: "Image", tags: Tags, light: tuple[int, int] | None) -> tu
     )
     notes = () if own is not None else ("its EXIF is damaged, and is not kept",)
     return metadata, orientation if orientation in range(1, 9) else 1, notes
+
+
+def _exif_of(image: "Image") -> tuple[int, bytes | None]:
+    """The orientation of ``image``, and EXIF for the output; None if it is damaged."""
+    try:
+        exif = image.getexif()
+        return exif.get(ORIENTATION, 1), _upright(exif)
+    except Exception:  # anything, from struct.error to SyntaxError
+        return 1, None
 
 
 def has_gain_map(image: "Image") -> bool:
