@@ -22,8 +22,13 @@ def is_installed(name: str) -> bool:
 
 def take_installed(network: Network, name: str) -> None:
     """Set the weights of ``network`` to those of the package's network ``name``; see `take_exported`."""
+    take_exported(network, installed_file(name))
+
+
+def installed_file(name: str) -> bytes:
+    """The ONNX file of the package's network ``name``."""
     (model,) = [model for model in models() if model.name == name]
-    take_exported(network, load_network(model).onnx)
+    return load_network(model).onnx
 
 
 def exported_network(file: bytes) -> PlainStack | InterpolatedStack:

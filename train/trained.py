@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from train.exported import exported_network
+from train.exported import exported_network, installed_file
 from train.networks.network import Network
 from train.recipe import Recipe, load_recipe
 from train.run import Origin, Run, checkpoint_step, read_weights
-from vs_srcomp.models import load_network, models
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -29,8 +28,7 @@ def network_of(recipe: Recipe, runs: Path) -> Network:
 
 def installed_network(name: str) -> Network:
     """This project's network ``name`` as the package has it, whatever form its recipe has now."""
-    (model,) = [model for model in models() if model.name == name]
-    return exported_network(load_network(model).onnx).eval()
+    return exported_network(installed_file(name)).eval()
 
 
 def recipe_by_name(name: str) -> Recipe:

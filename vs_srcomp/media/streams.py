@@ -11,7 +11,7 @@ from vs_srcomp.log import log_info
 from vs_srcomp.media.containers import ContainerKind
 from vs_srcomp.media.muxer_probe import becomes_attachment, holds_codec, why_not
 from vs_srcomp.media.subtitles import PLAIN_TEXT, is_timed_text
-from vs_srcomp.source.media import BESIDE, video_stream
+from vs_srcomp.source.media import tracks, video_stream
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
                 log_info(f"{numbered(stream)} is left out")
         elif (reason := why_not(kind, stream)) is None:
             (attached if stream.type == "attachment" or becomes_attachment(kind, stream) else copied).append(stream)
-            if stream.type == "video" and not stream.disposition & BESIDE:
+            if stream in tracks(container):
                 log_info(f"{numbered(stream)} is copied as it is: only the first video track is upscaled")
         elif is_timed_text(stream) and holds_codec(kind, PLAIN_TEXT):
             log_info(f"{numbered(stream)} becomes plain text, without its styles")

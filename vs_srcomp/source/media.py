@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import isqrt
 from pathlib import Path
 from stat import S_ISREG
-from typing import Final, Protocol
+from typing import Protocol
 
 import av
 from av.container import InputContainer
@@ -51,8 +51,8 @@ _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)$")
 # FFmpeg's AVFieldOrder of codecs whose streams do not state it: DV has the bottom field first.
 _USUAL_ORDER = {"dvvideo": 3}
 
-BESIDE: Final = Disposition.attached_pic | Disposition.timed_thumbnails
-"""Of pictures beside the video."""
+# Pictures beside the video
+_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails
 
 # Containers without a pixel aspect ratio: there the codec's headers have it, and may change it during the stream.
 _WITHOUT_PIXEL_SHAPE = {"mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "vvc", "vc1", "cavsvideo", "dirac"}
@@ -212,7 +212,7 @@ def tracks(container: InputContainer) -> list[VideoStream]:
     first frame as a picture, and some files have cover art without its flag. For a picture in tiles, these are all
     tiles, in file order.
     """
-    streams = [s for s in container.streams.video if not s.disposition & BESIDE]
+    streams = [s for s in container.streams.video if not s.disposition & _BESIDE]
     tiles = [s for s in streams if _is_tile(s)]
     whole = [s for s in streams if s not in tiles]
     if tiles and not any(s.disposition & Disposition.default for s in whole):
