@@ -335,7 +335,8 @@ def test_another_command_and_another_program_make_something_else(job: Job, tmp_p
     script.chmod(0o755)
     job = replace(job, pipe=f"{script} {X264}")
     assert run(job)["film.mkv"].status == "done"
-    assert run(replace(job, encoder="ffv1"))["film.mkv"].status == "skipped"  # which is not used
+    assert run(job)["film.mkv"].status == "skipped"
+    assert "pipe and encoder exclude each other" in run(replace(job, encoder="ffv1"))["film.mkv"].message
     other = run(replace(job, pipe=job.pipe.replace("-bf 2", "-bf 0")))["film.mkv"]
     assert other.status == "failed"
     assert "was made from something else (pipe: " in other.message
