@@ -123,9 +123,22 @@ def test_a_reader_that_has_read_enough_is_no_error(command: tuple[str, ...]) -> 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_standard_output_is_named() -> None:
-    argv = [sys.executable, "-m", "vs_srcomp", "models", "--json"]
+@pytest.mark.parametrize("arguments", [["models", "--json"], ["--help"], ["probe", "--help"], ["--version"]])
+def test_a_full_standard_output_is_named(arguments: list[str]) -> None:
+    argv = [sys.executable, "-m", "vs_srcomp", *arguments]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("vs-srcomp: error: a file or standard output: no space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_work_goes_on_if_nothing_can_be_written_on_standard_error(tmp_path: Path) -> None:
+    film = Path(__file__).parents[2] / "examples" / "demo.mkv"
+    target = tmp_path / "out.mkv"
+    options = ("--ratio", "2:1", "--model", "light", "--preset", "12", "--end", "0.1")
+    argv = [sys.executable, "-m", "vs_srcomp", "upscale", str(film), str(target), *options]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert target.stat().st_size > 0

@@ -57,6 +57,8 @@ MISTAKES = [
     ("upscale in.mkv out.mkv --encoder h264", 2, "'h264' is not one of", "--help"),
     ("upscale in.mkv out.mkv --encoder ffv1 --crf 3", 2, "FFV1 is lossless and has no CRF", "leave the CRF out"),
     ("upscale in.mkv out.mkv --start 0:00:05 --end 2", 2, "the end, 2 s, is not after the start, 5 s", "a later end"),
+    ("upscale in.mkv out.mkv --start 0:61", 2, "'0:61' is not a time", "HH:MM:SS.mmm"),
+    ("upscale in.mkv out.mkv --start 1:60:00", 2, "'1:60:00' is not a time", "HH:MM:SS.mmm"),
     ("upscale in.mkv out.mkv --start soon", 2, "'soon' is not a time", "--help"),
     ("upscale in.mkv out.mkv --backend abacus", 2, "there is no backend 'abacus'", "use one of auto, tensorrt"),
     ("upscale in.mkv out.mkv --backend openvino:precision=f8", 2, "precision", "bf16"),

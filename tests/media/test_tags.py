@@ -6,6 +6,8 @@ import pytest
 from tests.helpers.films import Studio, Upscaled
 from vs_srcomp.media.containers import container_for
 from vs_srcomp.media.tags import lost_tags, tags_to_write
+from vs_srcomp.quality.verify.run import verify
+from vs_srcomp.transcode.job import Job
 
 MKV, MP4 = (container_for(Path(name)) for name in ("out.mkv", "out.mp4"))
 PLACE = "com.apple.quicktime.location.ISO6709"
@@ -45,3 +47,19 @@ def test_a_video_of_a_phone_keeps_its_place(
     assert held["LOCATION" if suffix == ".mp4" else PLACE.upper()] == "+48.1370+011.5750/"
     told = [message for message in messages if "tags are left out" in message]
     assert [message.endswith("cannot hold them: shoe") for message in told] == [True] * (suffix == ".mp4")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_titles_of_tracks_stay_titles(suffix: str, studio: Studio, upscaled: Upscaled, tmp_path: Path) -> None:
+    film = studio.make(
+        *("-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=0.2", "-f", "lavfi", "-i", "sine=duration=0.2"),
+        *("-c:v", "mpeg4", "-metadata:s:0", "title=Picture", "-metadata:s:1", "title=Commentary"),
+        "titles.mp4",
+    )
+    output = upscaled(film, tmp_path / f"out{suffix}").target
+    with av.open(str(film)) as before, av.open(str(output)) as after:
+        assert [stream.metadata["name"] for stream in before.streams] == ["Picture", "Commentary"]
+        name = "name" if suffix == ".mp4" else "title"  # as FFmpeg reads it
+        assert [stream.metadata[name] for stream in after.streams] == ["Picture", "Commentary"]
+        assert suffix == ".mp4" or "NAME" not in after.streams[1].metadata
+    assert [str(finding) for finding in verify(Job(source=film, target=output))] == []

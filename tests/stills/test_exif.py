@@ -59,7 +59,7 @@ def test_text_keeps_its_bytes(source_name: str, name: str, unchanging: Path, tmp
         ({"dpi": (150, 150)}, {DESCRIPTION: "words"}, 150),
     ],
 )
-def test_a_resolution_is_not_made_up(
+def test_a_resolution_is_neither_made_up_nor_lost(
     options: dict[str, Any], tags: dict[int, Any], dpi: int | None, unchanging: Path, tmp_path: Path
 ) -> None:
     exif = Image.Exif()
@@ -70,3 +70,15 @@ def test_a_resolution_is_not_made_up(
     with Image.open(tmp_path / "out.png") as image:
         found = image.info.get("dpi")
     assert found == (None if dpi is None else pytest.approx((dpi, dpi), rel=1e-3))
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".avif"])
+def test_where_exif_alone_has_a_place_for_a_resolution(suffix: str, unchanging: Path, tmp_path: Path) -> None:
+    Image.new("RGB", SIZE).save(tmp_path / "in.jpg", dpi=(150, 300))
+    job = as_it_is(tmp_path / "in.jpg", tmp_path / f"out{suffix}", unchanging)
+    assert upscale_picture(job).notes == ()
+    with Image.open(job.target) as image:
+        found = image.getexif()
+    assert [found[tag] for tag in (X_RESOLUTION, X_RESOLUTION + 1, RESOLUTION_UNIT)] == [150, 300, 2]
+    result = upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "deep.avif", unchanging, depth=10))
+    assert result.notes == ("its pixels per inch are not kept: AVIF of more than 8 bits is written without them",)

@@ -19,8 +19,8 @@ from vs_srcomp.stills.run import upscale_picture
 from vs_srcomp.stills.tiff import write_tiff
 
 
-def _animation(file: Path) -> None:
-    Image.new("RGB", (32, 32)).save(file, save_all=True, append_images=[Image.new("RGB", (32, 32), "red")])
+def _animation(file: Path, **options: Any) -> None:
+    Image.new("RGB", (32, 32)).save(file, save_all=True, append_images=[Image.new("RGB", (32, 32), "red")], **options)
 
 
 def _cmyk(file: Path, **settings: Any) -> None:
@@ -145,6 +145,13 @@ def test_refused(case: str, unchanging: Path, tmp_path: Path) -> None:
     assert what in message
     assert todo in message.splitlines()[-1]
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_animation_in_rgb_is_not_advised_to_become_a_video(unchanging: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.webp"
+    _animation(source, lossless=True)
+    with pytest.raises(vs.Error, match=r"animation of 2 pictures, and one goes into a file\nwrite numbered pictures"):
+        upscale_picture(as_it_is(source, tmp_path / "o.png", unchanging))
 
 
 def test_an_address_is_refused_as_one(unchanging: Path, tmp_path: Path) -> None:

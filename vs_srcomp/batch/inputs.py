@@ -82,7 +82,7 @@ def name_outputs(pairs: Pairs, folder: Path, *, suffix: str, container: str) -> 
         if target in outputs:
             raise error(
                 f"{str(outputs[target])!r} and {str(file)!r} would both become {str(target)!r}",
-                "do them in two runs, each with a pattern such as '*.mp4' and another --out or --suffix",
+                f"do them in two runs, each with a pattern such as '*{file.suffix}' and another --out or --suffix",
             )
         if (status := _status(target)) and (taken := inputs.get((status.st_dev, status.st_ino))):
             what = "the input" if taken == file else f"an input, {str(taken)!r}"

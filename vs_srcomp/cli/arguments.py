@@ -71,9 +71,9 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5, 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
         """Seconds."""
         match = _TIME.fullmatch(str(value))
-        if match is None:
+        hours, minutes, seconds = (Fraction((match and match[name]) or 0) for name in ("hours", "minutes", "seconds"))
+        if match is None or (match["hours"] and minutes >= 60) or (match["minutes"] and seconds >= 60):
             self.fail(f"{value!r} is not a time: give seconds, or HH:MM:SS.mmm", param, ctx)
-        hours, minutes, seconds = (Fraction(part or 0) for part in match.group("hours", "minutes", "seconds"))
         return hours * 3600 + minutes * 60 + seconds
 
 

@@ -4,7 +4,7 @@ import os
 import select
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,9 @@ class ReportingGroup(HintingGroup):
             _report(_usage(wrong) if isinstance(wrong, click.UsageError) else wrong.format_message())
             sys.exit(wrong.exit_code)
         except click.Abort:
+            sys.exit(1)
+        except OSError as failure:  # of --help and --version, which are printed while arguments are read
+            _report(explain(failure))
             sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -163,12 +166,13 @@ def counting_bar(unit: str) -> "Progress":
 
 
 def print_line(line: str) -> None:
-    """Print a line on standard error as it is."""
-    if stderr.cache_info().currsize:
-        # A progress bar may be active.
-        stderr().print(line, markup=False, highlight=False, soft_wrap=True)
-    else:
-        click.echo(line, err=True)  # rich takes a while to load
+    """Print a line on standard error as it is; if nothing can be written there, the work goes on without."""
+    with suppress(OSError):
+        if stderr.cache_info().currsize:
+            # A progress bar may be active.
+            stderr().print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(line, err=True)  # rich takes a while to load
 
 
 def explain(failure: Exception) -> str:

@@ -142,6 +142,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
 
     import vs_srcomp
     from vs_srcomp.encoders.library import encodable, is_full_range
+    from vs_srcomp.media.copies import stream_tags
     from vs_srcomp.media.picture import describe_picture
     from vs_srcomp.media.streams import is_part_of_picture
     from vs_srcomp.media.subtitles import is_timed_text
@@ -167,7 +168,7 @@ def _examine(source: Path, arguments: Mapping[str, Any], program: str, *, deinte
         others = len(container.streams) - 1
         begin = Fraction(container.start_time or 0, av.time_base)
         video = video_stream(container, 0)
-        of_video = video.metadata
+        of_video = stream_tags(video, reencoded=True)
         others_of_video = [s for s in container.streams.video if s.index != video.index and not is_part_of_picture(s)]
         further_videos = tuple(s.index for s in tracks(container) if s in others_of_video)
         has_cover = len(further_videos) < len(others_of_video)

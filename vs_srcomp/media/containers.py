@@ -38,8 +38,6 @@ class ContainerKind:
     """Whether one track of each type is always the default."""
     free_tags: bool = False
     """Whether tags can have any name."""
-    title_is_name: bool = False
-    """Whether a track's title may come back as its name."""
     creation_time_of_tracks: bool = False
     """Whether each track has its own creation time; if not, the file has one."""
     chapter_ends: bool = True
@@ -77,7 +75,6 @@ CONTAINERS = (
         says_flip=True,
         flags=("default",),
         always_default=True,
-        title_is_name=True,
         creation_time_of_tracks=True,
         chapter_ends=False,
         # They share an object type indication (MPEG-4 registration authority).

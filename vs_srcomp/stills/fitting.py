@@ -131,6 +131,8 @@ def _by_ffmpeg(picture: Picture, job: PictureJob, size: tuple[int, int], *, is_d
     notes = []
     if picture.metadata.exif or picture.metadata.xmp:
         notes.append(f"EXIF and XMP are not kept: AVIF {what} is written without them")
+    elif picture.metadata.dpi:
+        notes.append(f"its pixels per inch are not kept: AVIF {what} is written without them")
     if not by_libaom and not is_gray and subsampling != (1, 1):
         notes.append(f"its colours become 4:2:0; with imageio-ffmpeg they stay as they are: {INSTALL}")
     if picture.bits > bits:

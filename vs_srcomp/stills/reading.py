@@ -60,8 +60,9 @@ def _refuse_several(image: "Image.Image", file: Path) -> None:
             f"{str(file)!r} holds {count} pictures, and one goes into a file",
             "write numbered pictures, such as out/%03d.png",
         )
-    # GIF and PNG are RGB, which videos are not upscaled from.
-    video = "" if image.format in ("GIF", "PNG") else "a video, such as out.mkv, or "
+    # Videos are not upscaled from RGB, and GIF, PNG, and WebP without loss are that.
+    is_rgb = image.format in ("GIF", "PNG") or b"VP8L" in file.read_bytes()
+    video = "" if is_rgb else "a video, such as out.mkv, or "
     raise error(
         f"{str(file)!r} is an animation of {count} pictures, and one goes into a file",
         f"write {video}numbered pictures, such as out/%05d.png",

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from PIL.ExifTags import Base
 
 from vs_srcomp.stills.formats import AVIF, JPEG, PNG, TIFF, WEBP, PictureKind, has_greys
 from vs_srcomp.stills.picture import Metadata
@@ -46,6 +47,8 @@ def write_samples(
     beside: dict[str, Any] = {"icc_profile": metadata.icc, "quality": quality}
     if metadata.exif:
         beside["exif"] = metadata.exif
+    elif metadata.dpi and kind is not JPEG:
+        beside["exif"] = _exif_with_resolution(*metadata.dpi)
     if metadata.xmp:
         beside["xmp"] = metadata.xmp
     if kind is JPEG:
@@ -59,3 +62,10 @@ def write_samples(
     if kind is WEBP:
         beside |= {"lossless": True, "quality": 60, "exact": True} if lossless else {"use_sharp_yuv": True}
     Image.fromarray(samples).save(file, kind.name, **beside)
+
+
+def _exif_with_resolution(horizontal: float, vertical: float) -> bytes:
+    """EXIF that states pixels per inch, in files that have no other place for it."""
+    exif = Image.Exif()
+    exif[Base.XResolution], exif[Base.YResolution], exif[Base.ResolutionUnit] = horizontal, vertical, 2
+    return exif.tobytes()

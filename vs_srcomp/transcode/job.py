@@ -139,7 +139,7 @@ def encoder_settings(job: Job) -> EncoderSettings:
     preset = None if job.preset is None else str(job.preset)
     if preset is not None and preset not in kind.presets:
         raise error(
-            f"{kind.title} has no preset {preset!r}",
+            f"{kind.title} has no {f'preset {preset!r}' if kind.presets else 'presets'}",
             f"use one from {kind.presets[0]} to {kind.presets[-1]}" if kind.presets else "leave the preset out",
         )
     if job.svt_params and kind is not SVT_AV1:

@@ -52,7 +52,8 @@ def compare_streams(pairs: list[tuple[Stream, Stream]], kind: ContainerKind) -> 
             known = is_timed_text(before) or set(codecs) == {*kind.indistinct_codecs}
             why = ": its styles are gone" if is_timed_text(before) else f": {kind.suffix} files do not keep them apart"
             yield Finding("streams", f"{name} was {codecs[0]}" + (why if known else ""), fault=not known)
-        yield from _compare_tags(name, stream_tags(before, reencoded=number == 0), after.metadata, kind)
+        tags = (stream_tags(before, reencoded=number == 0), stream_tags(after, reencoded=False))
+        yield from _compare_tags(name, *tags, kind)
         yield from _compare_flags(name, before.disposition, after.disposition, kind)
 
 
@@ -78,8 +79,6 @@ def _compare_tags(
         if key == "language":
             if _language(value) != _language(there.get(key)):
                 yield Finding("tags", f"{name} has language {there.get(key)!r} instead of {value!r}")
-        elif kind.title_is_name and key == "title" and there.get("name") == value:
-            continue
         elif key == "creation_time" and not kind.creation_time_of_tracks and name != "file":
             message = f"{name}: tag 'creation_time' is missing: {kind.suffix} files have one for the whole file"
             yield Finding("tags", message, fault=False)
