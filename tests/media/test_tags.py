@@ -63,3 +63,20 @@ def test_titles_of_tracks_stay_titles(suffix: str, studio: Studio, upscaled: Ups
         assert [stream.metadata[name] for stream in after.streams] == ["Picture", "Commentary"]
         assert suffix == ".mp4" or "NAME" not in after.streams[1].metadata
     assert [str(finding) for finding in verify(Job(source=film, target=output))] == []
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_timecode_track_is_kept_as_a_tag(
+    suffix: str, studio: Studio, upscaled: Upscaled, tmp_path: Path, messages: list[str]
+) -> None:
+    film = studio.make(
+        *("-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=0.2", "-c:v", "mpeg4"),
+        *("-timecode", "01:02:03:04", "timecode.mov"),
+    )
+    with av.open(str(film)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "data"]
+    with av.open(str(upscaled(film, tmp_path / f"out{suffix}").target)) as container:
+        tags = {name.lower(): value for name, value in container.streams.video[0].metadata.items()}
+        assert tags["timecode"] == "01:02:03:04"
+        assert len(container.streams.data) == (suffix == ".mp4")
+    assert not any("left out" in message for message in messages)

@@ -48,6 +48,14 @@ def test_every_option_of_the_script_is_reported() -> None:
     assert {"ratio", "q", "model", "look", "sharpness", "adapt"} <= {name for name, _, _ in options()} & set(_READERS)
 
 
+def test_another_script_of_the_name_is_not_joined(folder: Path) -> None:
+    (folder / "scripts").mkdir(parents=True)
+    (folder / "scripts" / "srcomp.lua").touch()
+    with pytest.raises(vs.Error, match=r"srcomp\.lua' is a script of the same name, .*\nmove it away"):
+        install(folder, overwrite=True)
+    assert files(folder) == {"scripts/srcomp.lua"}
+
+
 @pytest.mark.parametrize(
     "change", [("#q=auto", "q=30"), (r"#?command=.*", "command="), ("#q=auto", "#q=40"), ("#q=auto", "# mine\n#q=auto")]
 )

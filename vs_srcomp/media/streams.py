@@ -50,8 +50,10 @@ def make_plan(container: InputContainer, kind: ContainerKind, *, drop_incompatib
         if is_part_of_picture(stream):
             log_info(f"{numbered(stream)} is left out: it is a part of a picture, not a film")
         elif stream.type == "data":
-            # FFmpeg discards the chapter track of MP4 files, and reads its chapters.
-            if stream.discard != Discard.all:
+            # FFmpeg discards the chapter track of MP4 files, and reads its chapters. Of a timecode track it makes a tag
+            # of the video, which goes into the output, and in MP4 becomes such a track again.
+            is_tag = "timecode" in stream.metadata and "timecode" in video.metadata
+            if stream.discard != Discard.all and not is_tag:
                 log_info(f"{numbered(stream)} is left out")
         elif (reason := why_not(kind, stream)) is None:
             (attached if stream.type == "attachment" or becomes_attachment(kind, stream) else copied).append(stream)

@@ -65,12 +65,18 @@ def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
         The files that were written.
 
     Raises:
-        vs.Error: There is another script of this name, or the folder cannot be written to.
+        vs.Error: There is another script of this name, beside or instead of ours, or the folder cannot be written to.
     """
     wanted = {target: source.read_bytes() for target, source in _copies(folder).items()}
     for target in wanted:
         if target.exists() and not overwrite and not _is_ours(target):
             raise error(f"{str(target)!r} is there and not of vs-srcomp", "move it away, or replace it with --force")
+    # mpv names a script after its file or folder, and options after the script; the second of a name gets another.
+    for other in sorted((folder / "scripts").glob("srcomp.*")):
+        raise error(
+            f"{str(other)!r} is a script of the same name, which mpv would give its options to",
+            "move it away or rename it",
+        )
     conf = _conf(folder)
     try:
         if not conf.exists():
