@@ -195,6 +195,27 @@ def test_interlaced_frames_say_their_field_order(tff: str, expected: int, tmp_pa
     assert {frame.props["_FieldBased"] for frame in source(file).frames()} == {expected}
 
 
+@pytest.mark.parametrize(("order", "expected"), [("tff", vs.FIELD_TOP), ("bff", vs.FIELD_BOTTOM)])
+@pytest.mark.parametrize(
+    ("name", "coding"),
+    [
+        ("i.mkv", ("-c:v", "mpeg2video", "-flags", "+ildct+ilme")),
+        ("i.mp4", ("-c:v", "mpeg2video", "-flags", "+ildct+ilme")),
+        ("i.ts", ("-c:v", "mpeg2video", "-flags", "+ildct+ilme")),
+        ("i.mkv", ("-c:v", "libx264", "-flags", "+ildct+ilme")),
+        ("i.mkv", ("-c:v", "ffv1")),
+        ("i.mov", ("-c:v", "prores_ks", "-flags", "+ildct")),
+    ],
+)
+def test_field_order_is_that_of_other_readers(
+    name: str, coding: tuple[str, ...], order: str, expected: int, tmp_path: Path
+) -> None:
+    film = Studio(tmp_path).picture(name, "-vf", f"setfield={order}", *coding, size="128x96")
+    (found,) = {frame.props["_FieldBased"] for frame in source(film).frames(close=True)}
+    theirs = vs.core.bs.VideoSource(str(film), cachemode=0).get_frame(0).props["_FieldBased"]
+    assert found == expected == theirs
+
+
 def matrix(degrees: float, flip_horizontal: bool = False) -> bytes:
     """A display matrix that turns the picture clockwise, mirrored first or not."""
     a, b = round(cos(radians(degrees)) * 65536), round(sin(radians(degrees)) * 65536)

@@ -27,12 +27,13 @@ _RANGES = {1: vs.RANGE_LIMITED, 2: vs.RANGE_FULL}
 # FFmpeg's AVPictureType, and its letters for them
 _PICTURE_TYPES = dict(enumerate("IPBSipb", start=1))
 
-# FFmpeg's AVFieldOrder (which field is stored first, which is shown first), and VapourSynth's field order
+# FFmpeg's AVFieldOrder, and VapourSynth's field order. The last two are of interleaved fields; the words there ("bottom
+# displayed first" for 4) say the opposite of what Matroska (RFC 9559, 5.1.4.1.28.2) and FFmpeg's own codecs mean.
 _FIELD_ORDERS = {
-    2: vs.FIELD_TOP,  # top, top
-    3: vs.FIELD_BOTTOM,  # bottom, bottom
-    4: vs.FIELD_BOTTOM,  # top, bottom
-    5: vs.FIELD_TOP,  # bottom, top
+    2: vs.FIELD_TOP,
+    3: vs.FIELD_BOTTOM,
+    4: vs.FIELD_TOP,
+    5: vs.FIELD_BOTTOM,
 }
 
 
