@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
+from tests.helpers.field_pictures import write_fields
 from vs_srcomp.source import source
 from vs_srcomp.source.reader import FrameReader
 
@@ -239,3 +240,31 @@ def test_a_sample_table_gives_the_same_as_reading_all_packets(name: str, shared_
     assert packets.size.tolist() == [packet.size for packet in read]
     assert packets.key.tolist() == [packet.is_keyframe for packet in read]
     assert packets.shown.tolist() == [not packet.is_discard for packet in read]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_two_packets_of_fields_are_one_frame(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"fields{suffix}"
+    write_fields(file, 20)
+    clip = source(file)
+    assert (len(clip), clip.fps) == (20, 25)
+    assert [clip.get_frame(n)[0][0, 0] for n in (19, 3, 0)] == [20 + 6 * n for n in (19, 3, 0)]
+    assert [clip_digest(clip, n) for n in range(20)] == linear_digests(file)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi"])
+def test_packets_without_a_picture_are_no_frames(suffix: str, tmp_path: Path) -> None:
+    coded, file = write_scenes(tmp_path / "coded.mkv", 12, codec="mpeg4"), tmp_path / f"film{suffix}"
+    # ISO/IEC 14496-2, 6.2.5: a predicted picture, of time 0, that is not coded, which repeats the one before.
+    not_coded = b"\0\0\1\xb6\x50\x5f"
+    with av.open(str(coded)) as before, av.open(str(file), "w") as after:
+        stream = after.add_stream_from_template(before.streams.video[0])
+        for number, packet in enumerate(p for p in before.demux(video=0) if p.size):
+            copy = av.Packet(not_coded if number in (5, 8) else bytes(packet))
+            copy.stream, copy.time_base, copy.is_keyframe = stream, packet.time_base, packet.is_keyframe
+            copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+            after.mux(copy)
+    plain = linear_digests(file)
+    clip = source(file)
+    assert len(clip) == len(plain) == 10
+    assert [clip_digest(clip, n) for n in range(10)] == plain

@@ -40,6 +40,15 @@ _MOST_HELD_BACK = 32
 # If a stream reorders at all, it does so within this many packets, or so rarely that it does not matter.
 _TRIED = 64
 
+# In these codecs, a packet may be one of the two fields of a frame.
+_HAS_FIELDS = {"h264", "mpeg2video", "vc1"}
+
+# AVFieldOrder
+_PROGRESSIVE = 1
+
+# MPEG-4's pictures that are not coded, which repeat the one before, have fewer bytes (FFmpeg, MAX_NVOP_SIZE).
+_LEAST_CODED = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Packets:
@@ -205,15 +214,23 @@ def _order(container: InputContainer, stream: VideoStream, packets: Packets, dis
     if codec_of(stream) in _IN_ORDER or len(packets) == 0:
         return shown
     cut_anyhow = not _CUT_ANYHOW.isdisjoint(container.format.name.split(","))
+    if codec_of(stream) == "mpeg4" and bool((packets.size[shown] < _LEAST_CODED).any()):
+        cut_anyhow = True  # the decoder gives no frame for a packet without a picture
     may_reorder = stream.codec_context is None or bool(stream.codec_context.has_b_frames)
+    may_be_fields = (
+        codec_of(stream) in _HAS_FIELDS
+        and stream.codec_context is not None
+        and stream.codec_context.field_order != _PROGRESSIVE
+    )
     in_time = np.argsort(packets.pts[shown], kind="stable")
     if not cut_anyhow and _may_be_true(packets.pts[shown], in_time):
         # Frames are stored in another order than that of display where a codec has bidirectional prediction. Times
         # that never show it are times of decoding, unless the encoder made no use of it; the first frames show it.
-        if not (may_reorder and _rise(packets.pts)):
+        if not may_be_fields and not (may_reorder and _rise(packets.pts)):
             return shown[in_time]
         tried = np.fromiter(display_order(packets.first(_TRIED), whole=False), np.int64)
-        if _rise(tried):
+        are_frames = not may_be_fields or len(tried) == np.count_nonzero(packets.shown[:_TRIED])
+        if are_frames and (_rise(tried) or not _rise(packets.pts)):
             return shown[in_time]
     return np.fromiter(display_order(packets, whole=True), np.int64)
 
