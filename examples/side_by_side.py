@@ -36,9 +36,11 @@ def main() -> None:
         clip = vs_srcomp.source(source)
     except vs.Error as reason:
         sys.exit(str(reason))
-    number = int(chosen[0]) if chosen else clip.num_frames // 2
+    number = clip.num_frames // 2
+    if chosen:
+        number = int(chosen[0]) if chosen[0].isdecimal() else -1
     if not 0 <= number < clip.num_frames:
-        sys.exit(f"{source} has the frames 0 to {clip.num_frames - 1}, but no {number}")
+        sys.exit(f"{source} has the frames 0 to {clip.num_frames - 1}, but no {chosen[0]}")
     clip = clip[number]
     # Without tags, the colours that players assume.
     matrix = assumed_colours(clip.get_frame(0).props, clip.width, clip.height).matrix
@@ -47,11 +49,14 @@ def main() -> None:
     rows = [vs.core.std.StackHorizontal([part(each, matrix, n) for each in (plain, restored)]) for n in (1, 2)]
     with vs.core.std.StackVertical(rows).get_frame(0) as frame:
         picture = np.stack([np.asarray(plane) for plane in frame], axis=-1)
-    with av.open(target, "w", format="image2") as container:
-        stream = container.add_stream("png", rate=1)
-        stream.height, stream.width = picture.shape[:2]
-        stream.pix_fmt = "rgb24"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+    try:
+        with av.open(target, "w", format="image2") as container:
+            stream = container.add_stream("png", rate=1)
+            stream.height, stream.width = picture.shape[:2]
+            stream.pix_fmt = "rgb24"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+    except OSError as reason:
+        sys.exit(f"cannot write {target}: {reason.strerror}")
     sys.stdout.write(f"{Path(target)}: frame {number}, Lanczos on the left, vs-srcomp on the right\n")
 
 

@@ -53,6 +53,8 @@ def test_a_mistake_is_reported_in_the_last_lines() -> None:
         ([], "python examples/side_by_side.py in.mkv compared.png"),
         (["absent.mkv", "out.png"], "'absent.mkv' does not exist"),
         ([str(EXAMPLES / "demo.mkv"), "out.png", "500"], "has the frames 0 to 119, but no 500"),
+        ([str(EXAMPLES / "demo.mkv"), "out.png", "first"], "has the frames 0 to 119, but no first"),
+        ([str(EXAMPLES / "demo.mkv"), "none/out.png"], "cannot write none/out.png: "),
     ],
 )
 def test_the_comparison_tells_what_is_wrong(arguments: list[str], message: str, tmp_path: Path) -> None:

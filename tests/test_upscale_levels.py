@@ -178,7 +178,7 @@ def test_looks(carried: Path, ratio: str) -> None:
         (
             {"look": "crisp", "model": "espcn-2x"},
             "espcn-2x has no look 'crisp'",
-            "leave it out, or the model fast or light",
+            "use the look faithful, or the model fast or light",
         ),
         ({"model": "espcn-5x"}, "no model 'espcn-5x'", "quality, fast, light, espcn-2x, espcn-3x, esrgan-4x, vdsr, or"),
         ({"model": "srcomp-fast-2by1"}, "no model 'srcomp-fast-2by1'", "the path of an ONNX file"),

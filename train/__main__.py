@@ -1,5 +1,6 @@
 """The command line of ``python -m train``."""
 
+import os
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -30,6 +31,10 @@ class _Training(click.Group):
                 "a worker process was killed, as happens when memory runs out: free memory, and run the command again; "
                 "what is finished is kept"
             ) from reason
+        except BrokenPipeError:
+            # Whoever read standard output has read enough, as with `| head`.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(1)
         except OSError as reason:
             if reason.errno is None:
                 raise

@@ -208,10 +208,12 @@ def write_sheet(path: Path, target: Path) -> None:
     """Write a PNG of evenly spaced pairs, doubled in size: degraded, original, and fourfold difference on grey.
 
     Raises:
-        ValueError: As :func:`find_stacks`.
+        ValueError: As :func:`find_stacks`, or the target's suffix is another.
     """
     from PIL import Image
 
+    if target.suffix.lower() != ".png":
+        raise ValueError(f"{target} is no PNG file; end its name with .png")
     stacks = find_stacks(path)
     wanted = np.unique(np.linspace(0, stacks.count - 1, min(SHEET_PAIRS, stacks.count)).astype(int))
     cells = []

@@ -26,7 +26,7 @@ def merge_levels(files: Sequence[Path], levels: Sequence[float], out: Path) -> I
         ValueError: There are not as many files as levels, one is not an ONNX file, or one has another architecture.
     """
     if len(files) != len(levels):
-        raise ValueError(f"there are {len(files)} files for {len(levels)} levels")
+        raise ValueError(f"{len(levels)} levels need as many files, not {len(files)}")
     models = [_read(path) for path in files]
     forms = [_form(model, path) for model, path in zip(models, files, strict=True)]
     for form, path in zip(forms, files, strict=True):

@@ -179,7 +179,7 @@ def in_order(recipes: Iterable[tuple[Path, Recipe]]) -> list[tuple[Path, Recipe]
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    return tomllib.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def _check_values(table: Mapping[str, Any]) -> None:
@@ -369,6 +369,8 @@ def _check(recipe: Recipe) -> None:
     else:
         if recipe.material["name"] == "patches":
             raise ValueError("the material patches is degraded already: it needs the degradation av1 with its ratio")
+        if network.channels not in (1, 3):
+            raise ValueError(f"a network of {network.channels} channels fits no pictures: 1 is luma, 3 is RGB")
         _check_degradation(recipe.degradation)
         _check_scale(recipe, network)
     recipe.make_material()

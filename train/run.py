@@ -243,7 +243,7 @@ def draw_gains(logs: Iterable[Path], target: Path) -> None:
             steps, gains = ([float(row[field]) for row in rows] for field in ("step", "valid_gain_db"))
             axes.plot(steps, gains, "o-", markersize=2, label=label)
         axes.legend(loc="lower right")
-    panels[0].set_ylabel("gain over Lanczos-5, dB")
+    panels[0].set_ylabel("gain over Lanczos-5 (enlarging: PSNR), dB")
     _save(figure, target)
 
 

@@ -13,7 +13,7 @@ import pytest
 import vapoursynth as vs
 from vapoursynth._utils import get_vsscript
 
-from vs_srcomp.doctor import check_python, check_vapoursynth
+from vs_srcomp.doctor import check_python, check_vapoursynth, checks
 from vs_srcomp.doctor.configuration import (
     Installation,
     check_configuration,
@@ -280,3 +280,13 @@ def test_damaged_models() -> None:
     assert check_models([sound]).state == "fine"
     assert check_models([sound, damaged]).message == f"damaged: {sound.file}"
     assert check_models([]).state == "broken"
+
+
+def test_a_catalogue_that_cannot_be_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> tuple[Model, ...]:
+        raise FileNotFoundError("models.json")
+
+    monkeypatch.setattr("vs_srcomp.models", missing)
+    findings = {finding.name: finding for finding in (check() for check in checks())}
+    assert (findings["models"].state, findings["models"].message) == ("broken", "there are none")
+    assert findings["models"].remedy.startswith("install vs-srcomp again")

@@ -148,6 +148,7 @@ def test_options_come_from_the_environment_and_the_user_data_goes_before_them(
     [
         ("ratio=7:3", "srcomp: ratio=7:3 cannot be understood\nratio is auto, or one of 2:1, 8:5, 4:3"),
         ("display=0x0", "srcomp: display=0x0 cannot be understood\ndisplay is a size in pixels, such as 1920x1080"),
+        ("status=", "srcomp: status= cannot be understood\nstatus is the path of a file"),
         ("q=64", "srcomp: q=64 cannot be understood\nq is auto, or a number from 0 to 63"),
         ("q=strong", "srcomp: q=strong cannot be understood\nq is auto, or a number from 0 to 63"),
         ("display=big", "srcomp: display=big cannot be understood\ndisplay is a size in pixels, such as 1920x1080"),

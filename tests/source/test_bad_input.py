@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import vapoursynth as vs
 
@@ -256,3 +257,8 @@ def test_a_file_that_is_cut_off_is_reported_once_per_process(
     for _ in range(2):
         source(part)
     assert len(messages) == 1
+
+
+def test_whole_numbers_of_other_libraries_are_numbers(tmp_path: Path) -> None:
+    clip = source(write_scenes(tmp_path / "in.mkv", 2), track=np.int64(0), threads=np.int32(1))  # type: ignore[arg-type]
+    assert len(list(clip.frames())) == 2

@@ -83,7 +83,7 @@ def test_a_network_that_takes_the_level_already_is_refused(files: list[Path], tm
 def test_as_many_files_as_levels_are_needed(files: list[Path], tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["merge-levels", *map(str, files[:3]), "--out", str(tmp_path / "out")])
     assert result.exit_code == 1
-    assert "3 files for 4 levels" in result.output
+    assert "4 levels need as many files, not 3" in result.output
 
 
 def test_what_is_no_onnx_file_is_named(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def metric_names(names: str) -> tuple[str, ...]:
 )
 @click.option("--ensemble", is_flag=True, help="Measure each tier with --ensemble, too: 8 times the work.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for CSV and Markdown files [default: WORK/scores]."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for CSV and Markdown files [default: WORK/scores].",
 )
 @click.option(
     "--record", is_flag=True, help="Update what was measured in the project's scores, tables and models.json."

@@ -29,7 +29,7 @@ def dataset(ratios: tuple[str, ...], quantizers: tuple[str, ...], **options: Any
     for path in made.files:
         click.echo(path)
     if made.skipped:
-        click.echo(f"{len(made.skipped)} pictures were skipped:", err=True)
+        click.echo("these pictures were skipped:", err=True)
         for why in made.skipped:
             click.echo(f"  {why}", err=True)
 

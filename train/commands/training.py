@@ -109,7 +109,8 @@ def gains(recipes: tuple[Path, ...], images: tuple[Path, ...], work: Path) -> No
         networks = {"trained": network}
         if is_installed(recipe.name):
             networks = {"package": installed_network(recipe.name), **networks}
-        click.echo(f"{recipe.name}\n{gains_table(gains_by_kind(networks, gatherer.valid(recipe)))}\n")
+        table = gains_table(gains_by_kind(networks, gatherer.valid(recipe)), enlarges=network.scale > 1)
+        click.echo(f"{recipe.name}\n{table}\n")
 
 
 @click.command()

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from train.networks.network import Network
 from train.networks.plain import MEAN, RESIDUAL_SCALE, SPREAD, PlainStack, check_form, hats
+from train.registry import is_number
+from vs_srcomp.geometry import MAX_QUANTIZER
 
 LEVELS: Final = (20.0, 30.0, 40.0, 50.0)
 
@@ -43,6 +45,8 @@ class InterpolatedStack(Network):
         """
         super().__init__(scale=1, channels=1, stride=stride)
         check_form(channels, layers)
+        if not all(is_number(level) and 0 <= level <= MAX_QUANTIZER for level in levels):
+            raise ValueError(f"levels are numbers from 0 to {MAX_QUANTIZER}, not {list(levels)}")
         steps = {after - before for before, after in pairwise(levels)}
         if len(steps) != 1 or min(steps) <= 0:
             raise ValueError(f"levels {list(levels)} do not rise in equal steps")

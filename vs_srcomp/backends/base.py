@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -228,7 +229,7 @@ def check_counts(**counts: int) -> None:
         vs.Error: One is not a whole number, is negative, or is more than the largest computers can use.
     """
     for name, count in counts.items():
-        if not isinstance(count, int) or isinstance(count, bool):
+        if not isinstance(count, Integral) or isinstance(count, bool):
             raise error(f"{name}={count!r} is not a whole number", f"give a number, for example {name}=2")
         if count < 0:
             raise error(f"{name}={count}: it cannot be negative", "use 0 for the default")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vs_srcomp.cli.arguments import BackendName, FileName, ModelName, Number, Quantizer, check_model
-from vs_srcomp.cli.reports import debug_option, progress_bar, stderr
+from vs_srcomp.cli.reports import counted, debug_option, progress_bar, stderr
 from vs_srcomp.processor import IDLE_LOAD
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _heading(report: "Report") -> str:
         f"{settings['width']}x{settings['height']}; {settings['model']} at Q {settings['q']:.0f}, "
         f"backend {settings['backend']}\n"
         f"{machine['processor']}, {machine['cores']} cores; "
-        f"{settings['rounds']} rounds of {settings['seconds']:g} s each"
+        f"{counted(settings['rounds'], 'round')} of {settings['seconds']:g} s each"
         + (f"; multiply-accumulates: {types}" if types else "")
     )
 

@@ -13,6 +13,7 @@ from vs_srcomp.doctor.configuration import Installation, check_configuration, ch
 from vs_srcomp.doctor.finding import Finding
 from vs_srcomp.doctor.inference import backend_checks, check_models
 from vs_srcomp.doctor.programs import check_mpv, check_player_script, check_vspipe
+from vs_srcomp.models import Model
 
 __all__ = ["Finding", "checks"]
 
@@ -27,7 +28,7 @@ def checks() -> Sequence[Callable[[], Finding]]:
     library = Path(get_vsscript())
     shared = _find_python_symbol_path()
     installation = Installation(library=library, python=Path(sys.executable), shared=Path(shared) if shared else None)
-    path = configuration_path(os.environ)
+    path, models = configuration_path(os.environ), _models()
     return (
         lambda: check_python(sys.version_info[:3], installation.shared),
         lambda: check_vapoursynth(vs.__version__.release_major, library.parent),
@@ -36,9 +37,17 @@ def checks() -> Sequence[Callable[[], Finding]]:
         lambda: check_vspipe(library.with_name("vspipe"), os.environ),
         lambda: check_mpv(which("mpv"), library, os.environ),
         lambda: check_player_script(os.environ),
-        lambda: check_models(vs_srcomp.models()),
-        *backend_checks(next(iter(vs_srcomp.models()), None)),
+        lambda: check_models(models),
+        *backend_checks(next(iter(models), None)),
     )
+
+
+def _models() -> Sequence[Model]:
+    """The installed networks; none if their catalogue cannot be read."""
+    try:
+        return vs_srcomp.models()
+    except (OSError, vs.Error):
+        return ()
 
 
 def check_python(version: tuple[int, ...], shared: Path | None) -> Finding:

@@ -52,7 +52,7 @@ def check_folder(path: Path | None) -> Finding:
     name = "configuration folder"
     if path is None:
         return Finding(name=name, state="broken", message="HOME is not set", remedy="set HOME, or XDG_CONFIG_HOME")
-    existing = next(folder for folder in path.parents if folder.exists())
+    existing = next(folder for folder in path.parents if os.access(folder, os.F_OK))
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         remedy = "make it writable, or set HOME or XDG_CONFIG_HOME to a folder that is"
         return Finding(name=name, state="broken", message=f"{existing} cannot be written to", remedy=remedy)
@@ -98,7 +98,7 @@ def check_configuration(path: Path | None, installation: Installation) -> Findin
         return broken(f"the line names another Python, {python}")
     if changed != str(_changed(Path(python))):
         return broken(f"{python} was changed since the line was written")
-    if not Path(shared).exists():
+    if not os.access(shared, os.F_OK):
         return broken(f"the line names {shared}, which is not there")
     return Finding(name=name, state="fine", message=f"{path} names {python}")
 

@@ -31,7 +31,7 @@ def find(model: ModelName, ratio: Ratio, look: str = "faithful") -> Model | Path
     else:
         found = find_named(str(model))
     if look != "faithful":
-        raise error(f"{found.name} has no look {look!r}", f"leave it out{or_model(look)}")
+        raise error(f"{found.name} has no look {look!r}", f"use the look faithful{or_model(look)}")
     return found
 
 

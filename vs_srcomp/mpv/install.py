@@ -68,17 +68,19 @@ def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
         vs.Error: There is another script of this name, beside or instead of ours, or the folder cannot be written to.
     """
     wanted = {target: source.read_bytes() for target, source in _copies(folder).items()}
-    for target in wanted:
-        if target.exists() and not overwrite and not _is_ours(target):
-            raise error(f"{str(target)!r} is there and not of vs-srcomp", "move it away, or replace it with --force")
-    # mpv names a script after its file or folder, and options after the script; the second of a name gets another.
-    for other in sorted((folder / "scripts").glob("srcomp.*")):
-        raise error(
-            f"{str(other)!r} is a script of the same name, which mpv would give its options to",
-            "move it away or rename it",
-        )
     conf = _conf(folder)
     try:
+        for target in wanted:
+            if target.exists() and not overwrite and not _is_ours(target):
+                raise error(
+                    f"{str(target)!r} is there and not of vs-srcomp", "move it away, or replace it with --force"
+                )
+        # mpv names a script after its file or folder, and options after the script; the second of a name gets another.
+        for other in sorted((folder / "scripts").glob("srcomp.*")):
+            raise error(
+                f"{str(other)!r} is a script of the same name, which mpv would give its options to",
+                "move it away or rename it",
+            )
         if not conf.exists():
             wanted[conf] = _defaults().encode()
         elif lost_program(folder):
@@ -101,11 +103,11 @@ def remove(folder: Path) -> list[Path]:
     Raises:
         vs.Error: A file cannot be removed.
     """
-    found = [target for target in _copies(folder) if target.exists() and _is_ours(target)]
     conf = _conf(folder)
-    if conf.exists() and _lines(conf.read_text("utf-8", "replace")) <= _lines(_defaults()):
-        found.append(conf)
     try:
+        found = [target for target in _copies(folder) if target.exists() and _is_ours(target)]
+        if conf.exists() and _lines(conf.read_text("utf-8", "replace")) <= _lines(_defaults()):
+            found.append(conf)
         for target in found:
             target.unlink()
         home = next(iter(_copies(folder))).parent

@@ -102,6 +102,12 @@ def _adapt(text: str) -> bool:
     return text == "yes"
 
 
+def _file(text: str) -> Path:
+    if not Path(text).name:
+        raise ValueError("the path of a file")
+    return Path(text)
+
+
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "ratio": _ratio,
     "display": _display,
@@ -110,5 +116,5 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "look": _look,
     "sharpness": _sharpness,
     "adapt": _adapt,
-    "status": Path,
+    "status": _file,
 }

@@ -3,6 +3,7 @@
 import os
 import weakref
 from fractions import Fraction
+from numbers import Integral
 
 import vapoursynth as vs
 from av.sidedata.sidedata import Type
@@ -45,9 +46,9 @@ def open_clip(
     if not isinstance(path, str | os.PathLike):
         raise error(f"a path is needed, not {type(path).__name__}", 'give the path of a video file, such as "in.mkv"')
     check_flags(film_grain=film_grain)
-    if not isinstance(track, int) or isinstance(track, bool):
+    if not isinstance(track, Integral) or isinstance(track, bool):
         raise error(f"track is {track!r}", "give the number of a video track, 0 for the first")
-    if not isinstance(threads, int) or isinstance(threads, bool) or not 0 <= threads <= 256:
+    if not isinstance(threads, Integral) or isinstance(threads, bool) or not 0 <= threads <= 256:
         raise error(f"threads is {threads!r}", "give a number from 1 to 256, or 0 for the default")
     file = local_file(path)
     clip, stream = _open_track(file, track, film_grain=film_grain, threads=threads, report=report_left_out)

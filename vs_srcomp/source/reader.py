@@ -20,7 +20,7 @@ _OUT_OF_STEP = 8
 _KEPT = 3
 _KEPT_FOR_FILTERS = 16
 
-# For backward requests, frames are kept up to so many bytes.
+# For backward requests, frames are kept up to so many bytes, or as many as for filters if that is more.
 _MANY_BYTES = 128 << 20
 
 # How far the thread decodes ahead, in bytes and within limits in frames. It wakes when half of these frames are used:
