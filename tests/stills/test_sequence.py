@@ -1,6 +1,7 @@
 """Numbered pictures, in and out."""
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -179,3 +180,14 @@ def test_pixels_that_are_not_square_are_named(unchanging: Path, tmp_path: Path) 
     film = Studio(tmp_path).picture("wide.mp4", "-vf", "setsar=4/3", seconds=0.04)
     result = upscale_sequence(as_it_is(film, tmp_path / "%d.png", unchanging, width=96))
     assert "its pixels are 4/3 times as wide as high, which pictures cannot state" in result.notes
+
+
+def test_a_section_of_a_video_keeps_the_numbers_of_its_frames(unchanging: Path, tmp_path: Path, studio: Studio) -> None:
+    film = studio.picture("film.mkv", "-c:v", "ffv1", "-output_ts_offset", "3")  # ten frames, 25 a second
+    job = as_it_is(film, tmp_path / "%02d.png", unchanging, start=Fraction(1, 10), end=Fraction(1, 5))
+    assert upscale_sequence(job).count == 2  # at 0.12 and 0.16
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["04.png", "05.png"]
+    whole = upscale_sequence(replace(job, start=None, end=None))
+    assert (whole.count, whole.skipped) == (10, 2)
+    with pytest.raises(vs.Error, match="no frame is shown between the start and the end"):
+        upscale_sequence(replace(job, start=Fraction(5), end=None))

@@ -35,6 +35,9 @@ _NOT_COMPARED = {"source", "target", "backend", "model", "crf", "preset", "overw
 # These do not count without a pipe, and settings of encoders do not count with one.
 _OF_PIPES = ("pipe", "pipe_format")
 
+# These say which frames of a video become pictures, and change none of them.
+_OF_VIDEOS = ("start", "end")
+
 
 def identity_of(job: Job) -> Identity:
     """The identity of ``job``.
@@ -62,7 +65,7 @@ def identity_of_picture(job: PictureJob) -> Identity:
         vs.Error: A model cannot be read, or no backend runs here.
     """
     return {
-        "options": _options(job),
+        "options": _options(job, _OF_VIDEOS),
         "models": _models(job),
         "backend": _backend(backend_of(job)),
         "versions": _versions() | {"pillow": PIL.__version__} | _avif_encoder(job.target),

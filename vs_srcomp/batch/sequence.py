@@ -10,14 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import vapoursynth as vs
 
 from vs_srcomp.batch.pictures import Resumable
 from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.errors import error
 from vs_srcomp.media.containers import CONTAINERS
+from vs_srcomp.media.section import find_section, frame_time
 from vs_srcomp.named_files import check_new_output
 from vs_srcomp.source import source
+from vs_srcomp.source.media import fraction, open_container, video_stream
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
 from vs_srcomp.stills.from_video import assumed_location
@@ -53,9 +56,9 @@ class SequenceResult:
 def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | None = None) -> SequenceResult:
     """Upscale several pictures, or the frames of a video or an animation, into numbered pictures.
 
-    Numbers of numbered sources are kept; others are counted from 1. Each output takes its name only when it is whole,
-    and a folder ``.srcomp`` beside them notes what it was made from, so that the next run goes on where this one
-    stopped.
+    Numbers of numbered sources are kept; others are counted from 1, also where the job has a start. Each output takes
+    its name only when it is whole, and a folder ``.srcomp`` beside them notes what it was made from, so that the next
+    run goes on where this one stopped.
 
     Args:
         job: Whose target is a pattern, and whose source may be one. ``overwrite`` replaces what is there, unless it
@@ -86,7 +89,7 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
     pictures: Iterator[Callable[[], Picture]] = (partial(read_picture, file) for file in files.values())
     numbers = list(files)
     if not files:
-        numbers, pictures = _pictures(job.source)
+        numbers, pictures = _pictures(job)
     jobs = [
         replace(job, source=files.get(number, job.source), target=_numbered(job.target, number)) for number in numbers
     ]
@@ -157,9 +160,9 @@ def _numbered(pattern: Path, number: int) -> Path:
     return pattern.with_name(NUMBER.sub(lambda match: f"{number:0{int(match[1] or 0)}d}", pattern.name, count=1))
 
 
-def _pictures(file: Path) -> tuple[list[int], Iterator[Callable[[], Picture]]]:
-    """The numbers of all pictures in ``file``, and what reads each of them, in order."""
-    described = None
+def _pictures(job: PictureJob) -> tuple[list[int], Iterator[Callable[[], Picture]]]:
+    """The numbers of the pictures in the job's source, and what reads each of them, in order."""
+    file, described = job.source, None
     if is_picture(file):
         with opened(file) as image:
             count = getattr(image, "n_frames", 1)
@@ -174,8 +177,22 @@ def _pictures(file: Path) -> tuple[list[int], Iterator[Callable[[], Picture]]]:
             # Each is what changes in the one before, which has to be decoded in any case.
             return list(range(1, count + 1)), (partial(_itself, picture) for picture in frames_of(file))
     clip = source(file)
-    numbers = range(clip.num_frames)
+    numbers = _frames(file, clip, job.start, job.end)
     return [number + 1 for number in numbers], (partial(_frame, clip[number], described) for number in numbers)
+
+
+def _frames(file: Path, clip: vs.VideoNode, start: Fraction | None, end: Fraction | None) -> range:
+    """The frames of ``clip``, which is that of ``file``, that are shown from ``start`` to ``end``."""
+    with open_container(str(file)) as container:
+        origin = Fraction(container.start_time or 0, av.time_base)
+        time_base = fraction(video_stream(container, 0).time_base)
+
+    def time_of(number: int) -> Fraction:
+        with clip.get_frame(number) as frame:
+            return frame_time(frame, time_base)
+
+    section = find_section(clip.num_frames, start, end, time_of, origin=origin, keeps_clock=False)
+    return range(section.first, section.stop)
 
 
 def _itself(picture: Picture) -> Picture:

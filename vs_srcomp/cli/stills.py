@@ -27,10 +27,11 @@ PICTURE_FORMATS = ("png", "avif", "jpg", "webp", "tif")
 
 # Beside those of encoders.
 _FOR_VIDEOS = (
-    *("start", "end", "film_grain", "deinterlace"),
+    *("film_grain", "deinterlace"),
     *("drop_incompatible", "pipe", "pipe_format", "cluster", "storage", "gpus_per_task", "ignore_space"),
     *("verifies", "references", "segment_seconds"),
 )
+_OF_SECTIONS = ("start", "end")
 _FOR_PICTURES = ("depth", "quality", "lossless")
 
 
@@ -56,6 +57,8 @@ class StillOptions:
             depth=cast("Literal[8, 10, 12, 16] | None", self.depth and int(self.depth)),
             quality=self.quality,
             lossless=self.lossless,
+            start=options.start,
+            end=options.end,
             overwrite=options.overwrite,
         )
 
@@ -65,11 +68,14 @@ def still_options[F: Callable[..., Any]](command: F) -> F:
     return in_one_argument("stills", StillOptions, _OPTIONS)(command)
 
 
-def check_for(*, pictures: bool) -> None:
-    """Raise the usage error of options that are for the other kind of output."""
+def check_for(*, pictures: bool, of_video: bool = False) -> None:
+    """Raise the usage error of options that are for the other kind of output.
+
+    Pictures ``of_video`` may be those of a section.
+    """
     from vs_srcomp.transcode.job import OF_ENCODERS
 
-    wrong = (*OF_ENCODERS, *_FOR_VIDEOS) if pictures else _FOR_PICTURES
+    wrong = (*OF_ENCODERS, *(() if of_video else _OF_SECTIONS), *_FOR_VIDEOS) if pictures else _FOR_PICTURES
     for parameter in click.get_current_context().command.params:
         if parameter.name in wrong and is_given(parameter.name):
             own, other = ("a picture", "videos") if pictures else ("a video", "pictures")
@@ -88,7 +94,7 @@ def _check_quality(kind: "PictureKind", stills: StillOptions) -> None:
 
 def upscale_pictures(source: Path, target: Path, options: JobOptions, stills: StillOptions) -> None:
     """What ``vs-srcomp upscale`` does where the output is a picture."""
-    check_for(pictures=True)
+    check_for(pictures=True, of_video=is_pattern(target) and not (is_picture(source) or is_pattern(source)))
     if is_picture(target):
         _check_quality(kind_of(target), stills)
     job = stills.job(source, target, options)

@@ -45,6 +45,7 @@ def upscale(source: Path, target: Path, options: JobOptions, piping: PipeOptions
       vs-srcomp upscale in.mkv out.mkv --pipe 'x265 --y4m --input - --output {out}.hevc --crf 20'
       vs-srcomp upscale photo.avif photo.png
       vs-srcomp upscale frames/%05d.png large/%05d.png
+      vs-srcomp upscale in.mkv large/%05d.png --start 1:30 --end 1:32
     """
     names_container = target.suffix.lower() in {kind.suffix for kind in CONTAINERS}
     if is_picture(target) or is_pattern(source) or (is_picture(source) and not names_container):

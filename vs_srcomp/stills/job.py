@@ -1,6 +1,7 @@
 """What is to be done with a picture, as plain data, and what has been done."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,10 @@ class PictureJob(UpscaleSettings):
     """For formats that can be either."""
     overwrite: bool = False
     """Replace ``target`` if it exists."""
+    start: Fraction | None = None
+    """Of the frames of a video, those from this time on become pictures, in seconds; None for the first."""
+    end: Fraction | None = None
+    """Frames at this time or later do not; None for the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
