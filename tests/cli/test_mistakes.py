@@ -150,7 +150,7 @@ MISTAKES = [
     ("batch in.mkv --out done --metrics others", 1, "there are 0 files in 'others'", "one for each source"),
     # what no clip could be done with
     ("batch in.mkv in.mkv --out done --model best", 2, "no model 'best'", "light"),
-    ("batch in.mkv --out done --look crisp --model vdsr", 2, "no look 'crisp'", "leave it out"),
+    ("batch in.mkv --out done --look crisp --model vdsr", 2, "no look 'crisp'", "use the look faithful"),
     ("batch in.mkv --out done --model best.onnx", 2, "the model 'best.onnx' does not exist", "check the path"),
     ("batch in.mkv --out done --backend tensorrt", 1, "TensorRT cannot run here", "doctor"),
     ("batch in.mkv --out done --svt-params foo=1", 2, "error parsing option foo", "change the settings"),

@@ -327,3 +327,17 @@ def test_a_file_that_has_changed_is_read_again(tmp_path: Path, monkeypatch: pyte
     written(folder, first)
     monkeypatch.chdir(folder)
     assert load_network(Path("own.onnx")).stride == 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    model = onnx.load_model_from_string(random_network())
+    (weights,) = (tensor for tensor in model.graph.initializer if tensor.name == "w1")
+    broken = numpy_helper.to_array(weights).copy()
+    broken[0, 0, 0, 0] = value
+    weights.CopyFrom(numpy_helper.from_array(broken, "w1"))
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(
+        vs.Error, match=r"own\.onnx has weights that are not finite, in 'w1': its training has failed\n"
+    ):
+        read_network(tmp_path / "own.onnx")

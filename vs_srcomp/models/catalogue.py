@@ -188,11 +188,14 @@ def _read_sound(file: str, sha256: str) -> bytes:
 
 @cache
 def _catalogue() -> tuple[Model, ...]:
-    entries = json.loads(_engines().joinpath("models.json").read_text("utf-8"))["models"]
-    catalogue = tuple(_model(entry) for entry in entries)
-    for model in catalogue:
-        if model.ratio is not None:
-            ratio_by_name(model.ratio)
+    described = _engines().joinpath("models.json").read_text("utf-8")
+    try:
+        catalogue = tuple(_model(entry) for entry in json.loads(described)["models"])
+        for model in catalogue:
+            if model.ratio is not None:
+                ratio_by_name(model.ratio)
+    except (LookupError, TypeError, ValueError) as reason:
+        raise error(f"models.json is damaged, or of another version: {reason}", "install vs-srcomp again") from reason
     return catalogue
 
 

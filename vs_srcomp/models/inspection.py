@@ -32,6 +32,9 @@ LARGEST_SCALE = 4
 _ANY_STRIDE_FITS = 4 * 720720
 # Larger tensors are weights, on which the sizes of planes cannot depend.
 _SMALL = 64
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+
 # Operators that compute sizes and widths of borders.
 _SIZE_OPERATORS = (
     "Add Cast Concat Constant ConstantOfShape Div Gather Identity Mul Neg Reshape Slice Squeeze Sub Transpose Unsqueeze"
@@ -136,6 +139,12 @@ def _check(path: Path, model: ModelProto) -> bool:
         checker.check_model(model)
     except (checker.ValidationError, ValueError) as reason:
         raise _refusal(path, f"is not a valid ONNX file: {first_line(reason)}") from reason
+    for tensor in model.graph.initializer:
+        # Infinity may be a bound; kernels have more than one dimension.
+        is_kernel = tensor.data_type in _FLOATS and len(tensor.dims) > 1
+        if is_kernel and not np.isfinite(numpy_helper.to_array(tensor)).all():
+            what = f"{path.name} has weights that are not finite, in {tensor.name!r}: its training has failed"
+            raise error(what, "give a network of an earlier step")
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     takes_level = len(inputs) == 2 and inputs[1].name == LEVEL_INPUT
