@@ -10,16 +10,14 @@ from typing import Final
 
 from vs_srcomp.av1.bits import BitReader
 from vs_srcomp.av1.errors import Av1Error
-from vs_srcomp.av1.obu import Obu, ObuType, config_obus, low_overhead_obus
+from vs_srcomp.av1.obu import SEQUENCE_HEADER, STARTS_OF_FRAMES, Obu, ObuType, config_obus, low_overhead_obus
 from vs_srcomp.av1.records import CodedFrame, ShownFrame
 from vs_srcomp.av1.sequence import SequenceHeader, sequence_header_obu
 from vs_srcomp.av1.tile_list import is_tile_list
 
-# Plain integers: a comparison with a member of an IntEnum takes several times as long.
-_SEQUENCE_HEADER: Final = int(ObuType.SEQUENCE_HEADER)
+# Plain numbers, as in `obu`.
 _TEMPORAL_DELIMITER: Final = int(ObuType.TEMPORAL_DELIMITER)
 _TILE_LIST: Final = int(ObuType.TILE_LIST)
-_STARTS_OF_FRAMES: Final = frozenset(map(int, (ObuType.FRAME, ObuType.FRAME_HEADER)))
 
 # The first bits of a frame header, section 5.9.2: show_existing_frame (1), frame_type (2), show_frame (1).
 _SHOWN: Final = 0x80 | 0x10
@@ -66,11 +64,11 @@ class Layers:
         before, shown = self._layer, False
         for obu in low_overhead_obus(data):
             kind = obu.type
-            if kind in _STARTS_OF_FRAMES:
+            if kind in STARTS_OF_FRAMES:
                 if self._is_shown(data[obu.payload], obu):
                     shown = True
                     self._layer = obu.spatial_id
-            elif kind == _SEQUENCE_HEADER:
+            elif kind == SEQUENCE_HEADER:
                 self._activate(bytes(data[obu.payload : obu.end]))
             elif kind == _TEMPORAL_DELIMITER:
                 before = self._layer = -1
@@ -137,7 +135,7 @@ def _shows_frame(data: bytes | memoryview) -> bool:
     while at < end:
         header = data[at]
         kind = (header >> 3) & 15
-        if kind == _SEQUENCE_HEADER:
+        if kind == SEQUENCE_HEADER:
             return False
         at += 2 if header & _HAS_EXTENSION else 1
         size = end - at
@@ -150,7 +148,7 @@ def _shows_frame(data: bytes | memoryview) -> bool:
                 more &= 0x80
                 shift += 7
                 at += 1
-        if kind in _STARTS_OF_FRAMES and data[at] & _SHOWN:
+        if kind in STARTS_OF_FRAMES and data[at] & _SHOWN:
             return True
         at += size
     return False

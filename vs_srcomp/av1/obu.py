@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vs_srcomp.av1.bits import leb128
 from vs_srcomp.av1.errors import Av1Error
@@ -20,6 +20,14 @@ class ObuType(IntEnum):
     REDUNDANT_FRAME_HEADER = 7
     TILE_LIST = 8
     PADDING = 15
+
+
+# Plain integers: a comparison with a member of an IntEnum takes several times as long.
+SEQUENCE_HEADER: Final = int(ObuType.SEQUENCE_HEADER)
+"""The type as a plain number."""
+
+STARTS_OF_FRAMES: Final = frozenset(map(int, (ObuType.FRAME, ObuType.FRAME_HEADER)))
+"""The types that a frame begins with, as plain numbers."""
 
 
 class Obu(NamedTuple):

@@ -5,16 +5,14 @@ from typing import Final, NamedTuple, Self
 from vs_srcomp.av1.bits import BitReader
 from vs_srcomp.av1.errors import Av1Error
 from vs_srcomp.av1.frame import show_existing_frame, uncompressed_header
-from vs_srcomp.av1.obu import Obu, ObuType, config_obus, low_overhead_obus
+from vs_srcomp.av1.obu import SEQUENCE_HEADER, STARTS_OF_FRAMES, Obu, ObuType, config_obus, low_overhead_obus
 from vs_srcomp.av1.records import CodedFrame, FrameType, ShownFrame
 from vs_srcomp.av1.sequence import SequenceHeader, sequence_header_obu
 from vs_srcomp.av1.state import ALL_FRAMES, FrameHeader, Slot, State
 
 _FRAME_TYPES: Final = tuple(FrameType)
 
-# Plain integers: a comparison with a member of an IntEnum takes several times as long.
-_SEQUENCE_HEADER: Final = int(ObuType.SEQUENCE_HEADER)
-_STARTS_OF_FRAMES: Final = frozenset(map(int, (ObuType.FRAME, ObuType.FRAME_HEADER)))
+# A plain number, as in `obu`.
 _PARTS_OF_FRAMES: Final = frozenset(map(int, (ObuType.TILE_GROUP, ObuType.REDUNDANT_FRAME_HEADER)))
 
 
@@ -79,7 +77,7 @@ class Parser:
         data = config_obus(extradata)
         try:
             for obu in low_overhead_obus(data):
-                if obu.type == _SEQUENCE_HEADER:
+                if obu.type == SEQUENCE_HEADER:
                     self._sequence_header(data, obu)
         except Av1Error:
             self._state = State()
@@ -103,7 +101,7 @@ class Parser:
 
         for obu in low_overhead_obus(data):
             kind = obu.type
-            if kind == _SEQUENCE_HEADER:
+            if kind == SEQUENCE_HEADER:
                 self._sequence_header(data, obu)
                 continue
             sequence = state.sequence
@@ -113,7 +111,7 @@ class Parser:
                 and not sequence.operating_point.includes(obu.temporal_id, obu.spatial_id)
             ):
                 continue  # drop_obu()
-            if kind in _STARTS_OF_FRAMES:
+            if kind in STARTS_OF_FRAMES:
                 if header is not None:
                     wrap_up(header)
                     header = None

@@ -222,6 +222,10 @@ class DividingBackend(BackendConfig, Protocol):
 _MOST = {"threads": 1024, "streams": 256}
 
 
+CORES_PER_STREAM = 4
+"""Beyond about so many cores, another frame gains more than more threads for one."""
+
+
 def check_counts(**counts: int) -> None:
     """Check numbers by the name of their setting.
 

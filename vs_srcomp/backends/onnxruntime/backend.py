@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vs_srcomp.backends.base import Luma, PlaneFormat, check_counts, missing
+from vs_srcomp.backends.base import CORES_PER_STREAM, Luma, PlaneFormat, check_counts, missing
 from vs_srcomp.backends.loading import load_onnxruntime
 from vs_srcomp.errors import error, first_line, last_line
 from vs_srcomp.log import log_once
@@ -29,9 +29,6 @@ PROVIDERS = (
     "CPUExecutionProvider",
 )
 """The order in which ``provider="auto"`` tries the providers of the installed build."""
-
-# As with OpenVINO: beyond about four cores, a second frame gains more than more threads for one.
-CORES_PER_STREAM = 4
 
 _PROCESSOR = "CPUExecutionProvider"
 _NUMBERED = frozenset({*PROVIDERS[:4], "TensorrtExecutionProvider"})

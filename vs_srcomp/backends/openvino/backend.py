@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import vapoursynth as vs
 
-from vs_srcomp.backends.base import MOST_BITS_IN_FLOAT16, Luma, PlaneFormat, check_counts, missing
+from vs_srcomp.backends.base import CORES_PER_STREAM, MOST_BITS_IN_FLOAT16, Luma, PlaneFormat, check_counts, missing
 from vs_srcomp.backends.loading import load_openvino
 from vs_srcomp.backends.openvino.bfloat16 import to_bfloat16
 from vs_srcomp.backends.openvino.cells import Cells, in_cells, with_integer_cells
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 BFLOAT16_CODES = {8: 1, 10: 4}
 """Largest difference in codes, by bits, between ``"bf16"`` and float32 for this package's networks on pictures."""
-
-# Beyond about four cores, another frame gains more than more threads for one.
-CORES_PER_STREAM = 4
 
 # With a second frame in inference, other work of the graph delays only one of them.
 _LEAST_STREAMS = 2
