@@ -229,10 +229,19 @@ def _order(container: InputContainer, stream: VideoStream, packets: Packets, dis
         if not may_be_fields and not (may_reorder and _rise(packets.pts)):
             return shown[in_time]
         tried = np.fromiter(display_order(packets.first(_TRIED), whole=False), np.int64)
-        are_frames = not may_be_fields or len(tried) == np.count_nonzero(packets.shown[:_TRIED])
+        are_frames = not may_be_fields or _each_is_a_frame(packets.first(_TRIED), tried)
         if are_frames and (_rise(tried) or not _rise(packets.pts)):
             return shown[in_time]
     return np.fromiter(display_order(packets, whole=True), np.int64)
+
+
+def _each_is_a_frame(packets: Packets, decoded: Ints) -> bool:
+    """Whether each of ``packets`` that is shown is among the ``decoded`` ones, whose times are known.
+
+    Those before the first are not counted: after a cut, they refer to pictures that are gone.
+    """
+    expected = packets.shown & (packets.pts > packets.pts[decoded].min(initial=packets.pts.max()))
+    return bool(np.isin(np.flatnonzero(expected), decoded).all())
 
 
 def _may_be_true(times: Ints, order: Ints) -> bool:
