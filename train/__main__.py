@@ -1,6 +1,5 @@
 """The command line of ``python -m train``."""
 
-import os
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -9,6 +8,7 @@ import click
 
 from train.commands import COMMANDS
 from train.errors import DivergedError, EncoderError
+from vs_srcomp.cli.reports import drops_output_nobody_reads
 
 
 class _Training(click.Group):
@@ -31,11 +31,9 @@ class _Training(click.Group):
                 "a worker process was killed, as happens when memory runs out: free memory, and run the command again; "
                 "what is finished is kept"
             ) from reason
-        except BrokenPipeError:
-            # Whoever read standard output has read enough, as with `| head`.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(1)
         except OSError as reason:
+            if isinstance(reason, BrokenPipeError) and drops_output_nobody_reads():
+                ctx.exit(1)
             if reason.errno is None:
                 raise
             place = f"{reason.filename}: " if reason.filename else ""

@@ -54,6 +54,8 @@ def test_another_script_of_the_name_is_not_joined(folder: Path) -> None:
     with pytest.raises(vs.Error, match=r"srcomp\.lua' is a script of the same name, .*\nmove it away"):
         install(folder, overwrite=True)
     assert files(folder) == {"scripts/srcomp.lua"}
+    (folder / "scripts" / "srcomp.lua").rename(folder / "scripts" / "srcomp.lua.bak")  # which mpv does not load
+    assert len(install(folder)) == 3
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,8 @@ def _pictures(job: PictureJob) -> tuple[list[int], Iterator[Callable[[], Picture
 
 def _frames(file: Path, clip: vs.VideoNode, start: Fraction | None, end: Fraction | None) -> range:
     """The frames of ``clip``, which is that of ``file``, that are shown from ``start`` to ``end``."""
+    if start is None and end is None:
+        return range(clip.num_frames)
     with open_container(str(file)) as container:
         origin = Fraction(container.start_time or 0, av.time_base)
         time_base = fraction(video_stream(container, 0).time_base)

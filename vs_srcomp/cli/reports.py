@@ -86,19 +86,20 @@ class ReportingGroup(HintingGroup):
         except Exception as failure:
             if ctx.meta.get(_DEBUG):
                 raise
-            if isinstance(failure, BrokenPipeError) and _nobody_reads():
-                # Whoever read standard output has read enough, as with `| head`.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if isinstance(failure, BrokenPipeError) and drops_output_nobody_reads():
                 ctx.exit(1)  # as click and rich do
             _report(explain(failure))
             ctx.exit(1)
 
 
-def _nobody_reads() -> bool:
-    """Whether standard output is a pipe that has been closed at its other end."""
+def drops_output_nobody_reads() -> bool:
+    """Drop what is left to print if standard output is a pipe closed at its other end, as by ``| head``; else False."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), select.POLLOUT)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+    is_closed = any(event & select.POLLERR for _, event in poll.poll(0))
+    if is_closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_closed
 
 
 def _report(message: str) -> None:

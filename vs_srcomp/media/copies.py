@@ -26,9 +26,6 @@ _OF_THE_FORMAT = {"avi": {"software"}}
 # mkvmerge's statistics of the source's streams.
 _OF_THE_STREAM = {"duration", "bps", "number_of_frames", "number_of_bytes", "source_id"}
 
-# FFmpeg's name of the demuxer for MP4 and MOV.
-_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
-
 # These describe the encoding of a stream.
 _OF_THE_ENCODING = {"encoder", "alpha_mode"}
 
@@ -183,7 +180,7 @@ def stream_tags(stream: Stream, *, reencoded: bool) -> dict[str, str]:
     """The tags of a stream, without those of its encoding if it is encoded again."""
     tags = _without(stream.metadata, _OF_THE_STREAM | _OF_THE_ENCODING if reencoded else _OF_THE_STREAM)
     # FFmpeg reads the title of a track in MP4 and MOV as its name, and writes none by that name.
-    if stream.container.format.name == _MP4 and "name" in tags and "title" not in tags:
+    if "mp4" in stream.container.format.name and "name" in tags and "title" not in tags:
         tags["title"] = tags.pop("name")
     return tags
 

@@ -25,6 +25,9 @@ _OPTION = re.compile(r"^    (?P<name>\w+) = (?P<value>[^,]+), +-- (?P<meaning>.+
 
 _COMMAND = re.compile(r"^command=/.*/vs-srcomp$", re.MULTILINE)
 
+# Of what mpv loads from its folder of scripts (mpv manual, "Script location").
+_SCRIPTS = (".lua", ".js", ".so", ".dll", ".run")
+
 # In the first line of both files. A file without it is not ours.
 _MARK = b"vs-srcomp"
 
@@ -76,9 +79,9 @@ def install(folder: Path, *, overwrite: bool = False) -> list[Path]:
                     f"{str(target)!r} is there and not of vs-srcomp", "move it away, or replace it with --force"
                 )
         # mpv names a script after its file or folder, and options after the script; the second of a name gets another.
-        for other in sorted((folder / "scripts").glob("srcomp.*")):
+        if others := [file for file in (folder / "scripts").glob("srcomp.*") if file.suffix in _SCRIPTS]:
             raise error(
-                f"{str(other)!r} is a script of the same name, which mpv would give its options to",
+                f"{str(min(others))!r} is a script of the same name, which mpv would give its options to",
                 "move it away or rename it",
             )
         if not conf.exists():

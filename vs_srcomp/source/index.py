@@ -210,20 +210,15 @@ def has_broadcast_clock(container: InputContainer) -> bool:
 
 def _order(container: InputContainer, stream: VideoStream, packets: Packets, display_order: DisplayOrder) -> Ints:
     """Numbers of the packets with shown pictures, in display order."""
-    shown = np.flatnonzero(packets.shown)
-    if codec_of(stream) in _IN_ORDER or len(packets) == 0:
+    codec, context, shown = codec_of(stream), stream.codec_context, np.flatnonzero(packets.shown)
+    if codec in _IN_ORDER or len(packets) == 0:
         return shown
     cut_anyhow = not _CUT_ANYHOW.isdisjoint(container.format.name.split(","))
-    if codec_of(stream) == "mpeg4" and bool((packets.size[shown] < _LEAST_CODED).any()):
-        cut_anyhow = True  # the decoder gives no frame for a packet without a picture
-    may_reorder = stream.codec_context is None or bool(stream.codec_context.has_b_frames)
-    may_be_fields = (
-        codec_of(stream) in _HAS_FIELDS
-        and stream.codec_context is not None
-        and stream.codec_context.field_order != _PROGRESSIVE
-    )
+    has_empty = codec == "mpeg4" and bool((packets.size[shown] < _LEAST_CODED).any())
+    may_reorder = context is None or bool(context.has_b_frames)
+    may_be_fields = codec in _HAS_FIELDS and context is not None and context.field_order != _PROGRESSIVE
     in_time = np.argsort(packets.pts[shown], kind="stable")
-    if not cut_anyhow and _may_be_true(packets.pts[shown], in_time):
+    if not (cut_anyhow or has_empty) and _may_be_true(packets.pts[shown], in_time):
         # Frames are stored in another order than that of display where a codec has bidirectional prediction. Times
         # that never show it are times of decoding, unless the encoder made no use of it; the first frames show it.
         if not may_be_fields and not (may_reorder and _rise(packets.pts)):
