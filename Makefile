@@ -44,7 +44,8 @@ test: $(VENV)/ready-for-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	@# Two files at a time: many tests run on one core. More processes would only wait for memory.
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-mpv: $(VENV)/ready-for-tests
 	PYTHON=$(BIN)/python scripts/test-mpv.sh

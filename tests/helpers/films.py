@@ -70,8 +70,8 @@ class Studio:
         (folder / "font.ttf").write_bytes(bytes(range(256)) * 8)
 
     def make(self, *arguments: str) -> Path:
-        """Run FFmpeg. Returns the path of its output, the last argument."""
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *arguments]
+        """Run FFmpeg. Returns the path of its output, the last argument, which must be new: tests share films."""
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-n", *arguments]
         subprocess.run(command, cwd=self.folder, check=True, stdin=subprocess.DEVNULL)
         return self.folder / arguments[-1]
 

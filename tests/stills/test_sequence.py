@@ -183,7 +183,7 @@ def test_pixels_that_are_not_square_are_named(unchanging: Path, tmp_path: Path) 
 
 
 def test_a_section_of_a_video_keeps_the_numbers_of_its_frames(unchanging: Path, tmp_path: Path, studio: Studio) -> None:
-    film = studio.picture("film.mkv", "-c:v", "ffv1", "-output_ts_offset", "3")  # ten frames, 25 a second
+    film = studio.picture("numbered.mkv", "-c:v", "ffv1", "-output_ts_offset", "3")  # ten frames, 25 a second
     job = as_it_is(film, tmp_path / "%02d.png", unchanging, start=Fraction(1, 10), end=Fraction(1, 5))
     assert upscale_sequence(job).count == 2  # at 0.12 and 0.16
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["04.png", "05.png"]
