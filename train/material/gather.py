@@ -6,7 +6,8 @@ from typing import Final
 
 from train.material.coded import Example
 from train.material.data import Data, Split
-from train.material.patches import PatchData, Patches
+from train.material.patch_data import PatchData
+from train.material.patches import Patches
 from train.material.picture_data import PictureData
 from train.parallel import processes_here
 from train.recipe import Recipe

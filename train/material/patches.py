@@ -1,10 +1,8 @@
 """Training material of patch pairs, as `python -m train dataset` writes them."""
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,17 +12,11 @@ from numpy.typing import NDArray
 from train.inspection import Stacks, find_stacks
 from train.material.coded import Example
 from train.material.crops import PHASES
-from train.material.data import Split
 from train.material.pictures import check_names
-from train.material.stream import Stream
-from train.recipe import Recipe
 from vs_srcomp.geometry import Ratio
 
 KIND: Final = "patch"
 """Kind of the examples."""
-
-STREAMED: Final = 4096
-"""Patches that a worker takes at a time if they are streamed: it reads all files for them, which are compressed."""
 
 # Hidden files are not whole yet.
 _NAME: Final = re.compile(
@@ -102,30 +94,6 @@ class Patches:
         return learned, measured
 
 
-class PatchData:
-    """The patch pairs of a recipe, split into what is learned from and what is measured on."""
-
-    def __init__(self, recipe: Recipe, material: Patches, places: Iterable[Path], processes: int | None) -> None:
-        """Find and split the patches; see `Patches.split` for errors, `train.material.gather.gather` for arguments."""
-        assert recipe.ratio is not None
-        self._learned, self._measured = material.split(
-            places, recipe.ratio, recipe.crop, recipe.valid_share, recipe.seed
-        )
-        self._processes = processes
-
-    def valid(self) -> list[Example]:
-        """See `train.material.data.Data`."""
-        return load_patches(self._measured)
-
-    def split(self, memory: float) -> Split:
-        """See `train.material.data.Data`. If patches are streamed, about ``STREAMED`` are for validation."""
-        learned, measured = self._learned, self._measured
-        if sum(rows.size for rows in (*learned, *measured)) <= memory:
-            return load_patches(learned), load_patches(measured)
-        valid, parts = load_patches(measured, parts_of(measured)), parts_of(learned)
-        return Stream(range(parts), partial(load_patches, learned, parts), valid, self._processes), valid
-
-
 def _files(places: Iterable[Path], ratio: Ratio) -> list[tuple[Path, re.Match[str]]]:
     """The files for training and validation at ``ratio``, and the matches of their names."""
     found = {path for place in places for path in (place.rglob("*.npz") if place.is_dir() else [place])}
@@ -144,11 +112,6 @@ def _is_measured(rows: Rows, share: float, seed: int) -> NDArray[np.bool_]:
     begin = int(np.random.default_rng(seed).random() * count)
     chosen[(begin + np.arange(min(max(1, round(count * share)), count - 1))) % count] = True
     return chosen
-
-
-def parts_of(rows: Sequence[Rows]) -> int:
-    """The number of parts of ``STREAMED`` patches, about."""
-    return math.ceil(sum(len(each.numbers) for each in rows) / STREAMED)
 
 
 def load_patches(rows: Sequence[Rows], parts: int = 1, part: int = 0) -> list[Example]:

@@ -55,7 +55,7 @@ class Settings:
     q: float | Literal["auto"] = "auto"
     """``"auto"`` takes the level of the first frame for all frames, so that every stage runs the same network."""
     backend: str = "auto"
-    """See `vs_srcomp.backends.registry.backend_from_text`."""
+    """See `vs_srcomp.backends.from_text.backend_from_text`."""
     peers: tuple[str, ...] = ()
     """Scripts of other filters: ``peer.vpy``, or ``peer.vpy:name=value,name=value`` with variables for it."""
     only: tuple[str, ...] = ()

@@ -17,8 +17,8 @@ import vapoursynth as vs
 from av.video.frame import VideoFrame
 
 from vs_srcomp.backends.base import BackendConfig, Engine, PlaneFormat, TypedEngine, copy_with_edges, unwrapped
+from vs_srcomp.backends.from_text import backend_from_text
 from vs_srcomp.backends.openvino import OpenVINOEngine
-from vs_srcomp.backends.registry import backend_from_text
 from vs_srcomp.bench.hosting import Host, clip_in_memory
 from vs_srcomp.bench.stage import Kind, Stage
 from vs_srcomp.encoders.feed import feed

@@ -116,7 +116,7 @@ class BackendName(click.ParamType):  # type: ignore[type-arg]  # generic in clic
             return None
         import vapoursynth as vs
 
-        from vs_srcomp.backends.registry import backend_from_text
+        from vs_srcomp.backends.from_text import backend_from_text
         from vs_srcomp.errors import message_of
 
         try:

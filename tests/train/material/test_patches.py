@@ -145,7 +145,7 @@ def test_python_objects_are_never_loaded(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_into_memory_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.material.patches.STREAMED", 16)
+    monkeypatch.setattr("train.material.patch_data.STREAMED", 16)
     for q in (20, 30):
         write_pairs(tmp_path, "train", q, 40)
         write_pairs(tmp_path, "valid", q, 20)

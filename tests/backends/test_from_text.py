@@ -4,7 +4,7 @@ import pytest
 import vapoursynth as vs
 
 from vs_srcomp import Backend
-from vs_srcomp.backends.registry import backend_from_text
+from vs_srcomp.backends.from_text import backend_from_text
 
 
 def test_settings_get_the_type_of_their_default() -> None:
