@@ -65,13 +65,15 @@ class Studio:
     def __init__(self, folder: Path) -> None:
         """Write the parts of films to ``folder``."""
         self.folder = folder
+        self._shared: set[str] = set()
         (folder / "subtitles.srt").write_text(SUBTITLES, "utf-8")
         (folder / "chapters.txt").write_text(CHAPTERS, "utf-8")
         (folder / "font.ttf").write_bytes(bytes(range(256)) * 8)
 
     def make(self, *arguments: str) -> Path:
-        """Run FFmpeg. Returns the path of its output, the last argument, which must be new: tests share films."""
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-n", *arguments]
+        """Run FFmpeg. Returns the path of its output, the last argument."""
+        assert arguments[-1] not in self._shared, "other tests read this film: take another name"
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *arguments]
         subprocess.run(command, cwd=self.folder, check=True, stdin=subprocess.DEVNULL)
         return self.folder / arguments[-1]
 
@@ -89,7 +91,7 @@ class Studio:
     def film(self) -> Path:
         """1.6 s of 10-bit BT.2020 video with two sounds, subtitles in two forms, chapters, a font and tags."""
         self.make("-i", "subtitles.srt", "subtitles.ass")
-        return self.make(
+        film = self.make(
             *("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=1.6"),
             *("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=1.6"),
             *("-f", "lavfi", "-i", "sine=frequency=880:sample_rate=44100:duration=1.6"),
@@ -107,6 +109,8 @@ class Studio:
             *("-attach", "font.ttf", "-metadata:s:t", "mimetype=application/x-truetype-font"),
             "film.mkv",
         )
+        self._shared.add(film.name)
+        return film
 
 
 def frames_of(path: Path) -> list[VideoFrame]:
