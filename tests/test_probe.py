@@ -15,6 +15,7 @@ from PIL import Image
 from tests.av1.ivf import write_ivf
 from tests.av1.layers import BOTH_LAYERS, DELIMITER, in_layers
 from tests.av1.streams import RECIPES, make_stream
+from tests.helpers.field_pictures import write_fields
 from tests.source.reference import video_frame, write_scenes, write_video
 from tests.tolerances import PRINTED_Q
 from vs_srcomp.av1 import FrameType
@@ -204,6 +205,15 @@ def test_a_raw_stream_whose_frames_only_decoding_counts(shared_data: Path) -> No
     assert (found.codec, found.width, found.height, found.frame_count) == ("h264", 1280, 720, None)
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_packets_of_fields_are_not_counted_as_frames(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"fields{suffix}"
+    write_fields(file, 10)
+    found = probe(file)
+    assert len(source(file)) == 10
+    assert (found.codec, found.frame_count, found.frame_rate) == ("h264", None, None)
+
+
 @pytest.mark.parametrize("packets_each", [1, 2])
 def test_layers_are_reported_and_the_highest_counts(packets_each: int, tmp_path: Path) -> None:
     """Put together from a stream without layers; source() gives the same."""
@@ -220,8 +230,8 @@ def test_layers_are_reported_and_the_highest_counts(packets_each: int, tmp_path:
     base_q_idx = [shown.frame.base_q_idx for shown in scan(flat) if shown.frame][1::2]
     assert [frame.base_q_idx for frame in found.frames] == base_q_idx
     decoder = Decoder(str(file), 0, film_grain=False, threads=1)
-    decoder.close()
     quantizers = quantizers_of(str(file), 0, decoder.index)
+    decoder.close()
     assert quantizers is not None
     for number in (5, 0, 7, 3):
         props = quantizers.props(number)

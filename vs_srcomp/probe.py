@@ -1,9 +1,10 @@
-"""What is known of a video file without decoding it, above all how strongly each AV1 frame was compressed."""
+"""What a video file shows without decoding all of it, above all how strongly each AV1 frame was compressed."""
 
 import os
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
+import numpy as np
 import vapoursynth as vs
 from av.container import InputContainer
 from av.video.format import VideoFormat
@@ -20,9 +22,10 @@ from vs_srcomp.av1 import Av1Error, FrameType, Parser, ShownFrame
 from vs_srcomp.av1.estimate import estimates
 from vs_srcomp.av1.sequence import SequenceHeader
 from vs_srcomp.geometry import nearest_quantizer, quantizer_of_index
+from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format as format_of
 from vs_srcomp.source.grid import read_grid
-from vs_srcomp.source.index import Packets, build_index
+from vs_srcomp.source.index import Packets, build_index, each_is_a_frame, may_have_fields
 from vs_srcomp.source.media import (
     Cropping,
     StreamInfo,
@@ -170,7 +173,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         time_base = fraction(stream.time_base)
         long_name = container.format.long_name
         info = stream_info(stream)
-        count, rate = _count_and_rate(container, stream) if deadline is None else (None, None)
+        count, rate = _count_and_rate(container, stream, file) if deadline is None else (None, None)
     shown: list[ShownFrame] = []
     sequence, complete = None, deadline is None
     if codec == "av1":
@@ -231,20 +234,26 @@ def _picture(file: Path, width: int, height: int) -> tuple[Frame, ...]:
     )
 
 
-def _count_and_rate(container: InputContainer, stream: VideoStream) -> tuple[int | None, Fraction | None]:
+def _count_and_rate(container: InputContainer, stream: VideoStream, file: str) -> tuple[int | None, Fraction | None]:
     """How many frames there are, and their rate if it is constant; (None, None) where only decoding would show them."""
-    needs_decoding = False
+    needs_decoding, are_frames = False, False
 
-    def in_decoding_order(packets: Packets, *, whole: bool) -> range:
-        nonlocal needs_decoding
-        needs_decoding = whole
+    def first_decoded(packets: Packets, *, whole: bool) -> Iterable[int]:
+        """In any order, which neither the number of frames nor their times depend on."""
+        nonlocal needs_decoding, are_frames
+        if whole:
+            needs_decoding = not are_frames
+        elif may_have_fields(stream):
+            with closing(Decoder(file, 0, film_grain=False, threads=1)) as decoder:
+                order = decoder.display_order(packets, whole=False)
+            are_frames = each_is_a_frame(packets, np.array(order, np.int64))
+            return order
+        else:
+            are_frames = True
         return range(len(packets))
 
-    index = build_index(container, stream, in_decoding_order)
-    if not len(index):
-        return None, None
-    # The order of frames makes no difference where there are no timestamps: the nominal rate is all there is.
-    return None if needs_decoding else len(index), timing(index).rate
+    index = build_index(container, stream, first_decoded)
+    return (None, None) if needs_decoding or not len(index) else (len(index), timing(index).rate)
 
 
 def _scan(file: str, deadline: float | None) -> tuple[list[ShownFrame], bool]:

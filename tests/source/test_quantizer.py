@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,9 +134,8 @@ def test_frames_that_cannot_be_judged_have_none(film: Path, tmp_path: Path) -> N
 
 
 def index_of(file: Path) -> Index:
-    decoder = Decoder(str(file), 0, film_grain=False, threads=1)
-    decoder.close()
-    return decoder.index
+    with closing(Decoder(str(file), 0, film_grain=False, threads=1)) as decoder:
+        return decoder.index
 
 
 def test_other_codecs_have_none(tmp_path: Path) -> None:

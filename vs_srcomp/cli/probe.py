@@ -36,8 +36,8 @@ _BIN = 4
 def probe(file: Path, as_json: bool, quick: bool, plot: Path | None, overwrite: bool) -> None:
     """Show what FILE is, and how strongly each of its frames was compressed.
 
-    Only headers are read, nothing is decoded. AV1 has the strength of compression in them, and so have pictures in JPEG
-    and WebP, on another scale (docs/stills.md); of all else it is not known.
+    Headers are read, and a few frames decoded at most. AV1 has the strength of compression in its headers, and so have
+    pictures in JPEG and WebP, on another scale (docs/stills.md); of all else it is not known.
 
     \b
     Examples:

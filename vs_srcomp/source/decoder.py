@@ -13,7 +13,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.log import log_info, log_once
 from vs_srcomp.processor import core_count
 from vs_srcomp.source.demuxer import Demuxer
-from vs_srcomp.source.index import Packets, build_index
+from vs_srcomp.source.index import Index, Packets, build_index
 from vs_srcomp.source.media import decoder_for, fraction, open_container, stream_info, video_stream
 
 # Threads of the decoder beyond one per processor. While frames are copied and returned, decoder threads wait for a
@@ -30,7 +30,6 @@ class Decoder:
 
     Attributes:
         info: Facts about the stream.
-        index: Its frames and packets.
         damaged: Whether a packet could not be decoded.
     """
 
@@ -43,7 +42,11 @@ class Decoder:
         self.info = stream_info(self._stream)
         self._shapes: dict[int, Fraction | None] = {}
         self.damaged = False
-        self.index = build_index(self._container, self._stream, self._display_order)
+
+    @cached_property
+    def index(self) -> Index:
+        """The stream's frames and packets; the first use reads the file, and decodes it where only that shows them."""
+        return build_index(self._container, self._stream, self.display_order)
 
     @property
     def next_packet(self) -> int:
@@ -106,14 +109,14 @@ class Decoder:
                 "get an undamaged copy, or convert the file to a usual codec",
             ) from cause
 
-    def _display_order(self, packets: Packets, *, whole: bool) -> list[int]:
+    def display_order(self, packets: Packets, *, whole: bool) -> list[int]:
         """The packets of frames in the decoder's output order, without those that cannot be decoded."""
         demuxer = Demuxer(self._file, self._track, packets)
         try:
             order = [f.pts for f in self._decode(demuxer, 0) if f.pts is not None]
         except DamageError:
             self.locate_damage()
-            return self._display_order(packets, whole=whole)
+            return self.display_order(packets, whole=whole)
         finally:
             demuxer.close()
         if self._skipped and whole:

@@ -216,21 +216,27 @@ def _order(container: InputContainer, stream: VideoStream, packets: Packets, dis
     cut_anyhow = not _CUT_ANYHOW.isdisjoint(container.format.name.split(","))
     has_empty = codec == "mpeg4" and bool((packets.size[shown] < _LEAST_CODED).any())
     may_reorder = context is None or bool(context.has_b_frames)
-    may_be_fields = codec in _HAS_FIELDS and context is not None and context.field_order != _PROGRESSIVE
+    has_fields = may_have_fields(stream)
     in_time = np.argsort(packets.pts[shown], kind="stable")
     if not (cut_anyhow or has_empty) and _may_be_true(packets.pts[shown], in_time):
         # Frames are stored in another order than that of display where a codec has bidirectional prediction. Times
         # that never show it are times of decoding, unless the encoder made no use of it; the first frames show it.
-        if not may_be_fields and not (may_reorder and _rise(packets.pts)):
+        if not has_fields and not (may_reorder and _rise(packets.pts)):
             return shown[in_time]
         tried = np.fromiter(display_order(packets.first(_TRIED), whole=False), np.int64)
-        are_frames = not may_be_fields or _each_is_a_frame(packets.first(_TRIED), tried)
+        are_frames = not has_fields or each_is_a_frame(packets.first(_TRIED), tried)
         if are_frames and (_rise(tried) or not _rise(packets.pts)):
             return shown[in_time]
     return np.fromiter(display_order(packets, whole=True), np.int64)
 
 
-def _each_is_a_frame(packets: Packets, decoded: Ints) -> bool:
+def may_have_fields(stream: VideoStream) -> bool:
+    """Whether packets of ``stream`` may be fields, two for a frame, by its headers."""
+    context = stream.codec_context
+    return context is not None and codec_of(stream) in _HAS_FIELDS and context.field_order != _PROGRESSIVE
+
+
+def each_is_a_frame(packets: Packets, decoded: Ints) -> bool:
     """Whether each of ``packets`` that is shown is among the ``decoded`` ones, whose times are known.
 
     Those before the first are not counted: after a cut, they refer to pictures that are gone.
