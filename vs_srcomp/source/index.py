@@ -321,21 +321,28 @@ def readable(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
         yield from packets
 
 
+def complete(packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+    """The packets without PyAV's mark of the end, and without incomplete ones at the end of a truncated file."""
+    held_back = []
+    for packet in packets:
+        if not packet.size:  # the mark
+            continue
+        held_back.append(packet)
+        if not packet.is_corrupt:
+            yield from held_back
+            held_back.clear()
+
+
 def _from_packets(container: InputContainer, stream: VideoStream) -> Packets:
     part_of = _parts(stream)
     rows = []
-    corrupt = []
-    for packet in readable(container.demux(stream)):
-        if packet.size:
-            part = part_of(packet)
-            if packet.is_discard:
-                part = Part.NOTHING
-            time = _known(packet.pts), _known(packet.dts), packet.duration or 0
-            rows.append((*time, _known(packet.pos), packet.size, packet.is_keyframe, int(part)))
-            corrupt.append(packet.is_corrupt)
-    while corrupt and corrupt[-1]:  # the last packet of a truncated file is incomplete
-        corrupt.pop()
-    pts, dts, duration, position, size, keys, parts = np.array(rows[: len(corrupt)], np.int64).reshape(-1, 7).T
+    for packet in complete(readable(container.demux(stream))):
+        part = part_of(packet)
+        if packet.is_discard:
+            part = Part.NOTHING
+        time = _known(packet.pts), _known(packet.dts), packet.duration or 0
+        rows.append((*time, _known(packet.pos), packet.size, packet.is_keyframe, int(part)))
+    pts, dts, duration, position, size, keys, parts = np.array(rows, np.int64).reshape(-1, 7).T
     shown, continues = parts != Part.NOTHING, parts == Part.FURTHER_LAYER
     return Packets(pts, dts, duration, position, size, keys.astype(bool), shown, continues)
 

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from vs_srcomp.av1 import Av1Error, Parser, ShownFrame, Unit
 from vs_srcomp.av1.layers import Layers, Part, PictureMerger
 from vs_srcomp.errors import error
+from vs_srcomp.source.index import complete
 from vs_srcomp.source.media import VideoPacket, codec_of, extradata_of, local_file, open_container, video_stream
 
 _CACHED_FRAMES: Final = 1_000_000
@@ -125,24 +126,21 @@ def _packets(
 ) -> Iterator[_Packet]:
     """Every packet of which `vs_srcomp.source` has the frame, and all that frames depend on."""
     parse, layers = parser.parse, Layers(extradata_of(stream))
-    held_back: list[VideoPacket] = []
-    for packet in container.demux(stream):
+    for packet in complete(_until_cancelled(container.demux(stream), cancel)):
+        data, pts = bytes(packet), packet.pts
+        part = layers.part(data)
+        try:
+            unit = parse(data, pts)
+        except Av1Error:
+            unit = None
+        yield _Packet(pts, Part.NOTHING if packet.is_discard else part, unit)
+
+
+def _until_cancelled(packets: Iterator[VideoPacket], cancel: Callable[[], bool] | None) -> Iterator[VideoPacket]:
+    for packet in packets:
         if cancel is not None and cancel():
             raise ScanCancelledError
-        if not packet.size:  # PyAV's mark of the end
-            continue
-        held_back.append(packet)
-        if packet.is_corrupt:  # the last packet of a truncated file is incomplete
-            continue
-        for one in held_back:
-            data, pts = bytes(one), one.pts
-            part = layers.part(data)
-            try:
-                unit = parse(data, pts)
-            except Av1Error:
-                unit = None
-            yield _Packet(pts, Part.NOTHING if one.is_discard else part, unit)
-        held_back.clear()
+        yield packet
 
 
 def _only_av1(packets: Iterator[_Packet], parser: Parser, file: str) -> Iterator[_Packet]:
