@@ -239,6 +239,19 @@ def test_layers_are_reported_and_the_highest_counts(packets_each: int, tmp_path:
         assert props["SrcompQ"] == pytest.approx(found.frames[number].q, abs=PRINTED_Q)
 
 
+@pytest.mark.parametrize("codec", ["libsvtav1", "mpeg4"])
+@pytest.mark.parametrize("seconds", [None, 1.0])
+def test_a_file_that_ends_in_its_first_picture_has_none(codec: str, seconds: float | None, tmp_path: Path) -> None:
+    options = {"preset": "12", "svtav1-params": "lp=1"} if codec == "libsvtav1" else {}
+    file = write_scenes(tmp_path / "film.mkv", 5, (64, 64), codec=codec, options=options)
+    with av.open(str(file)) as container:
+        first = next(container.demux(video=0))
+        assert first.pos is not None
+    file.write_bytes(file.read_bytes()[: first.pos + first.size // 2])
+    with pytest.raises(vs.Error, match=r"has no picture that can be decoded\ncheck"):
+        probe(file, seconds=seconds)
+
+
 def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     text = tmp_path / "notes.mkv"
     text.write_text("no video")

@@ -25,7 +25,7 @@ from vs_srcomp.geometry import nearest_quantizer, quantizer_of_index
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format as format_of
 from vs_srcomp.source.grid import read_grid
-from vs_srcomp.source.index import Packets, build_index, each_is_a_frame, may_have_fields
+from vs_srcomp.source.index import Packets, build_index, complete, each_is_a_frame, may_have_fields, readable
 from vs_srcomp.source.media import (
     Cropping,
     StreamInfo,
@@ -33,6 +33,7 @@ from vs_srcomp.source.media import (
     extradata_of,
     fraction,
     local_file,
+    no_picture,
     open_container,
     stream_info,
     video_stream,
@@ -160,10 +161,11 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
             judged by its beginning, and the number of frames and their rate stay unknown.
 
     Raises:
-        vs.Error: The file cannot be read, or has no video.
+        vs.Error: The file cannot be read, has no video, or ends before the end of its first picture.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     file = local_file(path)
+    _check_begun(file)
     with open_container(file) as container:
         stream = video_stream(container, 0)
         context = stream.codec_context
@@ -202,6 +204,13 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
         complete=complete,
         frames=frames,
     )
+
+
+def _check_begun(file: str) -> None:
+    """Refuse a file that was cut before the end of its first picture: it has headers all the same."""
+    with open_container(file) as container:
+        if next(complete(readable(container.demux(video_stream(container, 0)))), None) is None:
+            raise no_picture(file)
 
 
 def _size(

@@ -15,7 +15,7 @@ from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format
 from vs_srcomp.source.grid import damaged_grid, read_grid
 from vs_srcomp.source.index import UNKNOWN
-from vs_srcomp.source.media import Cropping, StreamInfo, local_file, open_container, tracks
+from vs_srcomp.source.media import Cropping, StreamInfo, local_file, no_picture, open_container, tracks
 from vs_srcomp.source.props import ChangeOfDescription, PropsMaker
 from vs_srcomp.source.quantizer import Quantizers, quantizers_of
 from vs_srcomp.source.reader import FrameReader, LostFrameError
@@ -86,9 +86,7 @@ def _open_track(
     try:
         reader = FrameReader(decoder)
     except LostFrameError as cause:
-        raise error(
-            f"{file!r} has no picture that can be decoded", "check that it is neither damaged nor encrypted"
-        ) from cause
+        raise no_picture(file) from cause
     quantizers = quantizers_of(file, track, reader.index)
     return _Clip(file, reader, decoder.info, quantizers, report=report).node(), decoder.info
 

@@ -11,6 +11,7 @@ from stat import S_ISREG
 from typing import Protocol
 
 import av
+import vapoursynth as vs
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
@@ -174,6 +175,11 @@ def local_file(path: str | os.PathLike[str]) -> str:
     if head.startswith(_PLAYLIST_HEADS):
         raise error(f"{name!r} is a playlist", "give the path of one of the files it names")
     return str(file.absolute())
+
+
+def no_picture(file: str) -> vs.Error:
+    """The error about a video of which nothing can be shown."""
+    return error(f"{file!r} has no picture that can be decoded", "check that it is neither damaged nor encrypted")
 
 
 def open_container(file: str) -> InputContainer:
