@@ -124,6 +124,10 @@ def with_network(name: str, **parameters: int) -> str:
         (COMPLETE.replace('{ name = "plain", stride = 2, channels = 8, layers = 3 }', '{ name = "espcn" }'), "scale"),
         (COMPLETE.replace('"8:5"', '"8:5", lowest = 40'), "av1 of a recipe has no lowest"),
         (COMPLETE.replace(AV1, '{ name = "bicubic", ratio = 2, sigma = 1 }'), "bicubic has no parameter sigma"),
+        (
+            COMPLETE.replace(AV1, '{ name = "blur-decimate", ratio = 2, sigma = 99 }'),
+            "sigma is a number from 0.1 to 10",
+        ),
         (COMPLETE.replace(AV1, '{ name = "jpeg", lowest = nan }'), "lowest is a whole number, not nan"),
         (
             COMPLETE.replace('name = "plain", stride = 2, channels = 8, layers = 3', 'name = "espcn", channels = 0'),

@@ -12,6 +12,9 @@ from train.degradations.degradation import Picture, Shrink
 # Gain of a plane's mean: SciPy's filter has its 0.05 dB ripple minimum there, and runs twice.
 MEAN_GAIN = 10 ** (-2 * 0.05 / 20)
 
+# With less, no sample is near enough to the place between two of them to have a weight; more leaves nothing to restore.
+SIGMAS = 0.1, 10.0
+
 
 class BlurDecimate(Shrink):
     """A Gaussian blur, then SciPy's ``decimate``: a Chebyshev filter and every ``ratio``-th sample on each axis.
@@ -24,8 +27,9 @@ class BlurDecimate(Shrink):
     def __init__(self, *, ratio: int | Sequence[int] = 2, sigma: float = 0.5, enlarged: bool = False) -> None:
         """``sigma``: standard deviation of the blur in pixels of the original."""
         super().__init__(ratio=ratio, enlarged=enlarged)
-        if sigma <= 0:
-            raise ValueError(f"sigma is above 0, not {sigma}")
+        low, high = SIGMAS
+        if not low <= sigma <= high:
+            raise ValueError(f"sigma is a number from {low:g} to {high:g}, not {sigma!r}")
         self.sigma = sigma
 
     def shrink(self, picture: Picture, ratio: int, rng: np.random.Generator) -> Picture:
