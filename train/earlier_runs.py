@@ -100,6 +100,7 @@ def _weights(name: str, runs: Path) -> Path:
 
 
 def _recipe_of_teacher(name: str) -> Recipe:
+    """The recipe of a teacher, which states the form of its network, as its weights do not."""
     try:
         return recipe_by_name(name)
     except ValueError as reason:

@@ -37,4 +37,4 @@ def recipe_by_name(name: str) -> Recipe:
         recipe = load_recipe(path)
         if recipe.name == name:
             return recipe
-    raise ValueError(f"there is no recipe of that name in {RECIPES}")
+    raise ValueError(f"no recipe in {RECIPES} has that name; copy the recipe of the run there")

@@ -358,6 +358,15 @@ def test_a_network_of_the_package_is_a_teacher(tmp_path: Path) -> None:
     assert losses[0] < 1e-4 < losses[1]
 
 
+def test_a_teacher_whose_recipe_is_elsewhere_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    elsewhere = changed("elsewhere")
+    Run(tmp_path / elsewhere.name).folder.mkdir()
+    save_weights(Run(tmp_path / elsewhere.name).weights, elsewhere.make_network())
+    message = r"elsewhere cannot be the teacher: no recipe in \S+ has that name; copy the recipe of the run there"
+    with pytest.raises(ValueError, match=message):
+        earlier_runs.check_runs(changed("pupil", teacher=elsewhere.name), tmp_path)
+
+
 def test_a_teacher_must_be_trained_and_of_the_same_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = blurred()
     with pytest.raises(ValueError, match=r"nobody cannot be the teacher: .*; train it first"):
