@@ -44,7 +44,7 @@ test: $(VENV)/ready-for-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	@# Two files at a time: many tests run on one core. More processes would only wait for memory.
+	@# Two files of tests at a time: many tests keep one core busy alone.
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-mpv: $(VENV)/ready-for-tests
