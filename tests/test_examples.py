@@ -34,17 +34,31 @@ def test_script_gives_clean_y4m_that_ffmpeg_reads(name: str) -> None:
 
 
 def test_arguments_reach_the_script() -> None:
-    command: list[str | Path] = [VSPIPE, "--info", "-a", "ratio=4:3", "-a", "q=50", EXAMPLES / "upscale.vpy"]
+    command: list[str | Path] = [
+        VSPIPE,
+        "--info",
+        "-a",
+        "ratio=4:3",
+        "-a",
+        "q=50.5",
+        "-a",
+        "reuse=0",
+        EXAMPLES / "upscale.vpy",
+    ]
     info = subprocess.run(command, capture_output=True, text=True, check=False)
     assert info.returncode == 0, info.stderr
     assert "Width: 426" in info.stdout
 
 
-def test_a_mistake_is_reported_in_the_last_lines() -> None:
-    command: list[str | Path] = [VSPIPE, "--info", "-a", "ratio=7:3", EXAMPLES / "upscale.vpy"]
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("ratio=7:3", "srcomp: no ratio is called '7:3'"), ("q=abc", "srcomp: q='abc' is not a compression level")],
+)
+def test_a_mistake_is_reported_in_the_last_lines(argument: str, message: str) -> None:
+    command: list[str | Path] = [VSPIPE, "--info", "-a", argument, EXAMPLES / "upscale.vpy"]
     info = subprocess.run(command, capture_output=True, text=True, check=False)
     assert info.returncode != 0
-    assert "srcomp: no ratio is called '7:3'" in info.stderr
+    assert message in info.stderr
 
 
 @pytest.mark.parametrize(
