@@ -44,8 +44,7 @@ test: $(VENV)/ready-for-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	@# Two files of tests at a time: many tests keep one core busy alone.
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 test-mpv: $(VENV)/ready-for-tests
 	PYTHON=$(BIN)/python scripts/test-mpv.sh
