@@ -25,7 +25,7 @@ from vs_srcomp.geometry import nearest_quantizer, quantizer_of_index
 from vs_srcomp.source.decoder import Decoder
 from vs_srcomp.source.formats import pixel_format as format_of
 from vs_srcomp.source.grid import read_grid
-from vs_srcomp.source.index import Packets, build_index, complete, each_is_a_frame, may_have_fields, readable
+from vs_srcomp.source.index import Packets, build_index, complete_packets, each_is_a_frame, may_have_fields, readable
 from vs_srcomp.source.media import (
     Cropping,
     StreamInfo,
@@ -209,7 +209,7 @@ def probe(path: str | os.PathLike[str], *, seconds: float | None = None) -> Prob
 def _check_begun(file: str) -> None:
     """Refuse a file that was cut before the end of its first picture: it has headers all the same."""
     with open_container(file) as container:
-        if next(complete(readable(container.demux(video_stream(container, 0)))), None) is None:
+        if next(complete_packets(readable(container.demux(video_stream(container, 0)))), None) is None:
             raise no_picture(file)
 
 

@@ -321,7 +321,7 @@ def readable(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
         yield from packets
 
 
-def complete(packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+def complete_packets(packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
     """The packets without PyAV's mark of the end, and without incomplete ones at the end of a truncated file."""
     held_back = []
     for packet in packets:
@@ -336,7 +336,7 @@ def complete(packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
 def _from_packets(container: InputContainer, stream: VideoStream) -> Packets:
     part_of = _parts(stream)
     rows = []
-    for packet in complete(readable(container.demux(stream))):
+    for packet in complete_packets(readable(container.demux(stream))):
         part = part_of(packet)
         if packet.is_discard:
             part = Part.NOTHING

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from vs_srcomp.av1 import Av1Error, Parser, ShownFrame, Unit
 from vs_srcomp.av1.layers import Layers, Part, PictureMerger
 from vs_srcomp.errors import error
-from vs_srcomp.source.index import complete
+from vs_srcomp.source.index import complete_packets
 from vs_srcomp.source.media import VideoPacket, codec_of, extradata_of, local_file, open_container, video_stream
 
 _CACHED_FRAMES: Final = 1_000_000
@@ -126,7 +126,7 @@ def _packets(
 ) -> Iterator[_Packet]:
     """Every packet of which `vs_srcomp.source` has the frame, and all that frames depend on."""
     parse, layers = parser.parse, Layers(extradata_of(stream))
-    for packet in complete(_until_cancelled(container.demux(stream), cancel)):
+    for packet in complete_packets(_until_cancelled(container.demux(stream), cancel)):
         data, pts = bytes(packet), packet.pts
         part = layers.part(data)
         try:
