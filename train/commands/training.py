@@ -1,13 +1,17 @@
 """Commands that train networks, and make the package's models of them."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from train.commands.options import FILE, FOLDER, level_list, material, numbers
+from vs_srcomp.cli.ending import SIGNALS
 
 if TYPE_CHECKING:
     from train.material.coded import Example
@@ -70,14 +74,16 @@ def fit(
     if threads:
         torch.set_num_threads(threads)
     (work / "runs").mkdir(parents=True, exist_ok=True)
+    begun: Recipe | None = None
     try:
         budgets = dict(zip(recipes, seconds * len(recipes) if len(seconds) == 1 else seconds, strict=False))
-        with team() as processes:
+        with _signals_interrupt(), team() as processes:
             gatherer = Gatherer(images, work)
             ordered = in_order((path, load_recipe(path)) for path in recipes)
             for _, recipe in ordered:
                 check_runs(recipe, work / "runs", {each.name for _, each in ordered})
             for path, recipe in ordered:
+                begun = recipe
                 if not processes.leads:
                     processes.wait()
                 train, valid = gatherer.of(recipe) if recipe.steps else ([], [])
@@ -85,7 +91,33 @@ def fit(
                     processes.wait()
                 fit_one(recipe, train, valid, work / "runs", processes, budgets.get(path))
     except KeyboardInterrupt:
-        raise click.ClickException("stopped; the same command goes on from the last checkpoint") from None
+        raise click.ClickException(_how_to_go_on(begun, work / "runs")) from None
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Every signal that ends a command does what Ctrl-C does."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = [(number, signal.signal(number, stop)) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _how_to_go_on(begun: "Recipe | None", runs: Path) -> str:
+    """The message after a signal; ``begun`` is the recipe whose turn it was."""
+    from train.run import Run
+
+    if begun is None:
+        return "stopped before the first run; the same command begins again"
+    if Run(runs / begun.name).checkpoint.exists():
+        return f"stopped; the same command goes on from the last checkpoint of {begun.name}"
+    return f"stopped before the first checkpoint of {begun.name}; the same command begins this run again"
 
 
 @click.command()

@@ -1,13 +1,17 @@
 """Commands about training, and the parts that recipes name."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.train.material.test_patches import RECIPE, write_pairs
 from train.__main__ import main
 from train.listing import KINDS
 from train.objectives.vgg import load_vgg
+from train.run import Run
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,3 +55,32 @@ def test_weights_of_a_package_that_is_not_installed_are_asked_for(
     assert result.output == (
         "Error: the package stlpips-pytorch is not installed: pip install --no-deps stlpips-pytorch==0.0.2\n"
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("has_checkpoint", "message"),
+    [
+        (True, "Error: stopped; the same command goes on from the last checkpoint of of-patches\n"),
+        (False, "Error: stopped before the first checkpoint of of-patches; the same command begins this run again\n"),
+    ],
+)
+def test_a_stopped_run_says_how_to_go_on(
+    has_checkpoint: bool, message: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        run = Run(tmp_path / "work" / "runs" / "of-patches")
+        if has_checkpoint:
+            run.folder.mkdir()
+            run.checkpoint.touch()
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("train.fit.fit", stopped)
+    before = signal.getsignal(signal.SIGTERM)
+    for kind in ("train", "valid"):
+        write_pairs(tmp_path, kind, 40, 8)
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    arguments = ["fit", str(tmp_path / "recipe.toml"), "--images", str(tmp_path), "--work", str(tmp_path / "work")]
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, done.output) == (1, message)
+    assert signal.getsignal(signal.SIGTERM) is before
