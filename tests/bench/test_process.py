@@ -79,12 +79,23 @@ clip.resize.Point(width, height).set_output()
         ("clip.set_output()", "gives 64x48, not 128x96"),
         ("import vapoursynth as vs; raise vs.Error('srcomp: no beads\\nget some')", "no beads\nget some"),
         ("import os, sys; print('the last word', file=sys.stderr, flush=True); os._exit(3)", "code 3\nthe last word"),
-        ("1 / 0", "ZeroDivisionError"),
+        ("\n1 / 0", r"peer.vpy' cannot run: ZeroDivisionError in line 2: division by zero\ninstall what it needs"),
+        ("def (", r"peer.vpy' cannot run: SyntaxError: .*\ninstall what it needs"),
     ],
 )
 def test_failures_are_errors_with_the_reason(code: str, wrong: str, stage: Stage, tmp_path: Path) -> None:
     with pytest.raises(vs.Error, match=wrong):
         StageProcess(peer(stage, tmp_path, code))
+
+
+def test_a_peer_without_its_plugin_is_one_error(stage: Stage) -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "peers" / "mlrt_ov.vpy"
+    missing = replace(stage, script=str(script), variables={"plugin": "/absent/libvsov.so"})
+    message = (
+        r"^srcomp: '.*mlrt_ov.vpy' cannot run: Error in line \d+: Failed to load /absent/libvsov.so.*\ninstall .*$"
+    )
+    with pytest.raises(vs.Error, match=message):
+        StageProcess(missing)
 
 
 def test_no_process_is_left(stage: Stage) -> None:

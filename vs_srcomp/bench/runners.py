@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import cycle
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Final, cast
 
 import numpy as np
@@ -23,7 +24,7 @@ from vs_srcomp.bench.hosting import Host, clip_in_memory
 from vs_srcomp.bench.stage import Kind, Stage
 from vs_srcomp.encoders.feed import feed
 from vs_srcomp.encoders.library import Encoder, encodable
-from vs_srcomp.errors import error
+from vs_srcomp.errors import PREFIX, error, first_line
 from vs_srcomp.files import cannot_read
 from vs_srcomp.geometry import ratio_by_name
 from vs_srcomp.media.picture import describe_picture
@@ -200,10 +201,21 @@ def _script(stage: Stage) -> Runner:
         **stage.variables,
     }
     try:
-        code = compile(Path(stage.script).read_text("utf-8"), stage.script, "exec")
+        code = Path(stage.script).read_bytes()
     except OSError as reason:
         raise cannot_read(stage.script, reason) from reason
-    exec(code, names)
+    try:
+        exec(compile(code, stage.script, "exec"), names)
+    except Exception as reason:  # a script may raise anything, above all where its plugin is missing
+        if isinstance(reason, vs.Error) and str(reason).startswith(PREFIX):
+            raise
+        lines = [
+            f" in line {step.lineno}" for step in extract_tb(reason.__traceback__) if step.filename == stage.script
+        ]
+        raise error(
+            f"{stage.script!r} cannot run: {type(reason).__name__}{''.join(lines[-1:])}: {first_line(reason)}",
+            "install what it needs, which its first lines may name, or leave it out",
+        ) from reason
     output = vs.get_outputs().get(0)
     if output is None:
         raise error(f"{stage.script!r} sets no output", "end it with set_output()")
