@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import vs_srcomp
 from tests.helpers.films import Studio, times_of
-from vs_srcomp.media.section import find_section
-from vs_srcomp.media.timeline import timeline_of
+from vs_srcomp.media.section import find_section, section_of
+from vs_srcomp.media.timeline import Timeline, timeline_of
+from vs_srcomp.source.media import open_container
 
 _THOUSANDTHS = st.integers(0, 30).map(lambda number: Fraction(number, 1000))
 
@@ -48,6 +49,20 @@ def test_frames_of_a_section(
 def test_no_time_is_asked_for_where_the_whole_is_wanted() -> None:
     section = find_section(7, None, None, [].__getitem__, origin=Fraction(0), keeps_clock=True)
     assert (section.first, section.stop) == (0, 7)
+
+
+def test_the_timeline_is_read_once(studio: Studio) -> None:
+    film = studio.picture("film.mkv", seconds=1)
+    readings = 0
+
+    def timeline() -> Timeline:
+        nonlocal readings
+        readings += 1
+        return timeline_of(str(film), Fraction(1, 1000))
+
+    with open_container(str(film)) as container:
+        section = section_of(Fraction(1, 5), Fraction(4, 5), vs_srcomp.source(film), container, timeline)
+    assert (section.first, section.stop, readings) == (5, 20, 1)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])

@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
 import vapoursynth as vs
 
 from vs_srcomp.batch.pictures import Resumable
 from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.errors import error
 from vs_srcomp.media.containers import CONTAINERS
-from vs_srcomp.media.section import find_section, frame_time
+from vs_srcomp.media.section import section_of
+from vs_srcomp.media.timeline import timeline_of
 from vs_srcomp.named_files import check_new_output
 from vs_srcomp.source import source
-from vs_srcomp.source.media import fraction, open_container, video_stream
+from vs_srcomp.source.media import fraction, local_file, open_container, video_stream
 from vs_srcomp.stills.colour import rgb_to_yuv
 from vs_srcomp.stills.formats import NUMBER, is_pattern, is_picture, kind_of
 from vs_srcomp.stills.from_video import assumed_location
@@ -185,15 +185,10 @@ def _frames(file: Path, clip: vs.VideoNode, start: Fraction | None, end: Fractio
     """The frames of ``clip``, which is that of ``file``, that are shown from ``start`` to ``end``."""
     if start is None and end is None:
         return range(clip.num_frames)
-    with open_container(str(file)) as container:
-        origin = Fraction(container.start_time or 0, av.time_base)
+    name = local_file(file)
+    with open_container(name) as container:
         time_base = fraction(video_stream(container, 0).time_base)
-
-    def time_of(number: int) -> Fraction:
-        with clip.get_frame(number) as frame:
-            return frame_time(frame, time_base)
-
-    section = find_section(clip.num_frames, start, end, time_of, origin=origin, keeps_clock=False)
+        section = section_of(start, end, clip, container, lambda: timeline_of(name, time_base))
     return range(section.first, section.stop)
 
 

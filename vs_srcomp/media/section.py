@@ -2,12 +2,18 @@
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
+import av
 import vapoursynth as vs
+from av.container import InputContainer
 
 from vs_srcomp.errors import error
+from vs_srcomp.media.timeline import Timeline
+from vs_srcomp.source.index import has_broadcast_clock
+from vs_srcomp.source.media import fraction, video_stream
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,39 @@ def find_section(
     return Section(
         first, stop, began, finish, zero=began if began is not None else Fraction(0) if keeps_clock else origin
     )
+
+
+def section_of(
+    start: Fraction | None,
+    end: Fraction | None,
+    clip: vs.VideoNode,
+    source: InputContainer,
+    timeline: Callable[[], Timeline],
+) -> Section:
+    """The section of a video from ``start`` to ``end``.
+
+    Args:
+        start: As for `find_section`.
+        end: As for `find_section`.
+        clip: All frames of the source.
+        source: The open source.
+        timeline: Returns its timeline; called once at most, and only if there is a start or an end.
+
+    Raises:
+        vs.Error: No frame is shown in that time.
+    """
+    origin = Fraction(source.start_time or 0, av.time_base)
+    # Broadcast timestamps start anywhere.
+    keeps_clock = not has_broadcast_clock(source)
+    read = cache(timeline)
+    section = find_section(
+        clip.num_frames, start, end, lambda number: read().time(number), origin=origin, keeps_clock=keeps_clock
+    )
+    if start is not None or not keeps_clock or origin >= 0:
+        return section
+    # Pictures before the time 0, as cuts have them: players of MP4 would not show them.
+    first = frame_time(clip.get_frame(0), fraction(video_stream(source, 0).time_base))
+    return replace(section, zero=min(section.zero, first))
 
 
 def frame_time(frame: vs.VideoFrame, time_base: Fraction) -> Fraction:

@@ -3,12 +3,10 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import av
 import vapoursynth as vs
 from av.container import InputContainer
 
@@ -24,13 +22,12 @@ from vs_srcomp.media.losses import announce_losses
 from vs_srcomp.media.mux import Muxer, VideoTrack
 from vs_srcomp.media.muxer_probe import holds_codec
 from vs_srcomp.media.picture import EncodedStream, describe_picture
-from vs_srcomp.media.section import Section, find_section, frame_time
+from vs_srcomp.media.section import section_of
 from vs_srcomp.media.streams import Plan, make_plan
 from vs_srcomp.media.timeline import Timeline, timeline_of
 from vs_srcomp.media.timestamps import clock_of
 from vs_srcomp.named_files import check_new_output
-from vs_srcomp.source.index import has_broadcast_clock
-from vs_srcomp.source.media import fraction, local_file, open_container, video_stream
+from vs_srcomp.source.media import fraction, local_file, open_container
 from vs_srcomp.transcode.graph import average_rate, open_source, upscaled
 from vs_srcomp.transcode.info import JobInfo, fingerprint
 from vs_srcomp.transcode.job import Job, check_job, encoder_settings
@@ -112,7 +109,7 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
             return timeline_of(file, time_base)
 
         whole = open_source(job, threads=threads)
-        section = section_of(job, whole, opened.source, timeline)
+        section = section_of(job.start, job.end, whole, opened.source, timeline)
         clip = whole[section.first : section.stop]
         output = upscaled(clip, job, first=section.first, threads=threads)
         first = clip.get_frame(0)
@@ -131,36 +128,6 @@ def prepare(job: Job, *, threads: int = 0) -> Iterator[PreparedJob]:
             average_rate=average_rate(clip, video),
         )
         yield PreparedJob(**vars(opened), info=info, output=output, timeline=timeline)
-
-
-def section_of(job: Job, clip: vs.VideoNode, source: InputContainer, timeline: Callable[[], Timeline]) -> Section:
-    """The part of the source that ``job`` upscales.
-
-    Args:
-        job: What to do.
-        clip: All frames of the source.
-        source: The open source.
-        timeline: Returns its timeline; called only if the job has a start or an end.
-
-    Raises:
-        vs.Error: No frame is shown in that time.
-    """
-    origin = Fraction(source.start_time or 0, av.time_base)
-    # Broadcast timestamps start anywhere.
-    keeps_clock = not has_broadcast_clock(source)
-    section = find_section(
-        clip.num_frames,
-        job.start,
-        job.end,
-        lambda number: timeline().time(number),
-        origin=origin,
-        keeps_clock=keeps_clock,
-    )
-    if job.start is not None or not keeps_clock or origin >= 0:
-        return section
-    # Pictures before the time 0, as cuts have them: players of MP4 would not show them.
-    first = frame_time(clip.get_frame(0), fraction(video_stream(source, 0).time_base))
-    return replace(section, zero=min(section.zero, first))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from vs_srcomp.media.display import keeps_stereo_mode
 from vs_srcomp.media.losses import ALPHA, losses_of_video, side_data_losses
 from vs_srcomp.media.matroska_extras import matroska_extras
 from vs_srcomp.media.muxer_probe import holds, holds_codec
+from vs_srcomp.media.section import section_of
 from vs_srcomp.media.streams import describe, is_part_of_picture, numbered
 from vs_srcomp.media.subtitles import PLAIN_TEXT, AnyPacket, is_timed_text
 from vs_srcomp.media.timeline import timeline_of
@@ -36,7 +37,6 @@ from vs_srcomp.source import source
 from vs_srcomp.source.index import readable
 from vs_srcomp.source.media import fraction, local_file, open_container, video_stream
 from vs_srcomp.transcode.job import Job, encoder_settings
-from vs_srcomp.transcode.prepare import section_of
 
 # Codecs with headers in every packet, which muxers change.
 _REWRITTEN = {"mpegts", "mpeg", "aac", "flv", "avi"}
@@ -76,7 +76,7 @@ def verify(job: Job, *, progress: Progress | None = None, cancel: threading.Even
         pairs, unkept = _pair(before, after, kind, drop_incompatible=job.drop_incompatible)
         clip = source(file, film_grain=job.film_grain == "apply")
         unit = fraction(video_stream(before, 0).time_base)
-        section = section_of(job, clip, before, lambda: timeline_of(file, unit))
+        section = section_of(job.start, job.end, clip, before, lambda: timeline_of(file, unit))
         findings += unkept
         findings += compare_streams(pairs, kind)
         findings += compare_attachments(before, after, kind)
