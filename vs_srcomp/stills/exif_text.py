@@ -4,12 +4,16 @@ EXIF has a type for ASCII only, under which programs write UTF-8 and other codes
 writes ASCII, with question marks for all else.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from PIL.ExifTags import IFD
 
 if TYPE_CHECKING:
     from PIL.Image import Exif
 
-EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
+EXIF_IFD: Final = int(IFD.Exif)
+GPS_IFD: Final = int(IFD.GPSInfo)
+INTEROPERABILITY_IFD: Final = int(IFD.Interop)
 
 
 def keep_text(exif: "Exif") -> None:

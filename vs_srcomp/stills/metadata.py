@@ -4,15 +4,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL.ExifTags import Base
+
 from vs_srcomp.stills.exif_text import EXIF_IFD, keep_text
 from vs_srcomp.stills.picture import Metadata, Tags
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
-
-ORIENTATION = 0x0112
-_X_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x0128
-_EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 
 # How a TIFF file stores its samples, which is not so in the output: sizes, strips and tiles,
 # compression, JPEG tables, pages; and what goes its own way: XMP, Photoshop's blocks and the profile.
@@ -69,7 +67,7 @@ def _exif_of(image: "Image") -> tuple[int, bytes | None]:
     """The orientation of ``image``, and EXIF for the output; None if it is damaged."""
     try:
         exif = image.getexif()
-        return exif.get(ORIENTATION, 1), _upright(exif)
+        return exif.get(Base.Orientation, 1), _upright(exif)
     except Exception:  # anything, from struct.error to SyntaxError
         return 1, None
 
@@ -105,9 +103,9 @@ def resized_exif(exif: bytes, width: int, height: int) -> bytes:
     parsed.load(exif)
     keep_text(parsed)
     inner = parsed.get_ifd(EXIF_IFD)
-    if _EXIF_WIDTH not in inner and _EXIF_HEIGHT not in inner:
+    if Base.ExifImageWidth not in inner and Base.ExifImageHeight not in inner:
         return exif
-    inner[_EXIF_WIDTH], inner[_EXIF_HEIGHT] = width, height
+    inner[Base.ExifImageWidth], inner[Base.ExifImageHeight] = width, height
     return parsed.tobytes()
 
 
@@ -130,7 +128,7 @@ def _dpi(image: "Image") -> tuple[float, float] | None:
         return None
     if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
         exif = image.getexif()
-        if _X_RESOLUTION not in exif or _RESOLUTION_UNIT not in exif:
+        if Base.XResolution not in exif or Base.ResolutionUnit not in exif:
             return None  # 72, which Pillow fills in
     return float(dpi[0]), float(dpi[1])
 
@@ -140,8 +138,8 @@ def _upright(exif: "Exif") -> bytes | None:
     for tag in [tag for tag in exif if tag in _OF_STORAGE]:
         del exif[tag]
     # Not 1 instead: Pillow takes it out of AVIF, and writes all else anew, text in ASCII.
-    if ORIENTATION in exif:
-        del exif[ORIENTATION]
+    if Base.Orientation in exif:
+        del exif[Base.Orientation]
     try:
         keep_text(exif)
         return exif.tobytes() if len(exif) else b""

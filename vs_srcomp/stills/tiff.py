@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from vs_srcomp.errors import error
@@ -17,22 +18,8 @@ from vs_srcomp.stills.exif_text import EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, 
 from vs_srcomp.stills.opening import opened
 from vs_srcomp.stills.picture import Metadata
 
-# Tags and values of TIFF 6.0.
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS = 256, 257, 258, 259, 262, 273
-_SAMPLES, _ROWS, _BYTES, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _PREDICTOR, _EXTRA = (
-    277,
-    278,
-    279,
-    282,
-    283,
-    296,
-    317,
-    338,
-)
-_XMP, _ICC = 700, 34675
+# Values of tags of TIFF 6.0.
 _DEFLATE, _DIFFERENCES, _UNSPECIFIED, _PREMULTIPLIED, _STRAIGHT_ALPHA, _INCH = 8, 2, 0, 1, 2, 2
-
-_PLANAR, _TILES, _TILE_BYTES, _SAMPLE_FORMAT = 284, 324, 325, 339
 _OLD_DEFLATE, _SEPARATE, _SIGNED, _FLOATING = 32946, 2, 2, 3
 
 _STRIP = 1 << 20
@@ -54,10 +41,10 @@ def checked_bits(image: Image.Image, file: Path) -> int:
         zlib.error, OSError: The file is damaged.
     """
     tags = image.tag_v2  # type: ignore[attr-defined]
-    formats = tags.get(_SAMPLE_FORMAT, ())
+    formats = tags.get(Base.SampleFormat, ())
     if _FLOATING in formats:
         raise error(f"{str(file)!r} has floating-point samples of unspecified range", "convert it to 16 bits first")
-    bits: int = max(tags.get(_BITS, (1,)))
+    bits: int = max(tags.get(Base.BitsPerSample, (1,)))
     if bits > 16:
         raise error(f"{str(file)!r} has {bits} bits a sample", "convert it to 16 bits first")
     if _SIGNED in formats:
@@ -65,16 +52,23 @@ def checked_bits(image: Image.Image, file: Path) -> int:
     if bits > 8:
         # FFmpeg's decoder, which reads these, makes black of tiles; planes one after the other it does not tell apart.
         for is_so, what in (
-            (_TILES in tags, "in tiles"),
-            (tags.get(_PLANAR) == _SEPARATE and tags.get(_SAMPLES, 1) > 1, "with separate planes"),
+            (Base.TileOffsets in tags, "in tiles"),
+            (
+                tags.get(Base.PlanarConfiguration) == _SEPARATE and tags.get(Base.SamplesPerPixel, 1) > 1,
+                "with separate planes",
+            ),
         ):
             if is_so:
                 raise error(
                     f"{str(file)!r} has {bits} bits a sample {what}, which is not read",
                     "convert it to PNG, or to TIFF in strips, with another program first",
                 )
-    if tags.get(_COMPRESSION) in (_DEFLATE, _OLD_DEFLATE):
-        places, sizes = (_STRIPS, _BYTES) if _STRIPS in tags else (_TILES, _TILE_BYTES)
+    if tags.get(Base.Compression) in (_DEFLATE, _OLD_DEFLATE):
+        places, sizes = (
+            (Base.StripOffsets, Base.StripByteCounts)
+            if Base.StripOffsets in tags
+            else (Base.TileOffsets, Base.TileByteCounts)
+        )
         with file.open("rb") as stored:
             for place, size in zip(tags[places], tags[sizes], strict=True):
                 stored.seek(place)
@@ -89,7 +83,7 @@ def checked_bits(image: Image.Image, file: Path) -> int:
 
 def has_premultiplied_alpha(image: Image.Image) -> bool:
     """Whether the colours of a TIFF file are multiplied by alpha (TIFF 6.0, section 18: associated alpha)."""
-    return _PREMULTIPLIED in image.tag_v2.get(_EXTRA, ())  # type: ignore[attr-defined]
+    return _PREMULTIPLIED in image.tag_v2.get(Base.ExtraSamples, ())  # type: ignore[attr-defined]
 
 
 def has_further_channel(image: Image.Image) -> bool:
@@ -97,7 +91,7 @@ def has_further_channel(image: Image.Image) -> bool:
 
     One of which nothing is said counts as alpha, as in other programs.
     """
-    return _UNSPECIFIED in image.tag_v2.get(_EXTRA, ())  # type: ignore[attr-defined]
+    return _UNSPECIFIED in image.tag_v2.get(Base.ExtraSamples, ())  # type: ignore[attr-defined]
 
 
 def write_tiff(file: Path, samples: NDArray[Any], metadata: Metadata) -> None:
@@ -114,18 +108,18 @@ def write_tiff(file: Path, samples: NDArray[Any], metadata: Metadata) -> None:
     strips = [_packed(channels[top : top + rows]) for top in range(0, height, rows)]
     directory = ImageFileDirectory_v2()
     _describe(directory, metadata)
-    directory[_WIDTH], directory[_HEIGHT] = width, height
-    directory[_BITS] = (8 * samples.dtype.itemsize,) * count
-    directory[_COMPRESSION] = _DEFLATE
-    directory[_PREDICTOR] = _DIFFERENCES
-    directory[_PHOTOMETRIC] = 1 if count < 3 else 2
-    directory[_SAMPLES] = count
-    directory[_ROWS] = rows
+    directory[Base.ImageWidth], directory[Base.ImageLength] = width, height
+    directory[Base.BitsPerSample] = (8 * samples.dtype.itemsize,) * count
+    directory[Base.Compression] = _DEFLATE
+    directory[Base.Predictor] = _DIFFERENCES
+    directory[Base.PhotometricInterpretation] = 1 if count < 3 else 2
+    directory[Base.SamplesPerPixel] = count
+    directory[Base.RowsPerStrip] = rows
     if count in (2, 4):
-        directory[_EXTRA] = _STRAIGHT_ALPHA
-    directory[_BYTES] = tuple(map(len, strips))
+        directory[Base.ExtraSamples] = _STRAIGHT_ALPHA
+    directory[Base.StripByteCounts] = tuple(map(len, strips))
     # From the end of the directory, by which Pillow moves them.
-    directory[_STRIPS] = tuple(np.cumsum([0, *map(len, strips[:-1])]).tolist())
+    directory[Base.StripOffsets] = tuple(np.cumsum([0, *map(len, strips[:-1])]).tolist())
     if sum(map(len, strips)) > _LARGEST - (1 << 24):
         raise error("the picture is too large for TIFF, which ends at 4 GB", "write .png instead, or a smaller size")
     with file.open("wb") as out:
@@ -145,12 +139,12 @@ def _describe(directory: ImageFileDirectory_v2, metadata: Metadata) -> None:
                 inner[INTEROPERABILITY_IFD] = exif.get_ifd(INTEROPERABILITY_IFD)
             directory[tag] = exif[tag] if inner is None else inner
     if metadata.icc:
-        directory[_ICC] = metadata.icc
+        directory[Base.InterColorProfile] = metadata.icc
     if metadata.xmp:
-        directory[_XMP] = metadata.xmp
+        directory[Base.XMLPacket] = metadata.xmp
     if metadata.dpi:
-        directory[_X_RESOLUTION], directory[_Y_RESOLUTION] = metadata.dpi
-        directory[_UNIT] = _INCH
+        directory[Base.XResolution], directory[Base.YResolution] = metadata.dpi
+        directory[Base.ResolutionUnit] = _INCH
 
 
 def _packed(rows: NDArray[Any]) -> bytes:
