@@ -11,8 +11,10 @@ from PIL import Image
 
 from tests.helpers.pictures import WAVE, place_of_waves, red_and_blue
 from tests.stills.conftest import as_it_is
+from tests.tolerances import TWO_CODES
 from vs_srcomp.batch.sequence import upscale_sequence
 from vs_srcomp.stills.colour import planes_of, to_rgb
+from vs_srcomp.stills.picture import Tags
 from vs_srcomp.stills.reading import read_picture
 from vs_srcomp.stills.run import upscale_picture
 
@@ -76,3 +78,17 @@ def test_chroma_keeps_its_size_where_that_of_the_picture_is_odd(unchanging: Path
     assert read_picture(tmp_path / "in.jpg").clip.format.id == vs.YUV444P8
     upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "out.jpg", unchanging, width=82))
     assert read_picture(tmp_path / "out.jpg").subsampling == (1, 1)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (1, 3)])
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
+def test_avif_of_one_row_or_column_has_its_colours(
+    size: tuple[int, int], subsampling: str, unchanging: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "in.avif"
+    Image.new("RGB", size, (200, 60, 90)).save(file, quality=95, subsampling=subsampling)
+    assert read_picture(file).metadata.tags == Tags(1, 13)
+    upscale_picture(as_it_is(file, tmp_path / "out.png", unchanging, width=size[0]))
+    with Image.open(file) as before, Image.open(tmp_path / "out.png") as after:
+        assert after.size == size
+        assert np.abs(np.asarray(before).astype(int) - np.asarray(after)).max() <= TWO_CODES

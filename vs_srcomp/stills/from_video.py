@@ -1,5 +1,6 @@
 """Pictures that are coded as a frame of video: JPEG, WebP and AVIF, which FFmpeg decodes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from vs_srcomp.errors import error
 from vs_srcomp.source.clip import open_clip
 from vs_srcomp.stills.colour import clip_of, rgb_to_yuv, to_bits
 from vs_srcomp.stills.decoding import alpha_item, decoded_frame, planes_of_frame
+from vs_srcomp.stills.from_channels import from_pillow
 from vs_srcomp.stills.level import level_of
 from vs_srcomp.stills.metadata import container_colours
 from vs_srcomp.stills.picture import UNSPECIFIED, Metadata, Picture, Plane, Tags
@@ -40,9 +42,10 @@ def from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
     try:
         clip = open_clip(file, report_left_out=False)
     except vs.Error:
-        if kind == "AVIF":
+        if kind == "AVIF" and min(image.size) > 1:
             raise
-        return None  # such as arithmetic coding, which libjpeg decodes
+        # One pixel wide or high is less than a sample of chroma; and libjpeg decodes more, such as arithmetic coding.
+        return _thin(image, file) if kind == "AVIF" else None
     props = clip.get_frame(0).props
     bits = clip.format.bits_per_sample
     colours = _colours(props, container_colours(file) if kind == "AVIF" else None, kind)
@@ -70,6 +73,14 @@ def from_video(image: "Image.Image", file: Path, kind: str) -> Picture | None:
         metadata=Metadata(tags=tags, light=light),
         notes=notes,
     )
+
+
+def _thin(image: "Image.Image", file: Path) -> Picture:
+    """AVIF with subsampled chroma, one pixel wide or high, which no clip can be: RGB by Pillow."""
+    picture = from_pillow(image)
+    primaries, transfer, *_ = container_colours(file) or (_UNSPECIFIED, _UNSPECIFIED)
+    note = "as it is one pixel wide or high, it is read as RGB of 8 bits"
+    return replace(picture, metadata=Metadata(tags=Tags(primaries, transfer)), notes=(*picture.notes, note))
 
 
 def _colours(props: Any, container: tuple[int, int, int, int] | None, kind: str) -> dict[str, int]:
