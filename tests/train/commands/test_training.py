@@ -1,6 +1,5 @@
 """Commands about training, and the parts that recipes name."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -73,7 +72,7 @@ def test_a_stopped_run_says_how_to_go_on(
         if has_checkpoint:
             run.folder.mkdir()
             run.checkpoint.touch()
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
 
     monkeypatch.setattr("train.fit.fit", stopped)
     before = signal.getsignal(signal.SIGTERM)
