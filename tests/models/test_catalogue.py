@@ -94,14 +94,15 @@ def test_every_file_is_described() -> None:
     assert {path.name for path in ENGINES.glob("*.onnx")} == {model.file for model in models()}
 
 
-@pytest.mark.parametrize("damage", ["none of it", "an unknown field", "a field is missing"])
+@pytest.mark.parametrize("damage", ["none of it", "no text", "an unknown field", "a field is missing"])
 def test_a_catalogue_of_another_version_is_an_error(damage: str, carried: Path) -> None:
     described = json.loads((carried / "models.json").read_text())
     if damage == "an unknown field":
         described["models"][0]["colour"] = "red"
     elif damage == "a field is missing":
         del described["models"][0]["ranges"]
-    (carried / "models.json").write_text("" if damage == "none of it" else json.dumps(described))
+    whole = json.dumps(described).encode()
+    (carried / "models.json").write_bytes({"none of it": b"", "no text": b"\xff" + whole}.get(damage, whole))
     catalogue._catalogue.cache_clear()
     with pytest.raises(vs.Error, match=r"^srcomp: models\.json is damaged, or of another version: .*\ninstall"):
         find_model("fast", RATIOS[0])

@@ -188,9 +188,9 @@ def _read_sound(file: str, sha256: str) -> bytes:
 
 @cache
 def _catalogue() -> tuple[Model, ...]:
-    described = _engines().joinpath("models.json").read_text("utf-8")
+    described = _engines().joinpath("models.json").read_bytes()
     try:
-        catalogue = tuple(_model(entry) for entry in json.loads(described)["models"])
+        catalogue = tuple(_model(entry) for entry in json.loads(described.decode())["models"])
         for model in catalogue:
             if model.ratio is not None:
                 ratio_by_name(model.ratio)
