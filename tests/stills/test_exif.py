@@ -82,3 +82,14 @@ def test_where_exif_alone_has_a_place_for_a_resolution(suffix: str, unchanging: 
     assert [found[tag] for tag in (X_RESOLUTION, X_RESOLUTION + 1, RESOLUTION_UNIT)] == [150, 300, 2]
     result = upscale_picture(as_it_is(tmp_path / "in.jpg", tmp_path / "deep.avif", unchanging, depth=10))
     assert result.notes == ("its pixels per inch are not kept: AVIF of more than 8 bits is written without them",)
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".avif"])
+def test_a_resolution_joins_exif_that_has_none(suffix: str, unchanging: Path, tmp_path: Path) -> None:
+    Image.new("RGB", SIZE).save(tmp_path / "in.jpg", dpi=(150, 300), exif=exif_with_text())
+    job = as_it_is(tmp_path / "in.jpg", tmp_path / f"out{suffix}", unchanging)
+    upscale_picture(job)
+    with Image.open(job.target) as image:
+        found = image.getexif()
+    assert [found[tag] for tag in (X_RESOLUTION, X_RESOLUTION + 1, RESOLUTION_UNIT)] == [150, 300, 2]
+    assert job.target.read_bytes().count(TEXT.encode()) == 2

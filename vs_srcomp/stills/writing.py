@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from PIL.ExifTags import Base
 
+from vs_srcomp.stills.exif_text import keep_text
 from vs_srcomp.stills.formats import AVIF, JPEG, PNG, TIFF, WEBP, PictureKind, has_greys
 from vs_srcomp.stills.picture import Metadata
 from vs_srcomp.stills.png import write_png
@@ -45,10 +46,11 @@ def write_samples(
         write_png(file, samples, metadata)
         return
     beside: dict[str, Any] = {"icc_profile": metadata.icc, "quality": quality}
-    if metadata.exif:
-        beside["exif"] = metadata.exif
-    elif metadata.dpi and kind is not JPEG:
-        beside["exif"] = _exif_with_resolution(*metadata.dpi)
+    exif = metadata.exif
+    if metadata.dpi and kind is not JPEG:
+        exif = _with_resolution(exif, *metadata.dpi)
+    if exif:
+        beside["exif"] = exif
     if metadata.xmp:
         beside["xmp"] = metadata.xmp
     if kind is JPEG:
@@ -64,8 +66,13 @@ def write_samples(
     Image.fromarray(samples).save(file, kind.name, **beside)
 
 
-def _exif_with_resolution(horizontal: float, vertical: float) -> bytes:
-    """EXIF that states pixels per inch, in files that have no other place for it."""
-    exif = Image.Exif()
-    exif[Base.XResolution], exif[Base.YResolution], exif[Base.ResolutionUnit] = horizontal, vertical, 2
-    return exif.tobytes()
+def _with_resolution(exif: bytes, horizontal: float, vertical: float) -> bytes:
+    """``exif`` that states pixels per inch, as it is if it does; for files that have no other place for them."""
+    parsed = Image.Exif()
+    if exif:
+        parsed.load(exif)
+        keep_text(parsed)
+    if Base.XResolution in parsed:
+        return exif
+    parsed[Base.XResolution], parsed[Base.YResolution], parsed[Base.ResolutionUnit] = horizontal, vertical, 2
+    return parsed.tobytes()
