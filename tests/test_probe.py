@@ -214,6 +214,25 @@ def test_packets_of_fields_are_not_counted_as_frames(suffix: str, tmp_path: Path
     assert (found.codec, found.frame_count, found.frame_rate) == ("h264", None, None)
 
 
+def test_packets_that_are_not_shown_are_not_counted_as_frames(tmp_path: Path) -> None:
+    """Interlaced, with times of decoding, and two frames before the beginning of the edit list."""
+    file = tmp_path / "cut.mp4"
+    with av.open(str(file), "w", options={"avoid_negative_ts": "disabled"}) as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.options = {"x264-params": "tff=1:bframes=2:b-adapt=0:scenecut=0:threads=1", "flags": "+ildct+ilme"}
+        rng = np.random.default_rng(1)
+        frames = (
+            av.VideoFrame.from_ndarray(rng.integers(256, size=(96, 64), dtype=np.uint8), "yuv420p") for _ in range(12)
+        )
+        packets = [packet for frame in [*frames, None] for packet in stream.encode(frame)]
+        for number, packet in enumerate(packets):
+            packet.pts = packet.dts = number - 2
+            packet.time_base = Fraction(1, 25)
+            container.mux(packet)
+    assert probe(file).frame_count == len(source(file)) == 10
+
+
 @pytest.mark.parametrize("packets_each", [1, 2])
 def test_layers_are_reported_and_the_highest_counts(packets_each: int, tmp_path: Path) -> None:
     """Put together from a stream without layers; source() gives the same."""

@@ -259,7 +259,7 @@ def _count_and_rate(container: InputContainer, stream: VideoStream, file: str) -
             return order
         else:
             are_frames = True
-        return range(len(packets))
+        return np.flatnonzero(packets.shown)
 
     index = build_index(container, stream, first_decoded)
     return (None, None) if needs_decoding or not len(index) else (len(index), timing(index).rate)
