@@ -52,7 +52,7 @@ def test_no_time_is_asked_for_where_the_whole_is_wanted() -> None:
 
 
 def test_the_timeline_is_read_once(studio: Studio) -> None:
-    film = studio.picture("film.mkv", seconds=1)
+    film = studio.picture("a_second.mkv", seconds=1)
     readings = 0
 
     def timeline() -> Timeline:
