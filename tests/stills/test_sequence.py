@@ -191,3 +191,8 @@ def test_a_section_of_a_video_keeps_the_numbers_of_its_frames(unchanging: Path, 
     assert (whole.count, whole.skipped) == (10, 2)
     with pytest.raises(vs.Error, match="no frame is shown between the start and the end"):
         upscale_sequence(replace(job, start=Fraction(5), end=None))
+    with pytest.raises(vs.Error, match=r"the end, 1 s, is not after the start, 2 s\ngive a later end"):
+        upscale_sequence(replace(job, start=Fraction(2), end=Fraction(1)))
+    for pictures in ("animation.gif", "%d.png"):
+        with pytest.raises(vs.Error, match=r"a start and an end are for videos, not for pictures\nleave them out"):
+            upscale_sequence(replace(job, source=tmp_path / pictures))

@@ -16,7 +16,7 @@ from vs_srcomp.batch.pictures import Resumable
 from vs_srcomp.colour_guess import assumed_colours
 from vs_srcomp.errors import error
 from vs_srcomp.media.containers import CONTAINERS
-from vs_srcomp.media.section import section_of
+from vs_srcomp.media.section import check_section, section_of
 from vs_srcomp.media.timeline import timeline_of
 from vs_srcomp.named_files import check_new_output
 from vs_srcomp.source import source
@@ -56,9 +56,9 @@ class SequenceResult:
 def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | None = None) -> SequenceResult:
     """Upscale several pictures, or the frames of a video or an animation, into numbered pictures.
 
-    Numbers of numbered sources are kept; others are counted from 1, also where the job has a start. Each output takes
-    its name only when it is whole, and a folder ``.srcomp`` beside them notes what it was made from, so that the next
-    run goes on where this one stopped.
+    Numbers of numbered sources are kept; others count from the first frame of the whole video, which is 1, also where
+    the job has a start. Each output takes its name only when it is whole, and a folder ``.srcomp`` beside them notes
+    what it was made from, so that the next run goes on where this one stopped.
 
     Args:
         job: Whose target is a pattern, and whose source may be one. ``overwrite`` replaces what is there, unless it
@@ -77,6 +77,9 @@ def upscale_sequence(job: PictureJob, *, progress: Callable[[int, int], None] | 
             "write such as up/%05d.png, and make a video of them: ffmpeg -framerate 25 -i up/%05d.png out.mkv",
         )
     kind_of(job.target)
+    check_section(job.start, job.end)
+    if (job.start, job.end) != (None, None) and (is_picture(job.source) or is_pattern(job.source)):
+        raise error("a start and an end are for videos, not for pictures", "leave them out")
     for pattern in (job.source, job.target):
         if is_pattern(pattern) and len(NUMBER.findall(pattern.name)) > 1:
             raise error(f"{str(pattern)!r} has more than one number", "leave one, such as %05d")

@@ -32,6 +32,16 @@ class Section:
     """The time that becomes 0 in the output."""
 
 
+def check_section(start: Fraction | None, end: Fraction | None) -> None:
+    """Refuse an end that is not after the start, before anything is opened.
+
+    Raises:
+        vs.Error: It is not.
+    """
+    if start is not None and end is not None and start >= end:
+        raise error(f"the end, {float(end):g} s, is not after the start, {float(start):g} s", "give a later end")
+
+
 def find_section(
     frames: int,
     start: Fraction | None,

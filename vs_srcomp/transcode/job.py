@@ -17,6 +17,7 @@ from vs_srcomp.encoders.settings import (
     encoder_by_name,
 )
 from vs_srcomp.errors import error
+from vs_srcomp.media.section import check_section
 from vs_srcomp.settings import UpscaleSettings
 from vs_srcomp.transcode.info import JobInfo
 
@@ -105,10 +106,7 @@ def check_job(job: Job) -> EncoderSettings:
     Raises:
         vs.Error: Options exclude each other, or the encoder does not exist or does not have such settings.
     """
-    if job.start is not None and job.end is not None and job.start >= job.end:
-        raise error(
-            f"the end, {float(job.end):g} s, is not after the start, {float(job.start):g} s", "give a later end"
-        )
+    check_section(job.start, job.end)
     if job.deinterlace and job.film_grain == "restore":
         raise error(
             "deinterlacing and restored film grain exclude each other",
