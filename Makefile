@@ -86,7 +86,7 @@ results: $(VENV)/ready-for-tests
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
 		--metrics psnr,ssim,vmaf,vmaf-neg --images $(DATA)/test/kodak
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
-		--ensemble $(foreach set,set5 set14,--images $(DATA)/test/$(set))
+		--ensemble 2 --ensemble 4 --ensemble 8 $(foreach set,set5 set14,--images $(DATA)/test/$(set))
 	$(BIN)/python -m train evaluate --record --work $(WORK) --tier light --tier fast --tier quality \
 		--images $(DATA)/test/clic
 	$(BIN)/python -m train compare-looks --record --work $(WORK) --images $(DATA)/test/kodak

@@ -1,6 +1,8 @@
-"""Networks that enlarge by themselves: size, phase, chroma, formats, properties, passes; the mean of eight views."""
+"""Networks that enlarge by themselves: size, phase, chroma, formats, properties, passes; the mean of several views."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,6 +17,11 @@ from vs_srcomp.backends import OpenVINO
 from vs_srcomp.resample import lanczos5
 
 core = vs.core
+
+# Views of a picture: quarter turns, and whether it is flipped after them.
+TURNED_BY_HALF = [(0, False), (2, False)]
+FLIPPED = [*TURNED_BY_HALF, (0, True), (2, True)]
+TRANSPOSED = [(turns, is_flipped) for turns in (1, 3) for is_flipped in (False, True)]
 
 
 def interpolation(mode: str) -> bytes:
@@ -223,25 +230,32 @@ def test_two_passes_are_the_network_on_what_it_has_made(doubler: Path) -> None:
     assert (smaller.width, smaller.height) == (192, 144)
 
 
-@pytest.mark.parametrize("scale", [1, 2])
-@pytest.mark.parametrize("passes", [1, 2])
-def test_an_ensemble_is_the_mean_over_all_turns_and_flips(scale: int, passes: int, tmp_path: Path) -> None:
-    if passes > scale:
-        pytest.skip("passes are for networks that enlarge")
+@pytest.mark.parametrize(
+    ("scale", "passes", "ensemble", "views"),
+    [
+        (1, 1, 2, TURNED_BY_HALF),
+        (2, 1, 4, FLIPPED),
+        (1, 1, True, FLIPPED + TRANSPOSED),
+        (2, 1, 8, FLIPPED + TRANSPOSED),
+        (2, 2, 8, FLIPPED + TRANSPOSED),
+    ],
+)
+def test_an_ensemble_is_the_mean_over_turned_and_flipped_views(
+    scale: int, passes: int, ensemble: bool | Literal[2, 4, 8], views: Sequence[tuple[int, bool]], tmp_path: Path
+) -> None:
     path = tmp_path / "own.onnx"
     path.write_bytes(random_doubler(scale=scale))
     clip = textured(vs.YUV420P16, 36, 20)
-    out = vs_srcomp.upscale(clip, model=path, passes=passes, ensemble=True, backend=Evaluated())
+    out = vs_srcomp.upscale(clip, model=path, passes=passes, ensemble=ensemble, backend=Evaluated())
     source = luma(clip if scale > 1 else lanczos5(clip, 72, 40), 1)
     total = np.zeros((source.shape[0] * scale**passes, source.shape[1] * scale**passes))
-    for turns in range(4):
-        for is_flipped in (False, True):
-            view = np.rot90(source, turns)
-            view = view[:, ::-1] if is_flipped else view
-            for _ in range(passes):
-                view = reference(path.read_bytes(), np.ascontiguousarray(view), 16, 1, scale)
-            view = view[:, ::-1] if is_flipped else view
-            total += np.rot90(view, -turns) / 8
+    for turns, is_flipped in views:
+        view = np.rot90(source, turns)
+        view = view[:, ::-1] if is_flipped else view
+        for _ in range(passes):
+            view = reference(path.read_bytes(), np.ascontiguousarray(view), 16, 1, scale)
+        view = view[:, ::-1] if is_flipped else view
+        total += np.rot90(view, -turns) / len(views)
     assert np.abs(luma(out, 1) - total).max() <= HALF_CODE
     once = vs_srcomp.upscale(clip, model=path, passes=passes, backend=Evaluated())
     assert np.abs(luma(out, 1) - luma(once, 1).astype(float)).max() > 100

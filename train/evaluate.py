@@ -71,7 +71,7 @@ def evaluate(
     *,
     networks: Iterable[Path] = (),
     metrics: Collection[str] = DEFAULT_METRICS,
-    ensemble: bool = False,
+    ensembles: Iterable[Literal[2, 4, 8]] = (),
 ) -> Iterator[Score]:
     """Score every method on every picture of a folder.
 
@@ -84,21 +84,21 @@ def evaluate(
             also in integers. Each gets the level of its pair.
         networks: Further ONNX files to score in every pair, named by file name without suffix.
         metrics: Some of :data:`METRICS`; the last two take most of the time.
-        ensemble: Whether to measure each tier as "TIER ensemble", too, with ``ensemble=True``: 8 times the work.
+        ensembles: Numbers of views with which to measure each tier, too, as "TIER ensemble N".
 
     Raises:
         ValueError: There is no picture, one cannot be read, or two have the same name; two of ``networks`` have, or
             one is named like a method.
         EncoderError: The encoder failed.
     """
-    pairs, tiers, networks = list(pairs), list(tiers), list(networks)
+    pairs, tiers, networks, ensembles = list(pairs), list(tiers), list(networks), list(ensembles)
     _check_networks(networks)
     make_streams(images, streams, pairs, EVALUATION_SPEED)
     originals = list(each_luma(images))
     for pair in pairs:
         methods = dict(CLASSIC)
         for tier in tiers:
-            methods |= _models(tier, pair.ratio, ensemble=ensemble)
+            methods |= _models(tier, pair.ratio, ensembles)
         methods |= {path.stem: network_method(path) for path in networks}
         for path, original in originals:
             yield from _score_picture(stream_path(streams, pair, path), pair, path.stem, original, methods, metrics)
@@ -167,7 +167,7 @@ def updated[S: PictureScore](scores: Sequence[S], measured: Sequence[S], tiers: 
     return sorted([*kept, *measured], key=place)
 
 
-def _models(tier: str, ratio: Ratio, *, ensemble: bool = False) -> dict[str, Method]:
+def _models(tier: str, ratio: Ratio, ensembles: Iterable[Literal[2, 4, 8]] = ()) -> dict[str, Method]:
     """The methods of a tier with models for ``ratio``."""
     methods: dict[str, Method] = {}
     for model in models_of(tier, ratio):
@@ -175,8 +175,7 @@ def _models(tier: str, ratio: Ratio, *, ensemble: bool = False) -> dict[str, Met
         methods[name] = network_method(tier, look=look)
         if look == "faithful":
             methods[sharp(tier)] = network_method(tier, sharpness=SHARPNESS)
-            if ensemble:
-                methods[f"{tier} ensemble"] = network_method(tier, ensemble=True)
+            methods |= {f"{tier} ensemble {views}": network_method(tier, ensemble=views) for views in ensembles}
         if model.ranges:
             methods[int8(name)] = network_method(tier, "int8", look=look)
     return methods

@@ -19,7 +19,7 @@ class UpscaleSettings:
     model: str | Path = "fast"
     look: str = "faithful"
     passes: int = 1
-    ensemble: bool = False
+    ensemble: bool | Literal[2, 4, 8] = False
     sharpness: float = 0.0
     reuse: bool = True
     backend: "BackendConfig | None" = None

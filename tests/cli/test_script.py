@@ -79,8 +79,8 @@ def test_the_script_is_printed_with_its_command(studio: Studio) -> None:
 
 def test_looks_names_passes_and_ensembles_come_into_the_script(studio: Studio, carried: Path) -> None:
     film = studio.picture("small.mkv", seconds=0.2)
-    crisp = run(film, "--look", "crisp", "--ensemble").stdout
-    assert 'upscale(clip, ratio="2:1", q=20.0, model="fast", look="crisp", ensemble=True)' in crisp
+    crisp = run(film, "--look", "crisp", "--ensemble", "4").stdout
+    assert 'upscale(clip, ratio="2:1", q=20.0, model="fast", look="crisp", ensemble=4)' in crisp
     twice = run(film, "--model", "espcn-2x", "--passes", "2").stdout
     assert 'upscale(clip, q=20.0, model="espcn-2x", passes=2)' in twice
     refused = run(film, "--model", "espcn-9x")

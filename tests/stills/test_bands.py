@@ -56,7 +56,7 @@ def test_bands_are_the_whole(ratio: str, kind: str, picture: Picture, monkeypatc
 def test_only_what_is_large_and_can_be_cut(picture: Picture) -> None:
     assert bands.bands_of(picture, job()) == []
     assert bands.bands_of(picture, job(width=300), whole=0) == []
-    assert bands.bands_of(picture, replace(job(), ensemble=True), whole=0) == []
+    assert bands.bands_of(picture, replace(job(), ensemble=2), whole=0) == []
     uneven = replace(picture, clip=picture.clip.std.CropAbs(WIDTH, HEIGHT - 2))
     assert bands.bands_of(uneven, job(ratio="8:5"), whole=0, band=0) == []
     cut = bands.bands_of(uneven, job(), whole=0, band=0)

@@ -109,7 +109,8 @@ def test_a_tier_with_another_look_and_integers_is_measured_as_those_too(monkeypa
         monkeypatch.setattr(evaluate_module, "models", lambda there=there: there)
         assert list(evaluate_module._models("fast", PAIR.ratio)) == expected
     monkeypatch.setattr(evaluate_module, "models", lambda: [plain])
-    assert list(evaluate_module._models("fast", PAIR.ratio, ensemble=True)) == ["fast", "fast sharp", "fast ensemble"]
+    methods = ["fast", "fast sharp", "fast ensemble 2", "fast ensemble 8"]
+    assert list(evaluate_module._models("fast", PAIR.ratio, [2, 8])) == methods
 
 
 def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -297,7 +298,7 @@ def test_a_metric_of_the_recorded_scores_is_missed_before_anything_is_measured(
 
 
 def test_what_a_tier_measured_before_goes_where_it_may_be_of_other_networks() -> None:
-    methods = ("fast", "fast ensemble", "light")
+    methods = ("fast", "fast ensemble 4", "light")
     old = [score(pair, method, 30) for pair in ("2by1-q40", "2by1-q50") for method in methods]
     found = evaluate_module.updated(old, [score("2by1-q40", "fast", 31)], ["fast"])
     assert [(s.pair, s.method, s.psnr_y) for s in found] == [

@@ -14,7 +14,7 @@ def test_a_look_and_another_systems_model(film: Path, upscaled: Upscaled, tmp_pa
     for name, arguments in (
         ("srcomp-fast-2by1-crisp", {"model": "fast", "look": "crisp"}),
         ("espcn-2x", {"model": "espcn-2x", "passes": 2}),
-        ("esrgan-4x", {"model": "esrgan-4x", "ensemble": True}),
+        ("esrgan-4x", {"model": "esrgan-4x", "ensemble": 2}),
     ):
         result = upscaled(film, tmp_path / f"{name}.mkv", **arguments)
         width, height = result.source_size

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -45,7 +45,14 @@ def metric_names(names: str) -> tuple[str, ...]:
     callback=lambda context, parameter, value: metric_names(value),
     help="Comma-separated list of psnr, ssim, vmaf and vmaf-neg; vmaf is the slowest.",
 )
-@click.option("--ensemble", is_flag=True, help="Measure each tier with --ensemble, too: 8 times the work.")
+@click.option(
+    "--ensemble",
+    "ensembles",
+    type=click.Choice(["2", "4", "8"]),
+    multiple=True,
+    callback=lambda context, parameter, value: [int(views) for views in value],
+    help="Measure each tier with --ensemble N, too: N times the work.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -61,7 +68,7 @@ def evaluate(
     slugs: tuple[str, ...],
     networks: tuple[Path, ...],
     metrics: tuple[str, ...],
-    ensemble: bool,
+    ensembles: list[Literal[2, 4, 8]],
     out: Path | None,
     record: bool,
 ) -> None:
@@ -85,7 +92,7 @@ def evaluate(
     for path in folders:
         streams = work / "evaluation" / path.name
         scores[path.name] = list(
-            scores_of(path, streams, pairs, tiers, networks=networks, metrics=metrics, ensemble=ensemble)
+            scores_of(path, streams, pairs, tiers, networks=networks, metrics=metrics, ensembles=ensembles)
         )
     for name, of_set in scores.items():
         click.echo(f"{name}, {len({score.picture for score in of_set})} pictures")
