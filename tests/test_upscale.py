@@ -228,6 +228,7 @@ def test_random_access_gives_the_same_frames(network: Path) -> None:
         ({"model": 5}, "model=5 is not a model"),
         ({"model": None}, "model=None is not a model"),
         ({"ensemble": "yes"}, "ensemble='yes' is no number of views"),
+        ({"ensemble": 1}, "ensemble=1 is no number of views"),
         ({"ensemble": 3}, "ensemble=3 is no number of views"),
         ({"ensemble": 4.0}, "ensemble=4.0 is no number"),
         ({"reuse": "no"}, "reuse='no' is neither"),
@@ -292,7 +293,8 @@ def test_clips_that_cannot_be_used_say_so(bad: str, message: str) -> None:
 def test_numbers_may_be_those_of_numpy(network: Path) -> None:
     clip = textured(vs.YUV420P8)
     numbers: dict[str, Any] = {"width": np.int64(2 * clip.width), "q": np.float32(30), "sharpness": np.float32(0)}
-    out = vs_srcomp.upscale(clip, model=network, **numbers)
+    counts: dict[str, Any] = {"passes": np.int64(1), "ensemble": np.int64(2)}
+    out = vs_srcomp.upscale(clip, model=network, **numbers, **counts)
     assert out.width == 2 * clip.width
     with out.get_frame(0) as frame:
         assert frame.props["SrcompQ"] == 30

@@ -279,18 +279,19 @@ def _checked_sharpness(sharpness: float) -> float:
 
 def _checked_views(ensemble: bool | int) -> int:
     """The number of views; 1 without an ensemble."""
-    views = {False: 1, True: len(_VIEWS), 2: 2, 4: 4, 8: 8}
-    if isinstance(ensemble, int) and ensemble in views:
-        return views[ensemble]
+    if isinstance(ensemble, bool):
+        return len(_VIEWS) if ensemble else 1
+    if isinstance(ensemble, Integral) and ensemble in (2, 4, 8):
+        return int(ensemble)
     raise error(f"ensemble={ensemble!r} is no number of views", "give ensemble=2, 4 or 8, or leave it out")
 
 
 def _scale_of_passes(passes: int, scale: int) -> int:
     """Output size over input size of all passes together."""
-    if type(passes) is int and passes == 1:
-        return scale
-    if type(passes) is not int or passes != 2:
+    if not isinstance(passes, Integral) or isinstance(passes, bool) or passes not in (1, 2):
         raise error(f"passes is {passes!r}", "give 1 or 2")
+    if passes == 1:
+        return scale
     if scale == 1:
         raise error(
             "a network that does not enlarge cannot run in two passes", "leave passes out, or use another model"

@@ -94,7 +94,13 @@ def _checked_suffix(context: click.Context, parameter: click.Parameter, suffix: 
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and how long it would take.")
 @click.option("--restart", is_flag=True, help="Redo what was made from other sources, settings or models.")
-@click.option("--report", "report_file", metavar="FILE", type=FileName(written=True), help="Gets a JSON line a clip.")
+@click.option(
+    "--report",
+    "report_file",
+    metavar="FILE",
+    type=FileName(written=True),
+    help="Gets a JSON line a clip.  [default: srcomp-report.jsonl in DIR]",
+)
 @click.option("--ignore-space", is_flag=True, help="Begin even if the disk seems too small.")
 @click.option(
     "--segment-seconds",

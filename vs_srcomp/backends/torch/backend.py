@@ -26,7 +26,8 @@ class Torch:
     cards takes frames in turn. ``"auto"`` takes the first that there is of CUDA, MPS and the processor."""
     precision: Literal["auto", "fp16", "bf16", "f32"] = "auto"
     """Of the residual path; the skip path is always exact. ``"auto"`` takes float16 on cards, bfloat16 on processors
-    that have it, and float32 on others."""
+    that have it, and float32 on others. For networks without a skip path, it takes float32 in place of bfloat16, and
+    beyond 10 bits in place of float16."""
     streams: int = 0
     """Frames in work at the same time on each device; 0 takes three on a card, and one on the processor, whose threads
     share one frame, and on MPS, whose operators may not run in two threads (pytorch issue 197805)."""
