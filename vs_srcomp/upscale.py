@@ -78,8 +78,8 @@ def upscale(
             VMAF, and costs up to 0.3 dB of PSNR at 2:1, 0.5 dB at 8:5, and 0.6 dB at 4:3, where half of it is enough
             (docs/results/stills.md has the rows).
         ensemble: Average the results for 2, 4 or 8 views of the picture, which are turned and flipped (Timofte et al.
-            2016, arXiv 1511.02228), at so many times the cost. 2 views gain two thirds of what 8 do, 4 nearly all of
-            it. True means 8.
+            2016, arXiv 1511.02228), at so many times the cost. 2 views gain half of what 8 do, 4 four fifths of it.
+            True means 8.
         reuse: Take parts of frames that have not changed from memory, up to 64 MB in 1080p. The result is the same to
             the bit.
         backend: What runs the network, one of ``vs_srcomp.Backend``; by default the best that is installed and
