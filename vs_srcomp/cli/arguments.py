@@ -274,7 +274,7 @@ _ensemble_option = click.option(
     "--ensemble",
     type=click.Choice(["2", "4", "8"]),
     callback=lambda context, parameter, value: int(value) if value else False,
-    help="Average over so many turned and flipped views: better, and so many times slower. 2 gain half of what 8 do, 4 most of it.",
+    help="Average over so many turned and flipped views, in so many times the time; 2 gain half of what 8 do, 4 most.",
 )
 
 _sharpness_option = click.option(
