@@ -16,6 +16,16 @@ GPS_IFD: Final = int(IFD.GPSInfo)
 INTEROPERABILITY_IFD: Final = int(IFD.Interop)
 
 
+def parsed_exif(data: bytes) -> "Exif":
+    """The EXIF in ``data``, which may be empty; Pillow will write its text as `keep_text` says."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.load(data)
+    keep_text(exif)
+    return exif
+
+
 def keep_text(exif: "Exif") -> None:
     """Have Pillow write the text in ``exif`` and its inner directories in the bytes that it was read from."""
     # To ask for a directory that is not there makes an empty one.

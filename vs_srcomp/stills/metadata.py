@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PIL.ExifTags import Base
 
-from vs_srcomp.stills.exif_text import EXIF_IFD, keep_text
+from vs_srcomp.stills.exif_text import EXIF_IFD, keep_text, parsed_exif
 from vs_srcomp.stills.picture import Metadata, Tags
 
 if TYPE_CHECKING:
@@ -97,11 +97,7 @@ def resized_exif(exif: bytes, width: int, height: int) -> bytes:
     """``exif`` with the size of the output where it has one."""
     if not exif:
         return exif
-    from PIL import Image
-
-    parsed = Image.Exif()
-    parsed.load(exif)
-    keep_text(parsed)
+    parsed = parsed_exif(exif)
     inner = parsed.get_ifd(EXIF_IFD)
     if Base.ExifImageWidth not in inner and Base.ExifImageHeight not in inner:
         return exif

@@ -14,7 +14,7 @@ from PIL.ExifTags import Base
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from vs_srcomp.errors import error
-from vs_srcomp.stills.exif_text import EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, keep_text
+from vs_srcomp.stills.exif_text import EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD, parsed_exif
 from vs_srcomp.stills.opening import opened
 from vs_srcomp.stills.picture import Metadata
 
@@ -130,9 +130,7 @@ def write_tiff(file: Path, samples: NDArray[Any], metadata: Metadata) -> None:
 
 def _describe(directory: ImageFileDirectory_v2, metadata: Metadata) -> None:
     if metadata.exif:
-        exif = Image.Exif()
-        exif.load(metadata.exif)
-        keep_text(exif)
+        exif = parsed_exif(metadata.exif)
         for tag in exif:
             inner = dict(exif.get_ifd(tag)) if tag in (EXIF_IFD, GPS_IFD) else None
             if inner and INTEROPERABILITY_IFD in inner:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from PIL.ExifTags import Base
 
-from vs_srcomp.stills.exif_text import keep_text
+from vs_srcomp.stills.exif_text import parsed_exif
 from vs_srcomp.stills.formats import AVIF, JPEG, PNG, TIFF, WEBP, PictureKind, has_greys
 from vs_srcomp.stills.picture import Metadata
 from vs_srcomp.stills.png import write_png
@@ -68,10 +68,7 @@ def write_samples(
 
 def _with_resolution(exif: bytes, horizontal: float, vertical: float) -> bytes:
     """``exif`` that states pixels per inch, as it is if it does; for files that have no other place for them."""
-    parsed = Image.Exif()
-    if exif:
-        parsed.load(exif)
-        keep_text(parsed)
+    parsed = parsed_exif(exif)
     if Base.XResolution in parsed:
         return exif
     parsed[Base.XResolution], parsed[Base.YResolution], parsed[Base.ResolutionUnit] = horizontal, vertical, 2
