@@ -1,8 +1,6 @@
 """Commands that train networks, and make the package's models of them."""
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from train.commands.options import FILE, FOLDER, level_list, material, numbers
-from vs_srcomp.cli.ending import SIGNALS
+from vs_srcomp.cli.ending import signals_call
 
 if TYPE_CHECKING:
     from train.material.coded import Example
@@ -77,7 +75,7 @@ def fit(
     begun: Recipe | None = None
     try:
         budgets = dict(zip(recipes, seconds * len(recipes) if len(seconds) == 1 else seconds, strict=False))
-        with _signals_interrupt(), team() as processes:
+        with signals_call(_interrupt), team() as processes:
             gatherer = Gatherer(images, work)
             ordered = in_order((path, load_recipe(path)) for path in recipes)
             for _, recipe in ordered:
@@ -94,19 +92,9 @@ def fit(
         raise click.ClickException(_how_to_go_on(begun, work / "runs")) from None
 
 
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Every signal that ends a command does what Ctrl-C does."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = [(number, signal.signal(number, stop)) for number in SIGNALS]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle a signal as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def _how_to_go_on(begun: "Recipe | None", runs: Path) -> str:

@@ -1,6 +1,5 @@
 """Work that a signal ends in order: what is finished stays, and the same command goes on with the rest."""
 
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import Protocol
 
 import click
 
-from vs_srcomp.cli.ending import SIGNALS, can_go_on, stopped_by
+from vs_srcomp.cli.ending import can_go_on, signals_call, stopped_by
 from vs_srcomp.cli.reports import print_line
 
 
@@ -43,12 +42,8 @@ def cancelling(came: _Came | None = None) -> Iterator[Stopped]:
         if came:
             came(number, again=again)
 
-    before = [(number, signal.signal(number, stop)) for number in SIGNALS]
-    try:
+    with signals_call(stop):
         yield stopped
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def end(stopped: Stopped, complete: bool) -> None:

@@ -29,6 +29,17 @@ class Interrupted(BaseException):
 
 
 @contextmanager
+def signals_call(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """In this block, the signals that end a command call ``handler``."""
+    before = [(number, signal.signal(number, handler)) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, earlier in before:
+            signal.signal(number, earlier)
+
+
+@contextmanager
 def signals_raise() -> Iterator[None]:
     """The first signal raises `Interrupted` in the main thread; later ones do not disturb the cleanup.
 
@@ -46,13 +57,8 @@ def signals_raise() -> Iterator[None]:
             # Without a local variable, which the traceback would keep.
             raise _with_finalizer(Interrupted(number), raised.clear)
 
-    before = [(number, signal.signal(number, stop)) for number in SIGNALS]
-    try:
-        with _impatience(raised):
-            yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
+    with signals_call(stop), _impatience(raised):
+        yield
 
 
 def _with_finalizer(exception: Interrupted, finalizer: Callable[[], None]) -> Interrupted:
